@@ -1,1 +1,1 @@
-fn main() {}
+fn main() { print!("{}", bobsync::api::crds_yaml().unwrap()); }

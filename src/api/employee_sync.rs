@@ -1,0 +1,224 @@
+//! `EmployeeSync`: one employee in one integration. Its status is the audit trail of that person.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One employee in one integration.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[kube(
+    group = "bobsync.dev",
+    version = "v1alpha1",
+    kind = "EmployeeSync",
+    plural = "employeesyncs",
+    shortname = "esync",
+    category = "bobsync",
+    namespaced,
+    derive = "PartialEq",
+    status = "EmployeeSyncStatus",
+    doc = "One employee in one integration: what was decided, what was done, and why. Deleting it never touches the account.",
+    validation = Rule::new("self.metadata.name == self.spec.integrationRef.name + '-' + self.spec.employeeId").message("the name must be the integration's name, a dash, and the employee id: there is one EmployeeSync for each employee and integration"),
+    printcolumn(name = "Employee", type_ = "string", json_path = ".status.username"),
+    printcolumn(name = "Integration", type_ = "string", json_path = ".spec.integrationRef.name"),
+    printcolumn(name = "Access", type_ = "string", json_path = ".status.access"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
+    printcolumn(name = "Next", type_ = "string", json_path = ".status.nextTransition.at"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Last action", type_ = "string", json_path = ".status.history[0].action", priority = 1),
+    printcolumn(name = "Account", type_ = "string", json_path = ".status.account.id", priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1),
+)]
+#[serde(rename_all = "camelCase")]
+pub struct EmployeeSyncSpec {
+    /// The integration, in the same namespace.
+    #[x_kube(validation = Rule::new("self == oldSelf").message("integrationRef is immutable: delete this object and create another"))]
+    pub integration_ref: IntegrationRef,
+    /// Bob's `root.id` of the employee.
+    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[0-9]+$"))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("employeeId is immutable: delete this object and create another"))]
+    pub employee_id: String,
+    /// Hands off: the account of this employee is left as it is.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+/// An integration in the same namespace.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+pub struct IntegrationRef {
+    /// Name of the `ProvisioningIntegration`.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+}
+
+/// What the controller says of one employee. Attribute values never appear here, but for `username`.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct EmployeeSyncStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The decided username; absent with `privacy.usernames: Hide`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// The account at the provider.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountRef>,
+    /// What access the account has, as far as bobsync answers for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access: Option<Access>,
+    /// `Ready`, `Provisioned`, `AttributesSynced`, `AccessSynced`, `ManagerResolved`, `Stalled`.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// The next moment at which the decision changes by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_transition: Option<NextTransition>,
+    /// Evidence that no later read of Bob would show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+    /// The value of the annotation `bobsync.dev/sync-requested-at` that was last answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_handled_sync_at: Option<String>,
+    /// The last ten changes, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<HistoryEntry>,
+}
+
+/// The account at the provider.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountRef {
+    /// The provider's own id.
+    pub id: String,
+    /// How the account was found.
+    pub matched_by: MatchedBy,
+}
+
+/// How the account was found.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MatchedBy {
+    /// bobsync created it.
+    Created,
+    /// It bears the employee's mark.
+    Mark,
+    /// It had the employee's e-mail and no mark, and was adopted.
+    Email,
+}
+
+/// Access as the status shows it.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// No account yet.
+    NotYet,
+    /// The account can be used.
+    Active,
+    /// The account is suspended.
+    Suspended,
+    /// There is no account, and there shall be none.
+    Absent,
+    /// The settings leave this person alone.
+    Unmanaged,
+}
+
+/// The next moment at which the decision changes by itself.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct NextTransition {
+    /// The instant, written with the offset of the site's time zone (RFC 3339).
+    pub at: String,
+    /// IANA time zone of the employee's site.
+    pub time_zone: String,
+    /// What access becomes.
+    pub access: Access,
+    /// Which date in Bob decides it.
+    pub because: Because,
+}
+
+/// Which date in Bob decides a transition.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Because {
+    /// `work.startDate`
+    StartDate,
+    /// `employee.lastDayOfWork`
+    LastDayOfWork,
+    /// `internal.terminationDate`
+    TerminationDate,
+}
+
+/// Evidence that no later read of Bob would show.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Evidence {
+    /// What was seen.
+    pub kind: EvidenceKind,
+    /// When it was seen.
+    pub observed_at: Time,
+}
+
+/// What was seen.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EvidenceKind {
+    /// The read by id answered that the employee file does not exist.
+    FileDeleted,
+}
+
+/// One change of the account.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryEntry {
+    /// When the provider answered.
+    pub at: Time,
+    /// What was asked of the provider.
+    pub action: Action,
+    /// The provider's names of the attributes that were sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
+    /// What woke the pass.
+    pub trigger: Trigger,
+    /// How it ended.
+    pub outcome: OutcomeWord,
+    /// The provider's request id, for its support.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+/// What was asked of the provider.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// A new account.
+    Create,
+    /// An existing account was taken over by e-mail.
+    Adopt,
+    /// Attributes changed.
+    Update,
+    /// Access taken away, with whatever attributes changed besides.
+    Suspend,
+    /// Access given back, with whatever attributes changed besides.
+    Reactivate,
+}
+
+/// What woke the pass.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Trigger {
+    /// The interval.
+    Interval,
+    /// A sync request.
+    Manual,
+    /// A date arrived.
+    Transition,
+    /// A spec or a Secret changed, an object was deleted, or the controller started.
+    Spec,
+    /// An earlier attempt failed.
+    Retry,
+}
+
+/// How a change ended.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OutcomeWord {
+    /// The provider confirmed it.
+    Succeeded,
+    /// The provider refused it, or it could not be done.
+    Failed,
+}

@@ -1,0 +1,384 @@
+//! `ProvisioningIntegration`: one Bob company, one provider, and how the one becomes the other.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Keeps the accounts of one identity provider true to one Bob company.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "bobsync.dev",
+    version = "v1alpha1",
+    kind = "ProvisioningIntegration",
+    plural = "provisioningintegrations",
+    shortname = "pi",
+    category = "bobsync",
+    namespaced,
+    derive = "PartialEq",
+    status = "ProvisioningIntegrationStatus",
+    doc = "Keeps the accounts of one identity provider true to one Bob company. Deleting it never touches an account.",
+    validation = Rule::new("self.metadata.name.size() <= 63").message("the name may have at most 63 characters, because it becomes a label of every EmployeeSync"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
+    printcolumn(name = "In scope", type_ = "integer", json_path = ".status.employees.inScope"),
+    printcolumn(name = "In sync", type_ = "integer", json_path = ".status.employees.ready"),
+    printcolumn(name = "Failing", type_ = "integer", json_path = ".status.employees.failing"),
+    printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1),
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.mapping) || ['email', 'username'].all(t, self.mapping.exists(m, m.target == t))").message("OneLogin requires the targets email and username: add a mapping row for each, or remove `mapping` to use the default map").field_path(".mapping"))]
+#[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.mapping) || self.mapping.all(m, m.target in ['email', 'username', 'firstname', 'lastname', 'phone', 'title', 'department', 'company', 'comment', 'preferred_locale_code', 'samaccountname', 'userprincipalname', 'distinguished_name', 'member_of', 'manager_user_id'] || m.target.startsWith('custom_attributes.'))").message("OneLogin has no such target: use email, username, firstname, lastname, phone, title, department, company, comment, preferred_locale_code, samaccountname, userprincipalname, distinguished_name, member_of, manager_user_id or custom_attributes.<shortname>").field_path(".mapping"))]
+#[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.mapping) || self.mapping.all(m, m.target != 'manager_user_id' || (has(m.field) && m.field == 'work.manager'))").message("manager_user_id refers to a person: map it from the field work.manager").field_path(".mapping"))]
+pub struct ProvisioningIntegrationSpec {
+    /// Stops all work on this integration. Accounts and statuses stay as they are.
+    #[serde(default)]
+    pub suspend: bool,
+    /// Time between two full convergence passes, as a Go duration such as `10m`. At least 1m, jittered by 5 %.
+    #[serde(default = "ten_minutes")]
+    #[schemars(length(max = 20), regex(pattern = r"^([0-9]+(\.[0-9]+)?(h|m|s|ms))+$"))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1m')").message("the interval must be at least 1m"))]
+    #[x_kube(validation = Rule::new("duration(self) <= duration('24h')").message("the interval must be at most 24h"))]
+    pub interval: String,
+    /// Enforce converges the provider. `DryRun` plans and reports, and writes nothing to the provider.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Where the employees come from.
+    pub bob: Bob,
+    /// Where the accounts live: exactly one provider.
+    pub provider: Provider,
+    /// Who gets an account, when, and in which state.
+    #[serde(default)]
+    pub provisioning: Provisioning,
+    /// Which Bob field goes to which attribute. Absent: the provider's default map. Present: exactly these rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["target".into()]))]
+    pub mapping: Option<Vec<MappingRow>>,
+    /// How long the `EmployeeSync` of a person who is gone from Bob is kept as evidence, as a Go duration. The account stays as it is.
+    #[serde(default = "ninety_days")]
+    #[schemars(length(max = 20), regex(pattern = r"^([0-9]+(\.[0-9]+)?(h|m|s|ms))+$"))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('0s')").message("the retention is a duration such as 2160h"))]
+    pub retention: String,
+    /// What may be written into status.
+    #[serde(default)]
+    pub privacy: Privacy,
+}
+
+fn ten_minutes() -> String {
+    "10m".to_owned()
+}
+
+fn ninety_days() -> String {
+    "2160h".to_owned()
+}
+
+/// What a pass may do.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Converge the provider.
+    #[default]
+    Enforce,
+    /// Plan and report only.
+    DryRun,
+}
+
+/// Where the employees come from.
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Bob {
+    /// Secret in this namespace with the keys `serviceUserId` and `serviceUserToken`.
+    pub credentials_secret_ref: SecretRef,
+    /// Which of Bob's two services to call.
+    #[serde(default)]
+    pub environment: Environment,
+    /// Another base address in place of Bob's (scheme, host, port and a path prefix if any); called at `<endpoint>/v1/...`.
+    /// Accepted only where the operator allowed it with `--allow-endpoint`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 512), regex(pattern = r"^(https?://[^\s?#@]+)?$"))]
+    pub endpoint: String,
+    /// IANA time zone of sites that `siteTimeZones` does not list. Midnight is the midnight of the employee's site.
+    #[serde(default = "utc")]
+    #[schemars(length(min = 1, max = 64))]
+    pub time_zone: String,
+    /// IANA time zone by site name, as Bob shows the site.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 1000))]
+    pub site_time_zones: BTreeMap<String, ZoneName>,
+}
+
+/// An IANA time zone name such as `Europe/Berlin`.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(transparent)]
+pub struct ZoneName(#[schemars(length(min = 1, max = 64))] pub String);
+
+fn utc() -> String {
+    "UTC".to_owned()
+}
+
+/// Bob's two services.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Environment {
+    /// `api.hibob.com`
+    #[default]
+    Production,
+    /// `api.sandbox.hibob.com`
+    Sandbox,
+}
+
+/// A Secret in the resource's own namespace.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+pub struct SecretRef {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
+    pub name: String,
+}
+
+/// Where the accounts live.
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("[has(self.oneLogin)].filter(set, set).size() == 1").message("name exactly one provider: oneLogin"))]
+pub struct Provider {
+    /// `OneLogin`, through its API with an API credential that may "Manage users".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub one_login: Option<OneLogin>,
+}
+
+/// A `OneLogin` account (tenant).
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.region) || has(self.subdomain) || (has(self.endpoint) && self.endpoint != '')").message("say where the OneLogin account is: set subdomain, or region"))]
+pub struct OneLogin {
+    /// Region of the account; not needed where `subdomain` is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<Region>,
+    /// The account's subdomain: `acme` for `acme.onelogin.com`. Calls go to that host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
+    pub subdomain: Option<String>,
+    /// Another base address in place of `OneLogin`'s; called at `<endpoint>/auth/...` and `<endpoint>/api/2/...`.
+    /// Accepted only where the operator allowed it with `--allow-endpoint`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 512), regex(pattern = r"^(https?://[^\s?#@]+)?$"))]
+    pub endpoint: String,
+    /// Secret in this namespace with the keys `clientId` and `clientSecret`.
+    pub credentials_secret_ref: SecretRef,
+}
+
+/// `OneLogin`'s regions.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Region {
+    /// `api.us.onelogin.com`
+    US,
+    /// `api.eu.onelogin.com`
+    EU,
+}
+
+/// Who gets an account, when, and in which state.
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Provisioning {
+    /// When the account appears: on the start date at midnight of the employee's site, or as soon as the employee exists in Bob.
+    #[serde(default)]
+    pub create: Create,
+    /// Who is active. `AccordingToBob` follows Bob; `AlwaysActive` is suspended by the disabling trigger alone; `AlwaysInactive` speaks of the creation only.
+    #[serde(default)]
+    pub user_status: UserStatus,
+    /// Only employees whose work e-mail is in one of these domains (exactly, ignoring case). Empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 200))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub email_domains: Vec<Domain>,
+    /// Suspends at the earliest of termination date, last day of work and deletion of the employee file.
+    #[serde(default = "yes")]
+    pub disabling_trigger: bool,
+    /// Whether access ends at the end or at the start of that day, in the site's time zone.
+    #[serde(default)]
+    pub access_ends: AccessEnds,
+}
+
+impl Default for Provisioning {
+    fn default() -> Self {
+        Self {
+            create: Create::default(),
+            user_status: UserStatus::default(),
+            email_domains: Vec::new(),
+            disabling_trigger: true,
+            access_ends: AccessEnds::default(),
+        }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A DNS domain such as `example.com`; internationalised names in either form.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(transparent)]
+pub struct Domain(#[schemars(length(min = 1, max = 253), regex(pattern = r"^[^@\s]+$"))] pub String);
+
+/// When the account appears.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Create {
+    /// On the start date, at midnight of the employee's site.
+    #[default]
+    OnEmployeeStartDate,
+    /// As soon as the employee exists in Bob.
+    OnEmployeeCreation,
+}
+
+/// Who is active.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UserStatus {
+    /// Future starters are suspended until the start date; inactive in Bob is suspended; active again is reactivated.
+    #[default]
+    AccordingToBob,
+    /// Created active, and never suspended for a leave.
+    AlwaysActive,
+    /// Created suspended; a person may activate the account, and that is left alone.
+    AlwaysInactive,
+}
+
+/// Which end of the last day ends access.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AccessEnds {
+    /// At the midnight after the day.
+    #[default]
+    EndOfLastDay,
+    /// At the midnight before the day.
+    StartOfLastDay,
+}
+
+/// One row of the data mapping.
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("[has(self.field), has(self.formula)].filter(set, set).size() == 1").message("a mapping row has exactly one of field and formula"))]
+#[x_kube(validation = Rule::new("!self.target.startsWith('custom_attributes.') || self.target.matches('^custom_attributes[.][A-Za-z0-9_]{1,64}$')").message("a custom attribute is named custom_attributes.<shortname>, with letters, digits and underscores"))]
+pub struct MappingRow {
+    /// The provider's own name of the attribute.
+    #[schemars(length(min = 1, max = 128))]
+    pub target: String,
+    /// One Bob field, by its id: `work.title`. List fields give their human label, dates are `YYYY-MM-DD`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[^\s{}/]+( [^\s{}/]+)*$"))]
+    pub field: Option<String>,
+    /// Several Bob fields in braces, with literal text between them: `{work.department} - {work.site}`. Write `{{` and `}}` for braces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub formula: Option<String>,
+    /// Always keeps the attribute equal; `OnCreate` sets it when the account is created and never again.
+    #[serde(default)]
+    pub apply: Apply,
+}
+
+/// When a mapping row applies.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Apply {
+    /// Kept equal for ever.
+    #[default]
+    Always,
+    /// Set at the creation of the account only.
+    OnCreate,
+}
+
+/// What may be written into status.
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Privacy {
+    /// Whether `status.username` is written to each `EmployeeSync`.
+    #[serde(default)]
+    pub usernames: Usernames,
+}
+
+/// Whether `status.username` is written.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Usernames {
+    /// Written.
+    #[default]
+    Show,
+    /// Left out.
+    Hide,
+}
+
+/// What the controller says of an integration.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ProvisioningIntegrationStatus {
+    /// The generation that was last seen through, or that cannot be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready`, `Reconciling`, `Stalled`, `BobConnected`, `ProviderConnected`, `MappingComplete`, `EmployeesFailing`.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// How many people, by what was decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub employees: Option<EmployeeCounts>,
+    /// The last pass that changed anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_pass: Option<LastPass>,
+    /// What a dry run would do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanSummary>,
+    /// The value of the annotation `bobsync.dev/sync-requested-at` that was last answered by a whole pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_handled_sync_at: Option<String>,
+}
+
+/// How many people, by what was decided.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct EmployeeCounts {
+    /// Everybody in Bob's answer, former employees included.
+    pub in_bob: u32,
+    /// Those the settings manage now.
+    pub in_scope: u32,
+    /// Those in scope whose `Ready` is True.
+    pub ready: u32,
+    /// Those for whom a person has to act, or a retry is due.
+    pub failing: u32,
+    /// Those who wait for their turn.
+    pub pending: u32,
+}
+
+/// The last pass that changed anything.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct LastPass {
+    /// When it ended.
+    pub finished_at: Time,
+    /// Accounts created.
+    pub created: u32,
+    /// Accounts updated, adopted ones included.
+    pub updated: u32,
+    /// Accounts given access again.
+    pub reactivated: u32,
+    /// Accounts suspended.
+    pub disabled: u32,
+    /// People who needed nothing.
+    pub unchanged: u32,
+    /// People whose change failed.
+    pub failed: u32,
+    /// How long it took, as a Go duration.
+    pub duration: String,
+}
+
+/// What a dry run would do.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanSummary {
+    /// Digest over who, what and the target values: equal digests are equal plans.
+    pub digest: String,
+    /// Accounts to create.
+    pub creates: u32,
+    /// Accounts to give access again.
+    pub reactivations: u32,
+    /// Accounts to update, adoptions included.
+    pub updates: u32,
+    /// Accounts to suspend.
+    pub disables: u32,
+}

@@ -1,0 +1,55 @@
+//! The two resources people write: their types, the rules the API server checks, and the closed list of reasons.
+//!
+//! `integration` is `ProvisioningIntegration`, `employee_sync` is `EmployeeSync`, `reasons` every word that a
+//! condition's `reason` can be, each with what a person should do, `conditions` the few operations on condition
+//! lists. Nothing in here decides anything.
+
+pub mod conditions;
+pub mod employee_sync;
+pub mod integration;
+pub mod reasons;
+
+pub use employee_sync::{EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus};
+pub use integration::{ProvisioningIntegration, ProvisioningIntegrationSpec, ProvisioningIntegrationStatus};
+
+use kube::CustomResourceExt as _;
+
+/// The API group of both resources.
+pub const GROUP: &str = "bobsync.dev";
+/// Field manager of every write to the API server.
+pub const FIELD_MANAGER: &str = "bobsync";
+/// Label on every `EmployeeSync`: the name of its integration.
+pub const INTEGRATION_LABEL: &str = "bobsync.dev/integration";
+/// Annotation that asks for a sync now; any new value does.
+pub const SYNC_REQUESTED: &str = "bobsync.dev/sync-requested-at";
+
+/// Both `CustomResourceDefinition`s as one YAML stream, as `bobsync crds` prints them and `crds/` holds them.
+///
+/// # Errors
+/// Only if the derived schema cannot be written as YAML, which a test rules out.
+pub fn crds_yaml() -> Result<String, serde_json::Error> {
+    let mut out = String::new();
+    for crd in [ProvisioningIntegration::crd(), EmployeeSync::crd()] {
+        let mut value = serde_json::to_value(crd)?;
+        prune(&mut value);
+        out.push_str("---\n");
+        yaml::write(&value, &mut out);
+    }
+    Ok(out)
+}
+
+/// Takes out what schema generators add and Kubernetes does not know or does not need (number formats it warns about).
+fn prune(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Object(map) => {
+            if map.get("format").is_some_and(|f| matches!(f.as_str(), Some("uint32" | "uint64" | "uint" | "uint16"))) {
+                map.insert("format".into(), "int64".into());
+            }
+            map.values_mut().for_each(prune);
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(prune),
+        _ => {}
+    }
+}
+
+mod yaml;

@@ -1,0 +1,182 @@
+//! The closed list of reasons. A condition's `reason` is one of these words and nothing else; `docs/reasons.md` is
+//! generated from this file, so a reason cannot exist without saying what to do about it.
+
+macro_rules! reasons {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident: $meaning:literal, $todo:literal;)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name { $(#[doc = $meaning] $variant,)* }
+
+        impl $name {
+            /// Every reason of this list, in the order of the contract.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The word as it stands in a condition.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => stringify!($variant),)* }
+            }
+
+            /// What it means.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)* }
+            }
+
+            /// What a person should do about it.
+            #[must_use]
+            pub const fn what_to_do(self) -> &'static str {
+                match self { $(Self::$variant => $todo,)* }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Reasons of `Ready` on an `EmployeeSync`.
+    EmployeeReason {
+        InSync: "Account, attributes and access are as decided.", "Nothing.";
+        NotDue: "There is no account yet, by the create setting.", "Nothing; `nextTransition` says when.";
+        DomainNotListed: "The work e-mail is in no domain that `provisioning.emailDomains` lists.", "Add the domain, if this person should be managed.";
+        HandsOff: "`spec.suspend` is set on this EmployeeSync.", "Remove `spec.suspend` to let bobsync manage the account again.";
+        Pending: "Decided, and waiting for its turn.", "Nothing; look at the integration if it lasts.";
+        Retrying: "The provider throttled, was unreachable, or the outcome of a write is not known.", "Nothing; it is tried again by itself. Look at the provider's health if it lasts.";
+        Rejected: "The provider refused a value; the message names the field.", "Correct the field in Bob, or the mapping row.";
+        Conflict: "Another account has this e-mail or username, or the matching account belongs to another employee.", "Free the e-mail or username at the provider, or correct it in Bob.";
+        Ambiguous: "Several accounts match this employee.", "Leave one account with this e-mail or mark at the provider.";
+        MissingAttribute: "A required target has no value in Bob.", "Fill the field in Bob that the message names.";
+        Forbidden: "The credential may not change this account.", "Give the credential more rights, or set `spec.suspend` for this person.";
+    }
+}
+
+reasons! {
+    /// Reasons of `Ready` on a `ProvisioningIntegration`.
+    IntegrationReason {
+        Converged: "The last pass finished.", "Nothing; people who fail are in `EmployeesFailing`.";
+        Suspended: "`spec.suspend` is set.", "Remove `spec.suspend` to start again.";
+        DryRun: "`spec.mode` is DryRun: the plan is in `status.plan`, nothing was written to the provider.", "Set `mode: Enforce` when the plan is right.";
+        Progressing: "First pass, or a new generation that is not yet seen through.", "Wait.";
+        BobUnavailable: "Bob did not answer, or not with what was asked.", "Nothing; it is tried again by itself. See Bob's status page if it lasts.";
+        ProviderUnavailable: "The provider did not answer, or not with what was asked.", "Nothing; it is tried again by itself. See the provider's status page if it lasts.";
+        SourceSuspect: "Bob's answer is well-formed but implausibly short.", "Check the service user's access rights in Bob: it must see every lifecycle status.";
+        TargetSuspect: "The provider's listing is well-formed but implausibly short.", "Check the credential's scope, and whether accounts were deleted at the provider.";
+        SecretNotFound: "A Secret, or a key in it, does not exist.", "Create the Secret that the message names, with that key.";
+        BobUnauthorized: "Bob refused the service user.", "Correct the service user's id or token in the Secret.";
+        BobForbidden: "The service user may not read what the settings need.", "Put the service user into a permission group with the fields that the message names, then request a sync.";
+        ProviderUnauthorized: "The provider refused the credential.", "Correct the credential in the Secret.";
+        ProviderForbidden: "The credential lacks a permission.", "Give the credential the permission that the message names (OneLogin: Manage users).";
+        InvalidSettings: "The spec asks for something that cannot be.", "Correct what the message names.";
+        EndpointNotAllowed: "The controller was not started with `--allow-endpoint` for an `endpoint` of this integration.", "Ask the operator to allow it, or remove `endpoint`.";
+    }
+}
+
+reasons! {
+    /// Reasons of the other conditions, on both resources.
+    DetailReason {
+        Created: "The account was created by bobsync.", "Nothing.";
+        Matched: "The account was found by its mark or adopted by e-mail.", "Nothing.";
+        NoAccount: "There is no account.", "Nothing; `Ready` says whether there should be one.";
+        Equal: "Every mapped attribute is as decided.", "Nothing.";
+        Differs: "Some mapped attributes are not as decided yet.", "See `Ready`.";
+        AsDecided: "Access is as decided.", "Nothing.";
+        NotAsDecided: "Access is not as decided yet.", "See `Ready`.";
+        NotManaged: "The settings leave this account alone.", "See `Ready`.";
+        Resolved: "The manager's account is known, or there is no manager to set.", "Nothing.";
+        ManagerNotManaged: "The manager has no account that bobsync manages.", "Nothing; the attribute is left as it is.";
+        ManagerPending: "The manager's account is not there yet.", "Nothing; it is set when the account exists.";
+        Connected: "The last call succeeded.", "Nothing.";
+        Complete: "Every mapped target exists and every mapped field was readable.", "Nothing.";
+        TargetUnavailable: "The provider does not have a mapped target.", "Define the attribute at the provider, or unmap it.";
+        SourceUnavailable: "Bob sends a mapped field for nobody.", "Check the field id, and the service user's right to view it.";
+        NoneFailing: "Nobody fails.", "Nothing.";
+        SomeFailing: "Some people fail; the message counts them by reason.", "`kubectl get esync` shows who and why.";
+        UpToDate: "Nothing is in progress.", "Nothing.";
+        WorkInProgress: "A pass is at work.", "Wait.";
+        NothingStalled: "Nobody has to act.", "Nothing.";
+    }
+}
+
+impl EmployeeReason {
+    /// Whether `Ready` is True with this reason.
+    #[must_use]
+    pub const fn is_ready(self) -> bool {
+        matches!(self, Self::InSync | Self::NotDue | Self::DomainNotListed | Self::HandsOff)
+    }
+
+    /// Whether a person has to act (`Stalled` True).
+    #[must_use]
+    pub const fn is_stalled(self) -> bool {
+        matches!(self, Self::Rejected | Self::Conflict | Self::Ambiguous | Self::MissingAttribute | Self::Forbidden)
+    }
+}
+
+impl IntegrationReason {
+    /// Whether `Ready` is True with this reason.
+    #[must_use]
+    pub const fn is_ready(self) -> bool {
+        matches!(self, Self::Converged | Self::Suspended | Self::DryRun)
+    }
+
+    /// Whether a person has to act (`Stalled` True).
+    #[must_use]
+    pub const fn is_stalled(self) -> bool {
+        matches!(
+            self,
+            Self::SecretNotFound
+                | Self::BobUnauthorized
+                | Self::BobForbidden
+                | Self::ProviderUnauthorized
+                | Self::ProviderForbidden
+                | Self::InvalidSettings
+                | Self::EndpointNotAllowed
+        )
+    }
+}
+
+/// `docs/reasons.md`: one table a list, generated so that page and code cannot differ.
+#[must_use]
+pub fn markdown() -> String {
+    use std::fmt::Write as _;
+    let mut page = String::from(
+        "# Reasons\n\nGenerated by `make generate` from `src/api/reasons.rs`. Every `reason` of a condition is in one of these tables.\n",
+    );
+    let mut table = |title: &str, rows: Vec<(String, &str, &str, &str)>| {
+        let _ = write!(page, "\n## {title}\n\n| `Ready` | reason | it means | what to do |\n| --- | --- | --- | --- |\n");
+        for (ready, reason, meaning, todo) in rows {
+            let _ = writeln!(page, "| {ready} | `{reason}` | {meaning} | {todo} |");
+        }
+    };
+    let ready = |ready: bool, stalled: bool| {
+        match (ready, stalled) {
+            (true, _) => "True",
+            (false, true) => "False, `Stalled` True",
+            (false, false) => "False",
+        }
+        .to_owned()
+    };
+    table(
+        "EmployeeSync",
+        EmployeeReason::ALL
+            .iter()
+            .map(|r| (ready(r.is_ready(), r.is_stalled()), r.as_str(), r.meaning(), r.what_to_do()))
+            .collect(),
+    );
+    table(
+        "ProvisioningIntegration",
+        IntegrationReason::ALL
+            .iter()
+            .map(|r| (ready(r.is_ready(), r.is_stalled()), r.as_str(), r.meaning(), r.what_to_do()))
+            .collect(),
+    );
+    table(
+        "The other conditions",
+        DetailReason::ALL.iter().map(|r| ("-".to_owned(), r.as_str(), r.meaning(), r.what_to_do())).collect(),
+    );
+    page
+}
