@@ -13,3 +13,6 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod bob;
+pub mod domain;
+pub mod provider;

@@ -1,0 +1,73 @@
+//! One row of the provider, and what can be asked of it.
+
+/// Whether an account can be used, in the words that decisions need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AccountState {
+    /// Can be used.
+    Active,
+    /// Suspended by an administrator or by us.
+    Suspended,
+    /// Never activated; an active employee's account is activated from here.
+    Unactivated,
+    /// A state of the provider's own that an active employee's account is left in: locked, password states.
+    Other,
+}
+
+/// Access as it is written to a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// The account can be used.
+    Active,
+    /// The account cannot be used.
+    Suspended,
+}
+
+/// An account as the provider tells it. Text attributes stand in the order of the mapping's rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The provider's own id.
+    pub id: Box<str>,
+    /// Bob's `root.id`, if the account bears one.
+    pub mark: Option<Box<str>>,
+    /// The e-mail, as the provider has it.
+    pub email: Option<Box<str>>,
+    /// The username, as the provider has it.
+    pub username: Option<Box<str>>,
+    /// Whether it can be used.
+    pub state: AccountState,
+    /// The values of the mapping's targets, in row order; `None` where the provider has none (empty and null are one).
+    /// For a target that refers to a person: the id of that account.
+    pub attributes: Box<[Option<Box<str>>]>,
+    /// Whatever the provider needs again for an update that must not wipe what we do not own. Opaque here.
+    pub foreign: Option<Box<str>>,
+}
+
+/// A new value of one target.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum NewValue {
+    /// This text; for a target that refers to a person: the id of that account.
+    Set(Box<str>),
+    /// Nothing.
+    Clear,
+}
+
+/// A write to the provider: a new account, or a change of one. Only what differs is in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountWrite {
+    /// Row of the mapping and the new value.
+    pub attributes: Vec<(usize, NewValue)>,
+    /// The mark to put on.
+    pub mark: Option<Box<str>>,
+    /// Access to give or take.
+    pub access: Option<Access>,
+    /// [`Account::foreign`] of the account as it was read.
+    pub foreign: Option<Box<str>>,
+}
+
+impl AccountWrite {
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.attributes.is_empty() && self.mark.is_none() && self.access.is_none()
+    }
+}

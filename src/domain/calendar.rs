@@ -1,0 +1,99 @@
+//! Midnights of sites. Bob gives bare dates; they begin and end at the midnight of the employee's site.
+
+use std::collections::BTreeMap;
+
+use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
+
+/// The time zone of every site.
+#[derive(Clone, Debug)]
+pub struct Zones {
+    default: TimeZone,
+    sites: BTreeMap<Box<str>, TimeZone>,
+}
+
+/// A zone name that the bundled IANA database does not know.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no time zone `{0}`: use an IANA name such as Europe/Berlin")]
+pub struct UnknownZone(pub String);
+
+impl Zones {
+    /// Looks every name up once. Names of sites match as Bob writes them, blanks around them aside.
+    ///
+    /// # Errors
+    /// [`UnknownZone`] names the first name that does not exist.
+    pub fn new<'a>(
+        default: &str,
+        sites: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, UnknownZone> {
+        let find = |name: &str| TimeZone::get(name).map_err(|_| UnknownZone(name.to_owned()));
+        Ok(Self {
+            default: find(default)?,
+            sites: sites
+                .into_iter()
+                .map(|(site, zone)| Ok((site.trim().into(), find(zone)?)))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The zone of this site; the integration's zone for a site that is not listed, or for none.
+    #[must_use]
+    pub fn of(&self, site: Option<&str>) -> &TimeZone {
+        site.and_then(|site| self.sites.get(site.trim())).unwrap_or(&self.default)
+    }
+}
+
+/// The instant at which `date` begins in `zone`. Where the clocks skip midnight, the first instant of the day.
+#[must_use]
+pub fn start_of(date: Date, zone: &TimeZone) -> Timestamp {
+    let midnight = date.at(0, 0, 0, 0);
+    zone.to_ambiguous_zoned(midnight).compatible().map_or_else(
+        // Beyond the calendar of jiff (years -9999 to 9999): the end of time on the side of the date.
+        |_| if date.year() < 0 { Timestamp::MIN } else { Timestamp::MAX },
+        |zoned| zoned.start_of_day().map_or_else(|_| zoned.timestamp(), |start| start.timestamp()),
+    )
+}
+
+/// The instant at which `date` is over in `zone`.
+#[must_use]
+pub fn end_of(date: Date, zone: &TimeZone) -> Timestamp {
+    date.checked_add(1.day()).map_or(Timestamp::MAX, |next| start_of(next, zone))
+}
+
+/// RFC 3339 with the zone's offset, to the second.
+#[must_use]
+pub fn with_offset(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    fn zone(name: &str) -> TimeZone {
+        TimeZone::get(name).expect("bundled zone")
+    }
+
+    #[test]
+    fn midnight_is_the_midnight_of_the_site() {
+        assert_eq!(start_of(date(2026, 12, 1), &zone("Europe/Berlin")).to_string(), "2026-11-30T23:00:00Z");
+        assert_eq!(start_of(date(2026, 12, 1), &zone("Pacific/Auckland")).to_string(), "2026-11-30T11:00:00Z");
+        assert_eq!(end_of(date(2026, 12, 1), &zone("America/New_York")).to_string(), "2026-12-02T05:00:00Z");
+    }
+
+    #[test]
+    fn a_day_without_midnight_begins_at_its_first_instant() {
+        // Lebanon's clocks go from 00:00 to 01:00 on the last Sunday of March.
+        assert_eq!(start_of(date(2026, 3, 29), &zone("Asia/Beirut")).to_string(), "2026-03-28T22:00:00Z");
+        assert_eq!(with_offset(start_of(date(2026, 3, 29), &zone("Asia/Beirut")), &zone("Asia/Beirut")), "2026-03-29T01:00:00+03:00");
+    }
+
+    #[test]
+    fn sites_that_are_not_listed_use_the_default() {
+        let zones = Zones::new("Europe/London", [("Berlin", "Europe/Berlin")]).unwrap();
+        assert_eq!(zones.of(Some(" Berlin ")).iana_name(), Some("Europe/Berlin"));
+        assert_eq!(zones.of(Some("Paris")).iana_name(), Some("Europe/London"));
+        assert_eq!(zones.of(None).iana_name(), Some("Europe/London"));
+        assert_eq!(Zones::new("Mars/Olympus", []).unwrap_err(), UnknownZone("Mars/Olympus".into()));
+    }
+}

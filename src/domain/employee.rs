@@ -1,0 +1,335 @@
+//! One row of Bob: compact, because a hundred thousand of them are held during a pass.
+
+use jiff::civil::Date;
+
+/// The Bob fields a pass asks for, in the order in which every [`Values`] holds them. The first eight are always
+/// there, because decisions rest on them; mapped fields follow, each once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fields {
+    ids: Vec<Box<str>>,
+}
+
+/// Index of a field in [`Fields`].
+pub type FieldIndex = usize;
+
+/// `root.id`
+pub const ID: FieldIndex = 0;
+/// `root.email`
+pub const EMAIL: FieldIndex = 1;
+/// `internal.lifecycleStatus`
+pub const LIFECYCLE: FieldIndex = 2;
+/// `internal.status`
+pub const STATUS: FieldIndex = 3;
+/// `work.startDate`
+pub const START: FieldIndex = 4;
+/// `internal.terminationDate`
+pub const TERMINATION: FieldIndex = 5;
+/// `employee.lastDayOfWork`
+pub const LAST_DAY: FieldIndex = 6;
+/// `work.site`
+pub const SITE: FieldIndex = 7;
+
+const ALWAYS: [&str; 8] = [
+    "root.id",
+    "root.email",
+    "internal.lifecycleStatus",
+    "internal.status",
+    "work.startDate",
+    "internal.terminationDate",
+    "employee.lastDayOfWork",
+    "work.site",
+];
+
+impl Default for Fields {
+    fn default() -> Self {
+        Self { ids: ALWAYS.iter().map(|&id| id.into()).collect() }
+    }
+}
+
+impl Fields {
+    /// The index of this field, added if it is new.
+    pub fn want(&mut self, id: &str) -> FieldIndex {
+        self.position(id).unwrap_or_else(|| {
+            self.ids.push(id.into());
+            self.ids.len() - 1
+        })
+    }
+
+    /// The index of this field, if it is asked for.
+    #[must_use]
+    pub fn position(&self, id: &str) -> Option<FieldIndex> {
+        self.ids.iter().position(|known| **known == *id)
+    }
+
+    /// Field ids in order.
+    #[must_use]
+    pub fn ids(&self) -> &[Box<str>] {
+        &self.ids
+    }
+}
+
+/// One cell of a row. Bob leaves out what the service user may not see and sends null for what is empty; the two
+/// are never confused, for an absent field must not clear an attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cell<'a> {
+    /// Hidden by permission, unknown to Bob, or not asked for.
+    Absent,
+    /// Empty in Bob.
+    Null,
+    /// Text: the human label of list fields, ISO dates, ids of references.
+    Text(&'a str),
+}
+
+impl<'a> Cell<'a> {
+    /// The text, if there is one that is not blank.
+    #[must_use]
+    pub fn text(self) -> Option<&'a str> {
+        match self {
+            Self::Text(text) if !text.trim().is_empty() => Some(text.trim()),
+            _ => None,
+        }
+    }
+}
+
+/// The cells of one row in one allocation of text and one of offsets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Values {
+    text: Box<str>,
+    /// End offset of each cell's text; the two highest bits say Absent or Null.
+    ends: Box<[u32]>,
+}
+
+const ABSENT: u32 = 1 << 31;
+const NULL: u32 = 1 << 30;
+const OFFSET: u32 = NULL - 1;
+
+impl Values {
+    /// Builds a row from its cells, in the order of [`Fields`].
+    #[must_use]
+    pub fn from_cells<'a>(cells: impl ExactSizeIterator<Item = Cell<'a>>) -> Self {
+        let mut text = String::new();
+        let mut ends = Vec::with_capacity(cells.len());
+        for cell in cells {
+            let flag = match cell {
+                Cell::Absent => ABSENT,
+                Cell::Null => NULL,
+                Cell::Text(value) => {
+                    // A single row never reaches 1 GiB: readers bound the size of an employee long before.
+                    if text.len() + value.len() <= OFFSET as usize {
+                        text.push_str(value);
+                    }
+                    0
+                }
+            };
+            ends.push(flag | u32::try_from(text.len()).unwrap_or(OFFSET));
+        }
+        Self { text: text.into_boxed_str(), ends: ends.into_boxed_slice() }
+    }
+
+    /// The cell at `index`; [`Cell::Absent`] beyond the end.
+    #[must_use]
+    pub fn get(&self, index: FieldIndex) -> Cell<'_> {
+        let Some(&end) = self.ends.get(index) else { return Cell::Absent };
+        if end & ABSENT != 0 {
+            return Cell::Absent;
+        }
+        if end & NULL != 0 {
+            return Cell::Null;
+        }
+        let start = if index == 0 { 0 } else { self.ends[index - 1] & OFFSET };
+        Cell::Text(&self.text[start as usize..end as usize])
+    }
+}
+
+/// Bob's lifecycle status. Casing differs between tenants, and companies add leave types of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lifecycle {
+    /// The start date is in the future, or was when Bob last turned it.
+    Hired,
+    /// At work.
+    Employed,
+    /// The last day of work is behind, the termination date ahead.
+    GardenLeave,
+    /// Any kind of leave, the company's own kinds included.
+    Leave,
+    /// Left.
+    Terminated,
+    /// Hidden by permission or empty.
+    Unknown,
+}
+
+impl Lifecycle {
+    /// Reads Bob's text, ignoring case, blanks and punctuation.
+    #[must_use]
+    pub fn read(cell: Cell<'_>) -> Self {
+        let Some(text) = cell.text() else { return Self::Unknown };
+        let plain: String = text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+        match plain.as_str() {
+            "hired" => Self::Hired,
+            "employed" | "active" => Self::Employed,
+            "gardenleave" => Self::GardenLeave,
+            "terminated" => Self::Terminated,
+            _ => Self::Leave,
+        }
+    }
+}
+
+/// `internal.status`: whether the person may use Bob, which is what Bob's own integrations follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BobStatus {
+    /// `Active`
+    Active,
+    /// `Inactive`
+    Inactive,
+    /// Hidden, empty, or a word that is neither.
+    Unknown,
+}
+
+impl BobStatus {
+    /// Reads Bob's text, ignoring case.
+    #[must_use]
+    pub fn read(cell: Cell<'_>) -> Self {
+        match cell.text() {
+            Some(text) if text.eq_ignore_ascii_case("active") => Self::Active,
+            Some(text) if text.eq_ignore_ascii_case("inactive") => Self::Inactive,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// A date cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Day {
+    /// Hidden, or not a date: no evidence of anything.
+    Unknown,
+    /// Empty in Bob.
+    None,
+    /// A date in the site's calendar.
+    On(Date),
+}
+
+impl Day {
+    /// Reads `YYYY-MM-DD`, or the date part of an ISO date and time.
+    #[must_use]
+    pub fn read(cell: Cell<'_>) -> Self {
+        match cell {
+            Cell::Null => Self::None,
+            Cell::Text(text) if text.trim().is_empty() => Self::None,
+            Cell::Text(text) => {
+                let text = text.trim();
+                let date = text.get(..10).filter(|_| text.len() == 10 || text.as_bytes().get(10) == Some(&b'T'));
+                date.and_then(|date| date.parse().ok()).map_or(Self::Unknown, Self::On)
+            }
+            Cell::Absent => Self::Unknown,
+        }
+    }
+
+    /// The date, if there is one.
+    #[must_use]
+    pub fn date(self) -> Option<Date> {
+        match self {
+            Self::On(date) => Some(date),
+            _ => None,
+        }
+    }
+}
+
+/// One employee as Bob tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Employee {
+    /// Every cell asked for.
+    pub values: Values,
+    /// Lifecycle status.
+    pub lifecycle: Lifecycle,
+    /// Access to Bob.
+    pub status: BobStatus,
+    /// First day of the current employment.
+    pub start: Day,
+    /// Day on which the employment ends.
+    pub termination: Day,
+    /// Last day at the office, possibly before the termination.
+    pub last_day: Day,
+    /// The read by id said that the file is gone: only the id is known.
+    pub deleted: bool,
+}
+
+impl Employee {
+    /// Reads the decision fields out of a row. `None` if the row has no id.
+    #[must_use]
+    pub fn from_values(values: Values) -> Option<Self> {
+        values.get(ID).text()?;
+        Some(Self {
+            lifecycle: Lifecycle::read(values.get(LIFECYCLE)),
+            status: BobStatus::read(values.get(STATUS)),
+            start: Day::read(values.get(START)),
+            termination: Day::read(values.get(TERMINATION)),
+            last_day: Day::read(values.get(LAST_DAY)),
+            deleted: false,
+            values,
+        })
+    }
+
+    /// Someone whose file is confirmed to be gone.
+    #[must_use]
+    pub fn gone(id: &str) -> Self {
+        Self {
+            values: Values::from_cells([Cell::Text(id)].into_iter()),
+            lifecycle: Lifecycle::Unknown,
+            status: BobStatus::Unknown,
+            start: Day::Unknown,
+            termination: Day::Unknown,
+            last_day: Day::Unknown,
+            deleted: true,
+        }
+    }
+
+    /// Bob's `root.id`.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.values.get(ID).text().unwrap_or_default()
+    }
+
+    /// The work e-mail, trimmed.
+    #[must_use]
+    pub fn email(&self) -> Option<&str> {
+        self.values.get(EMAIL).text()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absent_null_and_text_stay_apart() {
+        let row = Values::from_cells([Cell::Text("1"), Cell::Null, Cell::Absent, Cell::Text(""), Cell::Text("né")].into_iter());
+        let cells: Vec<_> = (0..6).map(|i| row.get(i)).collect();
+        assert_eq!(cells, [Cell::Text("1"), Cell::Null, Cell::Absent, Cell::Text(""), Cell::Text("né"), Cell::Absent]);
+    }
+
+    #[test]
+    fn lifecycle_words_ignore_case_and_unknown_words_are_leaves() {
+        for (word, expected) in [
+            ("hired", Lifecycle::Hired),
+            ("Employed", Lifecycle::Employed),
+            ("GARDEN LEAVE", Lifecycle::GardenLeave),
+            ("gardenLeave", Lifecycle::GardenLeave),
+            ("Parental leave", Lifecycle::Leave),
+            ("Sabbatical", Lifecycle::Leave),
+            ("terminated", Lifecycle::Terminated),
+            ("  ", Lifecycle::Unknown),
+        ] {
+            assert_eq!(Lifecycle::read(Cell::Text(word)), expected, "{word}");
+        }
+        assert_eq!(Lifecycle::read(Cell::Null), Lifecycle::Unknown);
+    }
+
+    #[test]
+    fn only_iso_dates_are_dates() {
+        assert_eq!(Day::read(Cell::Text("2026-11-02")).date(), Some(jiff::civil::date(2026, 11, 2)));
+        assert_eq!(Day::read(Cell::Text("2026-11-02T00:00:00")).date(), Some(jiff::civil::date(2026, 11, 2)));
+        assert_eq!(Day::read(Cell::Text("02/11/2026")), Day::Unknown);
+        assert_eq!(Day::read(Cell::Null), Day::None);
+        assert_eq!(Day::read(Cell::Absent), Day::Unknown);
+    }
+}

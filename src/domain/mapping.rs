@@ -1,0 +1,234 @@
+//! Bob's fields to the provider's attributes: rows, formulas, and the value each row gives for one employee.
+
+use std::borrow::Cow;
+
+use super::employee::{Cell, Employee, FieldIndex, Fields};
+
+/// Whether two values of a target are the same. A provider that lower-cases or trims must not cause endless updates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compare {
+    /// Equal after trimming.
+    Exact,
+    /// Equal after trimming, ignoring case: e-mail addresses and usernames.
+    IgnoringCase,
+    /// The id of another account.
+    Person,
+}
+
+/// One row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The provider's own name of the attribute.
+    pub target: Box<str>,
+    /// Where the value comes from.
+    pub source: Source,
+    /// Whether it is set at the creation only.
+    pub on_create_only: bool,
+    /// How values are compared.
+    pub compare: Compare,
+    /// Whether an account cannot be without it.
+    pub required: bool,
+}
+
+/// Where a row's value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// One field.
+    Field(FieldIndex),
+    /// Fields with literal text between them.
+    Formula(Vec<Part>),
+}
+
+/// One part of a formula.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Text as it stands.
+    Literal(Box<str>),
+    /// A field's value.
+    Field(FieldIndex),
+}
+
+/// All rows, and the fields they need.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    /// The rows, in the order of the settings.
+    pub rows: Vec<Row>,
+    /// What to ask Bob for.
+    pub fields: Fields,
+    /// The row of the account's e-mail.
+    pub email: usize,
+    /// The row of the account's username.
+    pub username: usize,
+    /// The row that refers to the manager, if there is one.
+    pub manager: Option<usize>,
+}
+
+/// The value that one row gives for one employee.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Desired<'a> {
+    /// This text.
+    Text(Cow<'a, str>),
+    /// The account of this employee.
+    Person(&'a str),
+    /// Nothing: the field is empty in Bob.
+    Empty,
+    /// Bob does not show the field: the attribute stays as it is.
+    Keep,
+}
+
+impl Mapping {
+    /// The value that `row` gives for `employee`.
+    ///
+    /// A formula joins its parts; a part that is empty in Bob contributes nothing, the result is trimmed, and a
+    /// formula whose fields are all empty is empty. One hidden field freezes the whole attribute.
+    #[must_use]
+    pub fn desired<'a>(&self, row: usize, employee: &'a Employee) -> Desired<'a> {
+        let row = &self.rows[row];
+        match &row.source {
+            Source::Field(field) => match employee.values.get(*field) {
+                Cell::Absent => Desired::Keep,
+                cell => match cell.text() {
+                    None => Desired::Empty,
+                    Some(id) if row.compare == Compare::Person => Desired::Person(id),
+                    Some(text) => Desired::Text(Cow::Borrowed(text)),
+                },
+            },
+            Source::Formula(parts) => join(parts, employee),
+        }
+    }
+
+    /// Targets whose value for this employee is empty although an account cannot be without it.
+    #[must_use]
+    pub fn missing_required(&self, employee: &Employee) -> Option<usize> {
+        (0..self.rows.len())
+            .find(|&row| self.rows[row].required && matches!(self.desired(row, employee), Desired::Empty | Desired::Keep))
+    }
+
+    /// The value of a text row, if it has one.
+    #[must_use]
+    pub fn text<'a>(&self, row: usize, employee: &'a Employee) -> Option<Cow<'a, str>> {
+        match self.desired(row, employee) {
+            Desired::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+fn join<'a>(parts: &[Part], employee: &Employee) -> Desired<'a> {
+    let mut text = String::new();
+    let mut any = false;
+    for part in parts {
+        match part {
+            Part::Literal(literal) => text.push_str(literal),
+            Part::Field(field) => match employee.values.get(*field) {
+                Cell::Absent => return Desired::Keep,
+                cell => {
+                    if let Some(value) = cell.text() {
+                        any = true;
+                        text.push_str(value);
+                    }
+                }
+            },
+        }
+    }
+    let trimmed = text.trim();
+    if any && !trimmed.is_empty() { Desired::Text(Cow::Owned(trimmed.to_owned())) } else { Desired::Empty }
+}
+
+/// Reads a formula: fields in braces, `{{` and `}}` for braces.
+///
+/// # Errors
+/// A sentence for a person that names what is wrong.
+pub fn formula(text: &str, fields: &mut Fields) -> Result<Vec<Part>, String> {
+    let mut parts = Vec::new();
+    let mut literal = String::new();
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '{' | '}' if chars.peek() == Some(&c) => {
+                chars.next();
+                literal.push(c);
+            }
+            '{' => {
+                let mut id = String::new();
+                loop {
+                    match chars.next() {
+                        Some('}') => break,
+                        Some('{') | None => {
+                            return Err(format!("the formula has an opening brace without its closing one after `{{{id}`; write {{{{ for a brace"));
+                        }
+                        Some(c) => id.push(c),
+                    }
+                }
+                let id = id.trim();
+                if id.is_empty() || id.contains('/') {
+                    return Err("the formula has braces without a Bob field id in them, such as {work.department}".to_owned());
+                }
+                if !literal.is_empty() {
+                    parts.push(Part::Literal(std::mem::take(&mut literal).into_boxed_str()));
+                }
+                parts.push(Part::Field(fields.want(id)));
+            }
+            '}' => return Err("the formula has a closing brace without its opening one; write }} for a brace".to_owned()),
+            c => literal.push(c),
+        }
+    }
+    if !literal.is_empty() {
+        parts.push(Part::Literal(literal.into_boxed_str()));
+    }
+    if parts.iter().any(|part| matches!(part, Part::Field(_))) {
+        Ok(parts)
+    } else {
+        Err("the formula names no Bob field; put field ids in braces, such as {work.department}".to_owned())
+    }
+}
+
+/// Whether the provider's value is already the desired text.
+#[must_use]
+pub fn equal(compare: Compare, have: &str, want: &str) -> bool {
+    let (have, want) = (have.trim(), want.trim());
+    match compare {
+        Compare::Exact | Compare::Person => have == want,
+        Compare::IgnoringCase => have == want || key(have) == key(want),
+    }
+}
+
+/// A key under which e-mails and usernames are the same whatever their case.
+#[must_use]
+pub fn key(text: &str) -> Box<str> {
+    let text = text.trim();
+    if text.is_ascii() { text.to_ascii_lowercase().into() } else { text.to_lowercase().into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::employee::Values;
+
+    fn employee(cells: &[Cell<'_>]) -> Employee {
+        let mut row = vec![Cell::Text("1"), Cell::Null, Cell::Null, Cell::Null, Cell::Null, Cell::Null, Cell::Null, Cell::Null];
+        row.extend_from_slice(cells);
+        Employee::from_values(Values::from_cells(row.into_iter())).unwrap()
+    }
+
+    #[test]
+    fn formulas_join_escape_and_refuse() {
+        let mut fields = Fields::default();
+        let parts = formula("{{{work.department}}} - {work.title}", &mut fields).unwrap();
+        assert_eq!(join(&parts, &employee(&[Cell::Text("Finance"), Cell::Text("Lead")])), Desired::Text("{Finance} - Lead".into()));
+        assert_eq!(join(&parts, &employee(&[Cell::Text("Finance"), Cell::Absent])), Desired::Keep);
+        let parts = formula("{work.department} - {work.title}", &mut fields).unwrap();
+        assert_eq!(join(&parts, &employee(&[Cell::Text("Finance"), Cell::Null])), Desired::Text("Finance -".into()));
+        assert_eq!(join(&parts, &employee(&[Cell::Null, Cell::Null])), Desired::Empty);
+        for bad in ["{work.title", "work.title}", "{}", "plain", "{work.{title}}"] {
+            assert!(formula(bad, &mut fields).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn values_compare_as_the_provider_keeps_them() {
+        assert!(equal(Compare::IgnoringCase, "Noa.Lind@Example.com ", "noa.lind@example.com"));
+        assert!(!equal(Compare::Exact, "engineer", "Engineer"));
+        assert!(equal(Compare::Exact, " Engineer", "Engineer "));
+    }
+}

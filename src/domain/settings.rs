@@ -1,0 +1,125 @@
+//! What an integration asks for, validated once. Nothing after the validate step looks at a raw spec.
+
+use std::time::Duration;
+
+use super::{calendar::Zones, mapping::Mapping};
+
+/// The settings decisions rest on.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// When accounts appear.
+    pub create: Create,
+    /// Who is active.
+    pub user_status: UserStatus,
+    /// Work e-mail domains, in ASCII form and lower case; empty: all.
+    pub email_domains: Vec<String>,
+    /// Whether dates and deletion end access.
+    pub disabling_trigger: bool,
+    /// Which end of the last day.
+    pub access_ends: AccessEnds,
+    /// Time zones of sites.
+    pub zones: Zones,
+    /// Bob's fields to the provider's attributes.
+    pub mapping: Mapping,
+}
+
+/// When accounts appear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Create {
+    /// At midnight of the start date.
+    OnStartDate,
+    /// As soon as the employee exists.
+    OnCreation,
+}
+
+/// Who is active.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserStatus {
+    /// As Bob says.
+    AccordingToBob,
+    /// Active but for the disabling trigger.
+    AlwaysActive,
+    /// Created suspended, and then left alone but for the disabling trigger.
+    AlwaysInactive,
+}
+
+/// Which end of the last day ends access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessEnds {
+    /// The midnight after it.
+    EndOfDay,
+    /// The midnight before it.
+    StartOfDay,
+}
+
+/// What one `EmployeeSync` says about its person.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Overrides {
+    /// Leave the account alone.
+    pub hands_off: bool,
+}
+
+impl Settings {
+    /// Whether this work e-mail is in a listed domain; with no list everybody is, also without an e-mail.
+    #[must_use]
+    pub fn lists(&self, email: Option<&str>) -> bool {
+        if self.email_domains.is_empty() {
+            return true;
+        }
+        let Some((_, domain)) = email.and_then(|email| email.rsplit_once('@')) else { return false };
+        ascii_domain(domain).is_some_and(|domain| self.email_domains.contains(&domain))
+    }
+}
+
+/// A domain in ASCII form and lower case, so that `MÜNCHEN.example` and `xn--mnchen-3ya.example` are the same.
+#[must_use]
+pub fn ascii_domain(domain: &str) -> Option<String> {
+    let domain = domain.trim().trim_end_matches('.');
+    idna::domain_to_ascii(domain).ok().filter(|ascii| !ascii.is_empty())
+}
+
+/// Reads a Go-style duration: `10m`, `1h30m`, `500ms`, `1.5h`.
+///
+/// # Errors
+/// A sentence for a person.
+pub fn go_duration(text: &str) -> Result<Duration, String> {
+    let bad = || format!("`{text}` is not a duration: write for example 10m, 1h30m or 2160h");
+    let mut rest = text;
+    let mut seconds = 0.0_f64;
+    if rest.is_empty() {
+        return Err(bad());
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(bad)?;
+        let number: f64 = rest[..digits].parse().map_err(|_| bad())?;
+        rest = &rest[digits..];
+        let (unit, length) = [("ms", 0.001), ("h", 3600.0), ("m", 60.0), ("s", 1.0)]
+            .into_iter()
+            .find(|(unit, _)| rest.starts_with(unit))
+            .ok_or_else(bad)?;
+        seconds += number * length;
+        rest = &rest[unit.len()..];
+    }
+    Duration::try_from_secs_f64(seconds).map_err(|_| bad())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn go_durations_are_read_and_nonsense_is_refused() {
+        assert_eq!(go_duration("1h30m").unwrap(), Duration::from_secs(5400));
+        assert_eq!(go_duration("500ms").unwrap(), Duration::from_millis(500));
+        assert_eq!(go_duration("1.5h").unwrap(), Duration::from_secs(5400));
+        for bad in ["", "10", "m", "10 m", "1d", "1..5h"] {
+            assert!(go_duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn domains_compare_in_ascii_form() {
+        assert_eq!(ascii_domain("MÜNCHEN.example").as_deref(), Some("xn--mnchen-3ya.example"));
+        assert_eq!(ascii_domain("Example.COM.").as_deref(), Some("example.com"));
+    }
+}
