@@ -1,0 +1,280 @@
+//! Which account is whose. Accounts stream by once; what is kept is a candidate for each person, never the list.
+//!
+//! An account belongs to the employee whose mark it bears. An account without a mark may be adopted by e-mail. An
+//! account with somebody else's mark is never touched. Where two answers are possible, there is none.
+
+use std::collections::HashMap;
+
+use super::{
+    access::Decision,
+    account::{Account, AccountState, AccountWrite, NewValue},
+    employee::Employee,
+    mapping::{Compare, Desired, Mapping, equal, key},
+};
+
+/// One employee with what was decided.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// As Bob tells it.
+    pub employee: Employee,
+    /// What was decided.
+    pub decision: Decision,
+    /// The account recorded in this person's `EmployeeSync`, if any.
+    pub known_account: Option<Box<str>>,
+}
+
+/// Index of a person in the slice given to [`Matcher::new`].
+pub type PersonIndex = u32;
+
+/// An account that may be this person's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// The provider's id.
+    pub account: Box<str>,
+    /// Whether it can be used.
+    pub state: AccountState,
+    /// The account of the manager it names now.
+    pub manager: Option<Box<str>>,
+    /// Whether it bears the mark (else it was found by e-mail, or by the recorded id).
+    pub marked: bool,
+    /// What has to be written, but for access and manager.
+    pub write: Option<Box<AccountWrite>>,
+}
+
+/// What was found for one person.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The account with the mark, or, with no mark on it, the one recorded for this person.
+    own: Option<Box<Candidate>>,
+    own_again: bool,
+    by_email: Option<Box<Candidate>>,
+    by_email_again: bool,
+    /// Another account has the e-mail or the username that this person should have.
+    taken: bool,
+}
+
+/// The answer for one person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Match {
+    /// No account.
+    None,
+    /// This one. `taken`: another account has the e-mail or username, so these two cannot be written.
+    One {
+        /// The account.
+        candidate: Box<Candidate>,
+        /// Another account holds the e-mail or the username.
+        taken: bool,
+    },
+    /// Several accounts; a person has to say which.
+    Ambiguous,
+    /// No account of one's own, and another account has the e-mail or the username.
+    Taken,
+}
+
+/// Persons who should have one key; almost always one.
+#[derive(Debug, Default)]
+struct Owners {
+    first: PersonIndex,
+    more: Vec<PersonIndex>,
+}
+
+impl Owners {
+    fn iter(&self) -> impl Iterator<Item = PersonIndex> + '_ {
+        std::iter::once(self.first).chain(self.more.iter().copied())
+    }
+}
+
+/// Sees every account once.
+pub struct Matcher<'a> {
+    mapping: &'a Mapping,
+    people: &'a [Person],
+    by_id: HashMap<&'a str, PersonIndex>,
+    by_account: HashMap<&'a str, PersonIndex>,
+    by_email: HashMap<Box<str>, Owners>,
+    /// Only usernames that are not the person's e-mail.
+    by_username: HashMap<Box<str>, Owners>,
+    found: Vec<Found>,
+    adopt: bool,
+}
+
+impl<'a> Matcher<'a> {
+    /// Indexes the people. `adopt`: accounts without a mark are matched by e-mail.
+    #[must_use]
+    pub fn new(mapping: &'a Mapping, people: &'a [Person], adopt: bool) -> Self {
+        let mut matcher = Self {
+            mapping,
+            people,
+            by_id: HashMap::with_capacity(people.len()),
+            by_account: HashMap::new(),
+            by_email: HashMap::with_capacity(people.len()),
+            by_username: HashMap::new(),
+            found: vec![Found::default(); people.len()],
+            adopt,
+        };
+        for (index, person) in (0..).zip(people) {
+            matcher.by_id.insert(person.employee.id(), index);
+            if let Some(known) = &person.known_account {
+                matcher.by_account.insert(known, index);
+            }
+            if !person.decision.managed {
+                continue;
+            }
+            let email = mapping.text(mapping.email, &person.employee).map(|email| key(&email));
+            let username = mapping.text(mapping.username, &person.employee).map(|name| key(&name));
+            if let Some(username) = username.filter(|username| Some(username) != email.as_ref()) {
+                own(&mut matcher.by_username, username, index);
+            }
+            if let Some(email) = email {
+                own(&mut matcher.by_email, email, index);
+            }
+        }
+        matcher
+    }
+
+    /// The person with this `root.id`.
+    #[must_use]
+    pub fn person(&self, id: &str) -> Option<PersonIndex> {
+        self.by_id.get(id).copied()
+    }
+
+    /// Looks at one account.
+    pub fn see(&mut self, account: Account) {
+        let email = account.email.as_deref().map(key);
+        let username = account.username.as_deref().map(key);
+        let owner = match &account.mark {
+            Some(mark) => self.by_id.get(&**mark).copied(),
+            // Somebody took the mark off; the recorded id still says whose it is.
+            None => self.by_account.get(&*account.id).copied(),
+        };
+        let free = account.mark.is_none() && owner.is_none();
+        let wants_email: Vec<_> = email.as_deref().and_then(|k| self.by_email.get(k)).map(|o| o.iter().collect()).unwrap_or_default();
+        for person in wants_email {
+            if Some(person) == owner {
+                continue;
+            }
+            let candidate = (free && self.adopt).then(|| self.candidate(person, &account, false));
+            let found = &mut self.found[person as usize];
+            match candidate {
+                Some(_) if found.by_email.is_some() => found.by_email_again = true,
+                Some(candidate) => found.by_email = Some(candidate),
+                None => found.taken = true,
+            }
+        }
+        if let Some(name) = username {
+            // A username is wanted by those whose own username it is, and by those whose e-mail is their username.
+            let others = self.by_username.get(&name).map(|o| o.iter().collect::<Vec<_>>()).unwrap_or_default();
+            let same = if email.as_ref() == Some(&name) { None } else { self.by_email.get(&name) };
+            let same: Vec<_> = same
+                .map(|o| o.iter().filter(|&p| self.mapping.text(self.mapping.username, &self.people[p as usize].employee).is_some_and(|t| key(&t) == name)).collect())
+                .unwrap_or_default();
+            for person in others.into_iter().chain(same) {
+                let adoptable = free && self.adopt && email.as_deref().is_some_and(|k| self.by_email.get(k).is_some_and(|o| o.iter().any(|p| p == person)));
+                if Some(person) != owner && !adoptable {
+                    self.found[person as usize].taken = true;
+                }
+            }
+        }
+        if let Some(person) = owner {
+            let candidate = self.candidate(person, &account, account.mark.is_some());
+            let found = &mut self.found[person as usize];
+            match &found.own {
+                // The mark weighs more than a recorded id.
+                Some(own) if own.marked && candidate.marked => found.own_again = true,
+                Some(own) if own.marked => {}
+                _ => found.own = Some(candidate),
+            }
+        }
+    }
+
+    /// What differs between this account and what this person should have, access and manager aside.
+    fn candidate(&self, person: PersonIndex, account: &Account, marked: bool) -> Box<Candidate> {
+        let employee = &self.people[person as usize].employee;
+        let mut write = AccountWrite::default();
+        if self.people[person as usize].decision.managed {
+            write.attributes = differences(self.mapping, employee, account);
+            if !marked {
+                write.mark = Some(employee.id().into());
+            }
+        }
+        let write = (!write.is_empty()).then(|| {
+            write.foreign.clone_from(&account.foreign);
+            Box::new(write)
+        });
+        let manager = self.mapping.manager.and_then(|row| account.attributes.get(row).cloned().flatten());
+        Box::new(Candidate { account: account.id.clone(), state: account.state, manager, marked, write })
+    }
+
+    /// The answers, in the order of the people.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<Match> {
+        self.settle_shared_emails();
+        self.found
+            .into_iter()
+            .map(|found| match found {
+                Found { own_again: true, .. } => Match::Ambiguous,
+                Found { own: Some(candidate), by_email, taken, .. } => Match::One { candidate, taken: taken || by_email.is_some() },
+                Found { taken: true, .. } => Match::Taken,
+                Found { by_email_again: true, .. } => Match::Ambiguous,
+                Found { by_email: Some(candidate), .. } => Match::One { candidate, taken: false },
+                Found { .. } => Match::None,
+            })
+            .collect()
+    }
+
+    /// Two Bob profiles with one e-mail: it stays with the profile whose account has it, else with the only one that
+    /// is to be active; for everybody else it is taken.
+    fn settle_shared_emails(&mut self) {
+        for owners in self.by_email.values().filter(|owners| !owners.more.is_empty()) {
+            let all: Vec<_> = owners.iter().collect();
+            let holder = all.iter().copied().find(|&p| {
+                self.found[p as usize].own.as_ref().is_some_and(|own| {
+                    !own.write.as_ref().is_some_and(|w| w.attributes.iter().any(|(row, _)| *row == self.mapping.email))
+                })
+            });
+            let active: Vec<_> = all
+                .iter()
+                .copied()
+                .filter(|&p| self.people[p as usize].decision.existing == Some(super::account::Access::Active))
+                .collect();
+            let winner = holder.or(match active[..] {
+                [only] => Some(only),
+                _ => None,
+            });
+            for person in all {
+                if Some(person) != winner {
+                    self.found[person as usize].taken = true;
+                    self.found[person as usize].by_email = None;
+                }
+            }
+        }
+    }
+}
+
+fn own(map: &mut HashMap<Box<str>, Owners>, key: Box<str>, person: PersonIndex) {
+    match map.entry(key) {
+        std::collections::hash_map::Entry::Occupied(mut entry) => entry.get_mut().more.push(person),
+        std::collections::hash_map::Entry::Vacant(entry) => {
+            entry.insert(Owners { first: person, more: Vec::new() });
+        }
+    }
+}
+
+/// The rows whose value at the provider is not as desired; the manager's row is left to the plan.
+#[must_use]
+pub fn differences(mapping: &Mapping, employee: &Employee, account: &Account) -> Vec<(usize, NewValue)> {
+    let mut out = Vec::new();
+    for (index, row) in mapping.rows.iter().enumerate() {
+        if row.on_create_only || row.compare == Compare::Person {
+            continue;
+        }
+        let have = account.attributes.get(index).and_then(Option::as_deref).filter(|have| !have.trim().is_empty());
+        match (mapping.desired(index, employee), have) {
+            (Desired::Text(want), Some(have)) if equal(row.compare, have, &want) => {}
+            (Desired::Text(want), _) => out.push((index, NewValue::Set(want.as_ref().into()))),
+            // An account cannot be without a required value: the person is told, the value stays.
+            (Desired::Empty, Some(_)) if !row.required => out.push((index, NewValue::Clear)),
+            (Desired::Empty | Desired::Keep | Desired::Person(_), _) => {}
+        }
+    }
+    out
+}
