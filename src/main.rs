@@ -1,1 +1,11 @@
-fn main() { print!("{}", bobsync::api::crds_yaml().unwrap()); }
+//! Parse, run.
+
+fn main() -> std::process::ExitCode {
+    match bobsync::cli::run() {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("bobsync: {message}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}

@@ -104,6 +104,15 @@ impl Mapping {
             .find(|&row| self.rows[row].required && matches!(self.desired(row, employee), Desired::Empty | Desired::Keep))
     }
 
+    /// Whether a row rests on this field.
+    #[must_use]
+    pub fn uses(&self, field: FieldIndex) -> bool {
+        self.rows.iter().any(|row| match &row.source {
+            Source::Field(used) => *used == field,
+            Source::Formula(parts) => parts.contains(&Part::Field(field)),
+        })
+    }
+
     /// The value of a text row, if it has one.
     #[must_use]
     pub fn text<'a>(&self, row: usize, employee: &'a Employee) -> Option<Cow<'a, str>> {

@@ -371,6 +371,27 @@ impl Plan {
         counts
     }
 
+    /// Leaves out rows whose target the provider does not have; a change with nothing left to write goes.
+    pub fn without_rows(&mut self, rows: &[usize]) {
+        if rows.is_empty() {
+            return;
+        }
+        for change in &mut self.changes {
+            change.write.attributes.retain(|(row, _)| !rows.contains(row));
+        }
+        let standings = &mut self.standings;
+        self.changes.retain(|change| {
+            let keep = !change.write.is_empty() || change.manager.is_some();
+            if !keep {
+                standings[change.person as usize].change = None;
+            }
+            keep
+        });
+        for (position, change) in self.changes.iter().enumerate() {
+            standings[change.person as usize].change = Some(position);
+        }
+    }
+
     /// SHA-256 over who, what and the target values, whatever the order of the people.
     #[must_use]
     pub fn digest(&self, mapping: &Mapping, people: &[Person]) -> String {

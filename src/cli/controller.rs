@@ -1,0 +1,158 @@
+//! `bobsync controller`: reads the flags, connects, and runs leadership, watches, workers and the HTTP listener until
+//! a signal. A stop is graceful: nothing new begins, what began ends, then the Lease is given back.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use clap::{ArgAction, Args, CommandFactory as _, ValueEnum};
+use tokio::{signal::unix::SignalKind, sync::watch};
+
+use crate::{
+    cluster::{connect, events::Events, leadership::Leadership, roster::Roster},
+    engine::{
+        clock::Clock,
+        connection::Pacers,
+        supervisor::supervise,
+        validate::AllowedEndpoints,
+        worker::Shared,
+    },
+    server::{self, Health, metrics::Metrics},
+};
+
+/// How long a graceful stop may take: a write may need its whole time-out, and its record a moment more.
+const STOP_WITHIN: Duration = Duration::from_secs(50);
+
+/// Flags of `bobsync controller`. Every flag also reads an environment variable; repeatable ones take commas there.
+#[derive(Clone, Debug, Args)]
+pub struct Options {
+    /// Namespace to work in; repeatable. Default: all.
+    #[arg(long, env = "BOBSYNC_NAMESPACE", value_delimiter = ',', value_name = "NAME")]
+    pub namespace: Vec<String>,
+    /// Base address that an integration's `endpoint` may use in place of the vendor's (scheme, host and port); repeatable.
+    #[arg(long, env = "BOBSYNC_ALLOW_ENDPOINT", value_delimiter = ',', value_name = "URL")]
+    pub allow_endpoint: Vec<String>,
+    /// Where /metrics, /healthz and /readyz are served.
+    #[arg(long, env = "BOBSYNC_HTTP_LISTEN", default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
+    pub http_listen: SocketAddr,
+    /// Whether replicas elect one of them to work.
+    #[arg(long, env = "BOBSYNC_LEADER_ELECT", default_value_t = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub leader_elect: bool,
+    /// Namespace of the Lease. Default: the namespace of the pod, or of the kubeconfig's context.
+    #[arg(long, env = "BOBSYNC_LEASE_NAMESPACE", value_name = "NAME")]
+    pub lease_namespace: Option<String>,
+    /// Format of the log on standard error.
+    #[arg(long, env = "BOBSYNC_LOG_FORMAT", value_enum, default_value = "text", value_name = "FORMAT")]
+    pub log_format: LogFormat,
+}
+
+/// Format of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Runs the controller as a process of its own.
+///
+/// # Errors
+/// When it cannot start, or had to stop for another reason than a signal.
+pub fn main(options: Options) -> Result<(), String> {
+    log(options.log_format);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| format!("cannot start: {e}"))?;
+    runtime.block_on(async {
+        let (stop, stopping) = watch::channel(false);
+        tokio::spawn(async move {
+            signalled().await;
+            tracing::info!("stopping");
+            let _ = stop.send(true);
+        });
+        run(options, Clock::system(), stopping).await
+    })
+}
+
+/// Runs the controller with a clock of the caller's until `stopping` turns true.
+///
+/// # Errors
+/// When it cannot start.
+pub async fn run(options: Options, clock: Clock, stopping: watch::Receiver<bool>) -> Result<(), String> {
+    let allowed = AllowedEndpoints::parse(&options.allow_endpoint)?;
+    connect::install_crypto();
+    let (client, default_namespace) = connect::client().await?;
+    let metrics = Arc::new(Metrics::new());
+    let health = Health::new();
+    let listener = server::listen(options.http_listen, metrics.clone(), health.clone()).await?;
+    let leadership = if options.leader_elect {
+        let namespace = options.lease_namespace.clone().unwrap_or(default_namespace);
+        Leadership::start(client.clone(), &namespace, &metrics)
+    } else {
+        Leadership::always()
+    };
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), namespaces = ?options.namespace, "started");
+    let shared = Shared {
+        events: Events::start(client.clone()),
+        client,
+        roster: Roster::default(),
+        metrics,
+        clock,
+        leadership: leadership.clone(),
+        allowed: Arc::new(allowed),
+        pacers: Arc::new(Pacers::default()),
+        stopping: stopping.clone(),
+    };
+    let mut until = stopping.clone();
+    let mut work = tokio::spawn(supervise(shared, options.namespace, health.clone()));
+    tokio::select! {
+        _ = until.wait_for(|stopping| *stopping) => {}
+        _ = &mut work => {}
+    }
+    health.stopping();
+    if tokio::time::timeout(STOP_WITHIN, work).await.is_err() {
+        tracing::warn!("some work did not end in time");
+    }
+    // Only now may another replica begin.
+    leadership.release().await;
+    listener.abort();
+    Ok(())
+}
+
+async fn signalled() {
+    let signal = |kind| async move {
+        match tokio::signal::unix::signal(kind) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = signal(SignalKind::terminate()) => {}
+        () = signal(SignalKind::interrupt()) => {}
+    }
+}
+
+fn log(format: LogFormat) {
+    // The client libraries log addresses and objects below this level.
+    let filter = tracing_subscriber::EnvFilter::try_from_env("BOBSYNC_LOG").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,bobsync=info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => builder.with_ansi(false).init(),
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+}
+
+/// `docs/flags.md`, generated from the flags themselves.
+#[must_use]
+pub fn flags_markdown() -> String {
+    use std::fmt::Write as _;
+    let mut page = String::from("# Flags of `bobsync controller`\n\nGenerated by `make generate` from `src/cli/controller.rs`.\n\n| flag | environment | default | |\n| --- | --- | --- | --- |\n");
+    let command = super::Cli::command();
+    let Some(controller) = command.find_subcommand("controller") else { return page };
+    for argument in controller.get_arguments().filter(|argument| !argument.is_hide_set()) {
+        let env = argument.get_env().map(|env| format!("`{}`", env.to_string_lossy())).unwrap_or_default();
+        let default = argument.get_default_values().iter().map(|value| format!("`{}`", value.to_string_lossy())).collect::<Vec<_>>().join(", ");
+        let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+        let _ = writeln!(page, "| `--{}` | {env} | {default} | {help} |", argument.get_long().unwrap_or_default());
+    }
+    page
+}

@@ -1,0 +1,24 @@
+//! All that speaks to Kubernetes.
+//!
+//! `connect` makes the client, `watch` reads both resources into the engine and the `roster`, `status` writes them,
+//! `secrets` reads Secrets by name, `events` tells people, `leadership` says whether this process may write at all.
+
+pub mod connect;
+pub mod events;
+pub mod leadership;
+pub mod roster;
+pub mod secrets;
+pub mod status;
+pub mod watch;
+
+/// A client error in a few words, without the body of an answer: objects can stand in it.
+#[must_use]
+pub fn brief(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => format!("{} ({})", status.reason, status.code),
+        kube::Error::HyperError(_) | kube::Error::Service(_) => "the API server cannot be reached".to_owned(),
+        kube::Error::SerdeError(_) => "the API server's answer cannot be read".to_owned(),
+        kube::Error::Auth(_) => "the credentials for the API server do not work".to_owned(),
+        _ => "the call to the API server failed".to_owned(),
+    }
+}

@@ -1,0 +1,223 @@
+//! What the controller remembers of every `EmployeeSync`: a compact row in place of the object. Fed by the watch and by
+//! the controller's own writes; whichever is newer wins.
+
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+
+use crate::api::{
+    EmployeeSync, EmployeeSyncStatus, SYNC_REQUESTED,
+    employee_sync::{EvidenceKind, MatchedBy},
+};
+
+/// An integration: namespace and name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IntegrationKey {
+    /// Namespace of the integration and of its `EmployeeSync`s.
+    pub namespace: Arc<str>,
+    /// Name of the integration.
+    pub name: Arc<str>,
+}
+
+impl std::fmt::Display for IntegrationKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// One `EmployeeSync`, as far as a pass needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// `metadata.resourceVersion` as a number, to tell older news from newer.
+    version: u64,
+    /// `spec.suspend`.
+    pub suspend: bool,
+    /// The recorded account, and how it was found.
+    pub account: Option<(Box<str>, MatchedBy)>,
+    /// When the read by id first said that the file is gone.
+    pub file_deleted: Option<Timestamp>,
+    /// A sync request that is not answered yet.
+    pub sync_requested: Option<Box<str>>,
+    /// The sync request that was answered last.
+    pub sync_handled: Option<Box<str>>,
+    /// [`digest`] of the status in the API server.
+    pub digest: u64,
+    /// Hash of the verdict that this status was written from; 0 where it is not known.
+    pub verdict: u64,
+}
+
+/// What a watch event means for an integration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Nothing that a pass would do differently: our own write, or an echo of it.
+    Nothing,
+    /// The spec, a sync request or the status was changed by somebody, or the object went.
+    Wake,
+}
+
+/// Every `EmployeeSync` of every integration.
+#[derive(Clone, Default)]
+pub struct Roster {
+    rows: Arc<Mutex<Rows>>,
+}
+
+type Rows = HashMap<IntegrationKey, HashMap<Box<str>, Entry>>;
+
+impl Roster {
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in an object that the watch or a write brought.
+    pub fn see(&self, object: &EmployeeSync) -> News {
+        let Some((key, employee)) = key_of(object) else { return News::Nothing };
+        let fresh = entry(object);
+        let mut rows = self.rows();
+        let people = rows.entry(key).or_default();
+        match people.get_mut(&*employee) {
+            Some(known) if known.version >= fresh.version => News::Nothing,
+            Some(known) => {
+                let same_status = known.digest == fresh.digest;
+                let news = if known.generation == fresh.generation && same_status && known.sync_requested == fresh.sync_requested {
+                    News::Nothing
+                } else {
+                    News::Wake
+                };
+                let verdict = if same_status { known.verdict } else { 0 };
+                *known = Entry { verdict, ..fresh };
+                news
+            }
+            None => {
+                // One that the controller has written already has a status; one that a person wrote has none.
+                let news = if fresh.account.is_none() && object.status.is_none() { News::Wake } else { News::Nothing };
+                people.insert(employee, fresh);
+                news
+            }
+        }
+    }
+
+    /// Takes in what the controller has just written, with the verdict behind it.
+    pub fn wrote(&self, object: &EmployeeSync, verdict: u64) {
+        let Some((key, employee)) = key_of(object) else { return };
+        let fresh = Entry { verdict, ..entry(object) };
+        let mut rows = self.rows();
+        let people = rows.entry(key).or_default();
+        match people.get_mut(&*employee) {
+            Some(known) if known.version > fresh.version => {}
+            Some(known) => *known = fresh,
+            None => {
+                people.insert(employee, fresh);
+            }
+        }
+    }
+
+    /// The verdict behind a status that turned out to be written already.
+    pub fn confirm(&self, key: &IntegrationKey, employee: &str, verdict: u64) {
+        if let Some(entry) = self.rows().get_mut(key).and_then(|people| people.get_mut(employee)) {
+            entry.verdict = verdict;
+        }
+    }
+
+    /// Takes out an object that is gone. Wakes its integration: it comes back while its person is there.
+    pub fn gone(&self, object: &EmployeeSync) -> Option<IntegrationKey> {
+        let (key, employee) = key_of(object)?;
+        self.rows().get_mut(&key)?.remove(&*employee)?;
+        Some(key)
+    }
+
+    /// After a complete list of `namespace` (all namespaces if `None`): everything that is not in it went unseen.
+    pub fn keep_only(&self, namespace: Option<&str>, listed: &std::collections::HashSet<(Arc<str>, Box<str>)>) -> Vec<IntegrationKey> {
+        let mut woken = Vec::new();
+        for (key, people) in self.rows().iter_mut().filter(|(key, _)| namespace.is_none_or(|n| *n == *key.namespace)) {
+            let before = people.len();
+            people.retain(|employee, _| listed.contains(&(key.namespace.clone(), object_name(&key.name, employee).into())));
+            if people.len() != before {
+                woken.push(key.clone());
+            }
+        }
+        woken
+    }
+
+    /// A copy of one entry.
+    #[must_use]
+    pub fn get(&self, key: &IntegrationKey, employee: &str) -> Option<Entry> {
+        self.rows().get(key)?.get(employee).cloned()
+    }
+
+    /// Calls `look` for every entry of an integration.
+    pub fn for_each(&self, key: &IntegrationKey, mut look: impl FnMut(&str, &Entry)) {
+        if let Some(people) = self.rows().get(key) {
+            people.iter().for_each(|(employee, entry)| look(employee, entry));
+        }
+    }
+
+    /// Objects of one integration.
+    #[must_use]
+    pub fn count(&self, key: &IntegrationKey) -> usize {
+        self.rows().get(key).map_or(0, HashMap::len)
+    }
+}
+
+/// `<integration>-<employee id>`
+#[must_use]
+pub fn object_name(integration: &str, employee: &str) -> String {
+    format!("{integration}-{employee}")
+}
+
+fn key_of(object: &EmployeeSync) -> Option<(IntegrationKey, Box<str>)> {
+    let namespace = object.namespace()?;
+    let key = IntegrationKey { namespace: namespace.into(), name: object.spec.integration_ref.name.as_str().into() };
+    Some((key, object.spec.employee_id.as_str().into()))
+}
+
+fn entry(object: &EmployeeSync) -> Entry {
+    let status = object.status.as_ref();
+    let handled = status.and_then(|s| s.last_handled_sync_at.as_deref());
+    let requested = object.metadata.annotations.as_ref().and_then(|a| a.get(SYNC_REQUESTED)).map(String::as_str);
+    Entry {
+        generation: object.metadata.generation.unwrap_or(0),
+        version: object.metadata.resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or(0),
+        suspend: object.spec.suspend,
+        account: status.and_then(|s| s.account.as_ref()).map(|a| (a.id.as_str().into(), a.matched_by)),
+        file_deleted: status
+            .and_then(|s| s.evidence.as_ref())
+            .filter(|e| e.kind == EvidenceKind::FileDeleted)
+            .map(|e| e.observed_at.0),
+        sync_requested: requested.filter(|r| Some(*r) != handled).map(Into::into),
+        sync_handled: handled.map(Into::into),
+        digest: status.map_or(0, digest),
+        verdict: 0,
+    }
+}
+
+/// Equal for statuses that say the same: transition times and history aside.
+#[must_use]
+pub fn digest(status: &EmployeeSyncStatus) -> u64 {
+    let mut hash = DefaultHasher::new();
+    status.observed_generation.hash(&mut hash);
+    status.username.hash(&mut hash);
+    if let Some(account) = &status.account {
+        account.id.hash(&mut hash);
+        account.matched_by.hash(&mut hash);
+    }
+    status.access.hash(&mut hash);
+    for condition in &status.conditions {
+        (&condition.type_, &condition.status, &condition.reason, &condition.message, condition.observed_generation).hash(&mut hash);
+    }
+    if let Some(next) = &status.next_transition {
+        (&next.at, &next.time_zone, next.access, next.because).hash(&mut hash);
+    }
+    if let Some(evidence) = &status.evidence {
+        (evidence.kind, evidence.observed_at.0.as_second()).hash(&mut hash);
+    }
+    status.last_handled_sync_at.hash(&mut hash);
+    // 0 stands for "no status".
+    hash.finish().max(1)
+}

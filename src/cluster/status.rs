@@ -1,0 +1,195 @@
+//! Writes to the two resources: objects for people, statuses for both. Each call is bounded and tried a few times; a
+//! status patch is idempotent, and a create that finds the object there is as good as done.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::{
+    Api, Client,
+    api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions},
+};
+use serde_json::{Value, json};
+
+use super::roster::{IntegrationKey, object_name};
+use crate::api::{
+    EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, FIELD_MANAGER, INTEGRATION_LABEL, ProvisioningIntegration,
+    ProvisioningIntegrationStatus, employee_sync::IntegrationRef,
+};
+
+/// How long one call to the API server may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+const TRIES: u32 = 4;
+
+/// A write that failed for good, or for now.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {why}")]
+pub struct WriteError {
+    what: &'static str,
+    why: String,
+    /// The object does not exist, or its integration or namespace is going.
+    pub gone: bool,
+}
+
+/// Writes objects of one namespace.
+#[derive(Clone)]
+pub struct Writer {
+    people: Api<EmployeeSync>,
+    integrations: Api<ProvisioningIntegration>,
+}
+
+impl Writer {
+    /// A writer for this namespace.
+    #[must_use]
+    pub fn new(client: &Client, namespace: &str) -> Self {
+        Self { people: Api::namespaced(client.clone(), namespace), integrations: Api::namespaced(client.clone(), namespace) }
+    }
+
+    /// Creates the object of one person. One that exists already is read and returned: somebody wrote it first.
+    ///
+    /// # Errors
+    /// When the API server refuses or cannot be reached.
+    pub async fn create_person(&self, key: &IntegrationKey, uid: &str, employee: &str) -> Result<EmployeeSync, WriteError> {
+        let name = object_name(&key.name, employee);
+        let mut object = EmployeeSync::new(
+            &name,
+            EmployeeSyncSpec {
+                integration_ref: IntegrationRef { name: key.name.to_string() },
+                employee_id: employee.to_owned(),
+                suspend: false,
+            },
+        );
+        object.metadata = ObjectMeta {
+            name: Some(name.clone()),
+            namespace: Some(key.namespace.to_string()),
+            labels: Some([(INTEGRATION_LABEL.to_owned(), key.name.to_string())].into()),
+            owner_references: Some(vec![OwnerReference {
+                api_version: format!("{}/v1alpha1", crate::api::GROUP),
+                kind: "ProvisioningIntegration".to_owned(),
+                name: key.name.to_string(),
+                uid: uid.to_owned(),
+                // Blocking would need the right to set finalizers, and deletion touches no account anyway.
+                block_owner_deletion: None,
+                controller: Some(true),
+            }]),
+            ..ObjectMeta::default()
+        };
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let created = tried("creating an EmployeeSync", || self.people.create(&params, &object)).await;
+        match created {
+            Err(Failed::Api(status)) if status.is_already_exists() => self.read_person(key, employee).await,
+            other => other.map_err(|failed| failed.into_error("creating an EmployeeSync")),
+        }
+    }
+
+    /// Reads the object of one person.
+    ///
+    /// # Errors
+    /// When the API server refuses or cannot be reached, or the object is gone.
+    pub async fn read_person(&self, key: &IntegrationKey, employee: &str) -> Result<EmployeeSync, WriteError> {
+        let name = object_name(&key.name, employee);
+        tried("reading an EmployeeSync", || self.people.get(&name)).await.map_err(|failed| failed.into_error("reading an EmployeeSync"))
+    }
+
+    /// Replaces the status of one person's object.
+    ///
+    /// # Errors
+    /// When the API server refuses or cannot be reached, or the object is gone.
+    pub async fn patch_person(&self, name: &str, status: &EmployeeSyncStatus) -> Result<EmployeeSync, WriteError> {
+        let patch = Patch::Merge(with_nulls(status, &["observedGeneration", "username", "account", "access", "nextTransition", "evidence", "lastHandledSyncAt", "history"]));
+        tried("writing a status", || self.people.patch_status(name, &params(), &patch))
+            .await
+            .map_err(|failed| failed.into_error("writing a status"))
+    }
+
+    /// Deletes the object of somebody who is gone from Bob for longer than the retention. Never touches the account.
+    ///
+    /// # Errors
+    /// When the API server refuses or cannot be reached.
+    pub async fn delete_person(&self, name: &str, uid: Option<String>) -> Result<(), WriteError> {
+        let params = DeleteParams { preconditions: Some(Preconditions { uid, resource_version: None }), ..DeleteParams::default() };
+        match tried("deleting an EmployeeSync", || self.people.delete(name, &params)).await {
+            Ok(_) => Ok(()),
+            Err(Failed::Api(status)) if status.is_not_found() => Ok(()),
+            Err(failed) => Err(failed.into_error("deleting an EmployeeSync")),
+        }
+    }
+
+    /// Replaces the status of an integration.
+    ///
+    /// # Errors
+    /// When the API server refuses or cannot be reached, or the object is gone.
+    pub async fn patch_integration(&self, name: &str, status: &ProvisioningIntegrationStatus) -> Result<ProvisioningIntegration, WriteError> {
+        let patch = Patch::Merge(with_nulls(status, &["observedGeneration", "employees", "lastPass", "plan", "lastHandledSyncAt"]));
+        tried("writing a status", || self.integrations.patch_status(name, &params(), &patch))
+            .await
+            .map_err(|failed| failed.into_error("writing a status"))
+    }
+}
+
+fn params() -> PatchParams {
+    PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
+}
+
+/// A merge patch that replaces the whole status: what is not set any more is null.
+fn with_nulls(status: &impl serde::Serialize, optional: &[&str]) -> Value {
+    let mut value = serde_json::to_value(status).unwrap_or_default();
+    if let Value::Object(map) = &mut value {
+        for key in optional {
+            map.entry(*key).or_insert(Value::Null);
+        }
+    }
+    json!({ "status": value })
+}
+
+enum Failed {
+    Api(Box<kube::core::Status>),
+    Other(String),
+}
+
+impl Failed {
+    fn into_error(self, what: &'static str) -> WriteError {
+        match self {
+            Self::Api(status) => WriteError {
+                what,
+                why: format!("{} ({})", status.reason, status.code),
+                // A namespace that is being deleted answers 403 to creates.
+                gone: status.is_not_found() || (status.is_forbidden() && status.message.contains("because it is being terminated")),
+            },
+            Self::Other(why) => WriteError { what, why, gone: false },
+        }
+    }
+}
+
+/// Runs a call with a timeout, and again after a short wait where the API server was busy or out of reach.
+async fn tried<T, F>(what: &'static str, call: impl Fn() -> F) -> Result<T, Failed>
+where
+    F: Future<Output = Result<T, kube::Error>>,
+{
+    let mut last = Failed::Other("not tried".to_owned());
+    for attempt in 0..TRIES {
+        if attempt > 0 {
+            tokio::time::sleep(Duration::from_millis(100 << (2 * attempt))).await;
+        }
+        last = match tokio::time::timeout(TIMEOUT, call()).await {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(kube::Error::Api(status))) => {
+                let busy = matches!(status.code, 409 | 429 | 500..=599) && !status.is_already_exists();
+                if !busy {
+                    return Err(Failed::Api(status));
+                }
+                Failed::Api(status)
+            }
+            Ok(Err(error)) => Failed::Other(super::brief(&error)),
+            Err(_) => Failed::Other("no answer in time".to_owned()),
+        };
+        tracing::debug!(what, attempt, "a call to the API server failed");
+    }
+    Err(last)
+}
+
+/// Now, to the second: Kubernetes times have no fractions.
+#[must_use]
+pub fn to_the_second(now: Timestamp) -> Timestamp {
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}

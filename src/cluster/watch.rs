@@ -1,0 +1,169 @@
+//! The two watches. Objects are turned into what the engine needs at once: integrations are few and kept whole,
+//! `EmployeeSync`s become rows of the [`Roster`].
+
+use std::{collections::HashSet, fmt::Debug, sync::Arc};
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use kube::{
+    Api, Client, ResourceExt as _,
+    core::DeserializeGuard,
+    runtime::{
+        WatchStreamExt as _,
+        watcher::{self, Event, watcher},
+    },
+};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+
+use super::roster::{IntegrationKey, News, Roster};
+use crate::api::{EmployeeSync, ProvisioningIntegration};
+
+/// What the watches tell the engine.
+#[derive(Debug)]
+pub enum Seen {
+    /// An integration was created or changed (its status included).
+    Integration(Box<ProvisioningIntegration>),
+    /// An integration went.
+    IntegrationGone(IntegrationKey),
+    /// After the first complete list: exactly these integrations exist in this scope.
+    Integrations(Option<String>, Vec<IntegrationKey>),
+    /// Something about the people of this integration changed that a pass should see.
+    People(IntegrationKey),
+    /// The first complete list of people in this scope is in.
+    PeopleListed,
+}
+
+/// Watches `namespaces` (all if empty) until the receiver is dropped. One integration watch and one people watch for
+/// each scope; errors back off and are logged without ending the watch.
+pub async fn watch(client: Client, namespaces: Vec<String>, roster: Roster, seen: mpsc::Sender<Seen>) {
+    let scopes: Vec<Option<String>> = if namespaces.is_empty() { vec![None] } else { namespaces.into_iter().map(Some).collect() };
+    let watches = scopes.into_iter().map(|scope| {
+        let (client, roster, seen) = (client.clone(), roster.clone(), seen.clone());
+        async move {
+            tokio::join!(integrations(api(&client, scope.as_deref()), scope.clone(), seen.clone()), people(api(&client, scope.as_deref()), scope.clone(), roster, seen));
+        }
+    });
+    futures::future::join_all(watches).await;
+}
+
+fn api<K>(client: &Client, scope: Option<&str>) -> Api<DeserializeGuard<K>>
+where
+    K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
+{
+    match scope {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+/// A stream of whole objects without managed fields. An object that does not fit the type is logged and left out: it
+/// must not stop the watch.
+fn objects<K>(api: Api<DeserializeGuard<K>>) -> impl futures::Stream<Item = Result<Event<Option<K>>, watcher::Error>>
+where
+    K: kube::Resource<DynamicType = ()> + DeserializeOwned + Clone + Debug + Send + 'static,
+{
+    let read = |guard: DeserializeGuard<K>| match guard.0 {
+        Ok(mut object) => {
+            object.meta_mut().managed_fields = None;
+            Some(object)
+        }
+        Err(invalid) => {
+            tracing::warn!(kind = %K::kind(&()), name = invalid.metadata.name.as_deref().unwrap_or(""), "an object does not fit its type and is left out");
+            None
+        }
+    };
+    watcher(api, watcher::Config::default().page_size(500)).default_backoff().map_ok(move |event| match event {
+        Event::Apply(object) => Event::Apply(read(object)),
+        Event::Delete(object) => Event::Delete(read(object)),
+        Event::Init => Event::Init,
+        Event::InitApply(object) => Event::InitApply(read(object)),
+        Event::InitDone => Event::InitDone,
+    })
+}
+
+async fn integrations(api: Api<DeserializeGuard<ProvisioningIntegration>>, scope: Option<String>, seen: mpsc::Sender<Seen>) {
+    let mut stream = std::pin::pin!(objects(api));
+    let mut listed = Vec::new();
+    while let Some(event) = stream.next().await {
+        let told = match event {
+            Ok(Event::Init) => {
+                listed.clear();
+                Ok(())
+            }
+            Ok(Event::InitApply(Some(object))) => {
+                listed.extend(key(&object));
+                seen.send(Seen::Integration(Box::new(object))).await
+            }
+            Ok(Event::Apply(Some(object))) => seen.send(Seen::Integration(Box::new(object))).await,
+            Ok(Event::Delete(Some(object))) => match key(&object) {
+                Some(key) => seen.send(Seen::IntegrationGone(key)).await,
+                None => Ok(()),
+            },
+            Ok(Event::InitDone) => seen.send(Seen::Integrations(scope.clone(), std::mem::take(&mut listed))).await,
+            Ok(Event::Apply(None) | Event::Delete(None) | Event::InitApply(None)) => Ok(()),
+            Err(error) => {
+                tracing::warn!(error = %watch_error(&error), "watching ProvisioningIntegrations failed; trying again");
+                Ok(())
+            }
+        };
+        if told.is_err() {
+            return;
+        }
+    }
+}
+
+async fn people(api: Api<DeserializeGuard<EmployeeSync>>, scope: Option<String>, roster: Roster, seen: mpsc::Sender<Seen>) {
+    let mut stream = std::pin::pin!(objects(api));
+    let mut listed: HashSet<(Arc<str>, Box<str>)> = HashSet::new();
+    while let Some(event) = stream.next().await {
+        let mut woken = Vec::new();
+        let mut complete = false;
+        match event {
+            Ok(Event::Init) => listed.clear(),
+            Ok(Event::InitApply(Some(object))) => {
+                if let Some(namespace) = object.namespace() {
+                    listed.insert((namespace.into(), object.name_any().into()));
+                }
+                woken.extend(woken_by(&roster, &object));
+            }
+            Ok(Event::Apply(Some(object))) => woken.extend(woken_by(&roster, &object)),
+            Ok(Event::Delete(Some(object))) => woken.extend(roster.gone(&object)),
+            Ok(Event::InitDone) => {
+                woken = roster.keep_only(scope.as_deref(), &listed);
+                listed = HashSet::new();
+                complete = true;
+            }
+            Ok(Event::Apply(None) | Event::Delete(None) | Event::InitApply(None)) => {}
+            Err(error) => tracing::warn!(error = %watch_error(&error), "watching EmployeeSyncs failed; trying again"),
+        }
+        for key in woken {
+            if seen.send(Seen::People(key)).await.is_err() {
+                return;
+            }
+        }
+        if complete && seen.send(Seen::PeopleListed).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn woken_by(roster: &Roster, object: &EmployeeSync) -> Option<IntegrationKey> {
+    let namespace = object.namespace()?;
+    (roster.see(object) == News::Wake)
+        .then(|| IntegrationKey { namespace: namespace.into(), name: object.spec.integration_ref.name.as_str().into() })
+}
+
+/// The key of an integration.
+#[must_use]
+pub fn key(object: &ProvisioningIntegration) -> Option<IntegrationKey> {
+    Some(IntegrationKey { namespace: object.namespace()?.into(), name: object.name_any().into() })
+}
+
+/// The kind of a watch error, without the body of an answer: objects can stand in it.
+fn watch_error(error: &watcher::Error) -> String {
+    match error {
+        watcher::Error::InitialListFailed(source) | watcher::Error::WatchStartFailed(source) | watcher::Error::WatchFailed(source) => super::brief(source),
+        watcher::Error::WatchError(status) => format!("{} ({})", status.reason, status.code),
+        watcher::Error::NoResourceVersion => "the API server sent no resource version".to_owned(),
+    }
+}

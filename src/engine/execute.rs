@@ -1,0 +1,458 @@
+//! Step 5: the released changes go out, leavers first, each on its own: one failure blames one employee.
+//!
+//! A refused write is told. A throttled one waits for its turn. One that surely was not applied is tried again. One
+//! whose outcome is unknown is read back before anything else. A create that meets a duplicate looks once who has the
+//! e-mail: its own account (an earlier answer was lost), one to adopt, or a stranger's.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::{StreamExt as _, stream};
+use tokio::time::Instant;
+
+use super::{
+    guard::Released,
+    observe::provider_stop,
+    validate::Stop,
+};
+use crate::{
+    api::employee_sync::{Action, MatchedBy},
+    cluster::leadership::Leadership,
+    domain::{
+        account::{Access, Account, AccountState, AccountWrite, NewValue},
+        mapping::{Compare, Mapping, equal, key},
+        matching::{Person, PersonIndex, differences},
+        plan::{Change, Kind, Plan},
+    },
+    provider::{Error, Key, Provider, Urgency, Written},
+};
+
+/// How many changes are under way at once. The provider's pace is kept by its pacer; this only hides latency.
+const CONCURRENT: usize = 8;
+/// The longest a single write may take; no write begins unless the lease outlives it.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Tries of one call that surely was not applied.
+const TRIES: u32 = 4;
+/// So many changes in a row without reaching the provider, and the rest waits for the next pass.
+const UNREACHABLE: u32 = 10;
+
+/// How one change ended.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// The provider confirmed it.
+    Done(Box<Done>),
+    /// It could not be done; `access` tells whether access was brought in order all the same.
+    Failed {
+        /// Why.
+        failure: Failure,
+        /// What was asked.
+        action: Action,
+        /// The provider's names of the attributes that were sent.
+        fields: Vec<Box<str>>,
+        /// The account as it is now, where it is known.
+        account: Option<(Box<str>, AccountState)>,
+    },
+    /// Its turn did not come.
+    Waiting,
+}
+
+/// A confirmed change.
+#[derive(Clone, Debug)]
+pub struct Done {
+    /// What was done.
+    pub action: Action,
+    /// How the account was found.
+    pub matched_by: MatchedBy,
+    /// The provider's names of the attributes that were sent.
+    pub fields: Vec<Box<str>>,
+    /// The account's id.
+    pub account: Box<str>,
+    /// Whether it can be used now.
+    pub state: AccountState,
+    /// Whether the manager is set, where one was to be set.
+    pub manager_pending: bool,
+    /// The provider's request id.
+    pub request_id: Option<String>,
+}
+
+/// Why a change could not be done.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// The provider refused a value.
+    Rejected(String),
+    /// Another account has the e-mail or username, or belongs to somebody else.
+    Conflict(String),
+    /// Several accounts match.
+    Ambiguous,
+    /// The credential may not change this account.
+    Forbidden(String),
+    /// Tried again by itself.
+    Retrying(String),
+}
+
+/// Everything the step needs.
+pub struct Execution<'a> {
+    /// The provider.
+    pub provider: &'a dyn Provider,
+    /// The mapping.
+    pub mapping: &'a Mapping,
+    /// The people of the plan.
+    pub people: &'a [Person],
+    /// The plan.
+    pub plan: &'a Plan,
+    /// What may go out.
+    pub released: &'a Released,
+    /// Whether this process may write.
+    pub leadership: &'a Leadership,
+    /// Set when the pass shall end early: a newer spec, or the process stops.
+    pub halted: &'a (dyn Fn() -> bool + Sync),
+    /// Changes that are not urgent do not begin after this.
+    pub deadline: Instant,
+    /// Whether accounts without a mark may be adopted.
+    pub adopt: bool,
+    /// Changes the provider refused before and that are not due again.
+    pub skip: &'a (dyn Fn(&Change) -> Option<Failure> + Sync),
+}
+
+/// What the step as a whole found out.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// Why the rest was not tried.
+    pub stop: Option<Stop>,
+    /// Whether changes are left because the pass ended early.
+    pub unfinished: bool,
+}
+
+struct Run<'a, 'b> {
+    cx: &'a Execution<'b>,
+    accounts: Mutex<HashMap<PersonIndex, Box<str>>>,
+    stop: Mutex<Option<Stop>>,
+    unreachable: AtomicU32,
+    unfinished: std::sync::atomic::AtomicBool,
+}
+
+/// Executes every released change and tells each outcome once. Held changes are told by the guard, not here.
+pub async fn execute(cx: &Execution<'_>, tell: impl Fn(PersonIndex, Outcome) + Sync) -> Summary {
+    let run = Run {
+        cx,
+        accounts: Mutex::default(),
+        stop: Mutex::default(),
+        unreachable: AtomicU32::new(0),
+        unfinished: std::sync::atomic::AtomicBool::new(false),
+    };
+    let late: HashSet<PersonIndex> = cx.plan.late_managers.iter().map(|(person, _)| *person).collect();
+    let held_back: Mutex<HashMap<PersonIndex, Outcome>> = Mutex::default();
+    let order: Vec<(usize, &Change)> = cx.plan.changes.iter().enumerate().filter(|(index, _)| cx.released.go[*index]).collect();
+    // The plan is sorted: suspensions, reactivations, creations by level, updates. A group ends where the next may
+    // depend on it.
+    for group in order.chunk_by(|(_, a), (_, b)| (a.suspends(), a.reactivates(), a.kind == Kind::Create, a.level) == (b.suspends(), b.reactivates(), b.kind == Kind::Create, b.level)) {
+        stream::iter(group)
+            .for_each_concurrent(CONCURRENT, |(_, change)| {
+                let (run, tell, late, held_back) = (&run, &tell, &late, &held_back);
+                async move {
+                    let outcome = run.one(change).await;
+                    if late.contains(&change.person) && matches!(outcome, Outcome::Done(_)) {
+                        held_back.lock().unwrap_or_else(PoisonError::into_inner).insert(change.person, outcome);
+                    } else {
+                        tell(change.person, outcome);
+                    }
+                }
+            })
+            .await;
+    }
+    for (person, manager) in &cx.plan.late_managers {
+        let waiting = held_back.lock().unwrap_or_else(PoisonError::into_inner).remove(person);
+        if let Some(Outcome::Done(done)) = waiting {
+            tell(*person, run.late_manager(*done, *manager).await);
+        }
+    }
+    Summary {
+        stop: run.stop.into_inner().unwrap_or_else(PoisonError::into_inner),
+        unfinished: run.unfinished.into_inner(),
+    }
+}
+
+impl Run<'_, '_> {
+    /// Whether another write may begin.
+    fn may_begin(&self, urgency: Urgency) -> bool {
+        let stopped = self.stop.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        let late = urgency == Urgency::Normal && Instant::now() >= self.cx.deadline;
+        let may = !stopped && !late && !(self.cx.halted)() && self.cx.leadership.may_start(WRITE_TIMEOUT);
+        if !may && !stopped {
+            self.unfinished.store(true, Ordering::Relaxed);
+        }
+        may
+    }
+
+    /// The account of a person, planned or just made.
+    fn account_of(&self, person: PersonIndex) -> Option<Box<str>> {
+        let made = self.accounts.lock().unwrap_or_else(PoisonError::into_inner).get(&person).cloned();
+        made.or_else(|| self.cx.plan.standings[person as usize].account.as_ref().map(|held| held.id.clone()))
+    }
+
+    async fn one(&self, change: &Change) -> Outcome {
+        let action = action_of(change.kind, change.write.access);
+        let mut write = change.write.clone();
+        let manager = change.manager.and_then(|manager| self.account_of(manager));
+        if let (Some(row), Some(manager)) = (self.cx.mapping.manager, &manager) {
+            write.attributes.push((row, NewValue::Set(manager.clone())));
+        }
+        let manager_pending = change.manager.is_some() && manager.is_none();
+        if write.is_empty() {
+            // All that was to be set is a manager whose account could not be made.
+            return Outcome::Waiting;
+        }
+        let failed = |failure, account| Outcome::Failed { failure, action, fields: self.names(&write), account };
+        if let Some(failure) = (self.cx.skip)(change) {
+            return failed(failure, None);
+        }
+        let urgency = if change.suspends() { Urgency::Urgent } else { Urgency::Normal };
+        if !self.may_begin(urgency) {
+            return Outcome::Waiting;
+        }
+        let result = match &change.account {
+            Some(id) => {
+                let matched_by = if change.kind == Kind::Adopt { MatchedBy::Email } else { MatchedBy::Mark };
+                self.update(id, &write, urgency).await.map(|written| (written, matched_by))
+            }
+            None => self.create(change, &write).await,
+        };
+        match result {
+            Ok((written, matched_by)) => {
+                self.unreachable.store(0, Ordering::Relaxed);
+                let account = written.account;
+                self.accounts.lock().unwrap_or_else(PoisonError::into_inner).insert(change.person, account.id.clone());
+                Outcome::Done(Box::new(Done {
+                    action: if matched_by == MatchedBy::Email && change.kind == Kind::Create { Action::Adopt } else { action },
+                    matched_by,
+                    fields: self.names(&write),
+                    account: account.id,
+                    state: account.state,
+                    manager_pending,
+                    request_id: written.request_id,
+                }))
+            }
+            Err(Ended::Halted) => Outcome::Waiting,
+            Err(Ended::Failed(failure)) => failed(failure, None),
+            Err(Ended::Refused(error)) => {
+                let access = self.access_alone(change, &error).await;
+                match self.sort(error) {
+                    Some(failure) => failed(failure, access),
+                    None => Outcome::Waiting,
+                }
+            }
+        }
+    }
+
+    /// A refused attribute never stops a suspension: access goes out by itself.
+    async fn access_alone(&self, change: &Change, error: &Error) -> Option<(Box<str>, AccountState)> {
+        let id = change.account.as_ref()?;
+        let access = change.write.access?;
+        let refused = matches!(error, Error::Rejected { .. } | Error::Duplicate { .. } | Error::Forbidden { .. });
+        if !refused || (change.write.attributes.is_empty() && change.write.mark.is_none()) || !change.suspends() {
+            return None;
+        }
+        let alone = AccountWrite { access: Some(access), ..AccountWrite::default() };
+        let written = self.update(id, &alone, Urgency::Urgent).await.ok()?;
+        Some((written.account.id, written.account.state))
+    }
+
+    /// What an error means for this person; `None` where it means the whole integration and the pass stops.
+    fn sort(&self, error: Error) -> Option<Failure> {
+        match error {
+            Error::Rejected { .. } => Some(Failure::Rejected(error.to_string())),
+            Error::Duplicate { .. } => Some(Failure::Conflict(error.to_string())),
+            Error::Forbidden { .. } => Some(Failure::Forbidden(error.to_string())),
+            Error::NotFound => Some(Failure::Retrying("the account went away; the next pass looks again".to_owned())),
+            Error::Unauthorized { .. } | Error::Denied { .. } => {
+                self.stop.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| provider_stop(&error));
+                None
+            }
+            Error::Throttled { .. } | Error::Unavailable { .. } | Error::Unknown { .. } => {
+                if self.unreachable.fetch_add(1, Ordering::Relaxed) + 1 >= UNREACHABLE {
+                    self.stop.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| provider_stop(&error));
+                }
+                Some(Failure::Retrying(error.to_string()))
+            }
+        }
+    }
+
+    async fn create(&self, change: &Change, write: &AccountWrite) -> Result<(Written, MatchedBy), Ended> {
+        let person = &self.cx.people[change.person as usize];
+        if change.look_up_first && let Some(account) = self.by_mark(person).await? {
+            return self.bring_up(person, account, write).await.map(|written| (written, MatchedBy::Mark));
+        }
+        for _ in 0..TRIES {
+            match self.call(Urgency::Normal, || self.cx.provider.create(self.cx.mapping, write)).await {
+                Ok(written) => return Ok((written, MatchedBy::Created)),
+                Err(Ended::Refused(Error::Duplicate { field })) => return self.duplicate(person, write, field).await,
+                Err(Ended::Refused(Error::Unknown { said })) => {
+                    tracing::debug!(said, "the outcome of a create is unknown; reading back");
+                    if let Some(account) = self.by_mark(person).await? {
+                        return self.bring_up(person, account, write).await.map(|written| (written, MatchedBy::Created));
+                    }
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        Err(Ended::Failed(Failure::Retrying("the outcome of the create stayed unknown; the next pass looks again".to_owned())))
+    }
+
+    /// The account that bears this person's mark, if there is one.
+    async fn by_mark(&self, person: &Person) -> Result<Option<Account>, Ended> {
+        let mark = person.employee.id();
+        let mut found = self.call(Urgency::Urgent, || self.cx.provider.find(self.cx.mapping, Key::Mark(mark))).await?;
+        found.retain(|account| account.mark.as_deref() == Some(mark));
+        if found.len() > 1 { Err(Ended::Failed(Failure::Ambiguous)) } else { Ok(found.pop()) }
+    }
+
+    /// A create was answered "there is one": whose is it?
+    async fn duplicate(&self, person: &Person, write: &AccountWrite, field: Option<String>) -> Result<(Written, MatchedBy), Ended> {
+        let conflict = |said: &str| Ended::Failed(Failure::Conflict(said.to_owned()));
+        let Some(email) = self.cx.mapping.text(self.cx.mapping.email, &person.employee) else {
+            return Err(Ended::Refused(Error::Duplicate { field }));
+        };
+        let mut found = self.call(Urgency::Normal, || self.cx.provider.find(self.cx.mapping, Key::Email(&email))).await?;
+        found.retain(|account| account.email.as_deref().is_some_and(|have| key(have) == key(&email)));
+        if found.len() > 1 {
+            return Err(Ended::Failed(Failure::Ambiguous));
+        }
+        let Some(account) = found.pop() else {
+            return Err(conflict("another account has this username"));
+        };
+        match account.mark.as_deref() {
+            Some(mark) if mark == person.employee.id() => self.bring_up(person, account, write).await.map(|written| (written, MatchedBy::Mark)),
+            Some(_) => Err(conflict("the account with this e-mail belongs to another employee")),
+            None if !self.cx.adopt => Err(conflict("another account has this e-mail")),
+            None => self.bring_up(person, account, write).await.map(|written| (written, MatchedBy::Email)),
+        }
+    }
+
+    /// Brings an account that turned out to exist to what the create would have made of it.
+    async fn bring_up(&self, person: &Person, account: Account, wanted: &AccountWrite) -> Result<Written, Ended> {
+        let mut write = AccountWrite { attributes: differences(self.cx.mapping, &person.employee, &account), ..AccountWrite::default() };
+        if let Some(row) = self.cx.mapping.manager {
+            let have = account.attributes.get(row).and_then(Option::as_deref);
+            write.attributes.extend(
+                wanted.attributes.iter().filter(|(r, value)| *r == row && *value != have.map_or(NewValue::Clear, |id| NewValue::Set(id.into()))).cloned(),
+            );
+        }
+        write.mark = wanted.mark.clone().filter(|_| account.mark.is_none());
+        write.access = match (person.decision.existing, account.state) {
+            (Some(Access::Suspended), state) if state != AccountState::Suspended => Some(Access::Suspended),
+            (Some(Access::Active), AccountState::Suspended | AccountState::Unactivated) => Some(Access::Active),
+            _ => None,
+        };
+        if write.is_empty() {
+            return Ok(Written { account, request_id: None });
+        }
+        write.foreign.clone_from(&account.foreign);
+        self.update(&account.id, &write, Urgency::Normal).await
+    }
+
+    async fn update(&self, id: &str, write: &AccountWrite, urgency: Urgency) -> Result<Written, Ended> {
+        for _ in 0..TRIES {
+            match self.call(urgency, || self.cx.provider.update(self.cx.mapping, id, write, urgency)).await {
+                Err(Ended::Refused(Error::Unknown { said })) => {
+                    tracing::debug!(said, "the outcome of an update is unknown; reading back");
+                    let found = self.call(Urgency::Urgent, || self.cx.provider.find(self.cx.mapping, Key::Id(id))).await?;
+                    match found.into_iter().find(|account| *account.id == *id) {
+                        None => return Err(Ended::Refused(Error::NotFound)),
+                        Some(account) if self.holds(&account, write) => return Ok(Written { account, request_id: None }),
+                        Some(_) => {}
+                    }
+                }
+                other => return other,
+            }
+        }
+        Err(Ended::Failed(Failure::Retrying("the provider accepted the change, and reading back does not show it".to_owned())))
+    }
+
+    /// Whether the account is already as the write would make it.
+    fn holds(&self, account: &Account, write: &AccountWrite) -> bool {
+        let attributes = write.attributes.iter().all(|(row, value)| {
+            let have = account.attributes.get(*row).and_then(Option::as_deref).filter(|have| !have.is_empty());
+            match value {
+                NewValue::Set(want) => have.is_some_and(|have| equal(self.cx.mapping.rows[*row].compare, have, want)),
+                NewValue::Clear => have.is_none(),
+            }
+        });
+        let access = match write.access {
+            Some(Access::Suspended) => account.state == AccountState::Suspended,
+            Some(Access::Active) => !matches!(account.state, AccountState::Suspended | AccountState::Unactivated),
+            None => true,
+        };
+        attributes && access && write.mark.as_ref().is_none_or(|mark| account.mark.as_ref() == Some(mark))
+    }
+
+    /// Makes a call, and again where it surely was not applied. A throttled call waits in the provider's pacer.
+    async fn call<T, F>(&self, urgency: Urgency, call: impl Fn() -> F) -> Result<T, Ended>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let mut pause = Duration::from_millis(250);
+        for attempt in 1.. {
+            if !self.may_begin(urgency) {
+                return Err(Ended::Halted);
+            }
+            match call().await {
+                Ok(value) => return Ok(value),
+                Err(Error::Throttled { .. }) if attempt < TRIES => {}
+                Err(Error::Unavailable { .. }) if attempt < TRIES => {
+                    tokio::time::sleep(pause).await;
+                    pause *= 3;
+                }
+                Err(error) => return Err(Ended::Refused(error)),
+            }
+        }
+        Err(Ended::Halted)
+    }
+
+    /// Two managers of each other: both accounts exist now, and the one who was first gets the other.
+    async fn late_manager(&self, mut done: Done, manager: PersonIndex) -> Outcome {
+        let (Some(row), Some(manager)) = (self.cx.mapping.manager, self.account_of(manager)) else {
+            done.manager_pending = true;
+            return Outcome::Done(Box::new(done));
+        };
+        let write = AccountWrite { attributes: vec![(row, NewValue::Set(manager))], ..AccountWrite::default() };
+        match self.update(&done.account, &write, Urgency::Normal).await {
+            Ok(_) => done.fields.push(self.cx.mapping.rows[row].target.clone()),
+            Err(_) => done.manager_pending = true,
+        }
+        Outcome::Done(Box::new(done))
+    }
+
+    /// The provider's names of what a write carries.
+    fn names(&self, write: &AccountWrite) -> Vec<Box<str>> {
+        let rows = &self.cx.mapping.rows;
+        let mut names: Vec<Box<str>> = write.attributes.iter().map(|(row, _)| rows[*row].target.clone()).collect();
+        names.sort_unstable_by_key(|name| (rows.iter().find(|r| r.target == *name).is_some_and(|r| r.compare == Compare::Person), name.clone()));
+        names
+    }
+}
+
+/// How a call ended that brought nothing.
+enum Ended {
+    /// The pass ends early.
+    Halted,
+    /// The provider's error.
+    Refused(Error),
+    /// What the steps around the call found.
+    Failed(Failure),
+}
+
+fn action_of(kind: Kind, access: Option<Access>) -> Action {
+    match (kind, access) {
+        (Kind::Create, _) => Action::Create,
+        (_, Some(Access::Suspended)) => Action::Suspend,
+        (_, Some(Access::Active)) => Action::Reactivate,
+        (Kind::Adopt, None) => Action::Adopt,
+        (Kind::Update, None) => Action::Update,
+    }
+}

@@ -1,0 +1,22 @@
+//! One worker per integration, and the steps of a pass, one file each.
+//!
+//! - `supervisor`: watches, starts and ends workers, marks new generations as in progress within a second.
+//! - `worker`: when to run a pass, and why; keeps quiet after a refused credential until something changes.
+//! - `pass`: the driver, which reads as the list of steps:
+//!   `validate` → `observe` → `decide` → (`domain::plan`) → `guard` → `execute` → `record`.
+//! - `verdict`: what is said of one person. `report`: what is said of an integration.
+//! - `connection`: clients, made from Secrets. `clock`: time, which stories can move.
+
+pub mod clock;
+pub mod connection;
+pub mod decide;
+pub mod execute;
+pub mod guard;
+pub mod observe;
+pub mod pass;
+pub mod record;
+pub mod report;
+pub mod supervisor;
+pub mod validate;
+pub mod verdict;
+pub mod worker;

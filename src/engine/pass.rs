@@ -1,0 +1,248 @@
+//! One pass, as the list of its steps.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Mutex, PoisonError, atomic::AtomicBool},
+};
+
+use futures::StreamExt as _;
+use tokio::{sync::mpsc, time::Instant};
+
+use super::{
+    clock::Clock,
+    decide,
+    execute::{Execution, Failure, Outcome, Summary, execute},
+    guard::{self, Released},
+    observe,
+    record::{Recorder, Tally, held_by_suspicion},
+    report::Report,
+    validate::{Stop, Validated},
+    verdict::Trouble,
+};
+use crate::{
+    api::{employee_sync::Trigger, integration::PlanSummary, reasons::IntegrationReason},
+    bob,
+    cluster::{
+        events::Events,
+        leadership::Leadership,
+        roster::{IntegrationKey, Roster},
+        status::Writer,
+    },
+    domain::{
+        matching::{Matcher, Person, PersonIndex},
+        plan::{Change, Plan, plan},
+    },
+    provider::{Listing, Provider},
+    server::metrics::Metrics,
+};
+
+/// Everything a pass works with. The raw spec is not among it.
+pub struct Pass<'a> {
+    /// The integration.
+    pub key: &'a IntegrationKey,
+    /// Its uid.
+    pub uid: &'a str,
+    /// Its settings.
+    pub validated: &'a Validated,
+    /// The source.
+    pub bob: &'a bob::Client,
+    /// The target.
+    pub provider: &'a dyn Provider,
+    /// What is known of every `EmployeeSync`.
+    pub roster: &'a Roster,
+    /// Writes objects and statuses.
+    pub writer: &'a Writer,
+    /// Tells people.
+    pub events: &'a Events,
+    /// Counts.
+    pub metrics: &'a Metrics,
+    /// The time.
+    pub clock: &'a Clock,
+    /// Whether this process may write.
+    pub leadership: &'a Leadership,
+    /// What woke the pass.
+    pub trigger: Trigger,
+    /// How many people Bob answered last time.
+    pub in_bob_before: u32,
+    /// Set when the pass shall end early.
+    pub halted: &'a (dyn Fn() -> bool + Sync),
+    /// Changes the provider refused before and that are not due again.
+    pub skip: &'a (dyn Fn(&str, u64) -> Option<Failure> + Sync),
+    /// Told of every refusal and every success, so that refusals are tried ever more rarely.
+    pub tried: &'a (dyn Fn(&str, u64, Option<&Failure>) + Sync),
+}
+
+impl Pass<'_> {
+    /// Runs it.
+    pub async fn run(&self) -> Report {
+        let began = Instant::now();
+        let mut report = Report { dry_run: self.validated.dry_run, ..Report::default() };
+        if let Err(stop) = self.steps(&mut report).await {
+            match stop.reason {
+                IntegrationReason::BobUnauthorized | IntegrationReason::BobForbidden | IntegrationReason::BobUnavailable => report.bob = Some(false),
+                _ => report.provider = Some(false),
+            }
+            report.stop = Some(stop);
+        }
+        report.took = began.elapsed();
+        report
+    }
+
+    /// observe → decide → plan → guard → execute → record.
+    async fn steps(&self, report: &mut Report) -> Result<(), Stop> {
+        let settings = &self.validated.settings;
+        let requests = self.requests();
+
+        let source = observe::employees(self.bob, &settings.mapping.fields, self.roster, self.key, self.in_bob_before).await?;
+        report.bob = Some(true);
+        report.in_bob = Some(source.in_bob);
+        report.unseen_fields = self.mapped_only(source.unseen_fields);
+
+        let people = decide::everybody(settings, source.employees, self.roster, self.key, self.clock.now());
+
+        let mut matcher = Matcher::new(&settings.mapping, &people, true);
+        let listing = observe::accounts(self.provider, &settings.mapping, &mut matcher).await?;
+        report.provider = Some(true);
+        report.unavailable_targets = listing.unavailable.iter().map(|row| settings.mapping.rows[*row].target.to_string()).collect();
+        let plan = self.plan(&people, matcher, &listing);
+
+        let released = guard::release(&plan, &people, &listing);
+
+        let recorder = self.recorder(&people, &plan, &requests, &source.deleted_now);
+        let summary = if self.validated.dry_run {
+            recorder.without_change(|change| Some(waiting(&recorder, &plan.changes[change]))).await;
+            report.plan = Some(summarise(&plan, self.validated, &people));
+            Summary::default()
+        } else {
+            self.converge(&people, &plan, &released, &recorder).await
+        };
+
+        let tally = recorder.tally.into_inner().unwrap_or_else(PoisonError::into_inner);
+        report.unfinished = summary.unfinished || recorder.failed.into_inner();
+        report.tally = Some(tally);
+        if let Some(stop) = summary.stop {
+            report.provider = Some(false);
+            report.stop = Some(stop);
+        } else if let Some(message) = source.suspect {
+            report.stop = Some(Stop::new(IntegrationReason::SourceSuspect, message));
+        } else if let Some(message) = released.target_suspect {
+            report.stop = Some(Stop::new(IntegrationReason::TargetSuspect, message));
+        }
+        Ok(())
+    }
+
+    /// The plan, without rows whose target the provider does not have.
+    fn plan(&self, people: &[Person], matcher: Matcher<'_>, listing: &Listing) -> Plan {
+        let mut plan = plan(&self.validated.settings.mapping, people, matcher, listing.whole);
+        plan.without_rows(&listing.unavailable);
+        plan
+    }
+
+    /// Executes what was released and writes everything down as it happens.
+    async fn converge(&self, people: &[Person], plan: &Plan, released: &Released, recorder: &Recorder<'_>) -> Summary {
+        let (told, outcomes) = mpsc::unbounded_channel::<(PersonIndex, Outcome)>();
+        let skip = |change: &Change| (self.skip)(people[change.person as usize].employee.id(), fingerprint(change));
+        let execution = Execution {
+            provider: self.provider,
+            mapping: &self.validated.settings.mapping,
+            people,
+            plan,
+            released,
+            leadership: self.leadership,
+            halted: self.halted,
+            deadline: Instant::now() + self.validated.interval,
+            adopt: true,
+            skip: &skip,
+        };
+        let executing = async move {
+            let summary = execute(&execution, |person, outcome| {
+                let id = people[person as usize].employee.id();
+                if let Some(change) = plan.standings[person as usize].change {
+                    match &outcome {
+                        Outcome::Done(_) => (self.tried)(id, 0, None),
+                        Outcome::Failed { failure, .. } => (self.tried)(id, fingerprint(&plan.changes[change]), Some(failure)),
+                        Outcome::Waiting => {}
+                    }
+                }
+                // The receiver lives until the channel is closed by this step's end.
+                let _ = told.send((person, outcome));
+            })
+            .await;
+            drop(told);
+            summary
+        };
+        let recording = async {
+            let outcomes = futures::stream::unfold(outcomes, |mut outcomes| async move { outcomes.recv().await.map(|next| (next, outcomes)) });
+            let without_change = recorder.without_change(|change| (!released.go[change]).then(held_by_suspicion));
+            tokio::join!(without_change, outcomes.for_each_concurrent(32, |(person, outcome)| recorder.outcome(person, outcome)));
+        };
+        let (summary, ()) = tokio::join!(executing, recording);
+        summary
+    }
+
+    /// Sync requests of single people that were there before Bob was read.
+    fn requests(&self) -> HashMap<Box<str>, Box<str>> {
+        let mut requests = HashMap::new();
+        self.roster.for_each(self.key, |employee, entry| {
+            if let Some(requested) = &entry.sync_requested {
+                requests.insert(employee.into(), requested.clone());
+            }
+        });
+        requests
+    }
+
+    /// Fields that the mapping asked for; those that decisions ask for may be empty for everybody in a young company.
+    fn mapped_only(&self, unseen: Vec<String>) -> Vec<String> {
+        let mapping = &self.validated.settings.mapping;
+        unseen.into_iter().filter(|id| mapping.fields.position(id).is_some_and(|field| mapping.uses(field))).collect()
+    }
+
+    fn recorder<'b>(
+        &'b self,
+        people: &'b [Person],
+        plan: &'b Plan,
+        requests: &'b HashMap<Box<str>, Box<str>>,
+        deleted_now: &'b HashSet<Box<str>>,
+    ) -> Recorder<'b> {
+        Recorder {
+            key: self.key,
+            uid: self.uid,
+            validated: self.validated,
+            roster: self.roster,
+            writer: self.writer,
+            events: self.events,
+            metrics: self.metrics,
+            clock: self.clock,
+            trigger: self.trigger,
+            requests,
+            deleted_now,
+            people,
+            plan,
+            tally: Mutex::new(Tally::default()),
+            failed: AtomicBool::new(false),
+        }
+    }
+}
+
+fn waiting(recorder: &Recorder<'_>, change: &Change) -> Trouble {
+    Trouble::Waiting { planned: recorder.planned(change.person), dry_run: true }
+}
+
+fn summarise(plan: &Plan, validated: &Validated, people: &[Person]) -> PlanSummary {
+    let counts = plan.counts();
+    PlanSummary {
+        digest: plan.digest(&validated.settings.mapping, people),
+        creates: counts.creates,
+        reactivations: counts.reactivations,
+        updates: counts.updates,
+        disables: counts.disables,
+    }
+}
+
+/// Equal for equal changes of one person; never 0.
+fn fingerprint(change: &Change) -> u64 {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hash = DefaultHasher::new();
+    (change.kind, &change.account, &change.write.attributes, &change.write.mark, change.write.access).hash(&mut hash);
+    hash.finish().max(1)
+}

@@ -1,0 +1,415 @@
+//! Step 6: what was found and done is written down: one status patch for each person whose outcome changed, and none
+//! for anybody else.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use jiff::Timestamp;
+use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::Time};
+use kube::{Resource as _, ResourceExt as _};
+
+use super::{
+    clock::Clock,
+    execute::{Failure, Outcome},
+    observe::is_expired,
+    validate::Validated,
+    verdict::{Planned, Trouble, Verdict},
+};
+use crate::{
+    api::{
+        EmployeeSync, EmployeeSyncStatus,
+        conditions,
+        employee_sync::{Action, HistoryEntry, MatchedBy, OutcomeWord, Trigger},
+        reasons::EmployeeReason,
+    },
+    cluster::{
+        events::Events,
+        roster::{Entry, IntegrationKey, Roster, digest, object_name},
+        status::{Writer, to_the_second},
+    },
+    domain::{
+        access::{Missing, Why},
+        account::{Access, AccountState},
+        employee::{BobStatus, SITE},
+        matching::{Person, PersonIndex},
+        plan::{Change, Kind, Manager, Plan},
+    },
+    server::metrics::Metrics,
+};
+
+/// Writes down what a pass found, person by person.
+pub struct Recorder<'a> {
+    /// The integration.
+    pub key: &'a IntegrationKey,
+    /// Its uid, for owner references.
+    pub uid: &'a str,
+    /// Its settings.
+    pub validated: &'a Validated,
+    /// What is known of every object.
+    pub roster: &'a Roster,
+    /// Writes objects and statuses.
+    pub writer: &'a Writer,
+    /// Tells people.
+    pub events: &'a Events,
+    /// Counts.
+    pub metrics: &'a Metrics,
+    /// The time.
+    pub clock: &'a Clock,
+    /// What woke the pass.
+    pub trigger: Trigger,
+    /// Sync requests of single people that this pass answers.
+    pub requests: &'a HashMap<Box<str>, Box<str>>,
+    /// Files confirmed to be gone in this pass.
+    pub deleted_now: &'a HashSet<Box<str>>,
+    /// People and plan.
+    pub people: &'a [Person],
+    /// The plan.
+    pub plan: &'a Plan,
+    /// What is counted along the way.
+    pub tally: Mutex<Tally>,
+    /// Whether a write to the API server failed.
+    pub failed: AtomicBool,
+}
+
+/// What a pass amounts to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Managed, with an account now or later.
+    pub in_scope: u32,
+    /// In scope and Ready.
+    pub ready: u32,
+    /// In scope and not Ready for another reason than waiting.
+    pub failing: u32,
+    /// In scope and waiting.
+    pub pending: u32,
+    /// Left alone by the settings.
+    pub unmanaged: u32,
+    /// Failing people by reason.
+    pub reasons: BTreeMap<EmployeeReason, u32>,
+    /// Accounts created.
+    pub created: u32,
+    /// Accounts updated or adopted.
+    pub updated: u32,
+    /// Access given back.
+    pub reactivated: u32,
+    /// Access taken away.
+    pub disabled: u32,
+    /// Changes that failed.
+    pub failed: u32,
+    /// The earliest transition ahead.
+    pub next_transition: Option<Timestamp>,
+    /// Whether somebody is to be tried again soon.
+    pub retry: bool,
+}
+
+impl Recorder<'_> {
+    /// Everybody for whom the plan has nothing to do, or may do nothing.
+    pub async fn without_change(&self, skip: impl Fn(usize) -> Option<Trouble>) {
+        let mut waiting = Vec::new();
+        for (index, standing) in (0..).zip(&self.plan.standings) {
+            let trouble = match standing.change {
+                None => standing.block.map_or(Trouble::None, Trouble::Blocked),
+                Some(change) => match skip(change) {
+                    Some(trouble) => trouble,
+                    None => continue,
+                },
+            };
+            if let Some(write) = self.weigh(index, trouble, None) {
+                waiting.push(write);
+            }
+        }
+        self.write_all(waiting).await;
+    }
+
+    /// One person whose change was tried.
+    pub async fn outcome(&self, index: PersonIndex, outcome: Outcome) {
+        let trouble = match &outcome {
+            Outcome::Done(_) => self.plan.standings[index as usize].block.map_or(Trouble::None, Trouble::Blocked),
+            Outcome::Failed { failure, .. } => Trouble::Failed(failure.clone()),
+            Outcome::Waiting => Trouble::Waiting { planned: self.planned(index), dry_run: false },
+        };
+        let write = self.weigh(index, trouble, Some(outcome));
+        self.write_all(write.into_iter().collect()).await;
+    }
+
+    /// What is planned for this person.
+    #[must_use]
+    pub fn planned(&self, index: PersonIndex) -> Planned {
+        self.plan.standings[index as usize].change.map_or(Planned::Update, |change| planned(&self.plan.changes[change]))
+    }
+
+    /// Makes the verdict, counts it, and says whether it has to be written.
+    fn weigh(&self, index: PersonIndex, trouble: Trouble, outcome: Option<Outcome>) -> Option<Write> {
+        let person = &self.people[index as usize];
+        let id = person.employee.id();
+        let entry = self.roster.get(self.key, id);
+        let verdict = self.verdict(index, trouble, outcome.as_ref(), entry.as_ref());
+        self.count(&verdict, outcome.as_ref());
+        if entry.is_none() && !worth_an_object(person, &verdict) {
+            return None;
+        }
+        let hash = verdict.hash64();
+        let unchanged = entry.as_ref().is_some_and(|entry| entry.verdict == hash);
+        let news = match &outcome {
+            Some(Outcome::Done(_)) => true,
+            Some(Outcome::Failed { .. }) => !unchanged,
+            Some(Outcome::Waiting) | None => false,
+        };
+        if unchanged && !news {
+            self.metrics.status_patch("EmployeeSync", "skipped");
+            return None;
+        }
+        let history = news.then(|| outcome.as_ref().and_then(|outcome| self.history(outcome))).flatten();
+        Some(Write { index, verdict, hash, history, exists: entry.is_some(), digest: entry.map_or(0, |entry| entry.digest) })
+    }
+
+    fn verdict(&self, index: PersonIndex, trouble: Trouble, outcome: Option<&Outcome>, entry: Option<&Entry>) -> Verdict {
+        let person = &self.people[index as usize];
+        let standing = &self.plan.standings[index as usize];
+        let mapping = &self.validated.settings.mapping;
+        let planned = standing.change.map(|change| &self.plan.changes[change]);
+        let held = standing.account.as_ref().map(|held| (held.id.clone(), held.state, if held.marked { MatchedBy::Mark } else { MatchedBy::Email }));
+        let mut manager = standing.manager;
+        let mut differs: Vec<Box<str>> =
+            planned.map(|change| change.write.attributes.iter().map(|(row, _)| mapping.rows[*row].target.clone()).collect()).unwrap_or_default();
+        let (account, state) = match outcome {
+            Some(Outcome::Done(done)) => {
+                differs.clear();
+                if done.manager_pending {
+                    manager = Manager::Pending;
+                } else if manager == Manager::Pending {
+                    manager = Manager::Resolved;
+                }
+                (Some((done.account.clone(), done.matched_by)), Some(done.state))
+            }
+            Some(Outcome::Failed { account: Some((id, state)), .. }) => (Some((id.clone(), held.map_or(MatchedBy::Mark, |(_, _, by)| by))), Some(*state)),
+            _ => held.map_or((None, None), |(id, state, by)| (Some((id, by)), Some(state))),
+        };
+        // An account that was found by e-mail and is not stamped yet is nobody's.
+        let account = account.filter(|(_, by)| *by != MatchedBy::Email || matches!(outcome, Some(Outcome::Done(_))));
+        let state = state.filter(|_| account.is_some());
+        let account = account.map(|(id, by)| {
+            let before = entry.and_then(|entry| entry.account.as_ref()).filter(|(known, _)| *known == id).map(|(_, by)| *by);
+            (id, before.unwrap_or(by))
+        });
+        let access_as_decided = match (person.decision.existing, state) {
+            (Some(Access::Suspended), Some(state)) => state == AccountState::Suspended,
+            (Some(Access::Active), Some(state)) => !matches!(state, AccountState::Suspended | AccountState::Unactivated),
+            (None, Some(_)) => true,
+            (_, None) => !matches!(person.decision.missing, Missing::Create(_)),
+        };
+        let id = person.employee.id();
+        let known = entry.and_then(|entry| entry.file_deleted).filter(|_| person.employee.deleted);
+        let deleted = known.or_else(|| (person.employee.deleted && self.deleted_now.contains(id)).then(|| to_the_second(self.clock.now())));
+        Verdict {
+            generation: entry.map_or(1, |entry| entry.generation),
+            username: (self.validated.show_usernames)
+                .then(|| mapping.text(mapping.username, &person.employee))
+                .flatten()
+                .map(|name| name.as_ref().into()),
+            account,
+            state,
+            decision: person.decision,
+            trouble,
+            differs,
+            access_as_decided,
+            manager,
+            manager_mapped: mapping.manager.is_some(),
+            zone: self.validated.settings.zones.of(person.employee.values.get(SITE).text()).iana_name().unwrap_or("UTC").into(),
+            file_deleted: deleted.map(Timestamp::as_second),
+            sync_handled: self.requests.get(id).cloned().or_else(|| entry.and_then(|entry| entry.sync_handled.clone())),
+        }
+    }
+
+    fn count(&self, verdict: &Verdict, outcome: Option<&Outcome>) {
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let reason = verdict.reason();
+        if !verdict.decision.managed {
+            tally.unmanaged += 1;
+        } else if verdict.in_scope() || !reason.is_ready() {
+            tally.in_scope += 1;
+            if reason.is_ready() {
+                tally.ready += 1;
+            } else if reason == EmployeeReason::Pending {
+                tally.pending += 1;
+            } else {
+                tally.failing += 1;
+                *tally.reasons.entry(reason).or_default() += 1;
+                tally.retry |= reason == EmployeeReason::Retrying;
+            }
+        }
+        if let Some(next) = verdict.decision.next.filter(|_| verdict.decision.managed) {
+            tally.next_transition = Some(tally.next_transition.map_or(next.at, |at| at.min(next.at)));
+        }
+        match outcome {
+            Some(Outcome::Done(done)) => {
+                match done.action {
+                    Action::Create => tally.created += 1,
+                    Action::Adopt | Action::Update => tally.updated += 1,
+                    Action::Reactivate => tally.reactivated += 1,
+                    Action::Suspend => tally.disabled += 1,
+                }
+                self.metrics.change(action_word(done.action), "succeeded");
+            }
+            Some(Outcome::Failed { action, .. }) => {
+                tally.failed += 1;
+                self.metrics.change(action_word(*action), "failed");
+            }
+            Some(Outcome::Waiting) | None => {}
+        }
+    }
+
+    fn history(&self, outcome: &Outcome) -> Option<HistoryEntry> {
+        let (action, fields, word, request_id) = match outcome {
+            Outcome::Done(done) => (done.action, &done.fields, OutcomeWord::Succeeded, done.request_id.clone()),
+            Outcome::Failed { action, fields, .. } => (*action, fields, OutcomeWord::Failed, None),
+            Outcome::Waiting => return None,
+        };
+        Some(HistoryEntry {
+            at: Time(to_the_second(self.clock.now())),
+            action,
+            fields: fields.iter().map(ToString::to_string).collect(),
+            trigger: self.trigger,
+            outcome: word,
+            request_id,
+        })
+    }
+
+    async fn write_all(&self, writes: Vec<Write>) {
+        use futures::StreamExt as _;
+        futures::stream::iter(writes).for_each_concurrent(32, |write| self.write(write)).await;
+    }
+
+    async fn write(&self, write: Write) {
+        let id = self.people[write.index as usize].employee.id();
+        if is_expired(write.verdict.file_deleted.and_then(|at| Timestamp::from_second(at).ok()), self.validated.retention, self.clock.now()) {
+            return self.note(self.writer.delete_person(&object_name(&self.key.name, id), None).await.err().as_ref());
+        }
+        if let Err(error) = self.try_write(&write, id).await {
+            self.note(Some(&error));
+        }
+    }
+
+    fn note(&self, error: Option<&crate::cluster::status::WriteError>) {
+        if let Some(error) = error.filter(|error| !error.gone) {
+            tracing::warn!(integration = %self.key, %error, "a status could not be written; the next pass writes it");
+            self.metrics.status_patch("EmployeeSync", "failed");
+            self.failed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    async fn try_write(&self, write: &Write, id: &str) -> Result<(), crate::cluster::status::WriteError> {
+        let mapping = &self.validated.settings.mapping;
+        let now = self.clock.now();
+        let blank = EmployeeSyncStatus::default();
+        if write.exists && write.history.is_none() && write.verdict.file_deleted.is_none() {
+            // After a restart the verdict behind a status is not known, but its digest is.
+            if digest(&write.verdict.status(mapping, &blank, None, now)) == write.digest {
+                self.roster.confirm(self.key, id, write.hash);
+                self.metrics.status_patch("EmployeeSync", "skipped");
+                return Ok(());
+            }
+        }
+        let object = if write.exists { self.writer.read_person(self.key, id).await? } else { self.writer.create_person(self.key, self.uid, id).await? };
+        let before = object.status.as_ref().unwrap_or(&blank);
+        let mut status = write.verdict.status(mapping, before, write.history.clone(), now);
+        // The object may be there already, written by somebody: its generation is the truth.
+        status.observed_generation = object.metadata.generation.map(|generation| generation.min(write.verdict.generation).max(1));
+        let same = object.status.as_ref().is_some_and(|old| {
+            digest(old) == digest(&status) && conditions::same(&old.conditions, &status.conditions) && old.history == status.history
+        });
+        if same {
+            self.roster.wrote(&object, write.hash);
+            return Ok(());
+        }
+        let written = self.writer.patch_person(&object.name_any(), &status).await?;
+        self.roster.wrote(&written, write.hash);
+        self.metrics.status_patch("EmployeeSync", "written");
+        self.announce(&written, write);
+        Ok(())
+    }
+
+    fn announce(&self, object: &EmployeeSync, write: &Write) {
+        let Some(entry) = &write.history else { return };
+        let regarding = reference(object);
+        let fields = if entry.fields.is_empty() { String::new() } else { format!(" ({})", entry.fields.join(", ")) };
+        match entry.outcome {
+            OutcomeWord::Succeeded => {
+                let (reason, done) = match entry.action {
+                    Action::Create => ("AccountCreated", "Created the account"),
+                    Action::Adopt => ("AccountAdopted", "Adopted the account that has this e-mail"),
+                    Action::Update => ("AccountUpdated", "Updated the account"),
+                    Action::Suspend => ("AccountSuspended", "Suspended the account"),
+                    Action::Reactivate => ("AccountReactivated", "Reactivated the account"),
+                };
+                let why = write.verdict.decision.why.sentence();
+                self.events.publish(regarding, false, reason, action_word(entry.action), format!("{done}{fields}: {why}."));
+            }
+            OutcomeWord::Failed => {
+                let reason = write.verdict.reason();
+                self.events.publish(regarding, true, reason.as_str(), action_word(entry.action), format!("{} {}", reason.meaning(), reason.what_to_do()));
+            }
+        }
+    }
+}
+
+/// One status to write.
+struct Write {
+    index: PersonIndex,
+    verdict: Verdict,
+    hash: u64,
+    history: Option<HistoryEntry>,
+    exists: bool,
+    digest: u64,
+}
+
+fn reference(object: &EmployeeSync) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(EmployeeSync::api_version(&()).into_owned()),
+        kind: Some(EmployeeSync::kind(&()).into_owned()),
+        name: Some(object.name_any()),
+        namespace: object.namespace(),
+        uid: object.uid(),
+        ..ObjectReference::default()
+    }
+}
+
+fn planned(change: &Change) -> Planned {
+    match (change.kind, change.write.access) {
+        (Kind::Create, access) => Planned::Create(access.unwrap_or(Access::Active)),
+        (_, Some(Access::Suspended)) => Planned::Suspend,
+        (_, Some(Access::Active)) => Planned::Reactivate,
+        (_, None) => Planned::Update,
+    }
+}
+
+const fn action_word(action: Action) -> &'static str {
+    match action {
+        Action::Create => "Create",
+        Action::Adopt => "Adopt",
+        Action::Update => "Update",
+        Action::Suspend => "Suspend",
+        Action::Reactivate => "Reactivate",
+    }
+}
+
+/// Everyone who has, should have or will have an account, and everyone active in Bob even where the settings leave
+/// them out. Former employees who never had an account have no object.
+fn worth_an_object(person: &Person, verdict: &Verdict) -> bool {
+    if verdict.decision.managed {
+        verdict.in_scope() || verdict.trouble != Trouble::None
+    } else {
+        verdict.decision.why == Why::HandsOff || person.employee.status == BobStatus::Active || verdict.account.is_some()
+    }
+}
+
+/// What the guard says of somebody whose creation it holds.
+#[must_use]
+pub fn held_by_suspicion() -> Trouble {
+    Trouble::Failed(Failure::Retrying("the provider's listing is implausibly short; nobody missing from it is created on its word alone".to_owned()))
+}

@@ -1,0 +1,249 @@
+//! What is said of an integration: conditions by kstatus, counts, the last pass that changed anything.
+
+use std::{fmt::Write as _, time::Duration};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{record::Tally, validate::Stop};
+use crate::{
+    api::{
+        ProvisioningIntegrationStatus,
+        conditions::{self, Wanted, merge},
+        integration::{EmployeeCounts, LastPass, PlanSummary},
+        reasons::{DetailReason, IntegrationReason},
+    },
+    cluster::status::to_the_second,
+};
+
+/// How far a pass came, and what it found.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Why the pass ended early, or what keeps it from being believed.
+    pub stop: Option<Stop>,
+    /// Whether Bob answered; `None` if it was not asked.
+    pub bob: Option<bool>,
+    /// Whether the provider answered; `None` if it was not asked.
+    pub provider: Option<bool>,
+    /// Mapped targets that the provider does not have.
+    pub unavailable_targets: Vec<String>,
+    /// Mapped fields that Bob sent for nobody.
+    pub unseen_fields: Vec<String>,
+    /// Everybody in Bob's answer.
+    pub in_bob: Option<u32>,
+    /// What the people amount to; absent if the pass did not come so far.
+    pub tally: Option<Tally>,
+    /// The plan of a dry run.
+    pub plan: Option<PlanSummary>,
+    /// Whether nothing was to be written.
+    pub dry_run: bool,
+    /// Whether the pass ended with changes left to do.
+    pub unfinished: bool,
+    /// The sync request that this pass answers.
+    pub sync_handled: Option<String>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// The status after a pass.
+#[must_use]
+pub fn after(before: &ProvisioningIntegrationStatus, report: &Report, generation: i64, now: Timestamp) -> ProvisioningIntegrationStatus {
+    let reason = reason(report);
+    let progressing = reason == IntegrationReason::Progressing;
+    let through = !progressing && (reason.is_ready() || reason.is_stalled());
+    let message = message(report, reason);
+    let mut wanted = vec![
+        Wanted { kind: "Ready", status: reason.is_ready(), reason: reason.as_str(), message: message.clone() },
+        if through {
+            Wanted { kind: "Reconciling", status: false, reason: DetailReason::UpToDate.as_str(), message: String::new() }
+        } else {
+            Wanted { kind: "Reconciling", status: true, reason: reason.as_str(), message: message.clone() }
+        },
+        if reason.is_stalled() {
+            Wanted { kind: "Stalled", status: true, reason: reason.as_str(), message }
+        } else {
+            Wanted { kind: "Stalled", status: false, reason: DetailReason::NothingStalled.as_str(), message: String::new() }
+        },
+    ];
+    wanted.extend(connection("BobConnected", report.bob, report, before));
+    wanted.extend(connection("ProviderConnected", report.provider, report, before));
+    wanted.extend(mapping_complete(report, before));
+    wanted.extend(employees_failing(report, before));
+    let mut status = ProvisioningIntegrationStatus {
+        observed_generation: if through { Some(generation) } else { before.observed_generation },
+        conditions: merge(&before.conditions, &wanted, generation, now),
+        employees: before.employees.clone(),
+        last_pass: before.last_pass.clone(),
+        plan: report.plan.clone().or_else(|| before.plan.clone().filter(|_| report.dry_run)),
+        last_handled_sync_at: report.sync_handled.clone().filter(|_| through || report.tally.is_some()).or_else(|| before.last_handled_sync_at.clone()),
+    };
+    if let (Some(tally), Some(in_bob)) = (&report.tally, report.in_bob) {
+        // A short answer must not become the measure for the next one.
+        let in_bob = if matches!(&report.stop, Some(stop) if stop.reason == IntegrationReason::SourceSuspect) {
+            before.employees.as_ref().map_or(in_bob, |counts| counts.in_bob)
+        } else {
+            in_bob
+        };
+        status.employees = Some(EmployeeCounts { in_bob, in_scope: tally.in_scope, ready: tally.ready, failing: tally.failing, pending: tally.pending });
+        let changed = tally.created + tally.updated + tally.reactivated + tally.disabled + tally.failed > 0;
+        if changed || before.last_pass.is_none() {
+            status.last_pass = Some(LastPass {
+                finished_at: Time(to_the_second(now)),
+                created: tally.created,
+                updated: tally.updated,
+                reactivated: tally.reactivated,
+                disabled: tally.disabled,
+                unchanged: (tally.ready + tally.unmanaged).saturating_sub(tally.created + tally.updated + tally.reactivated + tally.disabled),
+                failed: tally.failed,
+                duration: seconds(report.took),
+            });
+        }
+    }
+    status
+}
+
+/// The status of an integration whose generation has not been seen through: within a second of a change.
+#[must_use]
+pub fn progressing(before: &ProvisioningIntegrationStatus, generation: i64, now: Timestamp) -> ProvisioningIntegrationStatus {
+    let message = "A pass over everybody is under way.".to_owned();
+    let reason = IntegrationReason::Progressing.as_str();
+    let mut wanted = vec![
+        Wanted { kind: "Ready", status: false, reason, message: message.clone() },
+        Wanted { kind: "Reconciling", status: true, reason, message },
+        Wanted { kind: "Stalled", status: false, reason: DetailReason::NothingStalled.as_str(), message: String::new() },
+    ];
+    for kind in ["BobConnected", "ProviderConnected", "MappingComplete", "EmployeesFailing"] {
+        wanted.extend(kept(kind, before));
+    }
+    ProvisioningIntegrationStatus { conditions: merge(&before.conditions, &wanted, generation, now), ..before.clone() }
+}
+
+/// The status of a suspended integration.
+#[must_use]
+pub fn suspended(before: &ProvisioningIntegrationStatus, generation: i64, now: Timestamp) -> ProvisioningIntegrationStatus {
+    let mut wanted = vec![
+        Wanted {
+            kind: "Ready",
+            status: true,
+            reason: IntegrationReason::Suspended.as_str(),
+            message: "spec.suspend is set: nothing is read and nothing is written.".to_owned(),
+        },
+        Wanted { kind: "Reconciling", status: false, reason: DetailReason::UpToDate.as_str(), message: String::new() },
+        Wanted { kind: "Stalled", status: false, reason: DetailReason::NothingStalled.as_str(), message: String::new() },
+    ];
+    for kind in ["BobConnected", "ProviderConnected", "MappingComplete", "EmployeesFailing"] {
+        wanted.extend(kept(kind, before));
+    }
+    ProvisioningIntegrationStatus {
+        observed_generation: Some(generation),
+        conditions: merge(&before.conditions, &wanted, generation, now),
+        ..before.clone()
+    }
+}
+
+/// Whether two statuses say the same, transition times aside.
+#[must_use]
+pub fn same(a: &ProvisioningIntegrationStatus, b: &ProvisioningIntegrationStatus) -> bool {
+    conditions::same(&a.conditions, &b.conditions)
+        && a.observed_generation == b.observed_generation
+        && a.employees == b.employees
+        && a.last_pass == b.last_pass
+        && a.plan == b.plan
+        && a.last_handled_sync_at == b.last_handled_sync_at
+}
+
+fn reason(report: &Report) -> IntegrationReason {
+    match &report.stop {
+        Some(stop) => stop.reason,
+        None if report.unfinished => IntegrationReason::Progressing,
+        None if report.dry_run => IntegrationReason::DryRun,
+        None => IntegrationReason::Converged,
+    }
+}
+
+fn message(report: &Report, reason: IntegrationReason) -> String {
+    let mut text = match &report.stop {
+        Some(stop) => stop.message.clone(),
+        None => match reason {
+            IntegrationReason::DryRun => report.plan.as_ref().map_or_else(String::new, |plan| {
+                format!(
+                    "Dry run: would create {}, reactivate {}, update {} and suspend {} accounts; nothing was written to the provider",
+                    plan.creates, plan.reactivations, plan.updates, plan.disables
+                )
+            }),
+            IntegrationReason::Progressing => report.tally.as_ref().map_or_else(String::new, |tally| format!("{} people wait for their turn", tally.pending)),
+            _ => report.tally.as_ref().map_or_else(String::new, |tally| match tally.failing {
+                0 => format!("{} of {} people in scope are in sync", tally.ready, tally.in_scope),
+                failing => format!("{} of {} people in scope are in sync, {failing} fail", tally.ready, tally.in_scope),
+            }),
+        },
+    };
+    if !text.ends_with('.') {
+        text.push('.');
+    }
+    text
+}
+
+fn connection(kind: &'static str, connected: Option<bool>, report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
+    match connected {
+        Some(true) => Some(Wanted { kind, status: true, reason: DetailReason::Connected.as_str(), message: "The last call succeeded.".to_owned() }),
+        Some(false) => {
+            let stop = report.stop.as_ref()?;
+            Some(Wanted { kind, status: false, reason: stop.reason.as_str(), message: stop.message.clone() })
+        }
+        None => kept(kind, before),
+    }
+}
+
+fn mapping_complete(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
+    let kind = "MappingComplete";
+    if report.tally.is_none() {
+        return kept(kind, before);
+    }
+    Some(if !report.unavailable_targets.is_empty() {
+        Wanted {
+            kind,
+            status: false,
+            reason: DetailReason::TargetUnavailable.as_str(),
+            message: format!("The provider does not have {}; it is left out, the rest is in sync.", report.unavailable_targets.join(", ")),
+        }
+    } else if !report.unseen_fields.is_empty() {
+        Wanted {
+            kind,
+            status: false,
+            reason: DetailReason::SourceUnavailable.as_str(),
+            message: format!("Bob sends {} for nobody; attributes that rest on it stay as they are.", report.unseen_fields.join(", ")),
+        }
+    } else {
+        Wanted { kind, status: true, reason: DetailReason::Complete.as_str(), message: "Every mapped target exists, and Bob shows every mapped field.".to_owned() }
+    })
+}
+
+fn employees_failing(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
+    let kind = "EmployeesFailing";
+    let Some(tally) = &report.tally else { return kept(kind, before) };
+    Some(if tally.failing == 0 {
+        Wanted { kind, status: false, reason: DetailReason::NoneFailing.as_str(), message: String::new() }
+    } else {
+        let mut message = format!("{} people fail:", tally.failing);
+        for (reason, count) in &tally.reasons {
+            let _ = write!(message, " {count} {reason},");
+        }
+        message.pop();
+        message.push('.');
+        Wanted { kind, status: true, reason: DetailReason::SomeFailing.as_str(), message }
+    })
+}
+
+/// A condition that this pass has nothing new to say of.
+fn kept(kind: &'static str, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
+    let old = conditions::find(&before.conditions, kind)?;
+    let reasons = DetailReason::ALL.iter().map(|r| r.as_str()).chain(IntegrationReason::ALL.iter().map(|r| r.as_str()));
+    let reason = reasons.into_iter().find(|word| *word == old.reason)?;
+    Some(Wanted { kind, status: old.status == "True", reason, message: old.message.clone() })
+}
+
+/// A Go duration with a tenth of a second.
+fn seconds(took: Duration) -> String {
+    format!("{:.1}s", took.as_secs_f64())
+}

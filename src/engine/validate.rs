@@ -1,0 +1,254 @@
+//! Step 1: a raw spec becomes settings, once. Nothing after this step looks at the spec.
+
+use std::time::Duration;
+
+use reqwest::Url;
+
+use crate::{
+    api::{
+        ProvisioningIntegrationSpec,
+        integration::{self as api, Apply, MappingRow, Mode, Usernames},
+        reasons::IntegrationReason,
+    },
+    domain::{
+        calendar::Zones,
+        employee::Fields,
+        mapping::{Compare, Mapping, Row, Source, formula},
+        settings::{AccessEnds, Create, Settings, UserStatus, ascii_domain, go_duration},
+    },
+    provider::{Catalog, onelogin},
+};
+
+/// Everything a worker needs to know of a spec.
+#[derive(Clone, Debug)]
+pub struct Validated {
+    /// What decisions rest on.
+    pub settings: Settings,
+    /// Base address of Bob, without a trailing slash.
+    pub bob: String,
+    /// Secret with Bob's service user.
+    pub bob_secret: String,
+    /// The provider and how to reach it.
+    pub target: Target,
+    /// Time between two passes.
+    pub interval: Duration,
+    /// How long somebody who is gone keeps an object.
+    pub retention: Duration,
+    /// Whether usernames stand in status.
+    pub show_usernames: bool,
+    /// Whether nothing is written to the provider.
+    pub dry_run: bool,
+}
+
+/// The provider and how to reach it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// `OneLogin` at this base address, with this Secret.
+    OneLogin {
+        /// Base address, without a trailing slash.
+        base: String,
+        /// Name of the Secret with `clientId` and `clientSecret`.
+        secret: String,
+    },
+}
+
+/// Why an integration cannot run, or could not in this pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// The word of the closed list.
+    pub reason: IntegrationReason,
+    /// What to do, for a person.
+    pub message: String,
+}
+
+impl Stop {
+    /// A stop with this reason.
+    pub fn new(reason: IntegrationReason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}
+
+/// Base addresses that the operator allows in place of the vendors': scheme, host and port.
+#[derive(Clone, Debug, Default)]
+pub struct AllowedEndpoints(Vec<Url>);
+
+impl AllowedEndpoints {
+    /// Reads the values of `--allow-endpoint`.
+    ///
+    /// # Errors
+    /// A sentence that names the value that is no usable address.
+    pub fn parse(values: &[String]) -> Result<Self, String> {
+        values
+            .iter()
+            .map(|value| {
+                let url = Url::parse(value).map_err(|_| format!("--allow-endpoint {value}: not an address such as https://host:8443"))?;
+                match url.scheme() {
+                    "https" => Ok(url),
+                    "http" if is_loopback(&url) => Ok(url),
+                    "http" => Err(format!("--allow-endpoint {value}: plain http is allowed on a loopback address only")),
+                    _ => Err(format!("--allow-endpoint {value}: only https, or http on a loopback address")),
+                }
+            })
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// The endpoint without a trailing slash, if scheme, host and port are allowed.
+    fn accept(&self, field: &str, endpoint: &str) -> Result<String, Stop> {
+        let refuse = |why: &str| Stop::new(IntegrationReason::EndpointNotAllowed, format!("{field}: {why}"));
+        let url = Url::parse(endpoint).map_err(|_| refuse("this is not an address"))?;
+        if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+            return Err(refuse("an endpoint is scheme, host, port and a path, nothing else"));
+        }
+        if url.scheme() == "http" && !is_loopback(&url) {
+            return Err(refuse("plain http is allowed on a loopback address only"));
+        }
+        let same = |allowed: &Url| {
+            allowed.scheme() == url.scheme() && allowed.host() == url.host() && allowed.port_or_known_default() == url.port_or_known_default()
+        };
+        if self.0.iter().any(same) {
+            Ok(url.as_str().trim_end_matches('/').to_owned())
+        } else {
+            Err(refuse("the controller was not started with --allow-endpoint for this scheme, host and port"))
+        }
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    // The type of the host is of a crate we do not name: its text is enough.
+    url.host_str().is_some_and(|host| {
+        host == "localhost" || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    })
+}
+
+/// Validates a spec.
+///
+/// # Errors
+/// [`Stop`] with `InvalidSettings` or `EndpointNotAllowed`, and what to do.
+pub fn validate(spec: &ProvisioningIntegrationSpec, allowed: &AllowedEndpoints) -> Result<Validated, Stop> {
+    let invalid = |message: String| Stop::new(IntegrationReason::InvalidSettings, message);
+    let bob = match (spec.bob.endpoint.as_str(), spec.bob.environment) {
+        ("", api::Environment::Production) => "https://api.hibob.com".to_owned(),
+        ("", api::Environment::Sandbox) => "https://api.sandbox.hibob.com".to_owned(),
+        (endpoint, _) => allowed.accept("spec.bob.endpoint", endpoint)?,
+    };
+    let one_login = spec.provider.one_login.as_ref().ok_or_else(|| invalid("spec.provider: name exactly one provider: oneLogin".to_owned()))?;
+    let base = if one_login.endpoint.is_empty() {
+        let region = one_login.region.map(|region| match region {
+            api::Region::US => "us",
+            api::Region::EU => "eu",
+        });
+        onelogin::base_for(region, one_login.subdomain.as_deref())
+            .ok_or_else(|| invalid("spec.provider.oneLogin: say where the OneLogin account is: set subdomain, or region".to_owned()))?
+    } else {
+        allowed.accept("spec.provider.oneLogin.endpoint", &one_login.endpoint)?
+    };
+    let sites = spec.bob.site_time_zones.iter().map(|(site, zone)| (site.as_str(), zone.0.as_str()));
+    let zones = Zones::new(&spec.bob.time_zone, sites).map_err(|e| invalid(format!("spec.bob: {e}")))?;
+    let provisioning = &spec.provisioning;
+    let email_domains = provisioning
+        .email_domains
+        .iter()
+        .map(|domain| ascii_domain(&domain.0).ok_or_else(|| invalid(format!("spec.provisioning.emailDomains: `{}` is not a domain", domain.0))))
+        .collect::<Result<_, _>>()?;
+    Ok(Validated {
+        settings: Settings {
+            create: match provisioning.create {
+                api::Create::OnEmployeeStartDate => Create::OnStartDate,
+                api::Create::OnEmployeeCreation => Create::OnCreation,
+            },
+            user_status: match provisioning.user_status {
+                api::UserStatus::AccordingToBob => UserStatus::AccordingToBob,
+                api::UserStatus::AlwaysActive => UserStatus::AlwaysActive,
+                api::UserStatus::AlwaysInactive => UserStatus::AlwaysInactive,
+            },
+            email_domains,
+            disabling_trigger: provisioning.disabling_trigger,
+            access_ends: match provisioning.access_ends {
+                api::AccessEnds::EndOfLastDay => AccessEnds::EndOfDay,
+                api::AccessEnds::StartOfLastDay => AccessEnds::StartOfDay,
+            },
+            zones,
+            mapping: mapping(&onelogin::CATALOG, spec.mapping.as_deref()).map_err(|why| invalid(format!("spec.mapping: {why}")))?,
+        },
+        bob,
+        bob_secret: spec.bob.credentials_secret_ref.name.clone(),
+        target: Target::OneLogin { base, secret: one_login.credentials_secret_ref.name.clone() },
+        interval: go_duration(&spec.interval).map_err(|e| invalid(format!("spec.interval: {e}")))?.max(Duration::from_mins(1)),
+        retention: go_duration(&spec.retention).map_err(|e| invalid(format!("spec.retention: {e}")))?,
+        show_usernames: spec.privacy.usernames == Usernames::Show,
+        dry_run: spec.mode == Mode::DryRun,
+    })
+}
+
+/// The rows of the spec, or the provider's default map.
+fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, String> {
+    let default: Vec<MappingRow>;
+    let rows = if let Some(rows) = rows {
+        rows
+    } else {
+        default = catalog
+            .default_map
+            .iter()
+            .map(|(target, field)| MappingRow {
+                target: (*target).to_owned(),
+                field: Some((*field).to_owned()),
+                formula: None,
+                apply: Apply::Always,
+            })
+            .collect();
+        &default
+    };
+    let mut fields = Fields::default();
+    let mut read: Vec<Row> = Vec::with_capacity(rows.len());
+    for row in rows {
+        let compare = (catalog.compare)(&row.target).ok_or_else(|| format!("{} has no target `{}`", catalog.name, row.target))?;
+        if read.iter().any(|known| *known.target == *row.target) {
+            return Err(format!("the target `{}` is mapped twice", row.target));
+        }
+        let source = match (&row.field, &row.formula) {
+            (Some(field), None) => Source::Field(fields.want(field)),
+            (None, Some(_)) if compare == Compare::Person => {
+                return Err(format!("`{}` refers to a person: map it from the field work.manager", row.target));
+            }
+            (None, Some(text)) => Source::Formula(formula(text, &mut fields).map_err(|why| format!("`{}`: {why}", row.target))?),
+            _ => return Err(format!("`{}` needs exactly one of field and formula", row.target)),
+        };
+        read.push(Row {
+            target: row.target.as_str().into(),
+            source,
+            on_create_only: row.apply == Apply::OnCreate,
+            compare,
+            required: catalog.required.contains(&row.target.as_str()),
+        });
+    }
+    let position = |target: &str| read.iter().position(|row| *row.target == *target).ok_or_else(|| format!("{} requires the target `{target}`", catalog.name));
+    let (email, username) = (position(catalog.required[0])?, position(catalog.required[1])?);
+    let manager = read.iter().position(|row| row.compare == Compare::Person);
+    Ok(Mapping { rows: read, fields, email, username, manager })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_needs_the_same_scheme_host_and_port() {
+        let allowed = AllowedEndpoints::parse(&["http://127.0.0.1:8080".to_owned(), "https://mock.example.com".to_owned()]).unwrap();
+        assert_eq!(allowed.accept("e", "http://127.0.0.1:8080/bob/").unwrap(), "http://127.0.0.1:8080/bob");
+        assert_eq!(allowed.accept("e", "https://mock.example.com:443").unwrap(), "https://mock.example.com");
+        for bad in [
+            "http://127.0.0.1:8081",
+            "https://127.0.0.1:8080",
+            "http://127.0.0.1.example.com:8080",
+            "https://mock.example.com.evil.example",
+            "https://user@mock.example.com",
+            "http://mock.example.com",
+            "https://mock.example.com/?q",
+            "nonsense",
+        ] {
+            assert_eq!(allowed.accept("e", bad).unwrap_err().reason, IntegrationReason::EndpointNotAllowed, "{bad}");
+        }
+        assert!(AllowedEndpoints::parse(&["http://mock.example.com".to_owned()]).is_err());
+    }
+}

@@ -1,0 +1,265 @@
+//! What is said of one person: small enough to be compared in every pass, complete enough to write the status from.
+
+use std::hash::{DefaultHasher, Hash, Hasher as _};
+
+use jiff::{Timestamp, tz::TimeZone};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::execute::Failure;
+use crate::{
+    api::{
+        EmployeeSyncStatus,
+        conditions::{Wanted, merge},
+        employee_sync::{self as api, AccountRef, Evidence, EvidenceKind, HistoryEntry, MatchedBy, NextTransition},
+        reasons::{DetailReason, EmployeeReason},
+    },
+    domain::{
+        access::{Because, Decision, Missing, Transition, Why},
+        account::{Access, AccountState},
+        calendar::with_offset,
+        mapping::Mapping,
+        plan::{Block, Manager},
+    },
+};
+
+/// How many changes the history keeps.
+const HISTORY: usize = 10;
+
+/// Everything a status rests on, but for times that do not matter and history.
+#[derive(Clone, Debug, Hash)]
+pub struct Verdict {
+    /// Generation of the spec.
+    pub generation: i64,
+    /// The username, if it may be shown.
+    pub username: Option<Box<str>>,
+    /// The account and how it was found.
+    pub account: Option<(Box<str>, MatchedBy)>,
+    /// Whether it can be used.
+    pub state: Option<AccountState>,
+    /// What was decided.
+    pub decision: Decision,
+    /// What stands in the way.
+    pub trouble: Trouble,
+    /// Provider's names of attributes that are not as decided.
+    pub differs: Vec<Box<str>>,
+    /// Whether access is as decided.
+    pub access_as_decided: bool,
+    /// The manager attribute.
+    pub manager: Manager,
+    /// Whether the mapping has a manager at all.
+    pub manager_mapped: bool,
+    /// The site's zone, for the transition.
+    pub zone: Box<str>,
+    /// When the read by id first said that the file is gone, in seconds.
+    pub file_deleted: Option<i64>,
+    /// The sync request that this answers.
+    pub sync_handled: Option<Box<str>>,
+}
+
+/// What stands in the way of being in sync.
+#[derive(Clone, Debug, Hash, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nothing.
+    None,
+    /// Its turn has not come; a dry run never comes to it.
+    Waiting {
+        /// What will be done.
+        planned: Planned,
+        /// Whether only a dry run was asked for.
+        dry_run: bool,
+    },
+    /// A fact of the two worlds.
+    Blocked(Block),
+    /// The provider's answer.
+    Failed(Failure),
+}
+
+/// What will be done when the turn comes.
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
+pub enum Planned {
+    /// A new account with this access.
+    Create(Access),
+    /// Access taken away.
+    Suspend,
+    /// Access given back.
+    Reactivate,
+    /// Attributes, or the mark.
+    Update,
+}
+
+impl Planned {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Create(Access::Active) => "create the account, active",
+            Self::Create(Access::Suspended) => "create the account, suspended",
+            Self::Suspend => "suspend the account",
+            Self::Reactivate => "reactivate the account",
+            Self::Update => "update the account",
+        }
+    }
+}
+
+impl Verdict {
+    /// A hash that is equal for equal verdicts; never 0, which stands for "not known".
+    #[must_use]
+    pub fn hash64(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        hasher.finish().max(1)
+    }
+
+    /// `Ready`'s reason.
+    #[must_use]
+    pub fn reason(&self) -> EmployeeReason {
+        if !self.decision.managed {
+            return match self.decision.why {
+                Why::DomainNotListed => EmployeeReason::DomainNotListed,
+                _ => EmployeeReason::HandsOff,
+            };
+        }
+        match &self.trouble {
+            Trouble::Blocked(Block::Conflict) | Trouble::Failed(Failure::Conflict(_)) => EmployeeReason::Conflict,
+            Trouble::Blocked(Block::Ambiguous) | Trouble::Failed(Failure::Ambiguous) => EmployeeReason::Ambiguous,
+            Trouble::Blocked(Block::MissingAttribute(_)) => EmployeeReason::MissingAttribute,
+            Trouble::Failed(Failure::Rejected(_)) => EmployeeReason::Rejected,
+            Trouble::Failed(Failure::Forbidden(_)) => EmployeeReason::Forbidden,
+            Trouble::Failed(Failure::Retrying(_)) => EmployeeReason::Retrying,
+            Trouble::Waiting { .. } => EmployeeReason::Pending,
+            Trouble::None if self.account.is_none() && self.decision.missing == Missing::NotYet => EmployeeReason::NotDue,
+            Trouble::None => EmployeeReason::InSync,
+        }
+    }
+
+    /// Whether the settings manage this person now, and there is or will be an account.
+    #[must_use]
+    pub fn in_scope(&self) -> bool {
+        self.decision.managed && (self.account.is_some() || self.decision.missing != Missing::Never)
+    }
+
+    /// The `Ready` message: one sentence for a person.
+    fn message(&self, mapping: &Mapping) -> String {
+        let why = self.decision.why.sentence();
+        match &self.trouble {
+            _ if !self.decision.managed => format!("Not managed: {why}."),
+            Trouble::Blocked(Block::Conflict) => {
+                "Another account has this e-mail or username, or the account with it belongs to another employee.".to_owned()
+            }
+            Trouble::Blocked(Block::Ambiguous) | Trouble::Failed(Failure::Ambiguous) => "Several accounts match this employee; leave one of them with this e-mail or mark.".to_owned(),
+            Trouble::Blocked(Block::MissingAttribute(row)) => {
+                format!("The required target {} has no value in Bob.", mapping.rows.get(*row).map_or("", |row| &row.target))
+            }
+            Trouble::Failed(Failure::Rejected(said) | Failure::Conflict(said) | Failure::Forbidden(said) | Failure::Retrying(said)) => sentence(said),
+            Trouble::Waiting { planned, dry_run: true } => format!("Dry run: would {}; {why}.", planned.words()),
+            Trouble::Waiting { planned, dry_run: false } => format!("Waiting for its turn to {}; {why}.", planned.words()),
+            Trouble::None if self.account.is_none() && self.decision.missing == Missing::NotYet => format!("No account yet: {why}."),
+            Trouble::None if self.account.is_none() => format!("No account: {why}."),
+            Trouble::None => format!("In sync: {why}."),
+        }
+    }
+
+    /// Access as the status shows it.
+    #[must_use]
+    pub fn access(&self) -> api::Access {
+        match (self.decision.managed, self.state) {
+            (false, _) => api::Access::Unmanaged,
+            (true, Some(AccountState::Suspended | AccountState::Unactivated)) => api::Access::Suspended,
+            (true, Some(AccountState::Active | AccountState::Other)) => api::Access::Active,
+            (true, None) if self.decision.missing == Missing::Never => api::Access::Absent,
+            (true, None) => api::Access::NotYet,
+        }
+    }
+
+    /// The whole status after `before`.
+    #[must_use]
+    pub fn status(&self, mapping: &Mapping, before: &EmployeeSyncStatus, history: Option<HistoryEntry>, now: Timestamp) -> EmployeeSyncStatus {
+        let gone = self.file_deleted.is_some();
+        let mut entries: Vec<HistoryEntry> = history.into_iter().chain(before.history.iter().cloned()).collect();
+        entries.truncate(HISTORY);
+        EmployeeSyncStatus {
+            observed_generation: Some(self.generation),
+            // Of somebody who is gone only the id is left; what is known stays.
+            username: if gone { before.username.clone() } else { self.username.as_deref().map(str::to_owned) },
+            account: self.account.as_ref().map(|(id, matched_by)| AccountRef { id: id.to_string(), matched_by: *matched_by }),
+            access: Some(self.access()),
+            conditions: merge(&before.conditions, &self.conditions(mapping), self.generation, now),
+            next_transition: self.decision.next.filter(|_| self.decision.managed).map(|next| self.transition(next)),
+            evidence: self.file_deleted.map(|at| Evidence {
+                kind: EvidenceKind::FileDeleted,
+                observed_at: Time(Timestamp::from_second(at).unwrap_or(now)),
+            }),
+            last_handled_sync_at: self.sync_handled.as_deref().map(str::to_owned),
+            history: entries,
+        }
+    }
+
+    fn transition(&self, next: Transition) -> NextTransition {
+        let zone = TimeZone::get(&self.zone).unwrap_or(TimeZone::UTC);
+        NextTransition {
+            at: with_offset(next.at, &zone),
+            time_zone: self.zone.to_string(),
+            access: match next.access {
+                Access::Active => api::Access::Active,
+                Access::Suspended => api::Access::Suspended,
+            },
+            because: match next.because {
+                Because::StartDate => api::Because::StartDate,
+                Because::LastDayOfWork => api::Because::LastDayOfWork,
+                Because::TerminationDate => api::Because::TerminationDate,
+            },
+        }
+    }
+
+    fn conditions(&self, mapping: &Mapping) -> Vec<Wanted> {
+        let reason = self.reason();
+        let message = self.message(mapping);
+        let why = self.decision.why.sentence();
+        let mut list = vec![Wanted { kind: "Ready", status: reason.is_ready(), reason: reason.as_str(), message: message.clone() }];
+        let mut detail = |kind: &'static str, status: bool, reason: DetailReason, message: String| {
+            list.push(Wanted { kind, status, reason: reason.as_str(), message });
+        };
+        match &self.account {
+            Some((_, MatchedBy::Created)) => detail("Provisioned", true, DetailReason::Created, "The account exists; bobsync created it.".into()),
+            Some((_, MatchedBy::Mark)) => detail("Provisioned", true, DetailReason::Matched, "The account exists; it bears this employee's mark.".into()),
+            Some((_, MatchedBy::Email)) => detail("Provisioned", true, DetailReason::Matched, "The account exists; it was adopted by its e-mail.".into()),
+            None => detail("Provisioned", false, DetailReason::NoAccount, format!("There is no account: {why}.")),
+        }
+        if !self.decision.managed {
+            detail("AccessSynced", true, DetailReason::NotManaged, format!("Left as it is: {why}."));
+        } else if self.account.is_some() {
+            if self.differs.is_empty() {
+                detail("AttributesSynced", true, DetailReason::Equal, "Every mapped attribute is as decided.".into());
+            } else {
+                detail("AttributesSynced", false, DetailReason::Differs, format!("Not as decided yet: {}.", self.differs.join(", ")));
+            }
+            if self.access_as_decided {
+                detail("AccessSynced", true, DetailReason::AsDecided, sentence(why));
+            } else {
+                detail("AccessSynced", false, DetailReason::NotAsDecided, format!("Not as decided yet: {why}."));
+            }
+        } else {
+            detail("AccessSynced", self.access_as_decided, if self.access_as_decided { DetailReason::AsDecided } else { DetailReason::NotAsDecided }, sentence(why));
+        }
+        if self.manager_mapped && self.decision.managed && self.account.is_some() {
+            match self.manager {
+                Manager::Nothing => detail("ManagerResolved", true, DetailReason::Resolved, "There is no manager to set.".into()),
+                Manager::Resolved => detail("ManagerResolved", true, DetailReason::Resolved, "The manager's account is known.".into()),
+                Manager::Pending => detail("ManagerResolved", false, DetailReason::ManagerPending, "The manager's account is not there yet.".into()),
+                Manager::NotManaged => detail("ManagerResolved", false, DetailReason::ManagerNotManaged, "The manager has no account that bobsync manages.".into()),
+            }
+        }
+        if reason.is_stalled() {
+            list.push(Wanted { kind: "Stalled", status: true, reason: reason.as_str(), message });
+        }
+        list
+    }
+}
+
+/// A capital letter and a full stop.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let mut out: String = chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default();
+    if !out.ends_with(['.', '!', '?']) {
+        out.push('.');
+    }
+    out
+}
