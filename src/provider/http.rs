@@ -1,0 +1,257 @@
+//! Plain HTTP with the rules that all services share: timeouts, no redirects, a bounded body, and the difference
+//! between a call that never left and a call whose answer cannot be trusted. No service's words are in here.
+
+use std::{fmt, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use reqwest::{
+    Method, RequestBuilder, StatusCode,
+    header::{CONTENT_TYPE, HeaderMap},
+    redirect::Policy,
+};
+
+/// How long a connection may take to come up.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The largest body that is read, in bytes after decompression.
+pub const BODY_CAP: usize = 8 * 1024 * 1024;
+
+/// How every call names its sender.
+pub const USER_AGENT: &str = concat!("bobsync/", env!("CARGO_PKG_VERSION"));
+
+/// A credential in memory. It shows itself to [`Secret::expose`] only, never in `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Box<str>);
+
+impl Secret {
+    /// Wraps a secret.
+    pub fn new(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The secret itself, for the one header or body that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// A pool of connections to one service.
+#[derive(Clone, Debug)]
+pub struct Client {
+    inner: reqwest::Client,
+}
+
+/// A whole answer, whatever its status.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// All headers.
+    pub headers: HeaderMap,
+    /// The whole body, decompressed.
+    pub body: Bytes,
+}
+
+/// Why there is no answer. The text names the circumstance only: no address, no header, no body.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The request did not reach the service: nothing was applied there.
+    #[error("{0}")]
+    NotSent(&'static str),
+    /// The request may have arrived, and no whole answer came back.
+    #[error("{0}")]
+    NoAnswer(&'static str),
+}
+
+impl Failure {
+    /// What happened, in words.
+    #[must_use]
+    pub const fn said(&self) -> &'static str {
+        match self {
+            Self::NotSent(said) | Self::NoAnswer(said) => said,
+        }
+    }
+}
+
+impl Client {
+    /// A client for the service at `base`. The system's proxy settings hold for `https`; a plain `http` base is a
+    /// loopback address and is always called directly.
+    ///
+    /// # Errors
+    /// The TLS settings of this machine cannot be used.
+    pub fn new(base: &str) -> Result<Self, reqwest::Error> {
+        // The TLS layer is built without a built-in cryptography. Whoever was first has decided; that is no error.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let builder = reqwest::Client::builder()
+            .user_agent(USER_AGENT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .redirect(Policy::none())
+            // Retrying is decided where the outcome of a call is understood.
+            .retry(reqwest::retry::never())
+            .gzip(true)
+            .pool_idle_timeout(Duration::from_secs(50))
+            .tcp_keepalive(Duration::from_secs(30));
+        let builder = if base.starts_with("http://") { builder.no_proxy() } else { builder };
+        Ok(Self { inner: builder.build()? })
+    }
+
+    /// Begins a request.
+    pub fn request(&self, method: Method, url: &str) -> RequestBuilder {
+        self.inner.request(method, url)
+    }
+
+    /// Sends a request and reads the whole answer within `timeout`, connecting included.
+    ///
+    /// # Errors
+    /// [`Failure::NotSent`] where the connection did not come up or the request could not be made;
+    /// [`Failure::NoAnswer`] for everything after that: time-out, reset, cut or oversized body.
+    pub async fn send(&self, request: RequestBuilder, timeout: Duration) -> Result<Answer, Failure> {
+        let mut response = request.timeout(timeout).send().await.map_err(|error| before_the_head(&error))?;
+        let status = response.status();
+        let headers = std::mem::take(response.headers_mut());
+        let mut body = BytesMut::new();
+        while let Some(piece) = response.chunk().await.map_err(|error| within_the_body(&error))? {
+            if body.len() + piece.len() > BODY_CAP {
+                return Err(Failure::NoAnswer("the answer is too large"));
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(Answer { status, headers, body: body.freeze() })
+    }
+}
+
+fn before_the_head(error: &reqwest::Error) -> Failure {
+    if error.is_dns() {
+        Failure::NotSent("the host name cannot be resolved")
+    } else if error.is_connect() && error.is_timeout() {
+        Failure::NotSent("the connection did not come up in time")
+    } else if error.is_connect() {
+        Failure::NotSent("no connection to the host")
+    } else if error.is_builder() {
+        Failure::NotSent("the request cannot be made from these settings")
+    } else if error.is_timeout() {
+        Failure::NoAnswer("no answer in time")
+    } else {
+        Failure::NoAnswer("the connection broke before the answer")
+    }
+}
+
+fn within_the_body(error: &reqwest::Error) -> Failure {
+    if error.is_timeout() { Failure::NoAnswer("the answer did not end in time") } else { Failure::NoAnswer("the answer was cut off") }
+}
+
+impl Answer {
+    /// A header's text, if it is there once or more and printable.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok().map(str::trim)
+    }
+
+    /// A header that holds a whole number.
+    #[must_use]
+    pub fn number(&self, name: &str) -> Option<u64> {
+        self.header(name)?.parse().ok()
+    }
+
+    /// The media type without parameters, in lower case; empty if there is none.
+    #[must_use]
+    pub fn media_type(&self) -> String {
+        let text = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+
+    /// Whether the body says that it is JSON.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        let media_type = self.media_type();
+        media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+    }
+
+    /// Whether the body is a page for people: a log-in, an abuse or a maintenance page.
+    #[must_use]
+    pub fn is_html(&self) -> bool {
+        matches!(self.media_type().as_str(), "text/html" | "application/xhtml+xml")
+            || (!self.is_json() && self.body.trim_ascii_start().first() == Some(&b'<'))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// Answers one connection with these bytes and closes it.
+    async fn one_answer(bytes: &'static [u8]) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut head = [0; 4096];
+            let _ = socket.read(&mut head).await;
+            let _ = socket.write_all(bytes).await;
+        });
+        url
+    }
+
+    async fn get(url: &str, timeout: Duration) -> Result<Answer, Failure> {
+        let client = Client::new(url).unwrap();
+        client.send(client.request(Method::GET, url), timeout).await
+    }
+
+    const ENOUGH: Duration = Duration::from_secs(10);
+
+    #[tokio::test]
+    async fn a_refused_connection_is_not_sent_and_everything_later_may_have_arrived() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        drop(listener);
+        assert!(matches!(get(&url, ENOUGH).await, Err(Failure::NotSent(_))));
+
+        for cut in [&b""[..], b"HTTP/1.1 200 OK\r\ncontent-le", b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n{}"] {
+            let url = one_answer(cut).await;
+            assert!(matches!(get(&url, ENOUGH).await, Err(Failure::NoAnswer(_))), "{}", cut.len());
+        }
+    }
+
+    #[tokio::test]
+    async fn silence_is_no_answer() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        assert_eq!(get(&url, Duration::from_millis(50)).await.unwrap_err(), Failure::NoAnswer("no answer in time"));
+        drop(listener);
+    }
+
+    #[tokio::test]
+    async fn redirects_are_answers_like_any_other() {
+        let url = one_answer(b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n").await;
+        assert_eq!(get(&url, ENOUGH).await.unwrap().status, 302);
+    }
+
+    #[tokio::test]
+    async fn media_types_tell_json_from_pages() {
+        let json =
+            one_answer(b"HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\ncontent-length: 2\r\nX-Left: 7\r\n\r\n{}")
+                .await;
+        let answer = get(&json, ENOUGH).await.unwrap();
+        assert!(answer.is_json() && !answer.is_html());
+        assert_eq!((answer.number("x-left"), &answer.body[..]), (Some(7), &b"{}"[..]));
+        let page = one_answer(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\ncontent-length: 6\r\n\r\n<html>").await;
+        let answer = get(&page, ENOUGH).await.unwrap();
+        assert!(!answer.is_json() && answer.is_html());
+    }
+
+    #[test]
+    fn secrets_do_not_show() {
+        assert_eq!(format!("{:?}", Secret::new("swordfish")), "Secret(..)");
+    }
+}

@@ -1,0 +1,283 @@
+//! Pacing: a provider's window of calls is spent at full speed down to a reserve for whoever cannot wait, and what is
+//! left of it is spread to the reset. What the provider's own headers say is believed.
+
+use std::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
+
+use super::Urgency;
+
+/// The share of the window that is kept for urgent calls, in percent.
+const RESERVE_PERCENT: u32 = 15;
+
+/// How long everybody waits after a refusal that does not say how long.
+pub const DEFAULT_WAIT: Duration = Duration::from_secs(60);
+
+/// Resets are told in whole seconds, rounded this way or that.
+const ROUNDING: Duration = Duration::from_secs(1);
+
+/// Shares one tenant's window of calls among everybody who calls it.
+///
+/// Within an urgency it is first come, first served; an urgent call overtakes every normal one. Each wait ends: a
+/// window lasts its published length at most, and no refusal is believed for longer than that.
+#[derive(Debug)]
+pub struct Pacer {
+    length: Duration,
+    state: Mutex<State>,
+    /// Whoever is first in the line of an urgency holds its turnstile; the lock hands it on in order of arrival.
+    urgent: tokio::sync::Mutex<()>,
+    normal: tokio::sync::Mutex<()>,
+    /// How many urgent calls stand in line: normal ones step back for them.
+    urgent_waiting: AtomicU32,
+    normal_waiting: AtomicU32,
+    /// The window or the line changed: whoever is first looks again.
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    limit: u32,
+    /// The window, from its first call on.
+    window: Option<Window>,
+    /// Nobody calls before this, because the provider said so.
+    blocked_until: Option<Instant>,
+    /// Every admission counts up.
+    admitted: u64,
+    /// Admitted and not yet finished.
+    in_flight: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    /// Calls admitted before belong to the window before.
+    began: Instant,
+    ends: Instant,
+    remaining: u32,
+    /// Normal calls are spread from here: the last one that went, or the moment when the reserve was reached.
+    spread_from: Instant,
+}
+
+/// The leave to make one call. Dropping it says that the call is over.
+#[derive(Debug)]
+#[must_use = "the call is counted as over when this is dropped"]
+pub struct Ticket<'a> {
+    pacer: &'a Pacer,
+    at: Instant,
+    /// Position among all admissions.
+    number: u64,
+    /// Admitted earlier and not yet finished at that time.
+    beside: u32,
+}
+
+impl Pacer {
+    /// A window of `limit` calls that lasts `length` from its first call on.
+    #[must_use]
+    pub fn new(limit: u32, length: Duration) -> Self {
+        let state = State { limit: limit.max(1), window: None, blocked_until: None, admitted: 0, in_flight: 0 };
+        Self {
+            length,
+            state: Mutex::new(state),
+            urgent: tokio::sync::Mutex::default(),
+            normal: tokio::sync::Mutex::default(),
+            urgent_waiting: AtomicU32::new(0),
+            normal_waiting: AtomicU32::new(0),
+            changed: Notify::new(),
+        }
+    }
+
+    /// Waits for one's turn. Dropping the future leaves the line.
+    pub async fn admit(&self, urgency: Urgency) -> Ticket<'_> {
+        let (turnstile, waiting) = match urgency {
+            Urgency::Urgent => (&self.urgent, &self.urgent_waiting),
+            Urgency::Normal => (&self.normal, &self.normal_waiting),
+        };
+        let _standing = Standing::new(waiting, &self.changed);
+        let _first = turnstile.lock().await;
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // Listening begins before looking, so that no change falls between.
+            changed.as_mut().enable();
+            match self.try_admit(urgency, Instant::now()) {
+                Turn::Go(ticket) => return ticket,
+                Turn::At(at) => tokio::select! {
+                    () = sleep_until(at) => {}
+                    () = changed => {}
+                },
+                Turn::AfterUrgent => changed.await,
+            }
+        }
+    }
+
+    /// Everybody waits: the provider refused a call because of their number. Without a time: [`DEFAULT_WAIT`].
+    pub fn throttled(&self, wait: Option<Duration>) {
+        let until = Instant::now() + wait.unwrap_or(DEFAULT_WAIT).min(self.length.max(DEFAULT_WAIT));
+        let mut state = self.lock();
+        state.blocked_until = state.blocked_until.max(Some(until));
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// About how long `calls` more normal calls will take, with those that are in line already.
+    #[must_use]
+    pub fn wait_estimate(&self, calls: u32) -> Duration {
+        let now = Instant::now();
+        let calls = calls.saturating_add(self.normal_waiting.load(Ordering::Relaxed));
+        let state = self.lock();
+        let blocked = state.blocked_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+        if calls == 0 {
+            return blocked;
+        }
+        let reserve = state.reserve();
+        let (remaining, left) = match state.window {
+            Some(window) if window.ends > now => (window.remaining, window.ends - now),
+            _ => (state.limit, self.length),
+        };
+        // Within one window: the part above the reserve at once, the rest spread.
+        let within = |calls: u32, remaining: u32, left: Duration| {
+            let slow = remaining.min(reserve);
+            let spread = calls.saturating_sub(remaining - slow);
+            if slow == 0 { Duration::ZERO } else { left.mul_f64(f64::from(spread) / f64::from(slow)) }
+        };
+        let wait = if calls <= remaining {
+            within(calls, remaining, left)
+        } else {
+            let beyond = calls - remaining;
+            let windows = (beyond - 1) / state.limit;
+            left + self.length.saturating_mul(windows) + within(beyond - windows * state.limit, state.limit, self.length)
+        };
+        wait.max(blocked)
+    }
+
+    fn try_admit(&self, urgency: Urgency, now: Instant) -> Turn<'_> {
+        let mut state = self.lock();
+        if let Some(until) = state.blocked_until {
+            if until > now {
+                return Turn::At(until);
+            }
+            state.blocked_until = None;
+        }
+        if urgency == Urgency::Normal && self.urgent_waiting.load(Ordering::Acquire) > 0 {
+            return Turn::AfterUrgent;
+        }
+        let (limit, reserve) = (state.limit, state.reserve());
+        let fresh = Window { began: now, ends: now + self.length, remaining: limit, spread_from: now };
+        let window = state.window.get_or_insert(fresh);
+        if window.ends <= now {
+            *window = fresh;
+        }
+        if window.remaining == 0 {
+            return Turn::At(window.ends);
+        }
+        if urgency == Urgency::Normal {
+            if window.remaining <= reserve {
+                let due = window.spread_from + window.ends.saturating_duration_since(window.spread_from) / window.remaining;
+                if due > now {
+                    return Turn::At(due);
+                }
+            }
+            window.spread_from = now;
+        }
+        window.remaining -= 1;
+        let beside = state.in_flight;
+        state.admitted += 1;
+        state.in_flight += 1;
+        Turn::Go(Ticket { pacer: self, at: now, number: state.admitted, beside })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing in here panics half-way; numbers are whole after every statement.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn reserve(&self) -> u32 {
+        u32::try_from((u64::from(self.limit) * u64::from(RESERVE_PERCENT)).div_ceil(100)).unwrap_or(self.limit)
+    }
+}
+
+enum Turn<'a> {
+    Go(Ticket<'a>),
+    At(Instant),
+    AfterUrgent,
+}
+
+impl Ticket<'_> {
+    /// What the provider's answer to this call said: calls per window, calls left, time to the reset.
+    ///
+    /// Answers overtake each other, so what is left is known up to the calls that the provider may not have counted
+    /// yet when it wrote this answer. Within that range the own count stands; outside of it the provider is right.
+    pub fn learn(&self, limit: u32, remaining: u32, reset: Duration) {
+        let now = Instant::now();
+        let reset = reset.min(self.pacer.length);
+        let mut state = self.pacer.lock();
+        state.limit = limit.max(1);
+        let uncounted = u32::try_from(state.admitted - self.number).unwrap_or(u32::MAX).saturating_add(self.beside);
+        let least = remaining.saturating_sub(uncounted);
+        // The answer was written between the call and now; the reset lies accordingly.
+        let (earliest, latest) = ((self.at + reset).checked_sub(ROUNDING).unwrap_or(self.at), now + reset + ROUNDING);
+        match &mut state.window {
+            Some(window) if self.at < window.began => {}
+            Some(window) if earliest <= window.ends => {
+                window.remaining = window.remaining.clamp(least, remaining);
+                window.ends = window.ends.min(latest);
+            }
+            window => *window = Some(Window { began: self.at, ends: latest, remaining: least, spread_from: now }),
+        }
+        drop(state);
+        self.pacer.changed.notify_waiters();
+    }
+
+    /// The call was not made, or did not reach the provider: it costs nothing.
+    pub fn unused(self) {
+        let mut state = self.pacer.lock();
+        let limit = state.limit;
+        if let Some(window) = state.window.as_mut().filter(|window| window.ends > self.at) {
+            window.remaining = (window.remaining + 1).min(limit);
+        }
+        drop(state);
+        self.pacer.changed.notify_waiters();
+    }
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        let mut state = self.pacer.lock();
+        state.in_flight = state.in_flight.saturating_sub(1);
+    }
+}
+
+/// Being in line, until admitted or gone.
+struct Standing<'a> {
+    waiting: &'a AtomicU32,
+    changed: &'a Notify,
+}
+
+impl<'a> Standing<'a> {
+    fn new(waiting: &'a AtomicU32, changed: &'a Notify) -> Self {
+        waiting.fetch_add(1, Ordering::AcqRel);
+        Self { waiting, changed }
+    }
+}
+
+impl Drop for Standing<'_> {
+    fn drop(&mut self) {
+        if self.waiting.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.changed.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "limits_tests.rs"]
+mod tests;
