@@ -1,1 +1,18 @@
-//! x
+//! The source: one streamed search for everybody, one read by id. Nothing is ever written to Bob.
+//!
+//! From the wire inwards: [`client`](Client) makes the calls and sorts their failures, `pace` keeps it below Bob's
+//! limits, `splitter` finds the employees in the arriving bytes, `row` picks the wanted fields out of one employee by
+//! the paths in `wanted`, `value` chooses among the forms in which Bob gives a value, [`Reader`] collects the rows.
+
+mod client;
+mod error;
+mod pace;
+mod people;
+mod row;
+mod splitter;
+mod value;
+mod wanted;
+
+pub use client::{Client, Config, Observer};
+pub use error::Error;
+pub use people::{People, Reader};

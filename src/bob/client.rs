@@ -1,0 +1,266 @@
+//! The two calls. Neither is ever repeated here: when to try again is the engine's decision.
+
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use reqwest::{Method, Response, StatusCode, header};
+use serde::Serialize;
+
+use super::{
+    error::{Error, describe, scrub},
+    pace::{Pace, Route, wait_of},
+    people::{People, Reader},
+    row,
+    wanted::Wanted,
+};
+use crate::{
+    domain::employee::{Employee, Fields},
+    provider::http::{self, Secret},
+};
+
+/// Told of every HTTP call: its name (`search`, `read`) and its outcome (`ok`, `not_found` or [`Error::category`]).
+pub type Observer = Arc<dyn Fn(&'static str, &'static str) + Send + Sync>;
+
+/// How to reach one company's Bob.
+#[derive(Clone)]
+pub struct Config {
+    /// Scheme, host, port and a path prefix if any: `https://api.hibob.com`, `https://api.sandbox.hibob.com`. Bob is
+    /// called at `<base>/v1/...`.
+    pub base: String,
+    /// The service user's id: the user name of Basic authentication (apidocs.hibob.com, "API service users").
+    pub service_user_id: String,
+    /// The service user's token: the password.
+    pub service_user_token: Secret,
+    /// Counts calls.
+    pub observer: Observer,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config").field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+/// How long each stage of a call may take, once connected.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    head: Duration,
+    between_chunks: Duration,
+    whole: Duration,
+}
+
+const PATIENCE: Patience =
+    Patience { head: Duration::from_secs(60), between_chunks: Duration::from_secs(30), whole: Duration::from_secs(600) };
+
+/// One employee's JSON at most; an error body at most.
+const EMPLOYEE: usize = 1 << 20;
+const ERROR_BODY: usize = 16 << 10;
+
+/// A reader of one company's employees. Its limits hold for everybody who shares it, so share one.
+pub struct Client {
+    config: Config,
+    http: http::Client,
+    pace: Pace,
+    patience: Patience,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("base", &self.config.base).finish_non_exhaustive()
+    }
+}
+
+/// Body of a search or a read. Bob ignores keys that it does not know, so there are none but these.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Ask<'a> {
+    fields: &'a [Box<str>],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    show_inactive: Option<bool>,
+    /// A word, not a boolean: machine values stay, labels come beside them.
+    human_readable: &'static str,
+}
+
+impl Client {
+    /// A client for this company. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if no HTTPS client can be set up on this machine.
+    pub fn new(config: Config) -> Result<Self, Error> {
+        Self::with_patience(config, PATIENCE)
+    }
+
+    fn with_patience(mut config: Config, patience: Patience) -> Result<Self, Error> {
+        config.base.truncate(config.base.trim_end_matches('/').len());
+        let http =
+            http::Client::new(&config.base).map_err(|error| Error::unavailable(format!("no HTTPS client: {}", root_cause(&error))))?;
+        Ok(Self { config, http, pace: Pace::default(), patience })
+    }
+
+    /// Everybody in Bob: those who left and those who have yet to start included, as far as the service user's
+    /// permissions go. One call (apidocs.hibob.com, "Search for employees"; there are no pages), which waits for its
+    /// turn when 50 have been made in the last minute.
+    ///
+    /// # Errors
+    /// [`Error`]; an answer that is not whole is [`Error::Unavailable`], never a shorter list.
+    pub async fn everybody(&self, fields: &Fields) -> Result<People, Error> {
+        self.pace.admit(Route::Search).await?;
+        let outcome = self.in_time(self.search(fields)).await;
+        self.tell(Route::Search, outcome.as_ref().map(|_| "ok"));
+        outcome
+    }
+
+    /// One employee by id, inactive or not; `None` if Bob says that there is no such file (apidocs.hibob.com, "Read
+    /// company employee fields by employee ID"). One call.
+    ///
+    /// A 404 takes somebody's access away, so it counts only as an answer of Bob's API: a page that some gateway made
+    /// up is [`Error::Unavailable`].
+    ///
+    /// # Errors
+    /// [`Error`]; without a call [`Error::Unavailable`] for an id that is not all digits. The call takes e-mail
+    /// addresses, too, and would then answer somebody.
+    pub async fn one(&self, fields: &Fields, id: &str) -> Result<Option<Employee>, Error> {
+        if id.is_empty() || id.len() > 40 || !id.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(Error::unavailable("not a Bob employee id"));
+        }
+        self.pace.admit(Route::Read).await?;
+        let outcome = self.in_time(self.read(fields, id)).await;
+        let word = outcome.as_ref().map(|found| if found.is_some() { "ok" } else { "not_found" });
+        self.tell(Route::Read, word);
+        outcome
+    }
+
+    async fn search(&self, fields: &Fields) -> Result<People, Error> {
+        let ask = Ask { fields: fields.ids(), show_inactive: Some(true), human_readable: "APPEND" };
+        let mut answer = self.accept(self.post("search", &ask).await?).await?;
+        let mut reader = Reader::new(fields);
+        while let Some(chunk) = self.chunk(&mut answer).await? {
+            reader.feed(&chunk).map_err(|error| self.without_secrets(error))?;
+        }
+        reader.finish().map_err(|error| self.without_secrets(error))
+    }
+
+    async fn read(&self, fields: &Fields, id: &str) -> Result<Option<Employee>, Error> {
+        let ask = Ask { fields: fields.ids(), show_inactive: None, human_readable: "APPEND" };
+        let mut answer = self.post(id, &ask).await?;
+        if answer.status() == StatusCode::NOT_FOUND && (is_json(&answer) || has_no_body(&answer)) {
+            return Ok(None);
+        }
+        answer = self.accept(answer).await?;
+        let mut body = Vec::new();
+        while let Some(chunk) = self.chunk(&mut answer).await? {
+            if body.len() + chunk.len() > EMPLOYEE {
+                return Err(Error::unavailable("the employee passes the limit of 1 MiB"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let employee = row::read(&Wanted::new(fields), &body).and_then(Employee::from_values);
+        match employee {
+            Some(employee) if employee.id() == id => Ok(Some(employee)),
+            Some(_) => Err(Error::unavailable("200 with another employee than was asked for")),
+            None => Err(Error::unavailable(match super::error::sentence(&body, &self.secrets()) {
+                Some(said) => format!("200 with an error object: {said}"),
+                None => "the answer is not an employee with an id".to_owned(),
+            })),
+        }
+    }
+
+    async fn post(&self, last: &str, ask: &Ask<'_>) -> Result<Response, Error> {
+        let request = self
+            .http
+            .request(Method::POST, &format!("{}/v1/people/{last}", self.config.base))
+            .basic_auth(&self.config.service_user_id, Some(self.config.service_user_token.expose()))
+            .header(header::ACCEPT, "application/json")
+            .json(ask);
+        match tokio::time::timeout(self.patience.head, request.send()).await {
+            Ok(answer) => answer.map_err(|error| self.no_answer(&error)),
+            Err(_) => Err(Error::unavailable(format!("no answer within {} s", self.patience.head.as_secs()))),
+        }
+    }
+
+    /// The answer if it is a 200 with JSON; what is wrong with it otherwise.
+    async fn accept(&self, mut answer: Response) -> Result<Response, Error> {
+        let status = answer.status();
+        match status {
+            StatusCode::OK if is_json(&answer) => Ok(answer),
+            StatusCode::OK => Err(Error::unavailable("200, but not with JSON: a log-in page or somebody else's server")),
+            StatusCode::UNAUTHORIZED => Err(Error::Unauthorized),
+            StatusCode::TOO_MANY_REQUESTS => {
+                let wait = wait_of(answer.headers(), Timestamp::now());
+                self.pace.be_silent(wait);
+                Err(Error::Throttled { wait: Some(wait) })
+            }
+            _ if status.is_redirection() => Err(Error::unavailable(format!("{}: redirects are not followed", status.as_u16()))),
+            _ => {
+                let mut body = Vec::new();
+                while let Ok(Some(chunk)) = self.chunk(&mut answer).await {
+                    body.extend_from_slice(&chunk);
+                    if body.len() > ERROR_BODY {
+                        break;
+                    }
+                }
+                let said = describe(status.as_u16(), &body, &self.secrets());
+                Err(if status == StatusCode::FORBIDDEN { Error::Forbidden { said } } else { Error::Unavailable { said } })
+            }
+        }
+    }
+
+    async fn chunk(&self, answer: &mut Response) -> Result<Option<bytes::Bytes>, Error> {
+        let silence = self.patience.between_chunks;
+        match tokio::time::timeout(silence, answer.chunk()).await {
+            Ok(Ok(chunk)) => Ok(chunk),
+            Ok(Err(_)) => Err(Error::unavailable("the answer was cut off")),
+            Err(_) => Err(Error::unavailable(format!("the answer stopped for {} s", silence.as_secs()))),
+        }
+    }
+
+    async fn in_time<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let whole = self.patience.whole;
+        tokio::time::timeout(whole, call)
+            .await
+            .unwrap_or_else(|_| Err(Error::unavailable(format!("the answer was not through after {} s", whole.as_secs()))))
+    }
+
+    fn no_answer(&self, error: &reqwest::Error) -> Error {
+        let what = if error.is_connect() { "no connection" } else { "no answer" };
+        Error::unavailable(scrub(&format!("{what}: {}", root_cause(error)), &self.secrets()))
+    }
+
+    /// The reader knows no secrets, and a strange server may send anything back.
+    fn without_secrets(&self, error: Error) -> Error {
+        match error {
+            Error::Unavailable { said } => Error::Unavailable { said: scrub(&said, &self.secrets()) },
+            other => other,
+        }
+    }
+
+    fn secrets(&self) -> [&str; 2] {
+        [self.config.service_user_token.expose(), &self.config.service_user_id]
+    }
+
+    fn tell(&self, route: Route, outcome: Result<&'static str, &Error>) {
+        (self.config.observer)(route.word(), outcome.unwrap_or_else(Error::category));
+    }
+}
+
+fn is_json(answer: &Response) -> bool {
+    let content_type = answer.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    media == "application/json" || (media.starts_with("application/") && media.ends_with("+json"))
+}
+
+fn has_no_body(answer: &Response) -> bool {
+    answer.content_length() == Some(0)
+}
+
+/// The innermost reason: the outer ones repeat the address.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,256 @@
+//! The client against a scripted server: what it sends, and what it makes of every kind of answer.
+
+use std::sync::Mutex;
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+};
+
+use super::*;
+
+/// What the server does with one connection.
+#[derive(Clone, Copy)]
+enum Then {
+    /// Sends these bytes and closes.
+    Close(&'static str),
+    /// Sends these bytes and keeps the connection open.
+    Hang(&'static str),
+}
+
+type Outcomes = Arc<Mutex<Vec<(&'static str, &'static str)>>>;
+
+/// A client whose server answers each connection in turn, what it was sent, and what the observer was told.
+async fn against(script: Vec<Then>) -> (Client, oneshot::Receiver<Vec<String>>, Outcomes) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}/prefix//", listener.local_addr().unwrap());
+    let (done, requests) = oneshot::channel();
+    tokio::spawn(async move {
+        let (mut heard, mut open) = (Vec::new(), Vec::new());
+        for then in script {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            heard.push(request(&mut socket).await);
+            let (Then::Close(bytes) | Then::Hang(bytes)) = then;
+            let _ = socket.write_all(bytes.as_bytes()).await;
+            if matches!(then, Then::Hang(_)) {
+                open.push(socket);
+            }
+        }
+        let _ = done.send(heard);
+        // Whoever hangs, hangs until the test is over.
+        std::future::pending::<()>().await;
+        drop(open);
+    });
+    let outcomes = Outcomes::default();
+    let told = Arc::clone(&outcomes);
+    let config = Config {
+        base,
+        service_user_id: "SERVICE-77".to_owned(),
+        service_user_token: Secret::new("t0ken-very-secret"),
+        observer: Arc::new(move |call, outcome| told.lock().unwrap().push((call, outcome))),
+    };
+    let patience =
+        Patience { head: Duration::from_millis(300), between_chunks: Duration::from_millis(300), whole: Duration::from_secs(20) };
+    (Client::with_patience(config, patience).unwrap(), requests, outcomes)
+}
+
+/// One request with its body, which the client sends with a length.
+async fn request(socket: &mut TcpStream) -> String {
+    let mut text = String::new();
+    let mut piece = [0; 4096];
+    loop {
+        let read = socket.read(&mut piece).await.unwrap();
+        text.push_str(std::str::from_utf8(&piece[..read]).unwrap());
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.to_ascii_lowercase().split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());
+        if read == 0 || length.is_none_or(|length: usize| body.len() >= length) {
+            return text;
+        }
+    }
+}
+
+async fn search(then: Then) -> (Result<People, Error>, &'static str) {
+    let (client, _requests, outcomes) = against(vec![then]).await;
+    let result = client.everybody(&Fields::default()).await;
+    let told = outcomes.lock().unwrap().clone();
+    assert_eq!(told.len(), 1, "one call, told once");
+    assert_eq!(told[0].0, "search");
+    (result, told[0].1)
+}
+
+#[tokio::test]
+async fn a_search_is_one_post_with_exactly_the_fields() {
+    let answer =
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json; charset=utf-8\r\nconnection: close\r\n\r\n{\"employees\":[{\"id\":\"5\"}]}";
+    let (client, requests, outcomes) = against(vec![Then::Close(answer)]).await;
+    let mut fields = Fields::default();
+    fields.want("work.title");
+    let people = client.everybody(&fields).await.unwrap();
+    assert_eq!(people.employees[0].id(), "5");
+    let sent = requests.await.unwrap().remove(0);
+    let (head, body) = sent.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("POST /prefix/v1/people/search HTTP/1.1\r\n"), "{head}");
+    // base64 of "SERVICE-77:t0ken-very-secret"
+    assert!(head.contains("authorization: Basic U0VSVklDRS03Nzp0MGtlbi12ZXJ5LXNlY3JldA=="), "{head}");
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(body).unwrap(),
+        serde_json::json!({
+            "fields": ["root.id", "root.email", "internal.lifecycleStatus", "internal.status", "work.startDate",
+                       "internal.terminationDate", "employee.lastDayOfWork", "work.site", "work.title"],
+            "showInactive": true,
+            "humanReadable": "APPEND",
+        })
+    );
+    assert_eq!(*outcomes.lock().unwrap(), [("search", "ok")]);
+}
+
+#[tokio::test]
+async fn every_wrong_answer_has_its_error() {
+    let unavailable = |said: &str| Error::Unavailable { said: said.to_owned() };
+    let page = "200, but not with JSON: a log-in page or somebody else's server";
+    for (answer, expected) in [
+        ("401 X\r\ncontent-type: application/json\r\n\r\n{\"key\":\"k\",\"error\":\"e\"}", Error::Unauthorized),
+        (
+            "403 X\r\ncontent-type: application/json\r\n\r\n{\"key\":\"no.right\",\"error\":\"Ask ada@example.com about 123456\"}",
+            Error::Forbidden { said: "403: no.right: Ask ... about ...".to_owned() },
+        ),
+        ("403 X\r\ncontent-type: text/html\r\n\r\n<b>Blocked, Ada</b>", Error::Forbidden { said: "403".to_owned() }),
+        ("429 X\r\nretry-after: 9\r\n\r\n", Error::Throttled { wait: Some(Duration::from_secs(9)) }),
+        ("400 X\r\n\r\n{\"key\":\"k\",\"error\":\"t0ken-very-secret of SERVICE-77\"}", unavailable("400: k: ... of ...")),
+        ("500 X\r\n\r\nAda Okoro", unavailable("500")),
+        ("302 X\r\nlocation: http://127.0.0.1:1/\r\n\r\n", unavailable("302: redirects are not followed")),
+        ("204 X\r\n\r\n", unavailable("204")),
+        ("200 X\r\ncontent-type: text/html\r\n\r\n{\"employees\":[]}", unavailable(page)),
+        ("200 X\r\n\r\n{\"employees\":[]}", unavailable(page)),
+        ("200 X\r\ncontent-type: application/json\r\n\r\n{\"error\":\"t0ken-very-secret\"}", unavailable("200 with an error object: ...")),
+        ("200 X\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{\"employees\":[]}", unavailable("the answer was cut off")),
+        ("200 X\r\ncontent-type: application/json\r\n\r\n{\"employees\":[]", unavailable("the answer was cut off")),
+        (
+            "200 X\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n10\r\n{\"employees\":[]}\r\n",
+            unavailable("the answer was cut off"),
+        ),
+    ] {
+        let whole: &'static str = Box::leak(format!("HTTP/1.1 {answer}").into_boxed_str());
+        let (result, told) = search(Then::Close(whole)).await;
+        assert_eq!(told, expected.category(), "{answer}");
+        assert_eq!(result.unwrap_err(), expected, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_closed_port_and_a_closed_connection_are_unavailable() {
+    let (result, _) = search(Then::Close("")).await;
+    assert!(matches!(result, Err(Error::Unavailable { .. })), "{result:?}");
+    let (mut client, _requests, _) = against(Vec::new()).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    client.config.base = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    match client.everybody(&Fields::default()).await {
+        Err(Error::Unavailable { said }) => assert!(said.starts_with("no connection: "), "{said}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_waited_for_for_ever() {
+    let (result, _) = search(Then::Hang("")).await;
+    assert_eq!(result.unwrap_err(), Error::unavailable("no answer within 0 s"));
+    let (result, _) = search(Then::Hang("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"employees\":[")).await;
+    assert_eq!(result.unwrap_err(), Error::unavailable("the answer stopped for 0 s"));
+    // An error status whose body never ends is still that status.
+    let (result, _) = search(Then::Hang("HTTP/1.1 503 X\r\n\r\n{")).await;
+    assert_eq!(result.unwrap_err(), Error::unavailable("503"));
+
+    let (mut client, _requests, _) = against(vec![Then::Hang("")]).await;
+    client.patience.whole = Duration::from_millis(50);
+    let result = client.everybody(&Fields::default()).await;
+    assert_eq!(result.unwrap_err(), Error::unavailable("the answer was not through after 0 s"));
+}
+
+#[tokio::test]
+async fn after_a_429_nothing_is_sent_until_its_time() {
+    let (client, requests, outcomes) = against(vec![Then::Close("HTTP/1.1 429 X\r\nretry-after: 600\r\n\r\n")]).await;
+    let fields = Fields::default();
+    assert!(client.everybody(&fields).await.is_err());
+    for refused in [client.everybody(&fields).await.unwrap_err(), client.one(&fields, "7").await.unwrap_err()] {
+        match refused {
+            Error::Throttled { wait: Some(wait) } => assert!(wait.as_secs() >= 590, "{wait:?}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(requests.await.unwrap().len(), 1);
+    assert_eq!(*outcomes.lock().unwrap(), [("search", "throttled")], "only calls that were made are told");
+}
+
+async fn read(id: &str, answer: &'static str) -> (Result<Option<Employee>, Error>, Vec<(&'static str, &'static str)>) {
+    let (client, _requests, outcomes) = against(vec![Then::Close(answer)]).await;
+    let result = client.one(&Fields::default(), id).await;
+    let told = outcomes.lock().unwrap().clone();
+    (result, told)
+}
+
+#[tokio::test]
+async fn one_employee_is_read_by_id_only() {
+    let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n {\"id\":\"4110000000000000017\",\"email\":\"a@example.com\"} ";
+    let (client, requests, outcomes) = against(vec![Then::Close(answer)]).await;
+    let found = client.one(&Fields::default(), "4110000000000000017").await.unwrap().unwrap();
+    assert_eq!(found.email(), Some("a@example.com"));
+    let sent = requests.await.unwrap().remove(0);
+    let (head, body) = sent.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("POST /prefix/v1/people/4110000000000000017 HTTP/1.1\r\n"), "{head}");
+    let body: serde_json::Map<String, serde_json::Value> = serde_json::from_str(body).unwrap();
+    assert_eq!(body.keys().collect::<Vec<_>>(), ["fields", "humanReadable"]);
+    assert_eq!(body["humanReadable"], "APPEND");
+    assert_eq!(*outcomes.lock().unwrap(), [("read", "ok")]);
+
+    for id in ["", "ada@example.com", "7/../search", "7 ", "\u{0661}", "search", "77777777777777777777777777777777777777777"] {
+        let (result, told) = read(id, answer).await;
+        assert_eq!(result.unwrap_err(), Error::unavailable("not a Bob employee id"), "{id}");
+        assert!(told.is_empty(), "no call is made for {id}");
+    }
+}
+
+#[tokio::test]
+async fn only_bobs_own_404_says_that_a_file_is_gone() {
+    for (answer, gone) in [
+        ("HTTP/1.1 404 X\r\ncontent-type: application/json\r\n\r\n{\"key\":\"k\",\"error\":\"Employee not found\"}", true),
+        ("HTTP/1.1 404 X\r\ncontent-length: 0\r\n\r\n", true),
+        ("HTTP/1.1 404 X\r\ncontent-type: text/html\r\n\r\n<h1>Not found</h1>", false),
+        ("HTTP/1.1 404 X\r\ncontent-type: text/plain\r\n\r\ndefault backend - 404", false),
+        ("HTTP/1.1 410 X\r\ncontent-type: application/json\r\n\r\n{}", false),
+    ] {
+        let (result, told) = read("7", answer).await;
+        if gone {
+            assert_eq!(result, Ok(None), "{answer}");
+            assert_eq!(told, [("read", "not_found")]);
+        } else {
+            assert!(matches!(result, Err(Error::Unavailable { .. })), "{answer}: {result:?}");
+            assert_eq!(told, [("read", "unavailable")]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn anybody_else_is_not_the_one() {
+    for (body, said) in [
+        ("{\"id\":\"8\"}", "200 with another employee than was asked for"),
+        ("{\"email\":\"a@example.com\"}", "the answer is not an employee with an id"),
+        ("{\"id\":\"7\"}x", "the answer is not an employee with an id"),
+        ("{\"id\":\"7\"", "the answer is not an employee with an id"),
+        ("{\"employees\":[{\"id\":\"7\"}]}", "the answer is not an employee with an id"),
+        ("{\"key\":\"k\",\"error\":\"No such thing\"}", "200 with an error object: k: No such thing"),
+        ("", "the answer is not an employee with an id"),
+    ] {
+        let answer: &'static str = Box::leak(format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{body}").into_boxed_str());
+        let (result, _) = read("7", answer).await;
+        assert_eq!(result.unwrap_err(), Error::unavailable(said), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn the_token_is_never_shown() {
+    let (client, _requests, _) = against(Vec::new()).await;
+    let shown = format!("{client:?} {:?}", client.config);
+    assert!(!shown.contains("t0ken") && !shown.contains("SERVICE-77"), "{shown}");
+}

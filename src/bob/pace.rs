@@ -1,0 +1,177 @@
+//! Keeps this client below Bob's limits, and silent while Bob asks for silence.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use tokio::time::Instant;
+
+use super::error::Error;
+
+/// 50 searches in a minute (apidocs.hibob.com, "Rate limiting"). The single read's limit is not published; the same
+/// is assumed.
+const CALLS: usize = 50;
+
+/// A minute and a second, for calls are counted where they arrive, not where they start.
+const WINDOW: Duration = Duration::from_secs(61);
+
+/// How long to be silent when a 429 does not say, and the longest silence that is believed.
+const UNKNOWN: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// The two routes, each with a limit of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    Search,
+    Read,
+}
+
+impl Route {
+    /// The word for metrics.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Search => "search",
+            Self::Read => "read",
+        }
+    }
+}
+
+/// The starts of recent calls of each route, and the time until which no call is made.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    // Held while waiting, so that callers are served in the order in which they came.
+    searches: tokio::sync::Mutex<VecDeque<Instant>>,
+    reads: tokio::sync::Mutex<VecDeque<Instant>>,
+    silent_until: Mutex<Option<Instant>>,
+}
+
+impl Pace {
+    /// Waits, at most about a minute for each fifty callers ahead, until a call of this route may start.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`] at once while a 429's wait lasts: an hour is nothing to sleep through inside a call.
+    pub async fn admit(&self, route: Route) -> Result<(), Error> {
+        let lane = match route {
+            Route::Search => &self.searches,
+            Route::Read => &self.reads,
+        };
+        let mut starts = lane.lock().await;
+        loop {
+            if let Some(wait) = self.silence() {
+                return Err(Error::Throttled { wait: Some(wait) });
+            }
+            let now = Instant::now();
+            while starts.front().is_some_and(|start| now.duration_since(*start) >= WINDOW) {
+                starts.pop_front();
+            }
+            match starts.front() {
+                Some(first) if starts.len() >= CALLS => tokio::time::sleep_until(*first + WINDOW).await,
+                _ => {
+                    starts.push_back(now);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// No calls of any route for this long: whether Bob counts routes apart is not published. A longer silence that
+    /// is already kept stays.
+    pub fn be_silent(&self, wait: Duration) {
+        let until = Instant::now() + wait;
+        let mut silent = self.silent_until.lock().unwrap_or_else(PoisonError::into_inner);
+        *silent = Some(silent.map_or(until, |earlier| earlier.max(until)));
+    }
+
+    fn silence(&self) -> Option<Duration> {
+        let until = (*self.silent_until.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let left = until.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
+    }
+}
+
+/// How long a 429 asks to wait: `Retry-After` in seconds, else the time from the answer's own `Date` (or `now`, where
+/// it has none) to `X-RateLimit-Reset` in seconds of the epoch, else a minute. At least a second, at most an hour.
+pub(super) fn wait_of(headers: &HeaderMap, now: Timestamp) -> Duration {
+    let text = |value: Option<&reqwest::header::HeaderValue>| Some(value?.to_str().ok()?.trim().to_owned());
+    let after = text(headers.get(RETRY_AFTER)).and_then(|seconds| seconds.parse::<u64>().ok());
+    let wait = after.map(Duration::from_secs).or_else(|| {
+        let reset: i64 = text(headers.get("x-ratelimit-reset"))?.parse().ok()?;
+        let date = text(headers.get(DATE)).and_then(|date| jiff::fmt::rfc2822::parse(&date).ok());
+        let now = date.map_or(now, |date| date.timestamp()).as_second();
+        Some(Duration::from_secs(u64::try_from(reset.saturating_sub(now)).unwrap_or(0)))
+    });
+    wait.unwrap_or(UNKNOWN).clamp(Duration::from_secs(1), LONGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_minute_sees_more_than_fifty_calls_of_a_route() {
+        let pace = Pace::default();
+        let mut starts = Vec::new();
+        for _ in 0..170 {
+            pace.admit(Route::Search).await.unwrap();
+            starts.push(Instant::now());
+        }
+        for window in starts.windows(51) {
+            assert!(window[50] - window[0] > Duration::from_secs(60));
+        }
+        assert!(starts[169] - starts[0] < Duration::from_secs(185), "no slower than the limit asks for");
+        let before = Instant::now();
+        pace.admit(Route::Read).await.unwrap();
+        assert_eq!(Instant::now(), before, "the other route has a limit of its own");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_stops_every_route_and_ends() {
+        let pace = Pace::default();
+        pace.be_silent(Duration::from_secs(90));
+        pace.be_silent(Duration::from_secs(5));
+        tokio::time::advance(Duration::from_secs(30)).await;
+        for route in [Route::Search, Route::Read] {
+            let refused = pace.admit(route).await.unwrap_err();
+            assert_eq!(refused, Error::Throttled { wait: Some(Duration::from_secs(60)) });
+        }
+        tokio::time::advance(Duration::from_secs(60)).await;
+        pace.admit(Route::Search).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silence_that_falls_while_callers_wait_stops_them_too() {
+        let pace = Pace::default();
+        for _ in 0..CALLS {
+            pace.admit(Route::Search).await.unwrap();
+        }
+        let (waited, ()) = tokio::join!(pace.admit(Route::Search), async { pace.be_silent(Duration::from_secs(300)) });
+        assert!(matches!(waited, Err(Error::Throttled { wait: Some(_) })), "{waited:?}");
+    }
+
+    #[test]
+    fn the_wait_is_what_bob_says_within_reason() {
+        let now = Timestamp::from_second(1_795_510_800).unwrap();
+        for (pairs, seconds) in [
+            (&[("retry-after", "7"), ("x-ratelimit-reset", "1795510830")][..], 7),
+            (&[("x-ratelimit-reset", "1795510830")], 30),
+            (&[("x-ratelimit-reset", "1795510830"), ("date", "Tue, 24 Nov 2026 09:00:10 GMT")], 20),
+            (&[("x-ratelimit-reset", "1795510830"), ("date", "yesterday")], 30),
+            (&[("x-ratelimit-reset", "1795510000")], 1),
+            (&[("x-ratelimit-reset", "9999999999999")], 3600),
+            (&[("retry-after", "999999")], 3600),
+            (&[("retry-after", "0")], 1),
+            (&[("retry-after", "soon")], 60),
+            (&[], 60),
+        ] {
+            assert_eq!(wait_of(&headers(pairs), now), Duration::from_secs(seconds), "{pairs:?}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Where the wanted fields stand in Bob's JSON, worked out once for each pass.
+//!
+//! Bob gives one value up to three times (apidocs.hibob.com, "People read API contract"): nested by its path
+//! (`"work": {"title": ..}`, `root.*` without `root`), flat under a slash key (`"/work/title": {"value": ..}`), and as a
+//! label for people under `humanReadable`, nested by the same path.
+
+use crate::domain::employee::Fields;
+
+/// What kind of value a field has, as far as its id tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A person: the id is the value, never the name.
+    Reference,
+    /// A day that decides about access: the machine value is the value, whatever it looks like.
+    Date,
+    /// Everything else: the label for people is the value if there is one.
+    Label,
+}
+
+const REFERENCES: [&str; 4] = ["root.id", "work.manager", "work.secondLevelManager", "work.reportsTo"];
+const DATES: [&str; 3] = ["work.startDate", "internal.terminationDate", "employee.lastDayOfWork"];
+
+/// The one object that is a person. When it is null there is no manager, so that the fields inside it (the manager's
+/// e-mail, for one) are empty as well; a null category is no such evidence.
+const PERSON: [&str; 2] = ["work", "reportsTo"];
+
+/// A name on the way to a field.
+#[derive(Debug, Default)]
+pub(super) struct Node {
+    name: Box<str>,
+    /// The field whose path ends here.
+    pub field: Option<usize>,
+    pub children: Vec<Node>,
+    pub person: bool,
+}
+
+/// The paths of all wanted fields.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    /// The nested form; the nodes stand under a root without a name.
+    pub nested: Node,
+    /// The flat form.
+    pub slash: Node,
+    pub kinds: Box<[Kind]>,
+}
+
+impl Wanted {
+    pub fn new(fields: &Fields) -> Self {
+        let mut wanted = Self { nested: Node::default(), slash: Node::default(), kinds: Box::default() };
+        for (field, id) in fields.ids().iter().enumerate() {
+            let path: Vec<&str> = id.strip_prefix("root.").unwrap_or(id).split('.').collect();
+            wanted.nested.add(&path, field);
+            let key = format!("/{}", id.replace('.', "/"));
+            wanted.slash.add(&[&key], field);
+        }
+        if let Some(person) = wanted.nested.child_mut(PERSON[0]).and_then(|work| work.child_mut(PERSON[1])) {
+            person.person = true;
+        }
+        wanted.kinds = fields.ids().iter().map(|id| kind(id)).collect();
+        wanted
+    }
+}
+
+impl Node {
+    fn add(&mut self, path: &[&str], field: usize) {
+        let Some((name, rest)) = path.split_first() else {
+            // Of two ids with one path ("root.id" and a misspelt "id") the first keeps it: decision fields come first.
+            self.field.get_or_insert(field);
+            return;
+        };
+        if self.child_mut(name).is_none() {
+            self.children.push(Self { name: (*name).into(), ..Self::default() });
+        }
+        if let Some(child) = self.child_mut(name) {
+            child.add(rest, field);
+        }
+    }
+
+    fn child_mut(&mut self, name: &str) -> Option<&mut Self> {
+        self.children.iter_mut().find(|child| *child.name == *name)
+    }
+
+    /// The child of this name, looking first at the place `hint`: Bob sends keys in the same order again and again.
+    pub fn child(&self, name: &str, hint: usize) -> Option<usize> {
+        match self.children.get(hint) {
+            Some(child) if *child.name == *name => Some(hint),
+            _ => self.children.iter().position(|child| *child.name == *name),
+        }
+    }
+
+    /// Every field at or below this node.
+    pub fn each_field(&self, act: &mut impl FnMut(usize)) {
+        if let Some(field) = self.field {
+            act(field);
+        }
+        for child in &self.children {
+            child.each_field(act);
+        }
+    }
+}
+
+fn kind(id: &str) -> Kind {
+    if REFERENCES.contains(&id) {
+        Kind::Reference
+    } else if DATES.contains(&id) {
+        Kind::Date
+    } else {
+        Kind::Label
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_fields_stand_at_the_top_and_dots_are_levels() {
+        let mut fields = Fields::default();
+        let custom = fields.want("work.custom.field_100");
+        let wanted = Wanted::new(&fields);
+        assert_eq!(wanted.nested.children[wanted.nested.child("id", 9).unwrap()].field, Some(0));
+        let work = &wanted.nested.children[wanted.nested.child("work", 0).unwrap()];
+        let inner = &work.children[work.child("custom", 0).unwrap()];
+        assert_eq!(inner.children[inner.child("field_100", 0).unwrap()].field, Some(custom));
+        let flat = &wanted.slash;
+        assert_eq!(flat.children[flat.child("/work/custom/field_100", 0).unwrap()].field, Some(custom));
+        assert_eq!(flat.children[flat.child("/root/id", 5).unwrap()].field, Some(0));
+    }
+    #[test]
+    fn a_misspelt_field_does_not_take_a_decision_fields_place() {
+        let mut fields = Fields::default();
+        fields.want("id");
+        let wanted = Wanted::new(&fields);
+        assert_eq!(wanted.nested.children[wanted.nested.child("id", 0).unwrap()].field, Some(0));
+    }
+}
