@@ -14,5 +14,9 @@
 
 pub mod api;
 pub mod bob;
+pub mod cli;
+pub mod cluster;
 pub mod domain;
+pub mod engine;
 pub mod provider;
+pub mod server;

@@ -45,7 +45,7 @@ pub fn run() -> Result<(), String> {
         Command::Reference { page } => {
             print!("{}", match page {
                 Page::Reasons => crate::api::reasons::markdown(),
-                Page::Metrics => crate::server::metrics::markdown(),
+                Page::Metrics => crate::server::metrics::Metrics::markdown(),
                 Page::Flags => controller::flags_markdown(),
             });
             Ok(())

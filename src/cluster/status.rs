@@ -97,7 +97,8 @@ impl Writer {
     /// When the API server refuses or cannot be reached, or the object is gone.
     pub async fn patch_person(&self, name: &str, status: &EmployeeSyncStatus) -> Result<EmployeeSync, WriteError> {
         let patch = Patch::Merge(with_nulls(status, &["observedGeneration", "username", "account", "access", "nextTransition", "evidence", "lastHandledSyncAt", "history"]));
-        tried("writing a status", || self.people.patch_status(name, &params(), &patch))
+        let params = params();
+        tried("writing a status", || self.people.patch_status(name, &params, &patch))
             .await
             .map_err(|failed| failed.into_error("writing a status"))
     }
@@ -121,7 +122,8 @@ impl Writer {
     /// When the API server refuses or cannot be reached, or the object is gone.
     pub async fn patch_integration(&self, name: &str, status: &ProvisioningIntegrationStatus) -> Result<ProvisioningIntegration, WriteError> {
         let patch = Patch::Merge(with_nulls(status, &["observedGeneration", "employees", "lastPass", "plan", "lastHandledSyncAt"]));
-        tried("writing a status", || self.integrations.patch_status(name, &params(), &patch))
+        let params = params();
+        tried("writing a status", || self.integrations.patch_status(name, &params, &patch))
             .await
             .map_err(|failed| failed.into_error("writing a status"))
     }

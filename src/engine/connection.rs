@@ -13,7 +13,7 @@ use crate::{
     api::reasons::IntegrationReason,
     bob,
     cluster::secrets::{self, SecretError},
-    provider::{Provider, http, limits::Pacer, onelogin},
+    provider::{Provider, http::Secret, limits::Pacer, onelogin},
 };
 
 /// One pacer for each tenant, whoever calls it: the provider's limit is the tenant's, not the integration's.
@@ -57,27 +57,64 @@ impl Connections {
     /// # Errors
     /// A [`Stop`] that names the Secret and the key.
     pub async fn open(shared: &Shared, namespace: &str, validated: &Validated, before: Option<Self>) -> Result<(Self, bool), Stop> {
-        let read = async |name: &str, keys: &[&str]| secrets::read(&shared.client, namespace, name, keys).await.map_err(|error| secret_stop(&error));
-        let mut bob_secret = read(&validated.bob_secret, &["serviceUserId", "serviceUserToken"]).await?;
         let Target::OneLogin { base, secret } = &validated.target;
-        let mut target_secret = read(secret, &["clientId", "clientSecret"]).await?;
+        let bob = read(shared, namespace, &validated.bob_secret, &["serviceUserId", "serviceUserToken"]).await;
+        let mut bob_secret = bob.map_err(|error| secret_stop(&error, IntegrationReason::BobUnavailable))?;
+        let target = read(shared, namespace, secret, &["clientId", "clientSecret"]).await;
+        let mut target_secret = target.map_err(|error| secret_stop(&error, IntegrationReason::ProviderUnavailable))?;
         let made_from = MadeFrom {
             bob: validated.bob.clone(),
             target: validated.target.clone(),
             bob_secret: (validated.bob_secret.clone(), bob_secret.resource_version.clone()),
             target_secret: (secret.clone(), target_secret.resource_version.clone()),
         };
-        if let Some(before) = before {
-            if before.made_from == made_from {
-                return Ok((before, false));
-            }
-            // The pacer outlives its connection: a new credential does not open a new window.
-            drop(before.provider);
-            drop(before.bob);
-            let pacer = if before.made_from.target == made_from.target { before.pacer } else { shared.pacers.of(base) };
-            return Self::make(shared, validated, base, made_from, pacer, bob_secret, target_secret);
-        }
-        let pacer = shared.pacers.of(base);
-        return Self::make(shared, validated, base, made_from, pacer, bob_secret, target_secret);
+        let pacer = match before {
+            Some(before) if before.made_from == made_from => return Ok((before, false)),
+            // A new credential does not open a new window.
+            Some(before) if before.made_from.target == made_from.target => before.pacer,
+            Some(_) | None => shared.pacers.of(base),
+        };
+        let mut take = |key: &str| bob_secret.take(key).unwrap_or_else(|| target_secret.take(key).unwrap_or_else(|| Secret::new("")));
+        let metrics = shared.metrics.clone();
+        let bob = bob::Client::new(bob::Config {
+            base: validated.bob.clone(),
+            service_user_id: take("serviceUserId").expose().to_owned(),
+            service_user_token: take("serviceUserToken"),
+            observer: Arc::new(move |call, outcome| metrics.call("bob", call, outcome)),
+        })
+        .map_err(|error| Stop::new(IntegrationReason::BobUnavailable, error.to_string()))?;
+        let metrics = shared.metrics.clone();
+        let provider = onelogin::OneLogin::new(
+            onelogin::Config {
+                base: base.clone(),
+                client_id: take("clientId").expose().to_owned(),
+                client_secret: take("clientSecret"),
+                observer: Arc::new(move |call, outcome| metrics.call("onelogin", call, outcome)),
+            },
+            pacer.clone(),
+        )
+        .map_err(|error| Stop::new(IntegrationReason::ProviderUnavailable, error.to_string()))?;
+        Ok((Self { bob, provider: Box::new(provider), made_from, pacer }, true))
     }
+
+    /// Whether one of the Secrets is not the one that was read. An API server that does not answer is no rotation.
+    pub async fn secrets_changed(&self, client: &kube::Client, namespace: &str) -> bool {
+        for (name, version) in [&self.made_from.bob_secret, &self.made_from.target_secret] {
+            match secrets::read(client, namespace, name, &[]).await {
+                Ok(found) if found.resource_version != *version => return true,
+                Ok(_) | Err(SecretError::Unavailable { .. }) => {}
+                Err(_) => return true,
+            }
+        }
+        false
+    }
+}
+
+async fn read(shared: &Shared, namespace: &str, name: &str, keys: &[&str]) -> Result<secrets::SecretValues, SecretError> {
+    secrets::read(&shared.client, namespace, name, keys).await
+}
+
+fn secret_stop(error: &SecretError, unavailable: IntegrationReason) -> Stop {
+    let reason = if matches!(error, SecretError::Unavailable { .. }) { unavailable } else { IntegrationReason::SecretNotFound };
+    Stop::new(reason, error.to_string())
 }

@@ -1,0 +1,131 @@
+//! Whose account is whose, and deletions that must not touch any.
+
+use kube::{Api, api::DeleteParams};
+use k8s_openapi::api::core::v1::Namespace;
+use serde_json::json;
+
+use crate::support::{Controller, Story, ready, until};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn existing_accounts_are_adopted_by_email_and_strangers_are_left_alone() {
+    let story = Story::begin("adopt", 20).await;
+    let (id, employee) = story.simulated.somebody().await;
+    let email = employee["root.email"].as_str().unwrap().to_owned();
+    let adopted = story.simulated.post("/onelogin/users", json!({"email": email.to_uppercase(), "username": email, "firstname": "Old", "lastname": "Name", "status": 1})).await;
+    let stranger = story
+        .simulated
+        .post("/onelogin/users", json!({"email": "robot@example.com", "username": "robot", "firstname": "R", "lastname": "B", "status": 1}))
+        .await;
+    // Somebody else's mark on the account with this e-mail.
+    let employees = story.simulated.employees().await;
+    let other = employees
+        .iter()
+        .find(|e| e["root.id"] != id.as_str() && e["internal.lifecycleStatus"].as_str().unwrap_or_default().eq_ignore_ascii_case("employed") && e["internal.status"] == "Active")
+        .unwrap();
+    let other_id = other["root.id"].as_str().unwrap().to_owned();
+    let claimed = story
+        .simulated
+        .post(
+            "/onelogin/users",
+            json!({"email": other["root.email"], "username": other["root.email"], "firstname": "C", "lastname": "D", "status": 1, "external_id": "999"}),
+        )
+        .await;
+    let _controller = Controller::start(&story).await;
+    story.integrate(json!({})).await;
+    story.ready("Converged").await;
+    let account = story.simulated.account(&id).await.unwrap();
+    assert_eq!(account["id"], adopted["id"]);
+    assert_eq!(account["firstname"], employee["root.firstName"]);
+    let person = story.person(&id).await.unwrap();
+    assert_eq!(ready(&person).1, "InSync");
+    assert_eq!(serde_json::to_value(person.status.unwrap().account.unwrap().matched_by).unwrap(), "Email");
+    for untouched in [stranger, claimed] {
+        let at = untouched["id"].clone();
+        assert_eq!(story.simulated.get(&format!("/onelogin/users/{at}")).await, untouched, "not ours");
+    }
+    assert_eq!(story.reason(&other_id).await, "Conflict");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn email_on_one_account_and_username_on_another_is_a_conflict() {
+    let story = Story::begin("split", 10).await;
+    let (id, employee) = story.simulated.somebody().await;
+    let email = employee["root.email"].clone();
+    story.simulated.post("/onelogin/users", json!({"email": email, "username": "one", "firstname": "A", "lastname": "B", "status": 1})).await;
+    story.simulated.post("/onelogin/users", json!({"email": "two@example.com", "username": email, "firstname": "A", "lastname": "B", "status": 1})).await;
+    let _controller = Controller::start(&story).await;
+    story.integrate(json!({})).await;
+    story.ready("Converged").await;
+    assert_eq!(story.reason(&id).await, "Conflict");
+    assert!(story.simulated.account(&id).await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deleting_resources_touches_no_account() {
+    let (story, _controller) = Story::converged("delete", 20, json!({})).await;
+    let before = story.simulated.accounts().await;
+    let (id, _) = story.simulated.somebody().await;
+    story.simulated.forget_calls().await;
+    // One person's object comes back with its account, by the mark.
+    story.people().delete(&format!("onelogin-{id}"), &DeleteParams::default()).await.unwrap();
+    until("the object is back", || async {
+        match story.person(&id).await.filter(|person| person.status.is_some()) {
+            Some(person) if ready(&person).1 == "InSync" => Ok(()),
+            other => Err(format!("{:?}", other.map(|p| p.status))),
+        }
+    })
+    .await;
+    // The integration: its people's objects are collected, and it comes back by adoption.
+    story.integrations().delete("onelogin", &DeleteParams::default()).await.unwrap();
+    until("the objects are collected", || async {
+        match story.everybody().await.len() {
+            0 => Ok(()),
+            left => Err(format!("{left} left")),
+        }
+    })
+    .await;
+    assert_eq!(story.simulated.writes().await, 0);
+    story.integrate(json!({})).await;
+    story.ready("Converged").await;
+    assert!(story.everybody().await.len() >= before.len());
+    // The whole namespace.
+    Api::<Namespace>::all(story.client.clone()).delete(&story.namespace, &DeleteParams::default()).await.unwrap();
+    until("the namespace is gone", || async {
+        match Api::<Namespace>::all(story.client.clone()).get_opt(&story.namespace).await.unwrap() {
+            None => Ok(()),
+            Some(_) => Err("still there".to_owned()),
+        }
+    })
+    .await;
+    assert_eq!(story.simulated.writes().await, 0, "no deletion touches an account");
+    assert_eq!(story.simulated.accounts().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hands_off_and_suspend_leave_accounts_alone() {
+    let (story, _controller) = Story::converged("hands-off", 20, json!({})).await;
+    let (id, _) = story.simulated.somebody().await;
+    let patch = json!({"spec": {"suspend": true}});
+    story.people().patch(&format!("onelogin-{id}"), &kube::api::PatchParams::default(), &kube::api::Patch::Merge(patch.clone())).await.unwrap();
+    until("the person is hands-off", || async {
+        match story.reason(&id).await {
+            reason if reason == "HandsOff" => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
+    story.simulated.change(&id, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+    story.sync().await;
+    assert_eq!(story.simulated.account(&id).await.unwrap()["status"], 1);
+    // The whole integration.
+    story.integrations().patch("onelogin", &kube::api::PatchParams::default(), &kube::api::Patch::Merge(patch)).await.unwrap();
+    story.ready("Suspended").await;
+    let patch = json!({"spec": {"suspend": false}});
+    story.people().patch(&format!("onelogin-{id}"), &kube::api::PatchParams::default(), &kube::api::Patch::Merge(patch.clone())).await.unwrap();
+    story.simulated.forget_calls().await;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert_eq!(story.simulated.calls("bob", "POST /v1/people/search").await, 0, "suspended: nothing is even read");
+    story.integrations().patch("onelogin", &kube::api::PatchParams::default(), &kube::api::Patch::Merge(patch)).await.unwrap();
+    story.ready("Converged").await;
+    assert_eq!(story.simulated.account(&id).await.unwrap()["status"], 2);
+}

@@ -1,0 +1,215 @@
+//! Answers that must not be believed, outages, lost answers, refused credentials.
+
+use serde_json::json;
+
+use crate::support::{Controller, Story, condition, ready, until};
+
+/// How many accounts are active.
+async fn active(story: &Story) -> usize {
+    story.simulated.accounts().await.iter().filter(|account| account["status"] == 1).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_answer_of_bob_is_taken_for_nobody_works_here() {
+    let (story, _controller) = Story::converged("hostile", 60, json!({})).await;
+    let before = active(&story).await;
+    story.simulated.forget_calls().await;
+    for (fault, reason) in [
+        (json!({"kind": "html"}), "BobUnavailable"),
+        (json!({"kind": "truncate"}), "BobUnavailable"),
+        (json!({"kind": "errorObject"}), "BobUnavailable"),
+        (json!({"kind": "status", "status": 500}), "BobUnavailable"),
+        (json!({"kind": "status", "status": 302, "headers": {"location": "http://127.0.0.1:1/"}}), "BobUnavailable"),
+        (json!({"kind": "reset"}), "BobUnavailable"),
+    ] {
+        story.simulated.post("/bob/faults", fault.clone()).await;
+        story.integrate(json!({"retention": format!("{}h", fault.to_string().len())})).await;
+        let integration = story.ready(reason).await;
+        let conditions = integration.status.unwrap().conditions;
+        let bob = conditions.iter().find(|c| c.type_ == "BobConnected").unwrap();
+        assert_eq!((bob.status.as_str(), bob.reason.as_str()), ("False", reason), "{fault}");
+        story.simulated.delete("/bob/faults").await;
+    }
+    assert_eq!(story.simulated.writes().await, 0, "nothing is written to OneLogin without Bob");
+    assert_eq!(active(&story).await, before);
+    story.integrate(json!({"retention": "9999h"})).await;
+    story.ready("Converged").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_short_answer_is_suspect_and_positive_facts_still_act() {
+    let (story, _controller) = Story::converged("short", 60, json!({})).await;
+    let before = active(&story).await;
+    let first = story.simulated.employees().await[..20]
+        .iter()
+        .find(|e| e["internal.lifecycleStatus"].as_str().unwrap_or_default().eq_ignore_ascii_case("employed") && e["internal.status"] == "Active")
+        .unwrap()["root.id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for shown in [20, 0] {
+        story.simulated.put("/bob/serve", json!({"first": shown})).await;
+        story.integrate(json!({"retention": format!("{}h", 100 + shown)})).await;
+        story.ready("SourceSuspect").await;
+        assert_eq!(active(&story).await, before, "{shown} answered");
+    }
+    story.simulated.put("/bob/serve", json!({"first": 20})).await;
+    story.simulated.change(&first, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+    story.sync().await;
+    assert_eq!(story.simulated.account(&first).await.unwrap()["status"], 2);
+    assert_eq!(active(&story).await, before - 1);
+    story.simulated.put("/bob/serve", json!({"first": null})).await;
+    story.sync().await;
+    story.ready("Converged").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn missing_from_the_search_is_nothing_and_a_deleted_file_suspends() {
+    let (story, _controller) = Story::converged("missing", 30, json!({})).await;
+    // The last one is missing from the search and can still be read by id.
+    let employees = story.simulated.employees().await;
+    let shown = employees.len() - 1;
+    story.simulated.put("/bob/serve", json!({"first": shown})).await;
+    let before = active(&story).await;
+    story.sync().await;
+    assert_eq!(active(&story).await, before);
+    story.simulated.put("/bob/serve", json!({"first": null})).await;
+
+    let (id, _) = story.simulated.somebody().await;
+    story.simulated.delete(&format!("/bob/employees/{id}")).await;
+    story.simulated.forget_calls().await;
+    story.sync().await;
+    assert_eq!(story.simulated.account(&id).await.unwrap()["status"], 2);
+    assert_eq!(story.simulated.calls("bob", "POST /v1/people/{id}").await, 1);
+    let person = story.person(&id).await.unwrap();
+    assert!(condition(&person, "AccessSynced").unwrap().2.contains("deleted"), "{person:?}");
+    let status = person.status.unwrap();
+    assert!(status.evidence.is_some() && status.username.is_some());
+    // The evidence stays: nobody is asked again.
+    story.sync().await;
+    assert_eq!(story.simulated.calls("bob", "POST /v1/people/{id}").await, 1);
+    // After the retention the object goes; the account stays as it is.
+    story.integrate(json!({"retention": "0s"})).await;
+    until("the object is gone", || async {
+        match story.person(&id).await {
+            None => Ok(()),
+            Some(_) => Err("still there".to_owned()),
+        }
+    })
+    .await;
+    assert_eq!(story.simulated.account(&id).await.unwrap()["status"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_answers_make_no_second_account_and_lose_no_change() {
+    let story = Story::begin("lost", 60).await;
+    let _controller = Controller::start(&story).await;
+    for fault in [
+        json!({"method": "POST", "pathPrefix": "/api/2/users", "times": 5, "kind": "resetAfterApply"}),
+        json!({"method": "POST", "pathPrefix": "/api/2/users", "times": 5, "kind": "statusAfterApply", "status": 502}),
+        json!({"method": "POST", "pathPrefix": "/api/2/users", "times": 3, "kind": "reset"}),
+        json!({"method": "POST", "pathPrefix": "/api/2/users", "times": 3, "kind": "status", "status": 503}),
+        json!({"method": "POST", "pathPrefix": "/api/2/users", "times": 2, "kind": "html"}),
+    ] {
+        story.simulated.post("/onelogin/faults", fault).await;
+    }
+    story.integrate(json!({})).await;
+    until("everybody is in sync", || async {
+        let object = story.integration().await;
+        let counts = object.status.and_then(|s| s.employees);
+        match counts {
+            Some(counts) if counts.in_scope > 30 && counts.ready == counts.in_scope => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    let accounts = story.simulated.accounts().await;
+    let mut marks: Vec<_> = accounts.iter().map(|account| account["external_id"].as_str().unwrap().to_owned()).collect();
+    let all = marks.len();
+    marks.sort_unstable();
+    marks.dedup();
+    assert_eq!(marks.len(), all, "one account for each person");
+
+    // The same for updates, a suspension among them.
+    let (id, _) = story.simulated.somebody().await;
+    story.simulated.delete("/onelogin/faults").await;
+    story.simulated.post("/onelogin/faults", json!({"method": "PUT", "times": 1, "kind": "resetAfterApply"})).await;
+    story.simulated.change(&id, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+    story.sync().await;
+    assert_eq!(story.simulated.account(&id).await.unwrap()["status"], 2);
+    assert_eq!(story.reason(&id).await, "InSync");
+    let puts = story.simulated.calls("onelogin", "PUT /api/2/users/{id}").await;
+    assert_eq!(puts, 1, "read back, not written again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn throttling_is_obeyed_and_nothing_is_lost() {
+    let story = Story::begin("throttle", 30).await;
+    let _controller = Controller::start(&story).await;
+    story
+        .simulated
+        .post("/onelogin/faults", json!({"method": "POST", "pathPrefix": "/api/2/users", "times": 2, "kind": "status", "status": 429, "headers": {"Retry-After": "2"}}))
+        .await;
+    story.simulated.post("/bob/faults", json!({"times": 1, "kind": "status", "status": 429, "headers": {"Retry-After": "1"}})).await;
+    story.integrate(json!({})).await;
+    story.ready("Converged").await;
+    assert!(story.everybody().await.iter().all(|person| ready(person).0 == "True"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_bob_credential_is_tried_once_and_a_rotation_is_seen() {
+    let story = Story::begin("bob-secret", 20).await;
+    story.secret("bob", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "a-wrong-token")]).await;
+    let controller = Controller::start(&story).await;
+    story.integrate(json!({})).await;
+    let integration = story.ready("BobUnauthorized").await;
+    let conditions = integration.status.unwrap().conditions;
+    assert!(conditions.iter().any(|c| c.type_ == "Stalled" && c.status == "True" && c.reason == "BobUnauthorized"));
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    assert_eq!(story.simulated.calls("bob", "POST /v1/people/search").await, 1, "401 is final until the Secret changes");
+    story.secret("bob", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "bob-token-1")]).await;
+    story.ready("Converged").await;
+    assert_eq!(story.simulated.calls("bob", "POST /v1/people/search").await, 2);
+    assert!(!controller.log().contains("a-wrong-token"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_one_login_credential_is_told_and_a_missing_secret_is_named() {
+    let story = Story::begin("ol-secret", 20).await;
+    story.secret("onelogin", &[("clientId", "client-1"), ("clientSecret", "a-wrong-secret")]).await;
+    let _controller = Controller::start(&story).await;
+    story.integrate(json!({})).await;
+    story.ready("ProviderUnauthorized").await;
+    let tokens = story.simulated.calls("onelogin", "POST /auth/oauth2/v2/token").await;
+    assert!(tokens <= 2, "{tokens} calls with a refused credential");
+    story.secret("onelogin", &[("clientId", "client-1"), ("clientSecret", "secret-1")]).await;
+    story.ready("Converged").await;
+    // A credential without the right scope.
+    story.simulated.put("/onelogin/credentials", json!({"clientId": "client-1", "clientSecret": "secret-1", "scope": "Read Users"})).await;
+    let (id, _) = story.simulated.somebody().await;
+    story.simulated.change(&id, json!({"work.title": "Keeper"})).await;
+    story.sync().await;
+    story.ready("ProviderForbidden").await;
+    story.simulated.put("/onelogin/credentials", json!({"clientId": "client-1", "clientSecret": "secret-1", "scope": "Manage users"})).await;
+    story.sync().await;
+    story.ready("Converged").await;
+    assert_eq!(story.simulated.account(&id).await.unwrap()["title"], "Keeper");
+    // A Secret that is not there.
+    story.integrate(json!({"bob": {"credentialsSecretRef": {"name": "nowhere"}}})).await;
+    let integration = story.ready("SecretNotFound").await;
+    let ready = integration.status.unwrap().conditions.into_iter().find(|c| c.type_ == "Ready").unwrap();
+    assert!(ready.message.contains("nowhere"), "{}", ready.message);
+    story.secret("nowhere", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "bob-token-1")]).await;
+    story.ready("Converged").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_that_die_are_renewed() {
+    let (story, _controller) = Story::converged("token", 20, json!({})).await;
+    story.simulated.post("/onelogin/tokens/revoke", json!({})).await;
+    let (id, _) = story.simulated.somebody().await;
+    story.simulated.change(&id, json!({"work.title": "Keeper"})).await;
+    story.sync().await;
+    assert_eq!(story.simulated.account(&id).await.unwrap()["title"], "Keeper");
+    assert_eq!(story.simulated.calls("onelogin", "POST /auth/oauth2/v2/token").await, 2);
+}

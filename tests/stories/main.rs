@@ -1,0 +1,12 @@
+//! Stories on a real kube-apiserver, with strict simulators of Bob and OneLogin and the real binary. The controller
+//! runs with a token of the chart's own ServiceAccount and the RBAC that the real helm renders, so a missing verb shows.
+//!
+//! Each story has a namespace, a company and a controller of its own; one control plane serves all.
+
+mod support;
+
+mod first_sync;
+mod guards;
+mod hostile;
+mod lives;
+mod operations;

@@ -1,0 +1,96 @@
+//! What an operator relies on: rights, leadership, privacy, endpoints, metrics.
+
+use serde_json::json;
+
+use crate::support::{Controller, Story, until};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_charts_rights_are_enough_and_none_is_left_over() {
+    let mark = crate::support::control_plane().await.audit_mark().await.unwrap();
+    let (story, controller) = Story::converged("rights", 20, json!({"retention": "0s"})).await;
+    // Every verb the role gives: a deleted file with no retention uses delete.
+    let (id, _) = story.simulated.somebody().await;
+    story.simulated.delete(&format!("/bob/employees/{id}")).await;
+    story.sync().await;
+    story.sync().await;
+    until("the object is gone", || async { if story.person(&id).await.is_none() { Ok(()) } else { Err("there".to_owned()) } }).await;
+    assert!(controller.stop().await);
+    let user = format!("system:serviceaccount:{}:bobsync", story.system);
+    let events: Vec<_> = story.plane.audit_since(&mark).await.unwrap().into_iter().filter(|event| event.user == user).collect();
+    let refused: Vec<_> = events.iter().filter(|event| event.code == 403).collect();
+    assert!(refused.is_empty(), "{refused:?}");
+    let mut used: Vec<String> = events
+        .iter()
+        .map(|event| format!("{} {}{}", event.verb, event.resource, if event.subresource.is_empty() { String::new() } else { format!("/{}", event.subresource) }))
+        .collect();
+    used.sort();
+    used.dedup();
+    let chart = story.plane.helm_template("bobsync", &story.system, json!({"namespaces": [story.namespace], "crds": {"install": false}})).await.unwrap();
+    let given = crate::support::rules::granted(&chart);
+    let unneeded: Vec<_> = given.iter().filter(|right| !used.contains(right)).collect();
+    assert!(unneeded.is_empty(), "the chart gives rights that are not used: {unneeded:?}; used: {used:?}");
+    assert!(!given.iter().any(|right| right.contains("secrets") && right != "get secrets"), "Secrets are read by name alone");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_attribute_value_and_no_secret_is_anywhere_but_in_usernames() {
+    let (story, controller) = Story::converged("privacy", 40, json!({"privacy": {"usernames": "Hide"}})).await;
+    let (id, _) = story.simulated.somebody().await;
+    story.simulated.put("/onelogin/refuse", json!({"rules": [{"field": "title", "contains": "Xylophonist"}]})).await;
+    story.simulated.change(&id, json!({"work.title": "Chief Xylophonist"})).await;
+    story.simulated.post("/onelogin/faults", json!({"method": "PUT", "times": 1, "kind": "status", "status": 400, "body": {"message": "Validation failed: Title Chief Xylophonist of Noa is not nice", "name": "X", "statusCode": 400}})).await;
+    story.sync().await;
+    let mut texts = vec![("log".to_owned(), controller.log()), ("metrics".to_owned(), controller.metrics().await)];
+    for person in story.everybody().await {
+        texts.push((crate::support::name(&person), serde_json::to_string(&person.status).unwrap()));
+    }
+    texts.push(("integration".to_owned(), serde_json::to_string(&story.integration().await.status).unwrap()));
+    let events = story.plane.kubectl(&["get", "events", "-n", &story.namespace, "-o", "json"]).await.unwrap();
+    texts.push(("events".to_owned(), String::from_utf8_lossy(&events.stdout).into_owned()));
+    let mut values = vec!["Xylophonist".to_owned(), "bob-token-1".to_owned(), "secret-1".to_owned()];
+    for employee in story.simulated.employees().await {
+        for field in ["root.email", "root.firstName", "root.surname", "root.displayName", "work.workPhone", "work.workMobile", "work.title"] {
+            // Short values and ordinary words stand in messages by chance.
+            values.extend(employee[field].as_str().filter(|value| value.chars().count() >= 5).map(str::to_owned));
+        }
+    }
+    let ordinary = ["Grant", "Chance", "Active"];
+    for (place, text) in &texts {
+        for value in values.iter().filter(|value| !ordinary.contains(&value.as_str())) {
+            assert!(!text.contains(value.as_str()), "{value} stands in {place}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_that_is_not_allowed_gets_not_one_request() {
+    let story = Story::begin("endpoint", 10).await;
+    let _controller = Controller::start(&story).await;
+    let other = story.simulated.bob.replace("127.0.0.1", "localhost");
+    story.integrate(json!({"bob": {"endpoint": other}})).await;
+    story.ready("EndpointNotAllowed").await;
+    assert_eq!(story.simulated.get("/bob/calls").await["total"], 0);
+    assert_eq!(story.simulated.get("/onelogin/calls").await["total"], 0);
+    story.integrate(json!({"bob": {"endpoint": story.simulated.bob, "timeZone": "Mars/Olympus"}})).await;
+    let integration = story.ready("InvalidSettings").await;
+    let ready = integration.status.unwrap().conditions.into_iter().find(|c| c.type_ == "Ready").unwrap();
+    assert!(ready.message.contains("Mars/Olympus"), "{}", ready.message);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_two_replicas_works_and_hands_over_at_once() {
+    let (story, first) = Story::converged("lead", 20, json!({})).await;
+    let second = Controller::start(&story).await;
+    story.simulated.forget_calls().await;
+    story.sync().await;
+    assert_eq!(story.simulated.calls("bob", "POST /v1/people/search").await, 1, "one works");
+    assert!(first.stop().await);
+    let began = std::time::Instant::now();
+    let (id, _) = story.simulated.somebody().await;
+    story.simulated.change(&id, json!({"work.title": "Successor"})).await;
+    story.sync().await;
+    assert!(began.elapsed() < std::time::Duration::from_secs(15), "the hand-over took {:?}", began.elapsed());
+    assert_eq!(story.simulated.account(&id).await.unwrap()["title"], "Successor");
+    assert!(second.metrics().await.contains("bobsync_"));
+    assert!(second.stop().await);
+}

@@ -1,0 +1,102 @@
+//! The real binary as a child process, with the rights of the chart's ServiceAccount and nothing more.
+
+use std::{
+    net::TcpListener,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use super::Story;
+
+pub struct Controller {
+    child: Child,
+    log: PathBuf,
+    pub http: String,
+}
+
+impl Controller {
+    /// Starts it for this story and waits until it is ready.
+    pub async fn start(story: &Story) -> Self {
+        Self::with(story, &[]).await
+    }
+
+    /// Starts it with further arguments.
+    pub async fn with(story: &Story, arguments: &[&str]) -> Self {
+        let controller = Self::spawn(story, arguments).await;
+        controller.until_ready().await;
+        controller
+    }
+
+    /// Starts it and waits for nothing.
+    pub async fn spawn(story: &Story, arguments: &[&str]) -> Self {
+        let kubeconfig = story.plane.kubeconfig_for(&story.system, "bobsync").await.expect("a token of the chart's ServiceAccount");
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
+        let http = format!("127.0.0.1:{port}");
+        let log = std::env::temp_dir().join(format!("bobsync-story-{}-{port}.log", std::process::id()));
+        let file = std::fs::File::create(&log).expect("a log file");
+        let child = Command::new(env!("CARGO_BIN_EXE_bobsync"))
+            .args(["controller", "--namespace", &story.namespace, "--lease-namespace", &story.system, "--log-format", "json"])
+            .args(["--http-listen", &http, "--allow-endpoint", &story.simulated.bob, "--allow-endpoint", &story.simulated.one_login])
+            .args(arguments)
+            .env("KUBECONFIG", kubeconfig)
+            .env("BOBSYNC_LOG", "warn,bobsync=debug")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(file)
+            .spawn()
+            .expect("the binary starts");
+        Self { child, log, http: format!("http://{http}") }
+    }
+
+    async fn until_ready(&self) {
+        super::until("the controller is ready", || async {
+            match reqwest::get(format!("{}/readyz", self.http)).await {
+                Ok(answer) if answer.status().is_success() => Ok(()),
+                other => Err(format!("{:?}; log: {}", other.map(|a| a.status()), self.log())),
+            }
+        })
+        .await;
+    }
+
+    /// Everything it logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Its metrics page.
+    pub async fn metrics(&self) -> String {
+        reqwest::get(format!("{}/metrics", self.http)).await.expect("metrics").text().await.expect("text")
+    }
+
+    /// Asks it to stop and waits until it has; true if it ended with success.
+    pub async fn stop(mut self) -> bool {
+        let _ = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
+        for _ in 0..600 {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return status.success();
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        false
+    }
+
+    /// Kills it without a word.
+    pub fn kill(mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Controller {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = self.log();
+            let tail: Vec<&str> = log.lines().rev().take(40).collect();
+            eprintln!("the controller's last words:\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n"));
+        }
+        let _ = std::fs::remove_file(&self.log);
+    }
+}

@@ -1,0 +1,215 @@
+//! What a story holds in its hand: a company, a provider, an API server, a controller, and ways to look at all four.
+
+pub mod controller;
+pub mod rules;
+pub mod simulated;
+
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
+
+use bobsync::api::{EmployeeSync, ProvisioningIntegration, SYNC_REQUESTED, conditions};
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::{
+    Api, Client, ResourceExt as _,
+    api::{ListParams, ObjectMeta, Patch, PatchParams, PostParams},
+};
+use serde_json::{Value, json};
+use testbed::{AuditEvent, ControlPlane, Options};
+use tokio::sync::OnceCell;
+
+pub use controller::Controller;
+pub use simulated::Simulated;
+
+/// How long anything may take before a story fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+static CONTROL_PLANE: OnceCell<ControlPlane> = OnceCell::const_new();
+static NUMBER: AtomicU32 = AtomicU32::new(1);
+
+/// The control plane of all stories, with the CRDs in it.
+pub async fn control_plane() -> &'static ControlPlane {
+    CONTROL_PLANE
+        .get_or_init(|| async {
+            let plane = ControlPlane::start(Options { controller_manager: true, audit: true, ..Options::default() }).await.expect("a control plane");
+            plane.apply_yaml(&bobsync::api::crds_yaml().expect("CRDs")).await.expect("the API server takes the CRDs");
+            plane
+        })
+        .await
+}
+
+/// One story.
+pub struct Story {
+    pub plane: &'static ControlPlane,
+    pub client: Client,
+    pub namespace: String,
+    pub system: String,
+    pub simulated: Simulated,
+    requests: AtomicU32,
+}
+
+impl Story {
+    /// A namespace with Secrets and the chart's RBAC, and a company of this size. No integration and no controller yet.
+    pub async fn begin(name: &str, employees: usize) -> Self {
+        let plane = control_plane().await;
+        let client = plane.client().await.expect("a client");
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let story = Self {
+            plane,
+            client,
+            namespace: format!("{name}-{number}"),
+            system: format!("{name}-{number}-system"),
+            simulated: Simulated::start(employees).await,
+            requests: AtomicU32::new(0),
+        };
+        for namespace in [&story.namespace, &story.system] {
+            let object = Namespace { metadata: ObjectMeta { name: Some(namespace.clone()), ..ObjectMeta::default() }, ..Namespace::default() };
+            Api::<Namespace>::all(story.client.clone()).create(&PostParams::default(), &object).await.expect("a namespace");
+        }
+        let chart = plane
+            .helm_template("bobsync", &story.system, json!({"namespaces": [story.namespace], "crds": {"install": false}}))
+            .await
+            .expect("helm renders the chart");
+        plane.apply_yaml(&chart).await.expect("the API server takes the chart");
+        story.secret("bob", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "bob-token-1")]).await;
+        story.secret("onelogin", &[("clientId", "client-1"), ("clientSecret", "secret-1")]).await;
+        story
+    }
+
+    /// A story with a controller and an integration that has converged once.
+    pub async fn converged(name: &str, employees: usize, spec: Value) -> (Self, Controller) {
+        let story = Self::begin(name, employees).await;
+        let controller = Controller::start(&story).await;
+        story.integrate(spec).await;
+        story.ready("Converged").await;
+        (story, controller)
+    }
+
+    /// Writes a Secret, or writes it anew.
+    pub async fn secret(&self, name: &str, values: &[(&str, &str)]) {
+        let data: serde_json::Map<String, Value> = values.iter().map(|(k, v)| ((*k).to_owned(), json!(v))).collect();
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data});
+        Api::<Secret>::namespaced(self.client.clone(), &self.namespace)
+            .patch(name, &PatchParams::apply("story").force(), &Patch::Apply(secret))
+            .await
+            .expect("a Secret");
+    }
+
+    /// Applies the integration `onelogin`: the simulators' addresses, and over them what `spec` says.
+    pub async fn integrate(&self, spec: Value) -> ProvisioningIntegration {
+        let mut whole = json!({
+            "interval": "10m",
+            "bob": {"credentialsSecretRef": {"name": "bob"}, "endpoint": self.simulated.bob, "timeZone": "Europe/London",
+                    "siteTimeZones": {"Berlin": "Europe/Berlin", "Auckland": "Pacific/Auckland"}},
+            "provider": {"oneLogin": {"region": "US", "endpoint": self.simulated.one_login, "credentialsSecretRef": {"name": "onelogin"}}},
+        });
+        merge(&mut whole, spec);
+        let object = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "onelogin"}, "spec": whole});
+        self.integrations().patch("onelogin", &PatchParams::apply("story").force(), &Patch::Apply(object)).await.expect("the integration is admitted")
+    }
+
+    pub fn integrations(&self) -> Api<ProvisioningIntegration> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub fn people(&self) -> Api<EmployeeSync> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub async fn integration(&self) -> ProvisioningIntegration {
+        self.integrations().get("onelogin").await.expect("the integration")
+    }
+
+    /// Every EmployeeSync of the story.
+    pub async fn everybody(&self) -> Vec<EmployeeSync> {
+        self.people().list(&ListParams::default()).await.expect("a list").items
+    }
+
+    /// The EmployeeSync of this employee, if there is one.
+    pub async fn person(&self, employee: &str) -> Option<EmployeeSync> {
+        self.people().get_opt(&format!("onelogin-{employee}")).await.expect("a read")
+    }
+
+    /// `Ready`'s reason of this employee.
+    pub async fn reason(&self, employee: &str) -> String {
+        self.person(employee).await.map(|person| ready(&person).1).unwrap_or_default()
+    }
+
+    /// Waits until the integration's current generation is Ready, or not, with this reason.
+    pub async fn ready(&self, reason: &str) -> ProvisioningIntegration {
+        until(&format!("the integration says {reason}"), || async {
+            let object = self.integration().await;
+            let status = object.status.clone().unwrap_or_default();
+            let ready = conditions::find(&status.conditions, "Ready");
+            let said = ready.map(|c| (c.reason.clone(), c.message.clone(), c.observed_generation));
+            match said {
+                Some((said, _, generation)) if said == reason && generation == object.metadata.generation => Ok(object),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await
+    }
+
+    /// Asks for a sync of everybody and waits until it is answered.
+    pub async fn sync(&self) -> ProvisioningIntegration {
+        let value = format!("request-{}", self.requests.fetch_add(1, Ordering::Relaxed));
+        let patch = json!({"metadata": {"annotations": {SYNC_REQUESTED: value}}});
+        self.integrations().patch("onelogin", &PatchParams::default(), &Patch::Merge(patch)).await.expect("an annotation");
+        until("the sync request is answered", || async {
+            let object = self.integration().await;
+            let handled = object.status.as_ref().and_then(|s| s.last_handled_sync_at.clone());
+            if handled.as_deref() == Some(&value) { Ok(object) } else { Err(format!("lastHandledSyncAt is {handled:?}")) }
+        })
+        .await
+    }
+
+    /// Requests to this story's namespace that the controller made since the mark, leases aside.
+    pub async fn audited(&self, mark: &testbed::AuditMark) -> Vec<AuditEvent> {
+        let user = format!("system:serviceaccount:{}:bobsync", self.system);
+        let events = self.plane.audit_since(mark).await.expect("the audit log");
+        events.into_iter().filter(|event| event.user == user && event.resource != "leases").collect()
+    }
+}
+
+/// Status and reason of `Ready`.
+pub fn ready(person: &EmployeeSync) -> (String, String) {
+    condition(person, "Ready").map(|(status, reason, _)| (status, reason)).unwrap_or_default()
+}
+
+/// Status, reason and message of a condition.
+pub fn condition(person: &EmployeeSync, kind: &str) -> Option<(String, String, String)> {
+    let status = person.status.as_ref()?;
+    conditions::find(&status.conditions, kind).map(|c| (c.status.clone(), c.reason.clone(), c.message.clone()))
+}
+
+/// Polls until `look` is content; fails the story with what it saw last.
+pub async fn until<T, F>(what: &str, look: impl Fn() -> F) -> T
+where
+    F: Future<Output = Result<T, String>>,
+{
+    let began = Instant::now();
+    loop {
+        match look().await {
+            Ok(value) => return value,
+            Err(seen) if began.elapsed() > PATIENCE => panic!("waited {PATIENCE:?} until {what}; last seen: {seen}"),
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from,
+    }
+}
+
+/// The name of an object, for messages.
+pub fn name(object: &impl kube::ResourceExt) -> String {
+    object.name_any()
+}
