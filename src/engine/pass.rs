@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, PoisonError, atomic::AtomicBool},
 };
 
-use futures::StreamExt as _;
+use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
@@ -35,6 +35,9 @@ use crate::{
     provider::{Listing, Provider},
     server::metrics::Metrics,
 };
+
+/// Status writes under way at once.
+const RECORDED_AT_ONCE: usize = 32;
 
 /// Everything a pass works with. The raw spec is not among it.
 pub struct Pass<'a> {
@@ -154,7 +157,8 @@ impl Pass<'_> {
             adopt: true,
             skip: &skip,
         };
-        let executing = async move {
+        // Boxed: the compiler cannot see through both closures at once that these can move between threads.
+        let executing: BoxFuture<'_, Summary> = Box::pin(async move {
             let summary = execute(&execution, |person, outcome| {
                 let id = people[person as usize].employee.id();
                 if let Some(change) = plan.standings[person as usize].change {
@@ -170,13 +174,9 @@ impl Pass<'_> {
             .await;
             drop(told);
             summary
-        };
-        let recording = async {
-            let outcomes = futures::stream::unfold(outcomes, |mut outcomes| async move { outcomes.recv().await.map(|next| (next, outcomes)) });
-            let without_change = recorder.without_change(|change| (!released.go[change]).then(held_by_suspicion));
-            tokio::join!(without_change, outcomes.for_each_concurrent(32, |(person, outcome)| recorder.outcome(person, outcome)));
-        };
-        let (summary, ()) = tokio::join!(executing, recording);
+        });
+        let without_change = recorder.without_change(|change| (!released.go[change]).then(held_by_suspicion));
+        let (summary, (), ()) = tokio::join!(executing, without_change, record_each(recorder, outcomes));
         summary
     }
 
@@ -222,6 +222,21 @@ impl Pass<'_> {
             failed: AtomicBool::new(false),
         }
     }
+}
+
+/// Writes outcomes down as they come, several at once.
+async fn record_each(recorder: &Recorder<'_>, mut outcomes: mpsc::UnboundedReceiver<(PersonIndex, Outcome)>) {
+    let mut writing = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            next = outcomes.recv(), if writing.len() < RECORDED_AT_ONCE => match next {
+                Some((person, outcome)) => writing.push(recorder.outcome(person, outcome)),
+                None => break,
+            },
+            Some(()) = writing.next(), if !writing.is_empty() => {}
+        }
+    }
+    while writing.next().await.is_some() {}
 }
 
 fn waiting(recorder: &Recorder<'_>, change: &Change) -> Trouble {

@@ -313,8 +313,7 @@ impl Worker {
                     }
                 }
                 Err(stop) => {
-                    let about_bob = stop.message.contains(&validated.bob_secret);
-                    return Report { bob: about_bob.then_some(false), provider: (!about_bob).then_some(false), stop: Some(stop), ..Report::default() };
+                    return Report { stop: Some(stop), ..Report::default() };
                 }
             }
             let report = self.pass(object, validated, trigger, new_spec).await;
