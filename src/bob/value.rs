@@ -2,7 +2,8 @@
 //!
 //! 1. In neither the nested nor the slash form: absent, even if there is a label. Hidden, misspelt or not asked for.
 //! 2. Null in the nested form, or in the slash form when the nested one lacks the key: empty. An empty list, too.
-//! 3. References to people: the id. Objects among them (`work.reportsTo`) give theirs; a name never stands for a person.
+//! 3. References to people: what the machine writes, which is the id; an object (`work.reportsTo`) gives its `id`. Never a
+//!    label, for names repeat.
 //! 4. Days, and any text that is an ISO date or date and time: as the machine writes it. Labels spell days by locale.
 //! 5. Yes or no: `true` or `false`. Labels spell them by language.
 //! 6. Numbers: the label, unless it is the same number with separators; then as written, digit by digit.
@@ -138,8 +139,8 @@ fn is_same_number(raw: &str, label: &str) -> bool {
     let (number, shown) = (digits(raw), digits(label));
     let Some(rest) = shown.strip_prefix(&number) else { return false };
     let decimals = label.chars().rev().take_while(char::is_ascii_digit).count();
-    let separated = decimals < label.trim_start().chars().count();
-    rest.is_empty() || (rest.len() <= 2 && rest.bytes().all(|digit| digit == b'0') && separated && decimals == rest.len())
+    // Two zeros after the last separator are cents, three are thousands.
+    rest.is_empty() || (rest.len() <= 2 && rest.bytes().all(|digit| digit == b'0') && decimals == rest.len())
 }
 
 #[cfg(test)]
@@ -198,6 +199,7 @@ mod tests {
             ("2291837", "", r#""London""#, "'London'"),
             ("2291837", "", r#""2024""#, "'2024'"),
             ("1", "", r#""100""#, "'100'"),
+            ("1", "", r#""1,000""#, "'1,000'"),
             ("50000", "", r#""50,000 USD""#, "'50,000 USD'"),
             ("0.10", "", r#""0.1""#, "'0.10'"),
             ("1234.5678", "", r#""1,234.57""#, "'1234.5678'"),

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::employee::{BobStatus, Lifecycle};
+use crate::domain::employee::{self, BobStatus, Lifecycle};
 
 const ANSWER: &str = r#"{
   "employees": [
@@ -157,6 +157,13 @@ fn a_null_category_is_no_evidence() {
     let people = read(&Fields::default(), r#"{"employees":[{"id":"1","work":null,"internal":null,"employee":[]}]}"#).unwrap();
     let cells: Vec<_> = (1..8).map(|index| people.employees[0].values.get(index)).collect();
     assert_eq!(cells, [Cell::Absent; 7]);
+
+    // Nor is it when somebody asks for the category itself.
+    let mut fields = Fields::default();
+    let category = fields.want("work");
+    let people = read(&fields, r#"{"employees":[{"id":"1","work":null}]}"#).unwrap();
+    let cell = |index| people.employees[0].values.get(index);
+    assert_eq!([cell(category), cell(employee::START)], [Cell::Null, Cell::Absent]);
 }
 
 #[test]
