@@ -33,11 +33,7 @@ pub enum Urgency {
 pub trait Provider: Send + Sync {
     /// Lists every account, page by page, into `sink`. The mapping says which attributes to read, and in which order
     /// they stand in [`Account::attributes`].
-    fn list<'a>(
-        &'a self,
-        mapping: &'a Mapping,
-        sink: &'a mut (dyn FnMut(Account) + Send),
-    ) -> BoxFuture<'a, Result<Listing, Error>>;
+    fn list<'a>(&'a self, mapping: &'a Mapping, sink: &'a mut (dyn FnMut(Account) + Send)) -> BoxFuture<'a, Result<Listing, Error>>;
 
     /// Looks accounts up by one key: one call. Answers are compared by the caller, never believed blindly.
     fn find<'a>(&'a self, mapping: &'a Mapping, key: Key<'a>) -> BoxFuture<'a, Result<Vec<Account>, Error>>;

@@ -1,0 +1,136 @@
+//! What is known of `OneLogin` before there is a connection: attributes, default map, addresses, limits.
+
+use std::time::Duration;
+
+use crate::{
+    domain::mapping::Compare,
+    provider::{Catalog, limits::Pacer},
+};
+
+/// The prefix of targets that are custom attributes.
+pub(super) const CUSTOM: &str = "custom_attributes.";
+
+/// `OneLogin`, as the settings see it. The default map is Bob's own for `OneLogin` (help.hibob.com, its
+/// integration guide); that map's "Work Cell" is no attribute of a `OneLogin` user and has to be a custom attribute.
+pub const CATALOG: Catalog = Catalog {
+    name: "OneLogin",
+    default_map: &[
+        ("email", "root.email"),
+        ("username", "root.email"),
+        ("firstname", "root.firstName"),
+        ("lastname", "root.surname"),
+        ("phone", "work.workPhone"),
+        ("custom_attributes.work_cell", "work.workMobile"),
+        ("title", "work.title"),
+        ("department", "work.department"),
+        ("manager_user_id", "work.manager"),
+    ],
+    required: ["email", "username"],
+    compare,
+};
+
+/// Writable text attributes (developers.onelogin.com, "Create User") with the words in which `OneLogin`'s refusals
+/// speak of them.
+pub(super) const TEXTS: [(&str, &str); 14] = [
+    ("email", "e-mail"),
+    ("username", "user name"),
+    ("firstname", "first name"),
+    ("lastname", "last name"),
+    ("phone", "phone number"),
+    ("title", "job title"),
+    ("department", "department"),
+    ("company", "company"),
+    ("comment", "notes"),
+    ("preferred_locale_code", "preferred locale code"),
+    ("samaccountname", "sam account name"),
+    ("userprincipalname", "user principal name"),
+    ("distinguished_name", "distinguished name"),
+    ("member_of", "member of"),
+];
+
+/// The one target that refers to a person.
+pub(super) const MANAGER: &str = "manager_user_id";
+
+fn compare(target: &str) -> Option<Compare> {
+    if let Some(shortname) = target.strip_prefix(CUSTOM) {
+        // developers.onelogin.com, "Create Custom Attribute": letters, digits and underscores.
+        let named = (1..=64).contains(&shortname.len()) && shortname.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        return named.then_some(Compare::Exact);
+    }
+    match target {
+        "email" | "username" => Some(Compare::IgnoringCase),
+        MANAGER => Some(Compare::Person),
+        _ => TEXTS.iter().any(|(name, _)| *name == target).then_some(Compare::Exact),
+    }
+}
+
+/// The base address of an account: its own host where the subdomain is known, which serves tokens and API alike in
+/// every region (developers.onelogin.com, "Generate Tokens"), else the host of the region, `us` or `eu`.
+///
+/// `None`: neither is given, or one of them is no host name.
+#[must_use]
+pub fn base_for(region: Option<&str>, subdomain: Option<&str>) -> Option<String> {
+    match (subdomain.map(str::trim).filter(|name| !name.is_empty()), region) {
+        (Some(name), _) => {
+            let label = name.len() <= 63 && !name.starts_with('-') && !name.ends_with('-');
+            let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+            (label && plain).then(|| format!("https://{}.onelogin.com", name.to_ascii_lowercase()))
+        }
+        (None, Some(region)) => match region.to_ascii_lowercase().as_str() {
+            region @ ("us" | "eu") => Some(format!("https://api.{region}.onelogin.com")),
+            _ => None,
+        },
+        (None, None) => None,
+    }
+}
+
+/// A pacer with the published limit: 5,000 calls an hour for the whole account, whoever calls
+/// (developers.onelogin.com, "Get Rate Limit").
+#[must_use]
+pub fn pacer() -> Pacer {
+    Pacer::new(5000, Duration::from_secs(3600))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_target_exists_and_the_required_ones_are_mapped() {
+        for (target, _) in CATALOG.default_map {
+            assert!((CATALOG.compare)(target).is_some(), "{target}");
+        }
+        for required in CATALOG.required {
+            assert!(CATALOG.default_map.iter().any(|(target, _)| *target == required), "{required}");
+        }
+    }
+
+    #[test]
+    fn targets_compare_as_onelogin_keeps_them() {
+        for (target, compare) in [
+            ("email", Some(Compare::IgnoringCase)),
+            ("username", Some(Compare::IgnoringCase)),
+            ("manager_user_id", Some(Compare::Person)),
+            ("title", Some(Compare::Exact)),
+            ("custom_attributes.work_cell", Some(Compare::Exact)),
+            ("custom_attributes.", None),
+            ("custom_attributes.work-cell", None),
+            ("status", None),
+            ("external_id", None),
+            ("password", None),
+            ("Title", None),
+        ] {
+            assert_eq!((CATALOG.compare)(target), compare, "{target}");
+        }
+    }
+
+    #[test]
+    fn an_account_is_reached_at_its_own_host_or_its_region() {
+        assert_eq!(base_for(Some("eu"), Some("acme")).as_deref(), Some("https://acme.onelogin.com"));
+        assert_eq!(base_for(Some("EU"), None).as_deref(), Some("https://api.eu.onelogin.com"));
+        assert_eq!(base_for(Some("us"), Some("")).as_deref(), Some("https://api.us.onelogin.com"));
+        for bad in [(None, None), (Some("mars"), None), (None, Some("acme.example.com/")), (None, Some("-a"))] {
+            assert_eq!(base_for(bad.0, bad.1), None, "{bad:?}");
+        }
+    }
+}

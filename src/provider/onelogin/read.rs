@@ -1,0 +1,351 @@
+//! `OneLogin`'s users as accounts: only what the mapping asks for is kept, and a page is never held as a tree.
+
+use std::{borrow::Cow, fmt};
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::catalog::CUSTOM;
+use crate::domain::{
+    account::{Account, AccountState},
+    mapping::Mapping,
+};
+
+/// Reads users in the columns of one mapping.
+pub(super) struct Reader<'m> {
+    /// Target and row, but for custom attributes.
+    plain: Vec<(&'m str, usize)>,
+    /// Shortname and row.
+    custom: Vec<(&'m str, usize)>,
+    rows: usize,
+    /// By row: whether the account that was read last told of it.
+    told: Vec<bool>,
+    /// By row of a custom attribute: whether any account told of it, be it with null. `OneLogin` tells of every
+    /// defined custom attribute with every user.
+    pub(super) defined: Vec<bool>,
+    /// The non-null custom attributes of the account that is being read, as JSON members.
+    others: Vec<u8>,
+}
+
+/// One user, with gaps where the answer had nothing.
+#[derive(Debug, Default)]
+pub(super) struct User {
+    pub(super) id: Option<Box<str>>,
+    pub(super) mark: Option<Box<str>>,
+    pub(super) email: Option<Box<str>>,
+    pub(super) username: Option<Box<str>>,
+    pub(super) state: Option<AccountState>,
+    pub(super) attributes: Vec<Option<Box<str>>>,
+    pub(super) foreign: Option<Box<str>>,
+}
+
+impl<'m> Reader<'m> {
+    pub(super) fn new(mapping: &'m Mapping) -> Self {
+        let rows = mapping.rows.len();
+        let (mut plain, mut custom) = (Vec::new(), Vec::new());
+        for (row, target) in mapping.rows.iter().map(|row| &*row.target).enumerate() {
+            match target.strip_prefix(CUSTOM) {
+                Some(shortname) => custom.push((shortname, row)),
+                None => plain.push((target, row)),
+            }
+        }
+        Self { plain, custom, rows, told: vec![false; rows], defined: vec![false; rows], others: Vec::new() }
+    }
+
+    /// The rows that are custom attributes, with their shortnames.
+    pub(super) fn custom(&self) -> &[(&'m str, usize)] {
+        &self.custom
+    }
+
+    /// The value of the `fields` parameter: what is needed and nothing else. Without it `OneLogin` leaves most
+    /// attributes out of a listing.
+    pub(super) fn fields(&self) -> String {
+        let mut fields = vec!["id", "external_id", "email", "username", "status"];
+        for (target, _) in &self.plain {
+            if !fields.contains(target) {
+                fields.push(target);
+            }
+        }
+        if !self.custom.is_empty() {
+            fields.push("custom_attributes");
+        }
+        fields.join(",")
+    }
+
+    /// Whether the account that was read last told of this row.
+    pub(super) fn told(&self, row: usize) -> bool {
+        self.told.get(row).copied().unwrap_or_default()
+    }
+
+    /// Reads an array of users.
+    ///
+    /// # Errors
+    /// What is wrong with it, without content.
+    pub(super) fn page(&mut self, body: &[u8], each: &mut dyn FnMut(User)) -> Result<(), &'static str> {
+        let mut json = serde_json::Deserializer::from_slice(body);
+        let read = json.deserialize_seq(Page { reader: self, each });
+        read.and_then(|()| json.end()).map_err(|_| "the answer is not a list of users")
+    }
+
+    /// Reads one user.
+    ///
+    /// # Errors
+    /// What is wrong with it, without content.
+    pub(super) fn user(&mut self, body: &[u8]) -> Result<User, &'static str> {
+        let mut json = serde_json::Deserializer::from_slice(body);
+        let read = OneUser { reader: self }.deserialize(&mut json);
+        read.and_then(|user| json.end().map(|()| user)).map_err(|_| "the answer is not a user")
+    }
+
+    fn rows_of<'a>(list: &'a [(&'m str, usize)], name: &'a str) -> impl Iterator<Item = usize> + 'a {
+        list.iter().filter(move |(known, _)| *known == name).map(|(_, row)| *row)
+    }
+}
+
+impl User {
+    /// The account, where the answer is not expected to have gaps.
+    pub(super) fn account(self) -> Option<Account> {
+        Some(Account {
+            id: self.id?,
+            mark: self.mark,
+            email: self.email,
+            username: self.username,
+            state: self.state.unwrap_or(AccountState::Other),
+            attributes: self.attributes.into(),
+            foreign: self.foreign,
+        })
+    }
+}
+
+/// developers.onelogin.com, "User Resource": 0 unactivated, 1 active, 2 suspended, others are locks and passwords.
+fn state(status: Option<&str>) -> AccountState {
+    match status {
+        Some("0") => AccountState::Unactivated,
+        Some("1") => AccountState::Active,
+        Some("2") => AccountState::Suspended,
+        _ => AccountState::Other,
+    }
+}
+
+struct Page<'a, 'm> {
+    reader: &'a mut Reader<'m>,
+    each: &'a mut dyn FnMut(User),
+}
+
+impl<'de> Visitor<'de> for Page<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of users")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(user) = seq.next_element_seed(OneUser { reader: self.reader })? {
+            (self.each)(user);
+        }
+        Ok(())
+    }
+}
+
+struct OneUser<'a, 'm> {
+    reader: &'a mut Reader<'m>,
+}
+
+impl<'de> DeserializeSeed<'de> for OneUser<'_, '_> {
+    type Value = User;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<User, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for OneUser<'_, '_> {
+    type Value = User;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a user")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<User, A::Error> {
+        let reader = self.reader;
+        reader.told.fill(false);
+        let mut user = User { attributes: vec![None; reader.rows], ..User::default() };
+        while let Some(Key(key)) = map.next_key()? {
+            let key = &*key;
+            if key == "custom_attributes" && !reader.custom.is_empty() {
+                map.next_value_seed(Custom { reader, attributes: &mut user.attributes })?;
+                user.foreign = reader.foreign();
+                continue;
+            }
+            let mapped = reader.plain.iter().any(|(target, _)| *target == key);
+            if !mapped && !matches!(key, "id" | "external_id" | "email" | "username" | "status") {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let value = map.next_value_seed(Scalar)?;
+            for row in Reader::rows_of(&reader.plain, key) {
+                reader.told[row] = true;
+                user.attributes[row].clone_from(&value);
+            }
+            match key {
+                "id" => user.id = value,
+                "external_id" => user.mark = value,
+                "email" => user.email = value,
+                "username" => user.username = value,
+                "status" => user.state = Some(state(value.as_deref())),
+                _ => {}
+            }
+        }
+        Ok(user)
+    }
+}
+
+impl Reader<'_> {
+    /// The members that were gathered, as an object.
+    fn foreign(&mut self) -> Option<Box<str>> {
+        if self.others.is_empty() {
+            return None;
+        }
+        self.others.push(b'}');
+        let text = std::str::from_utf8(&self.others).ok().map(Into::into);
+        self.others.clear();
+        text
+    }
+}
+
+struct Custom<'a, 'm> {
+    reader: &'a mut Reader<'m>,
+    attributes: &'a mut [Option<Box<str>>],
+}
+
+impl<'de> DeserializeSeed<'de> for Custom<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Custom<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("custom attributes")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    /// An empty list is how some languages write an empty object.
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let reader = self.reader;
+        reader.others.clear();
+        while let Some(Key(key)) = map.next_key()? {
+            let value = map.next_value_seed(Scalar)?;
+            if let Some(value) = &value {
+                reader.others.push(if reader.others.is_empty() { b'{' } else { b',' });
+                serde_json::to_writer(&mut reader.others, &*key).map_err(A::Error::custom)?;
+                reader.others.push(b':');
+                serde_json::to_writer(&mut reader.others, &**value).map_err(A::Error::custom)?;
+            }
+            for row in Reader::rows_of(&reader.custom, &key) {
+                reader.told[row] = true;
+                reader.defined[row] = true;
+                self.attributes[row].clone_from(&value);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A member's name, borrowed where it can be.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> serde::Deserialize<'de> for Key<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Name;
+        impl<'de> Visitor<'de> for Name {
+            type Value = Key<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(name)))
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(name.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Name)
+    }
+}
+
+/// A text, a number or a flag as text; null, blank and whatever is none of these as nothing. The wire is not as
+/// strict as the documentation: ids come as numbers and as texts.
+struct Scalar;
+
+impl<'de> DeserializeSeed<'de> for Scalar {
+    type Value = Option<Box<str>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Scalar {
+    type Value = Option<Box<str>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok((!text.trim().is_empty()).then(|| text.into()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Some(number.to_string().into()))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(Some(number.to_string().into()))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
+        Ok(Some(number.to_string().into()))
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Self::Value, E> {
+        Ok(Some(flag.to_string().into()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    /// `member_of` is a list in some answers and a text with semicolons in others.
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut parts = Vec::new();
+        while let Some(part) = seq.next_element_seed(Self)? {
+            parts.extend(part);
+        }
+        Ok((!parts.is_empty()).then(|| parts.join(";").into()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+#[path = "read_tests.rs"]
+mod tests;

@@ -1,0 +1,124 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::domain::{
+    employee::Fields,
+    mapping::{Compare, Row, Source},
+};
+
+fn mapping(targets: &[&str]) -> Mapping {
+    let row = |target: &&str| Row {
+        target: (*target).into(),
+        source: Source::Field(0),
+        on_create_only: false,
+        compare: Compare::Exact,
+        required: false,
+    };
+    Mapping { rows: targets.iter().map(row).collect(), fields: Fields::default(), email: 0, username: 1, manager: None }
+}
+
+const TARGETS: [&str; 6] = ["email", "username", "title", "manager_user_id", "custom_attributes.work_cell", "custom_attributes.badge"];
+
+fn read(mapping: &Mapping, user: &serde_json::Value) -> Account {
+    Reader::new(mapping).user(user.to_string().as_bytes()).unwrap().account().unwrap()
+}
+
+#[test]
+fn a_user_becomes_an_account_in_the_mapping_s_columns() {
+    let mapping = mapping(&TARGETS);
+    let user = r#"{
+        "id": 190000123, "email": "Mia.Lang@example.com", "username": "mia", "title": null, "manager_user_id": 7, "status": 1, "state": 1,
+        "external_id": "4711", "company": {"odd": [1, 2]}, "role_ids": [1, 2], "firstname": "Mia",
+        "custom_attributes": {"work_cell": "+49 \"1\"", "cost_center": null, "t-shirt": "Gr\u00f6\u00dfe M", "badge": ""}
+    }"#;
+    let account = Reader::new(&mapping).user(user.as_bytes()).unwrap().account().unwrap();
+    let text = |text: &str| Some(text.into());
+    assert_eq!(
+        account,
+        Account {
+            id: "190000123".into(),
+            mark: text("4711"),
+            email: text("Mia.Lang@example.com"),
+            username: text("mia"),
+            state: AccountState::Active,
+            attributes: [text("Mia.Lang@example.com"), text("mia"), None, text("7"), text("+49 \"1\""), None].into(),
+            foreign: text(r#"{"work_cell":"+49 \"1\"","t-shirt":"Größe M"}"#),
+        }
+    );
+}
+
+#[test]
+fn the_wire_is_not_strict() {
+    let mapping = mapping(&TARGETS);
+    let account = read(
+        &mapping,
+        &json!({"id": "12", "manager_user_id": "9", "external_id": 4711, "title": true, "status": "2", "custom_attributes": null}),
+    );
+    assert_eq!((&*account.id, account.mark.as_deref(), account.state), ("12", Some("4711"), AccountState::Suspended));
+    assert_eq!((account.attributes[2].as_deref(), account.attributes[3].as_deref()), (Some("true"), Some("9")));
+    assert_eq!((account.foreign, account.email), (None, None));
+    for custom in [json!([]), json!({}), json!("text")] {
+        let user = json!({"id": 1, "custom_attributes": custom}).to_string();
+        let read = Reader::new(&mapping).user(user.as_bytes());
+        assert_eq!(read.is_ok(), !custom.is_string(), "{custom}");
+    }
+}
+
+#[test]
+fn statuses_are_active_suspended_unactivated_or_left_alone() {
+    let mapping = mapping(&TARGETS);
+    for (status, state) in [
+        (json!(0), AccountState::Unactivated),
+        (json!(1), AccountState::Active),
+        (json!(2), AccountState::Suspended),
+        (json!(3), AccountState::Other),
+        (json!(5), AccountState::Other),
+        (json!(7), AccountState::Other),
+        (json!(null), AccountState::Other),
+    ] {
+        assert_eq!(read(&mapping, &json!({"id": 1, "status": status})).state, state, "{status}");
+    }
+}
+
+#[test]
+fn only_what_is_mapped_is_asked_for() {
+    assert_eq!(Reader::new(&mapping(&TARGETS)).fields(), "id,external_id,email,username,status,title,manager_user_id,custom_attributes");
+    let plain = mapping(&["email", "username"]);
+    assert_eq!(Reader::new(&plain).fields(), "id,external_id,email,username,status");
+    // What was not asked for is not kept either.
+    assert_eq!(read(&plain, &json!({"id": 1, "custom_attributes": {"badge": "7"}})).foreign, None);
+}
+
+#[test]
+fn a_defined_custom_attribute_shows_with_null() {
+    let mapping = mapping(&TARGETS);
+    let mut reader = Reader::new(&mapping);
+    let page = json!([{"id": 1, "custom_attributes": {"badge": null}}, {"id": 2}]).to_string();
+    let mut ids = Vec::new();
+    reader.page(page.as_bytes(), &mut |user| ids.extend(user.id)).unwrap();
+    assert_eq!((ids.len(), &reader.defined[4..]), (2, &[false, true][..]));
+}
+
+#[test]
+fn whatever_is_not_a_list_of_users_is_refused() {
+    let mapping = mapping(&TARGETS);
+    for bad in ["", "{}", "[", "[1]", "[{\"id\":1}", "[{\"id\":1}] x", "[{\"id\":1},]", "null", "[null]", "{\"users\":[]}"] {
+        assert!(Reader::new(&mapping).page(bad.as_bytes(), &mut |_| {}).is_err(), "{bad}");
+    }
+    assert!(Reader::new(&mapping).page(b" [] ", &mut |_| {}).is_ok());
+}
+
+proptest! {
+    #[test]
+    fn foreign_is_json_with_every_custom_attribute_that_has_a_value(
+        custom in proptest::collection::btree_map("\\PC{1,8}", proptest::option::of("\\PC{0,12}"), 0..8)
+    ) {
+        let mapping = mapping(&TARGETS);
+        let account = read(&mapping, &json!({"id": 1, "custom_attributes": custom}));
+        let kept: std::collections::BTreeMap<_, _> =
+            custom.into_iter().filter_map(|(name, value)| Some((name, value.filter(|value| !value.trim().is_empty())?))).collect();
+        let read = account.foreign.map(|text| serde_json::from_str(&text).unwrap()).unwrap_or_default();
+        prop_assert_eq!(kept, read);
+    }
+}

@@ -1,0 +1,197 @@
+//! Takes values out of what a provider says, because people's data must not reach statuses and logs.
+
+/// The longest text that is kept, in characters.
+const CAP: usize = 160;
+
+/// Stands where something was taken out.
+const GAP: char = '…';
+
+/// From this many digits in a row on, a number may be a person's.
+const DIGITS: usize = 5;
+
+/// Values up to this many characters are taken out as whole words only, or hardly a sentence would be left.
+const SHORT: usize = 2;
+
+/// `text` on one line, without any of `values` (whatever their case), anything in quotes, any word with an `@`, and
+/// any long number, and of bounded length.
+pub(super) fn scrub(text: &str, values: &[&str]) -> String {
+    let mut text = one_line(text);
+    let mut values: Vec<Vec<char>> = values.iter().map(|value| folded(&one_line(value))).filter(|value| !value.is_empty()).collect();
+    // The longest first: a value may be part of another.
+    values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+    text = without_words(&without_quoted(&without_values(&text, &values)));
+    if text.chars().count() > CAP {
+        text = text.chars().take(CAP - 1).chain([GAP]).collect();
+    }
+    // What stood apart may have come together.
+    for _ in 0..4 {
+        let again = one_line(&without_values(&text, &values));
+        if again == text {
+            return text;
+        }
+        text = again;
+    }
+    String::new()
+}
+
+fn one_line(text: &str) -> String {
+    let visible: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    visible.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn folded(text: &str) -> Vec<char> {
+    text.chars().map(fold).collect()
+}
+
+/// One character for one character, so that positions stay the same.
+fn fold(c: char) -> char {
+    let mut lower = c.to_lowercase();
+    match (lower.next(), lower.next()) {
+        (Some(only), None) => only,
+        _ => c,
+    }
+}
+
+fn without_values(text: &str, values: &[Vec<char>]) -> String {
+    let mut chars: Vec<char> = text.chars().collect();
+    for value in values {
+        let haystack: Vec<char> = chars.iter().copied().map(fold).collect();
+        let mut out = Vec::with_capacity(chars.len());
+        let mut at = 0;
+        while at < chars.len() {
+            let end = at + value.len();
+            let here = haystack[at..].starts_with(value);
+            let whole_word = |edge: Option<&char>| edge.is_none_or(|c| !c.is_alphanumeric());
+            let counts = value.len() > SHORT || (whole_word(at.checked_sub(1).map(|i| &haystack[i])) && whole_word(haystack.get(end)));
+            if here && counts && *value != [GAP] {
+                out.push(GAP);
+                at = end;
+            } else {
+                out.push(chars[at]);
+                at += 1;
+            }
+        }
+        chars = out;
+    }
+    chars.into_iter().collect()
+}
+
+fn without_quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut before = None;
+    while let Some(open) = rest.chars().next() {
+        let after = &rest[open.len_utf8()..];
+        let close = match open {
+            '"' | '`' => Some(open),
+            // An apostrophe within a word opens nothing.
+            '\'' if before.is_none_or(|c: char| !c.is_alphanumeric()) => Some('\''),
+            '“' | '„' => Some('”'),
+            '‘' => Some('’'),
+            '«' => Some('»'),
+            _ => None,
+        };
+        if let Some(close) = close {
+            out.push(GAP);
+            rest = &after[behind_closing(after, close)..];
+            before = Some(GAP);
+        } else {
+            out.push(open);
+            rest = after;
+            before = Some(open);
+        }
+    }
+    out
+}
+
+/// Where the text goes on behind the closing quote; what is not closed runs to the end.
+fn behind_closing(text: &str, close: char) -> usize {
+    // An apostrophe within a quoted word (O'Brien) does not close it.
+    let closes = |&(at, c): &(usize, char)| {
+        let next = text[at + c.len_utf8()..].chars().next();
+        c == close && (close != '\'' || next.is_none_or(|next| !next.is_alphanumeric()))
+    };
+    text.char_indices().find(closes).map_or(text.len(), |(at, c)| at + c.len_utf8())
+}
+
+fn without_words(text: &str) -> String {
+    let words = text.split(' ').map(|word| if word.contains('@') { GAP.to_string() } else { without_long_numbers(word) });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn without_long_numbers(word: &str) -> String {
+    let mut out = String::with_capacity(word.len());
+    let mut digits = String::new();
+    for c in word.chars().map(Some).chain([None]) {
+        match c {
+            Some(c) if c.is_numeric() => digits.push(c),
+            other => {
+                if digits.chars().count() >= DIGITS {
+                    out.push(GAP);
+                } else {
+                    out.push_str(&digits);
+                }
+                digits.clear();
+                out.extend(other);
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn values_quotes_addresses_and_long_numbers_go() {
+        for (text, values, clean) in [
+            ("Validation failed: Title is too long", &[][..], "Validation failed: Title is too long"),
+            ("Title HEAD OF  nothing is bad", &["Head of Nothing"], "Title … is bad"),
+            ("value 'Noa O'Brien' of \"x\" and `y` is bad", &[], "value … of … and … is bad"),
+            ("it can't be; don't", &[], "it can't be; don't"),
+            ("an 'open quote hides the rest", &[], "an …"),
+            ("mail noa.lind@example.com, <a@b>; id 4711 no 123456x", &[], "mail … … id 4711 no …x"),
+            ("phone +49 30 1111 is bad", &["+49 30 1111"], "phone … is bad"),
+            ("HR is taken, HRX is not", &["hr"], "… is taken, HRX is not"),
+            ("line\none\ttwo\u{7}", &[], "line one two"),
+            ("ÄRGER gefunden", &["ärger"], "… gefunden"),
+        ] {
+            assert_eq!(scrub(text, values), clean, "{text}");
+        }
+        assert_eq!(scrub(&"word ".repeat(100), &[]).chars().count(), CAP);
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_survives(
+            parts in proptest::collection::vec("[a-zA-ZäÖ '\"@0-9\\n…]{0,12}", 0..12),
+            values in proptest::collection::vec("[a-zA-ZäÖ '@0-9.…]{3,10}", 1..4),
+            picks in proptest::collection::vec((0usize..4, any::<bool>()), 0..12),
+        ) {
+            let mut text = String::new();
+            for (part, (pick, upper)) in parts.iter().zip(picks.iter()) {
+                text.push_str(part);
+                let value = &values[pick % values.len()];
+                text.push_str(&if *upper { value.to_uppercase() } else { value.clone() });
+            }
+            let given: Vec<&str> = values.iter().map(String::as_str).collect();
+            let clean = scrub(&text, &given);
+            let low: String = clean.to_lowercase();
+            for value in &values {
+                let value = one_line(value).to_lowercase();
+                prop_assert!(value.chars().count() <= SHORT || !low.contains(&value), "{value:?} in {clean:?}");
+            }
+            prop_assert!(clean.chars().count() <= CAP);
+        }
+
+        #[test]
+        fn any_text_is_survived(text in "\\PC{0,400}", value in "\\PC{0,20}") {
+            let clean = scrub(&text, &[&value]);
+            prop_assert!(clean.chars().count() <= CAP);
+            prop_assert!(!clean.contains('@'));
+        }
+    }
+}
