@@ -29,6 +29,7 @@ demo: control-plane ## A real API server, simulators, the controller, and a stor
 
 .PHONY: bench
 bench: control-plane ## Measures the ratios at 1,000 and 10,000 employees; writes target/bench/ratios.json.
+	$(CARGO) build $(LOCKED) --release -p bobsync
 	$(CARGO) run $(LOCKED) --release -p benches -- $(BENCH_ARGS)
 
 .PHONY: control-plane

@@ -105,12 +105,12 @@ async fn a_steady_state_writes_nothing_anywhere() {
     story.sync().await;
     let accounts = story.simulated.accounts().await.len() as u64;
     story.simulated.forget_calls().await;
-    let mark = story.plane.audit_mark().await.unwrap();
+    let mark = story.mark().await;
     story.sync().await;
     assert_eq!(story.simulated.writes().await, 0);
     assert_eq!(story.simulated.calls("bob", "POST /v1/people/search").await, 1);
     assert_eq!(story.simulated.calls("onelogin", "GET /api/2/users").await, accounts.div_ceil(100));
-    let writes: Vec<_> = story.audited(&mark).await.into_iter().filter(|event| !matches!(event.verb.as_str(), "get" | "list" | "watch")).collect();
+    let writes: Vec<_> = story.audited(mark).await.into_iter().filter(|event| !matches!(event.verb.as_str(), "get" | "list" | "watch")).collect();
     // The one write is the echo of the sync request.
     assert_eq!(writes.len(), 1, "{writes:?}");
     assert_eq!(writes[0].resource, "provisioningintegrations");
@@ -121,7 +121,7 @@ async fn a_restart_writes_nothing() {
     let (story, controller) = Story::converged("restart", 60, json!({})).await;
     assert!(controller.stop().await, "a graceful stop ends with success");
     story.simulated.forget_calls().await;
-    let mark = story.plane.audit_mark().await.unwrap();
+    let mark = story.mark().await;
     let _controller = Controller::start(&story).await;
     until("the new process made a pass", || async {
         match story.simulated.calls("onelogin", "GET /api/2/users").await {
@@ -133,7 +133,7 @@ async fn a_restart_writes_nothing() {
     story.sync().await;
     assert_eq!(story.simulated.writes().await, 0);
     let writes: Vec<_> = story
-        .audited(&mark)
+        .audited(mark)
         .await
         .into_iter()
         .filter(|event| event.resource == "employeesyncs" && !matches!(event.verb.as_str(), "get" | "list" | "watch"))

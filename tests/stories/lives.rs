@@ -12,14 +12,14 @@ async fn a_changed_title_is_one_write_of_one_key() {
     let (id, _) = story.simulated.somebody().await;
     story.simulated.change(&id, json!({"work.title": "Head of Lighthouses"})).await;
     story.simulated.forget_calls().await;
-    let mark = story.plane.audit_mark().await.unwrap();
+    let mark = story.mark().await;
     story.sync().await;
     assert_eq!(story.simulated.writes().await, 1);
     let log = story.simulated.get("/onelogin/log?since=0").await;
     let put = log.as_array().unwrap().iter().rev().find(|call| call["method"] == "PUT").unwrap().clone();
     assert_eq!(put["bodyKeys"], json!(["title"]));
     assert_eq!(story.simulated.account(&id).await.unwrap()["title"], "Head of Lighthouses");
-    let patches: Vec<_> = story.audited(&mark).await.into_iter().filter(|event| event.resource == "employeesyncs" && event.verb != "get").collect();
+    let patches: Vec<_> = story.audited(mark).await.into_iter().filter(|event| event.resource == "employeesyncs" && event.verb != "get").collect();
     assert_eq!(patches.len(), 1, "{patches:?}");
     assert_eq!((patches[0].verb.as_str(), patches[0].subresource.as_str()), ("patch", "status"));
     let history = story.person(&id).await.unwrap().status.unwrap().history;

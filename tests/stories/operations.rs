@@ -6,7 +6,7 @@ use crate::support::{Controller, Story, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_charts_rights_are_enough_and_none_is_left_over() {
-    let mark = crate::support::control_plane().await.audit_mark().await.unwrap();
+    let mark = crate::support::mark(crate::support::control_plane().await).await;
     let (story, controller) = Story::converged("rights", 20, json!({"retention": "0s"})).await;
     // Every verb the role gives: a deleted file with no retention uses delete.
     let (id, _) = story.simulated.somebody().await;
@@ -15,8 +15,7 @@ async fn the_charts_rights_are_enough_and_none_is_left_over() {
     story.sync().await;
     until("the object is gone", || async { if story.person(&id).await.is_none() { Ok(()) } else { Err("there".to_owned()) } }).await;
     assert!(controller.stop().await);
-    let user = format!("system:serviceaccount:{}:bobsync", story.system);
-    let events: Vec<_> = story.plane.audit_since(&mark).await.unwrap().into_iter().filter(|event| event.user == user).collect();
+    let events = crate::support::audited_since(story.plane, mark, &story.system).await;
     let refused: Vec<_> = events.iter().filter(|event| event.code == 403).collect();
     assert!(refused.is_empty(), "{refused:?}");
     let mut used: Vec<String> = events

@@ -39,6 +39,29 @@ pub async fn control_plane() -> &'static ControlPlane {
         .await
 }
 
+/// A client of this test's own runtime: one made on another test's runtime ends with that test.
+async fn client(plane: &ControlPlane) -> Client {
+    let file = kube::config::Kubeconfig::read_from(plane.kubeconfig()).expect("the administrator's kubeconfig");
+    let config = kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default()).await.expect("a configuration");
+    bobsync::cluster::connect::with_settings(config).expect("a client")
+}
+
+/// A place in the audit log. Stories run side by side, so each has marks of its own.
+#[derive(Clone, Copy)]
+pub struct Mark(usize);
+
+/// Where the audit log is now.
+pub async fn mark(plane: &ControlPlane) -> Mark {
+    Mark(plane.audit().await.expect("the audit log").len())
+}
+
+/// What the controller of this release namespace asked of the API server since the mark.
+pub async fn audited_since(plane: &ControlPlane, mark: Mark, system: &str) -> Vec<AuditEvent> {
+    let user = format!("system:serviceaccount:{system}:bobsync");
+    let events = plane.audit().await.expect("the audit log");
+    events.into_iter().skip(mark.0).filter(|event| event.user == user).collect()
+}
+
 /// One story.
 pub struct Story {
     pub plane: &'static ControlPlane,
@@ -53,7 +76,7 @@ impl Story {
     /// A namespace with Secrets and the chart's RBAC, and a company of this size. No integration and no controller yet.
     pub async fn begin(name: &str, employees: usize) -> Self {
         let plane = control_plane().await;
-        let client = plane.client().await.expect("a client");
+        let client = client(plane).await;
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let story = Self {
             plane,
@@ -164,11 +187,14 @@ impl Story {
         .await
     }
 
-    /// Requests to this story's namespace that the controller made since the mark, leases aside.
-    pub async fn audited(&self, mark: &testbed::AuditMark) -> Vec<AuditEvent> {
-        let user = format!("system:serviceaccount:{}:bobsync", self.system);
-        let events = self.plane.audit_since(mark).await.expect("the audit log");
-        events.into_iter().filter(|event| event.user == user && event.resource != "leases").collect()
+    /// Requests that this story's controller made since the mark, leases aside.
+    pub async fn audited(&self, mark: Mark) -> Vec<AuditEvent> {
+        audited_since(self.plane, mark, &self.system).await.into_iter().filter(|event| event.resource != "leases").collect()
+    }
+
+    /// Where the audit log is now.
+    pub async fn mark(&self) -> Mark {
+        mark(self.plane).await
     }
 }
 

@@ -1,0 +1,90 @@
+//! The ratios of the design, measured in one run on one machine: a table on the terminal and `target/bench/ratios.json`.
+//! No assertion on time: a ratio that misses its goal is printed as missed, and the run succeeds all the same.
+//!
+//! - `scene`: control plane, simulators, the release binary of the controller, and the counters of all three.
+//! - `process`: CPU time and memory of a process, as the kernel tells them.
+//! - `parsing`: what it costs merely to parse the two payloads of a pass.
+//! - `ratios`: the measurements, one function each.
+
+mod parsing;
+mod process;
+mod ratios;
+mod scene;
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use clap::Parser;
+use serde::Serialize;
+
+/// Measures the ratios.
+#[derive(Parser)]
+struct Options {
+    /// Company sizes.
+    #[arg(long, value_delimiter = ',', default_value = "1000,10000")]
+    employees: Vec<usize>,
+    /// Where the JSON goes.
+    #[arg(long, default_value = "target/bench/ratios.json")]
+    out: PathBuf,
+}
+
+/// One measurement.
+#[derive(Clone, Debug, Serialize)]
+pub struct Ratio {
+    /// Number in the design, with a letter where it has two parts.
+    pub id: &'static str,
+    /// What is divided by what.
+    pub what: &'static str,
+    /// Company size; 0 where it does not matter.
+    pub employees: usize,
+    /// The ratio.
+    pub value: f64,
+    /// The goal, as the design says it.
+    pub goal: &'static str,
+    /// Whether it is met.
+    pub met: bool,
+}
+
+#[derive(Serialize)]
+struct Results {
+    machine: process::Machine,
+    ratios: Vec<Ratio>,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let options = Options::parse();
+    bobsync::cluster::connect::install_crypto();
+    let mut ratios = Vec::new();
+    eprintln!("bench: starting the control plane");
+    let plane = testbed::ControlPlane::start(testbed::Options { audit: true, ..testbed::Options::default() }).await?;
+    plane.apply_yaml(&bobsync::api::crds_yaml()?).await?;
+    for &employees in &options.employees {
+        eprintln!("bench: {employees} employees");
+        ratios.extend(ratios::of_company(&plane, employees).await?);
+    }
+    ratios.extend(ratios::of_start(&plane).await?);
+    print_table(&ratios);
+    if let Some(folder) = options.out.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let text = serde_json::to_string_pretty(&Results { machine: process::Machine::look(), ratios })?;
+    std::fs::write(&options.out, text + "\n").with_context(|| options.out.display().to_string())?;
+    eprintln!("bench: written to {}", options.out.display());
+    Ok(())
+}
+
+fn print_table(ratios: &[Ratio]) {
+    println!("{:<5} {:>10} {:>10}  {:<10} {:<5} what", "id", "employees", "value", "goal", "met");
+    for ratio in ratios {
+        println!(
+            "{:<5} {:>10} {:>10.3}  {:<10} {:<5} {}",
+            ratio.id,
+            ratio.employees,
+            ratio.value,
+            ratio.goal,
+            if ratio.met { "yes" } else { "NO" },
+            ratio.what
+        );
+    }
+}

@@ -1,0 +1,112 @@
+//! The measurements.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use testbed::ControlPlane;
+
+use crate::{
+    Ratio, parsing,
+    process::{cpu_seconds, memory_kib},
+    scene::{Controller, Scene, binary},
+};
+
+/// OneLogin's page.
+const PAGE: f64 = 100.0;
+/// Passes over which CPU is averaged.
+const PASSES: u32 = 5;
+
+fn ratio(id: &'static str, what: &'static str, employees: usize, value: f64, goal: &'static str, met: bool) -> Ratio {
+    Ratio { id, what, employees, value, goal, met }
+}
+
+/// R1 to R5, R8 and R9 for a company of this size.
+#[allow(clippy::cast_precision_loss)]
+pub async fn of_company(plane: &ControlPlane, employees: usize) -> Result<Vec<Ratio>> {
+    let mut scene = Scene::set(plane, &format!("bench-{employees}"), employees).await?;
+    let controller = Controller::start(plane, &scene.namespace, &scene.endpoints()).await?;
+    let (idle, _) = memory_kib(controller.pid())?;
+    scene.integrate().await?;
+    scene.converged().await?;
+    scene.published_limit().await?;
+    scene.pass().await?;
+
+    // Steady passes: nothing changed.
+    let accounts = scene.control("GET", "/onelogin/users", Value::Null).await?.as_array().map_or(0, Vec::len);
+    scene.forget_calls().await?;
+    plane.audit_mark().await?;
+    let before = cpu_seconds(controller.pid())?;
+    for _ in 0..PASSES {
+        scene.pass().await?;
+    }
+    let passes = f64::from(PASSES);
+    let cpu = (cpu_seconds(controller.pid())? - before) / passes;
+    let reads = scene.calls("onelogin", "GET /api/2/users").await? / passes;
+    let searches = scene.calls("bob", "POST /v1/people/search").await? / passes;
+    let steady_writes = scene.writes().await?;
+    let steady_patches = people_writes(plane, &scene.namespace).await?;
+    let (settled, peak) = memory_kib(controller.pid())?;
+
+    // A change for every tenth person at work.
+    let changed = change_titles(&scene, employees / 10).await?;
+    scene.forget_calls().await?;
+    plane.audit_mark().await?;
+    scene.pass().await?;
+    let writes = scene.writes().await?;
+    let patches = people_writes(plane, &scene.namespace).await?;
+
+    let parse = parsing::cpu_seconds(&scene).await?;
+    let changed = changed as f64;
+    let grown = settled.saturating_sub(idle) as f64 / employees as f64;
+    Ok(vec![
+        ratio("R1", "provider writes / changed employees", employees, writes / changed, "1.00", (writes / changed - 1.0).abs() < 0.005),
+        ratio("R2", "provider reads per pass / ceil(accounts / page)", employees, reads / (accounts as f64 / PAGE).ceil(), "1.00", (reads - (accounts as f64 / PAGE).ceil()).abs() < 0.01),
+        ratio("R3", "Bob calls per pass", employees, searches, "1", (searches - 1.0).abs() < 0.01),
+        ratio("R4a", "provider writes in five steady passes", employees, steady_writes, "0", steady_writes == 0.0),
+        ratio("R4b", "EmployeeSync writes in five steady passes", employees, steady_patches, "0", steady_patches == 0.0),
+        ratio("R5", "status patches / employees whose outcome changed", employees, patches / changed, "<= 1.0", patches <= changed),
+        ratio("R8", "CPU of a steady pass / CPU of parsing its two payloads", employees, cpu / parse, "<= 1.5", cpu / parse <= 1.5),
+        ratio("R9a", "KiB resident per employee beyond the idle process", employees, grown, "<= 1.5", grown <= 1.5),
+        ratio("R9b", "peak / settled resident memory", employees, peak as f64 / settled as f64, "<= 1.3", peak as f64 <= 1.3 * settled as f64),
+    ])
+}
+
+/// R13: start to ready, and what an image would hold.
+#[allow(clippy::cast_precision_loss)]
+pub async fn of_start(plane: &ControlPlane) -> Result<Vec<Ratio>> {
+    let mut milliseconds = Vec::new();
+    for _ in 0..5 {
+        let controller = Controller::start(plane, "default", &[]).await?;
+        milliseconds.push(controller.ready_after.as_secs_f64() * 1000.0);
+    }
+    milliseconds.sort_by(f64::total_cmp);
+    let ready = milliseconds[milliseconds.len() / 2];
+    let megabytes = std::fs::metadata(binary()?)?.len() as f64 / 1e6;
+    Ok(vec![
+        ratio("R13a", "milliseconds from start to ready, median of five", 0, ready, "<= 100", ready <= 100.0),
+        ratio("R13b", "megabytes of the binary, which is all that an image holds", 0, megabytes, "<= 15", megabytes <= 15.0),
+    ])
+}
+
+/// Writes to EmployeeSyncs since the audit mark; reads do not count.
+#[allow(clippy::cast_precision_loss)]
+async fn people_writes(plane: &ControlPlane, namespace: &str) -> Result<f64> {
+    let events = plane.audit().await?;
+    Ok(events.iter().filter(|event| event.namespace == namespace && event.resource == "employeesyncs" && event.is_write()).count() as f64)
+}
+
+async fn change_titles(scene: &Scene, most: usize) -> Result<usize> {
+    let employees = scene.control("GET", "/bob/employees", Value::Null).await?;
+    let mut changed = 0;
+    for employee in employees.as_array().into_iter().flatten() {
+        let word = |field: &str| employee[field].as_str().unwrap_or_default().to_lowercase();
+        if word("internal.lifecyclestatus").is_empty() && word("internal.lifecycleStatus") == "employed" && word("internal.status") == "active" {
+            let id = employee["root.id"].as_str().unwrap_or_default();
+            scene.control("PATCH", &format!("/bob/employees/{id}"), json!({"work.title": "Keeper of Numbers"})).await?;
+            changed += 1;
+            if changed == most {
+                break;
+            }
+        }
+    }
+    Ok(changed)
+}

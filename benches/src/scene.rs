@@ -1,0 +1,197 @@
+//! One company, one provider, one controller (the release binary), and everything that can be counted about them.
+
+use std::{
+    net::TcpListener,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use bobsync::api::ProvisioningIntegration;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::{
+    Api, Client,
+    api::{ObjectMeta, Patch, PatchParams, PostParams},
+};
+use serde_json::{Value, json};
+use simulators::{Options, World};
+use testbed::ControlPlane;
+
+/// A running controller.
+pub struct Controller {
+    child: Child,
+    /// When it was started, and how long it took until it was ready.
+    pub ready_after: Duration,
+}
+
+impl Controller {
+    /// Starts the release binary with the administrator's rights and waits until it is ready.
+    pub async fn start(plane: &ControlPlane, namespace: &str, endpoints: &[String]) -> Result<Self> {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let listen = format!("127.0.0.1:{port}");
+        let mut command = Command::new(binary()?);
+        command.args(["controller", "--namespace", namespace, "--lease-namespace", namespace, "--http-listen", &listen]);
+        for endpoint in endpoints {
+            command.args(["--allow-endpoint", endpoint]);
+        }
+        let began = Instant::now();
+        let child = command.env("KUBECONFIG", plane.kubeconfig()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let mut controller = Self { child, ready_after: Duration::ZERO };
+        let http = reqwest::Client::new();
+        for _ in 0..3000 {
+            if http.get(format!("http://{listen}/readyz")).send().await.is_ok_and(|answer| answer.status().is_success()) {
+                controller.ready_after = began.elapsed();
+                return Ok(controller);
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        bail!("the controller is not ready")
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Controller {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The release binary of the product, beside this one.
+pub fn binary() -> Result<PathBuf> {
+    let here = std::env::current_exe()?;
+    let path = here.parent().context("no folder")?.join("bobsync");
+    if path.exists() { Ok(path) } else { bail!("{} is missing: cargo build --release -p bobsync", path.display()) }
+}
+
+/// One company, one provider, one namespace.
+pub struct Scene {
+    /// The API server.
+    pub client: Client,
+    /// The namespace.
+    pub namespace: String,
+    /// The simulators.
+    pub world: World,
+    http: reqwest::Client,
+    requests: u32,
+}
+
+impl Scene {
+    /// Sets it up. The first convergence would take hours at the published limit, so the limit is raised until
+    /// [`Scene::published_limit`].
+    pub async fn set(plane: &ControlPlane, name: &str, employees: usize) -> Result<Self> {
+        let world = World::start(Options { employees, seed: 11, ..Options::default() }).await?;
+        let scene = Self { client: plane.client(), namespace: name.to_owned(), world, http: reqwest::Client::new(), requests: 0 };
+        let namespace = Namespace { metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() }, ..Namespace::default() };
+        Api::<Namespace>::all(scene.client.clone()).create(&PostParams::default(), &namespace).await?;
+        for (secret, data) in [
+            ("bob", json!({"serviceUserId": "SERVICE-1", "serviceUserToken": "bob-token-1"})),
+            ("onelogin", json!({"clientId": "client-1", "clientSecret": "secret-1"})),
+        ] {
+            let object: Secret = serde_json::from_value(json!({"metadata": {"name": secret}, "stringData": data}))?;
+            Api::<Secret>::namespaced(scene.client.clone(), name).create(&PostParams::default(), &object).await?;
+        }
+        scene.control("PUT", "/onelogin/custom-attributes", json!({"shortnames": ["work_cell"]})).await?;
+        scene.control("PUT", "/onelogin/limits", json!({"limit": 1_000_000, "remaining": 1_000_000})).await?;
+        Ok(scene)
+    }
+
+    /// From here on OneLogin's published limit holds.
+    pub async fn published_limit(&self) -> Result<()> {
+        self.control("PUT", "/onelogin/limits", json!({"limit": 5000, "remaining": 5000})).await?;
+        Ok(())
+    }
+
+    /// Base addresses of the simulators.
+    pub fn endpoints(&self) -> Vec<String> {
+        vec![self.world.bob_url(), self.world.onelogin_url()]
+    }
+
+    /// A call to the simulators' control API.
+    pub async fn control(&self, method: &str, path: &str, body: Value) -> Result<Value> {
+        let url = format!("{}{path}", self.world.control_url());
+        let mut request = self.http.request(method.parse()?, url);
+        if !body.is_null() {
+            request = request.json(&body);
+        }
+        let answer = request.send().await?.error_for_status()?.text().await?;
+        Ok(if answer.is_empty() { Value::Null } else { serde_json::from_str(&answer)? })
+    }
+
+    /// Calls counted by route.
+    pub async fn calls(&self, service: &str, route: &str) -> Result<f64> {
+        Ok(self.control("GET", &format!("/{service}/calls"), Value::Null).await?["byRoute"][route].as_f64().unwrap_or(0.0))
+    }
+
+    /// Writes at the provider.
+    pub async fn writes(&self) -> Result<f64> {
+        Ok(self.control("GET", "/onelogin/calls", Value::Null).await?["writes"].as_f64().unwrap_or(0.0))
+    }
+
+    /// Counts anew.
+    pub async fn forget_calls(&self) -> Result<()> {
+        self.control("DELETE", "/bob/calls", Value::Null).await?;
+        self.control("DELETE", "/onelogin/calls", Value::Null).await?;
+        Ok(())
+    }
+
+    /// Applies the integration.
+    pub async fn integrate(&self) -> Result<()> {
+        let spec = json!({
+            "interval": "24h",
+            "bob": {"credentialsSecretRef": {"name": "bob"}, "endpoint": self.world.bob_url()},
+            "provider": {"oneLogin": {"endpoint": self.world.onelogin_url(), "credentialsSecretRef": {"name": "onelogin"}}},
+        });
+        let object = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "onelogin"}, "spec": spec});
+        self.integrations().patch("onelogin", &PatchParams::apply("bench").force(), &Patch::Apply(object)).await?;
+        Ok(())
+    }
+
+    fn integrations(&self) -> Api<ProvisioningIntegration> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Waits until the integration says Converged, with progress.
+    pub async fn converged(&self) -> Result<()> {
+        let began = Instant::now();
+        let mut told = Instant::now();
+        loop {
+            let object = self.integrations().get("onelogin").await?;
+            let status = object.status.unwrap_or_default();
+            let ready = status.conditions.iter().find(|c| c.type_ == "Ready");
+            if ready.is_some_and(|c| c.reason == "Converged") {
+                return Ok(());
+            }
+            if told.elapsed() > Duration::from_secs(10) {
+                told = Instant::now();
+                let accounts = self.calls("onelogin", "POST /api/2/users").await?;
+                eprintln!("bench:   {accounts} accounts after {}s ({})", began.elapsed().as_secs(), ready.map_or("", |c| &c.reason));
+            }
+            if began.elapsed() > Duration::from_mins(30) {
+                bail!("not converged: {:?}", status.conditions);
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Asks for a pass and waits until it is through.
+    pub async fn pass(&mut self) -> Result<()> {
+        self.requests += 1;
+        let value = format!("bench-{}", self.requests);
+        let patch = json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": value}}});
+        self.integrations().patch("onelogin", &PatchParams::default(), &Patch::Merge(patch)).await?;
+        for _ in 0..6000 {
+            let object = self.integrations().get("onelogin").await?;
+            if object.status.and_then(|status| status.last_handled_sync_at) == Some(value.clone()) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        bail!("the pass is not through")
+    }
+}
