@@ -157,11 +157,17 @@ pub fn decide(settings: &Settings, overrides: Overrides, employee: &Employee, no
         Some(at) => at > now,
         None => employee.lifecycle == Lifecycle::Hired,
     };
+    let ends = end.map(|(at, because)| Transition { at, access: Access::Suspended, because });
     if waiting && employee.lifecycle != Lifecycle::Terminated {
-        return before_start(settings, start);
+        let waits = before_start(settings, start.is_some());
+        // An employment that ends as it starts brings no access.
+        let starts = start.filter(|start| ends.is_none_or(|end| *start < end.at)).and_then(|at| {
+            let then = employed(settings, employee, ends.is_some());
+            first_day(&waits, &then).map(|access| Transition { at, access, because: Because::StartDate })
+        });
+        return Decision { next: starts.or(ends), ..waits };
     }
-    let next = end.map(|(at, because)| Transition { at, access: Access::Suspended, because });
-    Decision { next, ..employed(settings, employee, end.is_some()) }
+    Decision { next: ends, ..employed(settings, employee, ends.is_some()) }
 }
 
 /// The earliest of last day of work and termination date that belongs to the current employment.
@@ -176,21 +182,29 @@ fn last_day(employee: &Employee) -> Option<(Date, Because)> {
     }
 }
 
-fn before_start(settings: &Settings, start: Option<Timestamp>) -> Decision {
-    let why = if start.is_some() { Why::BeforeStart } else { Why::NoStartDate };
-    let starts = |access| start.map(|at| Transition { at, access, because: Because::StartDate });
+fn before_start(settings: &Settings, dated: bool) -> Decision {
+    let why = if dated { Why::BeforeStart } else { Why::NoStartDate };
     let created = |access| match settings.create {
         Create::OnCreation => Missing::Create(access),
         Create::OnStartDate => Missing::NotYet,
     };
-    let (existing, missing, then) = match settings.user_status {
-        UserStatus::AccordingToBob => (Some(Access::Suspended), created(Access::Suspended), Some(Access::Active)),
-        UserStatus::AlwaysActive => (Some(Access::Active), created(Access::Active), Some(Access::Active)),
-        UserStatus::AlwaysInactive => (None, created(Access::Suspended), Some(Access::Suspended)),
+    let (existing, missing) = match settings.user_status {
+        UserStatus::AccordingToBob => (Some(Access::Suspended), created(Access::Suspended)),
+        UserStatus::AlwaysActive => (Some(Access::Active), created(Access::Active)),
+        UserStatus::AlwaysInactive => (None, created(Access::Suspended)),
     };
-    // Nothing changes on the start date for somebody whose account exists by then and keeps its access.
-    let changes = settings.create == Create::OnStartDate || settings.user_status == UserStatus::AccordingToBob;
-    Decision { managed: true, existing, missing, why, next: then.filter(|_| changes).and_then(starts) }
+    Decision { managed: true, existing, missing, why, next: None }
+}
+
+/// Access that the start date brings, judged by what Bob says now; `None` where it changes nothing, as for somebody
+/// whose account exists by then and keeps its access.
+fn first_day(waits: &Decision, then: &Decision) -> Option<Access> {
+    let changes = (waits.existing, waits.missing) != (then.existing, then.missing);
+    let created = match then.missing {
+        Missing::Create(access) => Some(access),
+        Missing::NotYet | Missing::Never => None,
+    };
+    then.existing.or(created).filter(|_| changes)
 }
 
 fn employed(settings: &Settings, employee: &Employee, end_ahead: bool) -> Decision {

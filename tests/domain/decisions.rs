@@ -1,0 +1,395 @@
+//! `access::decide` against the oracle, and the promises that hold whatever the oracle says.
+
+use bobsync::domain::{
+    access::{Decision, Missing, Why, decide},
+    account::Access,
+    calendar::{Zones, end_of, start_of},
+    employee::{Cell, Employee, Fields, Values},
+    mapping::{Compare, Mapping, Row, Source},
+    settings::{AccessEnds, Create, Overrides, Settings, UserStatus},
+};
+use jiff::{
+    Timestamp, ToSpan as _,
+    civil::{Date, date},
+    tz::TimeZone,
+};
+use proptest::prelude::*;
+
+use crate::oracle::{self, Facts, Shown, Wishes};
+
+/// Zones with every kind of trouble: clocks that skip midnight (Beirut, Santiago, Cairo, Azores) or repeat it (Havana,
+/// Azores), half an hour of summer time (Lord Howe), quarters (Kathmandu, Chatham), both ends of the day.
+const ZONES: [&str; 17] = [
+    "UTC",
+    "Europe/London",
+    "Europe/Berlin",
+    "America/New_York",
+    "America/Los_Angeles",
+    "America/Santiago",
+    "America/Havana",
+    "America/St_Johns",
+    "Atlantic/Azores",
+    "Africa/Cairo",
+    "Asia/Beirut",
+    "Asia/Kathmandu",
+    "Australia/Lord_Howe",
+    "Pacific/Auckland",
+    "Pacific/Chatham",
+    "Pacific/Kiritimati",
+    "Pacific/Pago_Pago",
+];
+
+/// Days around which clocks change in one of the zones, turns of the year, a leap day.
+fn anchors() -> Vec<Date> {
+    vec![
+        date(2024, 2, 29),
+        date(2025, 12, 31),
+        date(2026, 1, 1),
+        date(2026, 3, 8),
+        date(2026, 3, 29),
+        date(2026, 4, 5),
+        date(2026, 4, 24),
+        date(2026, 6, 15),
+        date(2026, 9, 6),
+        date(2026, 9, 27),
+        date(2026, 10, 4),
+        date(2026, 10, 25),
+        date(2026, 10, 30),
+        date(2026, 11, 1),
+    ]
+}
+
+fn any_zone() -> impl Strategy<Value = &'static str> {
+    proptest::sample::select(&ZONES[..])
+}
+
+fn any_day(anchor: Date) -> impl Strategy<Value = Shown> {
+    let near = prop_oneof![6 => -2..=2_i64, 1 => Just(-400_i64), 1 => Just(-40), 1 => Just(40)];
+    prop_oneof![
+        1 => Just(Shown::Hidden),
+        2 => Just(Shown::Empty),
+        1 => proptest::sample::select(vec!["", "soon", "02/11/2026", "2026-13-01"]).prop_map(Shown::text),
+        8 => near.prop_map(move |days| Shown::Text((anchor + days.days()).to_string())),
+        1 => near_midnight(anchor),
+    ]
+}
+
+/// A date that Bob sends with a time.
+fn near_midnight(anchor: Date) -> impl Strategy<Value = Shown> {
+    (-2..=2_i64).prop_map(move |days| Shown::Text(format!("{}T00:00:00", anchor + days.days())))
+}
+
+fn any_text(words: &'static [&'static str]) -> impl Strategy<Value = Shown> {
+    prop_oneof![1 => Just(Shown::Hidden), 1 => Just(Shown::Empty), 8 => proptest::sample::select(words).prop_map(Shown::text)]
+}
+
+fn any_facts(anchor: Date) -> impl Strategy<Value = Facts> {
+    (
+        any_text(&[
+            "noa.lind@example.com",
+            "Noa.Lind@EXAMPLE.com ",
+            "kim@MÜNCHEN.example",
+            "kim@xn--mnchen-3ya.example",
+            "ola@sub.example.com",
+            "nobody",
+        ]),
+        any_text(&[
+            "Hired",
+            "Employed",
+            "employed",
+            "Employed",
+            "Garden leave",
+            "Leave",
+            "Parental leave",
+            "Sabbatical",
+            "Terminated",
+            "TERMINATED",
+            " ",
+        ]),
+        any_text(&["Active", "Inactive", "ACTIVE", "inactive", "frozen"]),
+        any_day(anchor),
+        any_day(anchor),
+        any_day(anchor),
+        any_text(&["Berlin", " Berlin ", "Auckland", "Nowhere"]),
+        proptest::bool::weighted(0.04),
+    )
+        .prop_map(|(email, lifecycle, status, start, termination, last_day, site, deleted)| Facts {
+            email,
+            lifecycle,
+            status,
+            start,
+            termination,
+            last_day,
+            site,
+            deleted,
+        })
+}
+
+fn any_wishes() -> impl Strategy<Value = Wishes> {
+    (
+        prop_oneof![Just(Create::OnStartDate), Just(Create::OnCreation)],
+        prop_oneof![2 => Just(UserStatus::AccordingToBob), 1 => Just(UserStatus::AlwaysActive), 1 => Just(UserStatus::AlwaysInactive)],
+        prop_oneof![
+            3 => Just(vec![]),
+            1 => Just(vec!["example.com"]),
+            1 => Just(vec!["xn--mnchen-3ya.example", "example.com"]),
+        ],
+        proptest::bool::weighted(0.75),
+        prop_oneof![Just(AccessEnds::EndOfDay), Just(AccessEnds::StartOfDay)],
+        any_zone(),
+        (any_zone(), any_zone()),
+        proptest::bool::weighted(0.04),
+    )
+        .prop_map(|(create, user_status, domains, trigger, ends, default_zone, (berlin, auckland), hands_off)| Wishes {
+            create,
+            user_status,
+            domains: domains.into_iter().map(str::to_owned).collect(),
+            trigger,
+            ends,
+            default_zone,
+            sites: vec![("Berlin", berlin), ("Auckland", auckland)],
+            hands_off,
+        })
+}
+
+/// A moment: close to the anchor, or within a second or an hour of one of the dates' midnights.
+fn any_case() -> impl Strategy<Value = (Wishes, Facts, Timestamp)> {
+    proptest::sample::select(anchors()).prop_flat_map(|anchor| {
+        let moment = (0..6_usize, prop_oneof![Just(0_i64), Just(-1), Just(1), Just(3600), Just(-3600)], -4 * 96..4 * 96_i64);
+        (any_wishes(), any_facts(anchor), moment).prop_map(move |(wishes, facts, (which, seconds, quarters))| {
+            let boundary = match which {
+                0 => oracle::starts(&wishes, &facts),
+                1 | 2 => oracle::ends(&wishes, &facts).map(|(at, _)| at),
+                _ => None,
+            };
+            let now = match boundary {
+                Some(at) => at + seconds.seconds(),
+                None => anchor.to_zoned(TimeZone::UTC).expect("a date of this century").timestamp() + (quarters * 15).minutes(),
+            };
+            (wishes, facts, now)
+        })
+    })
+}
+
+/// The settings as the core takes them; decisions do not look at the mapping.
+pub fn settings(wishes: &Wishes) -> Settings {
+    let row =
+        Row { target: "email".into(), source: Source::Field(1), on_create_only: false, compare: Compare::IgnoringCase, required: true };
+    Settings {
+        create: wishes.create,
+        user_status: wishes.user_status,
+        email_domains: wishes.domains.clone(),
+        disabling_trigger: wishes.trigger,
+        access_ends: wishes.ends,
+        zones: Zones::new(wishes.default_zone, wishes.sites.iter().copied()).expect("known zones"),
+        mapping: Mapping { rows: vec![row], fields: Fields::default(), email: 0, username: 0, manager: None },
+    }
+}
+
+fn cell(shown: &Shown) -> Cell<'_> {
+    match shown {
+        Shown::Hidden => Cell::Absent,
+        Shown::Empty => Cell::Null,
+        Shown::Text(text) => Cell::Text(text),
+    }
+}
+
+/// The row that Bob would send.
+fn employee(facts: &Facts) -> Employee {
+    if facts.deleted {
+        return Employee::gone("3332883894235038486");
+    }
+    let cells = [
+        Cell::Text("3332883894235038486"),
+        cell(&facts.email),
+        cell(&facts.lifecycle),
+        cell(&facts.status),
+        cell(&facts.start),
+        cell(&facts.termination),
+        cell(&facts.last_day),
+        cell(&facts.site),
+    ];
+    Employee::from_values(Values::from_cells(cells.into_iter())).expect("a row with an id")
+}
+
+fn decided(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Decision {
+    decide(&settings(wishes), Overrides { hands_off: wishes.hands_off }, &employee(facts), now)
+}
+
+/// The access that a decision leads to, for an account that had `before`, and for nobody's.
+fn leads_to(decision: &Decision, before: Option<Access>) -> Option<Access> {
+    match (before, decision.missing) {
+        (Some(before), _) => Some(decision.existing.unwrap_or(before)),
+        (None, Missing::Create(access)) => Some(access),
+        (None, Missing::NotYet | Missing::Never) => None,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6000, failure_persistence: None, max_shrink_iters: 4000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn decisions_are_what_the_contract_says((wishes, facts, now) in any_case()) {
+        let decision = decided(&wishes, &facts, now);
+        let expected = oracle::answer(&wishes, &facts, now);
+        prop_assert_eq!((decision.managed, decision.existing, decision.missing, decision.why), (expected.managed, expected.existing, expected.missing, expected.why));
+        let next = decision.next.map(|next| (next.at, next.access, next.because));
+        prop_assert_eq!(next, oracle::next(&wishes, &facts, now));
+    }
+
+    #[test]
+    fn midnights_are_the_first_instants_of_days(zone in any_zone(), anchor in proptest::sample::select(anchors()), days in -3..=3_i64) {
+        let day = anchor + days.days();
+        let tz = TimeZone::get(zone).unwrap();
+        prop_assert_eq!(start_of(day, &tz), oracle::midnight(day, zone));
+        prop_assert_eq!(end_of(day, &tz), oracle::midnight(day + 1.day(), zone));
+    }
+
+    #[test]
+    fn nobody_is_active_without_evidence_of_employment((wishes, facts, now) in any_case()) {
+        let decision = decided(&wishes, &facts, now);
+        if decision.existing == Some(Access::Active) || decision.missing == Missing::Create(Access::Active) {
+            let employee = employee(&facts);
+            let evidence = employee.lifecycle != bobsync::domain::employee::Lifecycle::Unknown
+                || employee.status == bobsync::domain::employee::BobStatus::Active;
+            prop_assert!(wishes.user_status == UserStatus::AlwaysActive || evidence);
+            prop_assert!(employee.lifecycle != bobsync::domain::employee::Lifecycle::Terminated);
+            prop_assert!(!employee.deleted && !wishes.hands_off);
+        }
+    }
+
+    #[test]
+    fn nobody_is_suspended_without_positive_evidence((wishes, facts, now) in any_case()) {
+        let decision = decided(&wishes, &facts, now);
+        if decision.existing == Some(Access::Suspended) {
+            let day = |shown: &Shown| matches!(shown, Shown::Text(text) if text.starts_with("20"));
+            let says = |shown: &Shown, words: &[&str]| matches!(shown, Shown::Text(text) if words.contains(&text.trim().to_lowercase().as_str()));
+            let a_status = says(&facts.status, &["inactive"]) || says(&facts.lifecycle, &["terminated", "hired"]);
+            let a_date = wishes.trigger && (day(&facts.termination) || day(&facts.last_day));
+            let a_start = oracle::starts(&wishes, &facts).is_some_and(|at| at > now);
+            prop_assert!(facts.deleted || a_status || a_date || a_start, "{:?}", decision);
+        }
+    }
+
+    #[test]
+    fn nothing_hidden_ever_suspends(wishes in any_wishes(), now in -10_000_000..10_000_000_i64) {
+        let facts = Facts {
+            email: Shown::text("noa.lind@example.com"),
+            lifecycle: Shown::Hidden,
+            status: Shown::Hidden,
+            start: Shown::Hidden,
+            termination: Shown::Hidden,
+            last_day: Shown::Hidden,
+            site: Shown::Hidden,
+            deleted: false,
+        };
+        let decision = decided(&wishes, &facts, Timestamp::from_second(1_780_000_000 + now).unwrap());
+        prop_assert_ne!(decision.existing, Some(Access::Suspended));
+        prop_assert_eq!(decision.next, None);
+    }
+
+    #[test]
+    fn the_same_question_has_the_same_answer((wishes, facts, now) in any_case(), before in proptest::option::of(prop_oneof![Just(Access::Active), Just(Access::Suspended)])) {
+        let decision = decided(&wishes, &facts, now);
+        prop_assert_eq!(decision, decided(&wishes, &facts, now));
+        let after = leads_to(&decision, before);
+        prop_assert!(after.is_none() || decision.existing.is_none() || after == decision.existing || before.is_none());
+        // What a new account is created with is what an existing one would be brought to: no create, then a change.
+        if let (Missing::Create(created), Some(existing)) = (decision.missing, decision.existing) {
+            prop_assert_eq!(created, existing);
+        }
+    }
+
+    #[test]
+    fn hands_off_means_that_nothing_is_decided((wishes, facts, now) in any_case()) {
+        let decision = decided(&Wishes { hands_off: true, ..wishes }, &facts, now);
+        prop_assert_eq!(decision, Decision { managed: false, existing: None, missing: Missing::Never, why: Why::HandsOff, next: None });
+    }
+
+    #[test]
+    fn the_next_transition_is_ahead_and_comes_true((wishes, facts, now) in any_case(), before in proptest::option::of(prop_oneof![Just(Access::Active), Just(Access::Suspended)])) {
+        let decision = decided(&wishes, &facts, now);
+        if let Some(next) = decision.next {
+            prop_assert!(next.at > now);
+            let then = decided(&wishes, &facts, next.at);
+            // Who has an account has that access then; who has none gets one with it, or never gets one.
+            let access = then.existing.or(match then.missing { Missing::Create(access) => Some(access), _ => None });
+            prop_assert_eq!(access, Some(next.access));
+            prop_assert_ne!((then.existing, then.missing), (decision.existing, decision.missing));
+        }
+        // Until then, or for ever, time alone changes nothing.
+        let until = decision.next.map_or(now + (24 * 1000).hours(), |next| next.at - 1.second());
+        let seconds = until.as_second() - now.as_second();
+        let mut access = leads_to(&decision, before);
+        for step in 0..=8 {
+            let at = Timestamp::from_second(now.as_second() + seconds * step / 8).unwrap().max(now);
+            let then = decided(&wishes, &facts, at);
+            let later = leads_to(&then, access);
+            prop_assert_eq!(later, access, "at {}, although the next transition is {:?}", at, decision.next);
+            access = later;
+        }
+    }
+
+    #[test]
+    fn dates_of_an_earlier_employment_end_nothing((wishes, facts, now) in any_case()) {
+        let start = match &facts.start { Shown::Text(text) => text.get(..10).and_then(|text| text.parse::<Date>().ok()), _ => None };
+        if let Some(start) = start {
+            let old = Shown::Text((start - 1.day()).to_string());
+            let with = Facts { termination: old.clone(), last_day: old, ..facts.clone() };
+            let without = Facts { termination: Shown::Empty, last_day: Shown::Empty, ..facts };
+            prop_assert_eq!(decided(&wishes, &with, now), decided(&wishes, &without, now));
+        }
+    }
+
+    #[test]
+    fn terminated_wins_with_the_trigger_on((wishes, facts, now) in any_case()) {
+        let wishes = Wishes { trigger: true, hands_off: false, domains: vec![], ..wishes };
+        let facts = Facts { lifecycle: Shown::text("Terminated"), deleted: false, ..facts };
+        let decision = decided(&wishes, &facts, now);
+        prop_assert_eq!((decision.existing, decision.missing, decision.why, decision.next), (Some(Access::Suspended), Missing::Never, Why::Terminated, None));
+    }
+
+    #[test]
+    fn with_the_trigger_off_the_end_dates_disable_nobody((wishes, facts, now) in any_case()) {
+        let wishes = Wishes { trigger: false, ..wishes };
+        let dateless = Facts { termination: Shown::Empty, last_day: Shown::Empty, ..facts.clone() };
+        prop_assert_eq!(decided(&wishes, &facts, now), decided(&wishes, &dateless, now));
+        if facts.deleted {
+            prop_assert_eq!(decided(&wishes, &facts, now).existing, None);
+        }
+    }
+
+    #[test]
+    fn only_listed_domains_are_managed((wishes, facts, now) in any_case()) {
+        let wishes = Wishes { domains: vec!["somewhere.example".to_owned()], hands_off: false, ..wishes };
+        let decision = decided(&wishes, &Facts { deleted: false, ..facts }, now);
+        prop_assert_eq!((decision.managed, decision.why, decision.existing), (false, Why::DomainNotListed, None));
+    }
+}
+
+#[test]
+fn a_start_date_that_is_also_the_last_day_by_its_beginning_never_gives_access() {
+    let wishes = Wishes {
+        create: Create::OnStartDate,
+        user_status: UserStatus::AccordingToBob,
+        domains: vec![],
+        trigger: true,
+        ends: AccessEnds::StartOfDay,
+        default_zone: "Europe/Berlin",
+        sites: vec![],
+        hands_off: false,
+    };
+    let day = Shown::text("2026-12-01");
+    let facts = Facts {
+        email: Shown::text("noa.lind@example.com"),
+        lifecycle: Shown::text("Hired"),
+        status: Shown::text("Inactive"),
+        start: day.clone(),
+        termination: Shown::Empty,
+        last_day: day,
+        site: Shown::Empty,
+        deleted: false,
+    };
+    let next = decided(&wishes, &facts, "2026-11-01T00:00:00Z".parse().unwrap()).next.expect("something is ahead");
+    assert_eq!(next.access, Access::Suspended, "the day brings no access, so none may be announced");
+}

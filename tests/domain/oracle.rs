@@ -1,0 +1,254 @@
+//! Who may get in: the contract's sentences, one after the other, without a thought for speed or elegance. Nothing in
+//! here calls the code it judges; only the vocabulary (`Access`, `Missing`, `Why`, `Because`) is shared.
+
+use bobsync::domain::{
+    access::{Because, Missing, Why},
+    account::Access,
+    settings::{AccessEnds, Create, UserStatus},
+};
+use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
+
+/// One cell of Bob's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Left out: the service user may not see it.
+    Hidden,
+    /// null.
+    Empty,
+    /// Text.
+    Text(String),
+}
+
+impl Shown {
+    /// Text as Bob would send it.
+    pub fn text(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+
+    fn word(&self) -> Option<String> {
+        match self {
+            Self::Text(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
+            _ => None,
+        }
+    }
+
+    fn date(&self) -> Option<Date> {
+        self.word().and_then(|text| text.strip_suffix("T00:00:00").unwrap_or(&text).parse().ok())
+    }
+}
+
+/// What Bob says about one employee, as far as access rests on it.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    pub email: Shown,
+    pub lifecycle: Shown,
+    pub status: Shown,
+    pub start: Shown,
+    pub termination: Shown,
+    pub last_day: Shown,
+    pub site: Shown,
+    /// The file is confirmed to be gone; nothing but the id is left.
+    pub deleted: bool,
+}
+
+/// What the integration asks for.
+#[derive(Clone, Debug)]
+pub struct Wishes {
+    pub create: Create,
+    pub user_status: UserStatus,
+    pub domains: Vec<String>,
+    pub trigger: bool,
+    pub ends: AccessEnds,
+    pub default_zone: &'static str,
+    pub sites: Vec<(&'static str, &'static str)>,
+    pub hands_off: bool,
+}
+
+/// The oracle's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub managed: bool,
+    pub existing: Option<Access>,
+    pub missing: Missing,
+    pub why: Why,
+}
+
+/// The first instant of this date in this zone, found by walking through time in quarters of an hour: the offsets of
+/// all zones used in these tests, and their changes, are multiples of that.
+pub fn midnight(date: Date, zone: &str) -> Timestamp {
+    let zone = TimeZone::get(zone).expect("a zone of the bundled database");
+    let mut at = date.at(0, 0, 0, 0).to_zoned(TimeZone::UTC).expect("within the calendar").timestamp() - 36.hours();
+    while zone.to_datetime(at).date() < date {
+        at += 15.minutes();
+    }
+    at
+}
+
+/// "In the site's zone", "for sites not listed" the integration's.
+pub fn zone_of(wishes: &Wishes, facts: &Facts) -> &'static str {
+    let site = facts.site.word();
+    wishes.sites.iter().find(|(name, _)| Some((*name).to_owned()) == site).map_or(wishes.default_zone, |(_, zone)| zone)
+}
+
+/// The instant of the start date, if Bob tells one.
+pub fn starts(wishes: &Wishes, facts: &Facts) -> Option<Timestamp> {
+    facts.start.date().map(|date| midnight(date, zone_of(wishes, facts)))
+}
+
+/// "Access ends at the end (default) of the earliest of last day of work and termination date"; "dates before the
+/// current start date belong to an earlier employment"; only with the disabling trigger.
+pub fn ends(wishes: &Wishes, facts: &Facts) -> Option<(Timestamp, Because)> {
+    if !wishes.trigger {
+        return None;
+    }
+    let mut dates = Vec::new();
+    if let Some(date) = facts.last_day.date() {
+        dates.push((date, Because::LastDayOfWork));
+    }
+    if let Some(date) = facts.termination.date() {
+        dates.push((date, Because::TerminationDate));
+    }
+    if let Some(start) = facts.start.date() {
+        dates.retain(|(date, _)| *date >= start);
+    }
+    let (date, because) = dates.into_iter().min_by_key(|(date, _)| *date)?;
+    let first_without = match wishes.ends {
+        AccessEnds::StartOfDay => date,
+        AccessEnds::EndOfDay => date + 1.day(),
+    };
+    Some((midnight(first_without, zone_of(wishes, facts)), because))
+}
+
+/// "Blank means all"; upper and lower case, and the two ways to write an international domain, are the same.
+fn listed(wishes: &Wishes, facts: &Facts) -> bool {
+    if wishes.domains.is_empty() {
+        return true;
+    }
+    let Some(email) = facts.email.word() else { return false };
+    let Some(at) = email.rfind('@') else { return false };
+    let domain = email[at + 1..].to_lowercase().replace("münchen", "xn--mnchen-3ya");
+    wishes.domains.contains(&domain)
+}
+
+/// Who may get in at this moment.
+pub fn answer(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Answer {
+    let unmanaged = |why| Answer { managed: false, existing: None, missing: Missing::Never, why };
+    let suspended_for_good = |why| Answer { managed: true, existing: Some(Access::Suspended), missing: Missing::Never, why };
+
+    // "spec.suspend: true: hands off this account."
+    if wishes.hands_off {
+        return unmanaged(Why::HandsOff);
+    }
+    // "Disables at ... deletion of the employee file": nothing but the id is left to judge by.
+    if facts.deleted {
+        let ended = suspended_for_good(Why::FileDeleted);
+        return if wishes.trigger { ended } else { Answer { existing: None, ..ended } };
+    }
+    // "Only employees whose work e-mail is in a listed domain."
+    if !listed(wishes, facts) {
+        return unmanaged(Why::DomainNotListed);
+    }
+
+    let word = facts.lifecycle.word().map(|word| word.to_lowercase());
+    let lifecycle = match word.as_deref() {
+        None => "unknown",
+        Some("hired") => "hired",
+        Some("employed") => "employed",
+        Some("terminated") => "left",
+        Some("garden leave") => "garden leave",
+        // "Companies can add custom leave types."
+        Some(_) => "leave",
+    };
+    let status = facts.status.word().map(|word| word.to_lowercase());
+    let active_in_bob = status.as_deref() == Some("active");
+    let inactive_in_bob = status.as_deref() == Some("inactive");
+
+    // "At once when Bob's lifecycle status says Terminated."
+    if wishes.trigger && lifecycle == "left" {
+        return suspended_for_good(Why::Terminated);
+    }
+    let end = ends(wishes, facts);
+    if let Some((at, because)) = end
+        && now >= at
+    {
+        return suspended_for_good(if because == Because::TerminationDate { Why::TerminationDate } else { Why::LastDayOfWork });
+    }
+
+    // "The start date decides, whether or not Bob has already turned Hired into Employed." Without a date, Hired means
+    // that the person has not started. Somebody who left and whose dates disable nobody starts nothing.
+    let start = starts(wishes, facts);
+    let before_start = lifecycle != "left" && start.map_or(lifecycle == "hired", |start| now < start);
+    if before_start {
+        let why = if start.is_some() { Why::BeforeStart } else { Why::NoStartDate };
+        let (existing, created_with) = match wishes.user_status {
+            // "Future starter: suspended until the start date."
+            UserStatus::AccordingToBob => (Some(Access::Suspended), Access::Suspended),
+            // "Always active: created active."
+            UserStatus::AlwaysActive => (Some(Access::Active), Access::Active),
+            // "Created inactive; a person may activate it later and bobsync leaves that alone."
+            UserStatus::AlwaysInactive => (None, Access::Suspended),
+        };
+        let missing = if wishes.create == Create::OnCreation { Missing::Create(created_with) } else { Missing::NotYet };
+        return Answer { managed: true, existing, missing, why };
+    }
+
+    // Started. "Left: not created."
+    let created = |access| if lifecycle == "left" { Missing::Never } else { Missing::Create(access) };
+    let is = |existing, missing, why| Answer { managed: true, existing, missing, why };
+    match wishes.user_status {
+        // "Always active never suspends for a leave": nor does it bring back somebody who left.
+        UserStatus::AlwaysActive if lifecycle == "left" => is(None, Missing::Never, Why::AlwaysActive),
+        UserStatus::AlwaysActive => is(Some(Access::Active), created(Access::Active), Why::AlwaysActive),
+        // "Always inactive speaks of the creation only."
+        UserStatus::AlwaysInactive => is(None, created(Access::Suspended), Why::AlwaysInactive),
+        UserStatus::AccordingToBob => {
+            let active = |why| is(Some(Access::Active), created(Access::Active), why);
+            let on_leave = lifecycle == "leave" || lifecycle == "garden leave";
+            if lifecycle == "hired" {
+                // Bob has not turned the status yet, and the start date decides.
+                active(Why::AtWork)
+            } else if lifecycle == "garden leave" && end.is_some() {
+                // The end is dated and has not come: "access ends at the end of" that day, not before it.
+                active(Why::AtWork)
+            } else if inactive_in_bob && on_leave {
+                // "On leave after the start date: created suspended."
+                is(Some(Access::Suspended), created(Access::Suspended), Why::LeaveWithoutAccess)
+            } else if inactive_in_bob {
+                is(Some(Access::Suspended), created(Access::Suspended), Why::InactiveInBob)
+            } else if active_in_bob && on_leave {
+                active(Why::LeaveWithAccess)
+            } else if lifecycle == "employed" || (active_in_bob && lifecycle == "unknown") {
+                active(Why::AtWork)
+            } else {
+                // Nothing positive in either direction: "absence is not evidence".
+                is(None, Missing::Never, Why::NoEvidence)
+            }
+        }
+    }
+}
+
+/// The next moment at which time alone changes the answer, found by asking again at every date that could matter.
+pub fn next(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Option<(Timestamp, Access, Because)> {
+    let current = answer(wishes, facts, now);
+    if !current.managed || facts.deleted {
+        return None;
+    }
+    let mut moments: Vec<(Timestamp, Because)> = ends(wishes, facts).into_iter().collect();
+    moments.extend(starts(wishes, facts).map(|at| (at, Because::StartDate)));
+    moments.retain(|(at, _)| *at > now);
+    // Where the start and the end are one moment, it is the end.
+    moments.sort_by_key(|(at, because)| (*at, *because == Because::StartDate));
+    for (at, because) in moments {
+        let then = answer(wishes, facts, at);
+        let access = then.existing.or(match then.missing {
+            Missing::Create(access) => Some(access),
+            Missing::NotYet | Missing::Never => None,
+        });
+        if let Some(access) = access
+            && (then.existing, then.missing) != (current.existing, current.missing)
+        {
+            return Some((at, access, because));
+        }
+    }
+    None
+}
