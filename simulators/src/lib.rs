@@ -1,1 +1,26 @@
-//! Placeholder.
+//! Strict simulators of Bob and OneLogin for bobsync's tests and benches. The
+//! product never links this crate.
+//!
+//! - [`world`]: start and stop
+//! - [`client`]: the typed client of the control API
+//! - [`control`]: the control API itself
+//! - [`bob`], [`onelogin`]: the services
+//! - [`company`]: made-up employees
+//! - [`front`]: requests, faults, call records, connections, limits
+//! - [`clock`], [`rng`]: time and chance, both in the hands of a test
+//!
+//! docs/simulators.md tells what is simulated and which switches there are.
+
+pub mod bob;
+pub mod client;
+pub mod clock;
+pub mod company;
+pub mod control;
+pub mod front;
+pub mod onelogin;
+pub mod rng;
+pub mod world;
+
+pub use client::Control;
+pub use front::faults::{Fault, Kind as FaultKind};
+pub use world::{Options, World};

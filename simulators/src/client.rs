@@ -1,0 +1,259 @@
+//! The typed client of the control API, for tests, benches and tools.
+
+use anyhow::{Context as _, bail};
+use jiff::Timestamp;
+use reqwest::{Client, Method};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::company::Summary;
+use crate::front::calls::{Calls, Entry};
+use crate::front::faults::Fault;
+
+/// A simulated service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    Bob,
+    OneLogin,
+}
+
+impl Service {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bob => "bob",
+            Self::OneLogin => "onelogin",
+        }
+    }
+}
+
+/// Speaks to one world's control address. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Control {
+    base: String,
+    http: Client,
+}
+
+type Result<T = ()> = anyhow::Result<T>;
+
+impl Control {
+    /// A client of the control API at `base`, such as `http://127.0.0.1:4000`.
+    pub fn new(base: impl Into<String>) -> Self {
+        // Plain HTTP only, yet the client is built with a TLS backend; a provider set by others stays.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = Client::builder().no_proxy().build().expect("an HTTP client");
+        Self { base: base.into().trim_end_matches('/').to_owned(), http }
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Result<reqwest::Response> {
+        let mut request = self.http.request(method.clone(), format!("{}{path}", self.base));
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let response = request.send().await.with_context(|| format!("{method} {path}"))?;
+        if !response.status().is_success() {
+            let status = response.status();
+            bail!("{method} {path}: {status}: {}", response.text().await.unwrap_or_default());
+        }
+        Ok(response)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        Ok(self.send(Method::GET, path, None).await?.json().await?)
+    }
+
+    async fn put(&self, path: &str, body: Value) -> Result {
+        self.send(Method::PUT, path, Some(body)).await.map(drop)
+    }
+
+    async fn delete(&self, path: &str) -> Result {
+        self.send(Method::DELETE, path, None).await.map(drop)
+    }
+
+    async fn post<T: DeserializeOwned>(&self, path: &str, body: Value) -> Result<T> {
+        Ok(self.send(Method::POST, path, Some(body)).await?.json().await?)
+    }
+
+    // --- the clock ---
+
+    /// The simulators' instant.
+    pub async fn now(&self) -> Result<Timestamp> {
+        let answer: Value = self.get("/clock").await?;
+        Ok(answer["now"].as_str().context("no now")?.parse()?)
+    }
+
+    pub async fn set_clock(&self, now: Timestamp) -> Result {
+        self.put("/clock", json!({"now": now})).await
+    }
+
+    pub async fn advance(&self, seconds: i64) -> Result {
+        self.put("/clock", json!({"advanceSeconds": seconds})).await
+    }
+
+    // --- Bob ---
+
+    /// All employees, field ids to human values.
+    pub async fn employees(&self) -> Result<Vec<Value>> {
+        self.get("/bob/employees").await
+    }
+
+    pub async fn employee(&self, id: &str) -> Result<Value> {
+        self.get(&format!("/bob/employees/{id}")).await
+    }
+
+    /// Creates an employee and answers the id; what is not given is invented.
+    pub async fn create_employee(&self, fields: Value) -> Result<String> {
+        let answer: Value = self.post("/bob/employees", fields).await?;
+        Ok(answer["id"].as_str().context("no id")?.to_owned())
+    }
+
+    pub async fn change_employee(&self, id: &str, fields: Value) -> Result {
+        self.send(Method::PATCH, &format!("/bob/employees/{id}"), Some(fields)).await.map(drop)
+    }
+
+    pub async fn delete_employee(&self, id: &str) -> Result {
+        self.delete(&format!("/bob/employees/{id}")).await
+    }
+
+    /// How many of each kind the company has now.
+    pub async fn company(&self) -> Result<Summary> {
+        self.get("/bob/company").await
+    }
+
+    /// Replaces the company by a generated one.
+    pub async fn generate_company(&self, employees: usize, seed: u64) -> Result {
+        self.put("/bob/company", json!({"employees": employees, "seed": seed})).await
+    }
+
+    /// Defines a custom field with a type of its own (`text`, `list`, `date`, `number`, `boolean`...).
+    pub async fn define_field(&self, id: &str, kind: &str) -> Result {
+        self.post::<Value>("/bob/fields", json!({"id": id, "type": kind})).await.map(drop)
+    }
+
+    pub async fn rename_list_item(&self, list: &str, from: &str, to: &str) -> Result {
+        self.send(Method::PATCH, &format!("/bob/lists/{list}"), Some(json!({"item": from, "rename": to}))).await.map(drop)
+    }
+
+    pub async fn bob_credentials(&self, id: &str, token: &str) -> Result {
+        self.put("/bob/credentials", json!({"id": id, "token": token})).await
+    }
+
+    /// `{"hiddenFields":[..],"visibleLifecycles":null|[..],"status":null|403}`, replacing what was.
+    pub async fn bob_permissions(&self, permissions: Value) -> Result {
+        self.put("/bob/permissions", permissions).await
+    }
+
+    /// Changes the named quirks.
+    pub async fn bob_quirks(&self, quirks: Value) -> Result {
+        self.put("/bob/quirks", quirks).await
+    }
+
+    /// Searches answer only the first `n` employees; `None`: all.
+    pub async fn bob_serve(&self, first: Option<usize>) -> Result {
+        self.put("/bob/serve", json!({"first": first})).await
+    }
+
+    /// Calls a minute and route.
+    pub async fn bob_limits(&self, limit: u64, remaining: Option<u64>) -> Result {
+        self.put("/bob/limits", json!({"limit": limit, "remaining": remaining})).await
+    }
+
+    // --- OneLogin ---
+
+    /// All users, as stored.
+    pub async fn users(&self) -> Result<Vec<Value>> {
+        self.get("/onelogin/users").await
+    }
+
+    pub async fn user(&self, id: i64) -> Result<Value> {
+        self.get(&format!("/onelogin/users/{id}")).await
+    }
+
+    /// An administrator's new user, answered whole.
+    pub async fn create_user(&self, user: Value) -> Result<Value> {
+        self.post("/onelogin/users", user).await
+    }
+
+    /// Many users at once; answers their ids.
+    pub async fn create_users(&self, users: &[Value]) -> Result<Vec<i64>> {
+        let answer: Vec<Value> = self.post("/onelogin/users", json!(users)).await?;
+        Ok(answer.iter().filter_map(|user| user["id"].as_i64()).collect())
+    }
+
+    /// An administrator's edit.
+    pub async fn change_user(&self, id: i64, attributes: Value) -> Result {
+        self.send(Method::PATCH, &format!("/onelogin/users/{id}"), Some(attributes)).await.map(drop)
+    }
+
+    pub async fn delete_user(&self, id: i64) -> Result {
+        self.delete(&format!("/onelogin/users/{id}")).await
+    }
+
+    pub async fn delete_users(&self) -> Result {
+        self.delete("/onelogin/users").await
+    }
+
+    /// The tenant's custom attributes are exactly these from now on.
+    pub async fn custom_attributes(&self, shortnames: &[&str]) -> Result {
+        self.put("/onelogin/custom-attributes", json!({"shortnames": shortnames})).await
+    }
+
+    pub async fn onelogin_credentials(&self, client_id: &str, client_secret: &str, scope: &str) -> Result {
+        let body = json!({"clientId": client_id, "clientSecret": client_secret, "scope": scope});
+        self.put("/onelogin/credentials", body).await
+    }
+
+    /// All access tokens die.
+    pub async fn revoke_tokens(&self) -> Result {
+        self.post::<Value>("/onelogin/tokens/revoke", json!({})).await.map(drop)
+    }
+
+    /// Calls an hour.
+    pub async fn onelogin_limits(&self, limit: u64, remaining: Option<u64>) -> Result {
+        self.put("/onelogin/limits", json!({"limit": limit, "remaining": remaining})).await
+    }
+
+    /// Writes whose field contains the text are refused with 422; pairs of field and text.
+    pub async fn refuse(&self, rules: &[(&str, &str)]) -> Result {
+        let rules: Vec<Value> = rules.iter().map(|(field, text)| json!({"field": field, "contains": text})).collect();
+        self.put("/onelogin/refuse", json!({"rules": rules})).await
+    }
+
+    /// Changes the named quirks.
+    pub async fn onelogin_quirks(&self, quirks: Value) -> Result {
+        self.put("/onelogin/quirks", quirks).await
+    }
+
+    /// The account owner, whom the API does not touch.
+    pub async fn owner(&self, id: Option<i64>) -> Result {
+        self.put("/onelogin/owner", json!({"id": id})).await
+    }
+
+    // --- traffic ---
+
+    pub async fn fault(&self, service: Service, fault: &Fault) -> Result {
+        self.post::<Value>(&format!("/{}/faults", service.name()), encoded(fault)?).await.map(drop)
+    }
+
+    pub async fn clear_faults(&self, service: Service) -> Result {
+        self.delete(&format!("/{}/faults", service.name())).await
+    }
+
+    pub async fn calls(&self, service: Service) -> Result<Calls> {
+        self.get(&format!("/{}/calls", service.name())).await
+    }
+
+    /// Counts and log start anew.
+    pub async fn reset_calls(&self, service: Service) -> Result {
+        self.delete(&format!("/{}/calls", service.name())).await
+    }
+
+    /// The calls after `since` (0: all that the ring still has), oldest first.
+    pub async fn log(&self, service: Service, since: u64) -> Result<Vec<Entry>> {
+        self.get(&format!("/{}/log?since={since}", service.name())).await
+    }
+}
+
+fn encoded(value: &impl Serialize) -> Result<Value> {
+    Ok(serde_json::to_value(value)?)
+}

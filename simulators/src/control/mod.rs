@@ -1,0 +1,117 @@
+//! The control API: how tests move the clock, edit the two worlds, inject faults
+//! and read what was called. Not part of either vendor's API.
+//!
+//! - `bob`, `onelogin`: their data, credentials and switches
+//! - `traffic`: faults, counts and the log, the same for every service
+
+mod bob;
+mod onelogin;
+mod traffic;
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::world::Plant;
+
+type Shared = State<Arc<Plant>>;
+
+/// An answer of the control API: a body, or a status with a sentence.
+type Reply = Result<Response, Refused>;
+
+/// Why the control API did not do it.
+struct Refused(StatusCode, String);
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (self.0, Json(json!({"error": self.1}))).into_response()
+    }
+}
+
+impl Refused {
+    fn bad(why: impl Into<String>) -> Self {
+        Self(StatusCode::BAD_REQUEST, why.into())
+    }
+
+    fn missing(what: &str) -> Self {
+        Self(StatusCode::NOT_FOUND, format!("no such {what}"))
+    }
+}
+
+/// Reads a JSON body whatever its content type; mistakes in a test should be told, not guessed at.
+fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {
+    serde_json::from_slice(body).map_err(|error| Refused::bad(error.to_string()))
+}
+
+/// Lays the given keys over a settings object; unknown keys are refused.
+fn overlay<T: serde::Serialize + DeserializeOwned>(current: &T, body: &Bytes) -> Result<T, Refused> {
+    let given: serde_json::Map<String, Value> = parse(body)?;
+    let mut all = serde_json::to_value(current).map_err(|error| Refused::bad(error.to_string()))?;
+    if let Some(map) = all.as_object_mut() {
+        map.extend(given);
+    }
+    serde_json::from_value(all).map_err(|error| Refused::bad(error.to_string()))
+}
+
+fn ok(body: &Value) -> Reply {
+    Ok(Json(body).into_response())
+}
+
+fn done() -> Reply {
+    ok(&json!({}))
+}
+
+/// A JSON array of rendered objects.
+fn array(objects: impl Iterator<Item = Vec<u8>>) -> Reply {
+    let mut body = vec![b'['];
+    for (position, object) in objects.enumerate() {
+        if position > 0 {
+            body.push(b',');
+        }
+        body.extend(object);
+    }
+    body.push(b']');
+    Ok(([("content-type", "application/json")], body).into_response())
+}
+
+/// All routes.
+pub fn router(plant: Arc<Plant>) -> Router {
+    let services = bob::routes().merge(onelogin::routes());
+    let services = services.merge(traffic::routes("bob", |plant| &plant.bob_gate));
+    let services = services.merge(traffic::routes("onelogin", |plant| &plant.onelogin_gate));
+    services
+        .route("/healthz", get(|| async { "ok" }))
+        .route("/clock", get(clock).put(set_clock))
+        .fallback(|| async { Refused::missing("control route") })
+        .layer(DefaultBodyLimit::max(512 * 1024 * 1024))
+        .with_state(plant)
+}
+
+async fn clock(State(plant): Shared) -> Reply {
+    ok(&json!({"now": plant.clock.now()}))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct SetClock {
+    now: Option<Timestamp>,
+    advance_seconds: Option<i64>,
+}
+
+async fn set_clock(State(plant): Shared, body: Bytes) -> Reply {
+    match parse(&body)? {
+        SetClock { now: Some(now), advance_seconds: None } => plant.clock.set(now),
+        SetClock { now: None, advance_seconds: Some(seconds) } => plant.clock.advance(seconds),
+        SetClock { .. } => return Err(Refused::bad("give one of now and advanceSeconds")),
+    }
+    ok(&json!({"now": plant.clock.now()}))
+}

@@ -1,0 +1,80 @@
+//! `simulators serve` runs Bob, OneLogin and the control API until it is told to
+//! stop; `simulators company` prints a made-up company.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+
+use clap::{Parser, Subcommand};
+use jiff::Timestamp;
+use serde_json::json;
+use simulators::company::{Summary, generate};
+use simulators::{Options, World};
+use tokio::signal::unix::{SignalKind, signal};
+
+#[derive(Parser)]
+#[command(version, about = "Strict simulators of Bob and OneLogin, on loopback addresses")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve until SIGTERM or SIGINT; prints one JSON line with the addresses when ready
+    Serve {
+        /// Address of Bob [default: a free port of 127.0.0.1]
+        #[arg(long)]
+        bob: Option<SocketAddr>,
+        /// Address of `OneLogin` [default: a free port of 127.0.0.1]
+        #[arg(long)]
+        onelogin: Option<SocketAddr>,
+        /// Address of the control API [default: a free port of 127.0.0.1]
+        #[arg(long)]
+        control: Option<SocketAddr>,
+        /// How many generated employees Bob starts with
+        #[arg(long, default_value_t = 0)]
+        employees: usize,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The first instant of the simulated clock, RFC 3339 [default: wall time]
+        #[arg(long)]
+        today: Option<Timestamp>,
+    },
+    /// Print a generated company as JSON
+    Company {
+        #[arg(long, default_value_t = 50)]
+        employees: usize,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The day the company is seen on, RFC 3339 [default: wall time]
+        #[arg(long)]
+        today: Option<Timestamp>,
+    },
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Serve { bob, onelogin, control, employees, seed, today } => {
+            // Listened for before the line is printed, so that nobody can be too quick.
+            let mut terminate = signal(SignalKind::terminate())?;
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            let world = World::try_start(Options { bob, onelogin, control, employees, seed, today }).await?;
+            let line = json!({"bob": world.bob_url(), "oneLogin": world.onelogin_url(), "control": world.control_url()});
+            writeln!(std::io::stdout(), "{line}")?;
+            std::io::stdout().flush()?;
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+        Command::Company { employees, seed, today } => {
+            let company = generate(employees, seed, today.unwrap_or_else(Timestamp::now));
+            let people: Vec<_> = company.employees.iter().map(|employee| company.human(employee)).collect();
+            let printed = json!({"summary": Summary::of(&company), "employees": people});
+            serde_json::to_writer_pretty(std::io::stdout().lock(), &printed)?;
+            writeln!(std::io::stdout())?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! What differs between tenants, or is not documented for certain, as switches.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What a PUT does to custom attributes that it does not name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CustomAttributes {
+    /// They are emptied. The default, because it is the harsher.
+    #[default]
+    Replace,
+    Merge,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FilterCase {
+    #[default]
+    Insensitive,
+    Sensitive,
+}
+
+/// What an empty string reads back as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum EmptyText {
+    #[default]
+    Keep,
+    Null,
+}
+
+/// What `null` does to a text attribute or a manager.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum NullValue {
+    #[default]
+    Clear,
+    /// 422
+    Refuse,
+}
+
+/// One of the tenant's mappings: if an attribute has a value, others are set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Mapping {
+    pub when: MappingCondition,
+    /// Attribute names to values, of the attributes' own types.
+    pub set: serde_json::Map<String, Value>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MappingCondition {
+    pub field: String,
+    pub equals: Value,
+}
+
+/// The switches.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Quirks {
+    pub custom_attributes: CustomAttributes,
+    /// How many users can hold a licence; `None`: as many as you like.
+    pub licences: Option<u64>,
+    /// A smaller maximum of `limit`.
+    pub page_size_cap: Option<usize>,
+    pub filter_case: FilterCase,
+    pub empty_text: EmptyText,
+    pub null_value: NullValue,
+    /// Blanks around usernames, e-mails and names are cut on write.
+    pub trim: bool,
+    /// Usernames and e-mails are stored in lower case.
+    pub lowercase: bool,
+    pub mappings: Vec<Mapping>,
+    /// How long asynchronous mappings take, seconds; 0: right after the answer.
+    pub mappings_delay_seconds: i64,
+    /// What a call beyond the credential's scope is answered with, 403 or 401.
+    pub missing_scope_status: u16,
+    /// Whether 429 carries `Retry-After`.
+    pub retry_after: bool,
+    /// The user who made the credential is gone: token calls answer 500.
+    pub credential_owner_deleted: bool,
+    /// Whether a PUT with `state: 1` leaves the state Unlicensed when a licence is free.
+    pub update_leaves_unlicensed: bool,
+    /// The tenant's name in messages about duplicates.
+    pub subdomain: String,
+}
+
+impl Default for Quirks {
+    fn default() -> Self {
+        Self {
+            custom_attributes: CustomAttributes::default(),
+            licences: None,
+            page_size_cap: None,
+            filter_case: FilterCase::default(),
+            empty_text: EmptyText::default(),
+            null_value: NullValue::default(),
+            trim: false,
+            lowercase: false,
+            mappings: Vec::new(),
+            mappings_delay_seconds: 0,
+            missing_scope_status: 403,
+            retry_after: false,
+            credential_owner_deleted: false,
+            update_leaves_unlicensed: false,
+            subdomain: "acme".into(),
+        }
+    }
+}
+
+/// Writes whose `field` contains this text are refused with 422.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefuseRule {
+    /// An attribute, or `custom_attributes.<shortname>`.
+    pub field: String,
+    pub contains: String,
+}

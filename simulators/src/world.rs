@@ -1,0 +1,98 @@
+//! A world: Bob, OneLogin and the control API, each on its own loopback address.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+
+use crate::bob::Bob;
+use crate::client::Control;
+use crate::clock::Clock;
+use crate::company;
+use crate::control;
+use crate::front::gate::Gate;
+use crate::front::net::{Listening, Site, listen};
+use crate::onelogin::OneLogin;
+
+/// How to start a world. The default: free ports, nobody in Bob, wall time.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    pub bob: Option<SocketAddr>,
+    pub onelogin: Option<SocketAddr>,
+    pub control: Option<SocketAddr>,
+    /// How many generated employees Bob starts with.
+    pub employees: usize,
+    pub seed: u64,
+    /// The first instant of the clock; `None`: wall time.
+    pub today: Option<Timestamp>,
+}
+
+/// All services and their gates.
+pub struct Plant {
+    pub clock: Arc<Clock>,
+    pub bob: Arc<Bob>,
+    pub onelogin: Arc<OneLogin>,
+    pub bob_gate: Arc<Gate>,
+    pub onelogin_gate: Arc<Gate>,
+}
+
+/// Running simulators; dropping it stops them and closes their connections.
+pub struct World {
+    bob: (String, Listening),
+    onelogin: (String, Listening),
+    control: (String, Listening),
+}
+
+async fn open(address: Option<SocketAddr>, site: Site) -> anyhow::Result<(String, Listening)> {
+    let address = address.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    let listening = listen(address, site).await.with_context(|| format!("listening on {address}"))?;
+    Ok((format!("http://{}", listening.address), listening))
+}
+
+impl World {
+    /// Starts everything on the current tokio runtime.
+    ///
+    /// # Panics
+    /// When an address cannot be bound; [`World::try_start`] says so instead.
+    pub async fn start(options: Options) -> Self {
+        Self::try_start(options).await.expect("simulators start")
+    }
+
+    /// Starts everything on the current tokio runtime.
+    ///
+    /// # Errors
+    /// When an address cannot be bound or is not a loopback one.
+    pub async fn try_start(options: Options) -> anyhow::Result<Self> {
+        let clock = Arc::new(Clock::starting_at(options.today));
+        let people = company::generate(options.employees, options.seed, clock.now());
+        let bob = Arc::new(Bob::new(clock.clone(), people));
+        let onelogin = Arc::new(OneLogin::new(clock.clone()));
+        let bob_gate = Arc::new(Gate::new(bob.clone(), clock.clone()));
+        let onelogin_gate = Arc::new(Gate::new(onelogin.clone(), clock.clone()));
+        let plant = Plant { clock, bob, onelogin, bob_gate: bob_gate.clone(), onelogin_gate: onelogin_gate.clone() };
+        Ok(Self {
+            bob: open(options.bob, Site::Gate(bob_gate)).await?,
+            onelogin: open(options.onelogin, Site::Gate(onelogin_gate)).await?,
+            control: open(options.control, Site::Router(control::router(Arc::new(plant)))).await?,
+        })
+    }
+
+    /// Bob's address without `/v1`.
+    pub fn bob_url(&self) -> &str {
+        &self.bob.0
+    }
+
+    pub fn onelogin_url(&self) -> &str {
+        &self.onelogin.0
+    }
+
+    pub fn control_url(&self) -> &str {
+        &self.control.0
+    }
+
+    /// A client of the control API.
+    pub fn control(&self) -> Control {
+        Control::new(self.control_url())
+    }
+}
