@@ -39,7 +39,7 @@ impl Clock {
     }
 }
 
-/// OneLogin's way to write an instant: UTC with milliseconds.
+/// `OneLogin`'s way to write an instant: UTC with milliseconds.
 pub fn millis(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }

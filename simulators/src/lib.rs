@@ -1,4 +1,4 @@
-//! Strict simulators of Bob and OneLogin for bobsync's tests and benches. The
+//! Strict simulators of Bob and `OneLogin` for bobsync's tests and benches. The
 //! product never links this crate.
 //!
 //! - [`world`]: start and stop

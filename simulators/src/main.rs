@@ -1,12 +1,13 @@
-//! `simulators serve` runs Bob, OneLogin and the control API until it is told to
+//! `simulators serve` runs Bob, `OneLogin` and the control API until it is told to
 //! stop; `simulators company` prints a made-up company.
 
-use std::io::Write as _;
+use std::io::{BufWriter, ErrorKind, Write as _};
 use std::net::SocketAddr;
 
 use clap::{Parser, Subcommand};
 use jiff::Timestamp;
 use serde_json::json;
+use simulators::bob::company::Company;
 use simulators::company::{Summary, generate};
 use simulators::{Options, World};
 use tokio::signal::unix::{SignalKind, signal};
@@ -70,11 +71,24 @@ async fn main() -> anyhow::Result<()> {
         }
         Command::Company { employees, seed, today } => {
             let company = generate(employees, seed, today.unwrap_or_else(Timestamp::now));
-            let people: Vec<_> = company.employees.iter().map(|employee| company.human(employee)).collect();
-            let printed = json!({"summary": Summary::of(&company), "employees": people});
-            serde_json::to_writer_pretty(std::io::stdout().lock(), &printed)?;
-            writeln!(std::io::stdout())?;
+            match print_company(&company) {
+                // Whoever reads has seen enough.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+                printed => printed?,
+            }
         }
     }
     Ok(())
+}
+
+/// `{"summary":…,"employees":[…]}`, an employee a line.
+fn print_company(company: &Company) -> std::io::Result<()> {
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    write!(out, "{{\"summary\":{},\n\"employees\":[", json!(Summary::of(company)))?;
+    for (position, employee) in company.employees.iter().enumerate() {
+        let separator = if position == 0 { "\n" } else { ",\n" };
+        write!(out, "{separator}{}", company.human(employee))?;
+    }
+    writeln!(out, "\n]}}")?;
+    out.flush()
 }

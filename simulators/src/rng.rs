@@ -10,7 +10,7 @@ impl Rng {
         Self(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -23,14 +23,14 @@ impl Rng {
         if bound == 0 {
             return 0;
         }
-        usize::try_from(self.next() % bound as u64).unwrap_or(0)
+        usize::try_from(self.draw() % bound as u64).unwrap_or(0)
     }
 
     /// True with probability `p`.
     pub fn chance(&mut self, p: f64) -> bool {
         // 53 bits fill a double's mantissa exactly.
         #[allow(clippy::cast_precision_loss)]
-        let unit = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
+        let unit = (self.draw() >> 11) as f64 / (1_u64 << 53) as f64;
         unit < p
     }
 
@@ -43,7 +43,7 @@ impl Rng {
         use std::fmt::Write as _;
         let mut text = String::with_capacity(bytes * 2);
         while text.len() < bytes * 2 {
-            let _ = write!(text, "{:016x}", self.next());
+            let _ = write!(text, "{:016x}", self.draw());
         }
         text.truncate(bytes * 2);
         text

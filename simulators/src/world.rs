@@ -1,4 +1,4 @@
-//! A world: Bob, OneLogin and the control API, each on its own loopback address.
+//! A world: Bob, `OneLogin` and the control API, each on its own loopback address.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

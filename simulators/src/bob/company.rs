@@ -199,10 +199,7 @@ impl Company {
     /// A list item's id as JSON shows it; `numbers` turns every numeric id into a number.
     pub fn item_id(list: &str, item: &Item, numbers: bool) -> Value {
         let number = || item.id.parse::<i64>().ok();
-        match NUMBER_IDS.contains(&list) || numbers {
-            true => number().map_or_else(|| json!(item.id), Value::from),
-            false => json!(item.id),
-        }
+        if NUMBER_IDS.contains(&list) || numbers { number().map_or_else(|| json!(item.id), Value::from) } else { json!(item.id) }
     }
 
     /// A list as `GET /v1/company/named-lists/{name}` answers it, items twice.

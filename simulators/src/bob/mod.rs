@@ -6,13 +6,18 @@
 //! - `edit`: writes through the control API, in human values
 //! - `render`: one employee in Bob's three representations
 //! - `search`: request bodies and their rules
-//! - `service`: routes, credentials, limits, the block after many refusals
+//! - `quirks`: switches and permissions
+//! - `block`: the block after many refusals
+//! - `service`: routes, credentials, limits
 
+mod block;
 pub mod company;
 pub mod edit;
 pub mod fields;
+pub mod quirks;
 mod render;
 mod search;
 pub mod service;
 
-pub use service::{Bob, Permissions, Quirks};
+pub use quirks::{Permissions, Quirks};
+pub use service::Bob;

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::company::{Cell, Company, Employee};
 use super::fields::Kind;
-use super::service::Quirks;
+use super::quirks::Quirks;
 
 /// What `humanReadable` asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +79,7 @@ impl Plan {
         out.push(b'{');
         let start = out.len();
         if self.human == Human::Replace {
-            self.write_human(view, employee, &self.tree, out, start);
+            view.write_human(employee, &self.tree, out, start);
         } else {
             if view.quirks.slash_keys {
                 for (number, key) in &self.fields {
@@ -92,64 +92,16 @@ impl Plan {
                     }
                 }
             }
-            self.write_machine(view, employee, &self.tree, out, start);
+            view.write_machine(employee, &self.tree, out, start);
             if self.human == Human::Append {
                 comma(out, start);
                 out.extend_from_slice(b"\"humanReadable\":{");
                 let start = out.len();
-                self.write_human(view, employee, &self.tree, out, start);
+                view.write_human(employee, &self.tree, out, start);
                 out.push(b'}');
             }
         }
         out.push(b'}');
-    }
-
-    fn write_machine(&self, view: &View, employee: &Employee, nodes: &[(String, Node)], out: &mut Vec<u8>, start: usize) {
-        for (key, node) in nodes {
-            comma(out, start);
-            text(out, key);
-            out.push(b':');
-            match node {
-                Node::Leaf(number) => match view.seen(employee, *number) {
-                    Some(seen) => view.machine(*number, &seen, out),
-                    None => out.extend_from_slice(b"null"),
-                },
-                Node::Branch(nodes) => {
-                    out.push(b'{');
-                    let start = out.len();
-                    self.write_machine(view, employee, nodes, out, start);
-                    out.push(b'}');
-                }
-            }
-        }
-    }
-
-    /// Only fields with a value; a branch without any is left out.
-    fn write_human(&self, view: &View, employee: &Employee, nodes: &[(String, Node)], out: &mut Vec<u8>, start: usize) {
-        for (key, node) in nodes {
-            let before = out.len();
-            match node {
-                Node::Leaf(number) => {
-                    let Some(seen) = view.seen(employee, *number) else { continue };
-                    comma(out, start);
-                    text(out, key);
-                    out.push(b':');
-                    view.human(&seen, out);
-                }
-                Node::Branch(nodes) => {
-                    comma(out, start);
-                    text(out, key);
-                    out.extend_from_slice(b":{");
-                    let inner = out.len();
-                    self.write_human(view, employee, nodes, out, inner);
-                    if out.len() == inner {
-                        out.truncate(before);
-                        continue;
-                    }
-                    out.push(b'}');
-                }
-            }
-        }
     }
 }
 
@@ -184,6 +136,54 @@ fn text(out: &mut Vec<u8>, value: &str) {
 }
 
 impl View {
+    fn write_machine(&self, employee: &Employee, nodes: &[(String, Node)], out: &mut Vec<u8>, start: usize) {
+        for (key, node) in nodes {
+            comma(out, start);
+            text(out, key);
+            out.push(b':');
+            match node {
+                Node::Leaf(number) => match self.seen(employee, *number) {
+                    Some(seen) => self.machine(*number, &seen, out),
+                    None => out.extend_from_slice(b"null"),
+                },
+                Node::Branch(nodes) => {
+                    out.push(b'{');
+                    let start = out.len();
+                    self.write_machine(employee, nodes, out, start);
+                    out.push(b'}');
+                }
+            }
+        }
+    }
+
+    /// Only fields with a value; a branch without any is left out.
+    fn write_human(&self, employee: &Employee, nodes: &[(String, Node)], out: &mut Vec<u8>, start: usize) {
+        for (key, node) in nodes {
+            let before = out.len();
+            match node {
+                Node::Leaf(number) => {
+                    let Some(seen) = self.seen(employee, *number) else { continue };
+                    comma(out, start);
+                    text(out, key);
+                    out.push(b':');
+                    self.human(&seen, out);
+                }
+                Node::Branch(nodes) => {
+                    comma(out, start);
+                    text(out, key);
+                    out.extend_from_slice(b":{");
+                    let inner = out.len();
+                    self.write_human(employee, nodes, out, inner);
+                    if out.len() == inner {
+                        out.truncate(before);
+                        continue;
+                    }
+                    out.push(b'}');
+                }
+            }
+        }
+    }
+
     fn employee(&self, id: u64) -> Option<&Employee> {
         self.stale.get(&id).or_else(|| self.company.employee(id)).map(AsRef::as_ref)
     }

@@ -1,14 +1,15 @@
 //! Bob's routes, credentials, permissions, limits and the block after many refusals.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::block::Refusals;
 use super::company::{Company, Employee};
+use super::quirks::{Permissions, Quirks};
 use super::render::{Plan, View};
 use super::search::{Filter, Refusal, Request};
 use crate::clock::Clock;
@@ -20,137 +21,10 @@ const BLOCK_PAGE: &str = "<!doctype html>\n<html><head><title>Blocked</title></h
 
 /// apidocs.hibob.com, "Rate limiting": 50 calls a minute.
 const CALLS_A_MINUTE: u64 = 50;
-/// apidocs.hibob.com, "Authorization related WAF rules": 50 refusals in 10 seconds block for 5 minutes.
-const REFUSALS: usize = 50;
-const REFUSAL_SPAN: SignedDuration = SignedDuration::from_secs(10);
-const BLOCK: SignedDuration = SignedDuration::from_secs(300);
-
 /// How much of a streamed answer is rendered at a time, bytes.
 const PIECE: usize = 256 * 1024;
 /// Answers with at most so many people are sent with their length.
 const SENT_WHOLE: usize = 100;
-
-/// The casing of `internal.lifecycleStatus` on the machine side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Casing {
-    #[default]
-    Lower,
-    Title,
-    Upper,
-}
-
-impl Casing {
-    pub fn apply(self, id: &str, label: &str) -> String {
-        match self {
-            Self::Lower => id.to_lowercase(),
-            Self::Title => label.to_owned(),
-            Self::Upper => id.to_uppercase(),
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum ReportsTo {
-    #[default]
-    Object,
-    String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum ListIds {
-    #[default]
-    String,
-    Number,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum HumanDates {
-    /// `DD/MM/YYYY`
-    #[default]
-    Locale,
-    /// `YYYY-MM-DD`
-    Iso,
-}
-
-/// What differs between tenants, or is not documented for certain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Quirks {
-    pub slash_keys: bool,
-    pub reports_to: ReportsTo,
-    pub lifecycle_casing: Casing,
-    pub list_ids: ListIds,
-    pub human_dates: HumanDates,
-    /// How long reads still show the old values of a changed employee, seconds.
-    pub lag_seconds: i64,
-}
-
-impl Default for Quirks {
-    fn default() -> Self {
-        Self {
-            slash_keys: true,
-            reports_to: ReportsTo::default(),
-            lifecycle_casing: Casing::default(),
-            list_ids: ListIds::default(),
-            human_dates: HumanDates::default(),
-            lag_seconds: 0,
-        }
-    }
-}
-
-impl Quirks {
-    pub fn numeric_list_ids(&self) -> bool {
-        self.list_ids == ListIds::Number
-    }
-
-    pub fn reports_to_object(&self) -> bool {
-        self.reports_to == ReportsTo::Object
-    }
-
-    pub fn locale_dates(&self) -> bool {
-        self.human_dates == HumanDates::Locale
-    }
-}
-
-/// What the service user may see.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Permissions {
-    /// Field ids that are silently left out.
-    pub hidden_fields: Vec<String>,
-    /// Lifecycle labels of the people in sight, without regard to case; `None`: all.
-    pub visible_lifecycles: Option<Vec<String>>,
-    /// Answer every call with this refusal, such as 403.
-    pub status: Option<u16>,
-}
-
-#[derive(Default)]
-struct Refusals {
-    recent: HashMap<String, VecDeque<Timestamp>>,
-    blocked: HashMap<String, Timestamp>,
-}
-
-impl Refusals {
-    fn note(&mut self, who: String, now: Timestamp) {
-        let recent = self.recent.entry(who.clone()).or_default();
-        recent.push_back(now);
-        while recent.front().is_some_and(|first| now.duration_since(*first) >= REFUSAL_SPAN) {
-            recent.pop_front();
-        }
-        if recent.len() >= REFUSALS {
-            recent.clear();
-            self.blocked.insert(who, now + BLOCK);
-        }
-    }
-
-    fn blocks(&mut self, who: &str, now: Timestamp) -> bool {
-        self.blocked.get(who).is_some_and(|until| now < *until)
-    }
-}
 
 /// The mutable half of the simulated Bob.
 pub struct State {
@@ -225,8 +99,8 @@ impl Bob {
     fn view(&self, state: &mut State) -> View {
         let now = self.clock.now();
         state.stale.retain(|_, (until, _)| now < *until);
-        let stale = state.stale.iter().map(|(id, (_, row))| (*id, row.clone())).collect();
-        View { company: state.company.clone(), stale, quirks: state.quirks.clone() }
+        let old_rows = state.stale.iter().map(|(id, (_, row))| (*id, row.clone())).collect();
+        View { company: state.company.clone(), stale: old_rows, quirks: state.quirks.clone() }
     }
 }
 
@@ -363,7 +237,7 @@ fn plan(view: &View, permissions: &Permissions, request: &Request) -> Plan {
         Some(ids) => ids.iter().filter_map(|id| catalogue.number(id)).collect(),
         None => (0..catalogue.fields.len()).filter(|number| catalogue.fields[*number].is_default()).collect(),
     };
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     numbers.retain(|number| seen.insert(*number) && !permissions.hidden_fields.contains(&catalogue.fields[*number].id));
     Plan::new(view, &numbers, request.human)
 }
@@ -384,7 +258,12 @@ fn search(view: View, permissions: &Permissions, first: Option<usize>, request: 
             ids.dedup();
             ids.into_iter().filter_map(|id| view.company.employee(id).cloned()).collect()
         }
-        Some(Filter::Emails(emails)) => emails.iter().filter_map(|email| view.company.by_email(email).cloned()).collect(),
+        Some(Filter::Emails(emails)) => {
+            let emails: HashSet<String> = emails.iter().map(|email| email.to_lowercase()).collect();
+            let field = view.company.catalogue.built_in("root.email");
+            let wanted = |employee: &&Arc<Employee>| employee.text(field).is_some_and(|own| emails.contains(&own.to_lowercase()));
+            view.company.employees.iter().filter(wanted).cloned().collect()
+        }
     };
     let inactive = view.company.lists.get("status").and_then(|list| list.position("Inactive"));
     let status = view.company.catalogue.built_in("internal.status");

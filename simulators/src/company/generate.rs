@@ -62,8 +62,8 @@ pub fn generate(count: usize, seed: u64, now: Timestamp) -> Company {
     builder.company
 }
 
-fn text(value: impl AsRef<str>) -> Option<Cell> {
-    Some(Cell::Text(value.as_ref().into()))
+fn text(value: impl AsRef<str>) -> Cell {
+    Cell::Text(value.as_ref().into())
 }
 
 /// An employee under construction.
@@ -155,19 +155,19 @@ impl Builder {
         for (field, cell) in lists.into_iter().chain(dates) {
             draft.set(field, cell);
         }
-        draft.set("root.email", text(email));
-        draft.set("root.firstName", text(first));
-        draft.set("root.secondName", middle.and_then(text));
-        draft.set("root.surname", text(last));
-        draft.set("root.displayName", text(format!("{first} {last}")));
+        draft.set("root.email", Some(text(email)));
+        draft.set("root.firstName", Some(text(first)));
+        draft.set("root.secondName", middle.map(text));
+        draft.set("root.surname", Some(text(last)));
+        draft.set("root.displayName", Some(text(format!("{first} {last}"))));
         draft.set("root.companyId", Some(Cell::Number(637_323)));
         draft.set("work.employeeIdInCompany", Some(Cell::Number(number)));
-        draft.set("work.workPhone", work_phone.and_then(text));
-        draft.set("work.workMobile", mobile.and_then(text));
+        draft.set("work.workPhone", work_phone.map(text));
+        draft.set("work.workMobile", mobile.map(text));
         if position > 0 {
             draft.set("work.manager", Some(Cell::Person(self.ids[(position - 1) / SPAN])));
         }
-        draft.employee.set(badge, text(format!("B-{number:06}")));
+        draft.employee.set(badge, Some(text(format!("B-{number:06}"))));
         let employee = draft.employee;
         self.ids.push(id);
         self.company.put(employee);

@@ -26,6 +26,7 @@ use crate::world::Plant;
 type Shared = State<Arc<Plant>>;
 
 /// An answer of the control API: a body, or a status with a sentence.
+/// Handlers that cannot fail answer one too.
 type Reply = Result<Response, Refused>;
 
 /// Why the control API did not do it.
@@ -62,6 +63,7 @@ fn overlay<T: serde::Serialize + DeserializeOwned>(current: &T, body: &Bytes) ->
     serde_json::from_value(all).map_err(|error| Refused::bad(error.to_string()))
 }
 
+#[allow(clippy::unnecessary_wraps)]
 fn ok(body: &Value) -> Reply {
     Ok(Json(body).into_response())
 }
@@ -71,6 +73,7 @@ fn done() -> Reply {
 }
 
 /// A JSON array of rendered objects.
+#[allow(clippy::unnecessary_wraps)]
 fn array(objects: impl Iterator<Item = Vec<u8>>) -> Reply {
     let mut body = vec![b'['];
     for (position, object) in objects.enumerate() {

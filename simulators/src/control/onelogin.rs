@@ -1,4 +1,4 @@
-//! OneLogin's half of the control API.
+//! `OneLogin`'s half of the control API.
 
 use std::sync::Arc;
 

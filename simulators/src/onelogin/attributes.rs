@@ -10,7 +10,7 @@ pub enum Kind {
     Text,
     /// An integer or null.
     Int,
-    /// An integer or null; a numeric string is taken too, because OneLogin's own clients send one.
+    /// An integer or null; a numeric string is taken too, because `OneLogin`'s own clients send one.
     UserRef,
     /// A list of integers.
     Ints,

@@ -97,15 +97,15 @@ pub fn rate_limit(state: &mut State, call: &Call, now: Timestamp) -> Answer {
     if !state.tokens.accepts(token, now) || !state.tokens.scope.reads_users() {
         return errors::v1(401, "Authentication Failure");
     }
-    let taken = state.window.look(now);
+    let window = state.window.look(now);
     Answer::json(
         200,
         &json!({
             "status": errors::v1_success(),
             "data": {
-                "X-RateLimit-Limit": taken.limit,
-                "X-RateLimit-Remaining": taken.remaining,
-                "X-RateLimit-Reset": taken.seconds_left(now),
+                "X-RateLimit-Limit": window.limit,
+                "X-RateLimit-Remaining": window.remaining,
+                "X-RateLimit-Reset": window.seconds_left(now),
             },
         }),
     )

@@ -85,7 +85,7 @@ impl Filter {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Page {
     limit: usize,
-    page: usize,
+    number: usize,
     sort: String,
     descending: bool,
 }
@@ -94,27 +94,27 @@ impl Page {
     /// The vendor's cursors are offsets in disguise: this text in base64. They carry no filters and no fields.
     fn cursor(&self) -> String {
         let direction = if self.descending { "desc" } else { "asc" };
-        let text = format!("limit={}&sort={}&page={}&sort_direction={direction}", self.limit, self.sort, self.page);
+        let text = format!("limit={}&sort={}&page={}&sort_direction={direction}", self.limit, self.sort, self.number);
         base64::engine::general_purpose::STANDARD.encode(text)
     }
 
-    fn at(&self, page: usize) -> Self {
-        Self { page, ..self.clone() }
+    fn at(&self, number: usize) -> Self {
+        Self { number, ..self.clone() }
     }
 
     fn from_cursor(cursor: &str) -> Option<Self> {
         let text = base64::engine::general_purpose::STANDARD.decode(cursor).ok()?;
-        let (mut limit, mut page, mut sort, mut descending) = (None, None, None, false);
+        let (mut limit, mut number, mut sort, mut descending) = (None, None, None, false);
         for (key, value) in form_urlencoded::parse(&text) {
             match &*key {
                 "limit" => limit = value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)),
-                "page" => page = value.parse().ok().filter(|page| *page > 0),
+                "page" => number = value.parse().ok().filter(|number| *number > 0),
                 "sort" => sort = Some(value.into_owned()),
                 "sort_direction" => descending = value == "desc",
                 _ => return None,
             }
         }
-        Some(Self { limit: limit?, page: page?, sort: sort?, descending })
+        Some(Self { limit: limit?, number: number?, sort: sort?, descending })
     }
 }
 
@@ -127,7 +127,7 @@ pub fn list(state: &State, call: &Call) -> Answer {
 }
 
 fn read(state: &State, call: &Call) -> Result<(Page, Vec<Filter>, Shown), Answer> {
-    let mut page = Page { limit: DEFAULT_LIMIT, page: 1, sort: "id".into(), descending: false };
+    let mut page = Page { limit: DEFAULT_LIMIT, number: 1, sort: "id".into(), descending: false };
     let mut filters = Vec::new();
     let mut shown = Shown::thin();
     let (mut cursor, mut pages, mut not_allowed) = (None, false, Vec::new());
@@ -137,7 +137,7 @@ fn read(state: &State, call: &Call) -> Result<(Page, Vec<Filter>, Shown), Answer
             "limit" | "page" => {
                 let number: usize = value.parse().ok().filter(|number| *number > 0).ok_or_else(wrong)?;
                 pages = true;
-                if key == "limit" { page.limit = number.min(MAX_LIMIT) } else { page.page = number }
+                if key == "limit" { page.limit = number.min(MAX_LIMIT) } else { page.number = number }
             }
             "cursor" => cursor = Some(value),
             "sort" => sort(&mut page, &value)?,
@@ -232,7 +232,7 @@ fn candidates<'a>(state: &'a State, filters: &[Filter]) -> Vec<&'a User> {
 }
 
 fn answer(state: &State, page: &Page, filters: &[Filter], shown: &Shown) -> Answer {
-    let start = (page.page - 1).saturating_mul(page.limit);
+    let start = (page.number - 1).saturating_mul(page.limit);
     let (total, users): (usize, Vec<&User>) = if filters.is_empty() && page.sort == "id" && !page.descending {
         // The common scan costs a page, not the tenant.
         let rows = state.users.rows();
@@ -261,17 +261,17 @@ fn answer(state: &State, page: &Page, filters: &[Filter], shown: &Shown) -> Answ
     let mut answer = Answer::new(200, "application/json; charset=utf-8", body)
         .with("total-count", total)
         .with("total-pages", pages)
-        .with("current-page", page.page)
+        .with("current-page", page.number)
         .with("page-items", users.len())
         .with("cursor", page.cursor());
-    if page.page < pages {
+    if page.number < pages {
         // The vendor's Link leads to a path that does not exist.
         answer = answer
-            .with("after-cursor", page.at(page.page + 1).cursor())
-            .with("link", format!("</api/v5/users?page={}>; rel=\"next\"", page.page + 1));
+            .with("after-cursor", page.at(page.number + 1).cursor())
+            .with("link", format!("</api/v5/users?page={}>; rel=\"next\"", page.number + 1));
     }
-    if page.page > 1 {
-        answer = answer.with("before-cursor", page.at(page.page - 1).cursor());
+    if page.number > 1 {
+        answer = answer.with("before-cursor", page.at(page.number - 1).cursor());
     }
     answer
 }
@@ -293,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_cursor_leads_to_its_page_and_a_made_up_one_nowhere() {
-        let page = Page { limit: 100, page: 2, sort: "id".into(), descending: false };
+        let page = Page { limit: 100, number: 2, sort: "id".into(), descending: false };
         assert_eq!(Page::from_cursor(&page.cursor()), Some(page));
         assert_eq!(Page::from_cursor("190000001"), None);
         assert_eq!(Page::from_cursor(""), None);

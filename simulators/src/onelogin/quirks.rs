@@ -57,6 +57,7 @@ pub struct MappingCondition {
 }
 
 /// The switches.
+#[allow(clippy::struct_excessive_bools)] // independent switches, not a state
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Quirks {

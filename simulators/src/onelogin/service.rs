@@ -1,4 +1,4 @@
-//! OneLogin's routes, its limit of calls an hour, and what happens by itself over time.
+//! `OneLogin`'s routes, its limit of calls an hour, and what happens by itself over time.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -20,7 +20,7 @@ use crate::front::{Answer, Call, Service};
 /// developers.onelogin.com, "Get Rate Limits": calls an hour.
 const CALLS_AN_HOUR: u64 = 5_000;
 
-/// The mutable half of the simulated OneLogin.
+/// The mutable half of the simulated `OneLogin`.
 pub struct State {
     pub users: Users,
     pub definitions: Vec<Definition>,
@@ -94,23 +94,22 @@ impl State {
     /// # Errors
     /// Unknown attributes or values of a wrong type; then nothing is changed.
     pub fn edit(&mut self, id: Option<i64>, given: &Map<String, Value>, now: Timestamp) -> Result<i64, String> {
-        let mut user = match id {
-            Some(id) => self.users.get(id).cloned().ok_or("no such user")?,
-            None => {
-                let id = match given.get("id") {
-                    None => self.users.next_id(),
-                    Some(id) => id.as_i64().ok_or("id takes an integer")?,
-                };
-                if self.users.get(id).is_some() {
-                    return Err(format!("user {id} exists"));
-                }
-                let mut user = User::new(id);
-                user.set(STATUS, Some(Cell::Int(1)));
-                user.set(STATE, Some(Cell::Int(1)));
-                user.set(ATTEMPTS, Some(Cell::Int(0)));
-                user.set(CREATED, Some(Cell::Time(now)));
-                user
+        let mut user = if let Some(id) = id {
+            self.users.get(id).cloned().ok_or("no such user")?
+        } else {
+            let id = match given.get("id") {
+                None => self.users.next_id(),
+                Some(id) => id.as_i64().ok_or("id takes an integer")?,
+            };
+            if self.users.get(id).is_some() {
+                return Err(format!("user {id} exists"));
             }
+            let mut user = User::new(id);
+            user.set(STATUS, Some(Cell::Int(1)));
+            user.set(STATE, Some(Cell::Int(1)));
+            user.set(ATTEMPTS, Some(Cell::Int(0)));
+            user.set(CREATED, Some(Cell::Time(now)));
+            user
         };
         user.set(UPDATED, Some(Cell::Time(now)));
         let mut shortnames = Vec::new();
@@ -143,7 +142,7 @@ impl State {
     }
 }
 
-/// The simulated OneLogin.
+/// The simulated `OneLogin`.
 pub struct OneLogin {
     clock: Arc<Clock>,
     state: Mutex<State>,
@@ -154,7 +153,7 @@ impl OneLogin {
         let state = State {
             users: Users::default(),
             definitions: Vec::new(),
-            tokens: Tokens::new(),
+            tokens: Tokens::default(),
             quirks: Quirks::default(),
             window: Window::new(CALLS_AN_HOUR, 3600),
             refuse: Vec::new(),
@@ -251,10 +250,10 @@ impl Service for OneLogin {
 /// A call under `/api`: token, limit, scope, then the route itself.
 fn resource(state: &mut State, call: &Call, route: &Route, now: Timestamp) -> Answer {
     let old = call.path.starts_with("/api/1/");
-    let Some(token) = auth::bearer(call) else {
+    let Some(bearer) = auth::bearer(call) else {
         return if old { errors::v1(400, "Authorization Information is incorrect") } else { errors::unauthorized() };
     };
-    if !state.tokens.accepts(token, now) {
+    if !state.tokens.accepts(bearer, now) {
         return if old { errors::v1(401, "Authentication Failure") } else { errors::unauthorized() };
     }
     let taken = state.window.take(now);

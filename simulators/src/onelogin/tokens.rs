@@ -65,14 +65,16 @@ pub struct Tokens {
     rng: Rng,
 }
 
-impl Tokens {
-    pub fn new() -> Self {
+impl Default for Tokens {
+    fn default() -> Self {
         // Tokens of two simulators must differ, or a client of one would be let into the other.
         let seed = Timestamp::now().as_nanosecond().unsigned_abs();
         let seed = u64::try_from(seed & u128::from(u64::MAX)).unwrap_or(1) ^ u64::from(std::process::id());
         Self { client_id: "client-1".into(), client_secret: "secret-1".into(), scope: Scope::ManageUsers, live: None, rng: Rng::new(seed) }
     }
+}
 
+impl Tokens {
     pub fn request_id(&mut self) -> String {
         let id = self.rng.hex(16).to_uppercase();
         format!("{}-{}-{}-{}-{}", &id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..])
@@ -136,7 +138,7 @@ mod tests {
 
     #[test]
     fn the_same_token_until_it_expires_or_is_revoked() {
-        let mut tokens = Tokens::new();
+        let mut tokens = Tokens::default();
         let now: Timestamp = "2026-11-24T09:00:00Z".parse().unwrap();
         let first = tokens.issue(now);
         let access = first["access_token"].as_str().unwrap().to_owned();

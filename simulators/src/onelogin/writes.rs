@@ -1,4 +1,4 @@
-//! Create, update and delete, and what OneLogin makes of a write afterwards
+//! Create, update and delete, and what `OneLogin` makes of a write afterwards
 //! (developers.onelogin.com, "Create User", "Update User", "Set User State").
 
 use jiff::{SignedDuration, Timestamp};
@@ -20,7 +20,7 @@ const WRITTEN_LOCK: SignedDuration = SignedDuration::from_mins(15);
 /// A write, checked.
 struct Change {
     cells: Vec<(usize, Option<Cell>)>,
-    custom: Option<Vec<(Box<str>, Option<Box<str>>)>>,
+    custom: Option<Custom>,
     password: bool,
 }
 
@@ -164,7 +164,7 @@ fn finish(state: &mut State, mut user: User, old: Option<&User>, change: Change,
     answer
 }
 
-/// What OneLogin makes of a status and a state moments after they were written.
+/// What `OneLogin` makes of a status and a state moments after they were written.
 fn settle(state: &mut State, user: &mut User, old: Option<&User>, repairs: bool, now: Timestamp) {
     if user.status() == 0 {
         user.set(STATUS, Some(Cell::Int(7)));
@@ -207,10 +207,10 @@ pub fn map(state: &State, user: &mut User) {
             continue;
         }
         for (name, value) in &mapping.set {
-            if let Some(number) = number(name) {
-                if let Ok(cell) = Cell::read(ATTRIBUTES[number].kind, value) {
-                    user.set(number, cell);
-                }
+            if let Some(number) = number(name)
+                && let Ok(cell) = Cell::read(ATTRIBUTES[number].kind, value)
+            {
+                user.set(number, cell);
             }
         }
     }

@@ -1,0 +1,146 @@
+//! Bare callers of the two vendors' APIs, as strict about nothing as a test wants.
+#![allow(dead_code)] // every test file uses its own part
+
+use reqwest::{Client, Method, Response, StatusCode};
+use serde_json::{Value, json};
+use simulators::{Control, Options, World};
+
+/// A world whose clock starts on a Tuesday morning.
+pub async fn world(employees: usize) -> World {
+    let today = Some("2026-11-24T09:00:00Z".parse().unwrap());
+    World::start(Options { employees, seed: 7, today, ..Options::default() }).await
+}
+
+fn http(world: &World) -> (Client, Control) {
+    // The control client sees to the TLS provider that any client of this workspace needs.
+    let control = world.control();
+    (Client::builder().no_proxy().build().unwrap(), control)
+}
+
+/// An answer, read.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: reqwest::header::HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    pub async fn read(response: Response) -> Self {
+        Self { status: response.status(), headers: response.headers().clone(), text: response.text().await.unwrap() }
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {}", self.text))
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    pub fn is_html(&self) -> bool {
+        self.header("content-type").is_some_and(|kind| kind.starts_with("text/html"))
+    }
+}
+
+pub struct BobCaller {
+    pub http: Client,
+    pub base: String,
+    pub control: Control,
+    pub token: String,
+}
+
+impl BobCaller {
+    pub fn of(world: &World) -> Self {
+        let (http, control) = http(world);
+        Self { http, base: world.bob_url().into(), control, token: "bob-token-1".into() }
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        let request = self.http.post(format!("{}{path}", self.base)).basic_auth("SERVICE-1", Some(&self.token)).json(&body);
+        Answer::read(request.send().await.unwrap()).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        let request = self.http.get(format!("{}{path}", self.base)).basic_auth("SERVICE-1", Some(&self.token));
+        Answer::read(request.send().await.unwrap()).await
+    }
+
+    pub async fn search(&self, body: Value) -> Answer {
+        self.post("/v1/people/search", body).await
+    }
+
+    /// The employees of a search that has to succeed.
+    pub async fn people(&self, body: Value) -> Vec<Value> {
+        let answer = self.search(body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.json()["employees"].as_array().unwrap().clone()
+    }
+}
+
+pub struct OneLoginCaller {
+    pub http: Client,
+    pub base: String,
+    pub control: Control,
+    pub token: String,
+}
+
+impl OneLoginCaller {
+    /// A caller with a token.
+    pub async fn of(world: &World) -> Self {
+        let (http, control) = http(world);
+        let mut caller = Self { http, base: world.onelogin_url().into(), control, token: String::new() };
+        caller.renew().await;
+        caller
+    }
+
+    pub async fn renew(&mut self) {
+        let request = self.http.post(format!("{}/auth/oauth2/v2/token", self.base)).basic_auth("client-1", Some("secret-1"));
+        let answer = Answer::read(request.json(&json!({"grant_type": "client_credentials"})).send().await.unwrap()).await;
+        self.token = answer.json()["access_token"].as_str().unwrap().to_owned();
+    }
+
+    pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        Answer::read(request.send().await.unwrap()).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.call(Method::GET, path, None).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::POST, path, Some(body)).await
+    }
+
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::PUT, path, Some(body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.call(Method::DELETE, path, None).await
+    }
+
+    /// Creates a user that has to be accepted; `more` is laid over a username and an e-mail made of `name`.
+    pub async fn create(&self, name: &str, more: Value) -> i64 {
+        let mut body = json!({"username": name, "email": format!("{name}@example.com"), "status": 1});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let answer = self.post("/api/2/users", body).await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        answer.json()["id"].as_i64().unwrap()
+    }
+
+    /// A read of one user that has to succeed.
+    pub async fn user(&self, id: i64) -> Value {
+        let answer = self.get(&format!("/api/2/users/{id}")).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.json()
+    }
+
+    pub async fn update(&self, id: i64, body: Value) -> Answer {
+        self.put(&format!("/api/2/users/{id}"), body).await
+    }
+}
