@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    execute::WRITE_TIMEOUT,
     validate::{Stop, Target, Validated},
     worker::Shared,
 };
@@ -84,12 +85,14 @@ impl Connections {
         })
         .map_err(|error| Stop::new(IntegrationReason::BobUnavailable, error.to_string()))?;
         let metrics = shared.metrics.clone();
+        let leadership = shared.leadership.clone();
         let provider = onelogin::OneLogin::new(
             onelogin::Config {
                 base: base.clone(),
                 client_id: take("clientId").expose().to_owned(),
                 client_secret: take("clientSecret"),
                 observer: Arc::new(move |call, outcome| metrics.call("onelogin", call, outcome)),
+                gate: Arc::new(move || leadership.may_start(WRITE_TIMEOUT)),
             },
             pacer.clone(),
         )

@@ -39,6 +39,8 @@ const CONCURRENT: usize = 8;
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Tries of one call that surely was not applied.
 const TRIES: u32 = 4;
+/// The pause between two stands in line.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// So many changes in a row without reaching the provider, and the rest waits for the next pass.
 const UNREACHABLE: u32 = 10;
 
@@ -403,7 +405,9 @@ impl Run<'_, '_> {
             }
             match call().await {
                 Ok(value) => return Ok(value),
-                Err(Error::Throttled { .. }) if attempt < TRIES => {}
+                // Its turn has not come: the provider's pacer keeps everybody waiting as long as it takes, and in
+                // between it is asked here whether the call is still wanted.
+                Err(Error::Throttled { .. }) => tokio::time::sleep(LOOK_AGAIN).await,
                 Err(Error::Unavailable { .. }) if attempt < TRIES => {
                     tokio::time::sleep(pause).await;
                     pause *= 3;

@@ -26,9 +26,15 @@ use crate::provider::{
 const PATIENCE: Duration = Duration::from_secs(30);
 const PATIENCE_WITH_LISTS: Duration = Duration::from_secs(60);
 
+/// How long a call stands in line before its caller is asked whether it is still wanted.
+const IN_LINE: Duration = Duration::from_secs(10);
+
 /// Told of every HTTP call: its name (`token`, `list`, `custom_attributes`, `find`, `create`, `update`) and its
 /// outcome (`ok` or [`Error::category`]).
 pub type Observer = Arc<dyn Fn(&'static str, &'static str) + Send + Sync>;
+
+/// Asked right before a write is sent: whether this process may still write.
+pub type Gate = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// How to reach one `OneLogin` account.
 #[derive(Clone)]
@@ -41,6 +47,8 @@ pub struct Config {
     pub client_secret: Secret,
     /// Counts calls.
     pub observer: Observer,
+    /// Closed where a write must not begin: it is then given back as throttled, unsent.
+    pub gate: Gate,
 }
 
 impl fmt::Debug for Config {
@@ -97,7 +105,9 @@ impl Service {
     /// One attempt, with the token it was made with and when.
     async fn with_token(&self, call: &Call<'_>) -> Result<(Arc<Token>, Instant, Result<Answer, Error>), Error> {
         // The turn comes first: a token that is fetched before a long wait may be over after it.
-        let ticket = self.pacer.admit(call.urgency).await;
+        let Ok(ticket) = tokio::time::timeout(IN_LINE, self.pacer.admit(call.urgency)).await else {
+            return Err(Error::Throttled { wait: None });
+        };
         let token = match self.tokens.get(self.ask_for_a_token()).await {
             Ok(token) => token,
             Err(error) => {
@@ -112,6 +122,10 @@ impl Service {
                 return Err(error);
             }
         };
+        if call.route.writes() && !(self.config.gate)() {
+            ticket.unused();
+            return Err(Error::Throttled { wait: None });
+        }
         let sent = Instant::now();
         let outcome = self.exchange(call.route, request, call.sent, ticket).await;
         if outcome.is_ok() && !call.route.writes() {

@@ -24,7 +24,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-pub use call::{Config, Observer};
+pub use call::{Config, Gate, Observer};
 pub use catalog::{CATALOG, base_for, pacer};
 
 use self::{
