@@ -203,3 +203,14 @@ async fn the_estimate_is_what_the_calls_then_take() {
         assert!((told - took).abs() <= 6.0, "{calls}: told {told}, took {took}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_late_answer_from_the_window_before_says_nothing_of_this_one() {
+    let pacer = Pacer::new(5000, HOUR);
+    let late = pacer.admit(Urgency::Normal).await;
+    advance(HOUR).await;
+    drop(pacer.admit(Urgency::Normal).await);
+    late.learn(5000, 0, Duration::from_secs(1));
+    assert_eq!(pacer.lock().window.unwrap().remaining, 4999);
+    assert_eq!(pacer.wait_estimate(1), Duration::ZERO);
+}

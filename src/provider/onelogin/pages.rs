@@ -99,6 +99,11 @@ mod tests {
         assert!(!pages.whole(149), "one slipped through between the pages");
 
         let mut pages = Pages::new(100);
+        pages.more(&page(&[("total-count", "150")]), 100, 100).unwrap();
+        pages.more(&page(&[("total-count", "151")]), 50, 50).unwrap();
+        assert!(!pages.whole(150), "one more came, on a page that was already read");
+
+        let mut pages = Pages::new(100);
         pages.more(&page(&[]), 100, 100).unwrap();
         pages.more(&page(&[]), 50, 50).unwrap();
         assert!(pages.whole(150));

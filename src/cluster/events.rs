@@ -1,0 +1,249 @@
+//! Tells people what happened, as Kubernetes events. Telling never holds up a pass and never fails one: events wait in
+//! a bounded queue, one task sends them, and what does not fit or does not arrive is counted.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::{
+        core::v1::ObjectReference,
+        events::v1::{Event, EventSeries},
+    },
+    apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
+};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams, PostParams},
+};
+use serde_json::json;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+
+use super::connect::{CallError, bounded};
+
+/// Who reports, in every event.
+const CONTROLLER: &str = "bobsync";
+/// How many events may wait. A first pass over a large company says more than anybody reads.
+const QUEUE: usize = 1_000;
+/// How long sending one event may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Events sent at once.
+const AT_ONCE: usize = 4;
+/// The same event within this time counts up the one that is there instead of making another (the API server forgets
+/// events after an hour by default).
+const SAME_WITHIN: Duration = Duration::from_mins(10);
+/// How many sent events are remembered for that.
+const REMEMBERED: usize = 1_000;
+/// Longest note the API server takes, in bytes.
+const NOTE: usize = 1_024;
+
+/// The way to tell people. Clones share one queue.
+#[derive(Clone, Debug)]
+pub struct Events {
+    queue: mpsc::Sender<Item>,
+    dropped: Arc<AtomicU64>,
+    failed: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+enum Item {
+    Event(Box<Told>),
+    Flush(oneshot::Sender<()>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Told {
+    namespace: String,
+    kind: Option<String>,
+    name: String,
+    uid: Option<String>,
+    api_version: Option<String>,
+    warning: bool,
+    reason: &'static str,
+    action: &'static str,
+    note: String,
+}
+
+impl Events {
+    /// Starts the task that sends. It ends when the last clone is dropped and the queue is empty.
+    #[must_use]
+    pub fn start(client: Client) -> Self {
+        let (queue, items) = mpsc::channel(QUEUE);
+        let events = Self { queue, dropped: Arc::default(), failed: Arc::default() };
+        let instance = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| CONTROLLER.to_owned());
+        let sender = Sender { client, instance, failed: events.failed.clone(), sent: 0, known: HashMap::new() };
+        tokio::spawn(sender.run(items));
+        events
+    }
+
+    /// Queues an event about an object: `warning` or normal, a word why, a word what was done, and a sentence. The
+    /// sentence must hold no attribute value. Returns at once; a full queue drops the event and counts it.
+    pub fn publish(&self, regarding: ObjectReference, warning: bool, reason: &'static str, action: &'static str, note: String) {
+        let told = Told {
+            namespace: regarding.namespace.unwrap_or_else(|| "default".to_owned()),
+            kind: regarding.kind,
+            name: regarding.name.unwrap_or_default(),
+            uid: regarding.uid,
+            api_version: regarding.api_version,
+            warning,
+            reason,
+            action,
+            note: cut(note, NOTE),
+        };
+        if self.queue.try_send(Item::Event(Box::new(told))).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many events found the queue full.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// How many events the API server did not take.
+    pub fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Waits until everything queued before was sent or given up, at most this long.
+    pub async fn flush(&self, within: Duration) {
+        let (done, flushed) = oneshot::channel();
+        let wait = async {
+            if self.queue.send(Item::Flush(done)).await.is_ok() {
+                let _ = flushed.await;
+            }
+        };
+        let _ = tokio::time::timeout(within, wait).await;
+    }
+}
+
+struct Sender {
+    client: Client,
+    instance: String,
+    failed: Arc<AtomicU64>,
+    sent: u64,
+    known: HashMap<Told, Known>,
+}
+
+/// An event that was sent: its name, and how often it happened.
+struct Known {
+    name: String,
+    count: i32,
+    at: Instant,
+}
+
+/// What is to be sent for one item.
+enum Call {
+    Create(Box<Event>),
+    Count { namespace: String, name: String, series: EventSeries },
+}
+
+impl Sender {
+    async fn run(mut self, mut items: mpsc::Receiver<Item>) {
+        let mut batch = Vec::new();
+        while items.recv_many(&mut batch, 64).await > 0 {
+            let mut calls = Vec::new();
+            let mut flushed = Vec::new();
+            for item in batch.drain(..) {
+                match item {
+                    Item::Event(told) => calls.push(self.call(*told)),
+                    Item::Flush(done) => flushed.push(done),
+                }
+            }
+            let (client, failed) = (&self.client, &self.failed);
+            futures::stream::iter(calls)
+                .for_each_concurrent(AT_ONCE, |call| async move {
+                    if let Err(error) = send(client, call).await {
+                        failed.fetch_add(1, Ordering::Relaxed);
+                        // A namespace that is being deleted refuses events; nobody has to act on a lost one.
+                        tracing::debug!(%error, "an event was not taken");
+                    }
+                })
+                .await;
+            for done in flushed {
+                let _ = done.send(());
+            }
+        }
+    }
+
+    fn call(&mut self, told: Told) -> Call {
+        let now = MicroTime(Timestamp::now());
+        if self.known.len() >= REMEMBERED {
+            self.known.retain(|_, known| known.at.elapsed() < SAME_WITHIN);
+            if self.known.len() >= REMEMBERED {
+                self.known.clear();
+            }
+        }
+        if let Some(known) = self.known.get_mut(&told).filter(|known| known.at.elapsed() < SAME_WITHIN) {
+            known.count = known.count.saturating_add(1);
+            let series = EventSeries { count: known.count, last_observed_time: now };
+            return Call::Count { namespace: told.namespace, name: known.name.clone(), series };
+        }
+        self.sent += 1;
+        let stem = cut(told.name.clone(), 200);
+        let name = format!("{}.{:x}{:04x}", stem.trim_end_matches(['.', '-']), now.0.as_nanosecond(), self.sent & 0xffff);
+        let event = self.event(&told, &name, now);
+        self.known.insert(told, Known { name, count: 1, at: Instant::now() });
+        Call::Create(Box::new(event))
+    }
+
+    fn event(&self, told: &Told, name: &str, now: MicroTime) -> Event {
+        Event {
+            metadata: ObjectMeta { namespace: Some(told.namespace.clone()), name: Some(name.to_owned()), ..ObjectMeta::default() },
+            event_time: Some(now),
+            type_: Some(if told.warning { "Warning" } else { "Normal" }.to_owned()),
+            reason: Some(told.reason.to_owned()),
+            action: Some(told.action.to_owned()),
+            note: Some(told.note.clone()),
+            regarding: Some(ObjectReference {
+                api_version: told.api_version.clone(),
+                kind: told.kind.clone(),
+                namespace: Some(told.namespace.clone()),
+                name: Some(told.name.clone()),
+                uid: told.uid.clone(),
+                ..ObjectReference::default()
+            }),
+            reporting_controller: Some(CONTROLLER.to_owned()),
+            reporting_instance: Some(cut(self.instance.clone(), 128)),
+            ..Event::default()
+        }
+    }
+}
+
+async fn send(client: &Client, call: Call) -> Result<(), CallError> {
+    match call {
+        Call::Create(event) => {
+            let namespace = event.metadata.namespace.clone().unwrap_or_default();
+            let events: Api<Event> = Api::namespaced(client.clone(), &namespace);
+            bounded(TIMEOUT, events.create(&PostParams::default(), &event)).await.map(drop)
+        }
+        Call::Count { namespace, name, series } => {
+            let events: Api<Event> = Api::namespaced(client.clone(), &namespace);
+            let patch = Patch::Merge(json!({ "series": series }));
+            bounded(TIMEOUT, events.patch(&name, &PatchParams::default(), &patch)).await.map(drop)
+        }
+    }
+}
+
+/// The first `bytes` bytes at most, and never half a character.
+fn cut(mut text: String, bytes: usize) -> String {
+    if text.len() > bytes {
+        let end = (0..=bytes).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+        text.truncate(end);
+    }
+    text
+}
+
+#[cfg(test)]
+#[path = "events_tests.rs"]
+mod tests;

@@ -1,0 +1,247 @@
+//! Whether this process may write. One Lease says who leads; a process that cannot prove it still holds the Lease
+//! begins no write that could outlive it.
+//!
+//! The arithmetic, with the durations of [`Terms::default`]. A lease of 60 s is counted by the holder's monotonic clock
+//! from the moment *before* the renewing request was sent. Another process can take the Lease only after it has watched
+//! the same record unchanged for a whole 60 s by *its* monotonic clock, which starts after that request was carried
+//! out. So the holder's end comes first, whatever the wall clocks say; a margin of a fiftieth (1.2 s) pays for clocks
+//! that run at different speeds. Renewing every 10 s with requests of at most 5 s keeps at least 60 − 10 − 5 = 45 s in
+//! hand while the API server answers, so a write of 30 s may always begin; 28.8 s after the last renewal that went
+//! through, none may begin any more, and by the end of the lease all that began have ended.
+//!
+//! Every claim names the version it replaces, so of two claims one fails. Deleting the Lease does not make two leaders
+//! either: the holder makes it again, and who has seen a holder waits out that holder's time first.
+
+mod contender;
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use kube::Client;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
+
+use crate::server::metrics::Metrics;
+use contender::Contender;
+
+/// Name of the Lease.
+pub const LEASE: &str = "bobsync";
+
+/// The longest sleep of somebody who waits for the end of a lease: a suspended machine is noticed within this time.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Durations of the election.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// How long a claim is good for. The record holds whole seconds: a fraction is rounded up there.
+    pub lease: Duration,
+    /// Time between two renewals.
+    pub renew: Duration,
+    /// Time between two looks of somebody who does not lead, and between two tries after an error.
+    pub retry: Duration,
+    /// How long one request may take.
+    pub request: Duration,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_mins(1),
+            renew: Duration::from_secs(10),
+            retry: Duration::from_secs(2),
+            request: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Terms {
+    /// How long the holder itself believes in a claim.
+    fn believed(&self) -> Duration {
+        self.lease - self.lease / 50
+    }
+}
+
+/// Tells whether this process leads. Clones are the same membership; when the last one is dropped, the process no
+/// longer renews (and does not release: nobody said that its writes have ended).
+#[derive(Clone)]
+pub struct Leadership(Arc<Inner>);
+
+struct Inner {
+    terms: Terms,
+    state: Arc<Shared>,
+    /// `None` where nobody is elected.
+    release: Option<mpsc::Sender<oneshot::Sender<()>>>,
+}
+
+struct Shared {
+    standing: watch::Sender<Standing>,
+    /// Set when a release begins. No claim made after that counts.
+    released: AtomicBool,
+    on_turn: OnceLock<Box<dyn Fn() + Send + Sync>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Always,
+    Follows { term: u64 },
+    Leads { term: u64, claimed: Moment },
+}
+
+/// When a claim was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Moment {
+    at: Instant,
+    /// The wall clock goes on while a machine is suspended, the monotonic one does not.
+    wall: SystemTime,
+}
+
+impl Moment {
+    fn now() -> Self {
+        Self { at: Instant::now(), wall: SystemTime::now() }
+    }
+
+    /// What is left of `whole` since then, by the clock that says less.
+    fn left_of(&self, whole: Duration) -> Duration {
+        let by_wall = SystemTime::now().duration_since(self.wall).unwrap_or_default();
+        whole.saturating_sub(self.at.elapsed().max(by_wall))
+    }
+}
+
+impl Standing {
+    const fn term(self) -> u64 {
+        match self {
+            Self::Always => 0,
+            Self::Follows { term } | Self::Leads { term, .. } => term,
+        }
+    }
+
+    /// How much longer this process leads if it hears nothing more. Zero: it does not.
+    fn left(self, terms: &Terms) -> Duration {
+        match self {
+            Self::Always => Duration::MAX,
+            Self::Follows { .. } => Duration::ZERO,
+            Self::Leads { claimed, .. } => claimed.left_of(terms.believed()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Leadership {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Leadership").field(&*self.0.state.standing.borrow()).finish()
+    }
+}
+
+impl Leadership {
+    /// For a process that is alone: it leads until [`release`](Self::release).
+    #[must_use]
+    pub fn always() -> Self {
+        Self(Arc::new(Inner { terms: Terms::default(), state: Arc::new(Shared::new(Standing::Always)), release: None }))
+    }
+
+    /// Takes part in the election in this namespace, and shows the result in `metrics`.
+    #[must_use]
+    pub fn start(client: Client, namespace: &str, metrics: &Arc<Metrics>) -> Self {
+        let metrics = metrics.clone();
+        // The pod's name, for people; what follows makes two processes with one host name two contenders.
+        let host = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| LEASE.to_owned());
+        let identity = format!("{host}_{:016x}", contender::random());
+        Self::run(client, namespace, identity, Terms::default(), move |leads| metrics.leader(leads))
+    }
+
+    /// Takes part as `identity`, which no other process may use, and calls `told` whenever the result changes.
+    #[must_use]
+    pub fn run(client: Client, namespace: &str, identity: String, terms: Terms, told: impl Fn(bool) + Send + Sync + 'static) -> Self {
+        let state = Arc::new(Shared::new(Standing::Follows { term: 0 }));
+        let (release, commands) = mpsc::channel(1);
+        tokio::spawn(Contender::new(client, namespace, identity, terms, state.clone(), Box::new(told)).run(commands));
+        Self(Arc::new(Inner { terms, state, release: Some(release) }))
+    }
+
+    /// Whether this process leads at this moment.
+    pub fn is_leader(&self) -> bool {
+        !self.left().is_zero()
+    }
+
+    /// Whether something that takes at most `timeout` would end while this process leads. To be asked right before
+    /// every write begins.
+    pub fn may_start(&self, timeout: Duration) -> bool {
+        self.left() > timeout
+    }
+
+    /// Completes while this process leads; never after a release.
+    pub async fn wait_to_lead(&self) {
+        let mut standing = self.0.state.standing.subscribe();
+        loop {
+            standing.mark_unchanged();
+            if self.is_leader() {
+                return;
+            }
+            if standing.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Completes once this process does not lead, or has not led all the time since this call. Writes that began under
+    /// [`may_start`](Self::may_start) need not be ended.
+    pub async fn lost(&self) {
+        let mut standing = self.0.state.standing.subscribe();
+        let term = standing.borrow_and_update().term();
+        loop {
+            let now = *standing.borrow_and_update();
+            let left = self.left();
+            if now.term() != term || left.is_zero() {
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(left.min(LOOK)) => {}
+                _ = standing.changed() => {}
+            }
+        }
+    }
+
+    /// Stops leading and gives the Lease back, so that another process leads at once. To be called when every write
+    /// has ended; where that is not certain, drop the handle instead and let the Lease run out.
+    pub async fn release(&self) {
+        self.0.state.released.store(true, Ordering::SeqCst);
+        self.0.state.standing.send_modify(|standing| *standing = Standing::Follows { term: standing.term() + 1 });
+        let Some(commands) = &self.0.release else { return };
+        let (done, released) = oneshot::channel();
+        let all = async {
+            if commands.send(done).await.is_ok() {
+                let _ = released.await;
+            }
+        };
+        // A turn that is under way ends first. Not longer than the Lease needs to run out by itself.
+        let _ = tokio::time::timeout(self.0.terms.request * 3, all).await;
+    }
+
+    /// Has `beat` called at every turn of the election, so that a dead loop is noticed. The first call counts.
+    pub fn on_turn(&self, beat: impl Fn() + Send + Sync + 'static) {
+        let _ = self.0.state.on_turn.set(Box::new(beat));
+    }
+
+    fn left(&self) -> Duration {
+        if self.0.state.released.load(Ordering::SeqCst) {
+            return Duration::ZERO;
+        }
+        self.0.state.standing.borrow().left(&self.0.terms)
+    }
+}
+
+impl Shared {
+    fn new(standing: Standing) -> Self {
+        Self { standing: watch::Sender::new(standing), released: AtomicBool::new(false), on_turn: OnceLock::new() }
+    }
+}
+
+#[cfg(test)]
+#[path = "leadership_tests.rs"]
+mod tests;

@@ -1,0 +1,338 @@
+//! One process in the election: looks at the Lease, claims it, renews it, steps down, gives it back. It never touches
+//! a write; it only says who leads.
+
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::coordination::v1::{Lease, LeaseSpec},
+    apimachinery::pkg::apis::meta::v1::MicroTime,
+};
+use kube::{
+    Api, Client,
+    api::{ObjectMeta, PostParams},
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+
+use super::{LEASE, Moment, Shared, Standing, Terms};
+use crate::{
+    api::FIELD_MANAGER,
+    cluster::connect::{CallError, bounded},
+};
+
+/// Claims in one turn. Somebody else's write between look and claim costs one.
+const TRIES: u32 = 3;
+
+/// A number that no other process draws (keys of the standard library's hasher come from the system's randomness).
+pub(super) fn random() -> u64 {
+    RandomState::new().hash_one(LEASE)
+}
+
+pub(super) struct Contender {
+    leases: Api<Lease>,
+    identity: String,
+    terms: Terms,
+    state: Arc<Shared>,
+    told: Box<dyn Fn(bool) + Send + Sync>,
+    /// What was said last.
+    said: bool,
+    /// The Lease as our last claim left it.
+    mine: Option<Lease>,
+    /// Somebody else may lead, and since when nothing has been heard of them.
+    rival: Option<Rival>,
+    /// The last look that was answered.
+    looked: Instant,
+}
+
+/// What is known of another holder.
+struct Rival {
+    sign: Sign,
+    /// By our clock; after the sign was given.
+    since: Instant,
+    /// How long a holder may believe in its last claim.
+    lease: Duration,
+}
+
+/// The last sign of life of another holder. The same sign again is none.
+#[derive(Debug, PartialEq, Eq)]
+enum Sign {
+    /// We were out of touch: anybody may have claimed.
+    Unknown,
+    /// The Lease is not there. Its last holder may not have noticed yet.
+    Missing,
+    Record { uid: Option<String>, version: Option<String>, holder: String, renewed: Option<Timestamp> },
+}
+
+/// What a look says to do.
+enum Found {
+    /// To be created or replaced with this.
+    Claim(Box<Lease>),
+    /// Somebody else's, or may be.
+    Rival,
+}
+
+/// How a turn ended.
+enum Turn {
+    Claimed,
+    Rival,
+    /// Every claim met somebody else's write, and none of these made somebody else the holder.
+    Contested,
+}
+
+impl Contender {
+    pub(super) fn new(
+        client: Client,
+        namespace: &str,
+        identity: String,
+        terms: Terms,
+        state: Arc<Shared>,
+        told: Box<dyn Fn(bool) + Send + Sync>,
+    ) -> Self {
+        let leases = Api::namespaced(client, namespace);
+        Self { leases, identity, terms, state, told, said: false, mine: None, rival: None, looked: Instant::now() }
+    }
+
+    /// Runs until a release, or until nobody holds a handle any more.
+    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<oneshot::Sender<()>>) {
+        (self.told)(false);
+        loop {
+            let turn = self.turn().await;
+            if let Some(beat) = self.state.on_turn.get() {
+                beat();
+            }
+            match &turn {
+                Ok(Turn::Claimed) => {}
+                // Not before: an unanswered claim of ours may still stand.
+                Ok(Turn::Rival) => self.step_down("somebody else holds the lease"),
+                Ok(Turn::Contested) => tracing::warn!("others write to the lease between every look and claim"),
+                Err(error) => tracing::warn!(%error, "the election's call to the API server failed"),
+            }
+            let left = self.standing().left(&self.terms);
+            if left.is_zero() {
+                self.step_down("the lease could not be renewed in time");
+            }
+            let mut wait = match turn {
+                Ok(Turn::Claimed) => self.terms.renew,
+                _ => jittered(self.terms.retry),
+            };
+            if !left.is_zero() {
+                wait = wait.min(left);
+            } else if let Some(rival) = &self.rival {
+                wait = wait.min(rival.lease.saturating_sub(rival.since.elapsed())).max(Duration::from_millis(10));
+            }
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                command = commands.recv() => {
+                    if let Some(done) = command {
+                        self.release().await;
+                        let _ = done.send(());
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Looks where that is needed, and claims where that is allowed.
+    async fn turn(&mut self) -> Result<Turn, CallError> {
+        for _ in 0..TRIES {
+            let claim = match self.mine.take() {
+                Some(lease) => Box::new(self.claim(lease)),
+                None => match self.look().await? {
+                    Found::Claim(claim) => claim,
+                    Found::Rival => return Ok(Turn::Rival),
+                },
+            };
+            let sent = Moment::now();
+            match self.send(&claim).await {
+                Ok(lease) => {
+                    self.mine = Some(lease);
+                    self.rival = None;
+                    self.lead_from(sent);
+                    return Ok(Turn::Claimed);
+                }
+                // Somebody was faster, or the Lease was deleted: look who it is.
+                Err(error) if error.is_conflict() || error.is_not_found() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Turn::Contested)
+    }
+
+    /// One read, and what it means.
+    async fn look(&mut self) -> Result<Found, CallError> {
+        let found = bounded(self.terms.request, self.leases.get_opt(LEASE)).await;
+        let leads = !self.standing().left(&self.terms).is_zero();
+        if !leads {
+            // Before anything is concluded: since our own end, anybody may have led.
+            self.step_down("the lease could not be renewed in time");
+        }
+        if found.is_err() || self.looked.elapsed() > self.terms.renew {
+            self.lose_sight();
+        }
+        let found = found?;
+        self.looked = Instant::now();
+        let Some(lease) = found else {
+            // Our own Lease was deleted: until it runs out, it is ours to make again.
+            return Ok(if leads || self.rival_is_gone(Sign::Missing, None) {
+                Found::Claim(Box::new(self.claim(Lease::default())))
+            } else {
+                Found::Rival
+            });
+        };
+        let spec = lease.spec.as_ref();
+        let holder = spec.and_then(|spec| spec.holder_identity.as_deref()).unwrap_or_default();
+        if holder.is_empty() || holder == self.identity {
+            return Ok(Found::Claim(Box::new(self.claim(lease))));
+        }
+        let sign = Sign::Record {
+            uid: lease.metadata.uid.clone(),
+            version: lease.metadata.resource_version.clone(),
+            holder: holder.to_owned(),
+            renewed: spec.and_then(|spec| spec.renew_time.as_ref()).map(|time| time.0),
+        };
+        let promised = spec.and_then(|spec| spec.lease_duration_seconds).and_then(|seconds| u64::try_from(seconds).ok());
+        if self.rival_is_gone(sign, promised.map(Duration::from_secs)) {
+            tracing::info!(holder, "the holder of the lease has not renewed it");
+            return Ok(Found::Claim(Box::new(self.claim(lease))));
+        }
+        Ok(Found::Rival)
+    }
+
+    /// A Lease that is missing, and missing again after we looked away, may have been there meanwhile: its holder has
+    /// to be waited for anew. A record that has not changed has not changed.
+    fn lose_sight(&mut self) {
+        if let Some(rival) = self.rival.as_mut().filter(|rival| rival.sign == Sign::Missing) {
+            rival.sign = Sign::Unknown;
+        }
+    }
+
+    /// Whether a holder that gave this sign can no longer believe that it leads. A Lease that is missing from the first
+    /// look on was never there: a holder would make it again within one renewal.
+    fn rival_is_gone(&mut self, sign: Sign, promised: Option<Duration>) -> bool {
+        if self.rival.is_none() && sign == Sign::Missing {
+            return true;
+        }
+        match &self.rival {
+            Some(rival) if rival.sign == sign => rival.since.elapsed() >= rival.lease,
+            before => {
+                let lease = promised.or(before.as_ref().map(|rival| rival.lease)).map_or(self.terms.lease, |lease| lease.max(self.terms.lease));
+                self.rival = Some(Rival { sign, since: Instant::now(), lease });
+                false
+            }
+        }
+    }
+
+    /// The Lease as it stands when we hold it, from the one it replaces (or an empty one).
+    fn claim(&self, mut lease: Lease) -> Lease {
+        let now = MicroTime(Timestamp::now());
+        let spec = lease.spec.get_or_insert_with(LeaseSpec::default);
+        if spec.holder_identity.as_deref() != Some(&self.identity) {
+            let first = spec.acquire_time.is_none();
+            spec.holder_identity = Some(self.identity.clone());
+            spec.acquire_time = Some(now.clone());
+            spec.lease_transitions = Some(spec.lease_transitions.unwrap_or(0).saturating_add(i32::from(!first)));
+        }
+        let seconds = self.terms.lease.as_millis().div_ceil(1000).max(1);
+        spec.lease_duration_seconds = Some(i32::try_from(seconds).unwrap_or(i32::MAX));
+        spec.renew_time = Some(now);
+        lease.metadata.managed_fields = None;
+        lease.metadata.name = Some(LEASE.to_owned());
+        lease
+    }
+
+    /// Creates the Lease, or replaces exactly the version that was read.
+    async fn send(&self, lease: &Lease) -> Result<Lease, CallError> {
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        if lease.metadata.resource_version.is_some() {
+            bounded(self.terms.request, self.leases.replace(LEASE, &params, lease)).await
+        } else {
+            let metadata = ObjectMeta { name: Some(LEASE.to_owned()), ..ObjectMeta::default() };
+            let lease = Lease { metadata, ..lease.clone() };
+            bounded(self.terms.request, self.leases.create(&params, &lease)).await
+        }
+    }
+
+    fn standing(&self) -> Standing {
+        *self.state.standing.borrow()
+    }
+
+    fn lead_from(&mut self, claimed: Moment) {
+        if self.state.released.load(Ordering::SeqCst) {
+            return;
+        }
+        let before = self.standing();
+        // A claim after the end of the one before is a new term, even if nobody led in between: others were told so.
+        let term = before.term() + u64::from(before.left(&self.terms).is_zero());
+        self.state.standing.send_replace(Standing::Leads { term, claimed });
+        if !claimed.left_of(self.terms.believed()).is_zero() {
+            self.say(true);
+        }
+    }
+
+    fn step_down(&mut self, why: &'static str) {
+        if let Standing::Leads { term, .. } = self.standing() {
+            self.state.standing.send_replace(Standing::Follows { term: term + 1 });
+            if self.rival.is_none() {
+                self.rival = Some(Rival { sign: Sign::Unknown, since: Instant::now(), lease: self.terms.lease });
+            }
+            tracing::warn!(why, "stepped down");
+        }
+        self.say(false);
+    }
+
+    fn say(&mut self, leads: bool) {
+        if self.said != leads {
+            self.said = leads;
+            if leads {
+                tracing::info!(identity = self.identity, "leading");
+            }
+            (self.told)(leads);
+        }
+    }
+
+    /// Gives the Lease back if it is ours.
+    async fn release(&mut self) {
+        self.say(false);
+        for _ in 0..TRIES {
+            let lease = match self.mine.take() {
+                Some(lease) => lease,
+                None => match bounded(self.terms.request, self.leases.get_opt(LEASE)).await {
+                    Ok(Some(lease)) => lease,
+                    _ => return,
+                },
+            };
+            if lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()) != Some(&self.identity) {
+                return;
+            }
+            let mut free = self.claim(lease);
+            if let Some(spec) = &mut free.spec {
+                spec.holder_identity = Some(String::new());
+                spec.lease_duration_seconds = Some(1);
+            }
+            match self.send(&free).await {
+                Err(error) if error.is_conflict() => {}
+                Ok(_) => {
+                    tracing::info!("gave the lease back");
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the lease could not be given back and will run out");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Up to a fifth longer, so that contenders do not march in step.
+fn jittered(wait: Duration) -> Duration {
+    wait + wait / 5 * u32::try_from(random() % 1000).unwrap_or(0) / 1000
+}

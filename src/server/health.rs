@@ -1,0 +1,155 @@
+//! Whether the process is alive and ready. Alive: every loop that promised to beat has beaten lately. Ready: the first
+//! lists are in, and the process is not stopping.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+/// How long a loop may be silent before the process counts as stuck.
+pub const SILENCE: Duration = Duration::from_mins(5);
+
+/// The state behind `/healthz` and `/readyz`. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Health(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    ready: AtomicBool,
+    stopping: AtomicBool,
+    next: AtomicU64,
+    loops: Mutex<BTreeMap<u64, Loop>>,
+}
+
+#[derive(Debug)]
+struct Loop {
+    name: String,
+    silence: Duration,
+    last: Instant,
+}
+
+/// The pulse of one loop. Dropping it says that the loop ended on purpose.
+#[derive(Debug)]
+pub struct Beat {
+    of: Health,
+    id: u64,
+}
+
+impl Health {
+    /// Alive and not ready.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The first lists are in.
+    pub fn ready(&self) {
+        self.0.ready.store(true, Ordering::Relaxed);
+    }
+
+    /// A stop has begun; not ready from now on, whatever else happens. Still alive: writes that began are ending.
+    pub fn stopping(&self) {
+        self.0.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// A loop that will beat at least every [`SILENCE`], from now on.
+    #[must_use = "the loop counts as ended once this is dropped"]
+    pub fn register(&self, name: impl Into<String>) -> Beat {
+        self.register_within(name, SILENCE)
+    }
+
+    /// A loop that will beat at least this often.
+    #[must_use = "the loop counts as ended once this is dropped"]
+    pub fn register_within(&self, name: impl Into<String>, silence: Duration) -> Beat {
+        let id = self.0.next.fetch_add(1, Ordering::Relaxed);
+        self.loops().insert(id, Loop { name: name.into(), silence, last: Instant::now() });
+        Beat { of: self.clone(), id }
+    }
+
+    /// Whether every registered loop has beaten lately.
+    ///
+    /// # Errors
+    /// Names the loops that have not.
+    pub fn alive(&self) -> Result<(), String> {
+        let silent: Vec<String> = self
+            .loops()
+            .values()
+            .filter(|known| known.last.elapsed() > known.silence)
+            .map(|known| format!("{} has been silent for {} s", known.name, known.last.elapsed().as_secs()))
+            .collect();
+        if silent.is_empty() { Ok(()) } else { Err(silent.join("\n")) }
+    }
+
+    /// Whether the first lists are in and no stop has begun.
+    ///
+    /// # Errors
+    /// Says which of the two.
+    pub fn is_ready(&self) -> Result<(), String> {
+        if self.0.stopping.load(Ordering::Relaxed) {
+            Err("stopping".to_owned())
+        } else if self.0.ready.load(Ordering::Relaxed) {
+            Ok(())
+        } else {
+            Err("waiting for the first lists of ProvisioningIntegrations and EmployeeSyncs; are the CRDs installed and may the controller watch them?".to_owned())
+        }
+    }
+
+    fn loops(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Loop>> {
+        self.0.loops.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Beat {
+    /// The loop has come round.
+    pub fn beat(&self) {
+        if let Some(known) = self.of.loops().get_mut(&self.id) {
+            known.last = Instant::now();
+        }
+    }
+}
+
+impl Drop for Beat {
+    fn drop(&mut self) {
+        self.of.loops().remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_loop_that_falls_silent_makes_the_process_unhealthy() {
+        let health = Health::new();
+        let (watches, worker) = (health.register("watches"), health.register("worker people/onelogin"));
+        tokio::time::advance(SILENCE).await;
+        assert_eq!(health.alive(), Ok(()));
+        watches.beat();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(health.alive(), Err("worker people/onelogin has been silent for 301 s".to_owned()));
+        worker.beat();
+        assert_eq!(health.alive(), Ok(()), "it may recover");
+        drop(worker);
+        watches.beat();
+        tokio::time::advance(SILENCE).await;
+        assert_eq!(health.alive(), Ok(()), "a loop that ended is not missed");
+    }
+
+    #[test]
+    fn ready_after_the_lists_and_until_the_stop() {
+        let health = Health::new();
+        assert!(health.is_ready().unwrap_err().contains("first lists"));
+        health.ready();
+        assert_eq!(health.is_ready(), Ok(()));
+        health.stopping();
+        health.ready();
+        assert_eq!(health.is_ready(), Err("stopping".to_owned()));
+        assert_eq!(health.alive(), Ok(()));
+    }
+}

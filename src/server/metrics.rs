@@ -1,0 +1,291 @@
+//! What is counted, for Prometheus. [`TABLE`] is both what is registered and what `docs/metrics.md` shows.
+//!
+//! Every label takes few values: words from the code, and the integration (namespace/name) on a handful of gauges.
+//! Nothing about a person is ever a label.
+
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    fmt::Write as _,
+    sync::{
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use jiff::Timestamp;
+use prometheus_client::{
+    encoding::text::encode,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Metric, Registry},
+};
+use tokio::time::Instant;
+
+use crate::{
+    cluster::{events::Events, roster::IntegrationKey},
+    engine::report::Report,
+};
+
+/// The format of [`Metrics::render`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// One metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The name of its series, without the suffixes of a histogram.
+    pub name: &'static str,
+    /// `counter`, `gauge` or `histogram`.
+    pub kind: &'static str,
+    /// Names of its labels, in order.
+    pub labels: &'static [&'static str],
+    /// What it counts.
+    pub help: &'static str,
+}
+
+const CALLS: Row = Row {
+    name: "bobsync_calls_total",
+    kind: "counter",
+    labels: &["target", "call", "outcome"],
+    help: "Calls to Bob and to providers",
+};
+const PASSES: Row = Row {
+    name: "bobsync_passes_total",
+    kind: "counter",
+    labels: &["outcome"],
+    help: "Passes over an integration; the outcome is Converged, Unfinished, or the reason of its Ready condition",
+};
+const PASS_SECONDS: Row =
+    Row { name: "bobsync_pass_duration_seconds", kind: "histogram", labels: &[], help: "How long passes that read Bob took" };
+const CHANGES: Row = Row {
+    name: "bobsync_changes_total",
+    kind: "counter",
+    labels: &["action", "outcome"],
+    help: "Changes to accounts, by what was done and whether it succeeded",
+};
+const EMPLOYEES: Row = Row {
+    name: "bobsync_employees",
+    kind: "gauge",
+    labels: &["integration", "state"],
+    help: "Employees after the last pass; the state is in_sync, pending, failing or unmanaged",
+};
+const UNSYNCED: Row = Row {
+    name: "bobsync_oldest_unsynced_age_seconds",
+    kind: "gauge",
+    labels: &["integration"],
+    help: "Nobody has been out of sync for longer than this: the time since a pass last found everybody in scope in sync. Grows when passes fail, hang or stop",
+};
+const SUCCESS: Row = Row {
+    name: "bobsync_last_successful_pass_timestamp_seconds",
+    kind: "gauge",
+    labels: &["integration"],
+    help: "When a pass last went through, whether or not single people failed (Unix time)",
+};
+const PATCHES: Row = Row {
+    name: "bobsync_status_patches_total",
+    kind: "counter",
+    labels: &["kind", "outcome"],
+    help: "Statuses of ProvisioningIntegrations and EmployeeSyncs: written, skipped because nothing changed, or failed",
+};
+const OBJECTS: Row =
+    Row { name: "bobsync_employee_sync_objects", kind: "gauge", labels: &[], help: "EmployeeSync objects that the controller knows" };
+const LEADER: Row = Row { name: "bobsync_leader", kind: "gauge", labels: &[], help: "1 while this process may write, else 0" };
+const EVENTS: Row = Row {
+    name: "bobsync_events_lost_total",
+    kind: "counter",
+    labels: &["why"],
+    help: "Kubernetes events that nobody will see; dropped because the queue was full, or failed because the API server did not take them",
+};
+const BUILD: Row = Row { name: "bobsync_build_info", kind: "gauge", labels: &["version"], help: "Always 1; the label is the version" };
+
+/// Every metric, in the order of the page.
+pub const TABLE: &[Row] = &[CALLS, PASSES, PASS_SECONDS, CHANGES, EMPLOYEES, UNSYNCED, SUCCESS, PATCHES, OBJECTS, LEADER, EVENTS, BUILD];
+
+/// Upper bounds of the buckets for passes, in seconds: from a handful of people to a hundred thousand new ones.
+const PASS_BUCKETS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0];
+
+/// Values of the label `state`.
+const STATES: [&str; 4] = ["in_sync", "pending", "failing", "unmanaged"];
+
+type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
+
+/// Labels of a row with these values, in the row's order.
+fn labels<const N: usize>(row: &Row, values: [Cow<'static, str>; N]) -> Labels<N> {
+    let mut names = row.labels.iter();
+    values.map(|value| (*names.next().unwrap_or(&"unknown"), value))
+}
+
+/// Counts. Methods are cheap and never fail.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    calls: Family<Labels<3>, Counter>,
+    passes: Family<Labels<1>, Counter>,
+    pass_seconds: Histogram,
+    changes: Family<Labels<2>, Counter>,
+    employees: Family<Labels<2>, Gauge>,
+    unsynced: Family<Labels<1>, Gauge<f64, AtomicU64>>,
+    success: Family<Labels<1>, Gauge>,
+    patches: Family<Labels<2>, Counter>,
+    objects: Gauge,
+    leader: Gauge,
+    lost: Family<Labels<1>, Counter>,
+    events: OnceLock<Events>,
+    /// When everybody of an integration was in sync; the start where that has not been yet.
+    in_sync: Mutex<HashMap<String, Instant>>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Everything at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut registry = Registry::default();
+        let build: Family<Labels<1>, Gauge> = Family::default();
+        build.get_or_create(&labels(&BUILD, [env!("CARGO_PKG_VERSION").into()])).set(1);
+        register(&mut registry, &BUILD, build);
+        let pass_seconds = Histogram::new(PASS_BUCKETS);
+        register(&mut registry, &PASS_SECONDS, pass_seconds.clone());
+        Self {
+            calls: registered(&mut registry, &CALLS),
+            passes: registered(&mut registry, &PASSES),
+            pass_seconds,
+            changes: registered(&mut registry, &CHANGES),
+            employees: registered(&mut registry, &EMPLOYEES),
+            unsynced: registered(&mut registry, &UNSYNCED),
+            success: registered(&mut registry, &SUCCESS),
+            patches: registered(&mut registry, &PATCHES),
+            objects: registered(&mut registry, &OBJECTS),
+            leader: registered(&mut registry, &LEADER),
+            lost: registered(&mut registry, &EVENTS),
+            events: OnceLock::new(),
+            in_sync: Mutex::default(),
+            registry,
+        }
+    }
+
+    /// A call to `target` (`bob`, `onelogin`...) ended: `outcome` is `ok` or the category of the error.
+    pub fn call(&self, target: &'static str, call: &'static str, outcome: &'static str) {
+        self.calls.get_or_create(&labels(&CALLS, [target.into(), call.into(), outcome.into()])).inc();
+    }
+
+    /// A change to an account was tried.
+    pub fn change(&self, action: &'static str, outcome: &'static str) {
+        self.changes.get_or_create(&labels(&CHANGES, [action.into(), outcome.into()])).inc();
+    }
+
+    /// A status was `written`, `skipped` or `failed`.
+    pub fn status_patch(&self, kind: &'static str, outcome: &'static str) {
+        self.patches.get_or_create(&labels(&PATCHES, [kind.into(), outcome.into()])).inc();
+    }
+
+    /// A pass over `key` ended at `now`.
+    pub fn pass(&self, key: &IntegrationKey, report: &Report, now: Timestamp) {
+        let outcome = match &report.stop {
+            Some(stop) => stop.reason.as_str(),
+            None if report.unfinished => "Unfinished",
+            None => "Converged",
+        };
+        self.passes.get_or_create(&labels(&PASSES, [outcome.into()])).inc();
+        if report.bob.is_some() {
+            self.pass_seconds.observe(report.took.as_secs_f64());
+        }
+        let key = key.to_string();
+        let through = report.stop.is_none() && !report.unfinished;
+        let mut everybody = false;
+        if let Some(tally) = &report.tally {
+            for (state, count) in STATES.into_iter().zip([tally.ready, tally.pending, tally.failing, tally.unmanaged]) {
+                self.employees.get_or_create(&labels(&EMPLOYEES, [key.clone().into(), state.into()])).set(i64::from(count));
+            }
+            everybody = through && tally.pending == 0 && tally.failing == 0;
+            if through {
+                self.success.get_or_create(&labels(&SUCCESS, [key.clone().into()])).set(now.as_second());
+            }
+        }
+        let mut in_sync = self.in_sync.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = in_sync.entry(key).or_insert_with(Instant::now);
+        if everybody {
+            *since = Instant::now();
+        }
+    }
+
+    /// An integration is gone, and its series with it.
+    pub fn forget(&self, key: &IntegrationKey) {
+        let key = key.to_string();
+        self.in_sync.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        for state in STATES {
+            self.employees.remove(&labels(&EMPLOYEES, [key.clone().into(), state.into()]));
+        }
+        self.unsynced.remove(&labels(&UNSYNCED, [key.clone().into()]));
+        self.success.remove(&labels(&SUCCESS, [key.into()]));
+    }
+
+    /// How many `EmployeeSync`s are known.
+    pub fn employee_sync_objects(&self, count: usize) {
+        self.objects.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Whether this process may write.
+    pub fn leader(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
+    }
+
+    /// Shows from now on what this queue loses.
+    pub fn watch_events(&self, events: Events) {
+        // A process has one queue; the first one counts.
+        let _ = self.events.set(events);
+    }
+
+    /// The page for a scraper, with the content type [`CONTENT_TYPE`].
+    pub fn render(&self) -> String {
+        {
+            // Under the lock, so that an integration forgotten meanwhile does not come back.
+            let in_sync = self.in_sync.lock().unwrap_or_else(PoisonError::into_inner);
+            for (key, since) in in_sync.iter() {
+                self.unsynced.get_or_create(&labels(&UNSYNCED, [key.clone().into()])).set(since.elapsed().as_secs_f64());
+            }
+        }
+        if let Some(events) = self.events.get() {
+            for (why, count) in [("dropped", events.dropped()), ("failed", events.failed())] {
+                self.lost.get_or_create(&labels(&EVENTS, [why.into()])).inner().store(count, Ordering::Relaxed);
+            }
+        }
+        let mut page = String::new();
+        // Writing to a String does not fail; a metric that could not be encoded would be missing in the tests too.
+        let _ = encode(&mut page, &self.registry);
+        page
+    }
+
+    /// `docs/metrics.md`.
+    #[must_use]
+    pub fn markdown() -> String {
+        let mut page = String::from(
+            "# Metrics\n\nGenerated by `make generate` from `src/server/metrics.rs`. Served at `/metrics` on `--http-listen` as OpenMetrics text.\n\n\
+             The label `integration` is namespace and name. No label ever names a person.\n\n| metric | type | labels | |\n| --- | --- | --- | --- |\n",
+        );
+        for Row { name, kind, labels, help } in TABLE {
+            let labels = labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
+            let _ = writeln!(page, "| `{name}` | {kind} | {labels} | {help}. |");
+        }
+        page
+    }
+}
+
+fn registered<M: Metric + Clone + Default>(registry: &mut Registry, row: &Row) -> M {
+    let metric = M::default();
+    register(registry, row, metric.clone());
+    metric
+}
+
+fn register(registry: &mut Registry, row: &Row, metric: impl Metric) {
+    // The registry adds the suffix of counters and the full stop of the help by itself.
+    registry.register(row.name.strip_suffix("_total").unwrap_or(row.name), row.help, metric);
+}
+
+#[cfg(test)]
+#[path = "metrics_tests.rs"]
+mod tests;
