@@ -12,7 +12,7 @@ use std::{
 use bobsync::api::{EmployeeSync, ProvisioningIntegration, SYNC_REQUESTED, conditions};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::{
-    Api, Client, ResourceExt as _,
+    Api, Client, 
     api::{ListParams, ObjectMeta, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};

@@ -16,7 +16,7 @@ pub struct Simulated {
 impl Simulated {
     pub async fn start(employees: usize) -> Self {
         bobsync::cluster::connect::install_crypto();
-        let world = World::start(Options { employees, seed: 7, ..Options::default() }).await.expect("the simulators start");
+        let world = World::start(Options { employees, seed: 7, ..Options::default() }).await;
         let simulated = Self {
             bob: world.bob_url(),
             one_login: world.onelogin_url(),
