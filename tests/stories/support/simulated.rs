@@ -18,9 +18,9 @@ impl Simulated {
         bobsync::cluster::connect::install_crypto();
         let world = World::start(Options { employees, seed: 7, ..Options::default() }).await;
         let simulated = Self {
-            bob: world.bob_url(),
-            one_login: world.onelogin_url(),
-            control: world.control_url(),
+            bob: world.bob_url().to_owned(),
+            one_login: world.onelogin_url().to_owned(),
+            control: world.control_url().to_owned(),
             http: reqwest::Client::new(),
             _world: world,
         };
