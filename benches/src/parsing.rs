@@ -61,8 +61,11 @@ pub async fn cpu_seconds(scene: &Scene) -> Result<f64> {
 impl Account<'_> {
     /// Touches every field, so that none is left out of the parse.
     fn is_somebody(&self) -> bool {
-        let texts = [&self.external_id, &self.email, &self.username, &self.firstname, &self.lastname, &self.phone, &self.title, &self.department];
-        self.id > 0 && self.status >= 0 && (texts.iter().any(|text| text.is_some()) || self.manager_user_id.is_some() || self.custom_attributes.is_some())
+        let texts =
+            [&self.external_id, &self.email, &self.username, &self.firstname, &self.lastname, &self.phone, &self.title, &self.department];
+        self.id > 0
+            && self.status >= 0
+            && (texts.iter().any(|text| text.is_some()) || self.manager_user_id.is_some() || self.custom_attributes.is_some())
     }
 }
 
@@ -78,7 +81,8 @@ fn fields() -> Result<Fields> {
 
 async fn bob_payload(scene: &Scene, fields: &Fields) -> Result<Vec<u8>> {
     let body = json!({"fields": fields.ids(), "showInactive": true, "humanReadable": "APPEND"});
-    let request = reqwest::Client::new().post(format!("{}/v1/people/search", scene.world.bob_url())).basic_auth("SERVICE-1", Some("bob-token-1"));
+    let request =
+        reqwest::Client::new().post(format!("{}/v1/people/search", scene.world.bob_url())).basic_auth("SERVICE-1", Some("bob-token-1"));
     Ok(request.json(&body).send().await?.error_for_status()?.bytes().await?.to_vec())
 }
 

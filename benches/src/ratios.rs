@@ -59,14 +59,28 @@ pub async fn of_company(plane: &ControlPlane, employees: usize) -> Result<Vec<Ra
     let grown = settled.saturating_sub(idle) as f64 / employees as f64;
     Ok(vec![
         ratio("R1", "provider writes / changed employees", employees, writes / changed, "1.00", (writes / changed - 1.0).abs() < 0.005),
-        ratio("R2", "provider reads per pass / ceil(accounts / page)", employees, reads / (accounts as f64 / PAGE).ceil(), "1.00", (reads - (accounts as f64 / PAGE).ceil()).abs() < 0.01),
+        ratio(
+            "R2",
+            "provider reads per pass / ceil(accounts / page)",
+            employees,
+            reads / (accounts as f64 / PAGE).ceil(),
+            "1.00",
+            (reads - (accounts as f64 / PAGE).ceil()).abs() < 0.01,
+        ),
         ratio("R3", "Bob calls per pass", employees, searches, "1", (searches - 1.0).abs() < 0.01),
         ratio("R4a", "provider writes in five steady passes", employees, steady_writes, "0", steady_writes == 0.0),
         ratio("R4b", "EmployeeSync writes in five steady passes", employees, steady_patches, "0", steady_patches == 0.0),
         ratio("R5", "status patches / employees whose outcome changed", employees, patches / changed, "<= 1.0", patches <= changed),
         ratio("R8", "CPU of a steady pass / CPU of parsing its two payloads", employees, cpu / parse, "<= 1.5", cpu / parse <= 1.5),
         ratio("R9a", "KiB resident per employee beyond the idle process", employees, grown, "<= 1.5", grown <= 1.5),
-        ratio("R9b", "peak / settled resident memory", employees, peak as f64 / settled as f64, "<= 1.3", peak as f64 <= 1.3 * settled as f64),
+        ratio(
+            "R9b",
+            "peak / settled resident memory",
+            employees,
+            peak as f64 / settled as f64,
+            "<= 1.3",
+            peak as f64 <= 1.3 * settled as f64,
+        ),
     ])
 }
 
@@ -99,7 +113,10 @@ async fn change_titles(scene: &Scene, most: usize) -> Result<usize> {
     let mut changed = 0;
     for employee in employees.as_array().into_iter().flatten() {
         let word = |field: &str| employee[field].as_str().unwrap_or_default().to_lowercase();
-        if word("internal.lifecyclestatus").is_empty() && word("internal.lifecycleStatus") == "employed" && word("internal.status") == "active" {
+        if word("internal.lifecyclestatus").is_empty()
+            && word("internal.lifecycleStatus") == "employed"
+            && word("internal.status") == "active"
+        {
             let id = employee["root.id"].as_str().unwrap_or_default();
             scene.control("PATCH", &format!("/bob/employees/{id}"), json!({"work.title": "Keeper of Numbers"})).await?;
             changed += 1;

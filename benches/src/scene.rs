@@ -36,7 +36,8 @@ impl Controller {
             command.args(["--allow-endpoint", endpoint]);
         }
         let began = Instant::now();
-        let child = command.env("KUBECONFIG", plane.kubeconfig()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let child =
+            command.env("KUBECONFIG", plane.kubeconfig()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         let mut controller = Self { child, ready_after: Duration::ZERO };
         let http = reqwest::Client::new();
         for _ in 0..3000 {
@@ -85,7 +86,7 @@ impl Scene {
     /// Sets it up. The first convergence would take hours at the published limit, so the limit is raised until
     /// [`Scene::published_limit`].
     pub async fn set(plane: &ControlPlane, name: &str, employees: usize) -> Result<Self> {
-        let world = World::start(Options { employees, seed: 11, ..Options::default() }).await?;
+        let world = World::try_start(Options { employees, seed: 11, ..Options::default() }).await?;
         let scene = Self { client: plane.client(), namespace: name.to_owned(), world, http: reqwest::Client::new(), requests: 0 };
         let namespace = Namespace { metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() }, ..Namespace::default() };
         Api::<Namespace>::all(scene.client.clone()).create(&PostParams::default(), &namespace).await?;
@@ -109,7 +110,7 @@ impl Scene {
 
     /// Base addresses of the simulators.
     pub fn endpoints(&self) -> Vec<String> {
-        vec![self.world.bob_url(), self.world.onelogin_url()]
+        vec![self.world.bob_url().to_owned(), self.world.onelogin_url().to_owned()]
     }
 
     /// A call to the simulators' control API.

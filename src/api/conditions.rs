@@ -27,10 +27,7 @@ pub fn merge(before: &[Condition], wanted: &[Wanted], generation: i64, now: Time
         .iter()
         .map(|want| {
             let status = if want.status { "True" } else { "False" };
-            let kept = before
-                .iter()
-                .find(|old| old.type_ == want.kind && old.status == status)
-                .map(|old| old.last_transition_time.clone());
+            let kept = before.iter().find(|old| old.type_ == want.kind && old.status == status).map(|old| old.last_transition_time.clone());
             Condition {
                 type_: want.kind.to_owned(),
                 status: status.to_owned(),

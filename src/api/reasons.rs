@@ -162,21 +162,12 @@ pub fn markdown() -> String {
     };
     table(
         "EmployeeSync",
-        EmployeeReason::ALL
-            .iter()
-            .map(|r| (ready(r.is_ready(), r.is_stalled()), r.as_str(), r.meaning(), r.what_to_do()))
-            .collect(),
+        EmployeeReason::ALL.iter().map(|r| (ready(r.is_ready(), r.is_stalled()), r.as_str(), r.meaning(), r.what_to_do())).collect(),
     );
     table(
         "ProvisioningIntegration",
-        IntegrationReason::ALL
-            .iter()
-            .map(|r| (ready(r.is_ready(), r.is_stalled()), r.as_str(), r.meaning(), r.what_to_do()))
-            .collect(),
+        IntegrationReason::ALL.iter().map(|r| (ready(r.is_ready(), r.is_stalled()), r.as_str(), r.meaning(), r.what_to_do())).collect(),
     );
-    table(
-        "The other conditions",
-        DetailReason::ALL.iter().map(|r| ("-".to_owned(), r.as_str(), r.meaning(), r.what_to_do())).collect(),
-    );
+    table("The other conditions", DetailReason::ALL.iter().map(|r| ("-".to_owned(), r.as_str(), r.meaning(), r.what_to_do())).collect());
     page
 }

@@ -43,11 +43,14 @@ pub fn run() -> Result<(), String> {
         Command::Controller(options) => controller::main(*options),
         Command::Crds => crate::api::crds_yaml().map_err(|e| e.to_string()).map(|yaml| print!("{yaml}")),
         Command::Reference { page } => {
-            print!("{}", match page {
-                Page::Reasons => crate::api::reasons::markdown(),
-                Page::Metrics => crate::server::metrics::Metrics::markdown(),
-                Page::Flags => controller::flags_markdown(),
-            });
+            print!(
+                "{}",
+                match page {
+                    Page::Reasons => crate::api::reasons::markdown(),
+                    Page::Metrics => crate::server::metrics::Metrics::markdown(),
+                    Page::Flags => controller::flags_markdown(),
+                }
+            );
             Ok(())
         }
     }

@@ -104,12 +104,8 @@ mod tests {
             count.fetch_add(1, Ordering::SeqCst);
             async { axum::http::StatusCode::SERVICE_UNAVAILABLE }
         });
-        let server = tokio::spawn(crate::server::front::serve(
-            listener,
-            router,
-            crate::server::front::Limits::default(),
-            std::future::pending(),
-        ));
+        let server =
+            tokio::spawn(crate::server::front::serve(listener, router, crate::server::front::Limits::default(), std::future::pending()));
         let config = Config::new(format!("http://{address}").parse().expect("an address"));
         let client = with_settings(config).expect("a client");
         let answer = bounded(Duration::from_secs(5), client.apiserver_version()).await;

@@ -41,7 +41,12 @@ async fn server(refuse: bool) -> (Client, Seen) {
     let seen = Seen { refuse, ..Seen::default() };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
-    tokio::spawn(front::serve(listener, Router::new().fallback(answer).with_state(seen.clone()), Limits::default(), std::future::pending()));
+    tokio::spawn(front::serve(
+        listener,
+        Router::new().fallback(answer).with_state(seen.clone()),
+        Limits::default(),
+        std::future::pending(),
+    ));
     let config = kube::Config::new(format!("http://{address}").parse().expect("an address"));
     (with_settings(config).expect("a client"), seen)
 }

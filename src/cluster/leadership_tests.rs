@@ -199,7 +199,16 @@ async fn a_holder_that_is_cut_off_stops_before_another_leads() {
     // The last renewal was at most 10 s ago. No write of 30 s begins that could outlive the lease.
     seconds(30).await;
     assert!(first.is_leader() && !first.may_start(Duration::from_secs(30)));
-    let (lost, taken) = tokio::join!(async { until_lost(&first).await; Instant::now() }, async { until_leads(&second).await; Instant::now() });
+    let (lost, taken) = tokio::join!(
+        async {
+            until_lost(&first).await;
+            Instant::now()
+        },
+        async {
+            until_leads(&second).await;
+            Instant::now()
+        }
+    );
     assert!(lost < taken, "lost {:?} after the other led", lost.saturating_duration_since(taken));
     assert!(taken - lost < Duration::from_secs(5));
     // Back again, it finds the other and does not lead.
@@ -253,7 +262,16 @@ async fn a_deleted_lease_is_made_again_by_its_holder_only() {
     // The holder dies and the Lease is deleted: the other waits out what the holder could still believe.
     store.world().cut_off.insert("first");
     store.world().lease = None;
-    let (lost, taken) = tokio::join!(async { until_lost(&first).await; Instant::now() }, async { until_leads(&second).await; Instant::now() });
+    let (lost, taken) = tokio::join!(
+        async {
+            until_lost(&first).await;
+            Instant::now()
+        },
+        async {
+            until_leads(&second).await;
+            Instant::now()
+        }
+    );
     assert!(lost < taken);
     assert_eq!(store.holder(), "second");
 }

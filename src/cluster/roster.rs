@@ -186,10 +186,7 @@ fn entry(object: &EmployeeSync) -> Entry {
         version: object.metadata.resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or(0),
         suspend: object.spec.suspend,
         account: status.and_then(|s| s.account.as_ref()).map(|a| (a.id.as_str().into(), a.matched_by)),
-        file_deleted: status
-            .and_then(|s| s.evidence.as_ref())
-            .filter(|e| e.kind == EvidenceKind::FileDeleted)
-            .map(|e| e.observed_at.0),
+        file_deleted: status.and_then(|s| s.evidence.as_ref()).filter(|e| e.kind == EvidenceKind::FileDeleted).map(|e| e.observed_at.0),
         sync_requested: requested.filter(|r| Some(*r) != handled).map(Into::into),
         sync_handled: handled.map(Into::into),
         digest: status.map_or(0, digest),

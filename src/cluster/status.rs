@@ -96,7 +96,10 @@ impl Writer {
     /// # Errors
     /// When the API server refuses or cannot be reached, or the object is gone.
     pub async fn patch_person(&self, name: &str, status: &EmployeeSyncStatus) -> Result<EmployeeSync, WriteError> {
-        let patch = Patch::Merge(with_nulls(status, &["observedGeneration", "username", "account", "access", "nextTransition", "evidence", "lastHandledSyncAt", "history"]));
+        let patch = Patch::Merge(with_nulls(
+            status,
+            &["observedGeneration", "username", "account", "access", "nextTransition", "evidence", "lastHandledSyncAt", "history"],
+        ));
         let params = params();
         tried("writing a status", || self.people.patch_status(name, &params, &patch))
             .await
@@ -120,7 +123,11 @@ impl Writer {
     ///
     /// # Errors
     /// When the API server refuses or cannot be reached, or the object is gone.
-    pub async fn patch_integration(&self, name: &str, status: &ProvisioningIntegrationStatus) -> Result<ProvisioningIntegration, WriteError> {
+    pub async fn patch_integration(
+        &self,
+        name: &str,
+        status: &ProvisioningIntegrationStatus,
+    ) -> Result<ProvisioningIntegration, WriteError> {
         let patch = Patch::Merge(with_nulls(status, &["observedGeneration", "employees", "lastPass", "plan", "lastHandledSyncAt"]));
         let params = params();
         tried("writing a status", || self.integrations.patch_status(name, &params, &patch))

@@ -40,7 +40,10 @@ pub async fn watch(client: Client, namespaces: Vec<String>, roster: Roster, seen
     let watches = scopes.into_iter().map(|scope| {
         let (client, roster, seen) = (client.clone(), roster.clone(), seen.clone());
         async move {
-            tokio::join!(integrations(api(&client, scope.as_deref()), scope.clone(), seen.clone()), people(api(&client, scope.as_deref()), scope.clone(), roster, seen));
+            tokio::join!(
+                integrations(api(&client, scope.as_deref()), scope.clone(), seen.clone()),
+                people(api(&client, scope.as_deref()), scope.clone(), roster, seen)
+            );
         }
     });
     futures::future::join_all(watches).await;
@@ -162,7 +165,9 @@ pub fn key(object: &ProvisioningIntegration) -> Option<IntegrationKey> {
 /// The kind of a watch error, without the body of an answer: objects can stand in it.
 fn watch_error(error: &watcher::Error) -> String {
     match error {
-        watcher::Error::InitialListFailed(source) | watcher::Error::WatchStartFailed(source) | watcher::Error::WatchFailed(source) => super::brief(source),
+        watcher::Error::InitialListFailed(source) | watcher::Error::WatchStartFailed(source) | watcher::Error::WatchFailed(source) => {
+            super::brief(source)
+        }
         watcher::Error::WatchError(status) => format!("{} ({})", status.reason, status.code),
         watcher::Error::NoResourceVersion => "the API server sent no resource version".to_owned(),
     }

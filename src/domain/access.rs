@@ -132,14 +132,10 @@ pub fn decide(settings: &Settings, overrides: Overrides, employee: &Employee, no
     }
     let zone = settings.zones.of(employee.values.get(super::employee::SITE).text());
     let start = employee.start.date().map(|date| start_of(date, zone));
-    let end = settings
-        .disabling_trigger
-        .then(|| last_day(employee))
-        .flatten()
-        .map(|(date, because)| match settings.access_ends {
-            AccessEnds::EndOfDay => (end_of(date, zone), because),
-            AccessEnds::StartOfDay => (start_of(date, zone), because),
-        });
+    let end = settings.disabling_trigger.then(|| last_day(employee)).flatten().map(|(date, because)| match settings.access_ends {
+        AccessEnds::EndOfDay => (end_of(date, zone), because),
+        AccessEnds::StartOfDay => (start_of(date, zone), because),
+    });
 
     if settings.disabling_trigger && employee.lifecycle == Lifecycle::Terminated {
         return ended(Why::Terminated);
@@ -221,7 +217,9 @@ fn employed(settings: &Settings, employee: &Employee, end_ahead: bool) -> Decisi
             (Lifecycle::GardenLeave, _) if end_ahead => active(Why::AtWork),
             (Lifecycle::Employed, BobStatus::Active | BobStatus::Unknown) | (Lifecycle::Unknown, BobStatus::Active) => active(Why::AtWork),
             (Lifecycle::Leave | Lifecycle::GardenLeave, BobStatus::Active) => active(Why::LeaveWithAccess),
-            (Lifecycle::Leave | Lifecycle::GardenLeave, BobStatus::Inactive) => suspended(create(Access::Suspended), Why::LeaveWithoutAccess),
+            (Lifecycle::Leave | Lifecycle::GardenLeave, BobStatus::Inactive) => {
+                suspended(create(Access::Suspended), Why::LeaveWithoutAccess)
+            }
             (Lifecycle::Employed | Lifecycle::Unknown, BobStatus::Inactive) => suspended(create(Access::Suspended), Why::InactiveInBob),
             (Lifecycle::Terminated, BobStatus::Inactive) => suspended(Missing::Never, Why::InactiveInBob),
             (Lifecycle::Terminated | Lifecycle::Leave | Lifecycle::GardenLeave | Lifecycle::Unknown, BobStatus::Unknown)

@@ -21,17 +21,11 @@ impl Zones {
     ///
     /// # Errors
     /// [`UnknownZone`] names the first name that does not exist.
-    pub fn new<'a>(
-        default: &str,
-        sites: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> Result<Self, UnknownZone> {
+    pub fn new<'a>(default: &str, sites: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, UnknownZone> {
         let find = |name: &str| TimeZone::get(name).map_err(|_| UnknownZone(name.to_owned()));
         Ok(Self {
             default: find(default)?,
-            sites: sites
-                .into_iter()
-                .map(|(site, zone)| Ok((site.trim().into(), find(zone)?)))
-                .collect::<Result<_, _>>()?,
+            sites: sites.into_iter().map(|(site, zone)| Ok((site.trim().into(), find(zone)?))).collect::<Result<_, _>>()?,
         })
     }
 

@@ -100,8 +100,7 @@ impl Mapping {
     /// Targets whose value for this employee is empty although an account cannot be without it.
     #[must_use]
     pub fn missing_required(&self, employee: &Employee) -> Option<usize> {
-        (0..self.rows.len())
-            .find(|&row| self.rows[row].required && matches!(self.desired(row, employee), Desired::Empty | Desired::Keep))
+        (0..self.rows.len()).find(|&row| self.rows[row].required && matches!(self.desired(row, employee), Desired::Empty | Desired::Keep))
     }
 
     /// Whether a row rests on this field.
@@ -164,7 +163,9 @@ pub fn formula(text: &str, fields: &mut Fields) -> Result<Vec<Part>, String> {
                     match chars.next() {
                         Some('}') => break,
                         Some('{') | None => {
-                            return Err(format!("the formula has an opening brace without its closing one after `{{{id}`; write {{{{ for a brace"));
+                            return Err(format!(
+                                "the formula has an opening brace without its closing one after `{{{id}`; write {{{{ for a brace"
+                            ));
                         }
                         Some(c) => id.push(c),
                     }

@@ -165,10 +165,18 @@ impl<'a> Matcher<'a> {
             let others = self.by_username.get(&name).map(|o| o.iter().collect::<Vec<_>>()).unwrap_or_default();
             let same = if email.as_ref() == Some(&name) { None } else { self.by_email.get(&name) };
             let same: Vec<_> = same
-                .map(|o| o.iter().filter(|&p| self.mapping.text(self.mapping.username, &self.people[p as usize].employee).is_some_and(|t| key(&t) == name)).collect())
+                .map(|o| {
+                    o.iter()
+                        .filter(|&p| {
+                            self.mapping.text(self.mapping.username, &self.people[p as usize].employee).is_some_and(|t| key(&t) == name)
+                        })
+                        .collect()
+                })
                 .unwrap_or_default();
             for person in others.into_iter().chain(same) {
-                let adoptable = free && self.adopt && email.as_deref().is_some_and(|k| self.by_email.get(k).is_some_and(|o| o.iter().any(|p| p == person)));
+                let adoptable = free
+                    && self.adopt
+                    && email.as_deref().is_some_and(|k| self.by_email.get(k).is_some_and(|o| o.iter().any(|p| p == person)));
                 if Some(person) != owner && !adoptable {
                     self.found[person as usize].taken = true;
                 }
@@ -227,9 +235,10 @@ impl<'a> Matcher<'a> {
         for owners in self.by_email.values().filter(|owners| !owners.more.is_empty()) {
             let all: Vec<_> = owners.iter().collect();
             let holder = all.iter().copied().find(|&p| {
-                self.found[p as usize].own.as_ref().is_some_and(|own| {
-                    !own.write.as_ref().is_some_and(|w| w.attributes.iter().any(|(row, _)| *row == self.mapping.email))
-                })
+                self.found[p as usize]
+                    .own
+                    .as_ref()
+                    .is_some_and(|own| !own.write.as_ref().is_some_and(|w| w.attributes.iter().any(|(row, _)| *row == self.mapping.email)))
             });
             let active: Vec<_> = all
                 .iter()

@@ -417,17 +417,23 @@ impl Plan {
 fn line(change: &Change, mapping: &Mapping, people: &[Person]) -> [u8; 32] {
     let mut hash = Sha256::new();
     field(&mut hash, people[change.person as usize].employee.id());
-    field(&mut hash, match change.kind {
-        Kind::Create => "create",
-        Kind::Adopt => "adopt",
-        Kind::Update => "update",
-    });
+    field(
+        &mut hash,
+        match change.kind {
+            Kind::Create => "create",
+            Kind::Adopt => "adopt",
+            Kind::Update => "update",
+        },
+    );
     field(&mut hash, change.account.as_deref().unwrap_or(""));
-    field(&mut hash, match change.write.access {
-        Some(Access::Active) => "active",
-        Some(Access::Suspended) => "suspended",
-        None => "",
-    });
+    field(
+        &mut hash,
+        match change.write.access {
+            Some(Access::Active) => "active",
+            Some(Access::Suspended) => "suspended",
+            None => "",
+        },
+    );
     field(&mut hash, change.write.mark.as_deref().unwrap_or(""));
     field(&mut hash, change.manager.map_or("", |manager| people[manager as usize].employee.id()));
     let mut attributes: Vec<_> = change.write.attributes.iter().map(|(row, value)| (&*mapping.rows[*row].target, value)).collect();

@@ -16,11 +16,7 @@ use std::{
 use futures::{StreamExt as _, stream};
 use tokio::time::Instant;
 
-use super::{
-    guard::Released,
-    observe::provider_stop,
-    validate::Stop,
-};
+use super::{guard::Released, observe::provider_stop, validate::Stop};
 use crate::{
     api::employee_sync::{Action, MatchedBy},
     cluster::leadership::Leadership,
@@ -43,6 +39,9 @@ const TRIES: u32 = 4;
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// So many changes in a row without reaching the provider, and the rest waits for the next pass.
 const UNREACHABLE: u32 = 10;
+
+/// So many refusals for lack of rights without a single success: it is the credential, not the accounts.
+const FORBIDDEN: u32 = 3;
 
 /// How one change ended.
 #[derive(Clone, Debug)]
@@ -136,6 +135,8 @@ struct Run<'a, 'b> {
     accounts: Mutex<HashMap<PersonIndex, Box<str>>>,
     stop: Mutex<Option<Stop>>,
     unreachable: AtomicU32,
+    forbidden: AtomicU32,
+    succeeded: AtomicU32,
     unfinished: std::sync::atomic::AtomicBool,
 }
 
@@ -146,6 +147,8 @@ pub async fn execute(cx: &Execution<'_>, tell: impl Fn(PersonIndex, Outcome) + S
         accounts: Mutex::default(),
         stop: Mutex::default(),
         unreachable: AtomicU32::new(0),
+        forbidden: AtomicU32::new(0),
+        succeeded: AtomicU32::new(0),
         unfinished: std::sync::atomic::AtomicBool::new(false),
     };
     let late: HashSet<PersonIndex> = cx.plan.late_managers.iter().map(|(person, _)| *person).collect();
@@ -153,7 +156,9 @@ pub async fn execute(cx: &Execution<'_>, tell: impl Fn(PersonIndex, Outcome) + S
     let order: Vec<(usize, &Change)> = cx.plan.changes.iter().enumerate().filter(|(index, _)| cx.released.go[*index]).collect();
     // The plan is sorted: suspensions, reactivations, creations by level, updates. A group ends where the next may
     // depend on it.
-    for group in order.chunk_by(|(_, a), (_, b)| (a.suspends(), a.reactivates(), a.kind == Kind::Create, a.level) == (b.suspends(), b.reactivates(), b.kind == Kind::Create, b.level)) {
+    for group in order.chunk_by(|(_, a), (_, b)| {
+        (a.suspends(), a.reactivates(), a.kind == Kind::Create, a.level) == (b.suspends(), b.reactivates(), b.kind == Kind::Create, b.level)
+    }) {
         stream::iter(group)
             .for_each_concurrent(CONCURRENT, |(_, change)| {
                 let (run, tell, late, held_back) = (&run, &tell, &late, &held_back);
@@ -174,10 +179,7 @@ pub async fn execute(cx: &Execution<'_>, tell: impl Fn(PersonIndex, Outcome) + S
             tell(*person, run.late_manager(*done, *manager).await);
         }
     }
-    Summary {
-        stop: run.stop.into_inner().unwrap_or_else(PoisonError::into_inner),
-        unfinished: run.unfinished.into_inner(),
-    }
+    Summary { stop: run.stop.into_inner().unwrap_or_else(PoisonError::into_inner), unfinished: run.unfinished.into_inner() }
 }
 
 impl Run<'_, '_> {
@@ -228,6 +230,7 @@ impl Run<'_, '_> {
         match result {
             Ok((written, matched_by)) => {
                 self.unreachable.store(0, Ordering::Relaxed);
+                self.succeeded.fetch_add(1, Ordering::Relaxed);
                 let account = written.account;
                 self.accounts.lock().unwrap_or_else(PoisonError::into_inner).insert(change.person, account.id.clone());
                 Outcome::Done(Box::new(Done {
@@ -270,7 +273,13 @@ impl Run<'_, '_> {
         match error {
             Error::Rejected { .. } => Some(Failure::Rejected(error.to_string())),
             Error::Duplicate { .. } => Some(Failure::Conflict(error.to_string())),
-            Error::Forbidden { .. } => Some(Failure::Forbidden(error.to_string())),
+            Error::Forbidden { .. } => {
+                let all = self.forbidden.fetch_add(1, Ordering::Relaxed) + 1;
+                if all >= FORBIDDEN && self.succeeded.load(Ordering::Relaxed) == 0 {
+                    self.stop.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| provider_stop(&error));
+                }
+                Some(Failure::Forbidden(error.to_string()))
+            }
             Error::NotFound => Some(Failure::Retrying("the account went away; the next pass looks again".to_owned())),
             Error::Unauthorized { .. } | Error::Denied { .. } => {
                 self.stop.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| provider_stop(&error));
@@ -287,7 +296,9 @@ impl Run<'_, '_> {
 
     async fn create(&self, change: &Change, write: &AccountWrite) -> Result<(Written, MatchedBy), Ended> {
         let person = &self.cx.people[change.person as usize];
-        if change.look_up_first && let Some(account) = self.by_mark(person).await? {
+        if change.look_up_first
+            && let Some(account) = self.by_mark(person).await?
+        {
             return self.bring_up(person, account, write).await.map(|written| (written, MatchedBy::Mark));
         }
         for _ in 0..TRIES {
@@ -329,7 +340,9 @@ impl Run<'_, '_> {
             return Err(conflict("another account has this username"));
         };
         match account.mark.as_deref() {
-            Some(mark) if mark == person.employee.id() => self.bring_up(person, account, write).await.map(|written| (written, MatchedBy::Mark)),
+            Some(mark) if mark == person.employee.id() => {
+                self.bring_up(person, account, write).await.map(|written| (written, MatchedBy::Mark))
+            }
             Some(_) => Err(conflict("the account with this e-mail belongs to another employee")),
             None if !self.cx.adopt => Err(conflict("another account has this e-mail")),
             None => self.bring_up(person, account, write).await.map(|written| (written, MatchedBy::Email)),
@@ -342,7 +355,11 @@ impl Run<'_, '_> {
         if let Some(row) = self.cx.mapping.manager {
             let have = account.attributes.get(row).and_then(Option::as_deref);
             write.attributes.extend(
-                wanted.attributes.iter().filter(|(r, value)| *r == row && *value != have.map_or(NewValue::Clear, |id| NewValue::Set(id.into()))).cloned(),
+                wanted
+                    .attributes
+                    .iter()
+                    .filter(|(r, value)| *r == row && *value != have.map_or(NewValue::Clear, |id| NewValue::Set(id.into())))
+                    .cloned(),
             );
         }
         write.mark = wanted.mark.clone().filter(|_| account.mark.is_none());
@@ -436,7 +453,9 @@ impl Run<'_, '_> {
     fn names(&self, write: &AccountWrite) -> Vec<Box<str>> {
         let rows = &self.cx.mapping.rows;
         let mut names: Vec<Box<str>> = write.attributes.iter().map(|(row, _)| rows[*row].target.clone()).collect();
-        names.sort_unstable_by_key(|name| (rows.iter().find(|r| r.target == *name).is_some_and(|r| r.compare == Compare::Person), name.clone()));
+        names.sort_unstable_by_key(|name| {
+            (rows.iter().find(|r| r.target == *name).is_some_and(|r| r.compare == Compare::Person), name.clone())
+        });
         names
     }
 }

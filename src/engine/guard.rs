@@ -26,11 +26,8 @@ pub struct Released {
 pub fn release(plan: &Plan, people: &[Person], listing: &Listing) -> Released {
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let known = count(people.iter().filter(|person| person.known_account.is_some()).count());
-    let lost = plan
-        .changes
-        .iter()
-        .filter(|change| change.kind == Kind::Create && people[change.person as usize].known_account.is_some())
-        .count();
+    let lost =
+        plan.changes.iter().filter(|change| change.kind == Kind::Create && people[change.person as usize].known_account.is_some()).count();
     let suspect = lost > 0 && ShortRead::default().is_suspect(known, known - count(lost).min(known));
     let held = |kind: Kind, person: u32| suspect && kind == Kind::Create && people[person as usize].known_account.is_some();
     Released {

@@ -82,7 +82,9 @@ impl Pass<'_> {
         let mut report = Report { dry_run: self.validated.dry_run, ..Report::default() };
         if let Err(stop) = self.steps(&mut report).await {
             match stop.reason {
-                IntegrationReason::BobUnauthorized | IntegrationReason::BobForbidden | IntegrationReason::BobUnavailable => report.bob = Some(false),
+                IntegrationReason::BobUnauthorized | IntegrationReason::BobForbidden | IntegrationReason::BobUnavailable => {
+                    report.bob = Some(false)
+                }
                 _ => report.provider = Some(false),
             }
             report.stop = Some(stop);

@@ -22,8 +22,7 @@ use super::{
 };
 use crate::{
     api::{
-        EmployeeSync, EmployeeSyncStatus,
-        conditions,
+        EmployeeSync, EmployeeSyncStatus, conditions,
         employee_sync::{Action, HistoryEntry, MatchedBy, OutcomeWord, Trigger},
         reasons::EmployeeReason,
     },
@@ -131,10 +130,18 @@ impl Recorder<'_> {
         let trouble = match &outcome {
             Outcome::Done(_) => self.plan.standings[index as usize].block.map_or(Trouble::None, Trouble::Blocked),
             Outcome::Failed { failure, .. } => Trouble::Failed(failure.clone()),
+            // All that is left is a manager whose account could not be made: the person is in sync but for that.
+            Outcome::Waiting if self.only_waits_for_a_manager(index) => {
+                self.plan.standings[index as usize].block.map_or(Trouble::None, Trouble::Blocked)
+            }
             Outcome::Waiting => Trouble::Waiting { planned: self.planned(index), dry_run: false },
         };
         let write = self.weigh(index, trouble, Some(outcome));
         self.write_all(write.into_iter().collect()).await;
+    }
+
+    fn only_waits_for_a_manager(&self, index: PersonIndex) -> bool {
+        self.plan.standings[index as usize].change.is_some_and(|change| self.plan.changes[change].write.is_empty())
     }
 
     /// What is planned for this person.
@@ -160,12 +167,14 @@ impl Recorder<'_> {
             Some(Outcome::Failed { .. }) => !unchanged,
             Some(Outcome::Waiting) | None => false,
         };
-        if unchanged && !news {
+        let expired =
+            is_expired(verdict.file_deleted.and_then(|at| Timestamp::from_second(at).ok()), self.validated.retention, self.clock.now());
+        if unchanged && !news && !expired {
             self.metrics.status_patch("EmployeeSync", "skipped");
             return None;
         }
         let history = news.then(|| outcome.as_ref().and_then(|outcome| self.history(outcome))).flatten();
-        Some(Write { index, verdict, hash, history, exists: entry.is_some(), digest: entry.map_or(0, |entry| entry.digest) })
+        Some(Write { index, verdict, hash, history, expired, exists: entry.is_some(), digest: entry.map_or(0, |entry| entry.digest) })
     }
 
     fn verdict(&self, index: PersonIndex, trouble: Trouble, outcome: Option<&Outcome>, entry: Option<&Entry>) -> Verdict {
@@ -173,10 +182,14 @@ impl Recorder<'_> {
         let standing = &self.plan.standings[index as usize];
         let mapping = &self.validated.settings.mapping;
         let planned = standing.change.map(|change| &self.plan.changes[change]);
-        let held = standing.account.as_ref().map(|held| (held.id.clone(), held.state, if held.marked { MatchedBy::Mark } else { MatchedBy::Email }));
+        let held = standing
+            .account
+            .as_ref()
+            .map(|held| (held.id.clone(), held.state, if held.marked { MatchedBy::Mark } else { MatchedBy::Email }));
         let mut manager = standing.manager;
-        let mut differs: Vec<Box<str>> =
-            planned.map(|change| change.write.attributes.iter().map(|(row, _)| mapping.rows[*row].target.clone()).collect()).unwrap_or_default();
+        let mut differs: Vec<Box<str>> = planned
+            .map(|change| change.write.attributes.iter().map(|(row, _)| mapping.rows[*row].target.clone()).collect())
+            .unwrap_or_default();
         let (account, state) = match outcome {
             Some(Outcome::Done(done)) => {
                 differs.clear();
@@ -187,7 +200,9 @@ impl Recorder<'_> {
                 }
                 (Some((done.account.clone(), done.matched_by)), Some(done.state))
             }
-            Some(Outcome::Failed { account: Some((id, state)), .. }) => (Some((id.clone(), held.map_or(MatchedBy::Mark, |(_, _, by)| by))), Some(*state)),
+            Some(Outcome::Failed { account: Some((id, state)), .. }) => {
+                (Some((id.clone(), held.map_or(MatchedBy::Mark, |(_, _, by)| by))), Some(*state))
+            }
             _ => held.map_or((None, None), |(id, state, by)| (Some((id, by)), Some(state))),
         };
         // An account that was found by e-mail and is not stamped yet is nobody's.
@@ -287,7 +302,7 @@ impl Recorder<'_> {
 
     async fn write(&self, write: Write) {
         let id = self.people[write.index as usize].employee.id();
-        if is_expired(write.verdict.file_deleted.and_then(|at| Timestamp::from_second(at).ok()), self.validated.retention, self.clock.now()) {
+        if write.expired {
             return self.note(self.writer.delete_person(&object_name(&self.key.name, id), None).await.err().as_ref());
         }
         if let Err(error) = self.try_write(&write, id).await {
@@ -315,7 +330,11 @@ impl Recorder<'_> {
                 return Ok(());
             }
         }
-        let object = if write.exists { self.writer.read_person(self.key, id).await? } else { self.writer.create_person(self.key, self.uid, id).await? };
+        let object = if write.exists {
+            self.writer.read_person(self.key, id).await?
+        } else {
+            self.writer.create_person(self.key, self.uid, id).await?
+        };
         let before = object.status.as_ref().unwrap_or(&blank);
         let mut status = write.verdict.status(mapping, before, write.history.clone(), now);
         // The object may be there already, written by somebody: its generation is the truth.
@@ -352,7 +371,13 @@ impl Recorder<'_> {
             }
             OutcomeWord::Failed => {
                 let reason = write.verdict.reason();
-                self.events.publish(regarding, true, reason.as_str(), action_word(entry.action), format!("{} {}", reason.meaning(), reason.what_to_do()));
+                self.events.publish(
+                    regarding,
+                    true,
+                    reason.as_str(),
+                    action_word(entry.action),
+                    format!("{} {}", reason.meaning(), reason.what_to_do()),
+                );
             }
         }
     }
@@ -364,6 +389,8 @@ struct Write {
     verdict: Verdict,
     hash: u64,
     history: Option<HistoryEntry>,
+    /// The person has been gone for longer than the retention: the object goes.
+    expired: bool,
     exists: bool,
     digest: u64,
 }
@@ -411,5 +438,7 @@ fn worth_an_object(person: &Person, verdict: &Verdict) -> bool {
 /// What the guard says of somebody whose creation it holds.
 #[must_use]
 pub fn held_by_suspicion() -> Trouble {
-    Trouble::Failed(Failure::Retrying("the provider's listing is implausibly short; nobody missing from it is created on its word alone".to_owned()))
+    Trouble::Failed(Failure::Retrying(
+        "the provider's listing is implausibly short; nobody missing from it is created on its word alone".to_owned(),
+    ))
 }

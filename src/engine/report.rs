@@ -75,7 +75,11 @@ pub fn after(before: &ProvisioningIntegrationStatus, report: &Report, generation
         employees: before.employees.clone(),
         last_pass: before.last_pass.clone(),
         plan: report.plan.clone().or_else(|| before.plan.clone().filter(|_| report.dry_run)),
-        last_handled_sync_at: report.sync_handled.clone().filter(|_| through || report.tally.is_some()).or_else(|| before.last_handled_sync_at.clone()),
+        last_handled_sync_at: report
+            .sync_handled
+            .clone()
+            .filter(|_| through || report.tally.is_some())
+            .or_else(|| before.last_handled_sync_at.clone()),
     };
     if let (Some(tally), Some(in_bob)) = (&report.tally, report.in_bob) {
         // A short answer must not become the measure for the next one.
@@ -84,7 +88,8 @@ pub fn after(before: &ProvisioningIntegrationStatus, report: &Report, generation
         } else {
             in_bob
         };
-        status.employees = Some(EmployeeCounts { in_bob, in_scope: tally.in_scope, ready: tally.ready, failing: tally.failing, pending: tally.pending });
+        status.employees =
+            Some(EmployeeCounts { in_bob, in_scope: tally.in_scope, ready: tally.ready, failing: tally.failing, pending: tally.pending });
         let changed = tally.created + tally.updated + tally.reactivated + tally.disabled + tally.failed > 0;
         if changed || before.last_pass.is_none() {
             status.last_pass = Some(LastPass {
@@ -93,7 +98,8 @@ pub fn after(before: &ProvisioningIntegrationStatus, report: &Report, generation
                 updated: tally.updated,
                 reactivated: tally.reactivated,
                 disabled: tally.disabled,
-                unchanged: (tally.ready + tally.unmanaged).saturating_sub(tally.created + tally.updated + tally.reactivated + tally.disabled),
+                unchanged: (tally.ready + tally.unmanaged)
+                    .saturating_sub(tally.created + tally.updated + tally.reactivated + tally.disabled),
                 failed: tally.failed,
                 duration: seconds(report.took),
             });
@@ -171,7 +177,9 @@ fn message(report: &Report, reason: IntegrationReason) -> String {
                     plan.creates, plan.reactivations, plan.updates, plan.disables
                 )
             }),
-            IntegrationReason::Progressing => report.tally.as_ref().map_or_else(String::new, |tally| format!("{} people wait for their turn", tally.pending)),
+            IntegrationReason::Progressing => {
+                report.tally.as_ref().map_or_else(String::new, |tally| format!("{} people wait for their turn", tally.pending))
+            }
             _ => report.tally.as_ref().map_or_else(String::new, |tally| match tally.failing {
                 0 => format!("{} of {} people in scope are in sync", tally.ready, tally.in_scope),
                 failing => format!("{} of {} people in scope are in sync, {failing} fail", tally.ready, tally.in_scope),
@@ -186,7 +194,9 @@ fn message(report: &Report, reason: IntegrationReason) -> String {
 
 fn connection(kind: &'static str, connected: Option<bool>, report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
     match connected {
-        Some(true) => Some(Wanted { kind, status: true, reason: DetailReason::Connected.as_str(), message: "The last call succeeded.".to_owned() }),
+        Some(true) => {
+            Some(Wanted { kind, status: true, reason: DetailReason::Connected.as_str(), message: "The last call succeeded.".to_owned() })
+        }
         Some(false) => {
             let stop = report.stop.as_ref()?;
             Some(Wanted { kind, status: false, reason: stop.reason.as_str(), message: stop.message.clone() })
@@ -215,7 +225,12 @@ fn mapping_complete(report: &Report, before: &ProvisioningIntegrationStatus) -> 
             message: format!("Bob sends {} for nobody; attributes that rest on it stay as they are.", report.unseen_fields.join(", ")),
         }
     } else {
-        Wanted { kind, status: true, reason: DetailReason::Complete.as_str(), message: "Every mapped target exists, and Bob shows every mapped field.".to_owned() }
+        Wanted {
+            kind,
+            status: true,
+            reason: DetailReason::Complete.as_str(),
+            message: "Every mapped target exists, and Bob shows every mapped field.".to_owned(),
+        }
     })
 }
 

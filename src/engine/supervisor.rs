@@ -2,10 +2,7 @@
 
 use std::collections::HashMap;
 
-use tokio::{
-    sync::mpsc,
-    task::JoinHandle,
-};
+use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::worker::{Handle, Shared, Worker};
 use crate::{

@@ -104,7 +104,9 @@ impl AllowedEndpoints {
             return Err(refuse("plain http is allowed on a loopback address only"));
         }
         let same = |allowed: &Url| {
-            allowed.scheme() == url.scheme() && allowed.host() == url.host() && allowed.port_or_known_default() == url.port_or_known_default()
+            allowed.scheme() == url.scheme()
+                && allowed.host() == url.host()
+                && allowed.port_or_known_default() == url.port_or_known_default()
         };
         if self.0.iter().any(same) {
             Ok(url.as_str().trim_end_matches('/').to_owned())
@@ -132,7 +134,8 @@ pub fn validate(spec: &ProvisioningIntegrationSpec, allowed: &AllowedEndpoints) 
         ("", api::Environment::Sandbox) => "https://api.sandbox.hibob.com".to_owned(),
         (endpoint, _) => allowed.accept("spec.bob.endpoint", endpoint)?,
     };
-    let one_login = spec.provider.one_login.as_ref().ok_or_else(|| invalid("spec.provider: name exactly one provider: oneLogin".to_owned()))?;
+    let one_login =
+        spec.provider.one_login.as_ref().ok_or_else(|| invalid("spec.provider: name exactly one provider: oneLogin".to_owned()))?;
     let base = if one_login.endpoint.is_empty() {
         let region = one_login.region.map(|region| match region {
             api::Region::US => "us",
@@ -149,7 +152,9 @@ pub fn validate(spec: &ProvisioningIntegrationSpec, allowed: &AllowedEndpoints) 
     let email_domains = provisioning
         .email_domains
         .iter()
-        .map(|domain| ascii_domain(&domain.0).ok_or_else(|| invalid(format!("spec.provisioning.emailDomains: `{}` is not a domain", domain.0))))
+        .map(|domain| {
+            ascii_domain(&domain.0).ok_or_else(|| invalid(format!("spec.provisioning.emailDomains: `{}` is not a domain", domain.0)))
+        })
         .collect::<Result<_, _>>()?;
     Ok(Validated {
         settings: Settings {
@@ -222,7 +227,9 @@ fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, St
             required: catalog.required.contains(&row.target.as_str()),
         });
     }
-    let position = |target: &str| read.iter().position(|row| *row.target == *target).ok_or_else(|| format!("{} requires the target `{target}`", catalog.name));
+    let position = |target: &str| {
+        read.iter().position(|row| *row.target == *target).ok_or_else(|| format!("{} requires the target `{target}`", catalog.name))
+    };
     let (email, username) = (position(catalog.required[0])?, position(catalog.required[1])?);
     let manager = read.iter().position(|row| row.compare == Compare::Person);
     Ok(Mapping { rows: read, fields, email, username, manager })

@@ -144,11 +144,15 @@ impl Verdict {
             Trouble::Blocked(Block::Conflict) => {
                 "Another account has this e-mail or username, or the account with it belongs to another employee.".to_owned()
             }
-            Trouble::Blocked(Block::Ambiguous) | Trouble::Failed(Failure::Ambiguous) => "Several accounts match this employee; leave one of them with this e-mail or mark.".to_owned(),
+            Trouble::Blocked(Block::Ambiguous) | Trouble::Failed(Failure::Ambiguous) => {
+                "Several accounts match this employee; leave one of them with this e-mail or mark.".to_owned()
+            }
             Trouble::Blocked(Block::MissingAttribute(row)) => {
                 format!("The required target {} has no value in Bob.", mapping.rows.get(*row).map_or("", |row| &row.target))
             }
-            Trouble::Failed(Failure::Rejected(said) | Failure::Conflict(said) | Failure::Forbidden(said) | Failure::Retrying(said)) => sentence(said),
+            Trouble::Failed(Failure::Rejected(said) | Failure::Conflict(said) | Failure::Forbidden(said) | Failure::Retrying(said)) => {
+                sentence(said)
+            }
             Trouble::Waiting { planned, dry_run: true } => format!("Dry run: would {}; {why}.", planned.words()),
             Trouble::Waiting { planned, dry_run: false } => format!("Waiting for its turn to {}; {why}.", planned.words()),
             Trouble::None if self.account.is_none() && self.decision.missing == Missing::NotYet => format!("No account yet: {why}."),
@@ -171,7 +175,13 @@ impl Verdict {
 
     /// The whole status after `before`.
     #[must_use]
-    pub fn status(&self, mapping: &Mapping, before: &EmployeeSyncStatus, history: Option<HistoryEntry>, now: Timestamp) -> EmployeeSyncStatus {
+    pub fn status(
+        &self,
+        mapping: &Mapping,
+        before: &EmployeeSyncStatus,
+        history: Option<HistoryEntry>,
+        now: Timestamp,
+    ) -> EmployeeSyncStatus {
         let gone = self.file_deleted.is_some();
         let mut entries: Vec<HistoryEntry> = history.into_iter().chain(before.history.iter().cloned()).collect();
         entries.truncate(HISTORY);
@@ -183,10 +193,9 @@ impl Verdict {
             access: Some(self.access()),
             conditions: merge(&before.conditions, &self.conditions(mapping), self.generation, now),
             next_transition: self.decision.next.filter(|_| self.decision.managed).map(|next| self.transition(next)),
-            evidence: self.file_deleted.map(|at| Evidence {
-                kind: EvidenceKind::FileDeleted,
-                observed_at: Time(Timestamp::from_second(at).unwrap_or(now)),
-            }),
+            evidence: self
+                .file_deleted
+                .map(|at| Evidence { kind: EvidenceKind::FileDeleted, observed_at: Time(Timestamp::from_second(at).unwrap_or(now)) }),
             last_handled_sync_at: self.sync_handled.as_deref().map(str::to_owned),
             history: entries,
         }
@@ -218,9 +227,15 @@ impl Verdict {
             list.push(Wanted { kind, status, reason: reason.as_str(), message });
         };
         match &self.account {
-            Some((_, MatchedBy::Created)) => detail("Provisioned", true, DetailReason::Created, "The account exists; bobsync created it.".into()),
-            Some((_, MatchedBy::Mark)) => detail("Provisioned", true, DetailReason::Matched, "The account exists; it bears this employee's mark.".into()),
-            Some((_, MatchedBy::Email)) => detail("Provisioned", true, DetailReason::Matched, "The account exists; it was adopted by its e-mail.".into()),
+            Some((_, MatchedBy::Created)) => {
+                detail("Provisioned", true, DetailReason::Created, "The account exists; bobsync created it.".into())
+            }
+            Some((_, MatchedBy::Mark)) => {
+                detail("Provisioned", true, DetailReason::Matched, "The account exists; it bears this employee's mark.".into())
+            }
+            Some((_, MatchedBy::Email)) => {
+                detail("Provisioned", true, DetailReason::Matched, "The account exists; it was adopted by its e-mail.".into())
+            }
             None => detail("Provisioned", false, DetailReason::NoAccount, format!("There is no account: {why}.")),
         }
         if !self.decision.managed {
@@ -237,14 +252,26 @@ impl Verdict {
                 detail("AccessSynced", false, DetailReason::NotAsDecided, format!("Not as decided yet: {why}."));
             }
         } else {
-            detail("AccessSynced", self.access_as_decided, if self.access_as_decided { DetailReason::AsDecided } else { DetailReason::NotAsDecided }, sentence(why));
+            detail(
+                "AccessSynced",
+                self.access_as_decided,
+                if self.access_as_decided { DetailReason::AsDecided } else { DetailReason::NotAsDecided },
+                sentence(why),
+            );
         }
         if self.manager_mapped && self.decision.managed && self.account.is_some() {
             match self.manager {
                 Manager::Nothing => detail("ManagerResolved", true, DetailReason::Resolved, "There is no manager to set.".into()),
                 Manager::Resolved => detail("ManagerResolved", true, DetailReason::Resolved, "The manager's account is known.".into()),
-                Manager::Pending => detail("ManagerResolved", false, DetailReason::ManagerPending, "The manager's account is not there yet.".into()),
-                Manager::NotManaged => detail("ManagerResolved", false, DetailReason::ManagerNotManaged, "The manager has no account that bobsync manages.".into()),
+                Manager::Pending => {
+                    detail("ManagerResolved", false, DetailReason::ManagerPending, "The manager's account is not there yet.".into())
+                }
+                Manager::NotManaged => detail(
+                    "ManagerResolved",
+                    false,
+                    DetailReason::ManagerNotManaged,
+                    "The manager has no account that bobsync manages.".into(),
+                ),
             }
         }
         if reason.is_stalled() {

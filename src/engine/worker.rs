@@ -238,9 +238,11 @@ impl Worker {
                 return Trigger::Spec;
             }
             if !idle && !self.quiet {
-                for (at, trigger) in
-                    [(self.next.transition, Trigger::Transition), (self.next.retry, Trigger::Retry), (self.next.interval, Trigger::Interval)]
-                {
+                for (at, trigger) in [
+                    (self.next.transition, Trigger::Transition),
+                    (self.next.retry, Trigger::Retry),
+                    (self.next.interval, Trigger::Interval),
+                ] {
                     if at.is_some_and(|at| at <= now) {
                         return trigger;
                     }
@@ -303,7 +305,13 @@ impl Worker {
 
     /// Connects if the Secrets changed, and runs the pass; once more at once if a credential was refused that has
     /// been rotated meanwhile.
-    async fn connected_pass(&mut self, object: &ProvisioningIntegration, validated: &Validated, trigger: Trigger, new_spec: bool) -> Report {
+    async fn connected_pass(
+        &mut self,
+        object: &ProvisioningIntegration,
+        validated: &Validated,
+        trigger: Trigger,
+        new_spec: bool,
+    ) -> Report {
         for attempt in 0..2 {
             match Connections::open(&self.shared, &self.key.namespace, validated, self.connections.take()).await {
                 Ok((connections, fresh)) => {
@@ -317,21 +325,26 @@ impl Worker {
                 }
             }
             let report = self.pass(object, validated, trigger, new_spec).await;
-            let refused = report.stop.as_ref().is_some_and(|stop| {
-                matches!(stop.reason, IntegrationReason::BobUnauthorized | IntegrationReason::ProviderUnauthorized)
-            });
+            let refused = report
+                .stop
+                .as_ref()
+                .is_some_and(|stop| matches!(stop.reason, IntegrationReason::BobUnauthorized | IntegrationReason::ProviderUnauthorized));
             if !refused || attempt > 0 || !self.secrets_changed().await {
                 return report;
             }
         }
-        Report { stop: Some(Stop::new(IntegrationReason::BobUnavailable, "the Secret changed while it was read; trying again")), ..Report::default() }
+        Report {
+            stop: Some(Stop::new(IntegrationReason::BobUnavailable, "the Secret changed while it was read; trying again")),
+            ..Report::default()
+        }
     }
 
     async fn pass(&self, object: &ProvisioningIntegration, validated: &Validated, trigger: Trigger, new_spec: bool) -> Report {
         let Some(connections) = &self.connections else { return Report::default() };
         let generation = self.generation;
         let (spec, stopping) = (self.object.clone(), self.shared.stopping.clone());
-        let halted = move || *stopping.borrow() || spec.has_changed().is_err() || spec.borrow().metadata.generation.unwrap_or(0) != generation;
+        let halted =
+            move || *stopping.borrow() || spec.has_changed().is_err() || spec.borrow().metadata.generation.unwrap_or(0) != generation;
         let forgiving = matches!(trigger, Trigger::Manual) || new_spec;
         let skip = |employee: &str, fingerprint: u64| {
             let refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
@@ -433,7 +446,13 @@ impl Worker {
         if let Some(ready) = ready.filter(|ready| Some(&ready.reason) != before_reason.as_ref()) {
             let reason = IntegrationReason::ALL.iter().find(|reason| reason.as_str() == ready.reason);
             if let Some(reason) = reason.filter(|reason| **reason != IntegrationReason::Progressing) {
-                self.shared.events.publish(kube::Resource::object_ref(object, &()), !reason.is_ready(), reason.as_str(), "Sync", ready.message);
+                self.shared.events.publish(
+                    kube::Resource::object_ref(object, &()),
+                    !reason.is_ready(),
+                    reason.as_str(),
+                    "Sync",
+                    ready.message,
+                );
             }
         }
     }

@@ -42,12 +42,8 @@ pub struct Row {
     pub help: &'static str,
 }
 
-const CALLS: Row = Row {
-    name: "bobsync_calls_total",
-    kind: "counter",
-    labels: &["target", "call", "outcome"],
-    help: "Calls to Bob and to providers",
-};
+const CALLS: Row =
+    Row { name: "bobsync_calls_total", kind: "counter", labels: &["target", "call", "outcome"], help: "Calls to Bob and to providers" };
 const PASSES: Row = Row {
     name: "bobsync_passes_total",
     kind: "counter",

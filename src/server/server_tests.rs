@@ -71,7 +71,11 @@ async fn the_three_paths_and_no_other() {
     for path in ["/", "/debug", "/metrics/", "/healthz/x"] {
         assert!(get(address, path).await.starts_with("HTTP/1.1 404"), "{path}");
     }
-    assert!(exchange(address, "POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await.starts_with("HTTP/1.1 405"));
+    assert!(
+        exchange(address, "POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            .await
+            .starts_with("HTTP/1.1 405")
+    );
 }
 
 #[tokio::test]
@@ -115,7 +119,8 @@ async fn a_slow_body_ends_the_connection_on_any_path() {
 async fn a_large_body_is_refused_before_it_is_read() {
     let (address, _stop, _task) = start(ours().0, short()).await;
     let fits = "a".repeat(1024);
-    let answer = exchange(address, &format!("POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1024\r\n\r\n{fits}")).await;
+    let answer =
+        exchange(address, &format!("POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1024\r\n\r\n{fits}")).await;
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with(&fits));
     let answer = exchange(address, &format!("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1025\r\n\r\n{fits}a")).await;
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");

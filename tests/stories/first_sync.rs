@@ -42,8 +42,13 @@ async fn one_login_equals_bob_and_everybody_has_an_object() {
 
     let now = Timestamp::now();
     let employees = story.simulated.employees().await;
-    let accounts: HashMap<String, Value> =
-        story.simulated.accounts().await.into_iter().map(|account| (account["external_id"].as_str().unwrap().to_owned(), account)).collect();
+    let accounts: HashMap<String, Value> = story
+        .simulated
+        .accounts()
+        .await
+        .into_iter()
+        .map(|account| (account["external_id"].as_str().unwrap().to_owned(), account))
+        .collect();
     let by_id: HashMap<&str, &Value> = accounts.iter().map(|(mark, account)| (mark.as_str(), account)).collect();
     let mut wanted = 0;
     for employee in &employees {
@@ -110,7 +115,8 @@ async fn a_steady_state_writes_nothing_anywhere() {
     assert_eq!(story.simulated.writes().await, 0);
     assert_eq!(story.simulated.calls("bob", "POST /v1/people/search").await, 1);
     assert_eq!(story.simulated.calls("onelogin", "GET /api/2/users").await, accounts.div_ceil(100));
-    let writes: Vec<_> = story.audited(mark).await.into_iter().filter(|event| !matches!(event.verb.as_str(), "get" | "list" | "watch")).collect();
+    let writes: Vec<_> =
+        story.audited(mark).await.into_iter().filter(|event| !matches!(event.verb.as_str(), "get" | "list" | "watch")).collect();
     // The one write is the echo of the sync request.
     assert_eq!(writes.len(), 1, "{writes:?}");
     assert_eq!(writes[0].resource, "provisioningintegrations");
@@ -199,7 +205,10 @@ async fn a_target_that_one_login_lacks_is_left_out_and_named() {
     story.sync().await;
     let (id, employee) = story.simulated.somebody().await;
     let account = story.simulated.account(&id).await.unwrap();
-    assert_eq!(account["custom_attributes"]["work_cell"].as_str().unwrap_or_default(), employee["work.workMobile"].as_str().unwrap_or_default());
+    assert_eq!(
+        account["custom_attributes"]["work_cell"].as_str().unwrap_or_default(),
+        employee["work.workMobile"].as_str().unwrap_or_default()
+    );
     let person = story.person(&id).await.unwrap();
     assert_eq!(condition(&person, "AttributesSynced").unwrap().0, "True");
 }

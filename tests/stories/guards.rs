@@ -1,7 +1,7 @@
 //! Whose account is whose, and deletions that must not touch any.
 
-use kube::{Api, api::DeleteParams};
 use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, api::DeleteParams};
 use serde_json::json;
 
 use crate::support::{Controller, Story, ready, until};
@@ -11,7 +11,13 @@ async fn existing_accounts_are_adopted_by_email_and_strangers_are_left_alone() {
     let story = Story::begin("adopt", 20).await;
     let (id, employee) = story.simulated.somebody().await;
     let email = employee["root.email"].as_str().unwrap().to_owned();
-    let adopted = story.simulated.post("/onelogin/users", json!({"email": email.to_uppercase(), "username": email, "firstname": "Old", "lastname": "Name", "status": 1})).await;
+    let adopted = story
+        .simulated
+        .post(
+            "/onelogin/users",
+            json!({"email": email.to_uppercase(), "username": email, "firstname": "Old", "lastname": "Name", "status": 1}),
+        )
+        .await;
     let stranger = story
         .simulated
         .post("/onelogin/users", json!({"email": "robot@example.com", "username": "robot", "firstname": "R", "lastname": "B", "status": 1}))
@@ -20,7 +26,11 @@ async fn existing_accounts_are_adopted_by_email_and_strangers_are_left_alone() {
     let employees = story.simulated.employees().await;
     let other = employees
         .iter()
-        .find(|e| e["root.id"] != id.as_str() && e["internal.lifecycleStatus"].as_str().unwrap_or_default().eq_ignore_ascii_case("employed") && e["internal.status"] == "Active")
+        .find(|e| {
+            e["root.id"] != id.as_str()
+                && e["internal.lifecycleStatus"].as_str().unwrap_or_default().eq_ignore_ascii_case("employed")
+                && e["internal.status"] == "Active"
+        })
         .unwrap();
     let other_id = other["root.id"].as_str().unwrap().to_owned();
     let claimed = story
@@ -51,8 +61,14 @@ async fn email_on_one_account_and_username_on_another_is_a_conflict() {
     let story = Story::begin("split", 10).await;
     let (id, employee) = story.simulated.somebody().await;
     let email = employee["root.email"].clone();
-    story.simulated.post("/onelogin/users", json!({"email": email, "username": "one", "firstname": "A", "lastname": "B", "status": 1})).await;
-    story.simulated.post("/onelogin/users", json!({"email": "two@example.com", "username": email, "firstname": "A", "lastname": "B", "status": 1})).await;
+    story
+        .simulated
+        .post("/onelogin/users", json!({"email": email, "username": "one", "firstname": "A", "lastname": "B", "status": 1}))
+        .await;
+    story
+        .simulated
+        .post("/onelogin/users", json!({"email": "two@example.com", "username": email, "firstname": "A", "lastname": "B", "status": 1}))
+        .await;
     let _controller = Controller::start(&story).await;
     story.integrate(json!({})).await;
     story.ready("Converged").await;
@@ -106,7 +122,11 @@ async fn hands_off_and_suspend_leave_accounts_alone() {
     let (story, _controller) = Story::converged("hands-off", 20, json!({})).await;
     let (id, _) = story.simulated.somebody().await;
     let patch = json!({"spec": {"suspend": true}});
-    story.people().patch(&format!("onelogin-{id}"), &kube::api::PatchParams::default(), &kube::api::Patch::Merge(patch.clone())).await.unwrap();
+    story
+        .people()
+        .patch(&format!("onelogin-{id}"), &kube::api::PatchParams::default(), &kube::api::Patch::Merge(patch.clone()))
+        .await
+        .unwrap();
     until("the person is hands-off", || async {
         match story.reason(&id).await {
             reason if reason == "HandsOff" => Ok(()),
@@ -121,7 +141,11 @@ async fn hands_off_and_suspend_leave_accounts_alone() {
     story.integrations().patch("onelogin", &kube::api::PatchParams::default(), &kube::api::Patch::Merge(patch)).await.unwrap();
     story.ready("Suspended").await;
     let patch = json!({"spec": {"suspend": false}});
-    story.people().patch(&format!("onelogin-{id}"), &kube::api::PatchParams::default(), &kube::api::Patch::Merge(patch.clone())).await.unwrap();
+    story
+        .people()
+        .patch(&format!("onelogin-{id}"), &kube::api::PatchParams::default(), &kube::api::Patch::Merge(patch.clone()))
+        .await
+        .unwrap();
     story.simulated.forget_calls().await;
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     assert_eq!(story.simulated.calls("bob", "POST /v1/people/search").await, 0, "suspended: nothing is even read");

@@ -42,7 +42,9 @@ async fn a_short_answer_is_suspect_and_positive_facts_still_act() {
     let before = active(&story).await;
     let first = story.simulated.employees().await[..20]
         .iter()
-        .find(|e| e["internal.lifecycleStatus"].as_str().unwrap_or_default().eq_ignore_ascii_case("employed") && e["internal.status"] == "Active")
+        .find(|e| {
+            e["internal.lifecycleStatus"].as_str().unwrap_or_default().eq_ignore_ascii_case("employed") && e["internal.status"] == "Active"
+        })
         .unwrap()["root.id"]
         .as_str()
         .unwrap()
@@ -186,11 +188,17 @@ async fn a_refused_one_login_credential_is_told_and_a_missing_secret_is_named() 
     story.ready("Converged").await;
     // A credential without the right scope.
     story.simulated.put("/onelogin/credentials", json!({"clientId": "client-1", "clientSecret": "secret-1", "scope": "Read Users"})).await;
-    let (id, _) = story.simulated.somebody().await;
-    story.simulated.change(&id, json!({"work.title": "Keeper"})).await;
+    let id = story
+        .simulated
+        .hire(json!({"root.email": "kept.out@example.com", "work.title": "Keeper", "work.startDate": "2020-01-01", "internal.lifecycleStatus": "Employed",
+                     "internal.status": "Active", "internal.terminationDate": null, "employee.lastDayOfWork": null}))
+        .await;
     story.sync().await;
     story.ready("ProviderForbidden").await;
-    story.simulated.put("/onelogin/credentials", json!({"clientId": "client-1", "clientSecret": "secret-1", "scope": "Manage users"})).await;
+    story
+        .simulated
+        .put("/onelogin/credentials", json!({"clientId": "client-1", "clientSecret": "secret-1", "scope": "Manage users"}))
+        .await;
     story.sync().await;
     story.ready("Converged").await;
     assert_eq!(story.simulated.account(&id).await.unwrap()["title"], "Keeper");

@@ -19,7 +19,8 @@ async fn a_changed_title_is_one_write_of_one_key() {
     let put = log.as_array().unwrap().iter().rev().find(|call| call["method"] == "PUT").unwrap().clone();
     assert_eq!(put["bodyKeys"], json!(["title"]));
     assert_eq!(story.simulated.account(&id).await.unwrap()["title"], "Head of Lighthouses");
-    let patches: Vec<_> = story.audited(mark).await.into_iter().filter(|event| event.resource == "employeesyncs" && event.verb != "get").collect();
+    let patches: Vec<_> =
+        story.audited(mark).await.into_iter().filter(|event| event.resource == "employeesyncs" && event.verb != "get").collect();
     assert_eq!(patches.len(), 1, "{patches:?}");
     assert_eq!((patches[0].verb.as_str(), patches[0].subresource.as_str()), ("patch", "status"));
     let history = story.person(&id).await.unwrap().status.unwrap().history;
@@ -131,7 +132,10 @@ async fn drift_is_repaired_and_foreign_attributes_are_kept() {
     let account = story.simulated.account(&id).await.unwrap()["id"].clone();
     story
         .simulated
-        .patch(&format!("/onelogin/users/{account}"), json!({"title": "Somebody Else", "status": 2, "custom_attributes": {"badge": "B-17", "work_cell": "+1"}}))
+        .patch(
+            &format!("/onelogin/users/{account}"),
+            json!({"title": "Somebody Else", "status": 2, "custom_attributes": {"badge": "B-17", "work_cell": "+1"}}),
+        )
         .await;
     story.simulated.forget_calls().await;
     story.sync().await;
@@ -139,7 +143,10 @@ async fn drift_is_repaired_and_foreign_attributes_are_kept() {
     assert_eq!(account["title"], employee["work.title"]);
     assert_eq!(account["status"], 1);
     assert_eq!(account["custom_attributes"]["badge"], "B-17", "what bobsync does not own stays");
-    assert_eq!(account["custom_attributes"]["work_cell"].as_str().unwrap_or_default(), employee["work.workMobile"].as_str().unwrap_or_default());
+    assert_eq!(
+        account["custom_attributes"]["work_cell"].as_str().unwrap_or_default(),
+        employee["work.workMobile"].as_str().unwrap_or_default()
+    );
     assert_eq!(story.simulated.writes().await, 1);
 }
 
@@ -168,7 +175,10 @@ async fn the_account_follows_a_changed_email() {
     story.simulated.change(&id, json!({"root.email": "new.name@example.com", "root.surname": "Name"})).await;
     story.sync().await;
     let after = story.simulated.account(&id).await.unwrap();
-    assert_eq!((after["id"].clone(), after["email"].clone(), after["username"].clone()), (account, json!("new.name@example.com"), json!("new.name@example.com")));
+    assert_eq!(
+        (after["id"].clone(), after["email"].clone(), after["username"].clone()),
+        (account, json!("new.name@example.com"), json!("new.name@example.com"))
+    );
     assert_eq!(story.simulated.accounts().await.len(), before);
 }
 
@@ -210,6 +220,7 @@ async fn domains_and_formulas() {
     assert_eq!(story.simulated.writes().await, 0);
     // A bad row is refused at admission.
     let bad = json!({"spec": {"mapping": [{"target": "email", "field": "root.email"}]}});
-    let refused = story.integrations().patch("onelogin", &kube::api::PatchParams::default(), &kube::api::Patch::Merge(bad)).await.unwrap_err();
+    let refused =
+        story.integrations().patch("onelogin", &kube::api::PatchParams::default(), &kube::api::Patch::Merge(bad)).await.unwrap_err();
     assert!(refused.to_string().contains("requires the targets email and username"), "{refused}");
 }

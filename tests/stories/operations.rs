@@ -20,11 +20,22 @@ async fn the_charts_rights_are_enough_and_none_is_left_over() {
     assert!(refused.is_empty(), "{refused:?}");
     let mut used: Vec<String> = events
         .iter()
-        .map(|event| format!("{} {}{}", event.verb, event.resource, if event.subresource.is_empty() { String::new() } else { format!("/{}", event.subresource) }))
+        .map(|event| {
+            format!(
+                "{} {}{}",
+                event.verb,
+                event.resource,
+                if event.subresource.is_empty() { String::new() } else { format!("/{}", event.subresource) }
+            )
+        })
         .collect();
     used.sort();
     used.dedup();
-    let chart = story.plane.helm_template("bobsync", &story.system, json!({"namespaces": [story.namespace], "crds": {"install": false}})).await.unwrap();
+    let chart = story
+        .plane
+        .helm_template("bobsync", &story.system, json!({"namespaces": [story.namespace], "crds": {"install": false}}))
+        .await
+        .unwrap();
     let given = crate::support::rules::granted(&chart);
     let unneeded: Vec<_> = given.iter().filter(|right| !used.contains(right)).collect();
     assert!(unneeded.is_empty(), "the chart gives rights that are not used: {unneeded:?}; used: {used:?}");
@@ -48,7 +59,8 @@ async fn no_attribute_value_and_no_secret_is_anywhere_but_in_usernames() {
     texts.push(("events".to_owned(), String::from_utf8_lossy(&events.stdout).into_owned()));
     let mut values = vec!["Xylophonist".to_owned(), "bob-token-1".to_owned(), "secret-1".to_owned()];
     for employee in story.simulated.employees().await {
-        for field in ["root.email", "root.firstName", "root.surname", "root.displayName", "work.workPhone", "work.workMobile", "work.title"] {
+        for field in ["root.email", "root.firstName", "root.surname", "root.displayName", "work.workPhone", "work.workMobile", "work.title"]
+        {
             // Short values and ordinary words stand in messages by chance.
             values.extend(employee[field].as_str().filter(|value| value.chars().count() >= 5).map(str::to_owned));
         }

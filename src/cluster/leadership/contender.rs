@@ -67,7 +67,12 @@ enum Sign {
     Unknown,
     /// The Lease is not there. Its last holder may not have noticed yet.
     Missing,
-    Record { uid: Option<String>, version: Option<String>, holder: String, renewed: Option<Timestamp> },
+    Record {
+        uid: Option<String>,
+        version: Option<String>,
+        holder: String,
+        renewed: Option<Timestamp>,
+    },
 }
 
 /// What a look says to do.
@@ -223,7 +228,8 @@ impl Contender {
         match &self.rival {
             Some(rival) if rival.sign == sign => rival.since.elapsed() >= rival.lease,
             before => {
-                let lease = promised.or(before.as_ref().map(|rival| rival.lease)).map_or(self.terms.lease, |lease| lease.max(self.terms.lease));
+                let lease =
+                    promised.or(before.as_ref().map(|rival| rival.lease)).map_or(self.terms.lease, |lease| lease.max(self.terms.lease));
                 self.rival = Some(Rival { sign, since: Instant::now(), lease });
                 false
             }

@@ -80,12 +80,6 @@ impl Controller {
         }
         false
     }
-
-    /// Kills it without a word.
-    pub fn kill(mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl Drop for Controller {

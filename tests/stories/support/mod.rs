@@ -12,7 +12,7 @@ use std::{
 use bobsync::api::{EmployeeSync, ProvisioningIntegration, SYNC_REQUESTED, conditions};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::{
-    Api, Client, 
+    Api, Client,
     api::{ListParams, ObjectMeta, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ static NUMBER: AtomicU32 = AtomicU32::new(1);
 pub async fn control_plane() -> &'static ControlPlane {
     CONTROL_PLANE
         .get_or_init(|| async {
-            let plane = ControlPlane::start(Options { controller_manager: true, audit: true, ..Options::default() }).await.expect("a control plane");
+            let plane = ControlPlane::start(Options { controller_manager: true, audit: true }).await.expect("a control plane");
             plane.apply_yaml(&bobsync::api::crds_yaml().expect("CRDs")).await.expect("the API server takes the CRDs");
             plane
         })
@@ -87,7 +87,8 @@ impl Story {
             requests: AtomicU32::new(0),
         };
         for namespace in [&story.namespace, &story.system] {
-            let object = Namespace { metadata: ObjectMeta { name: Some(namespace.clone()), ..ObjectMeta::default() }, ..Namespace::default() };
+            let object =
+                Namespace { metadata: ObjectMeta { name: Some(namespace.clone()), ..ObjectMeta::default() }, ..Namespace::default() };
             Api::<Namespace>::all(story.client.clone()).create(&PostParams::default(), &object).await.expect("a namespace");
         }
         let chart = plane
@@ -129,7 +130,10 @@ impl Story {
         });
         merge(&mut whole, spec);
         let object = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "onelogin"}, "spec": whole});
-        self.integrations().patch("onelogin", &PatchParams::apply("story").force(), &Patch::Apply(object)).await.expect("the integration is admitted")
+        self.integrations()
+            .patch("onelogin", &PatchParams::apply("story").force(), &Patch::Apply(object))
+            .await
+            .expect("the integration is admitted")
     }
 
     pub fn integrations(&self) -> Api<ProvisioningIntegration> {

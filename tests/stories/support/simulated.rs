@@ -106,7 +106,11 @@ impl Simulated {
         let employees = self.employees().await;
         let found = employees.into_iter().find(|e| {
             let word = |field: &str| e[field].as_str().unwrap_or_default().to_lowercase();
-            word("internal.lifecycleStatus") == "employed" && word("internal.status") == "active" && e["work.manager"].is_string() && e["internal.terminationDate"].is_null() && e["employee.lastDayOfWork"].is_null()
+            word("internal.lifecycleStatus") == "employed"
+                && word("internal.status") == "active"
+                && e["work.manager"].is_string()
+                && e["internal.terminationDate"].is_null()
+                && e["employee.lastDayOfWork"].is_null()
         });
         let found = found.expect("somebody at work");
         (found["root.id"].as_str().expect("an id").to_owned(), found)
