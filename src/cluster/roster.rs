@@ -95,8 +95,9 @@ impl Roster {
                 news
             }
             None => {
-                // One that the controller has written already has a status; one that a person wrote has none.
-                let news = if fresh.account.is_none() && object.status.is_none() { News::Wake } else { News::Nothing };
+                // One that a person or Git wrote has neither a status nor an owner; the controller's own is on its way to a status.
+                let written_by_somebody = object.status.is_none() && object.owner_references().is_empty();
+                let news = if written_by_somebody { News::Wake } else { News::Nothing };
                 people.insert(employee, fresh);
                 news
             }

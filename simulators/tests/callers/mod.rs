@@ -97,7 +97,7 @@ impl OneLoginCaller {
     pub async fn renew(&mut self) {
         let request = self.http.post(format!("{}/auth/oauth2/v2/token", self.base)).basic_auth("client-1", Some("secret-1"));
         let answer = Answer::read(request.json(&json!({"grant_type": "client_credentials"})).send().await.unwrap()).await;
-        self.token = answer.json()["access_token"].as_str().unwrap().to_owned();
+        answer.json()["access_token"].as_str().unwrap().clone_into(&mut self.token);
     }
 
     pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
