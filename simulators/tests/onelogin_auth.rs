@@ -1,4 +1,4 @@
-//! OneLogin's tokens, scopes and limits over HTTP.
+//! The simulated `OneLogin`'s tokens, scopes and limits over HTTP.
 
 mod callers;
 
@@ -122,7 +122,7 @@ async fn the_bearer_header_is_taken_with_a_blank_and_with_a_colon() {
     }
 }
 
-/// Status by scope of: list, create, set_state, logout, define an attribute.
+/// Status by scope of: list, create, `set_state`, logout, define an attribute.
 #[tokio::test]
 async fn scopes_decide_what_is_allowed() {
     let world = world(0).await;

@@ -1,4 +1,4 @@
-//! OneLogin's listing over HTTP: thin rows, paging, filters, sorting.
+//! The simulated `OneLogin`'s listing over HTTP: thin rows, paging, filters, sorting.
 
 mod callers;
 

@@ -1,4 +1,4 @@
-//! OneLogin's writes over HTTP: validation, duplicates, status and state.
+//! The simulated `OneLogin`'s writes over HTTP: validation, duplicates, status and state.
 
 mod callers;
 

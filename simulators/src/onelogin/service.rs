@@ -184,6 +184,7 @@ enum Route {
     Definitions,
     Definition(String),
     V1(String, v1::Action),
+    V1Definitions,
     Unknown,
 }
 
@@ -203,6 +204,7 @@ fn route(call: &Call) -> (Route, String) {
         }
         ("GET" | "PUT" | "DELETE", ["api", "2", "users", id]) => (Route::User((*id).to_owned()), "/api/2/users/{id}".into()),
         ("POST", ["api", "2", "users", id, "unlock"]) => (Route::Unlock((*id).to_owned()), "/api/2/users/{id}/unlock".into()),
+        ("GET", ["api", "1", "users", "custom_attributes"]) => (Route::V1Definitions, call.path.clone()),
         ("PUT", ["api", "1", "users", id, action]) => match v1::Action::parse(action) {
             Some(parsed) => (Route::V1((*id).to_owned(), parsed), format!("/api/1/users/{{id}}/{action}")),
             None => (Route::Unknown, "(unknown)".into()),
@@ -292,6 +294,7 @@ fn dispatch(state: &mut State, call: &Call, route: &Route, now: Timestamp) -> An
         (Route::Users, _) => writes::create(state, call, now),
         (Route::Definitions, "GET") => definitions::list(state, call),
         (Route::Definitions, _) => definitions::create(state, call),
+        (Route::V1Definitions, _) => v1::definitions(state),
         (Route::V1(id, action), _) => v1::act(state, call, id, *action, now),
         (Route::User(id) | Route::Unlock(id) | Route::Definition(id), _) => {
             let Ok(id) = id.parse::<i64>() else { return errors::not_found() };

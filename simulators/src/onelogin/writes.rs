@@ -57,7 +57,8 @@ fn mappings(call: &Call, creating: bool) -> Result<Mappings, Answer> {
             ("mappings", "async") => mode = Mappings::Async,
             ("mappings", "sync") => mode = Mappings::Sync,
             ("mappings", "disabled") if !creating => mode = Mappings::Disabled,
-            ("validate_policy", "true" | "false") => {}
+            // OneLogin's own Python client writes `False`.
+            ("validate_policy", flag) if flag.eq_ignore_ascii_case("true") || flag.eq_ignore_ascii_case("false") => {}
             ("mappings" | "validate_policy", _) => {
                 return Err(errors::v2(400, &format!("invalid value for query parameter: {key}")));
             }
