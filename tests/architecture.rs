@@ -1,0 +1,107 @@
+//! The rules of the house that a compiler does not hold: imports point one way, the core is pure, files stay readable.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Every Rust file below `src`, with its path from there.
+fn sources() -> Vec<(PathBuf, String)> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+            if entry.is_dir() {
+                walk(&entry, found);
+            } else if entry.extension().is_some_and(|extension| extension == "rs") {
+                found.push(entry);
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut paths = Vec::new();
+    walk(&root, &mut paths);
+    let sources: Vec<_> = paths
+        .into_iter()
+        .map(|path| (path.strip_prefix(&root).expect("below src").to_owned(), fs::read_to_string(&path).expect("text")))
+        .collect();
+    assert!(sources.len() > 40, "the walk found {} files", sources.len());
+    sources
+}
+
+/// Lines that break a rule: file, number, text. Comments do not count.
+fn offences(rooms: &[&str], breaks: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut found = Vec::new();
+    for (path, text) in sources() {
+        let room = path.components().next().map(|c| c.as_os_str().to_string_lossy().into_owned()).unwrap_or_default();
+        if !rooms.contains(&room.as_str()) {
+            continue;
+        }
+        for (number, line) in text.lines().enumerate() {
+            let code = line.trim_start();
+            if !code.starts_with("//") && breaks(code) {
+                found.push(format!("src/{}:{}: {line}", path.display(), number + 1));
+            }
+        }
+    }
+    found
+}
+
+fn none(offences: &[String]) {
+    assert!(offences.is_empty(), "\n{}", offences.join("\n"));
+}
+
+#[test]
+fn the_core_is_pure() {
+    let impure = [
+        "kube::",
+        "k8s_openapi",
+        "reqwest",
+        "tokio",
+        "axum",
+        "tracing",
+        "std::time::Instant",
+        "SystemTime",
+        "async ",
+        ".await",
+        "Timestamp::now",
+    ];
+    none(&offences(&["domain"], |line| impure.iter().any(|word| line.contains(word))));
+}
+
+#[test]
+fn imports_point_one_way() {
+    let forbidden: [(&str, &[&str]); 6] = [
+        ("domain", &["api", "bob", "provider", "cluster", "engine", "server", "cli"]),
+        ("api", &["domain", "bob", "provider", "cluster", "engine", "server", "cli"]),
+        ("bob", &["api", "cluster", "engine", "server", "cli"]),
+        ("provider", &["api", "bob", "cluster", "engine", "server", "cli"]),
+        ("engine", &["cli"]),
+        ("server", &["cli"]),
+    ];
+    for (room, rooms) in forbidden {
+        none(&offences(&[room], |line| {
+            rooms.iter().any(|other| line.contains(&format!("crate::{other}::")) || line.contains(&format!("crate::{other};")))
+        }));
+    }
+}
+
+#[test]
+fn every_room_explains_itself_and_no_file_is_too_long() {
+    for (path, text) in sources() {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if name == "mod.rs" || name == "lib.rs" {
+            assert!(text.starts_with("//!"), "src/{} does not explain its room", path.display());
+        }
+        let lines = text.lines().count();
+        assert!(lines <= 620, "src/{} has {lines} lines", path.display());
+        let stem = path.to_string_lossy().into_owned();
+        assert!(!["utils", "helpers", "common", "manager"].iter().any(|word| stem.contains(word)), "src/{stem}: say what it does");
+    }
+}
+
+#[test]
+fn no_unsafe_code_and_nothing_unfinished() {
+    let (_, lib) = sources().into_iter().find(|(path, _)| path == Path::new("lib.rs")).expect("lib.rs");
+    assert!(lib.contains("#![forbid(unsafe_code)]"));
+    let rooms = ["api", "bob", "cli", "cluster", "domain", "engine", "provider", "server"];
+    none(&offences(&rooms, |line| ["todo!(", "unimplemented!(", "#[ignore"].iter().any(|word| line.contains(word))));
+}
