@@ -1,9 +1,13 @@
 //! `EmployeeSync`: one employee in one integration. Its status is the audit trail of that person.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::integration::UserStatus;
 
 /// One employee in one integration.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
@@ -42,7 +46,20 @@ pub struct EmployeeSyncSpec {
     /// Hands off: the account of this employee is left as it is.
     #[serde(default)]
     pub suspend: bool,
+    /// In place of the integration's `provisioning.userStatus`, for this employee.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_status: Option<UserStatus>,
+    /// In place of what the mapping gives, for this employee: the provider's own name of an attribute and its value. An empty
+    /// value clears the attribute. A target that refers to a person takes the Bob id of an employee.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 64))]
+    pub attributes: BTreeMap<String, AttributeValue>,
 }
+
+/// A value of an attribute.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(transparent)]
+pub struct AttributeValue(#[schemars(length(max = 1024))] pub String);
 
 /// An integration in the same namespace.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
@@ -78,6 +95,9 @@ pub struct EmployeeSyncStatus {
     /// Evidence that no later read of Bob would show.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
+    /// With `existingEmployees: OnChange`: this employee was in Bob before the integration and waits for a change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub awaiting_change: Option<AwaitingChange>,
     /// The value of the annotation `bobsync.dev/sync-requested-at` that was last answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_handled_sync_at: Option<String>,
@@ -145,6 +165,18 @@ pub enum Because {
     LastDayOfWork,
     /// `internal.terminationDate`
     TerminationDate,
+    /// `employee.recentLeaveStartDate`; whether the leave takes access away, Bob says when it begins.
+    LeaveStart,
+    /// `employee.recentLeaveEndDate`; access comes back when Bob says so.
+    LeaveEnd,
+}
+
+/// An employee who was in Bob before the integration.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct AwaitingChange {
+    /// Digests of what Bob said when the wait began: another answer ends it.
+    pub baseline: String,
 }
 
 /// Evidence that no later read of Bob would show.
@@ -155,6 +187,9 @@ pub struct Evidence {
     pub kind: EvidenceKind,
     /// When it was seen.
     pub observed_at: Time,
+    /// With `AccessRevoked`: the start date in Bob at that time. A later one is another employment, and ends the revocation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_date: Option<String>,
 }
 
 /// What was seen.
@@ -162,6 +197,8 @@ pub struct Evidence {
 pub enum EvidenceKind {
     /// The read by id answered that the employee file does not exist.
     FileDeleted,
+    /// Bob reported that access is revoked immediately (`employee.access.revoked.immediately`).
+    AccessRevoked,
 }
 
 /// One change of the account.

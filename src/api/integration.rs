@@ -33,6 +33,8 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.mapping) || ['email', 'username'].all(t, self.mapping.exists(m, m.target == t))").message("OneLogin requires the targets email and username: add a mapping row for each, or remove `mapping` to use the default map").field_path(".mapping"))]
 #[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.mapping) || self.mapping.all(m, m.target in ['email', 'username', 'firstname', 'lastname', 'phone', 'title', 'department', 'company', 'comment', 'preferred_locale_code', 'samaccountname', 'userprincipalname', 'distinguished_name', 'member_of', 'manager_user_id'] || m.target.startsWith('custom_attributes.'))").message("OneLogin has no such target: use email, username, firstname, lastname, phone, title, department, company, comment, preferred_locale_code, samaccountname, userprincipalname, distinguished_name, member_of, manager_user_id or custom_attributes.<shortname>").field_path(".mapping"))]
+#[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.provisioning.defaultPasswordSecretRef)").message("OneLogin takes no default password: people get in by OneLogin's own invitation or by single sign-on. Remove it; Google Workspace, Entra ID and JumpCloud take one").field_path(".provisioning.defaultPasswordSecretRef"))]
+#[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !self.provisioning.changePasswordOnFirstLogin").message("OneLogin cannot ask for another password at the first login. Remove changePasswordOnFirstLogin; Google Workspace, Entra ID and JumpCloud can").field_path(".provisioning.changePasswordOnFirstLogin"))]
 #[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.mapping) || self.mapping.all(m, m.target != 'manager_user_id' || (has(m.field) && m.field == 'work.manager'))").message("manager_user_id refers to a person: map it from the field work.manager").field_path(".mapping"))]
 pub struct ProvisioningIntegrationSpec {
     /// Stops all work on this integration. Accounts and statuses stay as they are.
@@ -138,6 +140,17 @@ pub struct SecretRef {
     pub name: String,
 }
 
+/// One key of a Secret in the resource's own namespace.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+pub struct SecretKeyRef {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
+    pub name: String,
+    /// Key in it.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[A-Za-z0-9._-]+$"))]
+    pub key: String,
+}
+
 /// Where the accounts live.
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
@@ -199,6 +212,19 @@ pub struct Provisioning {
     /// Whether access ends at the end or at the start of that day, in the site's time zone.
     #[serde(default)]
     pub access_ends: AccessEnds,
+    /// People who were in Bob before this integration: brought in sync by the next pass, or left alone until something that Bob says of them changes.
+    #[serde(default)]
+    pub existing_employees: ExistingEmployees,
+    /// Only employees for whom this CEL expression is true: `employee.work.site != 'Contractors'`. Absent: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2000))]
+    pub scope: Option<String>,
+    /// Initial password of new accounts, for providers that take one. Absent: generated, or set by the person, as the provider does it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_password_secret_ref: Option<SecretKeyRef>,
+    /// Whether a new account's password must be changed at the first login, for providers that can ask for it.
+    #[serde(default)]
+    pub change_password_on_first_login: bool,
 }
 
 impl Default for Provisioning {
@@ -209,6 +235,10 @@ impl Default for Provisioning {
             email_domains: Vec::new(),
             disabling_trigger: true,
             access_ends: AccessEnds::default(),
+            existing_employees: ExistingEmployees::default(),
+            scope: None,
+            default_password_secret_ref: None,
+            change_password_on_first_login: false,
         }
     }
 }
@@ -233,7 +263,7 @@ pub enum Create {
 }
 
 /// Who is active.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum UserStatus {
     /// Future starters are suspended until the start date; inactive in Bob is suspended; active again is reactivated.
     #[default]
@@ -242,6 +272,16 @@ pub enum UserStatus {
     AlwaysActive,
     /// Created suspended; a person may activate the account, and that is left alone.
     AlwaysInactive,
+}
+
+/// What happens to people who were in Bob before the integration.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ExistingEmployees {
+    /// The next pass creates missing accounts and updates existing ones.
+    #[default]
+    NextPass,
+    /// Their accounts are left alone until a mapped field, a status or a date of theirs changes in Bob.
+    OnChange,
 }
 
 /// Which end of the last day ends access.
@@ -257,7 +297,7 @@ pub enum AccessEnds {
 /// One row of the data mapping.
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("[has(self.field), has(self.formula)].filter(set, set).size() == 1").message("a mapping row has exactly one of field and formula"))]
+#[x_kube(validation = Rule::new("[has(self.field), has(self.formula), has(self.cel)].filter(set, set).size() == 1").message("a mapping row has exactly one of field, formula and cel"))]
 #[x_kube(validation = Rule::new("!self.target.startsWith('custom_attributes.') || self.target.matches('^custom_attributes[.][A-Za-z0-9_]{1,64}$')").message("a custom attribute is named custom_attributes.<shortname>, with letters, digits and underscores"))]
 pub struct MappingRow {
     /// The provider's own name of the attribute.
@@ -271,6 +311,10 @@ pub struct MappingRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub formula: Option<String>,
+    /// A CEL expression that gives the value: `employee.work.site == 'Paris' ? 'Acme SAS' : 'Acme Ltd'`. See docs/expressions.md.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2000))]
+    pub cel: Option<String>,
     /// Always keeps the attribute equal; `OnCreate` sets it when the account is created and never again.
     #[serde(default)]
     pub apply: Apply,

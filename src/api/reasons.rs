@@ -43,7 +43,9 @@ reasons! {
     EmployeeReason {
         InSync: "Account, attributes and access are as decided.", "Nothing.";
         NotDue: "There is no account yet, by the create setting.", "Nothing; `nextTransition` says when.";
+        AwaitingChange: "Was in Bob before the integration, and `existingEmployees: OnChange` waits for a change.", "Nothing; set `existingEmployees: NextPass` to bring everybody in sync now.";
         DomainNotListed: "The work e-mail is in no domain that `provisioning.emailDomains` lists.", "Add the domain, if this person should be managed.";
+        OutOfScope: "`provisioning.scope` leaves this person out.", "Change the expression, if this person should be managed.";
         HandsOff: "`spec.suspend` is set on this EmployeeSync.", "Remove `spec.suspend` to let bobsync manage the account again.";
         Pending: "Decided, and waiting for its turn.", "Nothing; look at the integration if it lasts.";
         Retrying: "The provider throttled, was unreachable, or the outcome of a write is not known.", "Nothing; it is tried again by itself. Look at the provider's health if it lasts.";
@@ -51,6 +53,7 @@ reasons! {
         Conflict: "Another account has this e-mail or username, or the matching account belongs to another employee.", "Free the e-mail or username at the provider, or correct it in Bob.";
         Ambiguous: "Several accounts match this employee.", "Leave one account with this e-mail or mark at the provider.";
         MissingAttribute: "A required target has no value in Bob.", "Fill the field in Bob that the message names.";
+        MappingFailed: "An expression failed for this person; the message names the target and why.", "Correct the expression, or the field in Bob that it stumbles over.";
         Forbidden: "The credential may not change this account.", "Give the credential more rights, or set `spec.suspend` for this person.";
     }
 }
@@ -106,13 +109,13 @@ impl EmployeeReason {
     /// Whether `Ready` is True with this reason.
     #[must_use]
     pub const fn is_ready(self) -> bool {
-        matches!(self, Self::InSync | Self::NotDue | Self::DomainNotListed | Self::HandsOff)
+        matches!(self, Self::InSync | Self::NotDue | Self::AwaitingChange | Self::DomainNotListed | Self::OutOfScope | Self::HandsOff)
     }
 
     /// Whether a person has to act (`Stalled` True).
     #[must_use]
     pub const fn is_stalled(self) -> bool {
-        matches!(self, Self::Rejected | Self::Conflict | Self::Ambiguous | Self::MissingAttribute | Self::Forbidden)
+        matches!(self, Self::Rejected | Self::Conflict | Self::Ambiguous | Self::MissingAttribute | Self::MappingFailed | Self::Forbidden)
     }
 }
 

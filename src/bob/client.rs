@@ -1,12 +1,19 @@
-//! The two calls. Neither is ever repeated here: when to try again is the engine's decision.
+//! The calls. None is ever repeated here: when to try again is the engine's decision.
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt,
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use jiff::Timestamp;
-use reqwest::{Method, Response, StatusCode, header};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use serde::Serialize;
 
 use super::{
+    catalogue::Catalogue,
     error::{Error, describe, scrub},
     pace::{Pace, Route, wait_of},
     people::{People, Reader},
@@ -18,7 +25,7 @@ use crate::{
     provider::http::{self, Secret},
 };
 
-/// Told of every HTTP call: its name (`search`, `read`) and its outcome (`ok`, `not_found` or [`Error::category`]).
+/// Told of every HTTP call: its name (`search`, `read`, `metadata`) and its outcome (`ok`, `not_found` or [`Error::category`]).
 pub type Observer = Arc<dyn Fn(&'static str, &'static str) + Send + Sync>;
 
 /// How to reach one company's Bob.
@@ -52,8 +59,9 @@ struct Patience {
 const PATIENCE: Patience =
     Patience { head: Duration::from_secs(60), between_chunks: Duration::from_secs(30), whole: Duration::from_secs(600) };
 
-/// One employee's JSON at most; an error body at most.
+/// One employee's JSON at most; the metadata of all fields; an error body.
 const EMPLOYEE: usize = 1 << 20;
+const METADATA: usize = 16 << 20;
 const ERROR_BODY: usize = 16 << 10;
 
 /// A reader of one company's employees. Its limits hold for everybody who shares it, so share one.
@@ -62,6 +70,9 @@ pub struct Client {
     http: http::Client,
     pace: Pace,
     patience: Patience,
+    catalogue: Mutex<Option<Arc<Catalogue>>>,
+    /// Fields that do not stand where their ids say, as far as they were asked for.
+    moved: Mutex<HashMap<Box<str>, Box<str>>>,
 }
 
 impl fmt::Debug for Client {
@@ -94,7 +105,7 @@ impl Client {
         config.base.truncate(config.base.trim_end_matches('/').len());
         let http =
             http::Client::new(&config.base).map_err(|error| Error::unavailable(format!("no HTTPS client: {}", root_cause(&error))))?;
-        Ok(Self { config, http, pace: Pace::default(), patience })
+        Ok(Self { config, http, pace: Pace::default(), patience, catalogue: Mutex::default(), moved: Mutex::default() })
     }
 
     /// Everybody in Bob: those who left and those who have yet to start included, as far as the service user's
@@ -130,10 +141,47 @@ impl Client {
         outcome
     }
 
+    /// What Bob says of its own fields: one call, unless an earlier answer knows all of `ids`.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn catalogue(&self, ids: &[&str]) -> Result<Arc<Catalogue>, Error> {
+        let known = self.catalogue.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(known) = known.filter(|known| ids.iter().all(|id| known.has(id))) {
+            return Ok(known);
+        }
+        self.pace.admit(Route::Metadata).await?;
+        let outcome = self.in_time(self.metadata()).await;
+        self.tell(Route::Metadata, outcome.as_ref().map(|_| "ok"));
+        let catalogue = Arc::new(outcome?);
+        *self.catalogue.lock().unwrap_or_else(PoisonError::into_inner) = Some(catalogue.clone());
+        Ok(catalogue)
+    }
+
+    /// From now on these fields are looked for where the catalogue says. Whether that is news for one of them.
+    pub fn look_where(&self, catalogue: &Catalogue, ids: &[&str]) -> bool {
+        let mut moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = moved.clone();
+        moved.extend(ids.iter().filter_map(|id| Some(((*id).into(), catalogue.moved(id)?.into()))));
+        *moved != before
+    }
+
+    fn moved(&self) -> HashMap<Box<str>, Box<str>> {
+        self.moved.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn metadata(&self) -> Result<Catalogue, Error> {
+        // A GET that names a content type is answered with 400.
+        let request = self.request(Method::GET, "company/people/fields");
+        let mut answer = self.accept(self.send(request).await?).await?;
+        let body = self.body(&mut answer, METADATA).await?;
+        Catalogue::read(&body).ok_or_else(|| Error::unavailable("the answer is not a list of fields"))
+    }
+
     async fn search(&self, fields: &Fields) -> Result<People, Error> {
         let ask = Ask { fields: fields.ids(), show_inactive: Some(true), human_readable: "APPEND" };
         let mut answer = self.accept(self.post("search", &ask).await?).await?;
-        let mut reader = Reader::new(fields);
+        let mut reader = Reader::with_paths(fields, &self.moved());
         while let Some(chunk) = self.chunk(&mut answer).await? {
             reader.feed(&chunk).map_err(|error| self.without_secrets(error))?;
         }
@@ -147,14 +195,8 @@ impl Client {
             return Ok(None);
         }
         answer = self.accept(answer).await?;
-        let mut body = Vec::new();
-        while let Some(chunk) = self.chunk(&mut answer).await? {
-            if body.len() + chunk.len() > EMPLOYEE {
-                return Err(Error::unavailable("the employee passes the limit of 1 MiB"));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        let employee = row::read(&Wanted::new(fields), &body).and_then(Employee::from_values);
+        let body = self.body(&mut answer, EMPLOYEE).await?;
+        let employee = row::read(&Wanted::new(fields, &self.moved()), &body).and_then(Employee::from_values);
         match employee {
             Some(employee) if employee.id() == id => Ok(Some(employee)),
             Some(_) => Err(Error::unavailable("200 with another employee than was asked for")),
@@ -166,12 +208,17 @@ impl Client {
     }
 
     async fn post(&self, last: &str, ask: &Ask<'_>) -> Result<Response, Error> {
-        let request = self
-            .http
-            .request(Method::POST, &format!("{}/v1/people/{last}", self.config.base))
+        self.send(self.request(Method::POST, &format!("people/{last}")).json(ask)).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http
+            .request(method, &format!("{}/v1/{path}", self.config.base))
             .basic_auth(&self.config.service_user_id, Some(self.config.service_user_token.expose()))
             .header(header::ACCEPT, "application/json")
-            .json(ask);
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
         match tokio::time::timeout(self.patience.head, request.send()).await {
             Ok(answer) => answer.map_err(|error| self.no_answer(&error)),
             Err(_) => Err(Error::unavailable(format!("no answer within {} s", self.patience.head.as_secs()))),
@@ -203,6 +250,18 @@ impl Client {
                 Err(if status == StatusCode::FORBIDDEN { Error::Forbidden { said } } else { Error::Unavailable { said } })
             }
         }
+    }
+
+    /// The whole body of a small answer.
+    async fn body(&self, answer: &mut Response, most: usize) -> Result<Vec<u8>, Error> {
+        let mut body = Vec::new();
+        while let Some(chunk) = self.chunk(answer).await? {
+            if body.len() + chunk.len() > most {
+                return Err(Error::unavailable(format!("the answer passes the limit of {} MiB", most >> 20)));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
     }
 
     async fn chunk(&self, answer: &mut Response) -> Result<Option<bytes::Bytes>, Error> {

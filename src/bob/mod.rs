@@ -1,9 +1,10 @@
-//! The source: one streamed search for everybody, one read by id. Nothing is ever written to Bob.
+//! The source: one streamed search for everybody, one read by id, and what Bob says of its own fields (`catalogue`). Nothing is ever written to Bob.
 //!
 //! From the wire inwards: [`client`](Client) makes the calls and sorts their failures, `pace` keeps it below Bob's
 //! limits, `splitter` finds the employees in the arriving bytes, `row` picks the wanted fields out of one employee by
 //! the paths in `wanted`, `value` chooses among the forms in which Bob gives a value, [`Reader`] collects the rows.
 
+mod catalogue;
 mod client;
 mod error;
 mod pace;
@@ -13,6 +14,7 @@ mod splitter;
 mod value;
 mod wanted;
 
+pub use catalogue::Catalogue;
 pub use client::{Client, Config, Observer};
 pub use error::Error;
 pub use people::{People, Reader};

@@ -23,11 +23,12 @@ const WINDOW: Duration = Duration::from_secs(61);
 const UNKNOWN: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// The two routes, each with a limit of its own.
+/// The routes, each with a limit of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Route {
     Search,
     Read,
+    Metadata,
 }
 
 impl Route {
@@ -36,6 +37,7 @@ impl Route {
         match self {
             Self::Search => "search",
             Self::Read => "read",
+            Self::Metadata => "metadata",
         }
     }
 }
@@ -46,6 +48,7 @@ pub(super) struct Pace {
     // Held while waiting, so that callers are served in the order in which they came.
     searches: tokio::sync::Mutex<VecDeque<Instant>>,
     reads: tokio::sync::Mutex<VecDeque<Instant>>,
+    metadata: tokio::sync::Mutex<VecDeque<Instant>>,
     silent_until: Mutex<Option<Instant>>,
 }
 
@@ -58,6 +61,7 @@ impl Pace {
         let lane = match route {
             Route::Search => &self.searches,
             Route::Read => &self.reads,
+            Route::Metadata => &self.metadata,
         };
         let mut starts = lane.lock().await;
         loop {

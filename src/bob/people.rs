@@ -1,6 +1,6 @@
 //! The answer of a search, read while it arrives.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::de::IgnoredAny;
 
@@ -46,8 +46,13 @@ impl Reader {
     /// A reader for the answer to a search for these fields.
     #[must_use]
     pub fn new(fields: &Fields) -> Self {
+        Self::with_paths(fields, &HashMap::new())
+    }
+
+    /// The same, with the paths of fields that do not stand where their ids say.
+    pub(super) fn with_paths(fields: &Fields, moved: &HashMap<Box<str>, Box<str>>) -> Self {
         let people = People { seen: vec![false; fields.ids().len()], ..People::default() };
-        let rows = Rows { wanted: Wanted::new(fields), people, ids: Ids::default(), error: None };
+        let rows = Rows { wanted: Wanted::new(fields, moved), people, ids: Ids::default(), error: None };
         Self { splitter: Splitter::default(), rows }
     }
 

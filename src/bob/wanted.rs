@@ -4,6 +4,9 @@
 //! (`"work": {"title": ..}`, `root.*` without `root`), flat under a slash key (`"/work/title": {"value": ..}`), and as a
 //! label for people under `humanReadable`, nested by the same path.
 
+use std::collections::HashMap;
+
+use super::catalogue::plain_path;
 use crate::domain::employee::Fields;
 
 /// What kind of value a field has, as far as its id tells.
@@ -45,10 +48,12 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    pub fn new(fields: &Fields) -> Self {
+    /// `moved` gives the paths of fields that do not stand where their ids say.
+    pub fn new(fields: &Fields, moved: &HashMap<Box<str>, Box<str>>) -> Self {
         let mut wanted = Self { nested: Node::default(), slash: Node::default(), kinds: Box::default() };
         for (field, id) in fields.ids().iter().enumerate() {
-            let path: Vec<&str> = id.strip_prefix("root.").unwrap_or(id).split('.').collect();
+            let path = moved.get(id).map_or_else(|| plain_path(id), |path| path);
+            let path: Vec<&str> = path.split('.').collect();
             wanted.nested.add(&path, field);
             let key = format!("/{}", id.replace('.', "/"));
             wanted.slash.add(&[&key], field);
@@ -117,7 +122,11 @@ mod tests {
     fn root_fields_stand_at_the_top_and_dots_are_levels() {
         let mut fields = Fields::default();
         let custom = fields.want("work.custom.field_100");
-        let wanted = Wanted::new(&fields);
+        let moved = [("work.custom.field_7".into(), "elsewhere.seven".into())].into();
+        let seven = fields.want("work.custom.field_7");
+        let wanted = Wanted::new(&fields, &moved);
+        let elsewhere = &wanted.nested.children[wanted.nested.child("elsewhere", 0).unwrap()];
+        assert_eq!(elsewhere.children[elsewhere.child("seven", 0).unwrap()].field, Some(seven));
         assert_eq!(wanted.nested.children[wanted.nested.child("id", 9).unwrap()].field, Some(0));
         let work = &wanted.nested.children[wanted.nested.child("work", 0).unwrap()];
         let inner = &work.children[work.child("custom", 0).unwrap()];
@@ -130,7 +139,7 @@ mod tests {
     fn a_misspelt_field_does_not_take_a_decision_fields_place() {
         let mut fields = Fields::default();
         fields.want("id");
-        let wanted = Wanted::new(&fields);
+        let wanted = Wanted::new(&fields, &HashMap::new());
         assert_eq!(wanted.nested.children[wanted.nested.child("id", 0).unwrap()].field, Some(0));
     }
 }

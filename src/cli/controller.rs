@@ -8,7 +8,7 @@ use tokio::{signal::unix::SignalKind, sync::watch};
 
 use crate::{
     cluster::{connect, events::Events, leadership::Leadership, roster::Roster},
-    engine::{clock::Clock, connection::Pacers, supervisor::supervise, validate::AllowedEndpoints, worker::Shared},
+    engine::{clock::Clock, connection::Pacers, supervisor::supervise, tenants::Tenants, validate::AllowedEndpoints, worker::Shared},
     server::{self, Health, metrics::Metrics},
 };
 
@@ -92,6 +92,7 @@ pub async fn run(options: Options, clock: Clock, stopping: watch::Receiver<bool>
         leadership: leadership.clone(),
         allowed: Arc::new(allowed),
         pacers: Arc::new(Pacers::default()),
+        tenants: Arc::new(Tenants::default()),
         stopping: stopping.clone(),
     };
     let mut until = stopping.clone();

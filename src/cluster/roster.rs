@@ -10,9 +10,17 @@ use std::{
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use crate::api::{
-    EmployeeSync, EmployeeSyncStatus, SYNC_REQUESTED,
-    employee_sync::{EvidenceKind, MatchedBy},
+use crate::{
+    api::{
+        EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, SYNC_REQUESTED,
+        employee_sync::{Access, Evidence, EvidenceKind, MatchedBy},
+        integration::UserStatus,
+    },
+    domain::{
+        baseline::Baseline,
+        known::{Met, Overrides, Revoked},
+        settings,
+    },
 };
 
 /// An integration: namespace and name.
@@ -37,8 +45,12 @@ pub struct Entry {
     pub generation: i64,
     /// `metadata.resourceVersion` as a number, to tell older news from newer.
     version: u64,
-    /// `spec.suspend`.
-    pub suspend: bool,
+    /// What the spec asks for; `None` where it asks for nothing.
+    pub overrides: Option<Box<Overrides>>,
+    /// How far the person was dealt with before; `None` without a status.
+    pub met: Option<Met>,
+    /// Evidence that access is revoked at once.
+    pub revoked: Option<Revoked>,
     /// The recorded account, and how it was found.
     pub account: Option<(Box<str>, MatchedBy)>,
     /// When the read by id first said that the file is gone.
@@ -185,13 +197,61 @@ fn entry(object: &EmployeeSync) -> Entry {
     Entry {
         generation: object.metadata.generation.unwrap_or(0),
         version: object.metadata.resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or(0),
-        suspend: object.spec.suspend,
+        overrides: overrides(&object.spec),
+        met: status.and_then(met),
+        revoked: status.and_then(|s| s.evidence.as_ref()).and_then(revoked),
         account: status.and_then(|s| s.account.as_ref()).map(|a| (a.id.as_str().into(), a.matched_by)),
         file_deleted: status.and_then(|s| s.evidence.as_ref()).filter(|e| e.kind == EvidenceKind::FileDeleted).map(|e| e.observed_at.0),
         sync_requested: requested.filter(|r| Some(*r) != handled).map(Into::into),
         sync_handled: handled.map(Into::into),
         digest: status.map_or(0, digest),
         verdict: 0,
+    }
+}
+
+impl Entry {
+    /// Whether its integration manages an account of this person.
+    #[must_use]
+    pub fn manages_account(&self) -> bool {
+        self.account.is_some() && self.met == Some(Met::Managed)
+    }
+
+    /// Whether the person was in Bob at some time; a pinned person may not be there yet.
+    #[must_use]
+    pub fn was_in_bob(&self) -> bool {
+        self.met.is_some()
+    }
+}
+
+fn overrides(spec: &EmployeeSyncSpec) -> Option<Box<Overrides>> {
+    let overrides = Overrides {
+        hands_off: spec.suspend,
+        user_status: spec.user_status.map(|status| match status {
+            UserStatus::AccordingToBob => settings::UserStatus::AccordingToBob,
+            UserStatus::AlwaysActive => settings::UserStatus::AlwaysActive,
+            UserStatus::AlwaysInactive => settings::UserStatus::AlwaysInactive,
+        }),
+        attributes: spec.attributes.iter().map(|(target, value)| (target.as_str().into(), value.0.as_str().into())).collect(),
+    };
+    (overrides != Overrides::default()).then(|| Box::new(overrides))
+}
+
+fn met(status: &EmployeeSyncStatus) -> Option<Met> {
+    let baseline = status.awaiting_change.as_ref().and_then(|waiting| Baseline::from_text(&waiting.baseline));
+    match (baseline, status.access?) {
+        (Some(baseline), _) => Some(Met::Waiting(baseline)),
+        (None, Access::Unmanaged) => Some(Met::Unmanaged),
+        (None, Access::NotYet | Access::Active | Access::Suspended | Access::Absent) => Some(Met::Managed),
+    }
+}
+
+fn revoked(evidence: &Evidence) -> Option<Revoked> {
+    match evidence.kind {
+        EvidenceKind::FileDeleted => None,
+        EvidenceKind::AccessRevoked => {
+            let start = evidence.start_date.as_deref().and_then(|date| date.parse().ok());
+            Some(Revoked { at: evidence.observed_at.0, start })
+        }
     }
 }
 
@@ -213,8 +273,9 @@ pub fn digest(status: &EmployeeSyncStatus) -> u64 {
         (&next.at, &next.time_zone, next.access, next.because).hash(&mut hash);
     }
     if let Some(evidence) = &status.evidence {
-        (evidence.kind, evidence.observed_at.0.as_second()).hash(&mut hash);
+        (evidence.kind, evidence.observed_at.0.as_second(), &evidence.start_date).hash(&mut hash);
     }
+    status.awaiting_change.as_ref().map(|waiting| &waiting.baseline).hash(&mut hash);
     status.last_handled_sync_at.hash(&mut hash);
     // 0 stands for "no status".
     hash.finish().max(1)

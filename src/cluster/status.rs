@@ -1,7 +1,7 @@
 //! Writes to the two resources: objects for people, statuses for both. Each call is bounded and tried a few times; a
 //! status patch is idempotent, and a create that finds the object there is as good as done.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -57,6 +57,8 @@ impl Writer {
                 integration_ref: IntegrationRef { name: key.name.to_string() },
                 employee_id: employee.to_owned(),
                 suspend: false,
+                user_status: None,
+                attributes: BTreeMap::new(),
             },
         );
         object.metadata = ObjectMeta {
@@ -98,7 +100,17 @@ impl Writer {
     pub async fn patch_person(&self, name: &str, status: &EmployeeSyncStatus) -> Result<EmployeeSync, WriteError> {
         let patch = Patch::Merge(with_nulls(
             status,
-            &["observedGeneration", "username", "account", "access", "nextTransition", "evidence", "lastHandledSyncAt", "history"],
+            &[
+                "observedGeneration",
+                "username",
+                "account",
+                "access",
+                "nextTransition",
+                "evidence",
+                "awaitingChange",
+                "lastHandledSyncAt",
+                "history",
+            ],
         ));
         let params = params();
         tried("writing a status", || self.people.patch_status(name, &params, &patch))

@@ -1,13 +1,17 @@
-//! The one decision function: settings, overrides, one employee and the time → who may get in, why, and what comes
-//! next. It does not look at accounts: it says what holds for somebody who has one and for somebody who has none.
+//! The one decision function: settings, what is known of the person, one employee and the time → who may get in, why,
+//! and what comes next. It does not look at accounts: it says what holds for somebody who has one and for somebody who
+//! has none. `docs/decisions.md` holds the same as a table, which a test compares with this code.
 
-use jiff::{Timestamp, civil::Date};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use super::{
     account::Access,
+    baseline::Baseline,
     calendar::{end_of, start_of},
-    employee::{BobStatus, Day, Employee, Lifecycle},
-    settings::{AccessEnds, Create, Overrides, Settings, UserStatus},
+    employee::{BobStatus, Cell, Day, EMAIL, Employee, Lifecycle, SITE},
+    expression::Outcome,
+    known::{Known, Met},
+    settings::{AccessEnds, Create, ExistingEmployees, Settings, UserStatus},
 };
 
 /// What was decided for one employee.
@@ -21,6 +25,8 @@ pub struct Decision {
     pub missing: Missing,
     /// The rule behind it.
     pub why: Why,
+    /// The date that the rule rests on, as Bob has it.
+    pub date: Option<Date>,
     /// The next moment at which the decision changes by itself.
     pub next: Option<Transition>,
 }
@@ -36,15 +42,27 @@ pub enum Missing {
     Never,
 }
 
-/// The rule behind a decision, and with it the Bob fields it rests on.
+/// The rule behind a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Why {
     /// `spec.suspend` of the `EmployeeSync`.
     HandsOff,
     /// `provisioning.emailDomains`.
     DomainNotListed,
+    /// `provisioning.scope`.
+    OutOfScope,
+    /// Whether the scope or the domains leave the person out cannot be told.
+    ScopeUnknown,
+    /// `provisioning.existingEmployees: OnChange`, and nothing has changed.
+    AwaitingChange,
+    /// An `EmployeeSync` was written for somebody who is not in Bob.
+    NotInBob,
+    /// The employee file is gone, and the settings left this person alone before.
+    LeftAloneBefore,
     /// The employee file is gone, confirmed by a read by id.
     FileDeleted,
+    /// Bob reported that access is revoked at once.
+    AccessRevoked,
     /// `internal.lifecycleStatus` is Terminated.
     Terminated,
     /// `employee.lastDayOfWork` is over.
@@ -63,39 +81,103 @@ pub enum Why {
     LeaveWithoutAccess,
     /// Inactive in Bob (`internal.status`).
     InactiveInBob,
-    /// `provisioning.userStatus: AlwaysActive`.
+    /// User status `AlwaysActive`.
     AlwaysActive,
-    /// `provisioning.userStatus: AlwaysInactive` speaks of the creation only.
+    /// User status `AlwaysInactive` speaks of the creation only.
     AlwaysInactive,
     /// Bob shows neither status nor dates: no evidence for or against.
     NoEvidence,
 }
 
 impl Why {
-    /// One plain sentence. Names Bob's fields, never their values.
+    /// The rule in one plain sentence. Names Bob's fields, never their values.
     #[must_use]
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::HandsOff => "spec.suspend is set: the account is left as it is",
             Self::DomainNotListed => "the work e-mail (root.email) is in none of provisioning.emailDomains",
+            Self::OutOfScope => "provisioning.scope leaves this person out",
+            Self::ScopeUnknown => {
+                "whether provisioning.scope or emailDomains leave this person out cannot be told: the account is left as it is"
+            }
+            Self::AwaitingChange => {
+                "in Bob before the integration, and nothing that Bob says has changed since (existingEmployees: OnChange)"
+            }
+            Self::NotInBob => "Bob has no employee with this id (yet)",
+            Self::LeftAloneBefore => "the employee file was deleted in Bob, and the settings left this person alone before that",
             Self::FileDeleted => "the employee file was deleted in Bob (read by id: not found)",
+            Self::AccessRevoked => "Bob reported that access is revoked immediately (employee.access.revoked.immediately)",
             Self::Terminated => "Bob's lifecycle status (internal.lifecycleStatus) is Terminated",
             Self::LastDayOfWork => "the last day of work (employee.lastDayOfWork) has come",
             Self::TerminationDate => "the termination date (internal.terminationDate) has come",
             Self::BeforeStart => "the start date (work.startDate) lies ahead",
             Self::NoStartDate => "hired, but Bob has no start date (work.startDate)",
             Self::AtWork => "started (work.startDate), and nothing in Bob ends or interrupts it",
-            Self::LeaveWithAccess => "on leave, and still active in Bob (internal.status)",
-            Self::LeaveWithoutAccess => "on leave, and inactive in Bob (internal.status)",
+            Self::LeaveWithAccess => "on leave (internal.lifecycleStatus), and still active in Bob (internal.status)",
+            Self::LeaveWithoutAccess => "on leave (internal.lifecycleStatus), and inactive in Bob (internal.status)",
             Self::InactiveInBob => "inactive in Bob (internal.status)",
-            Self::AlwaysActive => "provisioning.userStatus is AlwaysActive, and nothing ended the employment",
-            Self::AlwaysInactive => "provisioning.userStatus is AlwaysInactive: accounts are created suspended and then left alone",
+            Self::AlwaysActive => "the user status is AlwaysActive, and nothing ended the employment",
+            Self::AlwaysInactive => "the user status is AlwaysInactive: accounts are created suspended and then left alone",
             Self::NoEvidence => "Bob shows neither a status nor a date to decide on: access is left as it is",
+        }
+    }
+
+    /// The Bob fields that the rule rests on.
+    #[must_use]
+    pub const fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::HandsOff | Self::OutOfScope | Self::AwaitingChange | Self::LeftAloneBefore => &[],
+            Self::DomainNotListed | Self::ScopeUnknown => &["root.email"],
+            Self::NotInBob | Self::FileDeleted | Self::AccessRevoked => &["root.id"],
+            Self::Terminated => &["internal.lifecycleStatus"],
+            Self::LastDayOfWork => &["employee.lastDayOfWork"],
+            Self::TerminationDate => &["internal.terminationDate"],
+            Self::BeforeStart | Self::NoStartDate => &["work.startDate"],
+            Self::AtWork => &["work.startDate", "internal.lifecycleStatus"],
+            Self::LeaveWithAccess | Self::LeaveWithoutAccess | Self::NoEvidence => &["internal.lifecycleStatus", "internal.status"],
+            Self::InactiveInBob => &["internal.status"],
+            Self::AlwaysActive | Self::AlwaysInactive => &["internal.lifecycleStatus"],
         }
     }
 }
 
-/// A change of the decision that time alone brings.
+impl Decision {
+    /// Why, in one plain sentence with the date that it rests on. Ends without a full stop.
+    #[must_use]
+    pub fn because(&self) -> String {
+        match self.date {
+            Some(date) => format!("{}: {date}", self.why.sentence()),
+            None => self.why.sentence().to_owned(),
+        }
+    }
+
+    /// Whether the employment is over, by positive evidence.
+    #[must_use]
+    pub const fn is_end(&self) -> bool {
+        match self.why {
+            Why::FileDeleted | Why::AccessRevoked | Why::Terminated | Why::LastDayOfWork | Why::TerminationDate => true,
+            Why::HandsOff
+            | Why::DomainNotListed
+            | Why::OutOfScope
+            | Why::ScopeUnknown
+            | Why::AwaitingChange
+            | Why::NotInBob
+            | Why::LeftAloneBefore
+            | Why::BeforeStart
+            | Why::NoStartDate
+            | Why::AtWork
+            | Why::LeaveWithAccess
+            | Why::LeaveWithoutAccess
+            | Why::InactiveInBob
+            | Why::AlwaysActive
+            | Why::AlwaysInactive
+            | Why::NoEvidence => false,
+        }
+    }
+}
+
+/// A change of the decision that time alone brings. The exception are leaves: whether a leave takes access away, and
+/// when it is over, Bob's status says; the dates only say when to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Transition {
     /// When.
@@ -115,55 +197,175 @@ pub enum Because {
     LastDayOfWork,
     /// `internal.terminationDate`
     TerminationDate,
+    /// `employee.recentLeaveStartDate`
+    LeaveStart,
+    /// `employee.recentLeaveEndDate`
+    LeaveEnd,
+}
+
+/// Which part of an employment a moment is in, whatever the settings make of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// It has not begun.
+    Ahead,
+    /// It goes on, leaves included.
+    Employed,
+    /// It is over, by a status, a date, or the deletion of the file.
+    Ended,
+}
+
+/// Which part of an employment `now` is in.
+#[must_use]
+pub fn phase(settings: &Settings, employee: &Employee, now: Timestamp) -> Phase {
+    let dates = Dates::of(settings, employee);
+    if employee.deleted || employee.lifecycle == Lifecycle::Terminated || dates.end.is_some_and(|end| end.at <= now) {
+        Phase::Ended
+    } else if dates.start.map_or(employee.lifecycle == Lifecycle::Hired, |(at, _)| at > now) {
+        Phase::Ahead
+    } else {
+        Phase::Employed
+    }
 }
 
 /// Decides for one employee. Total: every combination has an answer, and the same arguments give the same answer.
 #[must_use]
-pub fn decide(settings: &Settings, overrides: Overrides, employee: &Employee, now: Timestamp) -> Decision {
-    if overrides.hands_off {
+pub fn decide(settings: &Settings, known: &Known, employee: &Employee, now: Timestamp) -> Decision {
+    if employee.expected {
+        return unmanaged(Why::NotInBob);
+    }
+    if known.overrides.hands_off {
         return unmanaged(Why::HandsOff);
     }
     if employee.deleted {
         // Only the id is left, so no other setting can be asked.
-        return if settings.disabling_trigger { ended(Why::FileDeleted) } else { as_is(Missing::Never, Why::FileDeleted) };
+        return match (known.met, settings.disabling_trigger) {
+            (Met::Unmanaged, _) => unmanaged(Why::LeftAloneBefore),
+            (_, true) => ended(Why::FileDeleted, None),
+            (_, false) => as_is(Missing::Never, Why::FileDeleted),
+        };
     }
-    if !settings.lists(employee.email()) {
-        return unmanaged(Why::DomainNotListed);
+    match scope(settings, employee) {
+        Scope::In => {}
+        Scope::Out(why) => return unmanaged(why),
+        // Absence takes nobody out, and brings nobody in.
+        Scope::Unknown if known.met == Met::Managed => {}
+        Scope::Unknown => return unmanaged(Why::ScopeUnknown),
     }
-    let zone = settings.zones.of(employee.values.get(super::employee::SITE).text());
-    let start = employee.start.date().map(|date| start_of(date, zone));
-    let end = settings.disabling_trigger.then(|| last_day(employee)).flatten().map(|(date, because)| match settings.access_ends {
-        AccessEnds::EndOfDay => (end_of(date, zone), because),
-        AccessEnds::StartOfDay => (start_of(date, zone), because),
-    });
+    managed(settings, known, employee, now)
+}
 
-    if settings.disabling_trigger && employee.lifecycle == Lifecycle::Terminated {
-        return ended(Why::Terminated);
+/// Decides for somebody whom the settings manage, `existingEmployees` aside.
+fn managed(settings: &Settings, known: &Known, employee: &Employee, now: Timestamp) -> Decision {
+    let user_status = known.overrides.user_status.unwrap_or(settings.user_status);
+    let Dates { start, end, zone } = Dates::of(settings, employee);
+    let end = end.filter(|_| settings.disabling_trigger);
+
+    if settings.disabling_trigger {
+        if let Some(revoked) = known.revoked.filter(|revoked| revoked.holds(employee.start.date())) {
+            return ended(Why::AccessRevoked, Some(revoked.at.to_zoned(zone.clone()).date()));
+        }
+        if employee.lifecycle == Lifecycle::Terminated {
+            return ended(Why::Terminated, None);
+        }
     }
-    if let Some((at, because)) = end
-        && at <= now
-    {
-        return ended(match because {
-            Because::TerminationDate => Why::TerminationDate,
-            Because::LastDayOfWork | Because::StartDate => Why::LastDayOfWork,
-        });
+    if let Some(end) = end.filter(|end| end.at <= now) {
+        return ended(end.why(), Some(end.date));
     }
 
     let waiting = match start {
-        Some(at) => at > now,
+        Some((at, _)) => at > now,
         None => employee.lifecycle == Lifecycle::Hired,
     };
-    let ends = end.map(|(at, because)| Transition { at, access: Access::Suspended, because });
+    let ends = end.map(|end| Transition { at: end.at, access: Access::Suspended, because: end.because });
     if waiting && employee.lifecycle != Lifecycle::Terminated {
-        let waits = before_start(settings, start.is_some());
+        let waits = before_start(settings.create, user_status, start.map(|(_, date)| date));
         // An employment that ends as it starts brings no access.
-        let starts = start.filter(|start| ends.is_none_or(|end| *start < end.at)).and_then(|at| {
-            let then = employed(settings, employee, ends.is_some());
+        let starts = start.filter(|(start, _)| ends.is_none_or(|end| *start < end.at)).and_then(|(at, _)| {
+            let then = employed(user_status, employee, ends.is_some());
             first_day(&waits, &then).map(|access| Transition { at, access, because: Because::StartDate })
         });
         return Decision { next: starts.or(ends), ..waits };
     }
-    Decision { next: ends, ..employed(settings, employee, ends.is_some()) }
+    let decided = employed(user_status, employee, ends.is_some());
+    let leave = leave(user_status, &decided, employee, zone, now).filter(|leave| ends.is_none_or(|end| leave.at < end.at));
+    Decision { next: leave.or(ends), ..decided }
+}
+
+/// Whether the person waits for a change, with `existingEmployees: OnChange`; and then what the decision becomes.
+///
+/// `now_says` is what Bob says now, as far as anybody waits at all.
+#[must_use]
+pub fn unless_waiting(settings: &Settings, known: &Known, decision: Decision, now_says: Option<Baseline>) -> Decision {
+    let waits = match (settings.existing_employees, known.met) {
+        (ExistingEmployees::NextPass, _) | (ExistingEmployees::OnChange, Met::Managed | Met::Unmanaged) => false,
+        (ExistingEmployees::OnChange, Met::BeforeIntegration) => true,
+        // Who left before we ever met is not news. Who comes back is.
+        (ExistingEmployees::OnChange, Met::New) => decision.is_end(),
+        (ExistingEmployees::OnChange, Met::Waiting(before)) => now_says.is_none_or(|now_says| !now_says.differs_from(before)),
+    };
+    if waits && decision.managed {
+        Decision { managed: false, existing: None, why: Why::AwaitingChange, date: None, ..decision }
+    } else {
+        decision
+    }
+}
+
+enum Scope {
+    In,
+    Out(Why),
+    Unknown,
+}
+
+fn scope(settings: &Settings, employee: &Employee) -> Scope {
+    if !settings.email_domains.is_empty() && employee.values.get(EMAIL) == Cell::Absent {
+        return Scope::Unknown;
+    }
+    if !settings.lists(employee.email()) {
+        return Scope::Out(Why::DomainNotListed);
+    }
+    match settings.scope.as_ref().map(|scope| scope.holds(employee)) {
+        None | Some(Ok(Outcome::Value(true))) => Scope::In,
+        Some(Ok(Outcome::Value(false))) => Scope::Out(Why::OutOfScope),
+        Some(Ok(Outcome::Empty | Outcome::Hidden) | Err(_)) => Scope::Unknown,
+    }
+}
+
+/// The instants that the dates of an employment mean at the person's site.
+struct Dates<'a> {
+    start: Option<(Timestamp, Date)>,
+    end: Option<End>,
+    zone: &'a TimeZone,
+}
+
+#[derive(Clone, Copy)]
+struct End {
+    at: Timestamp,
+    date: Date,
+    because: Because,
+}
+
+impl End {
+    const fn why(self) -> Why {
+        match self.because {
+            Because::TerminationDate => Why::TerminationDate,
+            Because::LastDayOfWork | Because::StartDate | Because::LeaveStart | Because::LeaveEnd => Why::LastDayOfWork,
+        }
+    }
+}
+
+impl<'a> Dates<'a> {
+    fn of(settings: &'a Settings, employee: &Employee) -> Self {
+        let zone = settings.zones.of(employee.values.get(SITE).text());
+        let end = last_day(employee).map(|(date, because)| End {
+            at: match settings.access_ends {
+                AccessEnds::EndOfDay => end_of(date, zone),
+                AccessEnds::StartOfDay => start_of(date, zone),
+            },
+            date,
+            because,
+        });
+        Self { start: employee.start.date().map(|date| (start_of(date, zone), date)), end, zone }
+    }
 }
 
 /// The earliest of last day of work and termination date that belongs to the current employment.
@@ -178,18 +380,18 @@ fn last_day(employee: &Employee) -> Option<(Date, Because)> {
     }
 }
 
-fn before_start(settings: &Settings, dated: bool) -> Decision {
-    let why = if dated { Why::BeforeStart } else { Why::NoStartDate };
-    let created = |access| match settings.create {
+fn before_start(create: Create, user_status: UserStatus, date: Option<Date>) -> Decision {
+    let why = if date.is_some() { Why::BeforeStart } else { Why::NoStartDate };
+    let created = |access| match create {
         Create::OnCreation => Missing::Create(access),
         Create::OnStartDate => Missing::NotYet,
     };
-    let (existing, missing) = match settings.user_status {
+    let (existing, missing) = match user_status {
         UserStatus::AccordingToBob => (Some(Access::Suspended), created(Access::Suspended)),
         UserStatus::AlwaysActive => (Some(Access::Active), created(Access::Active)),
         UserStatus::AlwaysInactive => (None, created(Access::Suspended)),
     };
-    Decision { managed: true, existing, missing, why, next: None }
+    Decision { managed: true, existing, missing, why, date, next: None }
 }
 
 /// Access that the start date brings, judged by what Bob says now; `None` where it changes nothing, as for somebody
@@ -203,18 +405,49 @@ fn first_day(waits: &Decision, then: &Decision) -> Option<Access> {
     then.existing.or(created).filter(|_| changes)
 }
 
-fn employed(settings: &Settings, employee: &Employee, end_ahead: bool) -> Decision {
+/// When a leave begins or ends, as far as it is known and changes access.
+fn leave(user_status: UserStatus, decided: &Decision, employee: &Employee, zone: &TimeZone, now: Timestamp) -> Option<Transition> {
+    if user_status != UserStatus::AccordingToBob {
+        return None;
+    }
+    let (at, access, because) = match decided.why {
+        Why::LeaveWithoutAccess => (end_of(employee.leave_end.date()?, zone), Access::Active, Because::LeaveEnd),
+        Why::AtWork => (start_of(employee.leave_start.date()?, zone), Access::Suspended, Because::LeaveStart),
+        Why::HandsOff
+        | Why::DomainNotListed
+        | Why::OutOfScope
+        | Why::ScopeUnknown
+        | Why::AwaitingChange
+        | Why::NotInBob
+        | Why::LeftAloneBefore
+        | Why::FileDeleted
+        | Why::AccessRevoked
+        | Why::Terminated
+        | Why::LastDayOfWork
+        | Why::TerminationDate
+        | Why::BeforeStart
+        | Why::NoStartDate
+        | Why::LeaveWithAccess
+        | Why::InactiveInBob
+        | Why::AlwaysActive
+        | Why::AlwaysInactive
+        | Why::NoEvidence => return None,
+    };
+    (at > now).then_some(Transition { at, access, because })
+}
+
+fn employed(user_status: UserStatus, employee: &Employee, end_ahead: bool) -> Decision {
     // Left, but the disabling trigger is off (with it on, the decision fell before).
     let left = employee.lifecycle == Lifecycle::Terminated;
     let create = |access| if left { Missing::Never } else { Missing::Create(access) };
-    match settings.user_status {
+    match user_status {
         UserStatus::AlwaysActive if left => as_is(Missing::Never, Why::AlwaysActive),
         UserStatus::AlwaysActive => active(Why::AlwaysActive),
         UserStatus::AlwaysInactive => as_is(create(Access::Suspended), Why::AlwaysInactive),
         UserStatus::AccordingToBob => match (employee.lifecycle, employee.status) {
-            (Lifecycle::Hired, _) => active(Why::AtWork),
+            (Lifecycle::Hired, BobStatus::Active | BobStatus::Inactive | BobStatus::Unknown) => active(Why::AtWork),
             // The end is known and ahead: the dates decide, whatever Bob did to its own access.
-            (Lifecycle::GardenLeave, _) if end_ahead => active(Why::AtWork),
+            (Lifecycle::GardenLeave, BobStatus::Active | BobStatus::Inactive | BobStatus::Unknown) if end_ahead => active(Why::AtWork),
             (Lifecycle::Employed, BobStatus::Active | BobStatus::Unknown) | (Lifecycle::Unknown, BobStatus::Active) => active(Why::AtWork),
             (Lifecycle::Leave | Lifecycle::GardenLeave, BobStatus::Active) => active(Why::LeaveWithAccess),
             (Lifecycle::Leave | Lifecycle::GardenLeave, BobStatus::Inactive) => {
@@ -229,21 +462,21 @@ fn employed(settings: &Settings, employee: &Employee, end_ahead: bool) -> Decisi
 }
 
 const fn active(why: Why) -> Decision {
-    Decision { managed: true, existing: Some(Access::Active), missing: Missing::Create(Access::Active), why, next: None }
+    Decision { managed: true, existing: Some(Access::Active), missing: Missing::Create(Access::Active), why, date: None, next: None }
 }
 
 const fn suspended(missing: Missing, why: Why) -> Decision {
-    Decision { managed: true, existing: Some(Access::Suspended), missing, why, next: None }
+    Decision { managed: true, existing: Some(Access::Suspended), missing, why, date: None, next: None }
 }
 
 const fn as_is(missing: Missing, why: Why) -> Decision {
-    Decision { managed: true, existing: None, missing, why, next: None }
+    Decision { managed: true, existing: None, missing, why, date: None, next: None }
 }
 
-const fn ended(why: Why) -> Decision {
-    suspended(Missing::Never, why)
+const fn ended(why: Why, date: Option<Date>) -> Decision {
+    Decision { date, ..suspended(Missing::Never, why) }
 }
 
 const fn unmanaged(why: Why) -> Decision {
-    Decision { managed: false, existing: None, missing: Missing::Never, why, next: None }
+    Decision { managed: false, existing: None, missing: Missing::Never, why, date: None, next: None }
 }

@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 
-/// The Bob fields a pass asks for, in the order in which every [`Values`] holds them. The first eight are always
+/// The Bob fields a pass asks for, in the order in which every [`Values`] holds them. The first ten are always
 /// there, because decisions rest on them; mapped fields follow, each once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fields {
@@ -28,8 +28,12 @@ pub const TERMINATION: FieldIndex = 5;
 pub const LAST_DAY: FieldIndex = 6;
 /// `work.site`
 pub const SITE: FieldIndex = 7;
+/// `employee.recentLeaveStartDate`
+pub const LEAVE_START: FieldIndex = 8;
+/// `employee.recentLeaveEndDate`
+pub const LEAVE_END: FieldIndex = 9;
 
-const ALWAYS: [&str; 8] = [
+const ALWAYS: [&str; 10] = [
     "root.id",
     "root.email",
     "internal.lifecycleStatus",
@@ -38,6 +42,8 @@ const ALWAYS: [&str; 8] = [
     "internal.terminationDate",
     "employee.lastDayOfWork",
     "work.site",
+    "employee.recentLeaveStartDate",
+    "employee.recentLeaveEndDate",
 ];
 
 impl Default for Fields {
@@ -249,8 +255,16 @@ pub struct Employee {
     pub termination: Day,
     /// Last day at the office, possibly before the termination.
     pub last_day: Day,
+    /// First day of the latest leave that Bob knows, past or planned.
+    pub leave_start: Day,
+    /// Last day of that leave.
+    pub leave_end: Day,
+    /// What the `EmployeeSync` pins: row of the mapping and value, in place of what the row gives.
+    pub pins: Option<Box<[(usize, Box<str>)]>>,
     /// The read by id said that the file is gone: only the id is known.
     pub deleted: bool,
+    /// An `EmployeeSync` was written before the person is in Bob: only the id is known.
+    pub expected: bool,
 }
 
 impl Employee {
@@ -264,7 +278,11 @@ impl Employee {
             start: Day::read(values.get(START)),
             termination: Day::read(values.get(TERMINATION)),
             last_day: Day::read(values.get(LAST_DAY)),
+            leave_start: Day::read(values.get(LEAVE_START)),
+            leave_end: Day::read(values.get(LEAVE_END)),
+            pins: None,
             deleted: false,
+            expected: false,
             values,
         })
     }
@@ -272,6 +290,16 @@ impl Employee {
     /// Someone whose file is confirmed to be gone.
     #[must_use]
     pub fn gone(id: &str) -> Self {
+        Self { deleted: true, ..Self::nothing_but(id) }
+    }
+
+    /// Someone who is not in Bob yet.
+    #[must_use]
+    pub fn expected(id: &str) -> Self {
+        Self { expected: true, ..Self::nothing_but(id) }
+    }
+
+    fn nothing_but(id: &str) -> Self {
         Self {
             values: Values::from_cells([Cell::Text(id)].into_iter()),
             lifecycle: Lifecycle::Unknown,
@@ -279,7 +307,11 @@ impl Employee {
             start: Day::Unknown,
             termination: Day::Unknown,
             last_day: Day::Unknown,
-            deleted: true,
+            leave_start: Day::Unknown,
+            leave_end: Day::Unknown,
+            pins: None,
+            deleted: false,
+            expected: false,
         }
     }
 
@@ -287,6 +319,12 @@ impl Employee {
     #[must_use]
     pub fn id(&self) -> &str {
         self.values.get(ID).text().unwrap_or_default()
+    }
+
+    /// What the `EmployeeSync` pins for this row of the mapping.
+    #[must_use]
+    pub fn pinned(&self, row: usize) -> Option<&str> {
+        self.pins.as_ref()?.iter().find(|(pinned, _)| *pinned == row).map(|(_, value)| &**value)
     }
 
     /// The work e-mail, trimmed.

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::employee::{Cell, Employee, FieldIndex, Fields};
+use super::{
+    employee::{Cell, Employee, FieldIndex, Fields},
+    expression::{Expression, Outcome},
+};
 
 /// Whether two values of a target are the same. A provider that lower-cases or trims must not cause endless updates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +40,10 @@ pub enum Source {
     Field(FieldIndex),
     /// Fields with literal text between them.
     Formula(Vec<Part>),
+    /// A CEL expression.
+    Expression(Expression),
+    /// Nothing in the settings: only an `EmployeeSync` that pins this target gives it a value.
+    PinnedOnly,
 }
 
 /// One part of a formula.
@@ -74,16 +81,27 @@ pub enum Desired<'a> {
     Empty,
     /// Bob does not show the field: the attribute stays as it is.
     Keep,
+    /// The expression failed for this person, for this reason: the attribute stays as it is.
+    Failed(Box<str>),
 }
 
 impl Mapping {
     /// The value that `row` gives for `employee`.
     ///
     /// A formula joins its parts; a part that is empty in Bob contributes nothing, the result is trimmed, and a
-    /// formula whose fields are all empty is empty. One hidden field freezes the whole attribute.
+    /// formula whose fields are all empty is empty. One hidden field freezes the whole attribute. What the person's
+    /// `EmployeeSync` pins goes before everything else.
     #[must_use]
     pub fn desired<'a>(&self, row: usize, employee: &'a Employee) -> Desired<'a> {
+        let pinned = employee.pinned(row);
         let row = &self.rows[row];
+        if let Some(value) = pinned {
+            return match value.trim() {
+                "" => Desired::Empty,
+                id if row.compare == Compare::Person => Desired::Person(id),
+                text => Desired::Text(Cow::Borrowed(text)),
+            };
+        }
         match &row.source {
             Source::Field(field) => match employee.values.get(*field) {
                 Cell::Absent => Desired::Keep,
@@ -94,13 +112,57 @@ impl Mapping {
                 },
             },
             Source::Formula(parts) => join(parts, employee),
+            Source::Expression(expression) => match expression.text(employee) {
+                Ok(Outcome::Value(text)) if text.trim().is_empty() => Desired::Empty,
+                Ok(Outcome::Value(text)) => Desired::Text(Cow::Owned(text.trim().to_owned())),
+                Ok(Outcome::Empty) => Desired::Empty,
+                Ok(Outcome::Hidden) => Desired::Keep,
+                Err(failure) => Desired::Failed(failure.to_string().into()),
+            },
+            Source::PinnedOnly => Desired::Keep,
         }
     }
 
-    /// Targets whose value for this employee is empty although an account cannot be without it.
+    /// A target whose value for this employee is empty although an account cannot be without it.
     #[must_use]
     pub fn missing_required(&self, employee: &Employee) -> Option<usize> {
         (0..self.rows.len()).find(|&row| self.rows[row].required && matches!(self.desired(row, employee), Desired::Empty | Desired::Keep))
+    }
+
+    /// A row whose expression fails for this employee, and why.
+    #[must_use]
+    pub fn failed(&self, employee: &Employee) -> Option<(usize, Box<str>)> {
+        let expressions = self.rows.iter().enumerate().filter(|(_, row)| matches!(row.source, Source::Expression(_)));
+        expressions.map(|(row, _)| row).find_map(|row| match self.desired(row, employee) {
+            Desired::Failed(why) => Some((row, why)),
+            Desired::Text(_) | Desired::Person(_) | Desired::Empty | Desired::Keep => None,
+        })
+    }
+
+    /// Whether the attribute of this row is kept equal on an account that exists.
+    #[must_use]
+    pub fn keeps(&self, row: usize, employee: &Employee) -> bool {
+        !self.rows[row].on_create_only || employee.pinned(row).is_some()
+    }
+
+    /// Adds rows for targets that an `EmployeeSync` pins and the settings do not map. `compare` knows the provider's
+    /// targets; one that it does not have gets no row.
+    pub fn pin_also<'t>(&mut self, targets: impl Iterator<Item = &'t str>, compare: fn(&str) -> Option<Compare>) {
+        for target in targets {
+            if let Some(compare) = compare(target).filter(|_| self.position(target).is_none()) {
+                let row = Row { target: target.into(), source: Source::PinnedOnly, on_create_only: false, compare, required: false };
+                self.rows.push(row);
+                if compare == Compare::Person && self.manager.is_none() {
+                    self.manager = Some(self.rows.len() - 1);
+                }
+            }
+        }
+    }
+
+    /// The row of this target.
+    #[must_use]
+    pub fn position(&self, target: &str) -> Option<usize> {
+        self.rows.iter().position(|row| *row.target == *target)
     }
 
     /// Whether a row rests on this field.
@@ -109,6 +171,8 @@ impl Mapping {
         self.rows.iter().any(|row| match &row.source {
             Source::Field(used) => *used == field,
             Source::Formula(parts) => parts.contains(&Part::Field(field)),
+            Source::Expression(expression) => expression.fields().contains(&field),
+            Source::PinnedOnly => false,
         })
     }
 
@@ -216,7 +280,8 @@ mod tests {
     use crate::domain::employee::Values;
 
     fn employee(cells: &[Cell<'_>]) -> Employee {
-        let mut row = vec![Cell::Text("1"), Cell::Null, Cell::Null, Cell::Null, Cell::Null, Cell::Null, Cell::Null, Cell::Null];
+        let mut row = vec![Cell::Null; Fields::default().ids().len()];
+        row[0] = Cell::Text("1");
         row.extend_from_slice(cells);
         Employee::from_values(Values::from_cells(row.into_iter())).unwrap()
     }

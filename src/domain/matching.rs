@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use super::{
     access::Decision,
     account::{Account, AccountState, AccountWrite, NewValue},
+    baseline::Baseline,
     employee::Employee,
     mapping::{Compare, Desired, Mapping, equal, key},
 };
@@ -21,6 +22,12 @@ pub struct Person {
     pub decision: Decision,
     /// The account recorded in this person's `EmployeeSync`, if any.
     pub known_account: Option<Box<str>>,
+    /// Another integration that manages this person's account at the same tenant, and comes before this one.
+    pub claimed_by: Option<Box<str>>,
+    /// A target that the `EmployeeSync` pins and the provider does not have.
+    pub unknown_target: Option<Box<str>>,
+    /// What Bob says of somebody who waits for a change.
+    pub baseline: Option<Box<Baseline>>,
 }
 
 /// Index of a person in the slice given to [`Matcher::new`].
@@ -49,8 +56,30 @@ pub struct Found {
     own_again: bool,
     by_email: Option<Box<Candidate>>,
     by_email_again: bool,
-    /// Another account has the e-mail or the username that this person should have.
-    taken: bool,
+    taken: Taken,
+}
+
+/// Whether another account has the e-mail or the username that a person should have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Taken {
+    /// None has.
+    #[default]
+    No,
+    /// This other person's account has, and may give it up.
+    By(PersonIndex),
+    /// An account that will not give it up, or several accounts.
+    ForGood,
+}
+
+impl Taken {
+    fn also(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::No, other) => other,
+            (this, Self::No) => this,
+            (this, other) if this == other => this,
+            (Self::By(_) | Self::ForGood, Self::By(_) | Self::ForGood) => Self::ForGood,
+        }
+    }
 }
 
 /// The answer for one person.
@@ -58,17 +87,17 @@ pub struct Found {
 pub enum Match {
     /// No account.
     None,
-    /// This one. `taken`: another account has the e-mail or username, so these two cannot be written.
+    /// This one. While the e-mail or username is taken, these two cannot be written.
     One {
         /// The account.
         candidate: Box<Candidate>,
-        /// Another account holds the e-mail or the username.
-        taken: bool,
+        /// Whether another account holds the e-mail or the username.
+        taken: Taken,
     },
     /// Several accounts; a person has to say which.
     Ambiguous,
     /// No account of one's own, and another account has the e-mail or the username.
-    Taken,
+    Taken(Taken),
 }
 
 /// Persons who should have one key; almost always one.
@@ -147,6 +176,7 @@ impl<'a> Matcher<'a> {
             None => self.by_account.get(&*account.id).copied(),
         };
         let free = account.mark.is_none() && owner.is_none();
+        let holder = owner.map_or(Taken::ForGood, Taken::By);
         let wants_email: Vec<_> = email.as_deref().and_then(|k| self.by_email.get(k)).map(|o| o.iter().collect()).unwrap_or_default();
         for person in wants_email {
             if Some(person) == owner {
@@ -157,7 +187,7 @@ impl<'a> Matcher<'a> {
             match candidate {
                 Some(_) if found.by_email.is_some() => found.by_email_again = true,
                 Some(candidate) => found.by_email = Some(candidate),
-                None => found.taken = true,
+                None => found.taken = found.taken.also(holder),
             }
         }
         if let Some(name) = username {
@@ -178,7 +208,8 @@ impl<'a> Matcher<'a> {
                     && self.adopt
                     && email.as_deref().is_some_and(|k| self.by_email.get(k).is_some_and(|o| o.iter().any(|p| p == person)));
                 if Some(person) != owner && !adoptable {
-                    self.found[person as usize].taken = true;
+                    let found = &mut self.found[person as usize];
+                    found.taken = found.taken.also(holder);
                 }
             }
         }
@@ -220,11 +251,15 @@ impl<'a> Matcher<'a> {
             .into_iter()
             .map(|found| match found {
                 Found { own_again: true, .. } => Match::Ambiguous,
-                Found { own: Some(candidate), by_email, taken, .. } => Match::One { candidate, taken: taken || by_email.is_some() },
-                Found { taken: true, .. } => Match::Taken,
+                Found { own: Some(candidate), by_email: Some(_), .. } => Match::One { candidate, taken: Taken::ForGood },
+                Found { own: Some(candidate), by_email: None, taken, .. } => Match::One { candidate, taken },
+                Found { by_email: None, taken: taken @ (Taken::By(_) | Taken::ForGood), .. }
+                | Found { by_email: Some(_), taken: taken @ Taken::ForGood, .. } => Match::Taken(taken),
+                // Adopting means writing e-mail and username, one of which another account still has.
+                Found { by_email: Some(_), taken: Taken::By(_), .. } => Match::Taken(Taken::ForGood),
                 Found { by_email_again: true, .. } => Match::Ambiguous,
-                Found { by_email: Some(candidate), .. } => Match::One { candidate, taken: false },
-                Found { .. } => Match::None,
+                Found { by_email: Some(candidate), taken: Taken::No, .. } => Match::One { candidate, taken: Taken::No },
+                Found { by_email: None, taken: Taken::No, .. } => Match::None,
             })
             .collect()
     }
@@ -251,7 +286,7 @@ impl<'a> Matcher<'a> {
             });
             for person in all {
                 if Some(person) != winner {
-                    self.found[person as usize].taken = true;
+                    self.found[person as usize].taken = Taken::ForGood;
                     self.found[person as usize].by_email = None;
                 }
             }
@@ -273,7 +308,7 @@ fn own(map: &mut HashMap<Box<str>, Owners>, key: Box<str>, person: PersonIndex) 
 pub fn differences(mapping: &Mapping, employee: &Employee, account: &Account) -> Vec<(usize, NewValue)> {
     let mut out = Vec::new();
     for (index, row) in mapping.rows.iter().enumerate() {
-        if row.on_create_only || row.compare == Compare::Person {
+        if !mapping.keeps(index, employee) || row.compare == Compare::Person {
             continue;
         }
         let have = account.attributes.get(index).and_then(Option::as_deref).filter(|have| !have.trim().is_empty());
@@ -282,7 +317,7 @@ pub fn differences(mapping: &Mapping, employee: &Employee, account: &Account) ->
             (Desired::Text(want), _) => out.push((index, NewValue::Set(want.as_ref().into()))),
             // An account cannot be without a required value: the person is told, the value stays.
             (Desired::Empty, Some(_)) if !row.required => out.push((index, NewValue::Clear)),
-            (Desired::Empty | Desired::Keep | Desired::Person(_), _) => {}
+            (Desired::Empty | Desired::Keep | Desired::Person(_) | Desired::Failed(_), _) => {}
         }
     }
     out

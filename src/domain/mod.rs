@@ -1,16 +1,20 @@
 //! Decisions. Pure: no Kubernetes, no HTTP, no clock, no async. Time is an argument.
 //!
 //! - `settings`: what an integration asks for, validated once.
-//! - `employee`: one row of Bob, compact. `account`: one row of the provider.
+//! - `employee`: one row of Bob, compact. `account`: one row of the provider. `known`: what an `EmployeeSync` says.
 //! - `calendar`: midnights of sites.
 //! - `access`: the one decision function, settings + employee + now → who may get in, and why.
-//! - `mapping`: Bob's fields → the provider's attributes.
+//! - `baseline`: who was in Bob before the integration, and has anything changed since?
+//! - `mapping`: Bob's fields → the provider's attributes. `expression`: CEL, for mapping rows and the scope.
 //! - `matching`: which account is whose. `plan`: what has to change. `safety`: when a read is not to be believed.
 
 pub mod access;
 pub mod account;
+pub mod baseline;
 pub mod calendar;
 pub mod employee;
+pub mod expression;
+pub mod known;
 pub mod mapping;
 pub mod matching;
 pub mod plan;

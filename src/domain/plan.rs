@@ -1,14 +1,14 @@
 //! The plan: every change that makes the provider equal to the decisions, and for everybody what stands in the way.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sha2::{Digest as _, Sha256};
 
 use super::{
     access::Missing,
     account::{Access, AccountState, AccountWrite, NewValue},
-    mapping::{Desired, Mapping},
-    matching::{Candidate, Match, Matcher, Person, PersonIndex},
+    mapping::{Desired, Mapping, key},
+    matching::{Candidate, Match, Matcher, Person, PersonIndex, Taken},
 };
 
 /// What kind of change.
@@ -35,7 +35,11 @@ pub struct Change {
     pub write: AccountWrite,
     /// The manager whose account is made by this same plan: known when that is done.
     pub manager: Option<PersonIndex>,
-    /// Managers first: how many creations have to come before this one.
+    /// The person whose change gives up the e-mail or username that this one takes.
+    pub after: Option<PersonIndex>,
+    /// Changes of one stage and level go out together; earlier ones are through before.
+    pub stage: Stage,
+    /// Within a stage: how many changes have to come before this one.
     pub level: u32,
     /// Whether the person must be looked up before the account is created, because an account was known once or the
     /// listing did not hang together.
@@ -43,6 +47,21 @@ pub struct Change {
 }
 
 impl Change {
+    /// An update with this write, of nobody yet.
+    const fn new(write: AccountWrite) -> Self {
+        Self {
+            person: 0,
+            kind: Kind::Update,
+            account: None,
+            write,
+            manager: None,
+            after: None,
+            stage: Stage::Rest,
+            level: 0,
+            look_up_first: false,
+        }
+    }
+
     /// Takes access away.
     #[must_use]
     pub fn suspends(&self) -> bool {
@@ -56,15 +75,36 @@ impl Change {
     }
 }
 
+/// The order in which changes go out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Stage {
+    /// Access is taken away.
+    Suspend,
+    /// Access is given back.
+    Reactivate,
+    /// An e-mail or username is given up that somebody else in this plan takes.
+    GiveUp,
+    /// New accounts, managers before their people.
+    Create,
+    /// Everything else.
+    Rest,
+}
+
 /// Why somebody cannot be brought in sync.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Block {
     /// Another account has the e-mail or username, or the matching account belongs to another employee.
     Conflict,
+    /// This other integration manages the account at the same tenant.
+    ClaimedBy(Box<str>),
     /// Several accounts match.
     Ambiguous,
     /// The required row of this index has no value in Bob.
     MissingAttribute(usize),
+    /// The expression of the row of this index failed, for this reason; the attribute is left as it is.
+    MappingFailed(usize, Box<str>),
+    /// The `EmployeeSync` pins a target that the provider does not have.
+    UnknownTarget(Box<str>),
 }
 
 /// What is known of the manager attribute.
@@ -134,6 +174,7 @@ pub struct Counts {
 pub fn plan(mapping: &Mapping, people: &[Person], matcher: Matcher<'_>, whole: bool) -> Plan {
     let managers: Vec<Option<PersonIndex>> = managers(mapping, people, &matcher);
     let matches = matcher.finish();
+    let after = hand_overs(mapping, people, &matches);
     let mut plan = Plan { standings: Vec::with_capacity(people.len()), ..Plan::default() };
     let mut current_manager: HashMap<PersonIndex, Box<str>> = HashMap::new();
     for (index, (person, found)) in (0..).zip(people.iter().zip(matches)) {
@@ -142,7 +183,7 @@ pub fn plan(mapping: &Mapping, people: &[Person], matcher: Matcher<'_>, whole: b
         {
             current_manager.insert(index, manager.clone());
         }
-        let (standing, change) = one(mapping, person, found, whole);
+        let (standing, change) = one(mapping, person, found, after[index as usize], whole);
         plan.standings.push(standing);
         if let Some(mut change) = change {
             change.person = index;
@@ -169,32 +210,83 @@ fn managers(mapping: &Mapping, people: &[Person], matcher: &Matcher<'_>) -> Vec<
         .collect()
 }
 
+/// For everybody whose e-mail or username another person's account has: that person, if the same plan makes it give
+/// both up. Two who want to swap would wait for each other for ever, and wait for nobody instead.
+fn hand_overs(mapping: &Mapping, people: &[Person], matches: &[Match]) -> Vec<Option<PersonIndex>> {
+    let keys = |person: &Person| [mapping.email, mapping.username].map(|row| mapping.text(row, &person.employee).map(|text| key(&text)));
+    let gives_up = |holder: PersonIndex, to: PersonIndex| {
+        let (holder, to) = (&people[holder as usize], &people[to as usize]);
+        let wanted = keys(to);
+        holder.decision.managed
+            && holder.claimed_by.is_none()
+            && [mapping.email, mapping.username].iter().all(|row| mapping.keeps(*row, &holder.employee))
+            && keys(holder).iter().all(|own| own.is_some() && !wanted.contains(own))
+    };
+    let holder = |person: PersonIndex| match &matches[person as usize] {
+        Match::One { taken, .. } | Match::Taken(taken) => *taken,
+        Match::None | Match::Ambiguous => Taken::No,
+    };
+    (0..)
+        .zip(people)
+        .map(|(person, _)| {
+            let Taken::By(first) = holder(person) else { return None };
+            let (mut at, mut seen) = (person, HashSet::new());
+            loop {
+                match holder(at) {
+                    Taken::No => return Some(first),
+                    Taken::By(next) if seen.insert(at) && gives_up(next, at) => at = next,
+                    Taken::By(_) | Taken::ForGood => return None,
+                }
+            }
+        })
+        .collect()
+}
+
 /// Standing and change of one person, managers aside.
-fn one(mapping: &Mapping, person: &Person, found: Match, whole: bool) -> (Standing, Option<Change>) {
+fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonIndex>, whole: bool) -> (Standing, Option<Change>) {
     let standing = |account, block| Standing { account, manager: Manager::Nothing, block, change: None };
-    let missing = mapping.missing_required(&person.employee).map(Block::MissingAttribute);
     if !person.decision.managed {
         let account = match found {
             Match::One { candidate, .. } if candidate.marked => Some(held(&candidate)),
-            _ => None,
+            Match::One { .. } | Match::None | Match::Ambiguous | Match::Taken(_) => None,
         };
         return (standing(account, None), None);
     }
+    if let Some(other) = &person.claimed_by {
+        return (standing(None, Some(Block::ClaimedBy(other.clone()))), None);
+    }
+    let missing = mapping.missing_required(&person.employee).map(Block::MissingAttribute);
+    let failed = || {
+        let expression = mapping.failed(&person.employee).map(|(row, why)| Block::MappingFailed(row, why));
+        expression.or_else(|| person.unknown_target.clone().map(Block::UnknownTarget))
+    };
     match found {
         Match::Ambiguous => (standing(None, Some(Block::Ambiguous)), None),
         Match::One { candidate, taken } => {
             let account = held(&candidate);
-            let missing = missing.filter(|_| !person.employee.deleted);
+            let suspends = person.decision.existing == Some(Access::Suspended) && candidate.state != AccountState::Suspended;
+            // Who leaves does not wait for an e-mail to become free.
+            let after = after.filter(|_| !suspends);
+            let taken = taken != Taken::No && after.is_none();
+            let missing = missing.or_else(failed).filter(|_| !person.employee.deleted);
             let block = if taken { Some(Block::Conflict) } else { missing };
-            let change = existing(mapping, person, *candidate, taken);
+            let change = existing(mapping, person, *candidate, taken).map(|change| Change { after, ..change });
             (standing(Some(account), block), change)
         }
-        Match::None | Match::Taken => match person.decision.missing {
+        Match::None | Match::Taken(_) => match person.decision.missing {
             Missing::NotYet | Missing::Never => (standing(None, None), None),
             Missing::Create(access) => {
-                let block = missing.or_else(|| (found == Match::Taken).then_some(Block::Conflict));
-                let change = block.is_none().then(|| create(mapping, person, access, whole));
-                (standing(None, block), change)
+                let taken = matches!(found, Match::Taken(_)) && after.is_none();
+                let failed = failed();
+                // Without an attribute that is not required an account can be made all the same.
+                let possible = |block: &Block| match block {
+                    Block::MappingFailed(row, _) => !mapping.rows[*row].required,
+                    Block::UnknownTarget(_) => true,
+                    Block::Conflict | Block::ClaimedBy(_) | Block::Ambiguous | Block::MissingAttribute(_) => false,
+                };
+                let block = missing.or_else(|| taken.then_some(Block::Conflict)).or(failed);
+                let change = block.as_ref().is_none_or(possible).then(|| create(mapping, person, access, whole));
+                (standing(None, block), change.map(|change| Change { after, ..change }))
             }
         },
     }
@@ -215,8 +307,7 @@ fn existing(mapping: &Mapping, person: &Person, candidate: Candidate, taken: boo
         _ => None,
     };
     let kind = if candidate.marked { Kind::Update } else { Kind::Adopt };
-    Some(Change { person: 0, kind, account: Some(candidate.account), write, manager: None, level: 0, look_up_first: false })
-        .filter(|change| !change.write.is_empty())
+    Some(Change { kind, account: Some(candidate.account), ..Change::new(write) }).filter(|change| !change.write.is_empty())
 }
 
 fn create(mapping: &Mapping, person: &Person, access: Access, whole: bool) -> Change {
@@ -224,18 +315,11 @@ fn create(mapping: &Mapping, person: &Person, access: Access, whole: bool) -> Ch
     let attributes = (0..mapping.rows.len())
         .filter_map(|row| match mapping.desired(row, employee) {
             Desired::Text(text) => Some((row, NewValue::Set(text.as_ref().into()))),
-            Desired::Empty | Desired::Keep | Desired::Person(_) => None,
+            Desired::Empty | Desired::Keep | Desired::Person(_) | Desired::Failed(_) => None,
         })
         .collect();
-    Change {
-        person: 0,
-        kind: Kind::Create,
-        account: None,
-        write: AccountWrite { attributes, mark: Some(employee.id().into()), access: Some(access), foreign: None },
-        manager: None,
-        level: 0,
-        look_up_first: !whole || person.known_account.is_some(),
-    }
+    let write = AccountWrite { attributes, mark: Some(employee.id().into()), access: Some(access), foreign: None };
+    Change { kind: Kind::Create, look_up_first: !whole || person.known_account.is_some(), ..Change::new(write) }
 }
 
 /// Adds the manager to the changes, and makes changes where it is all that differs.
@@ -256,11 +340,11 @@ fn set_managers(
         if plan.standings[i].account.is_none() && !creating {
             continue;
         }
-        if mapping.rows[row].on_create_only && !creating {
+        if !creating && !mapping.keeps(row, &person.employee) {
             continue;
         }
         let (state, value, waits_for) = match mapping.desired(row, &person.employee) {
-            Desired::Keep | Desired::Text(_) => continue,
+            Desired::Keep | Desired::Text(_) | Desired::Failed(_) => continue,
             Desired::Empty => (Manager::Nothing, current.contains_key(&index).then_some(NewValue::Clear), None),
             Desired::Person(_) => match managers[i].filter(|&m| m != index) {
                 None => (Manager::NotManaged, None, None),
@@ -282,15 +366,8 @@ fn set_managers(
             Some(change) => change,
             None => {
                 let Some(account) = plan.standings[i].account.as_ref() else { continue };
-                plan.changes.push(Change {
-                    person: index,
-                    kind: Kind::Update,
-                    account: Some(account.id.clone()),
-                    write: AccountWrite::default(),
-                    manager: None,
-                    level: 0,
-                    look_up_first: false,
-                });
+                let account = Some(account.id.clone());
+                plan.changes.push(Change { person: index, account, ..Change::new(AccountWrite::default()) });
                 plan.standings[i].change = Some(plan.changes.len() - 1);
                 plan.changes.len() - 1
             }
@@ -302,8 +379,52 @@ fn set_managers(
     }
 }
 
-/// Leavers first, then people who get access back, then new accounts with managers before their people, then the rest.
+/// Gives every change its stage and level, and sorts by both.
 fn order(plan: &mut Plan) {
+    let awaited: HashSet<PersonIndex> = plan.changes.iter().filter_map(|change| change.after).collect();
+    for change in &mut plan.changes {
+        change.stage = stage(change, &awaited);
+        if change.stage == Stage::GiveUp
+            && let Some(manager) = change.manager.take()
+        {
+            // This one goes out before the manager's account is made.
+            plan.late_managers.push((change.person, manager));
+        }
+    }
+    managers_first(plan);
+    givers_first(plan);
+    plan.changes.sort_by_key(|change| (change.stage, change.level, change.person));
+    for (position, change) in plan.changes.iter().enumerate() {
+        plan.standings[change.person as usize].change = Some(position);
+    }
+}
+
+fn stage(change: &Change, awaited: &HashSet<PersonIndex>) -> Stage {
+    match change {
+        change if change.suspends() => Stage::Suspend,
+        Change { kind: Kind::Create, .. } => Stage::Create,
+        change if awaited.contains(&change.person) => Stage::GiveUp,
+        change if change.reactivates() && change.after.is_none() => Stage::Reactivate,
+        Change { .. } => Stage::Rest,
+    }
+}
+
+/// Levels of those who give an e-mail up: a chain of people who each take the next one's starts at its end.
+fn givers_first(plan: &mut Plan) {
+    let after: HashMap<PersonIndex, PersonIndex> = plan.changes.iter().filter_map(|change| Some((change.person, change.after?))).collect();
+    for change in plan.changes.iter_mut().filter(|change| change.stage == Stage::GiveUp) {
+        // No circle: `hand_overs` lets nobody wait in one.
+        change.level = 0;
+        let mut at = change.person;
+        while let Some(&next) = after.get(&at).filter(|_| change.level < 1000) {
+            change.level += 1;
+            at = next;
+        }
+    }
+}
+
+/// Levels of new accounts: managers before their people.
+fn managers_first(plan: &mut Plan) {
     let creates: HashMap<PersonIndex, usize> =
         plan.changes.iter().enumerate().filter(|(_, c)| c.kind == Kind::Create).map(|(i, c)| (c.person, i)).collect();
     let mut level: Vec<Option<u32>> = vec![None; plan.changes.len()];
@@ -340,19 +461,6 @@ fn order(plan: &mut Plan) {
     for (change, level) in plan.changes.iter_mut().zip(level) {
         change.level = level.unwrap_or(0);
     }
-    plan.changes.sort_by_key(|change| (rank(change), change.level, change.person));
-    for (position, change) in plan.changes.iter().enumerate() {
-        plan.standings[change.person as usize].change = Some(position);
-    }
-}
-
-fn rank(change: &Change) -> u8 {
-    match change {
-        change if change.suspends() => 0,
-        change if change.reactivates() => 1,
-        Change { kind: Kind::Create, .. } => 2,
-        Change { .. } => 3,
-    }
 }
 
 impl Plan {
@@ -361,11 +469,11 @@ impl Plan {
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
         for change in &self.changes {
-            match rank(change) {
-                0 => counts.disables += 1,
-                1 => counts.reactivations += 1,
-                2 => counts.creates += 1,
-                _ => counts.updates += 1,
+            match change {
+                change if change.suspends() => counts.disables += 1,
+                change if change.reactivates() => counts.reactivations += 1,
+                Change { kind: Kind::Create, .. } => counts.creates += 1,
+                Change { .. } => counts.updates += 1,
             }
         }
         counts

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{calendar::Zones, mapping::Mapping};
+use super::{calendar::Zones, employee::FieldIndex, expression::Expression, mapping::Mapping};
 
 /// The settings decisions rest on.
 #[derive(Clone, Debug)]
@@ -13,6 +13,10 @@ pub struct Settings {
     pub user_status: UserStatus,
     /// Work e-mail domains, in ASCII form and lower case; empty: all.
     pub email_domains: Vec<String>,
+    /// Who is managed at all, beside the domains.
+    pub scope: Option<Expression>,
+    /// What happens to people who were in Bob before the integration.
+    pub existing_employees: ExistingEmployees,
     /// Whether dates and deletion end access.
     pub disabling_trigger: bool,
     /// Which end of the last day.
@@ -33,7 +37,7 @@ pub enum Create {
 }
 
 /// Who is active.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UserStatus {
     /// As Bob says.
     AccordingToBob,
@@ -41,6 +45,15 @@ pub enum UserStatus {
     AlwaysActive,
     /// Created suspended, and then left alone but for the disabling trigger.
     AlwaysInactive,
+}
+
+/// What happens to people who were in Bob before the integration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExistingEmployees {
+    /// They are brought in sync by the next pass.
+    NextPass,
+    /// Their accounts are left alone until something that Bob says of them changes.
+    OnChange,
 }
 
 /// Which end of the last day ends access.
@@ -52,13 +65,6 @@ pub enum AccessEnds {
     StartOfDay,
 }
 
-/// What one `EmployeeSync` says about its person.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Overrides {
-    /// Leave the account alone.
-    pub hands_off: bool,
-}
-
 impl Settings {
     /// Whether this work e-mail is in a listed domain; with no list everybody is, also without an e-mail.
     #[must_use]
@@ -68,6 +74,12 @@ impl Settings {
         }
         let Some((_, domain)) = email.and_then(|email| email.rsplit_once('@')) else { return false };
         ascii_domain(domain).is_some_and(|domain| self.email_domains.contains(&domain))
+    }
+
+    /// Whether a setting rests on this field of Bob's: a mapping row, or the scope.
+    #[must_use]
+    pub fn uses(&self, field: FieldIndex) -> bool {
+        self.mapping.uses(field) || self.scope.as_ref().is_some_and(|scope| scope.fields().contains(&field))
     }
 }
 

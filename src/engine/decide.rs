@@ -1,30 +1,100 @@
-//! Step 3: everybody is decided on. Only calls the pure decision and brings along what the roster knows.
+//! Step 3: everybody is decided on. Calls the pure decision and brings along what the roster knows: what the person's
+//! `EmployeeSync` asks for, and what its status keeps.
 
 use jiff::Timestamp;
 
 use crate::{
-    cluster::roster::{IntegrationKey, Roster},
+    cluster::roster::{Entry, IntegrationKey, Roster},
     domain::{
-        access::decide,
-        employee::Employee,
+        access::{Decision, Why, decide, unless_waiting},
+        baseline::{Baseline, mapped},
+        employee::{Employee, FieldIndex},
+        known::{Known, Met},
+        mapping::Mapping,
         matching::Person,
-        settings::{Overrides, Settings},
+        settings::{ExistingEmployees, Settings},
     },
 };
 
+/// What the step works with, the same for everybody.
+pub struct Deciding<'a> {
+    /// The settings.
+    pub settings: &'a Settings,
+    /// What is known of every `EmployeeSync`.
+    pub roster: &'a Roster,
+    /// The integration.
+    pub key: &'a IntegrationKey,
+    /// Integrations of the same tenant that come before this one.
+    pub elders: &'a [IntegrationKey],
+    /// Whether this integration has never seen a pass through.
+    pub first_pass: bool,
+    /// The time.
+    pub now: Timestamp,
+}
+
 /// Decides for everybody.
 #[must_use]
-pub fn everybody(settings: &Settings, employees: Vec<Employee>, roster: &Roster, key: &IntegrationKey, now: Timestamp) -> Vec<Person> {
-    employees
-        .into_iter()
-        .map(|employee| {
-            let entry = roster.get(key, employee.id());
-            let overrides = Overrides { hands_off: entry.as_ref().is_some_and(|entry| entry.suspend) };
-            Person {
-                decision: decide(settings, overrides, &employee, now),
-                known_account: entry.and_then(|entry| entry.account).map(|(id, _)| id),
-                employee,
-            }
-        })
-        .collect()
+pub fn everybody(cx: &Deciding<'_>, employees: Vec<Employee>) -> Vec<Person> {
+    let mapped = mapped(&cx.settings.mapping);
+    employees.into_iter().map(|employee| cx.one(employee, &mapped)).collect()
+}
+
+impl Deciding<'_> {
+    fn one(&self, mut employee: Employee, mapped: &[FieldIndex]) -> Person {
+        let entry = self.roster.get(self.key, employee.id());
+        let known = known(entry.as_ref(), self.first_pass);
+        let mut unknown_target = None;
+        if !known.overrides.attributes.is_empty() {
+            unknown_target = pin(&mut employee, &known, &self.settings.mapping);
+        }
+        let (decision, baseline) = self.decision(&known, &employee, mapped);
+        Person {
+            decision,
+            baseline,
+            known_account: entry.and_then(|entry| entry.account).map(|(id, _)| id),
+            claimed_by: self.claimed_by(employee.id()),
+            unknown_target,
+            employee,
+        }
+    }
+
+    /// The decision, and for somebody who waits for a change what Bob says now.
+    fn decision(&self, known: &Known, employee: &Employee, mapped: &[FieldIndex]) -> (Decision, Option<Box<Baseline>>) {
+        let decision = decide(self.settings, known, employee, self.now);
+        let dealt_with = matches!(known.met, Met::Managed | Met::Unmanaged);
+        if dealt_with || self.settings.existing_employees == ExistingEmployees::NextPass {
+            return (decision, None);
+        }
+        let now_says = Baseline::of(self.settings, mapped, employee, self.now);
+        let decision = unless_waiting(self.settings, known, decision, Some(now_says));
+        (decision, (decision.why == Why::AwaitingChange).then(|| Box::new(now_says)))
+    }
+
+    /// The first of the elders that manages this person's account.
+    fn claimed_by(&self, employee: &str) -> Option<Box<str>> {
+        let manages = |elder: &&IntegrationKey| self.roster.get(elder, employee).is_some_and(|entry| entry.manages_account());
+        self.elders.iter().find(manages).map(|elder| elder.to_string().into())
+    }
+}
+
+/// What the object of one person says.
+fn known(entry: Option<&Entry>, first_pass: bool) -> Known {
+    let unmet = if first_pass { Met::BeforeIntegration } else { Met::New };
+    let Some(entry) = entry else { return Known { met: unmet, ..Known::default() } };
+    Known { overrides: entry.overrides.as_deref().cloned().unwrap_or_default(), met: entry.met.unwrap_or(unmet), revoked: entry.revoked }
+}
+
+/// Puts what is pinned for this person to the rows of the mapping. Gives a target that has no row: the provider does
+/// not have it.
+fn pin(employee: &mut Employee, known: &Known, mapping: &Mapping) -> Option<Box<str>> {
+    let mut unknown = None;
+    let mut pins = Vec::with_capacity(known.overrides.attributes.len());
+    for (target, value) in &known.overrides.attributes {
+        match mapping.position(target) {
+            Some(row) => pins.push((row, value.clone())),
+            None => unknown = Some(target.clone()),
+        }
+    }
+    employee.pins = Some(pins.into());
+    unknown
 }

@@ -26,7 +26,7 @@ use crate::{
         matching::{Person, PersonIndex, differences},
         plan::{Change, Kind, Plan},
     },
-    provider::{Error, Key, Provider, Urgency, Written},
+    provider::{Error, Initial, Key, Provider, Urgency, Written},
 };
 
 /// How many changes are under way at once. The provider's pace is kept by its pacer; this only hides latency.
@@ -101,6 +101,8 @@ pub enum Failure {
 pub struct Execution<'a> {
     /// The provider.
     pub provider: &'a dyn Provider,
+    /// How the first login to a new account goes; without it none is made.
+    pub initial: Result<Initial<'a>, &'a Stop>,
     /// The mapping.
     pub mapping: &'a Mapping,
     /// The people of the plan.
@@ -154,11 +156,8 @@ pub async fn execute(cx: &Execution<'_>, tell: impl Fn(PersonIndex, Outcome) + S
     let late: HashSet<PersonIndex> = cx.plan.late_managers.iter().map(|(person, _)| *person).collect();
     let held_back: Mutex<HashMap<PersonIndex, Outcome>> = Mutex::default();
     let order: Vec<(usize, &Change)> = cx.plan.changes.iter().enumerate().filter(|(index, _)| cx.released.go[*index]).collect();
-    // The plan is sorted: suspensions, reactivations, creations by level, updates. A group ends where the next may
-    // depend on it.
-    for group in order.chunk_by(|(_, a), (_, b)| {
-        (a.suspends(), a.reactivates(), a.kind == Kind::Create, a.level) == (b.suspends(), b.reactivates(), b.kind == Kind::Create, b.level)
-    }) {
+    // The plan is sorted by stage and level. A group ends where the next may depend on it.
+    for group in order.chunk_by(|(_, a), (_, b)| (a.stage, a.level) == (b.stage, b.level)) {
         stream::iter(group)
             .for_each_concurrent(CONCURRENT, |(_, change)| {
                 let (run, tell, late, held_back) = (&run, &tell, &late, &held_back);
@@ -301,8 +300,15 @@ impl Run<'_, '_> {
         {
             return self.bring_up(person, account, write).await.map(|written| (written, MatchedBy::Mark));
         }
+        let initial = match &self.cx.initial {
+            Ok(initial) => initial,
+            Err(stop) => {
+                self.stop.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| (*stop).clone());
+                return Err(Ended::Halted);
+            }
+        };
         for _ in 0..TRIES {
-            match self.call(Urgency::Normal, || self.cx.provider.create(self.cx.mapping, write)).await {
+            match self.call(Urgency::Normal, || self.cx.provider.create(self.cx.mapping, write, initial)).await {
                 Ok(written) => return Ok((written, MatchedBy::Created)),
                 Err(Ended::Refused(Error::Duplicate { field })) => return self.duplicate(person, write, field).await,
                 Err(Ended::Refused(Error::Unknown { said })) => {

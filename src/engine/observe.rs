@@ -11,10 +11,11 @@ use crate::{
     bob,
     cluster::roster::{IntegrationKey, Roster},
     domain::{
-        employee::{self, Employee, Fields},
+        employee::{self, Employee},
         mapping::Mapping,
         matching::Matcher,
         safety::ShortRead,
+        settings::Settings,
     },
     provider::{self, Listing, Provider},
 };
@@ -41,21 +42,39 @@ pub struct Source {
 ///
 /// # Errors
 /// A [`Stop`]: without Bob there is no pass.
-pub async fn employees(bob: &bob::Client, fields: &Fields, roster: &Roster, key: &IntegrationKey, before: u32) -> Result<Source, Stop> {
-    let people = bob.everybody(fields).await.map_err(bob_stop)?;
+pub async fn employees(
+    bob: &bob::Client,
+    settings: &Settings,
+    roster: &Roster,
+    key: &IntegrationKey,
+    before: u32,
+    now: Timestamp,
+) -> Result<Source, Stop> {
+    let fields = &settings.mapping.fields;
+    let mut people = bob.everybody(fields).await.map_err(bob_stop)?;
+    let mut unseen_fields = unseen(settings, &people);
+    if !unseen_fields.is_empty() && stand_elsewhere(bob, settings, &unseen_fields).await? {
+        people = bob.everybody(fields).await.map_err(bob_stop)?;
+        unseen_fields = unseen(settings, &people);
+    }
     let in_bob = u32::try_from(people.employees.len()).unwrap_or(u32::MAX);
-    let unseen_fields = unseen(fields, &people.seen, in_bob);
-    if let Some(stop) = blind(&unseen_fields) {
+    if let Some(stop) = blind(if people.employees.is_empty() { &[] } else { &people.seen }) {
         return Err(stop);
     }
     let mut source = Source { employees: people.employees, in_bob, suspect: None, unseen_fields, deleted_now: HashSet::new() };
-    let mut missing = Vec::new();
-    let mut gone = Vec::new();
+    let (mut missing, mut gone, mut expected) = (Vec::new(), Vec::new(), Vec::new());
     {
         let present: HashSet<&str> = source.employees.iter().map(Employee::id).collect();
         roster.for_each(key, |employee, entry| {
             if !present.contains(employee) {
-                if entry.file_deleted.is_some() { gone.push(employee.to_owned()) } else { missing.push(employee.to_owned()) }
+                let list = if entry.file_deleted.is_some() {
+                    &mut gone
+                } else if entry.was_in_bob() {
+                    &mut missing
+                } else {
+                    &mut expected
+                };
+                list.push(employee.to_owned());
             }
         });
     }
@@ -63,6 +82,10 @@ pub async fn employees(bob: &bob::Client, fields: &Fields, roster: &Roster, key:
         source.suspect = Some(format!("Bob answered {in_bob} people after {before} a moment ago; nothing rests on who is missing"));
     } else {
         missing.sort_unstable();
+        // Those whom a single read finds every time must not keep the others from their turn for ever.
+        let turn = usize::try_from(now.as_second()).unwrap_or(0) / 60 * MOST_SINGLE_READS;
+        let first = turn.checked_rem(missing.len()).filter(|_| missing.len() > MOST_SINGLE_READS).unwrap_or(0);
+        missing.rotate_left(first);
         for id in missing.into_iter().take(MOST_SINGLE_READS) {
             match bob.one(fields, &id).await {
                 Ok(Some(employee)) => source.employees.push(employee),
@@ -77,21 +100,50 @@ pub async fn employees(bob: &bob::Client, fields: &Fields, roster: &Roster, key:
         }
     }
     source.employees.extend(gone.iter().map(|id| Employee::gone(id)));
+    source.employees.extend(expected.iter().map(|id| Employee::expected(id)));
     Ok(source)
 }
 
-fn unseen(fields: &Fields, seen: &[bool], in_bob: u32) -> Vec<String> {
-    if in_bob == 0 {
+/// Fields that the settings ask for and that came with nobody. Those that every decision asks for may be empty for
+/// everybody in a young company.
+fn unseen(settings: &Settings, people: &bob::People) -> Vec<String> {
+    if people.employees.is_empty() {
         return Vec::new();
     }
-    fields.ids().iter().zip(seen).filter(|(_, seen)| !**seen).map(|(id, _)| id.to_string()).collect()
+    let fields = settings.mapping.fields.ids().iter().zip(&people.seen).enumerate();
+    fields.filter(|(field, (_, seen))| !**seen && settings.uses(*field)).map(|(_, (id, _))| id.to_string()).collect()
+}
+
+/// Asks Bob about fields that came with nobody. Whether one of them is to be looked for elsewhere; one that stands
+/// where it was looked for is hidden from the service user.
+///
+/// # Errors
+/// A [`Stop`] that names a field that does not exist, and those that may be meant.
+async fn stand_elsewhere(bob: &bob::Client, settings: &Settings, unseen: &[String]) -> Result<bool, Stop> {
+    let ids: Vec<&str> = unseen.iter().map(String::as_str).collect();
+    let catalogue = match bob.catalogue(&ids).await {
+        Ok(catalogue) => catalogue,
+        Err(error @ bob::Error::Unauthorized) => return Err(bob_stop(error)),
+        Err(error) => {
+            tracing::warn!(%error, "Bob did not say which fields it has; those that came with nobody are taken for hidden");
+            return Ok(false);
+        }
+    };
+    if let Some(id) = ids.iter().find(|id| !catalogue.has(id)) {
+        let place = match settings.mapping.fields.position(id) {
+            Some(field) if settings.mapping.uses(field) => "spec.mapping",
+            Some(_) | None => "spec.provisioning.scope",
+        };
+        let nearest = catalogue.nearest(id);
+        let hint = if nearest.is_empty() { "see Bob's field ids".to_owned() } else { format!("did you mean {}?", nearest.join(" or ")) };
+        return Err(Stop::new(IntegrationReason::InvalidSettings, format!("{place}: Bob has no field `{id}`; {hint}")));
+    }
+    Ok(bob.look_where(&catalogue, &ids))
 }
 
 /// Without the lifecycle nobody can be judged: that is a permission to give, not a fact about people.
-fn blind(unseen: &[String]) -> Option<Stop> {
-    let needed = Fields::default();
-    let hidden = |index: usize| unseen.iter().any(|id| **id == *needed.ids()[index]);
-    (hidden(employee::LIFECYCLE) && hidden(employee::STATUS)).then(|| {
+fn blind(seen: &[bool]) -> Option<Stop> {
+    (!seen.is_empty() && !seen[employee::LIFECYCLE] && !seen[employee::STATUS]).then(|| {
         Stop::new(
             IntegrationReason::BobForbidden,
             "Bob shows neither internal.lifecycleStatus nor internal.status: give the service user's permission group the right to view the Lifecycle category",

@@ -10,7 +10,8 @@ use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     clock::Clock,
-    decide,
+    connection::InitialPassword,
+    decide::{self, Deciding},
     execute::{Execution, Failure, Outcome, Summary, execute},
     guard::{self, Released},
     observe,
@@ -30,9 +31,10 @@ use crate::{
     },
     domain::{
         matching::{Matcher, Person, PersonIndex},
-        plan::{Change, Plan, plan},
+        plan::{Change, Kind, Plan, plan},
+        settings::ExistingEmployees,
     },
-    provider::{Listing, Provider},
+    provider::{Initial, Listing, Provider},
     server::metrics::Metrics,
 };
 
@@ -67,6 +69,12 @@ pub struct Pass<'a> {
     pub trigger: Trigger,
     /// How many people Bob answered last time.
     pub in_bob_before: u32,
+    /// Whether this integration has never seen a pass through.
+    pub first_pass: bool,
+    /// Integrations of the same tenant that come before this one.
+    pub elders: &'a [IntegrationKey],
+    /// Reads the initial password of new accounts, if the settings name one.
+    pub initial_password: &'a InitialPassword,
     /// Set when the pass shall end early.
     pub halted: &'a (dyn Fn() -> bool + Sync),
     /// Changes the provider refused before and that are not due again.
@@ -79,7 +87,8 @@ impl Pass<'_> {
     /// Runs it.
     pub async fn run(&self) -> Report {
         let began = Instant::now();
-        let mut report = Report { dry_run: self.validated.dry_run, ..Report::default() };
+        let first_must_be_whole = self.validated.settings.existing_employees == ExistingEmployees::OnChange;
+        let mut report = Report { dry_run: self.validated.dry_run, first_must_be_whole, ..Report::default() };
         if let Err(stop) = self.steps(&mut report).await {
             match stop.reason {
                 IntegrationReason::BobUnauthorized | IntegrationReason::BobForbidden | IntegrationReason::BobUnavailable => {
@@ -98,12 +107,21 @@ impl Pass<'_> {
         let settings = &self.validated.settings;
         let requests = self.requests();
 
-        let source = observe::employees(self.bob, &settings.mapping.fields, self.roster, self.key, self.in_bob_before).await?;
+        let now = self.clock.now();
+        let source = observe::employees(self.bob, settings, self.roster, self.key, self.in_bob_before, now).await?;
         report.bob = Some(true);
         report.in_bob = Some(source.in_bob);
-        report.unseen_fields = self.mapped_only(source.unseen_fields);
+        report.unseen_fields = source.unseen_fields;
 
-        let people = decide::everybody(settings, source.employees, self.roster, self.key, self.clock.now());
+        let deciding = Deciding {
+            settings,
+            roster: self.roster,
+            key: self.key,
+            elders: self.elders,
+            first_pass: self.first_pass,
+            now: self.clock.now(),
+        };
+        let people = decide::everybody(&deciding, source.employees);
 
         let mut matcher = Matcher::new(&settings.mapping, &people, true);
         let listing = observe::accounts(self.provider, &settings.mapping, &mut matcher).await?;
@@ -147,8 +165,15 @@ impl Pass<'_> {
     async fn converge(&self, people: &[Person], plan: &Plan, released: &Released, recorder: &Recorder<'_>) -> Summary {
         let (told, outcomes) = mpsc::unbounded_channel::<(PersonIndex, Outcome)>();
         let skip = |change: &Change| (self.skip)(people[change.person as usize].employee.id(), fingerprint(change));
+        // Read when it is needed, and gone when this step is through.
+        let creates = plan.changes.iter().zip(&released.go).any(|(change, go)| *go && change.kind == Kind::Create);
+        let password = if creates { self.initial_password.read().await } else { Ok(None) };
+        let initial = password
+            .as_ref()
+            .map(|password| Initial { password: password.as_ref(), change_at_first_login: self.validated.change_password_on_first_login });
         let execution = Execution {
             provider: self.provider,
+            initial,
             mapping: &self.validated.settings.mapping,
             people,
             plan,
@@ -191,12 +216,6 @@ impl Pass<'_> {
             }
         });
         requests
-    }
-
-    /// Fields that the mapping asked for; those that decisions ask for may be empty for everybody in a young company.
-    fn mapped_only(&self, unseen: Vec<String>) -> Vec<String> {
-        let mapping = &self.validated.settings.mapping;
-        unseen.into_iter().filter(|id| mapping.fields.position(id).is_some_and(|field| mapping.uses(field))).collect()
     }
 
     fn recorder<'b>(

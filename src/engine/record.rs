@@ -112,7 +112,7 @@ impl Recorder<'_> {
         let mut waiting = Vec::new();
         for (index, standing) in (0..).zip(&self.plan.standings) {
             let trouble = match standing.change {
-                None => standing.block.map_or(Trouble::None, Trouble::Blocked),
+                None => self.blocked(index),
                 Some(change) => match skip(change) {
                     Some(trouble) => trouble,
                     None => continue,
@@ -128,16 +128,18 @@ impl Recorder<'_> {
     /// One person whose change was tried.
     pub async fn outcome(&self, index: PersonIndex, outcome: Outcome) {
         let trouble = match &outcome {
-            Outcome::Done(_) => self.plan.standings[index as usize].block.map_or(Trouble::None, Trouble::Blocked),
+            Outcome::Done(_) => self.blocked(index),
             Outcome::Failed { failure, .. } => Trouble::Failed(failure.clone()),
             // All that is left is a manager whose account could not be made: the person is in sync but for that.
-            Outcome::Waiting if self.only_waits_for_a_manager(index) => {
-                self.plan.standings[index as usize].block.map_or(Trouble::None, Trouble::Blocked)
-            }
+            Outcome::Waiting if self.only_waits_for_a_manager(index) => self.blocked(index),
             Outcome::Waiting => Trouble::Waiting { planned: self.planned(index), dry_run: false },
         };
         let write = self.weigh(index, trouble, Some(outcome));
         self.write_all(write.into_iter().collect()).await;
+    }
+
+    fn blocked(&self, index: PersonIndex) -> Trouble {
+        self.plan.standings[index as usize].block.clone().map_or(Trouble::None, Trouble::Blocked)
     }
 
     fn only_waits_for_a_manager(&self, index: PersonIndex) -> bool {
@@ -237,6 +239,11 @@ impl Recorder<'_> {
             manager_mapped: mapping.manager.is_some(),
             zone: self.validated.settings.zones.of(person.employee.values.get(SITE).text()).iana_name().unwrap_or("UTC").into(),
             file_deleted: deleted.map(Timestamp::as_second),
+            revoked: entry
+                .and_then(|entry| entry.revoked)
+                .filter(|revoked| revoked.holds(person.employee.start.date()))
+                .map(|revoked| (revoked.at.as_second(), revoked.start)),
+            baseline: person.baseline.as_deref().copied(),
             sync_handled: self.requests.get(id).cloned().or_else(|| entry.and_then(|entry| entry.sync_handled.clone())),
         }
     }
@@ -258,7 +265,7 @@ impl Recorder<'_> {
                 tally.retry |= reason == EmployeeReason::Retrying;
             }
         }
-        if let Some(next) = verdict.decision.next.filter(|_| verdict.decision.managed) {
+        if let Some(next) = verdict.next() {
             tally.next_transition = Some(tally.next_transition.map_or(next.at, |at| at.min(next.at)));
         }
         match outcome {
@@ -366,7 +373,7 @@ impl Recorder<'_> {
                     Action::Suspend => ("AccountSuspended", "Suspended the account"),
                     Action::Reactivate => ("AccountReactivated", "Reactivated the account"),
                 };
-                let why = write.verdict.decision.why.sentence();
+                let why = write.verdict.decision.because();
                 self.events.publish(regarding, false, reason, action_word(entry.action), format!("{done}{fields}: {why}."));
             }
             OutcomeWord::Failed => {
@@ -431,7 +438,8 @@ fn worth_an_object(person: &Person, verdict: &Verdict) -> bool {
     if verdict.decision.managed {
         verdict.in_scope() || verdict.trouble != Trouble::None
     } else {
-        verdict.decision.why == Why::HandsOff || person.employee.status == BobStatus::Active || verdict.account.is_some()
+        let waits = verdict.decision.why == Why::AwaitingChange && verdict.decision.missing != Missing::Never;
+        waits || verdict.decision.why == Why::HandsOff || person.employee.status == BobStatus::Active || verdict.account.is_some()
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Report {
     pub plan: Option<PlanSummary>,
     /// Whether nothing was to be written.
     pub dry_run: bool,
+    /// Whether a first pass that was not seen through counts as none (`existingEmployees: OnChange`).
+    pub first_must_be_whole: bool,
     /// Whether the pass ended with changes left to do.
     pub unfinished: bool,
     /// The sync request that this pass answers.
@@ -88,8 +90,15 @@ pub fn after(before: &ProvisioningIntegrationStatus, report: &Report, generation
         } else {
             in_bob
         };
-        status.employees =
-            Some(EmployeeCounts { in_bob, in_scope: tally.in_scope, ready: tally.ready, failing: tally.failing, pending: tally.pending });
+        // Who waits for a change is only known once a pass has seen everybody through.
+        let counts = before.employees.is_some() || !(report.first_must_be_whole && report.unfinished);
+        status.employees = counts.then_some(EmployeeCounts {
+            in_bob,
+            in_scope: tally.in_scope,
+            ready: tally.ready,
+            failing: tally.failing,
+            pending: tally.pending,
+        });
         let changed = tally.created + tally.updated + tally.reactivated + tally.disabled + tally.failed > 0;
         if changed || before.last_pass.is_none() {
             status.last_pass = Some(LastPass {

@@ -60,6 +60,8 @@ pub async fn supervise(shared: Shared, namespaces: Vec<String>, health: Health) 
             Some(Seen::PeopleListed) => {
                 people_listed += 1;
                 if people_listed >= scopes {
+                    // All at once, so that the first to work knows who was there before it.
+                    held.iter().for_each(|object| see_tenant(&shared, object));
                     for object in std::mem::take(&mut held) {
                         apply(&shared, &mut workers, *object).await;
                     }
@@ -80,6 +82,7 @@ pub async fn supervise(shared: Shared, namespaces: Vec<String>, health: Health) 
 
 async fn apply(shared: &Shared, workers: &mut HashMap<IntegrationKey, Running>, object: ProvisioningIntegration) {
     let Some(key) = watch::key(&object) else { return };
+    see_tenant(shared, &object);
     if workers.get(&key).is_some_and(|running| running.uid != object.metadata.uid) {
         // Deleted and made again between two events: nothing of the old one is believed.
         forget(shared, workers, &key);
@@ -99,9 +102,16 @@ async fn apply(shared: &Shared, workers: &mut HashMap<IntegrationKey, Running>, 
     tokio::spawn(async move { handle.mark_progressing(&shared, &key).await });
 }
 
+fn see_tenant(shared: &Shared, object: &ProvisioningIntegration) {
+    if let Some(key) = watch::key(object) {
+        shared.tenants.see(&key, object, &shared.allowed);
+    }
+}
+
 fn forget(shared: &Shared, workers: &mut HashMap<IntegrationKey, Running>, key: &IntegrationKey) {
     if let Some(running) = workers.remove(key) {
         running.task.abort();
         shared.metrics.forget(key);
+        shared.tenants.forget(key);
     }
 }

@@ -13,8 +13,9 @@ use crate::{
     domain::{
         calendar::Zones,
         employee::Fields,
+        expression::Expression,
         mapping::{Compare, Mapping, Row, Source, formula},
-        settings::{AccessEnds, Create, Settings, UserStatus, ascii_domain, go_duration},
+        settings::{AccessEnds, Create, ExistingEmployees, Settings, UserStatus, ascii_domain, go_duration},
     },
     provider::{Catalog, onelogin},
 };
@@ -38,6 +39,10 @@ pub struct Validated {
     pub show_usernames: bool,
     /// Whether nothing is written to the provider.
     pub dry_run: bool,
+    /// Secret and key of the initial password of new accounts.
+    pub default_password: Option<(String, String)>,
+    /// Whether a new account's password has to be changed at the first login.
+    pub change_password_on_first_login: bool,
 }
 
 /// The provider and how to reach it.
@@ -50,6 +55,24 @@ pub enum Target {
         /// Name of the Secret with `clientId` and `clientSecret`.
         secret: String,
     },
+}
+
+impl Target {
+    /// What tells one tenant from another: its address.
+    #[must_use]
+    pub fn tenant(&self) -> &str {
+        match self {
+            Self::OneLogin { base, .. } => base,
+        }
+    }
+
+    /// What is known of the provider without a connection.
+    #[must_use]
+    pub fn catalog(&self) -> &'static Catalog {
+        match self {
+            Self::OneLogin { .. } => &onelogin::CATALOG,
+        }
+    }
 }
 
 /// Why an integration cannot run, or could not in this pass.
@@ -156,6 +179,11 @@ pub fn validate(spec: &ProvisioningIntegrationSpec, allowed: &AllowedEndpoints) 
             ascii_domain(&domain.0).ok_or_else(|| invalid(format!("spec.provisioning.emailDomains: `{}` is not a domain", domain.0)))
         })
         .collect::<Result<_, _>>()?;
+    let catalog = &onelogin::CATALOG;
+    initial_password(catalog, provisioning).map_err(invalid)?;
+    let mut mapping = mapping(catalog, spec.mapping.as_deref()).map_err(|why| invalid(format!("spec.mapping: {why}")))?;
+    let scope = provisioning.scope.as_deref().map(|scope| Expression::compile(scope, &mut mapping.fields)).transpose();
+    let scope = scope.map_err(|why| invalid(format!("spec.provisioning.scope: {why}")))?;
     Ok(Validated {
         settings: Settings {
             create: match provisioning.create {
@@ -168,13 +196,18 @@ pub fn validate(spec: &ProvisioningIntegrationSpec, allowed: &AllowedEndpoints) 
                 api::UserStatus::AlwaysInactive => UserStatus::AlwaysInactive,
             },
             email_domains,
+            scope,
+            existing_employees: match provisioning.existing_employees {
+                api::ExistingEmployees::NextPass => ExistingEmployees::NextPass,
+                api::ExistingEmployees::OnChange => ExistingEmployees::OnChange,
+            },
             disabling_trigger: provisioning.disabling_trigger,
             access_ends: match provisioning.access_ends {
                 api::AccessEnds::EndOfLastDay => AccessEnds::EndOfDay,
                 api::AccessEnds::StartOfLastDay => AccessEnds::StartOfDay,
             },
             zones,
-            mapping: mapping(&onelogin::CATALOG, spec.mapping.as_deref()).map_err(|why| invalid(format!("spec.mapping: {why}")))?,
+            mapping,
         },
         bob,
         bob_secret: spec.bob.credentials_secret_ref.name.clone(),
@@ -183,7 +216,24 @@ pub fn validate(spec: &ProvisioningIntegrationSpec, allowed: &AllowedEndpoints) 
         retention: go_duration(&spec.retention).map_err(|e| invalid(format!("spec.retention: {e}")))?,
         show_usernames: spec.privacy.usernames == Usernames::Show,
         dry_run: spec.mode == Mode::DryRun,
+        default_password: provisioning.default_password_secret_ref.as_ref().map(|secret| (secret.name.clone(), secret.key.clone())),
+        change_password_on_first_login: provisioning.change_password_on_first_login,
     })
+}
+
+/// Refuses what the provider cannot do with new accounts.
+fn initial_password(catalog: &Catalog, provisioning: &api::Provisioning) -> Result<(), String> {
+    let able = "Google Workspace, Entra ID and JumpCloud";
+    if provisioning.default_password_secret_ref.is_some() && !catalog.default_password {
+        return Err(format!("spec.provisioning.defaultPasswordSecretRef: {} takes no default password; {able} take one", catalog.name));
+    }
+    if provisioning.change_password_on_first_login && !catalog.change_password_on_first_login {
+        return Err(format!(
+            "spec.provisioning.changePasswordOnFirstLogin: {} cannot ask for another password at the first login; {able} can",
+            catalog.name
+        ));
+    }
+    Ok(())
 }
 
 /// The rows of the spec, or the provider's default map.
@@ -199,6 +249,7 @@ fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, St
                 target: (*target).to_owned(),
                 field: Some((*field).to_owned()),
                 formula: None,
+                cel: None,
                 apply: Apply::Always,
             })
             .collect();
@@ -211,13 +262,18 @@ fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, St
         if read.iter().any(|known| *known.target == *row.target) {
             return Err(format!("the target `{}` is mapped twice", row.target));
         }
-        let source = match (&row.field, &row.formula) {
-            (Some(field), None) => Source::Field(fields.want(field)),
-            (None, Some(_)) if compare == Compare::Person => {
+        let source = match (&row.field, &row.formula, &row.cel) {
+            (Some(field), None, None) => Source::Field(fields.want(field)),
+            (None, Some(_), None) | (None, None, Some(_)) if compare == Compare::Person => {
                 return Err(format!("`{}` refers to a person: map it from the field work.manager", row.target));
             }
-            (None, Some(text)) => Source::Formula(formula(text, &mut fields).map_err(|why| format!("`{}`: {why}", row.target))?),
-            _ => return Err(format!("`{}` needs exactly one of field and formula", row.target)),
+            (None, Some(text), None) => Source::Formula(formula(text, &mut fields).map_err(|why| format!("`{}`: {why}", row.target))?),
+            (None, None, Some(text)) => {
+                Source::Expression(Expression::compile(text, &mut fields).map_err(|why| format!("`{}`: {why}", row.target))?)
+            }
+            (None, None, None) | (Some(_), Some(_), _) | (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => {
+                return Err(format!("`{}` needs exactly one of field, formula and cel", row.target));
+            }
         };
         read.push(Row {
             target: row.target.as_str().into(),

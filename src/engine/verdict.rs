@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::execute::Failure;
@@ -10,12 +10,13 @@ use crate::{
     api::{
         EmployeeSyncStatus,
         conditions::{Wanted, merge},
-        employee_sync::{self as api, AccountRef, Evidence, EvidenceKind, HistoryEntry, MatchedBy, NextTransition},
+        employee_sync::{self as api, AccountRef, AwaitingChange, Evidence, EvidenceKind, HistoryEntry, MatchedBy, NextTransition},
         reasons::{DetailReason, EmployeeReason},
     },
     domain::{
         access::{Because, Decision, Missing, Transition, Why},
         account::{Access, AccountState},
+        baseline::Baseline,
         calendar::with_offset,
         mapping::Mapping,
         plan::{Block, Manager},
@@ -52,6 +53,10 @@ pub struct Verdict {
     pub zone: Box<str>,
     /// When the read by id first said that the file is gone, in seconds.
     pub file_deleted: Option<i64>,
+    /// Evidence that access is revoked at once: when, in seconds, and the start date then.
+    pub revoked: Option<(i64, Option<Date>)>,
+    /// What Bob says of somebody who waits for a change.
+    pub baseline: Option<Baseline>,
     /// The sync request that this answers.
     pub sync_handled: Option<Box<str>>,
 }
@@ -112,13 +117,11 @@ impl Verdict {
     #[must_use]
     pub fn reason(&self) -> EmployeeReason {
         if !self.decision.managed {
-            return match self.decision.why {
-                Why::DomainNotListed => EmployeeReason::DomainNotListed,
-                _ => EmployeeReason::HandsOff,
-            };
+            return unmanaged_reason(self.decision.why);
         }
         match &self.trouble {
-            Trouble::Blocked(Block::Conflict) | Trouble::Failed(Failure::Conflict(_)) => EmployeeReason::Conflict,
+            Trouble::Blocked(Block::Conflict | Block::ClaimedBy(_)) | Trouble::Failed(Failure::Conflict(_)) => EmployeeReason::Conflict,
+            Trouble::Blocked(Block::MappingFailed(..) | Block::UnknownTarget(_)) => EmployeeReason::MappingFailed,
             Trouble::Blocked(Block::Ambiguous) | Trouble::Failed(Failure::Ambiguous) => EmployeeReason::Ambiguous,
             Trouble::Blocked(Block::MissingAttribute(_)) => EmployeeReason::MissingAttribute,
             Trouble::Failed(Failure::Rejected(_)) => EmployeeReason::Rejected,
@@ -138,9 +141,19 @@ impl Verdict {
 
     /// The `Ready` message: one sentence for a person.
     fn message(&self, mapping: &Mapping) -> String {
-        let why = self.decision.why.sentence();
+        let why = self.decision.because();
         match &self.trouble {
+            _ if self.decision.why == Why::NotInBob => format!("Waiting: {why}."),
             _ if !self.decision.managed => format!("Not managed: {why}."),
+            Trouble::Blocked(Block::ClaimedBy(other)) => {
+                format!("The integration {other} manages this employee at the same tenant; let only one of the two do so.")
+            }
+            Trouble::Blocked(Block::MappingFailed(row, failure)) => {
+                format!("The expression of {} failed: {failure}; the attribute is left as it is.", self.target(mapping, *row))
+            }
+            Trouble::Blocked(Block::UnknownTarget(target)) => {
+                format!("spec.attributes names {target}, which the provider does not have; the rest is in sync.")
+            }
             Trouble::Blocked(Block::Conflict) => {
                 "Another account has this e-mail or username, or the account with it belongs to another employee.".to_owned()
             }
@@ -148,7 +161,7 @@ impl Verdict {
                 "Several accounts match this employee; leave one of them with this e-mail or mark.".to_owned()
             }
             Trouble::Blocked(Block::MissingAttribute(row)) => {
-                format!("The required target {} has no value in Bob.", mapping.rows.get(*row).map_or("", |row| &row.target))
+                format!("The required target {} has no value in Bob.", self.target(mapping, *row))
             }
             Trouble::Failed(Failure::Rejected(said) | Failure::Conflict(said) | Failure::Forbidden(said) | Failure::Retrying(said)) => {
                 sentence(said)
@@ -161,16 +174,27 @@ impl Verdict {
         }
     }
 
-    /// Access as the status shows it.
+    fn target<'m>(&self, mapping: &'m Mapping, row: usize) -> &'m str {
+        mapping.rows.get(row).map_or("", |row| &row.target)
+    }
+
+    /// Access as the status shows it; nothing of somebody who was never in Bob.
     #[must_use]
-    pub fn access(&self) -> api::Access {
-        match (self.decision.managed, self.state) {
+    pub fn access(&self) -> Option<api::Access> {
+        Some(match (self.decision.managed, self.state) {
+            (false, _) if self.decision.why == Why::NotInBob => return None,
             (false, _) => api::Access::Unmanaged,
             (true, Some(AccountState::Suspended | AccountState::Unactivated)) => api::Access::Suspended,
             (true, Some(AccountState::Active | AccountState::Other)) => api::Access::Active,
             (true, None) if self.decision.missing == Missing::Never => api::Access::Absent,
             (true, None) => api::Access::NotYet,
-        }
+        })
+    }
+
+    /// The transition ahead, as far as it concerns this person's account.
+    #[must_use]
+    pub fn next(&self) -> Option<Transition> {
+        self.decision.next.filter(|_| self.decision.managed || self.decision.why == Why::AwaitingChange)
     }
 
     /// The whole status after `before`.
@@ -190,14 +214,24 @@ impl Verdict {
             // Of somebody who is gone only the id is left; what is known stays.
             username: if gone { before.username.clone() } else { self.username.as_deref().map(str::to_owned) },
             account: self.account.as_ref().map(|(id, matched_by)| AccountRef { id: id.to_string(), matched_by: *matched_by }),
-            access: Some(self.access()),
+            access: self.access(),
             conditions: merge(&before.conditions, &self.conditions(mapping), self.generation, now),
-            next_transition: self.decision.next.filter(|_| self.decision.managed).map(|next| self.transition(next)),
-            evidence: self
-                .file_deleted
-                .map(|at| Evidence { kind: EvidenceKind::FileDeleted, observed_at: Time(Timestamp::from_second(at).unwrap_or(now)) }),
+            next_transition: self.next().map(|next| self.transition(next)),
+            evidence: self.evidence(now),
+            awaiting_change: self.baseline.map(|baseline| AwaitingChange { baseline: baseline.to_text() }),
             last_handled_sync_at: self.sync_handled.as_deref().map(str::to_owned),
             history: entries,
+        }
+    }
+
+    fn evidence(&self, now: Timestamp) -> Option<Evidence> {
+        let at = |seconds| Time(Timestamp::from_second(seconds).unwrap_or(now));
+        match (self.file_deleted, self.revoked) {
+            (Some(seen), _) => Some(Evidence { kind: EvidenceKind::FileDeleted, observed_at: at(seen), start_date: None }),
+            (None, Some((seen, start))) => {
+                Some(Evidence { kind: EvidenceKind::AccessRevoked, observed_at: at(seen), start_date: start.map(|date| date.to_string()) })
+            }
+            (None, None) => None,
         }
     }
 
@@ -214,6 +248,8 @@ impl Verdict {
                 Because::StartDate => api::Because::StartDate,
                 Because::LastDayOfWork => api::Because::LastDayOfWork,
                 Because::TerminationDate => api::Because::TerminationDate,
+                Because::LeaveStart => api::Because::LeaveStart,
+                Because::LeaveEnd => api::Because::LeaveEnd,
             },
         }
     }
@@ -221,7 +257,7 @@ impl Verdict {
     fn conditions(&self, mapping: &Mapping) -> Vec<Wanted> {
         let reason = self.reason();
         let message = self.message(mapping);
-        let why = self.decision.why.sentence();
+        let why = self.decision.because();
         let mut list = vec![Wanted { kind: "Ready", status: reason.is_ready(), reason: reason.as_str(), message: message.clone() }];
         let mut detail = |kind: &'static str, status: bool, reason: DetailReason, message: String| {
             list.push(Wanted { kind, status, reason: reason.as_str(), message });
@@ -247,7 +283,7 @@ impl Verdict {
                 detail("AttributesSynced", false, DetailReason::Differs, format!("Not as decided yet: {}.", self.differs.join(", ")));
             }
             if self.access_as_decided {
-                detail("AccessSynced", true, DetailReason::AsDecided, sentence(why));
+                detail("AccessSynced", true, DetailReason::AsDecided, sentence(&why));
             } else {
                 detail("AccessSynced", false, DetailReason::NotAsDecided, format!("Not as decided yet: {why}."));
             }
@@ -256,7 +292,7 @@ impl Verdict {
                 "AccessSynced",
                 self.access_as_decided,
                 if self.access_as_decided { DetailReason::AsDecided } else { DetailReason::NotAsDecided },
-                sentence(why),
+                sentence(&why),
             );
         }
         if self.manager_mapped && self.decision.managed && self.account.is_some() {
@@ -274,10 +310,39 @@ impl Verdict {
                 ),
             }
         }
+        if self.decision.why == Why::NotInBob {
+            list.truncate(1);
+        }
         if reason.is_stalled() {
             list.push(Wanted { kind: "Stalled", status: true, reason: reason.as_str(), message });
         }
         list
+    }
+}
+
+/// `Ready`'s reason of somebody whom the settings leave alone.
+const fn unmanaged_reason(why: Why) -> EmployeeReason {
+    match why {
+        Why::DomainNotListed => EmployeeReason::DomainNotListed,
+        Why::OutOfScope | Why::LeftAloneBefore => EmployeeReason::OutOfScope,
+        Why::ScopeUnknown => EmployeeReason::MappingFailed,
+        Why::AwaitingChange => EmployeeReason::AwaitingChange,
+        Why::NotInBob => EmployeeReason::Pending,
+        Why::HandsOff
+        | Why::FileDeleted
+        | Why::AccessRevoked
+        | Why::Terminated
+        | Why::LastDayOfWork
+        | Why::TerminationDate
+        | Why::BeforeStart
+        | Why::NoStartDate
+        | Why::AtWork
+        | Why::LeaveWithAccess
+        | Why::LeaveWithoutAccess
+        | Why::InactiveInBob
+        | Why::AlwaysActive
+        | Why::AlwaysInactive
+        | Why::NoEvidence => EmployeeReason::HandsOff,
     }
 }
 

@@ -17,10 +17,11 @@ use tokio::{
 
 use super::{
     clock::Clock,
-    connection::{Connections, Pacers},
+    connection::{Connections, InitialPassword, Pacers},
     execute::Failure,
     pass::Pass,
     report::{self, Report},
+    tenants::Tenants,
     validate::{AllowedEndpoints, Stop, Validated, validate},
 };
 use crate::{
@@ -62,6 +63,8 @@ pub struct Shared {
     pub allowed: Arc<AllowedEndpoints>,
     /// Windows of provider limits, shared by integrations of one tenant.
     pub pacers: Arc<Pacers>,
+    /// Who works on which tenant.
+    pub tenants: Arc<Tenants>,
     /// True when the process stops.
     pub stopping: watch::Receiver<bool>,
 }
@@ -352,13 +355,17 @@ impl Worker {
             (!forgiving && Instant::now() < refusal.again).then(|| refusal.failure.clone())
         };
         let tried = |employee: &str, fingerprint: u64, failure: Option<&Failure>| self.remember(employee, fingerprint, failure);
-        let in_bob_before = self.handle.said.lock().await.status.employees.as_ref().map_or(0, |counts| counts.in_bob);
+        let counts = self.handle.said.lock().await.status.employees.clone();
+        let created = object.metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
+        let elders = self.shared.tenants.elders(&self.key, validated.target.tenant(), created);
+        let validated = self.with_pinned_targets(validated);
+        let initial_password = InitialPassword::new(&self.shared.client, &self.key.namespace, validated.default_password.clone());
         let uid = object.uid().unwrap_or_default();
         let writer = Writer::new(&self.shared.client, &self.key.namespace);
         let report = Pass {
             key: &self.key,
             uid: &uid,
-            validated,
+            validated: &validated,
             bob: &connections.bob,
             provider: &*connections.provider,
             roster: &self.shared.roster,
@@ -368,7 +375,10 @@ impl Worker {
             clock: &self.shared.clock,
             leadership: &self.shared.leadership,
             trigger,
-            in_bob_before,
+            in_bob_before: counts.as_ref().map_or(0, |counts| counts.in_bob),
+            first_pass: counts.is_none(),
+            elders: &elders,
+            initial_password: &initial_password,
             halted: &halted,
             skip: &skip,
             tried: &tried,
@@ -389,6 +399,18 @@ impl Worker {
             "pass"
         );
         report
+    }
+
+    /// The settings, with a mapping row for every target that somebody's `EmployeeSync` pins.
+    fn with_pinned_targets(&self, validated: &Validated) -> Validated {
+        let mut validated = validated.clone();
+        let mut targets = std::collections::BTreeSet::new();
+        self.shared.roster.for_each(&self.key, |_, entry| {
+            let overrides = entry.overrides.iter();
+            targets.extend(overrides.flat_map(|overrides| &overrides.attributes).map(|(target, _)| target.clone()));
+        });
+        validated.settings.mapping.pin_also(targets.iter().map(|target| &**target), validated.target.catalog().compare);
+        validated
     }
 
     /// A rejected write is tried again when something changed, otherwise ever more rarely.

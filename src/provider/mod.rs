@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
+use self::http::Secret;
 use crate::domain::{
     account::{Account, AccountWrite},
     mapping::{Compare, Mapping},
@@ -39,7 +40,12 @@ pub trait Provider: Send + Sync {
     fn find<'a>(&'a self, mapping: &'a Mapping, key: Key<'a>) -> BoxFuture<'a, Result<Vec<Account>, Error>>;
 
     /// Creates an account: one call. A duplicate is [`Error::Duplicate`].
-    fn create<'a>(&'a self, mapping: &'a Mapping, write: &'a AccountWrite) -> BoxFuture<'a, Result<Written, Error>>;
+    fn create<'a>(
+        &'a self,
+        mapping: &'a Mapping,
+        write: &'a AccountWrite,
+        initial: &'a Initial<'a>,
+    ) -> BoxFuture<'a, Result<Written, Error>>;
 
     /// Changes an account: one call, idempotent.
     fn update<'a>(
@@ -49,6 +55,16 @@ pub trait Provider: Send + Sync {
         write: &'a AccountWrite,
         urgency: Urgency,
     ) -> BoxFuture<'a, Result<Written, Error>>;
+}
+
+/// How the first login to a new account goes. Nothing that is adopted or updated ever gets any of this, and a provider
+/// without the capability in its [`Catalog`] is never asked for it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Initial<'a> {
+    /// The default password; lives for the requests that need it, no longer.
+    pub password: Option<&'a Secret>,
+    /// Whether the person has to choose another password at the first login.
+    pub change_at_first_login: bool,
 }
 
 /// What a key looks up.
@@ -167,6 +183,10 @@ pub struct Catalog {
     pub name: &'static str,
     /// Bob's default map: target and Bob field, in the order of the contract.
     pub default_map: &'static [(&'static str, &'static str)],
+    /// Whether a new account takes a default password.
+    pub default_password: bool,
+    /// Whether a new account can ask for another password at the first login.
+    pub change_password_on_first_login: bool,
     /// Targets that cannot be unmapped; the first is the e-mail, the second the username.
     pub required: [&'static str; 2],
     /// How values of a target compare; `None` if the provider has no such target.

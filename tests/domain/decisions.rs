@@ -1,12 +1,13 @@
 //! `access::decide` against the oracle, and the promises that hold whatever the oracle says.
 
 use bobsync::domain::{
-    access::{Decision, Missing, Why, decide},
+    access::{Because, Decision, Missing, Why, decide},
     account::Access,
     calendar::{Zones, end_of, start_of},
-    employee::{Cell, Employee, Fields, Values},
+    employee::{Cell, Day, Employee, Fields, Values},
+    known::{Known, Met, Overrides, Revoked},
     mapping::{Compare, Mapping, Row, Source},
-    settings::{AccessEnds, Create, Overrides, Settings, UserStatus},
+    settings::{AccessEnds, Create, ExistingEmployees, Settings, UserStatus},
 };
 use jiff::{
     Timestamp, ToSpan as _,
@@ -111,18 +112,37 @@ fn any_facts(anchor: Date) -> impl Strategy<Value = Facts> {
         any_day(anchor),
         any_day(anchor),
         any_text(&["Berlin", " Berlin ", "Auckland", "Nowhere"]),
-        proptest::bool::weighted(0.04),
+        (any_day(anchor), any_day(anchor)),
+        proptest::option::weighted(0.06, any_day(anchor)),
+        (proptest::bool::weighted(0.04), proptest::bool::weighted(0.3)),
     )
-        .prop_map(|(email, lifecycle, status, start, termination, last_day, site, deleted)| Facts {
-            email,
-            lifecycle,
-            status,
-            start,
-            termination,
-            last_day,
-            site,
-            deleted,
-        })
+        .prop_map(
+            |(
+                email,
+                lifecycle,
+                status,
+                start,
+                termination,
+                last_day,
+                site,
+                (leave_start, leave_end),
+                revoked,
+                (deleted, unmanaged_before),
+            )| Facts {
+                email,
+                lifecycle,
+                status,
+                start,
+                termination,
+                last_day,
+                site,
+                leave_start,
+                leave_end,
+                revoked,
+                unmanaged_before,
+                deleted,
+            },
+        )
 }
 
 fn any_wishes() -> impl Strategy<Value = Wishes> {
@@ -181,6 +201,8 @@ pub fn settings(wishes: &Wishes) -> Settings {
         email_domains: wishes.domains.clone(),
         disabling_trigger: wishes.trigger,
         access_ends: wishes.ends,
+        scope: None,
+        existing_employees: ExistingEmployees::NextPass,
         zones: Zones::new(wishes.default_zone, wishes.sites.iter().copied()).expect("known zones"),
         mapping: Mapping { rows: vec![row], fields: Fields::default(), email: 0, username: 0, manager: None },
     }
@@ -208,12 +230,26 @@ fn employee(facts: &Facts) -> Employee {
         cell(&facts.termination),
         cell(&facts.last_day),
         cell(&facts.site),
+        cell(&facts.leave_start),
+        cell(&facts.leave_end),
     ];
     Employee::from_values(Values::from_cells(cells.into_iter())).expect("a row with an id")
 }
 
 fn decided(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Decision {
-    decide(&settings(wishes), Overrides { hands_off: wishes.hands_off }, &employee(facts), now)
+    decide(&settings(wishes), &known(wishes, facts), &employee(facts), now)
+}
+
+/// What the person's `EmployeeSync` says.
+fn known(wishes: &Wishes, facts: &Facts) -> Known {
+    Known {
+        overrides: Overrides { hands_off: wishes.hands_off, ..Overrides::default() },
+        met: if facts.unmanaged_before { Met::Unmanaged } else { Met::New },
+        revoked: facts
+            .revoked
+            .as_ref()
+            .map(|start| Revoked { at: "2026-01-01T00:00:00Z".parse().expect("a time"), start: Day::read(cell(start)).date() }),
+    }
 }
 
 /// The access that a decision leads to, for an account that had `before`, and for nobody's.
@@ -267,7 +303,7 @@ proptest! {
             let a_status = says(&facts.status, &["inactive"]) || says(&facts.lifecycle, &["terminated", "hired"]);
             let a_date = wishes.trigger && (day(&facts.termination) || day(&facts.last_day));
             let a_start = oracle::starts(&wishes, &facts).is_some_and(|at| at > now);
-            prop_assert!(facts.deleted || a_status || a_date || a_start, "{:?}", decision);
+            prop_assert!(facts.deleted || facts.revoked.is_some() || a_status || a_date || a_start, "{:?}", decision);
         }
     }
 
@@ -281,6 +317,10 @@ proptest! {
             termination: Shown::Hidden,
             last_day: Shown::Hidden,
             site: Shown::Hidden,
+            leave_start: Shown::Hidden,
+            leave_end: Shown::Hidden,
+            revoked: None,
+            unmanaged_before: false,
             deleted: false,
         };
         let decision = decided(&wishes, &facts, Timestamp::from_second(1_780_000_000 + now).unwrap());
@@ -303,13 +343,16 @@ proptest! {
     #[test]
     fn hands_off_means_that_nothing_is_decided((wishes, facts, now) in any_case()) {
         let decision = decided(&Wishes { hands_off: true, ..wishes }, &facts, now);
-        prop_assert_eq!(decision, Decision { managed: false, existing: None, missing: Missing::Never, why: Why::HandsOff, next: None });
+        prop_assert_eq!(decision, Decision { managed: false, existing: None, missing: Missing::Never, why: Why::HandsOff, date: None, next: None });
     }
 
     #[test]
     fn the_next_transition_is_ahead_and_comes_true((wishes, facts, now) in any_case(), before in proptest::option::of(prop_oneof![Just(Access::Active), Just(Access::Suspended)])) {
         let decision = decided(&wishes, &facts, now);
-        if let Some(next) = decision.next {
+        if let Some(next) = decision.next.filter(|next| matches!(next.because, Because::LeaveStart | Because::LeaveEnd)) {
+            // Whether Bob's status really changes with a leave, no date says.
+            prop_assert!(next.at > now);
+        } else if let Some(next) = decision.next {
             prop_assert!(next.at > now);
             let then = decided(&wishes, &facts, next.at);
             // Who has an account has that access then; who has none gets one with it, or never gets one.
@@ -344,7 +387,7 @@ proptest! {
     #[test]
     fn terminated_wins_with_the_trigger_on((wishes, facts, now) in any_case()) {
         let wishes = Wishes { trigger: true, hands_off: false, domains: vec![], ..wishes };
-        let facts = Facts { lifecycle: Shown::text("Terminated"), deleted: false, ..facts };
+        let facts = Facts { lifecycle: Shown::text("Terminated"), deleted: false, revoked: None, ..facts };
         let decision = decided(&wishes, &facts, now);
         prop_assert_eq!((decision.existing, decision.missing, decision.why, decision.next), (Some(Access::Suspended), Missing::Never, Why::Terminated, None));
     }
@@ -362,8 +405,9 @@ proptest! {
     #[test]
     fn only_listed_domains_are_managed((wishes, facts, now) in any_case()) {
         let wishes = Wishes { domains: vec!["somewhere.example".to_owned()], hands_off: false, ..wishes };
+        let why = if facts.email == Shown::Hidden { Why::ScopeUnknown } else { Why::DomainNotListed };
         let decision = decided(&wishes, &Facts { deleted: false, ..facts }, now);
-        prop_assert_eq!((decision.managed, decision.why, decision.existing), (false, Why::DomainNotListed, None));
+        prop_assert_eq!((decision.managed, decision.why, decision.existing), (false, why, None));
     }
 }
 
@@ -388,6 +432,10 @@ fn a_start_date_that_is_also_the_last_day_by_its_beginning_never_gives_access() 
         termination: Shown::Empty,
         last_day: day,
         site: Shown::Empty,
+        leave_start: Shown::Empty,
+        leave_end: Shown::Empty,
+        revoked: None,
+        unmanaged_before: false,
         deleted: false,
     };
     let next = decided(&wishes, &facts, "2026-11-01T00:00:00Z".parse().unwrap()).next.expect("something is ahead");

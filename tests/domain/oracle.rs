@@ -47,6 +47,12 @@ pub struct Facts {
     pub termination: Shown,
     pub last_day: Shown,
     pub site: Shown,
+    pub leave_start: Shown,
+    pub leave_end: Shown,
+    /// Bob reported that access is revoked at once; and the start date it had then.
+    pub revoked: Option<Shown>,
+    /// The settings left this person alone before.
+    pub unmanaged_before: bool,
     /// The file is confirmed to be gone; nothing but the id is left.
     pub deleted: bool,
 }
@@ -139,12 +145,19 @@ pub fn answer(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Answer {
     if wishes.hands_off {
         return unmanaged(Why::HandsOff);
     }
-    // "Disables at ... deletion of the employee file": nothing but the id is left to judge by.
+    // "Disables at ... deletion of the employee file": nothing but the id is left to judge by. Whoever was left alone
+    // before is left alone now.
+    if facts.deleted && facts.unmanaged_before {
+        return unmanaged(Why::LeftAloneBefore);
+    }
     if facts.deleted {
         let ended = suspended_for_good(Why::FileDeleted);
         return if wishes.trigger { ended } else { Answer { existing: None, ..ended } };
     }
-    // "Only employees whose work e-mail is in a listed domain."
+    // "Only employees whose work e-mail is in a listed domain." A hidden e-mail says nothing either way.
+    if !wishes.domains.is_empty() && facts.email == Shown::Hidden {
+        return unmanaged(Why::ScopeUnknown);
+    }
     if !listed(wishes, facts) {
         return unmanaged(Why::DomainNotListed);
     }
@@ -163,6 +176,13 @@ pub fn answer(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Answer {
     let active_in_bob = status.as_deref() == Some("active");
     let inactive_in_bob = status.as_deref() == Some("inactive");
 
+    // "An immediate revocation holds ... until ... a later start date."
+    if let Some(then) = &facts.revoked
+        && wishes.trigger
+        && !matches!((then.date(), facts.start.date()), (Some(then), Some(now)) if now > then)
+    {
+        return suspended_for_good(Why::AccessRevoked);
+    }
     // "At once when Bob's lifecycle status says Terminated."
     if wishes.trigger && lifecycle == "left" {
         return suspended_for_good(Why::Terminated);
@@ -233,11 +253,28 @@ pub fn next(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Option<(Timestamp
     if !current.managed || facts.deleted {
         return None;
     }
+    // A revocation for good has nothing after it.
+    if current.why == Why::AccessRevoked {
+        return None;
+    }
     let mut moments: Vec<(Timestamp, Because)> = ends(wishes, facts).into_iter().collect();
     moments.extend(starts(wishes, facts).map(|at| (at, Because::StartDate)));
     moments.retain(|(at, _)| *at > now);
     // Where the start and the end are one moment, it is the end.
     moments.sort_by_key(|(at, because)| (*at, *because == Because::StartDate));
+    // A leave: its dates say when to look, Bob's status says what it brings. It does not outlast the employment.
+    let zone = zone_of(wishes, facts);
+    let leave = match current.why {
+        _ if wishes.user_status != UserStatus::AccordingToBob => None,
+        Why::AtWork => facts.leave_start.date().map(|date| (midnight(date, zone), Access::Suspended, Because::LeaveStart)),
+        Why::LeaveWithoutAccess => facts.leave_end.date().map(|date| (midnight(date + 1.day(), zone), Access::Active, Because::LeaveEnd)),
+        _ => None,
+    };
+    if let Some((at, access, because)) = leave.filter(|(at, _, _)| *at > now)
+        && ends(wishes, facts).is_none_or(|(end, _)| at < end)
+    {
+        return Some((at, access, because));
+    }
     for (at, because) in moments {
         let then = answer(wishes, facts, at);
         let access = then.existing.or(match then.missing {

@@ -25,6 +25,8 @@ pub const CATALOG: Catalog = Catalog {
         ("department", "work.department"),
         ("manager_user_id", "work.manager"),
     ],
+    default_password: false,
+    change_password_on_first_login: false,
     required: ["email", "username"],
     compare,
 };

@@ -34,7 +34,7 @@ use self::{
     read::Reader,
     write::{body, confirmed},
 };
-use super::{Error, Key, Listing, Provider, Urgency, Written, limits::Pacer};
+use super::{Error, Initial, Key, Listing, Provider, Urgency, Written, limits::Pacer};
 use crate::domain::{
     account::{Account, AccountWrite},
     mapping::{Compare, Mapping, equal},
@@ -209,7 +209,7 @@ impl Provider for OneLogin {
         Box::pin(self.look_up(mapping, key))
     }
 
-    fn create<'a>(&'a self, mapping: &'a Mapping, write: &'a AccountWrite) -> BoxFuture<'a, Result<Written, Error>> {
+    fn create<'a>(&'a self, mapping: &'a Mapping, write: &'a AccountWrite, _: &'a Initial<'a>) -> BoxFuture<'a, Result<Written, Error>> {
         Box::pin(async move {
             let body = Some(body(mapping, write, true)?);
             let (route, urgency, method) = (Route::Create, Urgency::Normal, Method::POST);

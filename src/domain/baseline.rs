@@ -1,0 +1,116 @@
+//! People who were in Bob before the integration, with `existingEmployees: OnChange`: their accounts are left alone until
+//! Bob says something else of them. What Bob said first is kept as digests, so that it survives restarts and shows nothing.
+
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    access::{Phase, phase},
+    employee::{Cell, Employee, FieldIndex, LAST_DAY, LIFECYCLE, START, STATUS, TERMINATION},
+    mapping::Mapping,
+    settings::Settings,
+};
+
+/// What Bob said of one person, in digests of 64 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Baseline {
+    /// Whether the employment had begun, and had ended.
+    phase: Phase,
+    /// Of what decides about access.
+    access: Said,
+    /// Of the fields that the settings map.
+    values: Said,
+}
+
+/// What some fields said. Only comparable where the same fields were shown: a field that Bob hides or that is mapped
+/// later is no change of the person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Said {
+    /// Of the ids of the fields that were shown.
+    shown: u64,
+    /// Of their values.
+    value: u64,
+}
+
+impl Said {
+    fn differs_from(self, before: Self) -> bool {
+        self.shown == before.shown && self.value != before.value
+    }
+}
+
+impl Baseline {
+    /// What Bob says now. `mapped` comes from [`mapped`], once for everybody.
+    #[must_use]
+    pub fn of(settings: &Settings, mapped: &[FieldIndex], employee: &Employee, now: Timestamp) -> Self {
+        let ids = settings.mapping.fields.ids();
+        Self {
+            phase: phase(settings, employee, now),
+            access: said(employee, ids, &[LIFECYCLE, STATUS, START, TERMINATION, LAST_DAY]),
+            values: said(employee, ids, mapped),
+        }
+    }
+
+    /// Whether Bob says something else of the person than `before`.
+    #[must_use]
+    pub fn differs_from(self, before: Self) -> bool {
+        self.phase != before.phase || self.access.differs_from(before.access) || self.values.differs_from(before.values)
+    }
+
+    /// As the status keeps it.
+    #[must_use]
+    pub fn to_text(self) -> String {
+        let phase = match self.phase {
+            Phase::Ahead => 'a',
+            Phase::Employed => 'b',
+            Phase::Ended => 'c',
+        };
+        let Self { access, values, .. } = self;
+        format!("{phase}-{:016x}-{:016x}-{:016x}-{:016x}", access.shown, access.value, values.shown, values.value)
+    }
+
+    /// Reads [`Baseline::to_text`].
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        let (phase, digests) = text.split_once('-')?;
+        let phase = match phase {
+            "a" => Phase::Ahead,
+            "b" => Phase::Employed,
+            "c" => Phase::Ended,
+            _ => return None,
+        };
+        let digests: Vec<u64> = digests.split('-').map(|part| u64::from_str_radix(part, 16)).collect::<Result<_, _>>().ok()?;
+        let &[access_shown, access, values_shown, values] = &digests[..] else { return None };
+        Some(Self { phase, access: Said { shown: access_shown, value: access }, values: Said { shown: values_shown, value: values } })
+    }
+}
+
+/// The fields that rows of the mapping rest on.
+#[must_use]
+pub fn mapped(mapping: &Mapping) -> Vec<FieldIndex> {
+    (0..mapping.fields.ids().len()).filter(|&field| mapping.uses(field)).collect()
+}
+
+/// The employee's id comes first, so that digests of two people do not show what these have in common.
+fn said(employee: &Employee, ids: &[Box<str>], fields: &[FieldIndex]) -> Said {
+    let (mut shown, mut value) = (Sha256::new(), Sha256::new());
+    text(&mut value, employee.id());
+    for &field in fields {
+        match employee.values.get(field) {
+            Cell::Absent => continue,
+            Cell::Null => value.update([0]),
+            Cell::Text(said) => text(&mut value, said.trim()),
+        }
+        text(&mut shown, &ids[field]);
+    }
+    Said { shown: short(shown), value: short(value) }
+}
+
+fn text(digest: &mut Sha256, value: &str) {
+    digest.update([1]);
+    digest.update((value.len() as u64).to_be_bytes());
+    digest.update(value.as_bytes());
+}
+
+fn short(digest: Sha256) -> u64 {
+    digest.finalize().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
