@@ -52,7 +52,7 @@ impl Wanted {
     pub fn new(fields: &Fields, moved: &HashMap<Box<str>, Box<str>>) -> Self {
         let mut wanted = Self { nested: Node::default(), slash: Node::default(), kinds: Box::default() };
         for (field, id) in fields.ids().iter().enumerate() {
-            let path = moved.get(id).map_or_else(|| plain_path(id), |path| path);
+            let path = moved.get(id).map_or_else(|| plain_path(id), |path| &**path);
             let path: Vec<&str> = path.split('.').collect();
             wanted.nested.add(&path, field);
             let key = format!("/{}", id.replace('.', "/"));

@@ -240,6 +240,9 @@ impl Day {
     }
 }
 
+/// Rows of the mapping, each with the value that an `EmployeeSync` pins.
+pub type Pins = Box<[(usize, Box<str>)]>;
+
 /// One employee as Bob tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Employee {
@@ -260,7 +263,7 @@ pub struct Employee {
     /// Last day of that leave.
     pub leave_end: Day,
     /// What the `EmployeeSync` pins: row of the mapping and value, in place of what the row gives.
-    pub pins: Option<Box<[(usize, Box<str>)]>>,
+    pub pins: Option<Pins>,
     /// The read by id said that the file is gone: only the id is known.
     pub deleted: bool,
     /// An `EmployeeSync` was written before the person is in Bob: only the id is known.

@@ -149,7 +149,7 @@ impl Verdict {
                 format!("The integration {other} manages this employee at the same tenant; let only one of the two do so.")
             }
             Trouble::Blocked(Block::MappingFailed(row, failure)) => {
-                format!("The expression of {} failed: {failure}; the attribute is left as it is.", self.target(mapping, *row))
+                format!("The expression of {} failed: {failure}; the attribute is left as it is.", target_of(mapping, *row))
             }
             Trouble::Blocked(Block::UnknownTarget(target)) => {
                 format!("spec.attributes names {target}, which the provider does not have; the rest is in sync.")
@@ -161,7 +161,7 @@ impl Verdict {
                 "Several accounts match this employee; leave one of them with this e-mail or mark.".to_owned()
             }
             Trouble::Blocked(Block::MissingAttribute(row)) => {
-                format!("The required target {} has no value in Bob.", self.target(mapping, *row))
+                format!("The required target {} has no value in Bob.", target_of(mapping, *row))
             }
             Trouble::Failed(Failure::Rejected(said) | Failure::Conflict(said) | Failure::Forbidden(said) | Failure::Retrying(said)) => {
                 sentence(said)
@@ -172,10 +172,6 @@ impl Verdict {
             Trouble::None if self.account.is_none() => format!("No account: {why}."),
             Trouble::None => format!("In sync: {why}."),
         }
-    }
-
-    fn target<'m>(&self, mapping: &'m Mapping, row: usize) -> &'m str {
-        mapping.rows.get(row).map_or("", |row| &row.target)
     }
 
     /// Access as the status shows it; nothing of somebody who was never in Bob.
@@ -318,6 +314,10 @@ impl Verdict {
         }
         list
     }
+}
+
+fn target_of(mapping: &Mapping, row: usize) -> &str {
+    mapping.rows.get(row).map_or("", |row| &row.target)
 }
 
 /// `Ready`'s reason of somebody whom the settings leave alone.
