@@ -61,27 +61,30 @@ pub fn main(options: Options) -> Result<(), String> {
             tracing::info!("stopping");
             let _ = stop.send(true);
         });
-        run(options, Clock::system(), stopping).await
+        connect::install_crypto();
+        let (client, default_namespace) = connect::client().await?;
+        let namespace = options.lease_namespace.clone().unwrap_or(default_namespace);
+        run(options, client, &namespace, Clock::system(), stopping).await
     })
 }
 
-/// Runs the controller with a clock of the caller's until `stopping` turns true.
+/// Runs the controller with a client and a clock of the caller's until `stopping` turns true. The Lease lives in
+/// `lease_namespace`.
 ///
 /// # Errors
 /// When it cannot start.
-pub async fn run(options: Options, clock: Clock, stopping: watch::Receiver<bool>) -> Result<(), String> {
+pub async fn run(
+    options: Options,
+    client: kube::Client,
+    lease_namespace: &str,
+    clock: Clock,
+    stopping: watch::Receiver<bool>,
+) -> Result<(), String> {
     let allowed = AllowedEndpoints::parse(&options.allow_endpoint)?;
-    connect::install_crypto();
-    let (client, default_namespace) = connect::client().await?;
     let metrics = Arc::new(Metrics::new());
     let health = Health::new();
     let listener = server::listen(options.http_listen, metrics.clone(), health.clone()).await?;
-    let leadership = if options.leader_elect {
-        let namespace = options.lease_namespace.clone().unwrap_or(default_namespace);
-        Leadership::start(client.clone(), &namespace, &metrics)
-    } else {
-        Leadership::always()
-    };
+    let leadership = if options.leader_elect { Leadership::start(client.clone(), lease_namespace, &metrics) } else { Leadership::always() };
     tracing::info!(version = env!("CARGO_PKG_VERSION"), namespaces = ?options.namespace, "started");
     let shared = Shared {
         events: Events::start(client.clone()),
@@ -97,12 +100,13 @@ pub async fn run(options: Options, clock: Clock, stopping: watch::Receiver<bool>
     };
     let mut until = stopping.clone();
     let mut work = tokio::spawn(supervise(shared, options.namespace, health.clone()));
-    tokio::select! {
-        _ = until.wait_for(|stopping| *stopping) => {}
-        _ = &mut work => {}
-    }
+    let ended = tokio::select! {
+        _ = until.wait_for(|stopping| *stopping) => false,
+        // It sees the same signal and may be through first; a task that has ended may not be waited for again.
+        _ = &mut work => true,
+    };
     health.stopping();
-    if tokio::time::timeout(STOP_WITHIN, work).await.is_err() {
+    if !ended && tokio::time::timeout(STOP_WITHIN, work).await.is_err() {
         tracing::warn!("some work did not end in time");
     }
     // Only now may another replica begin.

@@ -61,6 +61,8 @@ pub struct Entry {
     pub sync_handled: Option<Box<str>>,
     /// [`digest`] of the status in the API server.
     pub digest: u64,
+    /// Whether a status of ours is on its way: the watch may bring it before the answer does.
+    writing: bool,
     /// Hash of the verdict that this status was written from; 0 where it is not known.
     pub verdict: u64,
 }
@@ -97,13 +99,14 @@ impl Roster {
             Some(known) if known.version >= fresh.version => News::Nothing,
             Some(known) => {
                 let same_status = known.digest == fresh.digest;
-                let news = if known.generation == fresh.generation && same_status && known.sync_requested == fresh.sync_requested {
+                let ours = same_status || known.writing;
+                let news = if known.generation == fresh.generation && ours && known.sync_requested == fresh.sync_requested {
                     News::Nothing
                 } else {
                     News::Wake
                 };
                 let verdict = if same_status { known.verdict } else { 0 };
-                *known = Entry { verdict, ..fresh };
+                *known = Entry { verdict, writing: known.writing, ..fresh };
                 news
             }
             None => {
@@ -116,6 +119,13 @@ impl Roster {
         }
     }
 
+    /// A status of this person is about to be written, or was not written after all.
+    pub fn writing(&self, key: &IntegrationKey, employee: &str, writing: bool) {
+        if let Some(entry) = self.rows().get_mut(key).and_then(|people| people.get_mut(employee)) {
+            entry.writing = writing;
+        }
+    }
+
     /// Takes in what the controller has just written, with the verdict behind it.
     pub fn wrote(&self, object: &EmployeeSync, verdict: u64) {
         let Some((key, employee)) = key_of(object) else { return };
@@ -123,7 +133,7 @@ impl Roster {
         let mut rows = self.rows();
         let people = rows.entry(key).or_default();
         match people.get_mut(&*employee) {
-            Some(known) if known.version > fresh.version => {}
+            Some(known) if known.version > fresh.version => known.writing = false,
             Some(known) => *known = fresh,
             None => {
                 people.insert(employee, fresh);
@@ -205,6 +215,7 @@ fn entry(object: &EmployeeSync) -> Entry {
         sync_requested: requested.filter(|r| Some(*r) != handled).map(Into::into),
         sync_handled: handled.map(Into::into),
         digest: status.map_or(0, digest),
+        writing: false,
         verdict: 0,
     }
 }

@@ -503,14 +503,10 @@ impl Plan {
     /// SHA-256 over who, what and the target values, whatever the order of the people.
     #[must_use]
     pub fn digest(&self, mapping: &Mapping, people: &[Person]) -> String {
-        let mut lines: Vec<[u8; 32]> = self.changes.iter().map(|change| line(change, mapping, people)).collect();
-        for (person, manager) in &self.late_managers {
-            let mut hash = Sha256::new();
-            field(&mut hash, "late-manager");
-            field(&mut hash, people[*person as usize].employee.id());
-            field(&mut hash, people[*manager as usize].employee.id());
-            lines.push(hash.finalize().into());
-        }
+        // Who in a circle gets the manager last is a matter of order.
+        let late: HashMap<PersonIndex, PersonIndex> = self.late_managers.iter().copied().collect();
+        let manager = |change: &Change| change.manager.or_else(|| late.get(&change.person).copied());
+        let mut lines: Vec<[u8; 32]> = self.changes.iter().map(|change| line(change, manager(change), mapping, people)).collect();
         lines.sort_unstable();
         let mut all = Sha256::new();
         lines.iter().for_each(|line| all.update(line));
@@ -522,7 +518,7 @@ impl Plan {
     }
 }
 
-fn line(change: &Change, mapping: &Mapping, people: &[Person]) -> [u8; 32] {
+fn line(change: &Change, manager: Option<PersonIndex>, mapping: &Mapping, people: &[Person]) -> [u8; 32] {
     let mut hash = Sha256::new();
     field(&mut hash, people[change.person as usize].employee.id());
     field(
@@ -543,7 +539,7 @@ fn line(change: &Change, mapping: &Mapping, people: &[Person]) -> [u8; 32] {
         },
     );
     field(&mut hash, change.write.mark.as_deref().unwrap_or(""));
-    field(&mut hash, change.manager.map_or("", |manager| people[manager as usize].employee.id()));
+    field(&mut hash, manager.map_or("", |manager| people[manager as usize].employee.id()));
     let mut attributes: Vec<_> = change.write.attributes.iter().map(|(row, value)| (&*mapping.rows[*row].target, value)).collect();
     attributes.sort_unstable_by_key(|(target, _)| *target);
     for (target, value) in attributes {

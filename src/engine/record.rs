@@ -340,7 +340,9 @@ impl Recorder<'_> {
         let object = if write.exists {
             self.writer.read_person(self.key, id).await?
         } else {
-            self.writer.create_person(self.key, self.uid, id).await?
+            let created = self.writer.create_person(self.key, self.uid, id).await?;
+            self.roster.wrote(&created, 0);
+            created
         };
         let before = object.status.as_ref().unwrap_or(&blank);
         let mut status = write.verdict.status(mapping, before, write.history.clone(), now);
@@ -353,7 +355,9 @@ impl Recorder<'_> {
             self.roster.wrote(&object, write.hash);
             return Ok(());
         }
-        let written = self.writer.patch_person(&object.name_any(), &status).await?;
+        self.roster.writing(self.key, id, true);
+        let written = self.writer.patch_person(&object.name_any(), &status).await;
+        let written = written.inspect_err(|_| self.roster.writing(self.key, id, false))?;
         self.roster.wrote(&written, write.hash);
         self.metrics.status_patch("EmployeeSync", "written");
         self.announce(&written, write);

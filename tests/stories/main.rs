@@ -9,4 +9,6 @@ mod first_sync;
 mod guards;
 mod hostile;
 mod lives;
+mod midnights;
 mod operations;
+mod settings;

@@ -1,6 +1,7 @@
 //! What a story holds in its hand: a company, a provider, an API server, a controller, and ways to look at all four.
 
 pub mod controller;
+pub mod moving;
 pub mod rules;
 pub mod simulated;
 
@@ -20,6 +21,7 @@ use testbed::{AuditEvent, ControlPlane, Options};
 use tokio::sync::OnceCell;
 
 pub use controller::Controller;
+pub use moving::Moving;
 pub use simulated::Simulated;
 
 /// How long anything may take before a story fails.

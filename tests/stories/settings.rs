@@ -1,0 +1,360 @@
+//! Every setting that is not about dates: scope, expressions, existing employees, overrides, and what is refused.
+
+use bobsync::api::EmployeeSync;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+
+use crate::support::{Controller, Story, condition, ready, until};
+
+fn at_work(email: &str) -> Value {
+    json!({
+        "root.firstName": "Noa", "root.surname": "Lind", "root.email": email, "work.startDate": "2022-03-01",
+        "internal.lifecycleStatus": "Employed", "internal.status": "Active", "internal.terminationDate": null, "employee.lastDayOfWork": null,
+    })
+}
+
+fn access(person: &EmployeeSync) -> Value {
+    serde_json::to_value(person.status.as_ref().and_then(|status| status.access)).expect("JSON")
+}
+
+async fn change_spec(story: &Story, id: &str, spec: Value) {
+    let patch = Patch::Merge(json!({"spec": spec}));
+    story.people().patch(&format!("onelogin-{id}"), &PatchParams::default(), &patch).await.expect("admitted");
+}
+
+async fn until_account(story: &Story, id: &str, what: &str, holds: impl Fn(&Value) -> bool) {
+    until(what, || async {
+        let account = story.simulated.account(id).await.unwrap_or_default();
+        if holds(&account) { Ok(()) } else { Err(account.to_string()) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scope_leaves_people_out_and_expressions_give_values() {
+    let spec = json!({
+        "provisioning": {"scope": "employee.work.site != 'Berlin'"},
+        "mapping": [
+            {"target": "email", "field": "root.email"},
+            {"target": "username", "field": "root.email"},
+            {"target": "company", "cel": "employee.work.site == 'Paris' ? 'Acme SAS' : 'Acme Ltd'"},
+            {"target": "title", "cel": "employee.work.title.startsWith('Head') ? 'Management' : employee.work.title"},
+        ],
+    });
+    let story = Story::begin("scope", 3).await;
+    let hire = async |email: &str, site: &str, title: Value| {
+        let mut person = at_work(email);
+        person["work.site"] = site.into();
+        person["work.title"] = title;
+        story.simulated.hire(person).await
+    };
+    let paris = hire("zoe.roux@example.com", "Paris", json!("Head of Bread")).await;
+    let london = hire("sam.reed@example.com", "London", json!("Baker")).await;
+    let berlin = hire("jo.krug@example.com", "Berlin", json!("Baker")).await;
+    let untitled = hire("ada.none@example.com", "London", Value::Null).await;
+    let _controller = Controller::start(&story).await;
+    story.integrate(spec).await;
+    story.ready("Converged").await;
+    let account = story.simulated.account(&paris).await.unwrap();
+    assert_eq!((account["company"].clone(), account["title"].clone()), (json!("Acme SAS"), json!("Management")));
+    let account = story.simulated.account(&london).await.unwrap();
+    assert_eq!((account["company"].clone(), account["title"].clone()), (json!("Acme Ltd"), json!("Baker")));
+    assert!(story.simulated.account(&berlin).await.is_none());
+    let person = story.person(&berlin).await.unwrap();
+    assert_eq!((ready(&person), access(&person)), (("True".into(), "OutOfScope".into()), json!("Unmanaged")));
+    // An expression that fails for one person costs this person one attribute, and says which.
+    let person = story.person(&untitled).await.unwrap();
+    assert_eq!(ready(&person), ("False".into(), "MappingFailed".into()));
+    let (stalled, _, message) = condition(&person, "Stalled").unwrap();
+    assert!(stalled == "True" && message.contains("title"), "{message}");
+    assert_eq!(story.simulated.account(&untitled).await.unwrap()["company"], "Acme Ltd");
+    // Somebody who leaves the scope keeps the account as it is; somebody who comes back is brought in sync.
+    story
+        .simulated
+        .change(
+            &london,
+            json!({"work.site": "Berlin", "work.title": "Miller", "internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"}),
+        )
+        .await;
+    story.sync().await;
+    let account = story.simulated.account(&london).await.unwrap();
+    assert_eq!((account["title"].clone(), account["status"].clone()), (json!("Baker"), json!(1)));
+    assert_eq!(access(&story.person(&london).await.unwrap()), "Unmanaged");
+    story.simulated.change(&london, json!({"work.site": "London"})).await;
+    story.sync().await;
+    assert_eq!(story.simulated.account(&london).await.unwrap()["status"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_onelogin_or_the_language_cannot_do_is_refused_with_a_way_out() {
+    let story = Story::begin("refuse", 2).await;
+    let refused = async |spec: Value| {
+        let object =
+            json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "no"}, "spec": spec});
+        let patch = Patch::Apply(object);
+        story.integrations().patch("no", &PatchParams::apply("story").force(), &patch).await.expect_err("refused").to_string()
+    };
+    let spec = |provisioning: Value| {
+        json!({
+            "bob": {"credentialsSecretRef": {"name": "bob"}},
+            "provider": {"oneLogin": {"region": "US", "credentialsSecretRef": {"name": "onelogin"}}},
+            "provisioning": provisioning,
+        })
+    };
+    let password = refused(spec(json!({"defaultPasswordSecretRef": {"name": "welcome", "key": "password"}}))).await;
+    assert!(
+        password.contains("OneLogin takes no default password") && password.contains("Google Workspace, Entra ID and JumpCloud"),
+        "{password}"
+    );
+    let first = refused(spec(json!({"changePasswordOnFirstLogin": true}))).await;
+    assert!(first.contains("Google Workspace, Entra ID and JumpCloud can"), "{first}");
+    let mut two = spec(json!({}));
+    two["mapping"] = json!([{"target": "email", "field": "root.email", "cel": "'x'"}, {"target": "username", "field": "root.email"}]);
+    assert!(refused(two).await.contains("exactly one of field, formula and cel"));
+
+    // What the API server cannot know ends in a condition that says what to do.
+    let _controller = Controller::start(&story).await;
+    story.integrate(json!({"provisioning": {"scope": "employee.work.site = 'Berlin'"}})).await;
+    let message = ready_message(&story, "InvalidSettings").await;
+    assert!(message.contains("spec.provisioning.scope"), "{message}");
+}
+
+async fn ready_message(story: &Story, reason: &str) -> String {
+    let integration = story.ready(reason).await;
+    let conditions = integration.status.expect("a status").conditions;
+    conditions.into_iter().find(|c| c.type_ == "Ready").expect("Ready").message
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_field_that_bob_does_not_have_is_named_with_the_nearest_and_a_hidden_one_is_not() {
+    let mapping = |field: &str| {
+        json!({"mapping": [
+            {"target": "email", "field": "root.email"}, {"target": "username", "field": "root.email"}, {"target": "title", "field": field},
+        ]})
+    };
+    let story = Story::begin("unknown", 5).await;
+    let _controller = Controller::start(&story).await;
+    story.integrate(mapping("work.titel")).await;
+    let message = ready_message(&story, "InvalidSettings").await;
+    assert!(message.contains("work.titel") && message.contains("work.title"), "{message}");
+    assert!(story.simulated.accounts().await.is_empty(), "nothing is written on a mapping that cannot be");
+    story.integrate(mapping("work.title")).await;
+    story.ready("Converged").await;
+    let before = story.simulated.accounts().await;
+    story.simulated.put("/bob/permissions", json!({"hiddenFields": ["work.title"]})).await;
+    let conditions = story.sync().await.status.unwrap().conditions;
+    let complete = conditions.iter().find(|c| c.type_ == "MappingComplete").unwrap();
+    assert_eq!((complete.status.as_str(), complete.reason.as_str()), ("False", "SourceUnavailable"));
+    assert_eq!(story.simulated.accounts().await, before, "what is hidden clears nothing");
+    // Bob is asked about its fields once, not in every pass.
+    story.simulated.forget_calls().await;
+    story.sync().await;
+    assert_eq!(story.simulated.get("/bob/calls").await["total"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_change_leaves_existing_people_alone_until_something_changes() {
+    let story = Story::begin("onchange", 12).await;
+    let (changed, employee) = story.simulated.somebody().await;
+    // An account that was there before bobsync, and differs from Bob.
+    let email = employee["root.email"].as_str().unwrap();
+    let old = json!({"email": email, "username": email, "firstname": "Old", "lastname": "Name", "status": 1});
+    let old = story.simulated.post("/onelogin/users", old).await;
+    let leaver = story.simulated.hire(at_work("lea.vera@example.com")).await;
+    story
+        .simulated
+        .post("/onelogin/users", json!({"email": "lea.vera@example.com", "username": "lea.vera@example.com", "status": 1}))
+        .await;
+    let controller = Controller::start(&story).await;
+    story.integrate(json!({"provisioning": {"existingEmployees": "OnChange"}})).await;
+    story.ready("Converged").await;
+    assert_eq!(story.simulated.writes().await, 0);
+    let person = story.person(&changed).await.unwrap();
+    assert_eq!(ready(&person), ("True".into(), "AwaitingChange".into()));
+
+    // A change of a mapped field, a leaver, and somebody new; and a restart in between, which is no change.
+    assert!(controller.stop().await);
+    story.simulated.change(&changed, json!({"work.title": "Head of Lighthouses"})).await;
+    story.simulated.change(&leaver, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+    let new = story.simulated.hire(at_work("new.comer@example.com")).await;
+    let _controller = Controller::start(&story).await;
+    story.sync().await;
+    let account = story.simulated.account(&changed).await.expect("adopted");
+    assert_eq!((account["id"].clone(), account["title"].clone()), (old["id"].clone(), json!("Head of Lighthouses")));
+    assert_eq!(story.simulated.account(&leaver).await.expect("adopted")["status"], 2);
+    assert_eq!(story.simulated.account(&new).await.expect("created")["status"], 1);
+    assert_eq!(story.simulated.writes().await, 3, "and nobody else");
+    // Another mapping is no change of a person.
+    story.integrate(json!({"provisioning": {"existingEmployees": "OnChange"}, "mapping": [
+        {"target": "email", "field": "root.email"}, {"target": "username", "field": "root.email"}, {"target": "company", "field": "work.site"},
+    ]})).await;
+    story.ready("Converged").await;
+    let marked = story.simulated.accounts().await.iter().filter(|account| account["external_id"].is_string()).count();
+    assert_eq!(marked, 3, "those who were released stay so, the others wait");
+    story.integrate(json!({"provisioning": {"existingEmployees": "NextPass"}, "mapping": null})).await;
+    story.ready("Converged").await;
+    let waiting = story.everybody().await.into_iter().filter(|person| ready(person).1 == "AwaitingChange").count();
+    assert_eq!(waiting, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_persons_settings_are_pinned_and_unpinned() {
+    let (story, _controller) = Story::converged("pinned", 8, json!({})).await;
+    let (id, employee) = story.simulated.somebody().await;
+    change_spec(&story, &id, json!({"attributes": {"title": "Head of Nothing", "company": "Elsewhere Ltd"}})).await;
+    until_account(&story, &id, "both are pinned", |account| account["title"] == "Head of Nothing" && account["company"] == "Elsewhere Ltd")
+        .await;
+    // What is pinned stays when Bob changes, and what is mapped besides goes on.
+    story.simulated.change(&id, json!({"work.title": "Miller", "work.department": "Mills"})).await;
+    story.sync().await;
+    let account = story.simulated.account(&id).await.unwrap();
+    assert_eq!((account["title"].clone(), account["department"].clone()), (json!("Head of Nothing"), json!("Mills")));
+    change_spec(&story, &id, json!({"attributes": {"title": "", "company": null, "shoe_size": "43"}})).await;
+    until_account(&story, &id, "an empty value clears", |account| account["title"].as_str().unwrap_or_default().is_empty()).await;
+    until("the unknown target is named", || async {
+        let person = story.person(&id).await.unwrap();
+        let (_, _, message) = condition(&person, "Stalled").unwrap_or_default();
+        if ready(&person).1 == "MappingFailed" && message.contains("shoe_size") {
+            Ok(())
+        } else {
+            Err(format!("{:?} {message}", ready(&person)))
+        }
+    })
+    .await;
+    change_spec(&story, &id, json!({"attributes": null})).await;
+    until_account(&story, &id, "Bob's value is back", |account| account["title"] == "Miller").await;
+    assert_eq!(story.simulated.account(&id).await.unwrap()["email"], employee["root.email"]);
+
+    // On leave without access, but pinned to be active; and hands off.
+    story.simulated.change(&id, json!({"internal.lifecycleStatus": "Leave", "internal.status": "Inactive"})).await;
+    story.sync().await;
+    assert_eq!(story.simulated.account(&id).await.unwrap()["status"], 2);
+    change_spec(&story, &id, json!({"userStatus": "AlwaysActive"})).await;
+    until_account(&story, &id, "active against the leave", |account| account["status"] == 1).await;
+    change_spec(&story, &id, json!({"suspend": true})).await;
+    until("hands off", || async { if story.reason(&id).await == "HandsOff" { Ok(()) } else { Err(String::new()) } }).await;
+    story.simulated.change(&id, json!({"internal.lifecycleStatus": "Terminated"})).await;
+    story.sync().await;
+    assert_eq!(story.simulated.account(&id).await.unwrap()["status"], 1);
+    change_spec(&story, &id, json!({"suspend": false})).await;
+    until_account(&story, &id, "the trigger wins over always active", |account| account["status"] == 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_object_that_git_wrote_first_waits_for_its_person() {
+    let (story, _controller) = Story::converged("git", 4, json!({})).await;
+    let id = "3332883894235099999";
+    let object = json!({
+        "apiVersion": "bobsync.dev/v1alpha1", "kind": "EmployeeSync", "metadata": {"name": format!("onelogin-{id}")},
+        "spec": {"integrationRef": {"name": "onelogin"}, "employeeId": id, "attributes": {"title": "Head of Nothing"}},
+    });
+    let object: EmployeeSync = serde_json::from_value(object).unwrap();
+    story.people().create(&PostParams::default(), &object).await.unwrap();
+    until("it says that Bob does not know the person", || async {
+        let person = story.person(id).await.unwrap();
+        if ready(&person) == ("False".into(), "Pending".into()) { Ok(()) } else { Err(format!("{:?}", ready(&person))) }
+    })
+    .await;
+    let person = story.person(id).await.unwrap();
+    assert!(condition(&person, "Ready").unwrap().2.contains("no employee with this id"));
+    // However often it is looked for, it is not taken for a deleted file.
+    story.simulated.forget_calls().await;
+    story.sync().await;
+    assert_eq!(story.simulated.get("/bob/calls").await["total"], 1, "nor is Bob asked for it by id");
+    assert_eq!(story.reason(id).await, "Pending");
+    let mut person = at_work("git.first@example.com");
+    person["root.id"] = id.into();
+    story.simulated.hire(person).await;
+    story.sync().await;
+    assert_eq!(story.simulated.account(id).await.expect("created")["title"], "Head of Nothing");
+    assert_eq!(story.reason(id).await, "InSync");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_email_goes_from_a_leaver_to_a_new_hire_within_one_pass() {
+    let (story, _controller) = Story::converged("handover", 6, json!({})).await;
+    let leaver = story.simulated.hire(at_work("info@example.com")).await;
+    story.sync().await;
+    let account = story.simulated.account(&leaver).await.unwrap()["id"].clone();
+    story
+        .simulated
+        .change(
+            &leaver,
+            json!({"root.email": "info.former@example.com", "internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"}),
+        )
+        .await;
+    let hire = story.simulated.hire(at_work("info@example.com")).await;
+    story.simulated.forget_calls().await;
+    story.sync().await;
+    let (old, new) = (story.simulated.account(&leaver).await.unwrap(), story.simulated.account(&hire).await.expect("created"));
+    assert_eq!((old["id"].clone(), old["email"].clone(), old["status"].clone()), (account, json!("info.former@example.com"), json!(2)));
+    assert_eq!((new["email"].clone(), new["status"].clone()), (json!("info@example.com"), json!(1)));
+    assert_eq!(story.simulated.writes().await, 2);
+    // Both at work: one gives the address to the other. A swap has no order, and stays a conflict.
+    let other = story.simulated.hire(at_work("second@example.com")).await;
+    story.sync().await;
+    story.simulated.change(&hire, json!({"root.email": "third@example.com"})).await;
+    story.simulated.change(&other, json!({"root.email": "info@example.com"})).await;
+    story.sync().await;
+    assert_eq!(story.simulated.account(&other).await.unwrap()["email"], "info@example.com");
+    story.simulated.change(&hire, json!({"root.email": "info@example.com"})).await;
+    story.simulated.change(&other, json!({"root.email": "third@example.com"})).await;
+    story.sync().await;
+    assert_eq!((story.reason(&hire).await, story.reason(&other).await), ("Conflict".into(), "Conflict".into()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_integrations_on_one_tenant_do_not_fight_over_a_person() {
+    let (story, _controller) = Story::converged("tenant", 6, json!({})).await;
+    let (id, _) = story.simulated.somebody().await;
+    let first = story.integration().await;
+    let mut second = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "zweite"}, "spec": first.spec});
+    second["spec"]["provisioning"]["userStatus"] = "AlwaysInactive".into();
+    second["spec"]["mapping"] = json!([{"target": "email", "field": "root.email"}, {"target": "username", "field": "root.email"}, {"target": "title", "field": "work.department"}]);
+    story.simulated.forget_calls().await;
+    // Creation times have whole seconds, and names decide between equals.
+    story.integrations().patch("zweite", &PatchParams::apply("story").force(), &Patch::Apply(second)).await.expect("admitted");
+    until("the second says who was first", || async {
+        let person = story.people().get_opt(&format!("zweite-{id}")).await.unwrap();
+        let (_, reason, message) = person.as_ref().and_then(|person| condition(person, "Ready")).unwrap_or_default();
+        if reason == "Conflict" && message.contains("/onelogin ") { Ok(()) } else { Err(format!("{reason}: {message}")) }
+    })
+    .await;
+    story.sync().await;
+    assert_eq!(story.simulated.writes().await, 0);
+    // The first goes: the second takes over.
+    story.integrations().delete("onelogin", &DeleteParams::default()).await.unwrap();
+    let patch = Patch::Merge(json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": "take over"}}}));
+    until("the second manages the person", || async {
+        story.integrations().patch("zweite", &PatchParams::default(), &patch).await.unwrap();
+        let person = story.people().get_opt(&format!("zweite-{id}")).await.unwrap();
+        match person.map(|person| ready(&person).1) {
+            Some(reason) if reason == "InSync" => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_immediate_revocation_holds_through_passes_and_restarts_until_a_later_start() {
+    let (story, controller) = Story::converged("revoked", 5, json!({})).await;
+    let id = story.simulated.hire(at_work("rev.oked@example.com")).await;
+    story.sync().await;
+    assert_eq!(story.simulated.account(&id).await.unwrap()["status"], 1);
+    let evidence =
+        json!({"status": {"evidence": {"kind": "AccessRevoked", "observedAt": "2026-11-20T10:00:00Z", "startDate": "2022-03-01"}}});
+    story.people().patch_status(&format!("onelogin-{id}"), &PatchParams::default(), &Patch::Merge(evidence)).await.unwrap();
+    until_account(&story, &id, "suspended at once", |account| account["status"] == 2).await;
+    assert!(controller.stop().await);
+    let _controller = Controller::start(&story).await;
+    story.sync().await;
+    story.sync().await;
+    assert_eq!(story.simulated.account(&id).await.unwrap()["status"], 2);
+    let person = story.person(&id).await.unwrap();
+    assert!(condition(&person, "AccessSynced").unwrap().2.contains("employee.access.revoked.immediately"));
+    story.simulated.change(&id, json!({"work.startDate": "2026-11-23"})).await;
+    story.sync().await;
+    assert_eq!(story.simulated.account(&id).await.unwrap()["status"], 1);
+    assert!(story.person(&id).await.unwrap().status.unwrap().evidence.is_none());
+}

@@ -1,0 +1,59 @@
+//! The controller inside the test, with a clock that the story moves, and the rights of the chart's ServiceAccount. The
+//! simulators' clock goes along.
+
+use bobsync::{
+    cli::controller::{LogFormat, Options, run},
+    cluster::connect::with_settings,
+    engine::clock::{Clock, ClockHand},
+};
+use jiff::Timestamp;
+use serde_json::json;
+use tokio::{sync::watch, task::JoinHandle};
+
+use super::Story;
+
+pub struct Moving {
+    hand: ClockHand,
+    stop: watch::Sender<bool>,
+    running: JoinHandle<Result<(), String>>,
+}
+
+impl Moving {
+    /// Starts it at this time.
+    pub async fn start(story: &Story, now: &str) -> Self {
+        let (clock, hand) = Clock::adjustable();
+        let (stop, stopping) = watch::channel(false);
+        let kubeconfig = story.plane.kubeconfig_for(&story.system, "bobsync").await.expect("a token of the chart's ServiceAccount");
+        let file = kube::config::Kubeconfig::read_from(kubeconfig).expect("a kubeconfig");
+        let config =
+            kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default()).await.expect("a configuration");
+        let client = with_settings(config).expect("a client");
+        let options = Options {
+            namespace: vec![story.namespace.clone()],
+            allow_endpoint: vec![story.simulated.bob.clone(), story.simulated.one_login.clone()],
+            http_listen: "127.0.0.1:0".parse().expect("an address"),
+            leader_elect: true,
+            lease_namespace: None,
+            log_format: LogFormat::Json,
+        };
+        let moving_to: Timestamp = now.parse().expect("a time");
+        hand.set(moving_to);
+        story.simulated.put("/clock", json!({"now": moving_to.to_string()})).await;
+        let system = story.system.clone();
+        let running = tokio::spawn(async move { run(options, client, &system, clock, stopping).await });
+        Self { hand, stop, running }
+    }
+
+    /// Makes it this time, for the controller and for the simulators.
+    pub async fn to(&self, story: &Story, now: &str) {
+        let now: Timestamp = now.parse().expect("a time");
+        story.simulated.put("/clock", json!({"now": now.to_string()})).await;
+        self.hand.set(now);
+    }
+
+    /// Stops it as a signal would, and waits until it has.
+    pub async fn stop(self) {
+        let _ = self.stop.send(true);
+        self.running.await.expect("no panic").expect("a clean end");
+    }
+}
