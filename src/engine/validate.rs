@@ -242,17 +242,7 @@ fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, St
     let rows = if let Some(rows) = rows {
         rows
     } else {
-        default = catalog
-            .default_map
-            .iter()
-            .map(|(target, field)| MappingRow {
-                target: (*target).to_owned(),
-                field: Some((*field).to_owned()),
-                formula: None,
-                cel: None,
-                apply: Apply::Always,
-            })
-            .collect();
+        default = serde_json::from_str(catalog.default_map).map_err(|error| format!("the default map of {}: {error}", catalog.name))?;
         &default
     };
     let mut fields = Fields::default();
@@ -294,6 +284,14 @@ fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, St
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_default_maps_are_valid_mappings() {
+        for catalog in [&onelogin::CATALOG] {
+            let mapping = mapping(catalog, None).unwrap();
+            assert!(catalog.required.iter().all(|target| mapping.position(target).is_some()), "{}", catalog.name);
+        }
+    }
 
     #[test]
     fn an_endpoint_needs_the_same_scheme_host_and_port() {

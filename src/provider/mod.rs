@@ -181,8 +181,8 @@ impl Error {
 pub struct Catalog {
     /// The provider's name, as messages and metrics say it.
     pub name: &'static str,
-    /// Bob's default map: target and Bob field, in the order of the contract.
-    pub default_map: &'static [(&'static str, &'static str)],
+    /// Bob's default map: rows as the settings write them, in JSON and in the order of the contract.
+    pub default_map: &'static str,
     /// Whether a new account takes a default password.
     pub default_password: bool,
     /// Whether a new account can ask for another password at the first login.
