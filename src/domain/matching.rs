@@ -7,8 +7,8 @@ use std::collections::HashMap;
 
 use super::{
     access::Decision,
-    account::{Account, AccountState, AccountWrite, NewValue},
-    employee::Employee,
+    account::{Access, Account, AccountState, AccountWrite, NewValue},
+    employee::{BobStatus, Employee},
     mapping::{Compare, Desired, Mapping, equal, key},
 };
 
@@ -47,10 +47,24 @@ pub struct Found {
     /// The account with the mark, or, with no mark on it, the one recorded for this person.
     own: Option<Box<Candidate>>,
     own_again: bool,
+    own_has: Keys,
     by_email: Option<Box<Candidate>>,
     by_email_again: bool,
     /// Another account has the e-mail or the username that this person should have.
     taken: bool,
+}
+
+/// Which of the keys that a person should have an account has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Keys {
+    email: bool,
+    username: bool,
+}
+
+impl Keys {
+    fn any(self) -> bool {
+        self.email || self.username
+    }
 }
 
 /// The answer for one person.
@@ -111,10 +125,13 @@ impl<'a> Matcher<'a> {
             found: vec![Found::default(); people.len()],
             adopt,
         };
+        let mut recorded_twice = Vec::new();
         for (index, person) in (0..).zip(people) {
             matcher.by_id.insert(person.employee.id(), index);
-            if let Some(known) = &person.known_account {
-                matcher.by_account.insert(known, index);
+            if let Some(known) = &person.known_account
+                && matcher.by_account.insert(known, index).is_some()
+            {
+                recorded_twice.push(known);
             }
             if !person.decision.managed {
                 continue;
@@ -127,6 +144,10 @@ impl<'a> Matcher<'a> {
             if let Some(email) = email {
                 own(&mut matcher.by_email, email, index);
             }
+        }
+        // Two records that name one account say nothing of whose it is.
+        for known in recorded_twice {
+            matcher.by_account.remove(&**known);
         }
         matcher
     }
@@ -184,14 +205,37 @@ impl<'a> Matcher<'a> {
         }
         if let Some(person) = owner {
             let candidate = self.candidate(person, &account, account.mark.is_some());
+            let has = Keys {
+                email: self.wants(person, self.mapping.email, account.email.as_deref()),
+                username: self.wants(person, self.mapping.username, account.username.as_deref()),
+            };
             let found = &mut self.found[person as usize];
             match &found.own {
-                // The mark weighs more than a recorded id.
-                Some(own) if own.marked && candidate.marked => found.own_again = true,
-                Some(own) if own.marked => {}
-                _ => found.own = Some(candidate),
+                Some(own) if own.marked && candidate.marked => {
+                    found.own_again = true;
+                    found.own_has.email |= has.email;
+                }
+                // The mark weighs more than a recorded id; the recorded account is just another one then.
+                Some(own) if own.marked => found.taken |= has.any(),
+                own => {
+                    found.taken |= own.is_some() && found.own_has.any();
+                    (found.own, found.own_has) = (Some(candidate), has);
+                }
             }
         }
+    }
+
+    /// Whether this is the value that the person should have in an e-mail or username row.
+    fn wants(&self, person: PersonIndex, row: usize, have: Option<&str>) -> bool {
+        let Person { employee, decision, .. } = &self.people[person as usize];
+        let want = self.mapping.text(row, employee).filter(|_| decision.managed);
+        have.zip(want).is_some_and(|(have, want)| equal(Compare::IgnoringCase, have, &want))
+    }
+
+    /// Active in Bob: so the decision says, or, where the settings leave accounts as they are, Bob's own status.
+    fn is_active(&self, person: PersonIndex) -> bool {
+        let Person { employee, decision, .. } = &self.people[person as usize];
+        decision.existing.map_or(employee.status == BobStatus::Active, |access| access == Access::Active)
     }
 
     /// What differs between this account and what this person should have, access and manager aside.
@@ -230,25 +274,16 @@ impl<'a> Matcher<'a> {
     }
 
     /// Two Bob profiles with one e-mail: it stays with the profile whose account has it, else with the only one that
-    /// is to be active; for everybody else it is taken.
+    /// is active in Bob; for everybody else it is taken.
     fn settle_shared_emails(&mut self) {
         for owners in self.by_email.values().filter(|owners| !owners.more.is_empty()) {
             let all: Vec<_> = owners.iter().collect();
-            let holder = all.iter().copied().find(|&p| {
-                self.found[p as usize]
-                    .own
-                    .as_ref()
-                    .is_some_and(|own| !own.write.as_ref().is_some_and(|w| w.attributes.iter().any(|(row, _)| *row == self.mapping.email)))
-            });
-            let active: Vec<_> = all
-                .iter()
-                .copied()
-                .filter(|&p| self.people[p as usize].decision.existing == Some(super::account::Access::Active))
-                .collect();
-            let winner = holder.or(match active[..] {
-                [only] => Some(only),
+            let holders: Vec<_> = all.iter().copied().filter(|&p| self.found[p as usize].own_has.email).collect();
+            let active: Vec<_> = all.iter().copied().filter(|&p| self.is_active(p)).collect();
+            let winner = match (&holders[..], &active[..]) {
+                ([only], _) | ([], [only]) => Some(*only),
                 _ => None,
-            });
+            };
             for person in all {
                 if Some(person) != winner {
                     self.found[person as usize].taken = true;
