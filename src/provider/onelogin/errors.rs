@@ -234,6 +234,8 @@ fn names(target: &str) -> Vec<String> {
     if let Some(shortname) = target.strip_prefix(CUSTOM) {
         names.extend([shortname.to_owned(), shortname.replace('_', " "), format!("custom_attribute_{shortname}")]);
     }
+    // "Validation failed: Manager user must exist": the ending is left off, as Rails does.
+    names.extend(target.strip_suffix("_id").map(|stem| stem.replace('_', " ")));
     names.extend(TEXTS.iter().filter(|(name, _)| *name == target).map(|(_, label)| (*label).to_owned()));
     names
 }
