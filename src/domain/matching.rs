@@ -54,22 +54,20 @@ pub struct Found {
     /// The account with the mark, or, with no mark on it, the one recorded for this person.
     own: Option<Box<Candidate>>,
     own_again: bool,
-    /// Whether that account has the e-mail and the username that this person should have.
-    own_has_email: bool,
-    own_has_username: bool,
+    own_has: Keys,
     by_email: Option<Box<Candidate>>,
     by_email_again: bool,
     taken: Taken,
 }
 
 /// Whether another account has the e-mail or the username that a person should have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Taken {
     /// None has.
     #[default]
     No,
-    /// This other person's account has, and may give it up.
-    By(PersonIndex),
+    /// This account has, which is this other person's, and may give it up.
+    By(PersonIndex, Box<str>),
     /// An account that will not give it up, or several accounts.
     ForGood,
 }
@@ -80,16 +78,33 @@ impl Taken {
             (Self::No, other) => other,
             (this, Self::No) => this,
             (this, other) if this == other => this,
-            (Self::By(_) | Self::ForGood, Self::By(_) | Self::ForGood) => Self::ForGood,
+            (Self::By(..) | Self::ForGood, Self::By(..) | Self::ForGood) => Self::ForGood,
         }
     }
 }
 
 impl Found {
+    fn take(&mut self, by: Taken) {
+        self.taken = std::mem::take(&mut self.taken).also(by);
+    }
+
     fn take_if(&mut self, has: bool) {
         if has {
             self.taken = Taken::ForGood;
         }
+    }
+}
+
+/// Which of the keys that a person should have an account has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Keys {
+    email: bool,
+    username: bool,
+}
+
+impl Keys {
+    fn any(self) -> bool {
+        self.email || self.username
     }
 }
 
@@ -194,7 +209,7 @@ impl<'a> Matcher<'a> {
             None => self.by_account.get(&*account.id).copied(),
         };
         let free = account.mark.is_none() && owner.is_none();
-        let holder = owner.map_or(Taken::ForGood, Taken::By);
+        let holder = || owner.map_or(Taken::ForGood, |owner| Taken::By(owner, account.id.clone()));
         let wants_email: Vec<_> = email.as_deref().and_then(|k| self.by_email.get(k)).map(|o| o.iter().collect()).unwrap_or_default();
         for person in wants_email {
             if Some(person) == owner {
@@ -205,7 +220,7 @@ impl<'a> Matcher<'a> {
             match candidate {
                 Some(_) if found.by_email.is_some() => found.by_email_again = true,
                 Some(candidate) => found.by_email = Some(candidate),
-                None => found.taken = found.taken.also(holder),
+                None => found.take(holder()),
             }
         }
         if let Some(name) = username {
@@ -226,28 +241,28 @@ impl<'a> Matcher<'a> {
                     && self.adopt
                     && email.as_deref().is_some_and(|k| self.by_email.get(k).is_some_and(|o| o.iter().any(|p| p == person)));
                 if Some(person) != owner && !adoptable {
-                    let found = &mut self.found[person as usize];
-                    found.taken = found.taken.also(holder);
+                    self.found[person as usize].take(holder());
                 }
             }
         }
         if let Some(person) = owner {
             let candidate = self.candidate(person, &account, account.mark.is_some());
-            let has_email = self.wants(person, self.mapping.email, account.email.as_deref());
-            let has_username = self.wants(person, self.mapping.username, account.username.as_deref());
+            let has = Keys {
+                email: self.wants(person, self.mapping.email, account.email.as_deref()),
+                username: self.wants(person, self.mapping.username, account.username.as_deref()),
+            };
             let found = &mut self.found[person as usize];
             match &found.own {
                 Some(own) if own.marked && candidate.marked => {
                     found.own_again = true;
-                    found.own_has_email |= has_email;
+                    found.own_has.email |= has.email;
                 }
                 // The mark weighs more than a recorded id; the recorded account is just another one then.
-                Some(own) if own.marked => found.take_if(has_email || has_username),
+                Some(own) if own.marked => found.take_if(has.any()),
                 own => {
-                    let had = own.is_some() && (found.own_has_email || found.own_has_username);
+                    let had = own.is_some() && found.own_has.any();
                     found.take_if(had);
-                    (found.own_has_email, found.own_has_username) = (has_email, has_username);
-                    found.own = Some(candidate);
+                    (found.own, found.own_has) = (Some(candidate), has);
                 }
             }
         }
@@ -294,10 +309,10 @@ impl<'a> Matcher<'a> {
                 Found { own_again: true, .. } => Match::Ambiguous,
                 Found { own: Some(candidate), by_email: Some(_), .. } => Match::One { candidate, taken: Taken::ForGood },
                 Found { own: Some(candidate), by_email: None, taken, .. } => Match::One { candidate, taken },
-                Found { by_email: None, taken: taken @ (Taken::By(_) | Taken::ForGood), .. }
+                Found { by_email: None, taken: taken @ (Taken::By(..) | Taken::ForGood), .. }
                 | Found { by_email: Some(_), taken: taken @ Taken::ForGood, .. } => Match::Taken(taken),
                 // Adopting means writing e-mail and username, one of which another account still has.
-                Found { by_email: Some(_), taken: Taken::By(_), .. } => Match::Taken(Taken::ForGood),
+                Found { by_email: Some(_), taken: Taken::By(..), .. } => Match::Taken(Taken::ForGood),
                 Found { by_email_again: true, .. } => Match::Ambiguous,
                 Found { by_email: Some(candidate), taken: Taken::No, .. } => Match::One { candidate, taken: Taken::No },
                 Found { by_email: None, taken: Taken::No, .. } => Match::None,
@@ -310,7 +325,7 @@ impl<'a> Matcher<'a> {
     fn settle_shared_emails(&mut self) {
         for owners in self.by_email.values().filter(|owners| !owners.more.is_empty()) {
             let all: Vec<_> = owners.iter().collect();
-            let holders: Vec<_> = all.iter().copied().filter(|&p| self.found[p as usize].own_has_email).collect();
+            let holders: Vec<_> = all.iter().copied().filter(|&p| self.found[p as usize].own_has.email).collect();
             let active: Vec<_> = all.iter().copied().filter(|&p| self.is_active(p)).collect();
             let winner = match (&holders[..], &active[..]) {
                 ([only], _) | ([], [only]) => Some(*only),

@@ -214,28 +214,29 @@ fn managers(mapping: &Mapping, people: &[Person], matcher: &Matcher<'_>) -> Vec<
 /// both up. Two who want to swap would wait for each other for ever, and wait for nobody instead.
 fn hand_overs(mapping: &Mapping, people: &[Person], matches: &[Match]) -> Vec<Option<PersonIndex>> {
     let keys = |person: &Person| [mapping.email, mapping.username].map(|row| mapping.text(row, &person.employee).map(|text| key(&text)));
-    let gives_up = |holder: PersonIndex, to: PersonIndex| {
+    let gives_up = |holder: PersonIndex, account: &str, to: PersonIndex| {
+        let own = matches!(&matches[holder as usize], Match::One { candidate, .. } if *candidate.account == *account);
         let (holder, to) = (&people[holder as usize], &people[to as usize]);
         let wanted = keys(to);
-        holder.decision.managed
+        own && holder.decision.managed
             && holder.claimed_by.is_none()
             && [mapping.email, mapping.username].iter().all(|row| mapping.keeps(*row, &holder.employee))
             && keys(holder).iter().all(|own| own.is_some() && !wanted.contains(own))
     };
     let holder = |person: PersonIndex| match &matches[person as usize] {
-        Match::One { taken, .. } | Match::Taken(taken) => *taken,
-        Match::None | Match::Ambiguous => Taken::No,
+        Match::One { taken, .. } | Match::Taken(taken) => taken,
+        Match::None | Match::Ambiguous => &Taken::No,
     };
     (0..)
         .zip(people)
         .map(|(person, _)| {
-            let Taken::By(first) = holder(person) else { return None };
+            let Taken::By(first, _) = holder(person) else { return None };
             let (mut at, mut seen) = (person, HashSet::new());
             loop {
                 match holder(at) {
-                    Taken::No => return Some(first),
-                    Taken::By(next) if seen.insert(at) && gives_up(next, at) => at = next,
-                    Taken::By(_) | Taken::ForGood => return None,
+                    Taken::No => return Some(*first),
+                    Taken::By(next, account) if seen.insert(at) && gives_up(*next, account, at) => at = *next,
+                    Taken::By(..) | Taken::ForGood => return None,
                 }
             }
         })

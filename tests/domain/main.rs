@@ -1,6 +1,12 @@
 //! What the pure core promises, held against independent judges.
 //!
 //! - `oracle`: the contract's prose about access, written down a second time, naively; `decisions` compares.
+//! - `crowd`: a few people and accounts in every constellation; `matching` has the oracle of which account is whose,
+//!   `plans` what holds for every plan, `golden` plans to read.
 
+mod crowd;
 mod decisions;
+mod golden;
+mod matching;
 mod oracle;
+mod plans;

@@ -1,0 +1,53 @@
+//! The table of cases that every provider must pass. A provider's suite names its tenant once and has them all; a case
+//! that is in no table is dead code, and the lint says so.
+
+/// Makes a test of each case, with a tenant of its own.
+macro_rules! every_provider {
+    ($tenant:ty) => {
+        $crate::conformance::table!($tenant, listing: [
+            everybody_is_listed_once_as_the_tenant_has_them,
+            an_empty_tenant_is_listed_whole,
+            a_listing_during_which_accounts_come_or_go_is_not_whole,
+            a_target_that_the_tenant_lacks_is_unavailable,
+            accounts_are_found_by_id_mark_and_email_with_one_call_each,
+            a_wildcard_finds_nobody_and_an_empty_key_is_not_asked_for,
+        ]);
+        $crate::conformance::table!($tenant, writing: [
+            a_new_account_has_what_was_written_and_nothing_else,
+            a_new_account_without_access_cannot_be_used,
+            only_what_differs_is_written_and_the_rest_stays,
+            an_attribute_is_cleared,
+            what_we_do_not_own_survives,
+            the_mark_goes_on_an_adopted_account,
+            a_manager_is_set_and_cleared,
+            access_is_taken_and_given_back,
+            writing_again_changes_nothing,
+        ]);
+        $crate::conformance::table!($tenant, refusals: [
+            a_taken_email_or_username_is_a_duplicate_and_makes_no_account,
+            a_refused_value_names_its_attribute_and_not_the_value,
+            no_text_gives_a_value_away,
+            an_account_out_of_reach_is_forbidden,
+            a_deleted_account_is_not_found,
+            a_read_that_fails_is_unavailable_and_a_write_that_may_have_arrived_is_unknown,
+            nothing_reaches_an_address_where_nobody_listens,
+            a_throttled_provider_is_left_alone_until_then,
+            a_closed_gate_lets_no_write_out,
+            a_wrong_secret_is_unauthorized_after_few_calls,
+            a_credential_that_may_only_read_is_denied_its_writes,
+        ]);
+    };
+}
+
+macro_rules! table {
+    ($tenant:ty, $room:ident: [$($case:ident),* $(,)?]) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                $crate::$room::$case(&<$tenant as $crate::tenant::Tenant>::start().await).await;
+            }
+        )*
+    };
+}
+
+pub(crate) use {every_provider, table};

@@ -1,0 +1,223 @@
+//! Cases of calls that are refused, lost or unanswered: each has one meaning, and none gives a value away.
+
+use bobsync::{
+    domain::account::{Access, AccountState, AccountWrite},
+    provider::{Error, Initial, Key, Urgency},
+};
+use serde_json::json;
+use simulators::{Fault, FaultKind};
+
+use crate::tenant::{Calls, Tenant, Through, account, creation, rows, update, worthless, write};
+
+pub async fn a_taken_email_or_username_is_a_duplicate_and_makes_no_account<T: Tenant>(tenant: &T) {
+    let ids = tenant.make(&[account("noa"), account("kim")]).await;
+    let taken: [(usize, &str); 3] =
+        [(rows::EMAIL, "noa@example.com"), (rows::EMAIL, "NOA@Example.com"), (rows::USERNAME, "noa@example.com")];
+    for (row, text) in taken {
+        let target = Some(tenant.mapping().rows[row].target.to_string());
+        let mut wanted = account("ola");
+        wanted.attributes[row] = Some(text.into());
+        let before = tenant.calls().await;
+        let made = tenant.provider().create(tenant.mapping(), &creation(&wanted, Access::Active), &Initial::default()).await;
+        assert_eq!(made, Err(Error::Duplicate { field: target.clone() }), "{text}");
+        assert_eq!(tenant.calls().await, before + 1, "nothing is tried again");
+        assert_eq!(tenant.size().await, 2);
+
+        let held = tenant.look(&ids[1]).await;
+        let (written, calls) = update(tenant, &ids[1], &write(&[(row, Some(text)), (rows::TITLE, Some("Lead"))])).await;
+        assert_eq!((written, calls), (Err(Error::Duplicate { field: target }), 1), "{text}");
+        assert_eq!(tenant.look(&ids[1]).await, held);
+    }
+}
+
+pub async fn a_refused_value_names_its_attribute_and_not_the_value<T: Tenant>(tenant: &T) {
+    let id = tenant.make(&[account("noa")]).await.remove(0);
+    for row in [rows::TITLE, rows::DEPARTMENT, rows::EXTENSION] {
+        let target = tenant.mapping().rows[row].target.to_string();
+        tenant.refuse(row, "Forbidden Words").await;
+        let change = write(&[(rows::EMAIL, Some("noa.2@example.com")), (row, Some("Some Forbidden Words"))]);
+        let held = tenant.look(&id).await;
+        match update(tenant, &id, &change).await {
+            (Err(Error::Rejected { field, said }), 1) => {
+                assert_eq!(field, Some(target));
+                assert!(!said.is_empty() && !said.contains("Words"), "{said}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(tenant.look(&id).await, held, "nothing of it was applied");
+
+        let mut wanted = account("kim");
+        wanted.attributes[row] = Some("Some Forbidden Words".into());
+        let made = tenant.provider().create(tenant.mapping(), &creation(&wanted, Access::Active), &Initial::default()).await;
+        assert!(matches!(&made, Err(Error::Rejected { .. })), "{made:?}");
+        assert_eq!(tenant.size().await, 1);
+    }
+}
+
+pub async fn no_text_gives_a_value_away<T: Tenant>(tenant: &T) {
+    let id = tenant.make(&[account("noa")]).await.remove(0);
+    let values = ["Head of Nothing", "Ministry of Walks", "B-8 (second)"];
+    let change = write(&[
+        (rows::TITLE, Some(values[0])),
+        (rows::DEPARTMENT, Some(values[1])),
+        (rows::EXTENSION, Some(values[2])),
+        (rows::EMAIL, Some("noa.2@example.com")),
+    ]);
+    let echo = format!("Validation failed: {} and {} and {}, said noa.2@example.com", values[0], values[1].to_uppercase(), values[2]);
+    for status in [400, 401, 403, 404, 409, 422, 500] {
+        for body in
+            [json!({"message": echo, "statusCode": status}), json!({"description": echo}), json!({"error": {"message": echo}}), json!(echo)]
+        {
+            let fault = Fault::new(FaultKind::Status).status(status).body(body);
+            tenant.fault(Calls::Updates, fault).await;
+            let error = update(tenant, &id, &change).await.0.unwrap_err();
+            tenant.heal().await;
+            let text = format!("{error} {error:?}").to_lowercase();
+            for value in values.iter().copied().chain(["noa.2"]) {
+                assert!(!text.contains(&value.to_lowercase()), "{status}: {text}");
+            }
+        }
+    }
+}
+
+pub async fn an_account_out_of_reach_is_forbidden<T: Tenant>(tenant: &T) {
+    let ids = tenant.make(&[account("owner"), account("kim")]).await;
+    tenant.protect(&ids[0]).await;
+    let held = tenant.look(&ids[0]).await;
+    for change in [write(&[(rows::TITLE, Some("Lead"))]), AccountWrite { access: Some(Access::Suspended), ..AccountWrite::default() }] {
+        let (written, calls) = update(tenant, &ids[0], &change).await;
+        assert!(matches!(written, Err(Error::Forbidden { .. })), "{written:?}");
+        assert_eq!(calls, 1);
+        assert_eq!(tenant.look(&ids[0]).await, held);
+    }
+    assert!(update(tenant, &ids[1], &write(&[(rows::TITLE, Some("Lead"))])).await.0.is_ok(), "the others are in reach");
+}
+
+pub async fn a_deleted_account_is_not_found<T: Tenant>(tenant: &T) {
+    let id = tenant.make(&[account("noa")]).await.remove(0);
+    tenant.delete(&id).await;
+    assert_eq!(update(tenant, &id, &write(&[(rows::TITLE, Some("Lead"))])).await, (Err(Error::NotFound), 1));
+    assert_eq!(tenant.size().await, 0, "an update makes no account");
+}
+
+pub async fn a_read_that_fails_is_unavailable_and_a_write_that_may_have_arrived_is_unknown<T: Tenant>(tenant: &T) {
+    let id = tenant.make(&[account("noa")]).await.remove(0);
+    let mapping = tenant.mapping();
+    for (number, (fault, applied)) in worthless().into_iter().enumerate() {
+        tenant.fault(Calls::Reads, fault.clone()).await;
+        for by_key in [false, true] {
+            let before = tenant.calls().await;
+            let outcome = if by_key {
+                tenant.provider().find(mapping, Key::Email("noa@example.com")).await.map(drop)
+            } else {
+                tenant.provider().list(mapping, &mut |_| ()).await.map(drop)
+            };
+            assert!(matches!(outcome, Err(Error::Unavailable { .. })), "{fault:?}: {outcome:?}");
+            assert_eq!(tenant.calls().await, before + 1, "{fault:?} is not asked again, and no redirect is followed");
+        }
+        tenant.heal().await;
+
+        let (title, name) = (format!("Title {number}"), format!("new-{number}"));
+        let (held, size, before) = (tenant.look(&id).await.unwrap(), tenant.size().await, tenant.calls().await);
+        tenant.fault(Calls::Updates, fault.clone()).await;
+        let (written, calls) = update(tenant, &id, &write(&[(rows::TITLE, Some(&title))])).await;
+        assert!(matches!(written, Err(Error::Unknown { .. })), "{fault:?}: {written:?}");
+        assert_eq!(calls, 1, "{fault:?}");
+        let now = tenant.look(&id).await.unwrap();
+        assert_eq!(now.attributes[rows::TITLE].as_deref() == Some(&title), applied, "{fault:?}");
+        assert_eq!(now == held, !applied, "{fault:?}");
+        tenant.heal().await;
+
+        tenant.fault(Calls::Creates, fault.clone()).await;
+        let made = tenant.provider().create(mapping, &creation(&account(&name), Access::Active), &Initial::default()).await;
+        assert!(matches!(made, Err(Error::Unknown { .. })), "{fault:?}: {made:?}");
+        tenant.heal().await;
+        assert_eq!(tenant.calls().await, before + 2, "{fault:?}");
+        assert_eq!(tenant.size().await, size + usize::from(applied), "{fault:?}");
+        // What became of it is found out by its mark.
+        let found = tenant.provider().find(mapping, Key::Mark(&format!("mark-{name}"))).await.unwrap();
+        assert_eq!(found.len(), usize::from(applied), "{fault:?}");
+    }
+}
+
+pub async fn nothing_reaches_an_address_where_nobody_listens<T: Tenant>(tenant: &T) {
+    let provider = tenant.connect(Through::NobodyThere);
+    let mapping = tenant.mapping();
+    let outcomes = [
+        provider.list(mapping, &mut |_| ()).await.map(drop),
+        provider.find(mapping, Key::Mark("mark-noa")).await.map(drop),
+        provider.create(mapping, &creation(&account("noa"), Access::Active), &Initial::default()).await.map(drop),
+        provider.update(mapping, "7", &write(&[(rows::TITLE, Some("Lead"))]), Urgency::Urgent).await.map(drop),
+    ];
+    for outcome in outcomes {
+        // Not even a write is of unknown outcome here.
+        assert!(matches!(outcome, Err(Error::Unavailable { .. })), "{outcome:?}");
+    }
+}
+
+pub async fn a_throttled_provider_is_left_alone_until_then<T: Tenant>(tenant: &T) {
+    let id = tenant.make(&[account("noa")]).await.remove(0);
+    let seconds = tenant.exhaust().await;
+    let (written, calls) = update(tenant, &id, &write(&[(rows::TITLE, Some("Lead"))])).await;
+    match written {
+        Err(Error::Throttled { wait: Some(wait) }) => assert!(wait.as_secs().abs_diff(seconds) <= 1, "{wait:?} and not {seconds} s"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(calls, 1);
+    assert_eq!(tenant.look(&id).await.unwrap().attributes[rows::TITLE].as_deref(), Some("Engineer"), "nothing was applied");
+    // Whoever comes next stands in line, the urgent too, however often one looks.
+    let before = tenant.calls().await;
+    let suspend = AccountWrite { access: Some(Access::Suspended), ..AccountWrite::default() };
+    tokio::select! {
+        biased;
+        outcome = tenant.provider().update(tenant.mapping(), &id, &suspend, Urgency::Urgent) => panic!("{outcome:?}"),
+        () = async { for _ in 0..50 { assert_eq!(tenant.calls().await, before) } } => {}
+    }
+}
+
+pub async fn a_closed_gate_lets_no_write_out<T: Tenant>(tenant: &T) {
+    let id = tenant.make(&[account("noa")]).await.remove(0);
+    let provider = tenant.connect(Through::AClosedGate);
+    assert_eq!(provider.list(tenant.mapping(), &mut |_| ()).await.unwrap().accounts, 1, "reads go");
+    let before = tenant.calls().await;
+    let suspend = AccountWrite { access: Some(Access::Suspended), ..AccountWrite::default() };
+    let outcomes = [
+        provider.update(tenant.mapping(), &id, &suspend, Urgency::Urgent).await.map(drop),
+        provider.create(tenant.mapping(), &creation(&account("kim"), Access::Active), &Initial::default()).await.map(drop),
+    ];
+    for outcome in outcomes {
+        assert!(matches!(outcome, Err(Error::Throttled { .. })), "{outcome:?}");
+    }
+    assert_eq!(tenant.calls().await, before);
+    assert_eq!((tenant.size().await, tenant.look(&id).await.unwrap().state), (1, AccountState::Active));
+}
+
+pub async fn a_wrong_secret_is_unauthorized_after_few_calls<T: Tenant>(tenant: &T) {
+    let id = tenant.make(&[account("noa")]).await.remove(0);
+    let provider = tenant.connect(Through::AWrongSecret);
+    let mapping = tenant.mapping();
+    let outcomes = [
+        provider.list(mapping, &mut |_| ()).await.map(drop),
+        provider.create(mapping, &creation(&account("kim"), Access::Active), &Initial::default()).await.map(drop),
+        provider.update(mapping, &id, &write(&[(rows::TITLE, Some("Lead"))]), Urgency::Normal).await.map(drop),
+    ];
+    for outcome in &outcomes {
+        let Err(error @ Error::Unauthorized { .. }) = outcome else { panic!("{outcome:?}") };
+        assert!(!format!("{error} {error:?}").contains("wrong"), "{error}");
+    }
+    let all = tenant.calls().await + tenant.token_calls().await;
+    assert!(all <= 2 * outcomes.len() as u64, "{all} calls");
+    assert_eq!(tenant.size().await, 1);
+}
+
+pub async fn a_credential_that_may_only_read_is_denied_its_writes<T: Tenant>(tenant: &T) {
+    let id = tenant.make(&[account("noa")]).await.remove(0);
+    tenant.only_reads().await;
+    assert_eq!(tenant.provider().list(tenant.mapping(), &mut |_| ()).await.unwrap().accounts, 1);
+    let made = tenant.provider().create(tenant.mapping(), &creation(&account("kim"), Access::Active), &Initial::default()).await;
+    assert!(matches!(made, Err(Error::Denied { .. })), "{made:?}");
+    // Whether it is this account or all of them, one refused update does not tell.
+    let (written, _) = update(tenant, &id, &write(&[(rows::TITLE, Some("Lead"))])).await;
+    assert!(matches!(written, Err(Error::Denied { .. } | Error::Forbidden { .. })), "{written:?}");
+    assert_eq!(tenant.look(&id).await.unwrap().attributes[rows::TITLE].as_deref(), Some("Engineer"));
+}

@@ -1,0 +1,177 @@
+//! A provider's tenant, as the cases see it: behind the provider's back accounts are made, looked at and broken, and
+//! calls are counted. Accounts are told in the words of the domain, so that no case knows a provider's wire.
+
+use bobsync::{
+    domain::{
+        account::{Access, Account, AccountState, AccountWrite, NewValue},
+        mapping::Mapping,
+    },
+    provider::{Key, Provider, Urgency},
+};
+use serde_json::Value;
+use simulators::{Fault, FaultKind};
+
+/// Which calls a fault strikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Calls {
+    /// Listings and look-ups.
+    Reads,
+    Creates,
+    Updates,
+}
+
+/// How a connection is made that differs from the usual.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Through {
+    /// A secret that the tenant does not know.
+    AWrongSecret,
+    /// An address where nobody listens.
+    NobodyThere,
+    /// A process that may not write any more.
+    AClosedGate,
+}
+
+/// One tenant of one provider.
+pub trait Tenant: Sized + Sync {
+    /// The largest page of a listing.
+    const PAGE: usize;
+
+    /// An empty tenant, and a provider connected to it that has not called yet.
+    async fn start() -> Self;
+
+    /// The provider under test.
+    fn provider(&self) -> &dyn Provider;
+
+    /// Another connection to the same tenant.
+    fn connect(&self, through: Through) -> Box<dyn Provider>;
+
+    /// E-mail, username, two texts, manager and one attribute that a tenant defines itself, at the rows of [`rows`].
+    fn mapping(&self) -> &Mapping;
+
+    /// Accounts as an administrator would make them, all at once; [`Account::id`] is ignored. Answers the ids.
+    async fn make(&self, accounts: &[Account]) -> Vec<String>;
+
+    /// The account as the tenant has it; [`Account::foreign`] is `None`.
+    async fn look(&self, id: &str) -> Option<Account>;
+
+    /// Everything at an account that the mapping does not speak of, times of change aside.
+    async fn rest(&self, id: &str) -> Value;
+
+    /// Gives an account something that is not ours, of the kind that a careless update loses.
+    async fn give_foreign(&self, id: &str);
+
+    /// How many accounts there are.
+    async fn size(&self) -> usize;
+
+    async fn delete(&self, id: &str);
+
+    /// The attribute that tenants define themselves is not defined (any more).
+    async fn undefine(&self);
+
+    /// Values of this row that contain `text` are refused from now on.
+    async fn refuse(&self, row: usize, text: &str);
+
+    /// The credential may not change this account.
+    async fn protect(&self, id: &str);
+
+    /// The credential may read and not write from now on.
+    async fn only_reads(&self);
+
+    /// Every call is refused as one too many; answers the seconds after which the tenant says to come back.
+    async fn exhaust(&self) -> u64;
+
+    /// Strikes these calls until [`Tenant::heal`].
+    async fn fault(&self, calls: Calls, fault: Fault);
+
+    async fn heal(&self);
+
+    /// All calls that the service has seen, but for those that fetched a token.
+    async fn calls(&self) -> u64;
+
+    /// The calls that fetched a token.
+    async fn token_calls(&self) -> u64;
+}
+
+/// Where the attributes stand in [`Tenant::mapping`].
+pub mod rows {
+    pub const EMAIL: usize = 0;
+    pub const USERNAME: usize = 1;
+    pub const TITLE: usize = 2;
+    pub const DEPARTMENT: usize = 3;
+    pub const MANAGER: usize = 4;
+    /// What the tenant defines itself.
+    pub const EXTENSION: usize = 5;
+}
+
+/// Somebody's active account, with a mark and every attribute but the manager.
+pub fn account(name: &str) -> Account {
+    let email: Box<str> = format!("{name}@example.com").into();
+    let text = |text: &str| Some(text.into());
+    Account {
+        id: "".into(),
+        mark: text(&format!("mark-{name}")),
+        email: Some(email.clone()),
+        username: Some(email.clone()),
+        state: AccountState::Active,
+        attributes: [Some(email.clone()), Some(email), text("Engineer"), text("Platform"), None, text("A-7")].into(),
+        foreign: None,
+    }
+}
+
+/// A write of these rows: text sets, `None` clears.
+pub fn write(attributes: &[(usize, Option<&str>)]) -> AccountWrite {
+    let value = |text: Option<&str>| text.map_or(NewValue::Clear, |text| NewValue::Set(text.into()));
+    AccountWrite { attributes: attributes.iter().map(|(row, text)| (*row, value(*text))).collect(), ..AccountWrite::default() }
+}
+
+/// The write that makes this account.
+pub fn creation(account: &Account, access: Access) -> AccountWrite {
+    let set = |(row, text): (usize, &Option<Box<str>>)| Some((row, NewValue::Set(text.clone()?)));
+    AccountWrite {
+        attributes: account.attributes.iter().enumerate().filter_map(set).collect(),
+        mark: account.mark.clone(),
+        access: Some(access),
+        foreign: None,
+    }
+}
+
+/// The account as the provider lists it, [`Account::foreign`] included.
+pub async fn listed<T: Tenant>(tenant: &T, id: &str) -> Account {
+    let found = tenant.provider().find(tenant.mapping(), Key::Id(id)).await.expect("the look-up works");
+    found.into_iter().next().expect("the account is there")
+}
+
+/// What is told of an account, but for what only its provider understands.
+pub fn plain(account: Account) -> Account {
+    Account { foreign: None, ..account }
+}
+
+/// Updates without haste, and says how many calls that took.
+pub async fn update<T: Tenant>(
+    tenant: &T,
+    id: &str,
+    write: &AccountWrite,
+) -> (Result<bobsync::provider::Written, bobsync::provider::Error>, u64) {
+    let before = tenant.calls().await;
+    let outcome = tenant.provider().update(tenant.mapping(), id, write, Urgency::Normal).await;
+    (outcome, tenant.calls().await - before)
+}
+
+/// Every way in which an answer can be worthless, and whether the call was carried out all the same.
+pub fn worthless() -> Vec<(Fault, bool)> {
+    let new = Fault::new;
+    vec![
+        (new(FaultKind::Status).status(500), false),
+        (new(FaultKind::Status).status(502), false),
+        (new(FaultKind::Status).status(503), false),
+        (new(FaultKind::Html), false),
+        (new(FaultKind::Html).status(502), false),
+        (new(FaultKind::Html).status(403), false),
+        (new(FaultKind::ErrorObject), false),
+        (new(FaultKind::Status).status(302).header("location", "/elsewhere"), false),
+        (new(FaultKind::Reset), false),
+        (new(FaultKind::Truncate), true),
+        (new(FaultKind::ResetAfterApply), true),
+        (new(FaultKind::StatusAfterApply).status(503), true),
+    ]
+}

@@ -1,0 +1,269 @@
+//! What is OneLogin's alone: the exact requests, and the traps of its users API.
+
+use bobsync::{
+    domain::account::{Access, AccountState, AccountWrite},
+    provider::{Error, Initial, Key, Provider as _, Urgency},
+};
+use serde_json::{Value, json};
+use simulators::{Fault, FaultKind, client::Service};
+
+use crate::{
+    acme::{Acme, mapping},
+    tenant::{Calls, Tenant as _, account, creation, listed, rows, update, write},
+};
+
+/// Query parameters, decoded.
+fn parameters(query: &str) -> Vec<(String, String)> {
+    reqwest::Url::parse(&format!("http://acme/?{query}")).unwrap().query_pairs().into_owned().collect()
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+#[tokio::test]
+async fn a_listing_names_the_fields_of_the_mapping_and_no_others() {
+    let acme = Acme::start().await;
+    acme.make(&(0..201).map(|number| account(&format!("person-{number}"))).collect::<Vec<_>>()).await;
+    acme.provider.list(&acme.mapping, &mut |_| ()).await.unwrap();
+    let log = acme.log().await;
+    let fields = "id,external_id,email,username,status,title,department,manager_user_id,custom_attributes";
+    assert_eq!(log.len(), 3);
+    for (page, (method, path, query, _)) in ["1", "2", "3"].iter().zip(&log) {
+        assert_eq!((method.as_str(), path.as_str()), ("GET", "/api/2/users"));
+        assert_eq!(parameters(query), pairs(&[("limit", "100"), ("page", page), ("fields", fields)]));
+    }
+
+    // Without custom attributes in the mapping they are not asked for, nor are their definitions.
+    acme.control.delete_users().await.unwrap();
+    acme.provider.list(&mapping(&["username", "email"]), &mut |_| ()).await.unwrap();
+    let log = acme.log().await;
+    assert_eq!(log.len(), 4);
+    assert_eq!(parameters(&log[3].2)[2].1, "id,external_id,email,username,status");
+}
+
+#[tokio::test]
+async fn look_ups_filter_by_the_exact_text_and_name_the_fields() {
+    let acme = Acme::start().await;
+    let id = acme.make(&[account("noa+1&a=b")]).await.remove(0);
+    for (key, filter) in [
+        (Key::Mark("mark-noa+1&a=b"), ("external_id", "mark-noa+1&a=b")),
+        (Key::Email("noa+1&a=b@example.com"), ("email", "noa+1&a=b@example.com")),
+    ] {
+        let found = acme.provider.find(&acme.mapping, key).await.unwrap();
+        assert_eq!(found.iter().map(|account| &*account.id).collect::<Vec<_>>(), [&*id]);
+        let (_, path, query, _) = acme.log().await.pop().unwrap();
+        assert_eq!(path, "/api/2/users");
+        assert_eq!(parameters(&query)[0], pairs(&[filter])[0]);
+        assert_eq!(parameters(&query)[1].0, "fields");
+    }
+    acme.provider.find(&acme.mapping, Key::Id(&id)).await.unwrap();
+    let (method, path, query, _) = acme.log().await.pop().unwrap();
+    assert_eq!((method, path, query), ("GET".to_owned(), format!("/api/2/users/{id}"), String::new()));
+}
+
+#[tokio::test]
+async fn an_id_that_is_no_number_never_becomes_an_address() {
+    let acme = Acme::start().await;
+    for id in ["7/unlock", "../1", "custom_attributes", "-7", " 7"] {
+        assert_eq!(acme.provider.find(&acme.mapping, Key::Id(id)).await, Ok(vec![]), "{id}");
+        let change = write(&[(rows::TITLE, Some("Lead"))]);
+        assert_eq!(acme.provider.update(&acme.mapping, id, &change, Urgency::Normal).await, Err(Error::NotFound), "{id}");
+    }
+    assert_eq!(acme.calls().await + acme.token_calls().await, 0);
+}
+
+#[tokio::test]
+async fn fewer_users_a_page_than_asked_for_are_no_end() {
+    let acme = Acme::start().await;
+    acme.make(&(0..120).map(|number| account(&format!("person-{number}"))).collect::<Vec<_>>()).await;
+    acme.control.onelogin_quirks(json!({"pageSizeCap": 50})).await.unwrap();
+    let listing = acme.provider.list(&acme.mapping, &mut |_| ()).await.unwrap();
+    assert_eq!((listing.accounts, listing.whole, acme.calls().await), (120, true, 3));
+}
+
+#[tokio::test]
+async fn pages_without_their_counts_end_where_the_rows_do() {
+    let acme = Acme::start().await;
+    let row = |id: u64| json!({"id": id, "email": format!("{id}@example.com"), "username": id.to_string(), "status": 1});
+    let page = |from: u64, to: u64| Value::Array((from..to).map(row).collect());
+    for (first, second, accounts, whole) in [(page(0, 100), page(100, 130), 130, true), (page(0, 100), page(99, 120), 120, false)] {
+        for (body, times) in [(first, 1), (second, 1)] {
+            let fault = Fault::new(FaultKind::Status).status(200).body(body).times(times);
+            acme.control.fault(Service::OneLogin, &fault.path("/api/2/users")).await.unwrap();
+        }
+        let listing = acme.provider.list(&mapping(&["email", "username"]), &mut |_| ()).await.unwrap();
+        assert_eq!((listing.accounts, listing.whole), (accounts, whole));
+        acme.heal().await;
+    }
+    // The same page again and again is an error, not an endless listing.
+    acme.fault(Calls::Reads, Fault::new(FaultKind::Status).status(200).body(page(0, 100))).await;
+    let outcome = acme.provider.list(&mapping(&["email", "username"]), &mut |_| ()).await;
+    assert!(matches!(outcome, Err(Error::Unavailable { .. })), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_user_without_an_id_spoils_the_listing() {
+    let acme = Acme::start().await;
+    for body in [json!([{"id": 7}, {"email": "noa@example.com"}]), json!([{"id": "seven"}]), json!([7]), json!({"users": []}), json!(null)]
+    {
+        acme.fault(Calls::Reads, Fault::new(FaultKind::Status).status(200).body(body.clone())).await;
+        let outcome = acme.provider.list(&acme.mapping, &mut |_| ()).await;
+        assert!(matches!(outcome, Err(Error::Unavailable { .. })), "{body}: {outcome:?}");
+        acme.heal().await;
+    }
+}
+
+#[tokio::test]
+async fn definitions_are_asked_for_only_where_nobody_tells_them() {
+    let acme = Acme::start().await;
+    let definitions = || async { acme.log().await.iter().filter(|(_, path, ..)| path.ends_with("/custom_attributes")).count() };
+    for _ in 0..2 {
+        let listing = acme.provider.list(&acme.mapping, &mut |_| ()).await.unwrap();
+        assert_eq!(listing.unavailable, [] as [usize; 0]);
+    }
+    assert_eq!(definitions().await, 1, "and remembered for a while");
+    let mut noa = account("noa");
+    noa.attributes[rows::EXTENSION] = None;
+    acme.make(&[noa]).await;
+    assert_eq!(acme.provider.list(&acme.mapping, &mut |_| ()).await.unwrap().unavailable, [] as [usize; 0], "null is defined");
+    assert_eq!(definitions().await, 1);
+}
+
+#[tokio::test]
+async fn a_create_sends_what_was_written_and_nothing_else() {
+    let acme = Acme::start().await;
+    let boss = acme.make(&[account("boss")]).await.remove(0);
+    let mut noa = account("noa");
+    noa.attributes[rows::MANAGER] = Some(boss.as_str().into());
+    let mut creation = creation(&noa, Access::Active);
+    // A new account has nothing to clear.
+    creation.attributes.retain(|(row, _)| *row != rows::DEPARTMENT);
+    creation.attributes.push((rows::DEPARTMENT, bobsync::domain::account::NewValue::Clear));
+    acme.provider.create(&acme.mapping, &creation, &Initial::default()).await.unwrap();
+    let (method, path, query, body) = acme.log().await.pop().unwrap();
+    assert_eq!((method.as_str(), path.as_str(), query.as_str()), ("POST", "/api/2/users", ""));
+    let wanted = json!({
+        "email": "noa@example.com", "username": "noa@example.com", "title": "Engineer", "manager_user_id": boss.parse::<u64>().unwrap(),
+        "custom_attributes": {"work_cell": "A-7"}, "external_id": "mark-noa", "status": 1,
+    });
+    assert_eq!(body, wanted);
+}
+
+#[tokio::test]
+async fn an_update_sends_the_keys_that_differ_and_custom_attributes_all_or_none() {
+    let acme = Acme::start().await;
+    let ids = acme.make(&[account("noa"), account("boss")]).await;
+    acme.give_foreign(&ids[0]).await;
+    let boss: u64 = ids[1].parse().unwrap();
+    let only = |access| AccountWrite { access: Some(access), ..AccountWrite::default() };
+    let others = json!({"work_cell": "B-8", "badge": "4711 \"gold\"", "shoe_size": "46"});
+    for (change, body) in [
+        (write(&[(rows::TITLE, Some("Lead"))]), json!({"title": "Lead"})),
+        (write(&[(rows::TITLE, None)]), json!({"title": ""})),
+        (write(&[(rows::MANAGER, Some(&ids[1]))]), json!({"manager_user_id": boss})),
+        (write(&[(rows::MANAGER, None)]), json!({"manager_user_id": null})),
+        (write(&[(rows::EXTENSION, Some("B-8"))]), json!({"custom_attributes": others})),
+        (write(&[(rows::EXTENSION, None)]), json!({"custom_attributes": {"work_cell": "", "badge": "4711 \"gold\"", "shoe_size": "46"}})),
+        (only(Access::Suspended), json!({"status": 2})),
+        (only(Access::Active), json!({"status": 1})),
+        (AccountWrite { mark: Some("333".into()), ..AccountWrite::default() }, json!({"external_id": "333"})),
+    ] {
+        let change = AccountWrite { foreign: listed(&acme, &ids[0]).await.foreign, ..change };
+        update(&acme, &ids[0], &change).await.0.unwrap();
+        assert_eq!(acme.last_body().await, body);
+    }
+    assert_eq!(acme.stored(&ids[0]).await["custom_attributes"], json!({"work_cell": null, "badge": "4711 \"gold\"", "shoe_size": "46"}));
+}
+
+#[tokio::test]
+async fn tenants_that_merge_custom_attributes_or_keep_empty_texts_come_out_the_same() {
+    for quirks in [json!({"customAttributes": "merge"}), json!({"emptyText": "null"}), json!({"trim": true, "lowercase": true})] {
+        let acme = Acme::start().await;
+        acme.control.onelogin_quirks(quirks.clone()).await.unwrap();
+        crate::writing::what_we_do_not_own_survives(&acme).await;
+        acme.control.delete_users().await.unwrap();
+        crate::writing::an_attribute_is_cleared(&acme).await;
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_that_refuses_null_says_which_attribute() {
+    let acme = Acme::start().await;
+    let id = acme.make(&[account("noa")]).await.remove(0);
+    acme.control.onelogin_quirks(json!({"nullValue": "refuse"})).await.unwrap();
+    match update(&acme, &id, &write(&[(rows::MANAGER, None)])).await.0 {
+        Err(Error::Rejected { field: Some(field), .. }) => assert_eq!(field, "manager_user_id"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn locks_and_passwords_are_states_of_their_own() {
+    let acme = Acme::start().await;
+    let mut users = Vec::new();
+    for (status, state) in [
+        (0, AccountState::Unactivated),
+        (1, AccountState::Active),
+        (2, AccountState::Suspended),
+        (3, AccountState::Other),
+        (4, AccountState::Other),
+        (5, AccountState::Other),
+        (7, AccountState::Other),
+        (8, AccountState::Other),
+    ] {
+        let email = format!("status-{status}@example.com");
+        let user = acme.control.create_user(json!({"email": email, "username": email, "status": status})).await.unwrap();
+        users.push((user["id"].to_string(), state));
+    }
+    let mut seen = Vec::new();
+    acme.provider.list(&acme.mapping, &mut |account| seen.push((account.id.to_string(), account.state))).await.unwrap();
+    assert_eq!(seen, users);
+}
+
+#[tokio::test]
+async fn a_status_that_did_not_take_is_no_confirmation() {
+    let acme = Acme::start().await;
+    let id = acme.make(&[account("noa")]).await.remove(0);
+    let suspend = AccountWrite { access: Some(Access::Suspended), ..AccountWrite::default() };
+    let number: u64 = id.parse().unwrap();
+    for body in [json!({"id": number, "status": 1}), json!({"id": number + 1, "status": 2}), json!({"status": 2}), json!([]), json!({})] {
+        acme.fault(Calls::Updates, Fault::new(FaultKind::Status).status(200).body(body.clone())).await;
+        let (written, _) = update(&acme, &id, &suspend).await;
+        assert!(matches!(written, Err(Error::Unknown { .. })), "{body}: {written:?}");
+        acme.heal().await;
+    }
+    // A short answer that names the account and does not object is one.
+    acme.fault(Calls::Updates, Fault::new(FaultKind::Status).status(200).body(json!({"id": id}))).await;
+    assert_eq!(update(&acme, &id, &suspend).await.0.unwrap().account.state, AccountState::Suspended);
+}
+
+#[tokio::test]
+async fn a_manager_who_is_no_number_is_refused_before_anything_is_sent() {
+    let acme = Acme::start().await;
+    let id = acme.make(&[account("noa")]).await.remove(0);
+    let (written, calls) = update(&acme, &id, &write(&[(rows::TITLE, Some("Lead")), (rows::MANAGER, Some("boss"))])).await;
+    assert!(matches!(&written, Err(Error::Rejected { field: Some(field), .. }) if field == "manager_user_id"), "{written:?}");
+    assert_eq!(calls, 0);
+    // A manager who has been deleted since the listing.
+    match update(&acme, &id, &write(&[(rows::MANAGER, Some("190009999"))])).await {
+        (Err(Error::Rejected { field: Some(field), said }), 1) => {
+            assert_eq!(field, "manager_user_id");
+            assert!(!said.contains("190009999"), "{said}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn every_call_is_told_with_its_outcome() {
+    let acme = Acme::start().await;
+    let id = acme.make(&[account("noa")]).await.remove(0);
+    acme.provider.list(&acme.mapping, &mut |_| ()).await.unwrap();
+    acme.provider.find(&acme.mapping, Key::Mark("nobody")).await.unwrap();
+    acme.provider.find(&acme.mapping, Key::Id("1")).await.unwrap();
+    acme.provider.create(&acme.mapping, &creation(&account("noa"), Access::Active), &Initial::default()).await.unwrap_err();
+    update(&acme, &id, &write(&[(rows::TITLE, Some("Lead"))])).await.0.unwrap();
+    let told = [("token", "ok"), ("list", "ok"), ("find", "ok"), ("find", "not_found"), ("create", "duplicate"), ("update", "ok")];
+    assert_eq!(*acme.outcomes.lock().unwrap(), told);
+}
