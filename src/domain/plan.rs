@@ -153,7 +153,7 @@ pub fn plan(mapping: &Mapping, people: &[Person], matcher: Matcher<'_>, whole: b
     if let Some(row) = mapping.manager {
         set_managers(&mut plan, mapping, people, row, &managers, &current_manager);
     }
-    order(&mut plan);
+    order(&mut plan, people);
     plan
 }
 
@@ -303,7 +303,7 @@ fn set_managers(
 }
 
 /// Leavers first, then people who get access back, then new accounts with managers before their people, then the rest.
-fn order(plan: &mut Plan) {
+fn order(plan: &mut Plan, people: &[Person]) {
     let creates: HashMap<PersonIndex, usize> =
         plan.changes.iter().enumerate().filter(|(_, c)| c.kind == Kind::Create).map(|(i, c)| (c.person, i)).collect();
     let mut level: Vec<Option<u32>> = vec![None; plan.changes.len()];
@@ -316,8 +316,10 @@ fn order(plan: &mut Plan) {
                 break known + 1;
             }
             if let Some(position) = path.iter().position(|&p| p == at) {
-                // A circle: the one with the smallest index gets the manager later.
-                let first = path[position..].iter().copied().min_by_key(|&c| plan.changes[c].person).unwrap_or(at);
+                // A circle: the one with the smallest id gets the manager later, in whatever order Bob tells them, for
+                // the digest that a person approves is of this.
+                let id = |&c: &usize| people[plan.changes[c].person as usize].employee.id();
+                let first = path[position..].iter().copied().min_by(|a, b| id(a).cmp(id(b))).unwrap_or(at);
                 let change = &mut plan.changes[first];
                 if let Some(manager) = change.manager.take() {
                     plan.late_managers.push((change.person, manager));
