@@ -67,7 +67,7 @@ pub enum Why {
     AlwaysActive,
     /// `provisioning.userStatus: AlwaysInactive` speaks of the creation only.
     AlwaysInactive,
-    /// Bob shows neither status nor dates: no evidence for or against.
+    /// What Bob shows of the statuses speaks neither for nor against access.
     NoEvidence,
 }
 
@@ -90,7 +90,7 @@ impl Why {
             Self::InactiveInBob => "inactive in Bob (internal.status)",
             Self::AlwaysActive => "provisioning.userStatus is AlwaysActive, and nothing ended the employment",
             Self::AlwaysInactive => "provisioning.userStatus is AlwaysInactive: accounts are created suspended and then left alone",
-            Self::NoEvidence => "Bob shows neither a status nor a date to decide on: access is left as it is",
+            Self::NoEvidence => "what Bob shows of internal.lifecycleStatus and internal.status neither gives nor takes access: it is left as it is",
         }
     }
 }
