@@ -90,7 +90,9 @@ impl Why {
             Self::InactiveInBob => "inactive in Bob (internal.status)",
             Self::AlwaysActive => "provisioning.userStatus is AlwaysActive, and nothing ended the employment",
             Self::AlwaysInactive => "provisioning.userStatus is AlwaysInactive: accounts are created suspended and then left alone",
-            Self::NoEvidence => "what Bob shows of internal.lifecycleStatus and internal.status neither gives nor takes access: it is left as it is",
+            Self::NoEvidence => {
+                "what Bob shows of internal.lifecycleStatus and internal.status neither gives nor takes access: it is left as it is"
+            }
         }
     }
 }
@@ -154,28 +156,33 @@ pub fn decide(settings: &Settings, overrides: Overrides, employee: &Employee, no
         None => employee.lifecycle == Lifecycle::Hired,
     };
     let ends = end.map(|(at, because)| Transition { at, access: Access::Suspended, because });
+    // It is ahead, like the end, which is not after it.
+    let last_day_ahead = ends.is_some() && current(employee, employee.last_day).is_some();
     if waiting && employee.lifecycle != Lifecycle::Terminated {
         let waits = before_start(settings, start.is_some());
         // An employment that ends as it starts brings no access.
         let starts = start.filter(|start| ends.is_none_or(|end| *start < end.at)).and_then(|at| {
-            let then = employed(settings, employee, ends.is_some());
+            let then = employed(settings, employee, last_day_ahead);
             first_day(&waits, &then).map(|access| Transition { at, access, because: Because::StartDate })
         });
         return Decision { next: starts.or(ends), ..waits };
     }
-    Decision { next: ends, ..employed(settings, employee, ends.is_some()) }
+    Decision { next: ends, ..employed(settings, employee, last_day_ahead) }
 }
 
 /// The earliest of last day of work and termination date that belongs to the current employment.
 fn last_day(employee: &Employee) -> Option<(Date, Because)> {
-    // Dates before the current start date were left over by an earlier employment.
-    let current = |day: Day| day.date().filter(|date| employee.start.date().is_none_or(|start| *date >= start));
-    let last = current(employee.last_day).map(|date| (date, Because::LastDayOfWork));
-    let termination = current(employee.termination).map(|date| (date, Because::TerminationDate));
+    let last = current(employee, employee.last_day).map(|date| (date, Because::LastDayOfWork));
+    let termination = current(employee, employee.termination).map(|date| (date, Because::TerminationDate));
     match (last, termination) {
         (Some(last), Some(termination)) => Some(if termination.0 < last.0 { termination } else { last }),
         (last, termination) => last.or(termination),
     }
+}
+
+/// Dates before the current start date were left over by an earlier employment.
+fn current(employee: &Employee, day: Day) -> Option<Date> {
+    day.date().filter(|date| employee.start.date().is_none_or(|start| *date >= start))
 }
 
 fn before_start(settings: &Settings, dated: bool) -> Decision {
@@ -203,7 +210,7 @@ fn first_day(waits: &Decision, then: &Decision) -> Option<Access> {
     then.existing.or(created).filter(|_| changes)
 }
 
-fn employed(settings: &Settings, employee: &Employee, end_ahead: bool) -> Decision {
+fn employed(settings: &Settings, employee: &Employee, last_day_ahead: bool) -> Decision {
     // Left, but the disabling trigger is off (with it on, the decision fell before).
     let left = employee.lifecycle == Lifecycle::Terminated;
     let create = |access| if left { Missing::Never } else { Missing::Create(access) };
@@ -213,8 +220,9 @@ fn employed(settings: &Settings, employee: &Employee, end_ahead: bool) -> Decisi
         UserStatus::AlwaysInactive => as_is(create(Access::Suspended), Why::AlwaysInactive),
         UserStatus::AccordingToBob => match (employee.lifecycle, employee.status) {
             (Lifecycle::Hired, _) => active(Why::AtWork),
-            // The end is known and ahead: the dates decide, whatever Bob did to its own access.
-            (Lifecycle::GardenLeave, _) if end_ahead => active(Why::AtWork),
+            // The last day of work is known and ahead: Bob turned the status early, and the date decides. Without that
+            // date the status is all there is: it says that the last day of work is behind.
+            (Lifecycle::GardenLeave, _) if last_day_ahead => active(Why::AtWork),
             (Lifecycle::Employed, BobStatus::Active | BobStatus::Unknown) | (Lifecycle::Unknown, BobStatus::Active) => active(Why::AtWork),
             (Lifecycle::Leave | Lifecycle::GardenLeave, BobStatus::Active) => active(Why::LeaveWithAccess),
             (Lifecycle::Leave | Lifecycle::GardenLeave, BobStatus::Inactive) => {
