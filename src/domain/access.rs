@@ -85,7 +85,7 @@ pub enum Why {
     AlwaysActive,
     /// User status `AlwaysInactive` speaks of the creation only.
     AlwaysInactive,
-    /// Bob shows neither status nor dates: no evidence for or against.
+    /// What Bob shows of the statuses speaks neither for nor against access.
     NoEvidence,
 }
 
@@ -118,7 +118,9 @@ impl Why {
             Self::InactiveInBob => "inactive in Bob (internal.status)",
             Self::AlwaysActive => "the user status is AlwaysActive, and nothing ended the employment",
             Self::AlwaysInactive => "the user status is AlwaysInactive: accounts are created suspended and then left alone",
-            Self::NoEvidence => "Bob shows neither a status nor a date to decide on: access is left as it is",
+            Self::NoEvidence => {
+                "what Bob shows of internal.lifecycleStatus and internal.status neither gives nor takes access: it is left as it is"
+            }
         }
     }
 
@@ -277,16 +279,18 @@ fn managed(settings: &Settings, known: &Known, employee: &Employee, now: Timesta
         None => employee.lifecycle == Lifecycle::Hired,
     };
     let ends = end.map(|end| Transition { at: end.at, access: Access::Suspended, because: end.because });
+    // It is ahead, like the end, which is not after it.
+    let last_day_ahead = ends.is_some() && current(employee, employee.last_day).is_some();
     if waiting && employee.lifecycle != Lifecycle::Terminated {
         let waits = before_start(settings.create, user_status, start.map(|(_, date)| date));
         // An employment that ends as it starts brings no access.
         let starts = start.filter(|(start, _)| ends.is_none_or(|end| *start < end.at)).and_then(|(at, _)| {
-            let then = employed(user_status, employee, ends.is_some());
+            let then = employed(user_status, employee, last_day_ahead);
             first_day(&waits, &then).map(|access| Transition { at, access, because: Because::StartDate })
         });
         return Decision { next: starts.or(ends), ..waits };
     }
-    let decided = employed(user_status, employee, ends.is_some());
+    let decided = employed(user_status, employee, last_day_ahead);
     let leave = leave(user_status, &decided, employee, zone, now).filter(|leave| ends.is_none_or(|end| leave.at < end.at));
     Decision { next: leave.or(ends), ..decided }
 }
@@ -370,14 +374,17 @@ impl<'a> Dates<'a> {
 
 /// The earliest of last day of work and termination date that belongs to the current employment.
 fn last_day(employee: &Employee) -> Option<(Date, Because)> {
-    // Dates before the current start date were left over by an earlier employment.
-    let current = |day: Day| day.date().filter(|date| employee.start.date().is_none_or(|start| *date >= start));
-    let last = current(employee.last_day).map(|date| (date, Because::LastDayOfWork));
-    let termination = current(employee.termination).map(|date| (date, Because::TerminationDate));
+    let last = current(employee, employee.last_day).map(|date| (date, Because::LastDayOfWork));
+    let termination = current(employee, employee.termination).map(|date| (date, Because::TerminationDate));
     match (last, termination) {
         (Some(last), Some(termination)) => Some(if termination.0 < last.0 { termination } else { last }),
         (last, termination) => last.or(termination),
     }
+}
+
+/// Dates before the current start date were left over by an earlier employment.
+fn current(employee: &Employee, day: Day) -> Option<Date> {
+    day.date().filter(|date| employee.start.date().is_none_or(|start| *date >= start))
 }
 
 fn before_start(create: Create, user_status: UserStatus, date: Option<Date>) -> Decision {
@@ -436,7 +443,7 @@ fn leave(user_status: UserStatus, decided: &Decision, employee: &Employee, zone:
     (at > now).then_some(Transition { at, access, because })
 }
 
-fn employed(user_status: UserStatus, employee: &Employee, end_ahead: bool) -> Decision {
+fn employed(user_status: UserStatus, employee: &Employee, last_day_ahead: bool) -> Decision {
     // Left, but the disabling trigger is off (with it on, the decision fell before).
     let left = employee.lifecycle == Lifecycle::Terminated;
     let create = |access| if left { Missing::Never } else { Missing::Create(access) };
@@ -446,8 +453,9 @@ fn employed(user_status: UserStatus, employee: &Employee, end_ahead: bool) -> De
         UserStatus::AlwaysInactive => as_is(create(Access::Suspended), Why::AlwaysInactive),
         UserStatus::AccordingToBob => match (employee.lifecycle, employee.status) {
             (Lifecycle::Hired, BobStatus::Active | BobStatus::Inactive | BobStatus::Unknown) => active(Why::AtWork),
-            // The end is known and ahead: the dates decide, whatever Bob did to its own access.
-            (Lifecycle::GardenLeave, BobStatus::Active | BobStatus::Inactive | BobStatus::Unknown) if end_ahead => active(Why::AtWork),
+            // The last day of work is known and ahead: Bob turned the status early, and the date decides. Without that
+            // date the status is all there is: it says that the last day of work is behind.
+            (Lifecycle::GardenLeave, BobStatus::Active | BobStatus::Inactive | BobStatus::Unknown) if last_day_ahead => active(Why::AtWork),
             (Lifecycle::Employed, BobStatus::Active | BobStatus::Unknown) | (Lifecycle::Unknown, BobStatus::Active) => active(Why::AtWork),
             (Lifecycle::Leave | Lifecycle::GardenLeave, BobStatus::Active) => active(Why::LeaveWithAccess),
             (Lifecycle::Leave | Lifecycle::GardenLeave, BobStatus::Inactive) => {

@@ -125,6 +125,11 @@ pub fn ends(wishes: &Wishes, facts: &Facts) -> Option<(Timestamp, Because)> {
     Some((midnight(first_without, zone_of(wishes, facts)), because))
 }
 
+/// Whether Bob tells a last day of work of the current employment.
+fn last_day_is_dated(facts: &Facts) -> bool {
+    facts.last_day.date().is_some_and(|day| facts.start.date().is_none_or(|start| day >= start))
+}
+
 /// "Blank means all"; upper and lower case, and the two ways to write an international domain, are the same.
 fn listed(wishes: &Wishes, facts: &Facts) -> bool {
     if wishes.domains.is_empty() {
@@ -227,8 +232,8 @@ pub fn answer(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Answer {
             if lifecycle == "hired" {
                 // Bob has not turned the status yet, and the start date decides.
                 active(Why::AtWork)
-            } else if lifecycle == "garden leave" && end.is_some() {
-                // The end is dated and has not come: "access ends at the end of" that day, not before it.
+            } else if lifecycle == "garden leave" && end.is_some() && last_day_is_dated(facts) {
+                // The last day of work is dated and has not come: "access ends at the end of" that day, not before it.
                 active(Why::AtWork)
             } else if inactive_in_bob && on_leave {
                 // "On leave after the start date: created suspended."
