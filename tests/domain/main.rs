@@ -3,6 +3,7 @@
 //! - `oracle`: the contract's prose about access, written down a second time, naively; `decisions` compares.
 //! - `crowd`: a few people and accounts in every constellation; `matching` has the oracle of which account is whose,
 //!   `plans` what holds for every plan, `golden` plans to read.
+//! - `table`: the decision as the table that docs/decisions.md holds.
 
 mod crowd;
 mod decisions;
@@ -10,3 +11,4 @@ mod golden;
 mod matching;
 mod oracle;
 mod plans;
+mod table;
