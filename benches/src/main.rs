@@ -4,8 +4,9 @@
 //! - `scene`: control plane, simulators, the release binary of the controller, and the counters of all three.
 //! - `process`: CPU time and memory of a process, as the kernel tells them.
 //! - `parsing`: what it costs merely to parse the two payloads of a pass.
-//! - `ratios`: the measurements, one function each.
+//! - `ratios`: the measurements, one function each. `decisions`: what one decision costs.
 
+mod decisions;
 mod parsing;
 mod process;
 mod ratios;
@@ -64,6 +65,8 @@ async fn main() -> Result<()> {
         ratios.extend(ratios::of_company(&plane, employees).await?);
     }
     ratios.extend(ratios::of_start(&plane).await?);
+    eprintln!("bench: decisions");
+    ratios.extend(decisions::measure().await?);
     print_table(&ratios);
     if let Some(folder) = options.out.parent() {
         std::fs::create_dir_all(folder)?;

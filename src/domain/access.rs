@@ -328,9 +328,9 @@ fn scope(settings: &Settings, employee: &Employee) -> Scope {
         return Scope::Out(Why::DomainNotListed);
     }
     match settings.scope.as_ref().map(|scope| scope.holds(employee)) {
-        None | Some(Ok(Outcome::Value(true))) => Scope::In,
-        Some(Ok(Outcome::Value(false))) => Scope::Out(Why::OutOfScope),
-        Some(Ok(Outcome::Empty | Outcome::Hidden) | Err(_)) => Scope::Unknown,
+        None | Some(Ok(Outcome::Known(true))) => Scope::In,
+        Some(Ok(Outcome::Known(false))) => Scope::Out(Why::OutOfScope),
+        Some(Ok(Outcome::Hidden) | Err(_)) => Scope::Unknown,
     }
 }
 

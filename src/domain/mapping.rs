@@ -113,9 +113,8 @@ impl Mapping {
             },
             Source::Formula(parts) => join(parts, employee),
             Source::Expression(expression) => match expression.text(employee) {
-                Ok(Outcome::Value(text)) if text.trim().is_empty() => Desired::Empty,
-                Ok(Outcome::Value(text)) => Desired::Text(Cow::Owned(text.trim().to_owned())),
-                Ok(Outcome::Empty) => Desired::Empty,
+                Ok(Outcome::Known(Some(text))) => Desired::Text(Cow::Owned(text.trim().to_owned())),
+                Ok(Outcome::Known(None)) => Desired::Empty,
                 Ok(Outcome::Hidden) => Desired::Keep,
                 Err(failure) => Desired::Failed(failure.to_string().into()),
             },
@@ -171,7 +170,7 @@ impl Mapping {
         self.rows.iter().any(|row| match &row.source {
             Source::Field(used) => *used == field,
             Source::Formula(parts) => parts.contains(&Part::Field(field)),
-            Source::Expression(expression) => expression.fields().contains(&field),
+            Source::Expression(expression) => expression.fields().any(|used| used == field),
             Source::PinnedOnly => false,
         })
     }

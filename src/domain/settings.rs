@@ -79,7 +79,7 @@ impl Settings {
     /// Whether a setting rests on this field of Bob's: a mapping row, or the scope.
     #[must_use]
     pub fn uses(&self, field: FieldIndex) -> bool {
-        self.mapping.uses(field) || self.scope.as_ref().is_some_and(|scope| scope.fields().contains(&field))
+        self.mapping.uses(field) || self.scope.as_ref().is_some_and(|scope| scope.fields().any(|used| used == field))
     }
 }
 

@@ -9,6 +9,7 @@ use reqwest::{
     header::{CONTENT_TYPE, HeaderMap},
     redirect::Policy,
 };
+use secrecy::{ExposeSecret as _, SecretString};
 
 /// How long a connection may take to come up.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,21 +20,29 @@ pub const BODY_CAP: usize = 8 * 1024 * 1024;
 /// How every call names its sender.
 pub const USER_AGENT: &str = concat!("bobsync/", env!("CARGO_PKG_VERSION"));
 
-/// A credential in memory. It shows itself to [`Secret::expose`] only, never in `Debug`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Box<str>);
+/// A credential in memory. It shows itself to [`Secret::expose`] only, never in `Debug`, and its memory is wiped when it goes.
+#[derive(Clone)]
+pub struct Secret(SecretString);
 
 impl Secret {
     /// Wraps a secret.
     pub fn new(text: impl Into<Box<str>>) -> Self {
-        Self(text.into())
+        Self(SecretString::from(text.into()))
     }
 
     /// The secret itself, for the one header or body that needs it.
     pub fn expose(&self) -> &str {
-        &self.0
+        self.0.expose_secret()
     }
 }
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
+}
+
+impl Eq for Secret {}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -74,6 +74,24 @@ async fn no_attribute_value_and_no_secret_is_anywhere_but_in_usernames() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_examples_are_admitted_and_valid() {
+    let plane = crate::support::control_plane().await;
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
+    plane.apply_yaml("{apiVersion: v1, kind: Namespace, metadata: {name: people}}").await.unwrap();
+    let answer = plane.kubectl(&["apply", "--dry-run=server", "-f", folder]).await.unwrap();
+    assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        if let Ok(integration) = serde_saphyr::from_str::<bobsync::api::ProvisioningIntegration>(&text) {
+            bobsync::engine::validate::validate(&integration.spec, &Default::default()).unwrap_or_else(|stop| panic!("{}", stop.message));
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_endpoint_that_is_not_allowed_gets_not_one_request() {
     let story = Story::begin("endpoint", 10).await;
     let _controller = Controller::start(&story).await;
