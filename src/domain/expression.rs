@@ -1,0 +1,468 @@
+//! Expressions in CEL, the language Kubernetes users know: who is in scope, and the value of a mapping row. The only
+//! variable is `employee`. `docs/expressions.md` is the page for those who write them.
+//!
+//! - A field is text as in Field rows, or null where Bob has nothing. Null may be compared for equality with anything: it
+//!   is equal to null alone, so `employee.work.site != 'Contractors'` holds for somebody without a site. Anything else that
+//!   is done to it fails and names the field.
+//! - A field that Bob does not show hides the whole outcome as soon as the evaluation reaches it, also within `has`, also
+//!   beside an error. One in a branch that is not reached does not matter. Evaluation goes from left to right; `&&`, `||`
+//!   and `? :` stop where the outcome is known.
+//! - The cost is bounded when the expression is read: text, brackets, operations, macros, patterns, and the work and
+//!   memory of the worst case, which is what [`Expression::compile`] adds up. Fields beyond 1 KiB and results beyond 4 KiB
+//!   fail. Nothing else can grow, so an evaluation always ends, after about ten million bytes of work at most.
+
+mod functions;
+mod reading;
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use cel::{
+    Context, ExecutionError, Value,
+    common::{
+        ast::{EntryExpr, Expr, IdedExpr, operators},
+        types::{CelBool, CelDouble, CelInt, CelList, CelNull, CelString, CelUInt, Kind},
+        value::{CowVal, Val},
+    },
+    context::VariableResolver,
+};
+
+use self::{
+    functions::{ENVIRONMENT, Pattern},
+    reading::{FIELD_LENGTH, Reference},
+};
+use super::employee::{Cell, Employee, FieldIndex, Fields};
+
+/// Bytes of a text that an expression gives.
+const RESULT_LENGTH: usize = 4 << 10;
+
+/// An expression that was read and found good. Cheap to clone.
+#[derive(Clone)]
+pub struct Expression {
+    program: Arc<Program>,
+}
+
+struct Program {
+    source: Box<str>,
+    /// Fields are numbers in here.
+    tree: IdedExpr,
+    fields: Box<[Field]>,
+    patterns: Box<[Pattern]>,
+}
+
+#[derive(PartialEq, Eq)]
+struct Field {
+    id: Box<str>,
+    index: FieldIndex,
+}
+
+/// What an expression says about one employee.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome<T> {
+    /// This.
+    Known(T),
+    /// The evaluation reached a field that Bob does not show: what there is stays as it is.
+    Hidden,
+}
+
+/// Why an expression has no outcome for an employee. Names functions and fields, never values.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// A function or operator got null.
+    #[error("`{function}` does not take null, and Bob has nothing in {}; test it with has(...) first", .fields.join(", "))]
+    Empty {
+        /// The function or operator.
+        function: Box<str>,
+        /// The fields that are empty.
+        fields: Box<[Box<str>]>,
+    },
+    /// A function or operator got values it does not take.
+    #[error("no such overload: `{function}` does not take values of these types")]
+    NoSuchOverload {
+        /// The function or operator.
+        function: Box<str>,
+    },
+    /// A function takes such values, but not these.
+    #[error("`{function}` could not work with what it was given, such as text that is no number or a position beyond the end")]
+    Refused {
+        /// The function.
+        function: Box<str>,
+    },
+    /// A condition that is neither true nor false.
+    #[error("a condition is neither true nor false")]
+    NotACondition,
+    /// A macro over something else.
+    #[error("a macro such as `exists` works on lists and maps only")]
+    NotAList,
+    /// `/` or `%`
+    #[error("division by zero")]
+    DivisionByZero,
+    /// Arithmetic beyond 64 bits.
+    #[error("a number is too large")]
+    Overflow,
+    /// A map without this key, or a list that is shorter.
+    #[error("a map or list has no such element; test it with `in` first")]
+    NoSuchElement,
+    /// A map with a key twice, or one that cannot be a key.
+    #[error("a map has a key twice, or one that is not text, a number or a truth")]
+    BadKey,
+    /// A field's value is too long to work with.
+    #[error("too expensive: {field} is longer than 1 KiB")]
+    FieldTooLong {
+        /// The field.
+        field: Box<str>,
+    },
+    /// The result is too long for an attribute.
+    #[error("too expensive: the result is longer than 4 KiB")]
+    ResultTooLong,
+    /// The result is of a type that has no use here.
+    #[error("the result is {got}, and has to be {wanted}")]
+    Result {
+        /// What it is.
+        got: &'static str,
+        /// What it has to be.
+        wanted: &'static str,
+    },
+    /// Anything else.
+    #[error("the evaluation failed")]
+    Other,
+}
+
+impl Expression {
+    /// Reads an expression, and adds the fields it can reach to those Bob is asked for, if it is good.
+    ///
+    /// # Errors
+    /// A sentence for a person that says what to do.
+    pub fn compile(text: &str, fields: &mut Fields) -> Result<Self, String> {
+        let reading = reading::read(text)?;
+        let fields = reading.fields.into_iter().map(|id| Field { index: fields.want(&id), id }).collect();
+        let patterns = reading.patterns.into_boxed_slice();
+        Ok(Self { program: Arc::new(Program { source: text.into(), tree: reading.tree, fields, patterns }) })
+    }
+
+    /// As it was written.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.program.source
+    }
+
+    /// The fields it can reach, as indices in the [`Fields`] it was compiled with.
+    pub fn fields(&self) -> impl Iterator<Item = FieldIndex> {
+        self.program.fields.iter().map(|field| field.index)
+    }
+
+    /// The text it gives for a mapping row; `None` is empty and clears. Text stays as it is, but blank text is empty as
+    /// in every other row. Numbers and truths become text. Lists of text are joined with `, `, what is null or blank left out.
+    ///
+    /// # Errors
+    /// [`Failure`]
+    pub fn text(&self, employee: &Employee) -> Result<Outcome<Option<String>>, Failure> {
+        self.evaluate(employee, |value| {
+            let text = text_of(value)?;
+            if text.as_ref().is_some_and(|text| text.len() > RESULT_LENGTH) {
+                return Err(Failure::ResultTooLong);
+            }
+            Ok(text.filter(|text| !text.trim().is_empty()))
+        })
+    }
+
+    /// Whether it holds, for a scope.
+    ///
+    /// # Errors
+    /// [`Failure`]; anything but true and false is one.
+    pub fn holds(&self, employee: &Employee) -> Result<Outcome<bool>, Failure> {
+        self.evaluate(employee, |value| match value.downcast_ref::<CelBool>() {
+            Some(truth) => Ok(*truth.inner()),
+            None => Err(Failure::Result { got: kind(value), wanted: "true or false" }),
+        })
+    }
+
+    fn evaluate<T>(&self, employee: &Employee, read: impl FnOnce(&dyn Val) -> Result<T, Failure>) -> Result<Outcome<T>, Failure> {
+        let program = &*self.program;
+        let row = Row { program, employee, hidden: AtomicBool::new(false), long: AtomicU64::new(0), empty: AtomicU64::new(0) };
+        let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
+        context.set_variable_resolver(&row);
+        let value = Value::resolve_val(&program.tree, &context);
+        if row.hidden.load(Relaxed) {
+            return Ok(Outcome::Hidden);
+        }
+        if let Some(field) = row.program.fields_in(row.long.load(Relaxed)).next() {
+            return Err(Failure::FieldTooLong { field: field.id.clone() });
+        }
+        match value {
+            Ok(value) => read(value.as_ref()).map(Outcome::Known),
+            Err(error) => Err(program.failure(&error, row.empty.load(Relaxed))),
+        }
+    }
+}
+
+impl PartialEq for Expression {
+    fn eq(&self, other: &Self) -> bool {
+        self.program.source == other.program.source && self.program.fields == other.program.fields
+    }
+}
+
+impl Eq for Expression {}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Expression").field(&self.program.source).finish()
+    }
+}
+
+/// One employee, as the evaluation sees them: fields are looked up when they are reached, and what was reached is remembered.
+/// A resolver has to be `Sync`, hence the atomics; only one thread ever touches them.
+struct Row<'a> {
+    program: &'a Program,
+    employee: &'a Employee,
+    hidden: AtomicBool,
+    /// One bit for each field that was reached and is too long.
+    long: AtomicU64,
+    /// One bit for each field that was reached and is empty.
+    empty: AtomicU64,
+}
+
+impl VariableResolver for Row<'_> {
+    /// `None` ends the evaluation with an error, as far as an error does.
+    fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
+        let (number, presence) = match Reference::read(name)? {
+            Reference::Pattern(number) => return self.program.patterns.get(number).map(|pattern| CowVal::Borrowed(pattern)),
+            Reference::Field(number) => (number, false),
+            Reference::Has(number) => (number, true),
+        };
+        let cell = self.employee.values.get(self.program.fields.get(number)?.index);
+        if cell == Cell::Absent {
+            self.hidden.store(true, Relaxed);
+            return None;
+        }
+        let text = cell.text();
+        if presence {
+            return Some(CowVal::Borrowed(if text.is_some() { &TRUE } else { &FALSE }));
+        }
+        match text {
+            None => {
+                self.empty.fetch_or(1 << number, Relaxed);
+                Some(CowVal::Borrowed(&NULL))
+            }
+            Some(text) if text.len() > FIELD_LENGTH => {
+                self.long.fetch_or(1 << number, Relaxed);
+                None
+            }
+            Some(text) => Some(CowVal::owned(CelString::from(text))),
+        }
+    }
+}
+
+static TRUE: CelBool = CelBool::TRUE;
+static FALSE: CelBool = CelBool::FALSE;
+static NULL: CelNull = CelNull;
+
+impl Program {
+    fn fields_in(&self, bits: u64) -> impl Iterator<Item = &Field> {
+        self.fields.iter().enumerate().filter(move |(number, _)| bits >> number & 1 == 1).map(|(_, field)| field)
+    }
+
+    /// The crate's errors carry values: only their kind and the names in them pass.
+    fn failure(&self, error: &ExecutionError, empty: u64) -> Failure {
+        let overload = |function: &str, null: bool| {
+            let fields: Box<[_]> = if null { self.blame(function, empty) } else { Box::default() };
+            let function = function.trim_matches(['_', '@']).into();
+            if fields.is_empty() { Failure::NoSuchOverload { function } } else { Failure::Empty { function, fields } }
+        };
+        match error {
+            ExecutionError::NoSuchOverload(error) => {
+                overload(error.function(), error.argument_types().iter().any(|kind| kind == "null_type"))
+            }
+            ExecutionError::UnsupportedBinaryOperator(operator, left, right) => {
+                overload(symbol(operator), *left == Value::Null || *right == Value::Null)
+            }
+            ExecutionError::ValuesNotComparable(left, right) => overload("_<_", *left == Value::Null || *right == Value::Null),
+            ExecutionError::UnexpectedType { want, .. } if want == "bool" => Failure::NotACondition,
+            ExecutionError::UnexpectedType { want, .. } if want == "iterable" => Failure::NotAList,
+            // What remains comes from `join`, which looks at each element itself.
+            ExecutionError::UnexpectedType { got, .. } => overload("join", got == "null_type"),
+            ExecutionError::FunctionError { function, .. } => Failure::Refused { function: function.as_str().into() },
+            ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => Failure::DivisionByZero,
+            ExecutionError::Overflow(..) => Failure::Overflow,
+            ExecutionError::NoSuchKey(_) | ExecutionError::IndexOutOfBounds(_) => Failure::NoSuchElement,
+            ExecutionError::DuplicateKey(_) | ExecutionError::UnsupportedKeyType(_) => Failure::BadKey,
+            _ => Failure::Other,
+        }
+    }
+
+    /// The empty fields that a call of this function names directly, else all that were reached.
+    fn blame(&self, function: &str, empty: u64) -> Box<[Box<str>]> {
+        let mut named = 0;
+        operands(&self.tree, function, &mut |number| named |= 1_u64 << number);
+        let bits = if named & empty == 0 { empty } else { named & empty };
+        self.fields_in(bits).map(|field| field.id.clone()).collect()
+    }
+}
+
+/// The name under which the rest of the crate knows an operator.
+fn symbol(operator: &str) -> &'static str {
+    match operator {
+        "add" => operators::ADD,
+        "sub" => operators::SUBSTRACT,
+        "mul" => operators::MULTIPLY,
+        "div" => operators::DIVIDE,
+        _ => operators::MODULO,
+    }
+}
+
+/// Tells `found` the fields that calls of `function` below `node` have as direct operands.
+fn operands(node: &IdedExpr, function: &str, found: &mut impl FnMut(usize)) {
+    match &node.expr {
+        Expr::Call(call) => {
+            for operand in call.target.as_deref().into_iter().chain(&call.args) {
+                match &operand.expr {
+                    Expr::Ident(name) if call.func_name == function => {
+                        if let Some(Reference::Field(number)) = Reference::read(name) {
+                            found(number);
+                        }
+                    }
+                    _ => operands(operand, function, found),
+                }
+            }
+        }
+        Expr::Comprehension(part) => {
+            for part in [&part.iter_range, &part.loop_step] {
+                operands(part, function, found);
+            }
+        }
+        Expr::List(list) => list.elements.iter().for_each(|element| operands(element, function, found)),
+        Expr::Map(map) => {
+            for entry in &map.entries {
+                if let EntryExpr::MapEntry(entry) = &entry.expr {
+                    operands(&entry.key, function, found);
+                    operands(&entry.value, function, found);
+                }
+            }
+        }
+        Expr::Select(select) => operands(&select.operand, function, found),
+        Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => {}
+    }
+}
+
+/// The text of a result; `None` is null.
+fn text_of(value: &dyn Val) -> Result<Option<String>, Failure> {
+    if let Some(text) = value.downcast_ref::<CelString>() {
+        return Ok(Some(text.inner().to_owned()));
+    }
+    if let Some(list) = value.downcast_ref::<CelList>() {
+        return joined(list.inner());
+    }
+    match value.get_type().kind() {
+        Kind::NullType => Ok(None),
+        Kind::Boolean => Ok(value.downcast_ref::<CelBool>().map(|truth| truth.inner().to_string())),
+        Kind::Int => Ok(value.downcast_ref::<CelInt>().map(|number| number.inner().to_string())),
+        Kind::UInt => Ok(value.downcast_ref::<CelUInt>().map(|number| number.inner().to_string())),
+        Kind::Double => Ok(value.downcast_ref::<CelDouble>().map(|number| number.inner().to_string())),
+        _ => Err(Failure::Result { got: kind(value), wanted: "text, a number, a truth, null or a list of text" }),
+    }
+}
+
+fn joined(list: &[Box<dyn Val + '_>]) -> Result<Option<String>, Failure> {
+    let mut text: Option<String> = None;
+    for element in list {
+        match element.downcast_ref::<CelString>() {
+            Some(part) if part.inner().trim().is_empty() => {}
+            Some(part) => match &mut text {
+                None => text = Some(part.inner().to_owned()),
+                Some(text) => text.extend([", ", part.inner()]),
+            },
+            None if element.get_type().kind() == Kind::NullType => {}
+            None => return Err(Failure::Result { got: "a list with something else than text in it", wanted: "a list of text" }),
+        }
+    }
+    Ok(text)
+}
+
+fn kind(value: &dyn Val) -> &'static str {
+    match value.get_type().kind() {
+        Kind::String => "text",
+        Kind::Boolean => "true or false",
+        Kind::Int | Kind::UInt | Kind::Double => "a number",
+        Kind::NullType => "null",
+        Kind::List => "a list",
+        Kind::Map => "a map",
+        Kind::Bytes => "bytes",
+        _ => "something else",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cel::common::types::CelMap;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::employee::Values;
+
+    /// Bytes of a value, counted as `reading` counts them.
+    fn weight(value: &dyn Val) -> u64 {
+        if let Some(text) = value.downcast_ref::<CelString>() {
+            text.inner().len() as u64
+        } else if let Some(list) = value.downcast_ref::<CelList>() {
+            list.inner().iter().map(|element| 64 + weight(element.as_ref())).sum()
+        } else if let Some(map) = value.downcast_ref::<CelMap>() {
+            map.inner().values().map(|value| 64 + weight(value.as_ref())).sum()
+        } else {
+            8
+        }
+    }
+
+    const STARTS: [&str; 6] =
+        ["employee.a.b", "['x', employee.a.b]", "[['x'], [employee.a.b]]", "'x,y'", "{'k': employee.a.b}", "[1, 2, 3]"];
+    const STEPS: [&str; 18] = [
+        "{}.map(x, x + x)",
+        "{}.map(x, [x, x])",
+        "{}.map(x, employee.a.b)",
+        "{}.map(x, x.split(''))",
+        "{}.map(x, ['p', 'q'].map(y, y + x))",
+        "{}.map(x, x.map(y, [y]))",
+        "{}.map(x, true, x)",
+        "{}.filter(x, true)",
+        "{}.split('')",
+        "{}.split(',', 3)",
+        "{}.join(employee.a.b)",
+        "{}.replace('', 'xyz')",
+        "{}.replace(',', employee.a.b)",
+        "{} + {}",
+        "[{}, {}]",
+        "{}[0]",
+        "(1 < 2 ? {} : employee.a.b)",
+        "{'k': {}}",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_result_is_larger_than_was_foreseen(
+            start in prop::sample::select(STARTS.to_vec()),
+            steps in prop::collection::vec(prop::sample::select(STEPS.to_vec()), 0..7),
+            length in prop::sample::select(vec![3, 40, FIELD_LENGTH]),
+        ) {
+            let text = steps.iter().fold(start.to_owned(), |text, step| step.replace("{}", &text));
+            let mut fields = Fields::default();
+            if let Ok(expression) = Expression::compile(&text, &mut fields) {
+                let value = "é,".repeat(length / 3);
+                let mut cells = vec![Cell::Text("1"); fields.ids().len()];
+                if let Some(cell) = cells.get_mut(Fields::default().ids().len()) {
+                    *cell = Cell::Text(&value);
+                }
+                let employee = Employee::from_values(Values::from_cells(cells.into_iter())).unwrap();
+                if let Ok(Outcome::Known(weight)) = expression.evaluate(&employee, |value| Ok(weight(value))) {
+                    let foreseen = reading::read(&text).unwrap().largest;
+                    prop_assert!(weight <= foreseen, "{}: {} > {}", text, weight, foreseen);
+                }
+            }
+        }
+    }
+}

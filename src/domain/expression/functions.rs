@@ -1,0 +1,160 @@
+//! The functions an expression may call, what each costs, and the environment that runs them. A new function is a line
+//! in [`FUNCTIONS`] and, if CEL does not have it, an overload in [`ENVIRONMENT`].
+
+use std::{
+    any::Any,
+    sync::{Arc, LazyLock},
+};
+
+use cel::{
+    Env, ExecutionError,
+    common::{
+        types::{CelBool, CelString, STRING_TYPE, Type},
+        value::{CowVal, StaticVal, Val},
+    },
+    extensions,
+};
+use regex::{Regex, RegexBuilder};
+
+/// One function.
+pub(super) struct Function {
+    pub name: &'static str,
+    pub style: Style,
+    /// Least and most operands, the one before the dot included.
+    pub operands: (usize, usize),
+    pub yields: Yields,
+}
+
+/// How a function is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style {
+    /// `f(x)`
+    Global,
+    /// `x.f()`
+    Member,
+    /// Either.
+    Both,
+}
+
+/// How large a function's result can be, and with it how much work it is.
+#[derive(Clone, Copy)]
+pub(super) enum Yields {
+    /// A number or a truth, found in one look at the operands.
+    Scalar,
+    /// A number, found by trying each position of the second operand in the first.
+    Position,
+    /// Text that is no longer than the first operand.
+    AtMost,
+    /// Text of a number or a truth, or the first operand.
+    Text,
+    /// The parts of the first operand.
+    Parts,
+    /// The elements of the first operand with the second between them.
+    Joined,
+    /// The first operand with the third in place of the second.
+    Replaced,
+    /// A truth, by a pattern that is compiled once.
+    Matched,
+}
+
+/// Every function there is. Operators and macros are CEL's own.
+pub(super) const FUNCTIONS: &[Function] = &[
+    function("size", Style::Both, (1, 1), Yields::Scalar),
+    function("contains", Style::Member, (2, 2), Yields::Scalar),
+    function("startsWith", Style::Member, (2, 2), Yields::Scalar),
+    function("endsWith", Style::Member, (2, 2), Yields::Scalar),
+    function(MATCHES, Style::Both, (2, 2), Yields::Matched),
+    function("string", Style::Global, (1, 1), Yields::Text),
+    function("int", Style::Global, (1, 1), Yields::Scalar),
+    function("double", Style::Global, (1, 1), Yields::Scalar),
+    function("bool", Style::Global, (1, 1), Yields::Scalar),
+    function("lowerAscii", Style::Member, (1, 1), Yields::AtMost),
+    function("upperAscii", Style::Member, (1, 1), Yields::AtMost),
+    function("trim", Style::Member, (1, 1), Yields::AtMost),
+    function("charAt", Style::Member, (2, 2), Yields::AtMost),
+    function("substring", Style::Member, (2, 3), Yields::AtMost),
+    function("indexOf", Style::Member, (2, 3), Yields::Position),
+    function("lastIndexOf", Style::Member, (2, 3), Yields::Position),
+    function("replace", Style::Member, (3, 4), Yields::Replaced),
+    function("split", Style::Member, (2, 3), Yields::Parts),
+    function("join", Style::Member, (1, 2), Yields::Joined),
+];
+
+const fn function(name: &'static str, style: Style, operands: (usize, usize), yields: Yields) -> Function {
+    Function { name, style, operands, yields }
+}
+
+/// As people write it. CEL's own compiles the pattern at every call.
+pub(super) const MATCHES: &str = "matches";
+/// What it is rewritten to: the same over a compiled [`Pattern`].
+pub(super) const MATCHES_COMPILED: &str = "@matches";
+
+/// CEL's standard library, its strings extension, and ours. Only what [`FUNCTIONS`] names is ever called.
+pub(super) static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
+    let mut environment = Env::default().with_optional_support(false).with_stdlib();
+    let added = environment
+        .add_extension(extensions::strings)
+        .and_then(|()| environment.add_overload(MATCHES_COMPILED, "string_matches_pattern", vec![STRING_TYPE, PATTERN], matches));
+    debug_assert!(added.is_ok(), "every overload is new");
+    Arc::new(environment)
+});
+
+const PATTERN: Type = Type::new_unspecified_type("pattern");
+static PATTERN_TYPE: Type = PATTERN;
+
+/// Characters of a pattern.
+const PATTERN_LENGTH: usize = 200;
+/// Bytes of a compiled pattern, and of each of its caches.
+const PATTERN_SIZE: usize = 256 << 10;
+
+/// A compiled pattern, as a value that only `@matches` takes.
+#[derive(Clone, Debug)]
+pub(super) struct Pattern(Regex);
+
+impl Pattern {
+    /// Compiles it.
+    ///
+    /// # Errors
+    /// A sentence for a person.
+    pub fn compile(text: &str) -> Result<Self, String> {
+        if text.chars().count() > PATTERN_LENGTH {
+            return Err(format!("a pattern of `matches` is longer than {PATTERN_LENGTH} characters; write several short ones"));
+        }
+        RegexBuilder::new(text).size_limit(PATTERN_SIZE).dfa_size_limit(PATTERN_SIZE).nest_limit(20).build().map(Self).map_err(|error| {
+            match error {
+                regex::Error::CompiledTooBig(_) => {
+                    "a pattern of `matches` is too large; use shorter repetitions such as {1,20}, and [a-z0-9] instead of \\w".to_owned()
+                }
+                _ => "a pattern of `matches` is not a regular expression (RE2 syntax, without look-around and back-references)".to_owned(),
+            }
+        })
+    }
+}
+
+impl Val for Pattern {
+    fn get_type(&self) -> &Type {
+        &PATTERN_TYPE
+    }
+
+    fn cel_type() -> &'static Type {
+        &PATTERN_TYPE
+    }
+
+    fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v> {
+        Box::new(self.clone())
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
+    }
+}
+
+impl StaticVal for Pattern {}
+
+fn matches<'b, 'v>(operands: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let [text, pattern] = operands.as_slice() else { return Err(ExecutionError::missing_argument_or_target()) };
+    match (text.downcast_ref::<CelString>(), pattern.downcast_ref::<Pattern>()) {
+        (Some(text), Some(pattern)) => Ok(CowVal::owned(CelBool::from(pattern.0.is_match(text.inner())))),
+        _ => Err(ExecutionError::missing_argument_or_target()),
+    }
+}
