@@ -4,9 +4,11 @@
 //! - `crowd`: a few people and accounts in every constellation; `matching` has the oracle of which account is whose,
 //!   `plans` what holds for every plan, `golden` plans to read.
 //! - `table`: the decision as the table that docs/decisions.md holds.
+//! - `expressions`: CEL for scope and mapping rows, against a naive evaluator and hostile texts.
 
 mod crowd;
 mod decisions;
+mod expressions;
 mod golden;
 mod matching;
 mod oracle;
