@@ -1,6 +1,8 @@
 //! Who may get in: the contract's sentences, one after the other, without a thought for speed or elegance. Nothing in
 //! here calls the code it judges; only the vocabulary (`Access`, `Missing`, `Why`, `Because`) is shared.
 
+use std::{cell::RefCell, collections::HashMap};
+
 use bobsync::domain::{
     access::{Because, Missing, Why},
     account::Access,
@@ -81,12 +83,21 @@ pub struct Answer {
 
 /// The first instant of this date in this zone, found by walking through time in quarters of an hour: the offsets of
 /// all zones used in these tests, and their changes, are multiples of that.
+/// Walked once for each day and zone.
 pub fn midnight(date: Date, zone: &str) -> Timestamp {
+    thread_local! {
+        static WALKED: RefCell<HashMap<(Date, String), Timestamp>> = RefCell::default();
+    }
+    let key = (date, zone.to_owned());
+    if let Some(at) = WALKED.with_borrow(|walked| walked.get(&key).copied()) {
+        return at;
+    }
     let zone = TimeZone::get(zone).expect("a zone of the bundled database");
     let mut at = date.at(0, 0, 0, 0).to_zoned(TimeZone::UTC).expect("within the calendar").timestamp() - 36.hours();
     while zone.to_datetime(at).date() < date {
         at += 15.minutes();
     }
+    WALKED.with_borrow_mut(|walked| walked.insert(key, at));
     at
 }
 

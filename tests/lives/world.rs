@@ -1,0 +1,499 @@
+//! Two worlds in memory, and nothing else: Bob's people, the provider's accounts, the settings, the clock. A pass does
+//! what the engine's pass does, and applies every change naively, refusing what the provider would refuse.
+//!
+//! A person's name is the `root.id` in Bob; an account's name is its id at the provider.
+
+use std::collections::{BTreeMap, HashSet};
+
+use bobsync::{
+    api::ProvisioningIntegrationSpec,
+    domain::{
+        access::decide,
+        account::{Access, Account as Listed, AccountState, AccountWrite, NewValue},
+        calendar::with_offset,
+        employee::{Cell, Employee, SITE, Values},
+        mapping::Mapping,
+        matching::{Matcher, Person},
+        plan::{Kind, Plan, plan},
+        safety::ShortRead,
+        settings::{Overrides, Settings},
+    },
+    engine::validate::{AllowedEndpoints, validate},
+};
+use jiff::{Timestamp, tz::TimeZone};
+use serde_json::{Value, json};
+
+use crate::{
+    life::{Fragment, Step},
+    oracle::Shown,
+};
+
+/// The one place that asks the core for a decision, with all that is known of a person besides Bob's row.
+fn decided(settings: &Settings, employee: Employee, object: Option<&Object>, now: Timestamp) -> Person {
+    let mut overrides = Overrides::default();
+    for (key, value) in object.iter().flat_map(|object| &object.spec) {
+        match (key.as_str(), value) {
+            ("suspend", Value::Bool(suspend)) => overrides.hands_off = *suspend,
+            _ => panic!("an EmployeeSync has no `{key}: {value}`"),
+        }
+    }
+    Person {
+        decision: decide(settings, overrides, &employee, now),
+        known_account: object.and_then(|object| object.account.as_deref()).map(Into::into),
+        employee,
+    }
+}
+
+/// One person's file in Bob.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct File {
+    /// Field id and what the service user sees; a field that is not here is empty in Bob.
+    pub fields: BTreeMap<String, Shown>,
+    /// The search leaves this person out, although the file is there.
+    pub unlisted: bool,
+}
+
+/// One account, as `OneLogin` keeps it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Account {
+    /// Unique, ignoring case.
+    pub email: Option<String>,
+    /// Unique, ignoring case.
+    pub username: Option<String>,
+    /// The mark.
+    pub external_id: Option<String>,
+    /// 1 active, 2 suspended, 0 unactivated, others are locks and passwords.
+    pub status: u64,
+    /// Everything else that is not empty, by the provider's name.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// What outlives a pass of one person: the `EmployeeSync`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Object {
+    /// Its spec, the two keys aside that say whose it is.
+    pub spec: Fragment,
+    /// The recorded account.
+    pub account: Option<String>,
+    /// The read by id said that the file is gone.
+    pub gone: bool,
+}
+
+/// Everything.
+#[derive(Clone)]
+pub struct World {
+    /// The clock.
+    pub now: Timestamp,
+    /// Bob, by `root.id`.
+    pub people: BTreeMap<String, File>,
+    /// The provider, by account id.
+    pub accounts: BTreeMap<String, Account>,
+    /// By `root.id`.
+    pub objects: BTreeMap<String, Object>,
+    /// The integration's spec.
+    pub spec: Value,
+    /// The same, validated.
+    pub settings: Settings,
+    in_bob_before: u32,
+}
+
+/// In which order people and accounts are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// By name.
+    Forwards,
+    /// By name, from the end.
+    Backwards,
+}
+
+/// What one pass found and did.
+pub struct Pass {
+    /// Everybody, with what was decided.
+    pub people: Vec<Person>,
+    /// The plan.
+    pub plan: Plan,
+    /// What was written, in that order.
+    pub writes: Vec<Written>,
+    /// Bob's answer was implausibly short.
+    pub suspect: bool,
+}
+
+/// One write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// For whom.
+    pub who: String,
+    /// To which account.
+    pub account: String,
+    /// What kind.
+    pub kind: Kind,
+    /// The provider's names of attributes that got a value.
+    pub set: Vec<String>,
+    /// The provider's names of attributes that were emptied.
+    pub emptied: Vec<String>,
+    /// Access given or taken.
+    pub access: Option<Access>,
+    /// Whether the mark was put on.
+    pub marked: bool,
+    /// The provider refused it: another account has this e-mail or username.
+    pub refused: bool,
+}
+
+impl World {
+    /// An empty Bob, an empty provider and the default settings with this fragment merged in.
+    pub fn new(settings: &Fragment) -> Self {
+        let mut spec = json!({
+            "bob": {
+                "credentialsSecretRef": {"name": "bob"},
+                "timeZone": "Europe/London",
+                "siteTimeZones": {
+                    "Berlin": "Europe/Berlin", "Auckland": "Pacific/Auckland", "Honolulu": "Pacific/Honolulu",
+                    "Beirut": "Asia/Beirut", "Azores": "Atlantic/Azores", "Santiago": "America/Santiago",
+                },
+            },
+            "provider": {"oneLogin": {"region": "EU", "credentialsSecretRef": {"name": "onelogin"}}},
+        });
+        merge(&mut spec, settings);
+        Self {
+            now: Timestamp::UNIX_EPOCH,
+            people: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            objects: BTreeMap::new(),
+            settings: validated(&spec),
+            spec,
+            in_bob_before: 0,
+        }
+    }
+
+    /// Lets a step happen. What the provider would refuse a person does not happen.
+    pub fn happen(&mut self, step: &Step) {
+        self.now = step.at.at;
+        if !step.settings.is_empty() {
+            merge(&mut self.spec, &step.settings);
+            self.settings = validated(&self.spec);
+        }
+        for (name, changes) in &step.bob {
+            self.in_bob(name, changes);
+        }
+        for (name, changes) in &step.provider {
+            self.at_the_provider(name, changes);
+        }
+        for (name, changes) in &step.overrides {
+            self.objects.entry(name.clone()).or_default().spec.extend(changes.clone());
+        }
+    }
+
+    fn in_bob(&mut self, name: &str, changes: &Fragment) {
+        if changes.get("delete") == Some(&Value::Bool(true)) {
+            self.people.remove(name);
+            return;
+        }
+        let file = self.people.entry(name.to_owned()).or_insert_with(|| {
+            let mut first = name.to_owned();
+            first[..1].make_ascii_uppercase();
+            let fields = [
+                ("root.id", name),
+                ("root.email", &format!("{name}@example.com")),
+                ("root.firstName", &first),
+                ("root.surname", "Example"),
+            ];
+            File { fields: fields.iter().map(|(id, text)| ((*id).to_owned(), Shown::text(text))).collect(), unlisted: false }
+        });
+        for (field, value) in changes {
+            match value {
+                Value::Bool(unlisted) if field == "unlisted" => file.unlisted = *unlisted,
+                Value::String(word) if word == "hidden" => drop(file.fields.insert(field.clone(), Shown::Hidden)),
+                Value::Null => drop(file.fields.insert(field.clone(), Shown::Empty)),
+                Value::String(text) => drop(file.fields.insert(field.clone(), Shown::text(text))),
+                _ => panic!("Bob has no `{field}: {value}`"),
+            }
+        }
+    }
+
+    fn at_the_provider(&mut self, name: &str, changes: &Fragment) {
+        if changes.get("delete") == Some(&Value::Bool(true)) {
+            self.accounts.remove(name);
+            return;
+        }
+        let mut account = self.accounts.get(name).cloned().unwrap_or_else(|| Account { status: 1, ..Account::default() });
+        for (key, value) in changes {
+            let text = value.as_str().map(str::to_owned);
+            match (key.as_str(), value) {
+                ("status", Value::Number(status)) => account.status = status.as_u64().unwrap_or_default(),
+                ("external_id", _) => account.external_id = text,
+                _ => account.put(key, text),
+            }
+        }
+        if !self.duplicate(name, &account) {
+            self.accounts.insert(name.to_owned(), account);
+        }
+    }
+
+    /// Whether another account has this account's e-mail or username.
+    fn duplicate(&self, id: &str, account: &Account) -> bool {
+        let same = |a: &Option<String>, b: &Option<String>| match (a, b) {
+            (Some(a), Some(b)) => a.to_lowercase() == b.to_lowercase(),
+            _ => false,
+        };
+        self.accounts
+            .iter()
+            .any(|(other, have)| other != id && (same(&have.email, &account.email) || same(&have.username, &account.username)))
+    }
+
+    /// Passes until one writes nothing.
+    pub fn rest(&mut self) -> Vec<Pass> {
+        let mut passes = Vec::new();
+        loop {
+            let pass = self.pass(Order::Forwards);
+            let quiet = pass.writes.is_empty();
+            passes.push(pass);
+            if quiet {
+                return passes;
+            }
+            assert!(passes.len() < 12, "passes go on and on: {:?}", passes.iter().map(|pass| &pass.writes).collect::<Vec<_>>());
+        }
+    }
+
+    /// One pass: observe, decide, plan, execute, record.
+    pub fn pass(&mut self, order: Order) -> Pass {
+        let (mut employees, suspect) = self.observe();
+        let mut listing: Vec<Listed> = self.accounts.iter().map(|(id, account)| account.listed(id, &self.settings.mapping)).collect();
+        if order == Order::Backwards {
+            employees.reverse();
+            listing.reverse();
+        }
+        let people: Vec<Person> = employees
+            .into_iter()
+            .map(|employee| {
+                let object = self.objects.get(employee.id());
+                decided(&self.settings, employee, object, self.now)
+            })
+            .collect();
+        let plan = {
+            let mut matcher = Matcher::new(&self.settings.mapping, &people, true);
+            listing.into_iter().for_each(|account| matcher.see(account));
+            plan(&self.settings.mapping, &people, matcher, true)
+        };
+        let writes = self.execute(&people, &plan);
+        self.record(&people, &plan, &writes);
+        Pass { people, plan, writes, suspect }
+    }
+
+    /// The search, and a single read of everybody who has an object and is missing from it, unless the answer is
+    /// implausibly short.
+    fn observe(&mut self) -> (Vec<Employee>, bool) {
+        let row = |file: &File| {
+            let cells: Vec<Cell<'_>> = self
+                .settings
+                .mapping
+                .fields
+                .ids()
+                .iter()
+                .map(|id| match file.fields.get(&**id) {
+                    Some(Shown::Hidden) => Cell::Absent,
+                    Some(Shown::Text(text)) => Cell::Text(text),
+                    Some(Shown::Empty) | None => Cell::Null,
+                })
+                .collect();
+            Employee::from_values(Values::from_cells(cells.into_iter())).expect("a row with an id")
+        };
+        let mut employees: Vec<Employee> = self.people.values().filter(|file| !file.unlisted).map(row).collect();
+        let answered = u32::try_from(employees.len()).expect("a few people");
+        let suspect = ShortRead::default().is_suspect(self.in_bob_before, answered);
+        let listed: HashSet<String> = employees.iter().map(|employee| employee.id().to_owned()).collect();
+        for (name, object) in self.objects.iter_mut().filter(|(name, _)| !listed.contains(*name)) {
+            match self.people.get(name) {
+                _ if object.gone => employees.push(Employee::gone(name)),
+                _ if suspect => {}
+                Some(file) => employees.push(row(file)),
+                None => {
+                    object.gone = true;
+                    employees.push(Employee::gone(name));
+                }
+            }
+        }
+        self.in_bob_before = answered;
+        (employees, suspect)
+    }
+
+    fn execute(&mut self, people: &[Person], plan: &Plan) -> Vec<Written> {
+        let mapping = self.settings.mapping.clone();
+        let mut made: BTreeMap<u32, String> = BTreeMap::new();
+        let account_of = |made: &BTreeMap<u32, String>, person: u32| {
+            made.get(&person).cloned().or_else(|| plan.standings[person as usize].account.as_ref().map(|held| held.id.to_string()))
+        };
+        let mut writes = Vec::new();
+        for change in &plan.changes {
+            let mut write = change.write.clone();
+            if let (Some(row), Some(manager)) = (mapping.manager, change.manager) {
+                write.attributes.extend(account_of(&made, manager).map(|id| (row, NewValue::Set(id.into()))));
+            }
+            if write.is_empty() {
+                // All that was to be set is a manager whose account could not be made.
+                continue;
+            }
+            let who = people[change.person as usize].employee.id();
+            let id = change.account.as_ref().map_or_else(|| self.free_name(who), ToString::to_string);
+            let written = self.write(who, &id, change.kind, &write, &mapping);
+            if !written.refused {
+                made.insert(change.person, id);
+            } else if change.suspends() {
+                // A refused attribute never stops a suspension.
+                let alone = AccountWrite { access: write.access, ..AccountWrite::default() };
+                writes.push(written);
+                writes.push(self.write(who, &id, change.kind, &alone, &mapping));
+                continue;
+            }
+            writes.push(written);
+        }
+        for (person, manager) in &plan.late_managers {
+            if let (Some(row), Some(id), Some(manager)) = (mapping.manager, made.get(person), account_of(&made, *manager)) {
+                let write = AccountWrite { attributes: vec![(row, NewValue::Set(manager.into()))], ..AccountWrite::default() };
+                writes.push(self.write(people[*person as usize].employee.id(), id, Kind::Update, &write, &mapping));
+            }
+        }
+        writes
+    }
+
+    fn write(&mut self, who: &str, id: &str, kind: Kind, write: &AccountWrite, mapping: &Mapping) -> Written {
+        let mut account = self.accounts.get(id).cloned().unwrap_or_default();
+        let mut written = Written {
+            who: who.to_owned(),
+            account: id.to_owned(),
+            kind,
+            set: Vec::new(),
+            emptied: Vec::new(),
+            access: write.access,
+            marked: write.mark.is_some(),
+            refused: false,
+        };
+        for (row, value) in &write.attributes {
+            let target = mapping.rows[*row].target.to_string();
+            match value {
+                NewValue::Set(text) => {
+                    account.put(&target, Some(text.to_string()));
+                    written.set.push(target);
+                }
+                NewValue::Clear => {
+                    account.put(&target, None);
+                    written.emptied.push(target);
+                }
+            }
+        }
+        if let Some(mark) = &write.mark {
+            account.external_id = Some(mark.to_string());
+        }
+        if let Some(access) = write.access {
+            account.status = if access == Access::Active { 1 } else { 2 };
+        }
+        written.refused = self.duplicate(id, &account);
+        if !written.refused {
+            self.accounts.insert(id.to_owned(), account);
+        }
+        written
+    }
+
+    /// The id that the provider gives to a new account.
+    fn free_name(&self, who: &str) -> String {
+        let names = std::iter::once(who.to_owned()).chain((2..).map(|n| format!("{who}-{n}")));
+        names.into_iter().find(|name| !self.accounts.contains_key(name)).expect("numbers do not end")
+    }
+
+    /// What the engine writes into the `EmployeeSync`s: the account that bears the mark, or was marked in this pass.
+    fn record(&mut self, people: &[Person], plan: &Plan, writes: &[Written]) {
+        for (person, standing) in people.iter().zip(&plan.standings) {
+            let who = person.employee.id();
+            let written = writes.iter().find(|write| write.who == who && !write.refused).map(|write| write.account.clone());
+            let marked = standing.account.as_ref().filter(|held| held.marked).map(|held| held.id.to_string());
+            let object = self.objects.entry(who.to_owned()).or_default();
+            object.account = written.or(marked);
+            object.gone &= person.employee.deleted;
+        }
+    }
+
+    /// The site's zone of somebody, and its name.
+    pub fn zone(&self, person: &Person) -> &TimeZone {
+        self.settings.zones.of(person.employee.values.get(SITE).text())
+    }
+
+    /// The next moment at which somebody's decision changes by itself, in that person's zone.
+    pub fn next(&self, pass: &Pass) -> Option<(Timestamp, String)> {
+        let next = |person: &Person| {
+            let at = person.decision.next.filter(|_| person.decision.managed)?.at;
+            Some((at, self.zone(person).iana_name().unwrap_or("UTC").to_owned()))
+        };
+        pass.people.iter().filter_map(next).min()
+    }
+}
+
+impl Account {
+    /// The value of one of the provider's attributes.
+    pub fn get(&self, target: &str) -> Option<&str> {
+        match target {
+            "email" => self.email.as_deref(),
+            "username" => self.username.as_deref(),
+            _ => self.attributes.get(target).map(String::as_str),
+        }
+    }
+
+    fn put(&mut self, target: &str, value: Option<String>) {
+        match (target, value) {
+            ("email", value) => self.email = value,
+            ("username", value) => self.username = value,
+            (_, Some(value)) => drop(self.attributes.insert(target.to_owned(), value)),
+            (_, None) => drop(self.attributes.remove(target)),
+        }
+    }
+
+    /// As the listing tells it.
+    fn listed(&self, id: &str, mapping: &Mapping) -> Listed {
+        Listed {
+            id: id.into(),
+            mark: self.external_id.as_deref().map(Into::into),
+            email: self.email.as_deref().map(Into::into),
+            username: self.username.as_deref().map(Into::into),
+            state: self.state(),
+            attributes: mapping.rows.iter().map(|row| self.get(&row.target).map(Into::into)).collect(),
+            foreign: None,
+        }
+    }
+
+    /// The status in the words that decisions need.
+    pub fn state(&self) -> AccountState {
+        match self.status {
+            0 => AccountState::Unactivated,
+            1 => AccountState::Active,
+            2 => AccountState::Suspended,
+            _ => AccountState::Other,
+        }
+    }
+}
+
+/// A moment in a zone, to the second, with the offset.
+pub fn told(at: Timestamp, zone: &str) -> String {
+    with_offset(at, &TimeZone::get(zone).expect("a zone of the bundled database"))
+}
+
+/// Settings as the controller validates them.
+fn validated(spec: &Value) -> Settings {
+    let read: ProvisioningIntegrationSpec = serde_json::from_value(spec.clone()).expect("a spec");
+    validate(&read, &AllowedEndpoints::default()).expect("valid settings").settings
+}
+
+/// A merge patch: null takes a key away.
+fn merge(into: &mut Value, fragment: &Fragment) {
+    if !into.is_object() {
+        *into = json!({});
+    }
+    let Some(object) = into.as_object_mut() else { return };
+    for (key, value) in fragment {
+        match value {
+            Value::Null => drop(object.remove(key)),
+            Value::Object(inner) => {
+                let inner: Fragment = inner.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+                merge(object.entry(key.clone()).or_insert(Value::Null), &inner);
+            }
+            value => drop(object.insert(key.clone(), value.clone())),
+        }
+    }
+}
