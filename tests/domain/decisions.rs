@@ -16,7 +16,7 @@ use jiff::{
 };
 use proptest::prelude::*;
 
-use crate::oracle::{self, Facts, Shown, Wishes};
+use crate::oracle::{self, Before, Facts, Shown, Wishes};
 
 /// Zones with every kind of trouble: clocks that skip midnight (Beirut, Santiago, Cairo, Azores) or repeat it (Havana,
 /// Azores), half an hour of summer time (Lord Howe), quarters (Kathmandu, Chatham), both ends of the day.
@@ -114,21 +114,10 @@ fn any_facts(anchor: Date) -> impl Strategy<Value = Facts> {
         any_text(&["Berlin", " Berlin ", "Auckland", "Nowhere"]),
         (any_day(anchor), any_day(anchor)),
         proptest::option::weighted(0.06, any_day(anchor)),
-        (proptest::bool::weighted(0.04), proptest::bool::weighted(0.3)),
+        (proptest::bool::weighted(0.04), proptest::sample::select(vec![Before::Nothing, Before::LeftAlone, Before::Managed])),
     )
         .prop_map(
-            |(
-                email,
-                lifecycle,
-                status,
-                start,
-                termination,
-                last_day,
-                site,
-                (leave_start, leave_end),
-                revoked,
-                (deleted, unmanaged_before),
-            )| Facts {
+            |(email, lifecycle, status, start, termination, last_day, site, (leave_start, leave_end), revoked, (deleted, before))| Facts {
                 email,
                 lifecycle,
                 status,
@@ -139,7 +128,7 @@ fn any_facts(anchor: Date) -> impl Strategy<Value = Facts> {
                 leave_start,
                 leave_end,
                 revoked,
-                unmanaged_before,
+                before,
                 deleted,
             },
         )
@@ -244,7 +233,11 @@ fn decided(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Decision {
 fn known(wishes: &Wishes, facts: &Facts) -> Known {
     Known {
         overrides: Overrides { hands_off: wishes.hands_off, ..Overrides::default() },
-        met: if facts.unmanaged_before { Met::Unmanaged } else { Met::New },
+        met: match facts.before {
+            Before::Nothing => Met::New,
+            Before::LeftAlone => Met::Unmanaged,
+            Before::Managed => Met::Managed,
+        },
         revoked: facts
             .revoked
             .as_ref()
@@ -320,7 +313,7 @@ proptest! {
             leave_start: Shown::Hidden,
             leave_end: Shown::Hidden,
             revoked: None,
-            unmanaged_before: false,
+            before: Before::Nothing,
             deleted: false,
         };
         let decision = decided(&wishes, &facts, Timestamp::from_second(1_780_000_000 + now).unwrap());
@@ -406,7 +399,7 @@ proptest! {
     fn only_listed_domains_are_managed((wishes, facts, now) in any_case()) {
         let wishes = Wishes { domains: vec!["somewhere.example".to_owned()], hands_off: false, ..wishes };
         let why = if facts.email == Shown::Hidden { Why::ScopeUnknown } else { Why::DomainNotListed };
-        let decision = decided(&wishes, &Facts { deleted: false, ..facts }, now);
+        let decision = decided(&wishes, &Facts { deleted: false, before: Before::LeftAlone, ..facts }, now);
         prop_assert_eq!((decision.managed, decision.why, decision.existing), (false, why, None));
     }
 }
@@ -435,7 +428,7 @@ fn a_start_date_that_is_also_the_last_day_by_its_beginning_never_gives_access() 
         leave_start: Shown::Empty,
         leave_end: Shown::Empty,
         revoked: None,
-        unmanaged_before: false,
+        before: Before::Nothing,
         deleted: false,
     };
     let next = decided(&wishes, &facts, "2026-11-01T00:00:00Z".parse().unwrap()).next.expect("something is ahead");

@@ -53,10 +53,21 @@ pub struct Facts {
     pub leave_end: Shown,
     /// Bob reported that access is revoked at once; and the start date it had then.
     pub revoked: Option<Shown>,
-    /// The settings left this person alone before.
-    pub unmanaged_before: bool,
+    /// What an earlier pass made of this person.
+    pub before: Before,
     /// The file is confirmed to be gone; nothing but the id is left.
     pub deleted: bool,
+}
+
+/// What an earlier pass made of somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// There was none.
+    Nothing,
+    /// The settings left the person alone.
+    LeftAlone,
+    /// The settings managed the person.
+    Managed,
 }
 
 /// What the integration asks for.
@@ -163,18 +174,20 @@ pub fn answer(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Answer {
     }
     // "Disables at ... deletion of the employee file": nothing but the id is left to judge by. Whoever was left alone
     // before is left alone now.
-    if facts.deleted && facts.unmanaged_before {
+    if facts.deleted && facts.before == Before::LeftAlone {
         return unmanaged(Why::LeftAloneBefore);
     }
     if facts.deleted {
         let ended = suspended_for_good(Why::FileDeleted);
         return if wishes.trigger { ended } else { Answer { existing: None, ..ended } };
     }
-    // "Only employees whose work e-mail is in a listed domain." A hidden e-mail says nothing either way.
-    if !wishes.domains.is_empty() && facts.email == Shown::Hidden {
+    // "Only employees whose work e-mail is in a listed domain." A hidden e-mail says nothing either way: whoever is
+    // managed stays so, and nobody else becomes it.
+    let hidden = !wishes.domains.is_empty() && facts.email == Shown::Hidden;
+    if hidden && facts.before != Before::Managed {
         return unmanaged(Why::ScopeUnknown);
     }
-    if !listed(wishes, facts) {
+    if !hidden && !listed(wishes, facts) {
         return unmanaged(Why::DomainNotListed);
     }
 

@@ -12,7 +12,7 @@ use std::{
 };
 
 use bobsync::domain::{
-    access::Missing,
+    access::{Missing, Why},
     account::{Access, AccountState},
     matching::Person,
     plan::{Block, Kind, Manager, Standing},
@@ -127,6 +127,7 @@ fn what_happens(out: &mut String, step: &Step) {
 fn said(changes: &Fragment) -> String {
     let one = |(key, value): (&String, &Value)| match value {
         Value::Bool(true) if key == "delete" => "deleted".to_owned(),
+        Value::Bool(true) if key == "revoked" => "access revoked immediately".to_owned(),
         Value::Bool(true) if key == "unlisted" => "missing from the search".to_owned(),
         Value::Bool(false) if key == "unlisted" => "in the search again".to_owned(),
         Value::Null => format!("{key} emptied"),
@@ -213,15 +214,18 @@ fn stands(out: &mut String, world: &World, person: &Person, standing: &Standing)
             status => format!("account {} in state {status}", held.id),
         },
     };
-    let _ = writeln!(out, "    {who}: {access}, {account}; {}", decision.why.sentence());
-    if let Some(block) = standing.block {
+    let _ = writeln!(out, "    {who}: {access}, {account}; {}", decision.because());
+    if let Some(block) = &standing.block {
         let words = match block {
             Block::Conflict => {
                 "Conflict: another account has this e-mail or username, or the account with it belongs to another employee".to_owned()
             }
             Block::Ambiguous => "Ambiguous: several accounts match".to_owned(),
+            Block::ClaimedBy(other) => format!("Conflict: {other} manages this employee"),
+            Block::MappingFailed(row, why) => format!("MappingFailed: {}: {why}", world.settings.mapping.rows[*row].target),
+            Block::UnknownTarget(target) => format!("MappingFailed: the provider has no {target}"),
             Block::MissingAttribute(row) => {
-                format!("MissingAttribute: the required target {} has no value in Bob", world.settings.mapping.rows[row].target)
+                format!("MissingAttribute: the required target {} has no value in Bob", world.settings.mapping.rows[*row].target)
             }
         };
         let _ = writeln!(out, "        {words}");
@@ -229,7 +233,7 @@ fn stands(out: &mut String, world: &World, person: &Person, standing: &Standing)
     if standing.manager == Manager::NotManaged {
         let _ = writeln!(out, "        the manager has no account that bobsync manages");
     }
-    if let Some(next) = decision.next.filter(|_| decision.managed) {
+    if let Some(next) = decision.next.filter(|_| decision.managed || decision.why == Why::AwaitingChange) {
         let zone = world.zone(person).iana_name().unwrap_or("UTC");
         let _ = writeln!(out, "        next: {:?} from {} {zone}, because of {:?}", next.access, told(next.at, zone), next.because);
     }

@@ -4,16 +4,17 @@
 use std::collections::BTreeMap;
 
 use bobsync::domain::{
-    access::Missing,
+    access::{Missing, Why},
     account::Access,
+    known::Met,
     plan::Block,
     settings::{AccessEnds, Create, UserStatus, ascii_domain},
 };
 use serde_json::Value;
 
 use crate::{
-    oracle::{self, Answer, Facts, Shown, Wishes},
-    world::{Account, Pass, World},
+    oracle::{self, Answer, Before, Facts, Shown, Wishes},
+    world::{Account, Object, Pass, World},
 };
 
 /// Bob's own map for OneLogin (help.hibob.com, its integration guide).
@@ -97,16 +98,26 @@ impl Contract {
     }
 
     fn wishes(&self, world: &World, who: &str) -> Wishes {
-        let spec = world.objects.get(who).map(|object| &object.spec);
-        Wishes { hands_off: spec.is_some_and(|spec| spec.get("suspend") == Some(&Value::Bool(true))), ..self.wishes.clone() }
+        let overrides = world.objects.get(who).map(Object::overrides).unwrap_or_default();
+        let user_status = overrides.user_status.unwrap_or(self.wishes.user_status);
+        Wishes { hands_off: overrides.hands_off, user_status, ..self.wishes.clone() }
     }
 
     fn answer(&self, world: &World, who: &str) -> Answer {
+        // An EmployeeSync that was written for somebody who was never in Bob decides nothing, and says nothing of a deletion.
+        let met = world.objects.get(who).and_then(|object| object.met_before);
+        if met.is_none() && !world.people.contains_key(who) {
+            return Answer { managed: false, existing: None, missing: Missing::Never, why: Why::NotInBob };
+        }
         oracle::answer(&self.wishes(world, who), &facts(world, who), world.now)
     }
 
     /// What a row makes of somebody's file; managers are no text.
     fn wanted(world: &World, who: &str, row: &Row) -> Wanted {
+        let pins = world.objects.get(who).map(Object::overrides).unwrap_or_default().attributes;
+        if let Some((_, value)) = pins.iter().find(|(target, _)| **target == *row.target) {
+            return if value.trim().is_empty() { Wanted::Nothing } else { Wanted::Text(value.trim().to_owned()) };
+        }
         let Some(file) = world.people.get(who).filter(|_| !is_gone(world, who)) else { return Wanted::AsItIs };
         let shown = |field: &str| file.fields.get(field).cloned().unwrap_or(Shown::Empty);
         let text = match &row.source {
@@ -173,6 +184,14 @@ fn facts(world: &World, who: &str) -> Facts {
         termination: shown("internal.terminationDate"),
         last_day: shown("employee.lastDayOfWork"),
         site: shown("work.site"),
+        leave_start: shown("employee.recentLeaveStartDate"),
+        leave_end: shown("employee.recentLeaveEndDate"),
+        revoked: None,
+        before: match world.objects.get(who).and_then(|object| object.met_before) {
+            None | Some(Met::New | Met::BeforeIntegration | Met::Waiting(_)) => Before::Nothing,
+            Some(Met::Unmanaged) => Before::LeftAlone,
+            Some(Met::Managed) => Before::Managed,
+        },
         deleted: file.is_none(),
     }
 }
@@ -322,12 +341,12 @@ pub fn at_rest(before: &World, pass: &Pass, world: &World) -> Verdict {
             Some(Access::Active) => must!(status != 2 && status != 0, "account {id} of {who} should be active, and is {status}"),
             None => must!(was.is_none_or(|was| was == status), "account {id} of {who} should be left at {was:?}, and is {status}"),
         }
-        attributes(before, &contract, pass, world, who, id, standing.block)?;
+        attributes(before, &contract, pass, world, who, id, standing.block.as_ref())?;
     }
     Ok(())
 }
 
-fn attributes(before: &World, contract: &Contract, pass: &Pass, world: &World, who: &str, id: &str, block: Option<Block>) -> Verdict {
+fn attributes(before: &World, contract: &Contract, pass: &Pass, world: &World, who: &str, id: &str, block: Option<&Block>) -> Verdict {
     let account = &world.accounts[id];
     let old = before.accounts.get(id);
     let taken = is_taken(world, contract, pass, who, Some(id));
@@ -341,7 +360,7 @@ fn attributes(before: &World, contract: &Contract, pass: &Pass, world: &World, w
             continue;
         }
         match Contract::wanted(world, who, row) {
-            _ if key && taken => must!(block == Some(Block::Conflict), "{target} of {who} is taken, and nobody is told"),
+            _ if key && taken => must!(block == Some(&Block::Conflict), "{target} of {who} is taken, and nobody is told"),
             Wanted::AsItIs => must!(as_before, "{target} of {who} is hidden or {who} is gone, and it was written"),
             Wanted::Nothing if key => must!(as_before, "{target} of {who} is empty in Bob, and was written"),
             Wanted::Nothing => must!(have.is_none_or(|have| have.trim().is_empty()), "{target} of {who} should be empty"),
@@ -349,7 +368,7 @@ fn attributes(before: &World, contract: &Contract, pass: &Pass, world: &World, w
             Wanted::Text(text) => must!(have.map(str::trim) == Some(&text), "{target} of {who} is not as in Bob"),
         }
     }
-    must!(taken || block != Some(Block::Conflict), "{who} is told of a conflict that is none");
+    must!(taken || block != Some(&Block::Conflict), "{who} is told of a conflict that is none");
     Ok(())
 }
 

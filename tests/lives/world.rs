@@ -8,17 +8,20 @@ use std::collections::{BTreeMap, HashSet};
 use bobsync::{
     api::ProvisioningIntegrationSpec,
     domain::{
-        access::decide,
+        access::{Why, decide, unless_waiting},
         account::{Access, Account as Listed, AccountState, AccountWrite, NewValue},
+        baseline::{Baseline, mapped},
         calendar::with_offset,
         employee::{Cell, Employee, SITE, Values},
+        known::{Known, Met, Overrides, Revoked},
         mapping::Mapping,
         matching::{Matcher, Person},
         plan::{Kind, Plan, plan},
         safety::ShortRead,
-        settings::{Overrides, Settings},
+        settings::{Settings, UserStatus},
     },
     engine::validate::{AllowedEndpoints, validate},
+    provider::onelogin::CATALOG,
 };
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Value, json};
@@ -29,17 +32,25 @@ use crate::{
 };
 
 /// The one place that asks the core for a decision, with all that is known of a person besides Bob's row.
-fn decided(settings: &Settings, employee: Employee, object: Option<&Object>, now: Timestamp) -> Person {
-    let mut overrides = Overrides::default();
-    for (key, value) in object.iter().flat_map(|object| &object.spec) {
-        match (key.as_str(), value) {
-            ("suspend", Value::Bool(suspend)) => overrides.hands_off = *suspend,
-            _ => panic!("an EmployeeSync has no `{key}: {value}`"),
-        }
-    }
+fn decided(settings: &Settings, mut employee: Employee, object: Option<&Object>, first_pass: bool, now: Timestamp) -> Person {
+    let unmet = if first_pass { Met::BeforeIntegration } else { Met::New };
+    let known = Known {
+        overrides: object.map(Object::overrides).unwrap_or_default(),
+        met: object.and_then(|object| object.met).unwrap_or(unmet),
+        revoked: object.and_then(|object| object.revoked),
+    };
+    let rows = |target: &str| settings.mapping.position(target);
+    let unknown_target = known.overrides.attributes.iter().find(|(target, _)| rows(target).is_none()).map(|(target, _)| target.clone());
+    let pins: Vec<_> = known.overrides.attributes.iter().filter_map(|(target, value)| Some((rows(target)?, value.clone()))).collect();
+    employee.pins = (!pins.is_empty()).then(|| pins.into());
+    let now_says = Baseline::of(settings, &mapped(&settings.mapping), &employee, now);
+    let decision = unless_waiting(settings, &known, decide(settings, &known, &employee, now), Some(now_says));
     Person {
-        decision: decide(settings, overrides, &employee, now),
+        decision,
         known_account: object.and_then(|object| object.account.as_deref()).map(Into::into),
+        claimed_by: None,
+        unknown_target,
+        baseline: (decision.why == Why::AwaitingChange).then(|| Box::new(now_says)),
         employee,
     }
 }
@@ -77,6 +88,39 @@ pub struct Object {
     pub account: Option<String>,
     /// The read by id said that the file is gone.
     pub gone: bool,
+    /// What the latest pass made of the person.
+    pub met: Option<Met>,
+    /// What the pass before that did: with it, the latest one decided.
+    pub met_before: Option<Met>,
+    /// Bob's event that access is revoked at once came.
+    pub revoked: Option<Revoked>,
+}
+
+impl Object {
+    /// What its spec asks for.
+    pub fn overrides(&self) -> Overrides {
+        let mut overrides = Overrides::default();
+        for (key, value) in &self.spec {
+            match (key.as_str(), value) {
+                ("suspend", Value::Bool(suspend)) => overrides.hands_off = *suspend,
+                ("userStatus", Value::String(word)) => {
+                    overrides.user_status = Some(match word.as_str() {
+                        "AccordingToBob" => UserStatus::AccordingToBob,
+                        "AlwaysActive" => UserStatus::AlwaysActive,
+                        "AlwaysInactive" => UserStatus::AlwaysInactive,
+                        other => panic!("there is no user status {other}"),
+                    });
+                }
+                ("attributes", Value::Object(attributes)) => {
+                    let text = |value: &Value| value.as_str().unwrap_or_default().into();
+                    overrides.attributes = attributes.iter().map(|(target, value)| (target.as_str().into(), text(value))).collect();
+                }
+                ("userStatus" | "attributes", Value::Null) => {}
+                _ => panic!("an EmployeeSync has no `{key}: {value}`"),
+            }
+        }
+        overrides
+    }
 }
 
 /// Everything.
@@ -95,6 +139,7 @@ pub struct World {
     /// The same, validated.
     pub settings: Settings,
     in_bob_before: u32,
+    first_pass: bool,
 }
 
 /// In which order people and accounts are read.
@@ -162,6 +207,7 @@ impl World {
             settings: validated(&spec),
             spec,
             in_bob_before: 0,
+            first_pass: true,
         }
     }
 
@@ -186,6 +232,14 @@ impl World {
     fn in_bob(&mut self, name: &str, changes: &Fragment) {
         if changes.get("delete") == Some(&Value::Bool(true)) {
             self.people.remove(name);
+            return;
+        }
+        if changes.get("revoked") == Some(&Value::Bool(true)) {
+            let start = self.people.get(name).and_then(|file| match file.fields.get("work.startDate") {
+                Some(Shown::Text(date)) => date.parse().ok(),
+                _ => None,
+            });
+            self.objects.entry(name.to_owned()).or_default().revoked = Some(Revoked { at: self.now, start });
             return;
         }
         let file = self.people.entry(name.to_owned()).or_insert_with(|| {
@@ -257,16 +311,22 @@ impl World {
     /// One pass: observe, decide, plan, execute, record.
     pub fn pass(&mut self, order: Order) -> Pass {
         let (mut employees, suspect) = self.observe();
-        let mut listing: Vec<Listed> = self.accounts.iter().map(|(id, account)| account.listed(id, &self.settings.mapping)).collect();
         if order == Order::Backwards {
             employees.reverse();
+        }
+        // As the engine does: a row for every target that somebody's EmployeeSync pins.
+        let pinned: Vec<_> = self.objects.values().flat_map(|object| object.overrides().attributes).map(|(target, _)| target).collect();
+        self.settings = validated(&self.spec);
+        self.settings.mapping.pin_also(pinned.iter().map(|target| &**target), CATALOG.compare);
+        let mut listing: Vec<Listed> = self.accounts.iter().map(|(id, account)| account.listed(id, &self.settings.mapping)).collect();
+        if order == Order::Backwards {
             listing.reverse();
         }
         let people: Vec<Person> = employees
             .into_iter()
             .map(|employee| {
                 let object = self.objects.get(employee.id());
-                decided(&self.settings, employee, object, self.now)
+                decided(&self.settings, employee, object, self.first_pass, self.now)
             })
             .collect();
         let plan = {
@@ -304,6 +364,7 @@ impl World {
         for (name, object) in self.objects.iter_mut().filter(|(name, _)| !listed.contains(*name)) {
             match self.people.get(name) {
                 _ if object.gone => employees.push(Employee::gone(name)),
+                None if object.met.is_none() => employees.push(Employee::expected(name)),
                 _ if suspect => {}
                 Some(file) => employees.push(row(file)),
                 None => {
@@ -408,7 +469,16 @@ impl World {
             let object = self.objects.entry(who.to_owned()).or_default();
             object.account = written.or(marked);
             object.gone &= person.employee.deleted;
+            object.met_before = object.met;
+            object.met = match (&person.baseline, person.decision.why) {
+                (_, Why::NotInBob) => None,
+                (Some(baseline), _) => Some(Met::Waiting(**baseline)),
+                (None, _) if person.decision.managed => Some(Met::Managed),
+                (None, _) => Some(Met::Unmanaged),
+            };
+            object.revoked = object.revoked.filter(|revoked| revoked.holds(person.employee.start.date()));
         }
+        self.first_pass = false;
     }
 
     /// The site's zone of somebody, and its name.
