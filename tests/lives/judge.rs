@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use bobsync::domain::{
     access::Missing,
     account::Access,
-    plan::Block,
+    plan::{Block, Kind},
     settings::{AccessEnds, Create, UserStatus, ascii_domain},
 };
 use serde_json::Value;
 
 use crate::{
     oracle::{self, Answer, Facts, Shown, Wishes},
-    world::{Account, Pass, World},
+    world::{Account, Pass, World, Written},
 };
 
 /// Bob's own map for OneLogin (help.hibob.com, its integration guide).
@@ -235,6 +235,9 @@ pub fn one_pass(before: &World, pass: &Pass, after: &World) -> Verdict {
             _ => {}
         }
     }
+    let suspends = |write: &&Written| write.kind != Kind::Create && write.access == Some(Access::Suspended);
+    let leavers = pass.writes.iter().take_while(|write| suspends(write) || write.refused).filter(suspends).count();
+    must!(leavers == pass.writes.iter().filter(suspends).count(), "somebody who leaves waits for others: {:?}", pass.writes);
     for (id, account) in &before.accounts {
         let now = after.accounts.get(id).ok_or_else(|| format!("account {id} is gone"))?;
         untouchable((before, after), &contract, &seen, id, account, now)?;
@@ -305,6 +308,8 @@ pub fn at_rest(before: &World, pass: &Pass, world: &World) -> Verdict {
         if !answer.managed {
             continue;
         }
+        let known = own(before, who);
+        must!(known.is_none() || own(world, who) == known, "account {known:?} of {who} was forgotten");
         let Some(id) = own(world, who) else {
             if let Missing::Create(_) = answer.missing
                 && marked(world, who).is_empty()
@@ -319,7 +324,11 @@ pub fn at_rest(before: &World, pass: &Pass, world: &World) -> Verdict {
         let (status, was) = (account.status, before.accounts.get(id).map(|account| account.status));
         match answer.existing {
             Some(Access::Suspended) => must!(status == 2, "account {id} of {who} should be suspended, and is {status}"),
-            Some(Access::Active) => must!(status != 2 && status != 0, "account {id} of {who} should be active, and is {status}"),
+            Some(Access::Active) => {
+                let locked = was.filter(|was| *was > 2);
+                must!(status != 2 && status != 0, "account {id} of {who} should be active, and is {status}");
+                must!(locked.is_none_or(|was| was == status), "the lock {locked:?} of {who} is the provider's, and was taken off");
+            }
             None => must!(was.is_none_or(|was| was == status), "account {id} of {who} should be left at {was:?}, and is {status}"),
         }
         attributes(before, &contract, pass, world, who, id, standing.block)?;
