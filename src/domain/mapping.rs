@@ -122,10 +122,15 @@ impl Mapping {
         }
     }
 
-    /// A target whose value for this employee is empty although an account cannot be without it.
+    /// A target that an account cannot be without and that has no value for this employee. An account that exists keeps
+    /// what Bob does not show; a new one needs it.
     #[must_use]
-    pub fn missing_required(&self, employee: &Employee) -> Option<usize> {
-        (0..self.rows.len()).find(|&row| self.rows[row].required && matches!(self.desired(row, employee), Desired::Empty | Desired::Keep))
+    pub fn missing_required(&self, employee: &Employee, exists: bool) -> Option<usize> {
+        (0..self.rows.len()).filter(|&row| self.rows[row].required).find(|&row| match self.desired(row, employee) {
+            Desired::Empty => true,
+            Desired::Keep => !exists,
+            Desired::Text(_) | Desired::Person(_) | Desired::Failed(_) => false,
+        })
     }
 
     /// A row whose expression fails for this employee, and why.

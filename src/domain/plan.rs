@@ -256,7 +256,7 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
     if let Some(other) = &person.claimed_by {
         return (standing(None, Some(Block::ClaimedBy(other.clone()))), None);
     }
-    let missing = mapping.missing_required(&person.employee).map(Block::MissingAttribute);
+    let missing = |exists| mapping.missing_required(&person.employee, exists).map(Block::MissingAttribute);
     let failed = || {
         let expression = mapping.failed(&person.employee).map(|(row, why)| Block::MappingFailed(row, why));
         expression.or_else(|| person.unknown_target.clone().map(Block::UnknownTarget))
@@ -269,7 +269,7 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
             // Who leaves does not wait for an e-mail to become free.
             let after = after.filter(|_| !suspends);
             let taken = taken != Taken::No && after.is_none();
-            let missing = missing.or_else(failed).filter(|_| !person.employee.deleted);
+            let missing = missing(true).or_else(failed).filter(|_| !person.employee.deleted);
             let block = if taken { Some(Block::Conflict) } else { missing };
             let change = existing(mapping, person, *candidate, taken).map(|change| Change { after, ..change });
             (standing(Some(account), block), change)
@@ -285,7 +285,7 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
                     Block::UnknownTarget(_) => true,
                     Block::Conflict | Block::ClaimedBy(_) | Block::Ambiguous | Block::MissingAttribute(_) => false,
                 };
-                let block = missing.or_else(|| taken.then_some(Block::Conflict)).or(failed);
+                let block = missing(false).or_else(|| taken.then_some(Block::Conflict)).or(failed);
                 let change = block.as_ref().is_none_or(possible).then(|| create(mapping, person, access, whole));
                 (standing(None, block), change.map(|change| Change { after, ..change }))
             }

@@ -161,7 +161,7 @@ impl Verdict {
                 "Several accounts match this employee; leave one of them with this e-mail or mark.".to_owned()
             }
             Trouble::Blocked(Block::MissingAttribute(row)) => {
-                format!("The required target {} has no value in Bob.", target_of(mapping, *row))
+                format!("The required target {} has no value in Bob, or none that Bob shows.", target_of(mapping, *row))
             }
             Trouble::Failed(Failure::Rejected(said) | Failure::Conflict(said) | Failure::Forbidden(said) | Failure::Retrying(said)) => {
                 sentence(said)

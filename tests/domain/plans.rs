@@ -12,7 +12,7 @@ use bobsync::domain::{
 use proptest::prelude::*;
 
 use crate::{
-    crowd::{Crowd, EMAIL, MANAGER, NAMES, TITLE, USERNAME, any_crowd, any_shuffled},
+    crowd::{Crowd, EMAIL, MANAGER, NAMES, TITLE, Told, USERNAME, any_crowd, any_shuffled},
     matching::{Whose, waits_for, whose},
 };
 
@@ -215,6 +215,8 @@ proptest! {
         let plan = planned(&crowd, &people, &accounts);
         for ((one, person), standing) in crowd.people.iter().zip(&people).zip(&plan.standings) {
             let required = if person.employee.deleted { None } else if one.wanted_email().is_none() { Some(EMAIL) } else { crowd.username(one).is_none().then_some(USERNAME) };
+            let told = |row| if row == EMAIL || !crowd.style.own_usernames { one.email } else { one.username };
+            let empty = [EMAIL, USERNAME].into_iter().find(|row| !one.deleted && told(*row) == Told::Empty);
             let creates = matches!(person.decision.missing, Missing::Create(_));
             let open = standing.account.as_ref().is_some_and(|held| held.state != AccountState::Suspended);
             // Who leaves does not wait for an e-mail.
@@ -224,7 +226,8 @@ proptest! {
                 _ if !person.decision.managed => None,
                 Whose::Ambiguous => Some(Block::Ambiguous),
                 Whose::One { taken: true, .. } if waits.is_none() => Some(Block::Conflict),
-                Whose::One { .. } => required.map(Block::MissingAttribute),
+                // An account that exists keeps what Bob hides.
+                Whose::One { .. } => empty.map(Block::MissingAttribute),
                 Whose::None if creates => required.map(Block::MissingAttribute),
                 Whose::Taken if creates && waits.is_none() => Some(required.map_or(Block::Conflict, Block::MissingAttribute)),
                 Whose::Taken if creates => required.map(Block::MissingAttribute),

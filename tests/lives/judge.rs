@@ -7,14 +7,14 @@ use bobsync::domain::{
     access::{Missing, Why},
     account::Access,
     known::Met,
-    plan::Block,
+    plan::{Block, Kind},
     settings::{AccessEnds, Create, UserStatus, ascii_domain},
 };
 use serde_json::Value;
 
 use crate::{
     oracle::{self, Answer, Before, Facts, Shown, Wishes},
-    world::{Account, Object, Pass, World},
+    world::{Account, Object, Pass, World, Written},
 };
 
 /// Bob's own map for OneLogin (help.hibob.com, its integration guide).
@@ -247,13 +247,18 @@ pub fn one_pass(before: &World, pass: &Pass, after: &World) -> Verdict {
         must!(seen[who].managed, "{who} is not managed, and {write:?}");
         let facts = facts(after, who);
         match write.access {
-            Some(Access::Active) => must!(may_be_active(&contract, &facts), "{who} became active without evidence of employment"),
+            Some(Access::Active) => {
+                must!(may_be_active(&contract.wishes(after, who), &facts), "{who} became active without evidence of employment")
+            }
             Some(Access::Suspended) if before.accounts.contains_key(&write.account) => {
                 must!(may_be_suspended(after, &contract, &facts), "{who} was suspended without positive evidence");
             }
             _ => {}
         }
     }
+    let suspends = |write: &&Written| write.kind != Kind::Create && write.access == Some(Access::Suspended);
+    let leavers = pass.writes.iter().take_while(|write| suspends(write) || write.refused).filter(suspends).count();
+    must!(leavers == pass.writes.iter().filter(suspends).count(), "somebody who leaves waits for others: {:?}", pass.writes);
     for (id, account) in &before.accounts {
         let now = after.accounts.get(id).ok_or_else(|| format!("account {id} is gone"))?;
         untouchable((before, after), &contract, &seen, id, account, now)?;
@@ -300,9 +305,9 @@ fn says(shown: &Shown, words: &[&str]) -> bool {
     matches!(shown, Shown::Text(text) if words.contains(&text.trim().to_lowercase().as_str()))
 }
 
-fn may_be_active(contract: &Contract, facts: &Facts) -> bool {
+fn may_be_active(wishes: &Wishes, facts: &Facts) -> bool {
     let a_lifecycle = matches!(&facts.lifecycle, Shown::Text(text) if !text.trim().is_empty());
-    let evidence = a_lifecycle || says(&facts.status, &["active"]) || contract.wishes.user_status == UserStatus::AlwaysActive;
+    let evidence = a_lifecycle || says(&facts.status, &["active"]) || wishes.user_status == UserStatus::AlwaysActive;
     evidence && !facts.deleted && !says(&facts.lifecycle, &["terminated"])
 }
 
@@ -324,6 +329,8 @@ pub fn at_rest(before: &World, pass: &Pass, world: &World) -> Verdict {
         if !answer.managed {
             continue;
         }
+        let known = own(before, who);
+        must!(known.is_none() || own(world, who) == known, "account {known:?} of {who} was forgotten");
         let Some(id) = own(world, who) else {
             if let Missing::Create(_) = answer.missing
                 && marked(world, who).is_empty()
@@ -338,7 +345,11 @@ pub fn at_rest(before: &World, pass: &Pass, world: &World) -> Verdict {
         let (status, was) = (account.status, before.accounts.get(id).map(|account| account.status));
         match answer.existing {
             Some(Access::Suspended) => must!(status == 2, "account {id} of {who} should be suspended, and is {status}"),
-            Some(Access::Active) => must!(status != 2 && status != 0, "account {id} of {who} should be active, and is {status}"),
+            Some(Access::Active) => {
+                let locked = was.filter(|was| *was > 2);
+                must!(status != 2 && status != 0, "account {id} of {who} should be active, and is {status}");
+                must!(locked.is_none_or(|was| was == status), "the lock {locked:?} of {who} is the provider's, and was taken off");
+            }
             None => must!(was.is_none_or(|was| was == status), "account {id} of {who} should be left at {was:?}, and is {status}"),
         }
         attributes(before, &contract, pass, world, who, id, standing.block.as_ref())?;
@@ -414,7 +425,12 @@ fn is_shared(world: &World, contract: &Contract, pass: &Pass, who: &str, own: Op
     if all.len() < 2 || own.is_some_and(|id| same(world.accounts[id].email.as_deref(), &key)) {
         return false;
     }
-    let active: Vec<&&str> = all.iter().filter(|other| contract.answer(world, other).existing == Some(Access::Active)).collect();
+    // Where the settings leave accounts as they are, Bob's own status says who is active.
+    let works = |who: &str| match contract.answer(world, who).existing {
+        Some(access) => access == Access::Active,
+        None => says(&facts(world, who).status, &["active"]),
+    };
+    let active: Vec<&&str> = all.iter().filter(|other| works(other)).collect();
     active != [&who]
 }
 
