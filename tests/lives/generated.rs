@@ -208,7 +208,7 @@ fn step(at: Timestamp, event: Event, anchor: Date, people: usize) -> Step {
 }
 
 /// Lives it through, with the judge watching every pass.
-fn live(life: &Life) -> Result<(), String> {
+pub fn live(life: &Life) -> Result<(), String> {
     let mut world = World::new(&life.settings);
     for (number, step) in life.steps.iter().enumerate() {
         world.happen(step);

@@ -20,6 +20,7 @@ use bobsync::domain::{
 use serde_json::Value;
 
 use crate::{
+    generated::live,
     life::{Fragment, Life, Step},
     world::{Pass, World, Written, told},
 };
@@ -50,6 +51,15 @@ fn every_life_goes_as_it_is_written_down() {
         }
     }
     assert!(wrong.is_empty(), "not as written down: {wrong:?}");
+}
+
+#[test]
+fn every_life_keeps_every_rule() {
+    for name in names("yaml") {
+        let text = fs::read_to_string(folder().join(format!("{name}.yaml"))).expect("text");
+        let said = Life::read(&text).and_then(|life| live(&life));
+        assert_eq!(said, Ok(()), "{name}");
+    }
 }
 
 #[test]

@@ -31,9 +31,18 @@ const DEFAULT_MAP: [(&str, &str); 9] = [
 ];
 
 /// Zones that lives are told in; the oracle wants names that live for ever.
-const ZONES: [&str; 8] =
-    ["UTC", "Europe/London", "Europe/Berlin", "Pacific/Auckland", "Pacific/Honolulu", "Asia/Beirut", "Atlantic/Azores", "America/Santiago"];
-const SITES: [&str; 6] = ["Berlin", "Auckland", "Honolulu", "Beirut", "Azores", "Santiago"];
+const ZONES: [&str; 9] = [
+    "UTC",
+    "Europe/London",
+    "Europe/Berlin",
+    "Pacific/Auckland",
+    "Pacific/Honolulu",
+    "Asia/Beirut",
+    "Atlantic/Azores",
+    "America/Santiago",
+    "Asia/Tokyo",
+];
+const SITES: [&str; 7] = ["Berlin", "Auckland", "Honolulu", "Beirut", "Azores", "Santiago", "Tokyo"];
 
 /// One row of the mapping.
 #[derive(Clone, Debug)]
@@ -77,7 +86,7 @@ impl Contract {
             trigger: provisioning["disablingTrigger"] != Value::Bool(false),
             ends: if word("accessEnds", "") == "StartOfLastDay" { AccessEnds::StartOfDay } else { AccessEnds::EndOfDay },
             default_zone: zone(&spec["bob"]["timeZone"]),
-            sites: SITES.iter().map(|site| (*site, zone(&sites[*site]))).collect(),
+            sites: SITES.iter().filter(|site| sites[**site].is_string()).map(|site| (*site, zone(&sites[*site]))).collect(),
             hands_off: false,
         };
         let rows = match spec["mapping"].as_array() {
