@@ -325,12 +325,13 @@ impl<'a> Matcher<'a> {
     fn settle_shared_emails(&mut self) {
         for owners in self.by_email.values().filter(|owners| !owners.more.is_empty()) {
             let all: Vec<_> = owners.iter().collect();
-            let holders: Vec<_> = all.iter().copied().filter(|&p| self.found[p as usize].own_has.email).collect();
+            // Accounts that have one e-mail are in each other's way, so it does not matter which of two holders is met.
+            let holder = all.iter().copied().find(|&p| self.found[p as usize].own_has.email);
             let active: Vec<_> = all.iter().copied().filter(|&p| self.is_active(p)).collect();
-            let winner = match (&holders[..], &active[..]) {
-                ([only], _) | ([], [only]) => Some(*only),
+            let winner = holder.or(match active[..] {
+                [only] => Some(only),
                 _ => None,
-            };
+            });
             for person in all {
                 if Some(person) != winner {
                     self.found[person as usize].taken = Taken::ForGood;

@@ -21,6 +21,7 @@ use serde_json::Value;
 
 use crate::{
     generated::live,
+    judge,
     life::{Fragment, Life, Step},
     world::{Pass, World, Written, told},
 };
@@ -55,11 +56,16 @@ fn every_life_goes_as_it_is_written_down() {
 
 #[test]
 fn every_life_keeps_every_rule() {
+    let mut judged = 0;
     for name in names("yaml") {
         let text = fs::read_to_string(folder().join(format!("{name}.yaml"))).expect("text");
-        let said = Life::read(&text).and_then(|life| live(&life));
-        assert_eq!(said, Ok(()), "{name}");
+        let life = Life::read(&text).unwrap_or_else(|error| panic!("{name}.yaml: {error}"));
+        if judge::knows(&World::new(&life.settings).spec) {
+            assert_eq!(live(&life), Ok(()), "{name}");
+            judged += 1;
+        }
     }
+    assert!(judged >= 40, "{judged} lives");
 }
 
 #[test]

@@ -67,6 +67,15 @@ pub struct Contract {
     rows: Vec<Row>,
 }
 
+/// Whether the judge knows everything that this spec asks for: scopes, expressions and `OnChange` are judged elsewhere.
+pub fn knows(spec: &Value) -> bool {
+    let provisioning = &spec["provisioning"];
+    let rows = spec["mapping"].as_array().into_iter().flatten();
+    provisioning["scope"].is_null()
+        && provisioning["existingEmployees"] != "OnChange"
+        && rows.fold(true, |all, row| all && row["cel"].is_null())
+}
+
 impl Contract {
     /// Reads a spec.
     pub fn of(spec: &Value) -> Self {
@@ -195,7 +204,11 @@ fn facts(world: &World, who: &str) -> Facts {
         site: shown("work.site"),
         leave_start: shown("employee.recentLeaveStartDate"),
         leave_end: shown("employee.recentLeaveEndDate"),
-        revoked: None,
+        revoked: world
+            .objects
+            .get(who)
+            .and_then(|object| object.revoked)
+            .map(|revoked| revoked.start.map_or(Shown::Empty, |date| Shown::Text(date.to_string()))),
         before: match world.objects.get(who).and_then(|object| object.met_before) {
             None | Some(Met::New | Met::BeforeIntegration | Met::Waiting(_)) => Before::Nothing,
             Some(Met::Unmanaged) => Before::LeftAlone,
@@ -323,7 +336,7 @@ fn may_be_active(wishes: &Wishes, facts: &Facts) -> bool {
 fn may_be_suspended(world: &World, contract: &Contract, facts: &Facts) -> bool {
     let a_word = says(&facts.status, &["inactive"]) || says(&facts.lifecycle, &["hired"]);
     let ended = oracle::ends(&contract.wishes, facts).is_some_and(|(at, _)| at <= world.now);
-    let an_end = contract.wishes.trigger && (facts.deleted || ended || says(&facts.lifecycle, &["terminated"]));
+    let an_end = contract.wishes.trigger && (facts.revoked.is_some() || facts.deleted || ended || says(&facts.lifecycle, &["terminated"]));
     let a_start = oracle::starts(&contract.wishes, facts).is_some_and(|at| at > world.now);
     a_word || an_end || a_start
 }
