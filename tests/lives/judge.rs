@@ -70,10 +70,10 @@ pub struct Contract {
 /// Whether the judge knows everything that this spec asks for: scopes, expressions and `OnChange` are judged elsewhere.
 pub fn knows(spec: &Value) -> bool {
     let provisioning = &spec["provisioning"];
-    let rows = spec["mapping"].as_array().into_iter().flatten();
+    let mut rows = spec["mapping"].as_array().into_iter().flatten();
     provisioning["scope"].is_null()
         && provisioning["existingEmployees"] != "OnChange"
-        && rows.fold(true, |all, row| all && row["cel"].is_null())
+        && rows.all(|row| row["cel"].is_null())
 }
 
 impl Contract {
