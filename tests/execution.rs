@@ -1,0 +1,149 @@
+//! The execute step alone, with a provider that only notes what it is asked: how initial passwords reach a new account and
+//! nothing else, and that a missing one keeps nobody's access open.
+
+use std::sync::Mutex;
+
+use bobsync::{
+    api::reasons::IntegrationReason,
+    cluster::leadership::Leadership,
+    domain::{
+        access::{Decision, Missing, Why},
+        account::{Access, Account, AccountState, AccountWrite},
+        employee::{Cell, Employee, Fields, Values},
+        mapping::{Compare, Mapping, Row, Source},
+        matching::{Matcher, Person},
+        plan::{Plan, plan},
+    },
+    engine::{
+        execute::{Execution, Outcome, Summary, execute},
+        guard::Released,
+        validate::Stop,
+    },
+    provider::{Error, Initial, Key, Listing, Provider, Urgency, Written, http::Secret},
+};
+use futures::future::BoxFuture;
+use tokio::time::Instant;
+
+/// Notes every call: what was created with which initial password, and what was updated.
+#[derive(Default)]
+struct Noting {
+    calls: Mutex<Vec<String>>,
+}
+
+impl Noting {
+    fn note(&self, call: String) {
+        self.calls.lock().unwrap().push(call);
+    }
+
+    fn calls(self) -> Vec<String> {
+        let mut calls = self.calls.into_inner().unwrap();
+        calls.sort();
+        calls
+    }
+}
+
+fn answer(write: &AccountWrite, id: &str) -> Written {
+    let state = if write.access == Some(Access::Suspended) { AccountState::Suspended } else { AccountState::Active };
+    let account =
+        Account { id: id.into(), mark: write.mark.clone(), email: None, username: None, state, attributes: Box::default(), foreign: None };
+    Written { account, request_id: None }
+}
+
+impl Provider for Noting {
+    fn list<'a>(&'a self, _: &'a Mapping, _: &'a mut (dyn FnMut(Account) + Send)) -> BoxFuture<'a, Result<Listing, Error>> {
+        Box::pin(async { Ok(Listing::default()) })
+    }
+
+    fn find<'a>(&'a self, _: &'a Mapping, _: Key<'a>) -> BoxFuture<'a, Result<Vec<Account>, Error>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn create<'a>(&'a self, _: &'a Mapping, write: &'a AccountWrite, initial: &'a Initial<'a>) -> BoxFuture<'a, Result<Written, Error>> {
+        let mark = write.mark.clone().unwrap_or_default();
+        self.note(format!("create {mark} {:?} {}", initial.password.map(Secret::expose), initial.change_at_first_login));
+        Box::pin(async move { Ok(answer(write, &mark)) })
+    }
+
+    fn update<'a>(&'a self, _: &'a Mapping, id: &'a str, write: &'a AccountWrite, _: Urgency) -> BoxFuture<'a, Result<Written, Error>> {
+        self.note(format!("update {id} {:?}", write.access));
+        Box::pin(async move { Ok(answer(write, id)) })
+    }
+}
+
+fn mapping() -> Mapping {
+    let row =
+        Row { target: "email".into(), source: Source::Field(1), on_create_only: false, compare: Compare::IgnoringCase, required: true };
+    Mapping { rows: vec![row], fields: Fields::default(), email: 0, username: 0, manager: None }
+}
+
+fn person(id: &str, existing: Access, missing: Missing) -> Person {
+    let email = format!("{id}@example.com");
+    let employee = Employee::from_values(Values::from_cells([Cell::Text(id), Cell::Text(&email)].into_iter())).expect("a row with an id");
+    let decision = Decision { managed: true, existing: Some(existing), missing, why: Why::AtWork, date: None, next: None };
+    Person { employee, decision, known_account: None, claimed_by: None, unknown_target: None, baseline: None }
+}
+
+/// Noa is new, Kim leaves.
+fn noa_and_kim(mapping: &Mapping) -> (Vec<Person>, Plan) {
+    let people = vec![person("1", Access::Active, Missing::Create(Access::Active)), person("2", Access::Suspended, Missing::Never)];
+    let email: Box<str> = "2@example.com".into();
+    let kim = Account {
+        id: "k".into(),
+        mark: Some("2".into()),
+        email: Some(email.clone()),
+        username: Some(email.clone()),
+        state: AccountState::Active,
+        attributes: vec![Some(email)].into(),
+        foreign: None,
+    };
+    let mut matcher = Matcher::new(mapping, &people, true);
+    matcher.see(kim);
+    let plan = plan(mapping, &people, matcher, true);
+    (people, plan)
+}
+
+async fn carried_out(initial: Result<Initial<'_>, &Stop>) -> (Vec<String>, Summary, usize) {
+    let mapping = mapping();
+    let (people, plan) = noa_and_kim(&mapping);
+    let provider = Noting::default();
+    let waiting = Mutex::new(0);
+    let summary = execute(
+        &Execution {
+            provider: &provider,
+            initial,
+            mapping: &mapping,
+            people: &people,
+            plan: &plan,
+            released: &Released { go: vec![true; plan.changes.len()], target_suspect: None },
+            leadership: &Leadership::always(),
+            halted: &|| false,
+            deadline: Instant::now() + std::time::Duration::from_mins(1),
+            adopt: true,
+            skip: &|_| None,
+        },
+        |_, outcome| {
+            if matches!(outcome, Outcome::Waiting) {
+                *waiting.lock().unwrap() += 1;
+            }
+        },
+    )
+    .await;
+    (provider.calls(), summary, waiting.into_inner().unwrap())
+}
+
+#[tokio::test]
+async fn a_new_account_gets_the_initial_password_and_an_existing_one_never_does() {
+    let password = Secret::new("Welcome-24");
+    let initial = Initial { password: Some(&password), change_at_first_login: true };
+    let (calls, summary, waiting) = carried_out(Ok(initial)).await;
+    assert_eq!(calls, ["create 1 Some(\"Welcome-24\") true", "update k Some(Suspended)"]);
+    assert!(summary.stop.is_none() && waiting == 0);
+}
+
+#[tokio::test]
+async fn without_the_secret_nobody_is_created_and_a_leaver_is_suspended_all_the_same() {
+    let stop = Stop::new(IntegrationReason::SecretNotFound, "Secret welcome does not exist in this namespace");
+    let (calls, summary, waiting) = carried_out(Err(&stop)).await;
+    assert_eq!(calls, ["update k Some(Suspended)"]);
+    assert_eq!((summary.stop, waiting), (Some(stop), 1));
+}
