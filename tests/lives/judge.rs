@@ -71,9 +71,7 @@ pub struct Contract {
 pub fn knows(spec: &Value) -> bool {
     let provisioning = &spec["provisioning"];
     let mut rows = spec["mapping"].as_array().into_iter().flatten();
-    provisioning["scope"].is_null()
-        && provisioning["existingEmployees"] != "OnChange"
-        && rows.all(|row| row["cel"].is_null())
+    provisioning["scope"].is_null() && provisioning["existingEmployees"] != "OnChange" && rows.all(|row| row["cel"].is_null())
 }
 
 impl Contract {
