@@ -248,8 +248,9 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
     let standing = |account, block| Standing { account, manager: Manager::Nothing, block, change: None };
     if !person.decision.managed {
         let account = match found {
-            Match::One { candidate, .. } if candidate.marked => Some(held(&candidate)),
-            Match::One { .. } | Match::None | Match::Ambiguous | Match::Taken(_) => None,
+            // Nobody looks for an account of theirs by e-mail: it bears the mark, or is the one that is recorded.
+            Match::One { candidate, .. } => Some(held(&candidate)),
+            Match::None | Match::Ambiguous | Match::Taken(_) => None,
         };
         return (standing(account, None), None);
     }

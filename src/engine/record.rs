@@ -207,8 +207,10 @@ impl Recorder<'_> {
             }
             _ => held.map_or((None, None), |(id, state, by)| (Some((id, by)), Some(state))),
         };
-        // An account that was found by e-mail and is not stamped yet is nobody's.
-        let account = account.filter(|(_, by)| *by != MatchedBy::Email || matches!(outcome, Some(Outcome::Done(_))));
+        // An account that was found by e-mail and is not stamped yet is nobody's. One that is recorded stays so while a
+        // person has the mark taken off and nothing may put it on again.
+        let recorded = |id: &str| entry.and_then(|entry| entry.account.as_ref()).is_some_and(|(known, _)| **known == *id);
+        let account = account.filter(|(id, by)| *by != MatchedBy::Email || matches!(outcome, Some(Outcome::Done(_))) || recorded(id));
         let state = state.filter(|_| account.is_some());
         let account = account.map(|(id, by)| {
             let before = entry.and_then(|entry| entry.account.as_ref()).filter(|(known, _)| *known == id).map(|(_, by)| *by);

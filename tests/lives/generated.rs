@@ -241,9 +241,9 @@ fn watch(world: &mut World) -> Result<(), String> {
         if !stood {
             return Err(format!("another pass at the same moment writes again: {:?}", last.writes));
         }
-        // A second pass may write only what another account stood in the way of, and managers whose account came after
+        // A second pass may write only what another account stood in the way of (or what was refused with it), and managers whose account came after
         // an access that does not wait for it.
-        let blocked = last.plan.standings.iter().any(|standing| standing.block.is_some());
+        let blocked = last.writes.iter().any(|write| write.refused) || last.plan.standings.iter().any(|standing| standing.block.is_some());
         stood = blocked || last.plan.changes.iter().any(|change| change.manager.is_some() && (change.suspends() || change.reactivates()));
         passes += 1;
         if passes > 8 {

@@ -460,14 +460,16 @@ impl World {
         names.into_iter().find(|name| !self.accounts.contains_key(name)).expect("numbers do not end")
     }
 
-    /// What the engine writes into the `EmployeeSync`s: the account that bears the mark, or was marked in this pass.
+    /// What the engine writes into the `EmployeeSync`s: the account that bears the mark, or was marked in this pass, or
+    /// is recorded already.
     fn record(&mut self, people: &[Person], plan: &Plan, writes: &[Written]) {
         for (person, standing) in people.iter().zip(&plan.standings) {
             let who = person.employee.id();
             let written = writes.iter().find(|write| write.who == who && !write.refused).map(|write| write.account.clone());
-            let marked = standing.account.as_ref().filter(|held| held.marked).map(|held| held.id.to_string());
+            let known = |id: &str| person.known_account.as_deref() == Some(id);
+            let own = standing.account.as_ref().filter(|held| held.marked || known(&held.id)).map(|held| held.id.to_string());
             let object = self.objects.entry(who.to_owned()).or_default();
-            object.account = written.or(marked);
+            object.account = written.or(own);
             object.gone &= person.employee.deleted;
             object.met_before = object.met;
             object.met = match (&person.baseline, person.decision.why) {
