@@ -21,7 +21,13 @@ pub(super) enum Kind {
 }
 
 const REFERENCES: [&str; 4] = ["root.id", "work.manager", "work.secondLevelManager", "work.reportsTo"];
-const DATES: [&str; 3] = ["work.startDate", "internal.terminationDate", "employee.lastDayOfWork"];
+const DATES: [&str; 5] = [
+    "work.startDate",
+    "internal.terminationDate",
+    "employee.lastDayOfWork",
+    "employee.recentLeaveStartDate",
+    "employee.recentLeaveEndDate",
+];
 
 /// The one object that is a person. When it is null there is no manager, so that the fields inside it (the manager's
 /// e-mail, for one) are empty as well; a null category is no such evidence.

@@ -97,7 +97,7 @@ async fn a_search_is_one_post_with_exactly_the_fields() {
         serde_json::from_str::<serde_json::Value>(body).unwrap(),
         serde_json::json!({
             "fields": ["root.id", "root.email", "internal.lifecycleStatus", "internal.status", "work.startDate",
-                       "internal.terminationDate", "employee.lastDayOfWork", "work.site", "work.title"],
+                       "internal.terminationDate", "employee.lastDayOfWork", "work.site", "employee.recentLeaveStartDate", "employee.recentLeaveEndDate", "work.title"],
             "showInactive": true,
             "humanReadable": "APPEND",
         })
