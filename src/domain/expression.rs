@@ -417,8 +417,8 @@ mod tests {
         }
     }
 
-    const STARTS: [&str; 6] =
-        ["employee.a.b", "['x', employee.a.b]", "[['x'], [employee.a.b]]", "'x,y'", "{'k': employee.a.b}", "[1, 2, 3]"];
+    const STARTS: [&str; 7] =
+        ["employee.a.b", "['x', employee.a.b]", "[['x'], [employee.a.b]]", "'x,y'", "string(1e308)", "{'k': employee.a.b}", "[1, 2, 3]"];
     const STEPS: [&str; 18] = [
         "{}.map(x, x + x)",
         "{}.map(x, [x, x])",
