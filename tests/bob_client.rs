@@ -293,3 +293,20 @@ async fn whatever_is_not_whole_is_unavailable_and_asked_once() {
         assert_eq!(bench.client.everybody(&fields).await.unwrap(), whole, "and it recovers");
     }
 }
+
+#[tokio::test]
+async fn bob_is_asked_about_its_own_fields_once_and_only_as_it_wants_to_be_asked() {
+    let bench = bench(1).await;
+    let catalogue = bench.client.catalogue(&["work.title"]).await.unwrap();
+    assert!(catalogue.has("work.title") && !catalogue.has("work.titel"));
+    assert_eq!(catalogue.nearest("work.titel").first(), Some(&"work.title"));
+    bench.client.catalogue(&["work.department"]).await.unwrap();
+    assert_eq!(bench.total_calls().await, 1, "what is known is not asked again");
+    bench.client.catalogue(&["work.titel"]).await.unwrap();
+    assert_eq!(bench.total_calls().await, 2, "a field that was unknown may have been made meanwhile");
+    assert_eq!(*bench.outcomes.lock().unwrap(), [("metadata", "ok"), ("metadata", "ok")]);
+    // A page in place of the list is no catalogue.
+    bench.control.fault(Service::Bob, &Fault::new(FaultKind::Html).times(1)).await.unwrap();
+    let refused = bench.client.catalogue(&["work.titel"]).await.unwrap_err();
+    assert!(matches!(refused, Error::Unavailable { .. }), "{refused:?}");
+}

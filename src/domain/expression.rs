@@ -417,9 +417,9 @@ mod tests {
         }
     }
 
-    const STARTS: [&str; 6] =
-        ["employee.a.b", "['x', employee.a.b]", "[['x'], [employee.a.b]]", "'x,y'", "{'k': employee.a.b}", "[1, 2, 3]"];
-    const STEPS: [&str; 18] = [
+    const STARTS: [&str; 7] =
+        ["employee.a.b", "['x', employee.a.b]", "[['x'], [employee.a.b]]", "'x,y'", "string(1e308)", "{'k': employee.a.b}", "[1, 2, 3]"];
+    const STEPS: [&str; 19] = [
         "{}.map(x, x + x)",
         "{}.map(x, [x, x])",
         "{}.map(x, employee.a.b)",
@@ -430,6 +430,7 @@ mod tests {
         "{}.filter(x, true)",
         "{}.split('')",
         "{}.split(',', 3)",
+        "{}.split('#')[0]",
         "{}.join(employee.a.b)",
         "{}.replace('', 'xyz')",
         "{}.replace(',', employee.a.b)",

@@ -2,6 +2,7 @@
 //! what an evaluation can cost at most. The cost is decided here, before anything runs, because nothing stops an evaluation.
 
 use cel::{
+    ParseErrors,
     common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators},
     parser::Parser,
 };
@@ -20,6 +21,8 @@ const DEPTH: usize = 32;
 const NODES: usize = 500;
 /// Macros within macros.
 const MACROS: usize = 2;
+/// Patterns, each of which is held compiled.
+const PATTERNS: usize = 16;
 /// Different fields; as many as there are bits to remember the empty ones.
 pub(super) const FIELDS: usize = 64;
 /// Bytes of a field's value.
@@ -31,6 +34,8 @@ const COST: u64 = 10_000_000;
 const STEP: u64 = 16;
 /// What an element of a list or map takes beside its text.
 const ELEMENT: u64 = 64;
+/// Bytes of the longest number as text.
+const NUMBER: u64 = 400;
 /// What a pattern costs for each byte it looks at.
 const PATTERN: u64 = 256;
 
@@ -85,16 +90,21 @@ impl Reference {
 /// A sentence for a person.
 pub(super) fn read(text: &str) -> Result<Reading, String> {
     survey(text)?;
-    let mut tree = Parser::new().max_recursion_depth(LEVELS).parse(text).map_err(|errors| match errors.errors.first() {
-        Some(error) => {
-            let why: String = error.msg.trim_start_matches("Syntax error: ").chars().take(120).collect();
-            format!("the expression is not CEL, at line {}, column {}: {why}", error.pos.0, error.pos.1)
-        }
-        None => "the expression is not CEL".to_owned(),
-    })?;
+    let mut tree = Parser::new().max_recursion_depth(LEVELS).parse(text).map_err(|errors| not_cel(&errors))?;
     let mut reader = Reader { fields: Vec::new(), patterns: Vec::new(), variables: Vec::new(), nodes: 0, times: 1, cost: 0 };
     let result = reader.read(&mut tree, 0)?;
     Ok(Reading { tree, fields: reader.fields, patterns: reader.patterns, largest: result.weight })
+}
+
+fn not_cel(errors: &ParseErrors) -> String {
+    if errors.errors.iter().any(|error| error.msg.contains("Recursion limit")) {
+        return format!(
+            "the expression is nested more than {LEVELS} deep; a map such as {{'Paris': 'Acme SAS'}}[employee.work.site] is flatter"
+        );
+    }
+    let Some(error) = errors.errors.first() else { return "the expression is not CEL".to_owned() };
+    let why: String = error.msg.trim_start_matches("Syntax error: ").chars().take(120).collect();
+    format!("the expression is not CEL, at line {}, column {}: {why}", error.pos.0, error.pos.1)
 }
 
 /// What can be refused without the parser, which recurses.
@@ -309,6 +319,9 @@ impl Reader {
         let Some(IdedExpr { expr: Expr::Literal(LiteralValue::String(text)), .. }) = call.args.last() else {
             return Err(format!("the pattern of `{MATCHES}` has to be text in quotes, not computed"));
         };
+        if self.patterns.len() == PATTERNS {
+            return Err(format!("the expression has more than {PATTERNS} patterns; join some with `|`"));
+        }
         self.patterns.push(Pattern::compile(text.inner())?);
         let name = Reference::Pattern(self.patterns.len() - 1).name();
         if let Some(pattern) = call.args.last_mut() {
@@ -420,7 +433,7 @@ fn price(yields: Yields, bounds: &[Bound], limit: Option<u64>) -> (Bound, u64) {
         Yields::Scalar => (Bound::SCALAR, 0),
         Yields::Position => (Bound::SCALAR, first.weight.saturating_mul(operand(1).weight)),
         Yields::AtMost => (Bound::text(first.weight), 0),
-        Yields::Text => (Bound::text(first.weight.max(32)), 0),
+        Yields::Text => (Bound::text(first.weight.max(NUMBER)), 0),
         Yields::Parts => {
             let count = first.weight.saturating_add(1).min(limit.unwrap_or(u64::MAX));
             let weight = first.weight.saturating_add(count.saturating_mul(ELEMENT));
