@@ -1,7 +1,6 @@
 //! The answer of a search, read while it arrives.
 
-use std::collections::HashSet;
-
+use foldhash::HashSet;
 use serde::de::IgnoredAny;
 
 use super::{

@@ -1,7 +1,6 @@
 //! The plan: every change that makes the provider equal to the decisions, and for everybody what stands in the way.
 
-use std::collections::HashMap;
-
+use foldhash::HashMap;
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -135,7 +134,7 @@ pub fn plan(mapping: &Mapping, people: &[Person], matcher: Matcher<'_>, whole: b
     let managers: Vec<Option<PersonIndex>> = managers(mapping, people, &matcher);
     let matches = matcher.finish();
     let mut plan = Plan { standings: Vec::with_capacity(people.len()), ..Plan::default() };
-    let mut current_manager: HashMap<PersonIndex, Box<str>> = HashMap::new();
+    let mut current_manager: HashMap<PersonIndex, Box<str>> = HashMap::default();
     for (index, (person, found)) in (0..).zip(people.iter().zip(matches)) {
         if let Match::One { candidate, .. } = &found
             && let Some(manager) = &candidate.manager

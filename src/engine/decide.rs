@@ -18,13 +18,11 @@ pub fn everybody(settings: &Settings, employees: Vec<Employee>, roster: &Roster,
     employees
         .into_iter()
         .map(|employee| {
-            let entry = roster.get(key, employee.id());
-            let overrides = Overrides { hands_off: entry.as_ref().is_some_and(|entry| entry.suspend) };
-            Person {
-                decision: decide(settings, overrides, &employee, now),
-                known_account: entry.and_then(|entry| entry.account).map(|(id, _)| id),
-                employee,
-            }
+            let (overrides, known_account) = roster.with(key, employee.id(), |entry| {
+                let overrides = Overrides { hands_off: entry.is_some_and(|entry| entry.suspend) };
+                (overrides, entry.and_then(|entry| entry.account.as_ref()).map(|(id, _)| id.clone()))
+            });
+            Person { decision: decide(settings, overrides, &employee, now), known_account, employee }
         })
         .collect()
 }

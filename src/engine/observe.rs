@@ -52,7 +52,7 @@ pub async fn employees(bob: &bob::Client, fields: &Fields, roster: &Roster, key:
     let mut missing = Vec::new();
     let mut gone = Vec::new();
     {
-        let present: HashSet<&str> = source.employees.iter().map(Employee::id).collect();
+        let present: foldhash::HashSet<&str> = source.employees.iter().map(Employee::id).collect();
         roster.for_each(key, |employee, entry| {
             if !present.contains(employee) {
                 if entry.file_deleted.is_some() { gone.push(employee.to_owned()) } else { missing.push(employee.to_owned()) }

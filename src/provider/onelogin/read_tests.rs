@@ -20,8 +20,8 @@ fn mapping(targets: &[&str]) -> Mapping {
 
 const TARGETS: [&str; 6] = ["email", "username", "title", "manager_user_id", "custom_attributes.work_cell", "custom_attributes.badge"];
 
-fn read(mapping: &Mapping, user: &serde_json::Value) -> Account {
-    Reader::new(mapping).user(user.to_string().as_bytes()).unwrap().account().unwrap()
+fn read(mapping: &Mapping, user: &serde_json::Value) -> Account<'static> {
+    Reader::new(mapping).user(user.to_string().as_bytes()).unwrap().account().unwrap().into_owned()
 }
 
 #[test]
