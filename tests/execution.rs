@@ -44,8 +44,15 @@ impl Noting {
 
 fn answer(write: &AccountWrite, id: &str) -> Written {
     let state = if write.access == Some(Access::Suspended) { AccountState::Suspended } else { AccountState::Active };
-    let account =
-        Account { id: id.into(), mark: write.mark.clone(), email: None, username: None, state, attributes: Box::default(), foreign: None };
+    let account = Account {
+        id: id.to_owned().into(),
+        mark: write.mark.as_deref().map(|mark| mark.to_owned().into()),
+        email: None,
+        username: None,
+        state,
+        attributes: Box::default(),
+        foreign: None,
+    };
     Written { account, request_id: None }
 }
 
@@ -54,7 +61,7 @@ impl Provider for Noting {
         Box::pin(async { Ok(Listing::default()) })
     }
 
-    fn find<'a>(&'a self, _: &'a Mapping, _: Key<'a>) -> BoxFuture<'a, Result<Vec<Account>, Error>> {
+    fn find<'a>(&'a self, _: &'a Mapping, _: Key<'a>) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 
@@ -86,14 +93,14 @@ fn person(id: &str, existing: Access, missing: Missing) -> Person {
 /// Noa is new, Kim leaves.
 fn noa_and_kim(mapping: &Mapping) -> (Vec<Person>, Plan) {
     let people = vec![person("1", Access::Active, Missing::Create(Access::Active)), person("2", Access::Suspended, Missing::Never)];
-    let email: Box<str> = "2@example.com".into();
+    let email = Some("2@example.com".into());
     let kim = Account {
         id: "k".into(),
         mark: Some("2".into()),
-        email: Some(email.clone()),
-        username: Some(email.clone()),
+        email: email.clone(),
+        username: email.clone(),
         state: AccountState::Active,
-        attributes: vec![Some(email)].into(),
+        attributes: vec![email].into(),
         foreign: None,
     };
     let mut matcher = Matcher::new(mapping, &people, true);

@@ -1,8 +1,6 @@
 //! What it costs merely to parse the two payloads of a pass, with the parsers that the product uses: Bob's stream into
 //! compact rows, OneLogin's pages into typed accounts. The payloads are fetched first; fetching is not counted.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result};
 use bobsync::{
     bob::Reader,
@@ -32,30 +30,44 @@ struct Account<'a> {
     custom_attributes: Option<&'a RawValue>,
 }
 
-/// CPU seconds of one parse of both payloads, averaged over enough rounds to be read off the kernel's clock.
-pub async fn cpu_seconds(scene: &Scene) -> Result<f64> {
-    let fields = fields()?;
-    let bob = bob_payload(scene, &fields).await?;
-    let pages = one_login_payload(scene).await?;
-    let me = std::process::id();
-    let mut rounds = 0_u32;
-    let before = process::cpu_seconds(me)?;
-    let began = std::time::Instant::now();
-    let mut seen = 0;
-    while began.elapsed() < Duration::from_secs(3) {
-        let mut reader = Reader::new(&fields);
-        for chunk in bob.chunks(16 << 10) {
+/// Both payloads of a pass.
+pub struct Payloads {
+    fields: Fields,
+    bob: Vec<u8>,
+    pages: Vec<Vec<u8>>,
+}
+
+impl Payloads {
+    /// Fetches them as a pass does.
+    pub async fn fetch(scene: &Scene) -> Result<Self> {
+        let fields = fields()?;
+        let bob = bob_payload(scene, &fields).await?;
+        Ok(Self { bob, pages: one_login_payload(scene).await?, fields })
+    }
+
+    /// CPU seconds of one parse, averaged over `rounds`.
+    pub fn cpu_seconds(&self, rounds: u32) -> Result<f64> {
+        let me = std::process::id();
+        let before = process::cpu_seconds(me)?;
+        for _ in 0..rounds {
+            self.parse()?;
+        }
+        Ok((process::cpu_seconds(me)? - before) / f64::from(rounds))
+    }
+
+    fn parse(&self) -> Result<()> {
+        let mut reader = Reader::new(&self.fields);
+        for chunk in self.bob.chunks(16 << 10) {
             reader.feed(chunk).map_err(|e| anyhow::anyhow!("{e}"))?;
         }
-        seen += reader.finish().map_err(|e| anyhow::anyhow!("{e}"))?.employees.len();
-        for page in &pages {
+        let mut seen = reader.finish().map_err(|e| anyhow::anyhow!("{e}"))?.employees.len();
+        for page in &self.pages {
             let accounts: Vec<Account<'_>> = serde_json::from_slice(page)?;
             seen += accounts.iter().filter(|account| account.is_somebody()).count();
         }
-        rounds += 1;
+        anyhow::ensure!(seen > 0, "nothing was parsed");
+        Ok(())
     }
-    anyhow::ensure!(seen > 0, "nothing was parsed");
-    Ok((process::cpu_seconds(me)? - before) / f64::from(rounds))
 }
 
 impl Account<'_> {

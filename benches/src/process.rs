@@ -31,14 +31,17 @@ fn field(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(name)).and_then(|rest| rest.split_whitespace().next()?.parse().ok())
 }
 
-/// CPU seconds (user and system) that a process has used, to the resolution of the kernel's clock ticks (10 ms).
+/// CPU time of all threads of a process so far, user and system, as the scheduler counts it in nanoseconds. A thread
+/// that ends takes its share along, so look often.
 pub fn cpu_seconds(pid: u32) -> Result<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).context("the process is gone")?;
-    // The second field is the name in parentheses and may hold blanks.
-    let rest = stat.rsplit_once(") ").context("an unknown format of stat")?.1;
-    let ticks: u64 = rest.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    let mut nanoseconds = 0_u64;
+    for task in std::fs::read_dir(format!("/proc/{pid}/task")).context("the process is gone")? {
+        // A thread may end between the two looks.
+        let Ok(text) = std::fs::read_to_string(task?.path().join("schedstat")) else { continue };
+        nanoseconds += text.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(0);
+    }
     #[allow(clippy::cast_precision_loss)]
-    Ok(ticks as f64 / 100.0)
+    Ok(nanoseconds as f64 / 1e9)
 }
 
 /// Resident memory now and at its peak, in KiB.

@@ -5,15 +5,19 @@ use serde_json::{Value, json};
 use testbed::ControlPlane;
 
 use crate::{
-    Ratio, parsing,
+    Ratio,
+    parsing::Payloads,
     process::{cpu_seconds, memory_kib},
     scene::{Controller, Scene, binary},
 };
 
 /// OneLogin's page.
 const PAGE: f64 = 100.0;
-/// Passes over which CPU is averaged.
-const PASSES: u32 = 5;
+/// Passes over which CPU is measured, and parses beside each: many for a small company, whose passes are short, and no more than OneLogin's
+/// published limit lets through in an hour for a large one.
+fn passes(employees: usize) -> u32 {
+    u32::try_from(100_000 / employees.max(1)).unwrap_or(u32::MAX).clamp(3, 25)
+}
 
 fn ratio(id: &'static str, what: &'static str, employees: usize, value: f64, goal: &'static str, met: bool) -> Ratio {
     Ratio { id, what, employees, value, goal, met }
@@ -32,14 +36,21 @@ pub async fn of_company(plane: &ControlPlane, employees: usize) -> Result<Vec<Ra
 
     // Steady passes: nothing changed.
     let accounts = scene.control("GET", "/onelogin/users", Value::Null).await?.as_array().map_or(0, Vec::len);
+    let payloads = Payloads::fetch(&scene).await?;
     scene.forget_calls().await?;
     plane.audit_mark().await?;
-    let before = cpu_seconds(controller.pid())?;
-    for _ in 0..PASSES {
+    // Side by side, so that a busy machine slows both, and the median, so that a moment does not count.
+    let (mut cpu, mut parse) = (Vec::new(), Vec::new());
+    let passes = passes(employees);
+    for _ in 0..passes {
+        let before = cpu_seconds(controller.pid())?;
         scene.pass().await?;
+        parse.push(payloads.cpu_seconds(passes)?);
+        cpu.push(cpu_seconds(controller.pid())? - before);
     }
-    let passes = f64::from(PASSES);
-    let cpu = (cpu_seconds(controller.pid())? - before) / passes;
+    let passes = f64::from(passes);
+    let (cpu, parse) = (median(cpu), median(parse));
+    eprintln!("bench:   a pass takes {:.1} ms of CPU, parsing {:.1} ms", cpu * 1e3, parse * 1e3);
     let reads = scene.calls("onelogin", "GET /api/2/users").await? / passes;
     let searches = scene.calls("bob", "POST /v1/people/search").await? / passes;
     let steady_writes = scene.writes().await?;
@@ -54,7 +65,6 @@ pub async fn of_company(plane: &ControlPlane, employees: usize) -> Result<Vec<Ra
     let writes = scene.writes().await?;
     let patches = people_writes(plane, &scene.namespace).await?;
 
-    let parse = parsing::cpu_seconds(&scene).await?;
     let changed = changed as f64;
     let grown = settled.saturating_sub(idle) as f64 / employees as f64;
     Ok(vec![
@@ -68,8 +78,8 @@ pub async fn of_company(plane: &ControlPlane, employees: usize) -> Result<Vec<Ra
             (reads - (accounts as f64 / PAGE).ceil()).abs() < 0.01,
         ),
         ratio("R3", "Bob calls per pass", employees, searches, "1", (searches - 1.0).abs() < 0.01),
-        ratio("R4a", "provider writes in five steady passes", employees, steady_writes, "0", steady_writes == 0.0),
-        ratio("R4b", "EmployeeSync writes in five steady passes", employees, steady_patches, "0", steady_patches == 0.0),
+        ratio("R4a", "provider writes in all steady passes", employees, steady_writes, "0", steady_writes == 0.0),
+        ratio("R4b", "EmployeeSync writes in all steady passes", employees, steady_patches, "0", steady_patches == 0.0),
         ratio("R5", "status patches / employees whose outcome changed", employees, patches / changed, "<= 1.0", patches <= changed),
         ratio("R8", "CPU of a steady pass / CPU of parsing its two payloads", employees, cpu / parse, "<= 1.5", cpu / parse <= 1.5),
         ratio("R9a", "KiB resident per employee beyond the idle process", employees, grown, "<= 1.5", grown <= 1.5),
@@ -92,13 +102,17 @@ pub async fn of_start(plane: &ControlPlane) -> Result<Vec<Ratio>> {
         let controller = Controller::start(plane, "default", &[]).await?;
         milliseconds.push(controller.ready_after.as_secs_f64() * 1000.0);
     }
-    milliseconds.sort_by(f64::total_cmp);
-    let ready = milliseconds[milliseconds.len() / 2];
+    let ready = median(milliseconds);
     let megabytes = std::fs::metadata(binary()?)?.len() as f64 / 1e6;
     Ok(vec![
         ratio("R13a", "milliseconds from start to ready, median of five", 0, ready, "<= 100", ready <= 100.0),
         ratio("R13b", "megabytes of the binary, which is all that an image holds", 0, megabytes, "<= 15", megabytes <= 15.0),
     ])
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// Writes to EmployeeSyncs since the audit mark; reads do not count.

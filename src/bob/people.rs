@@ -1,7 +1,8 @@
 //! The answer of a search, read while it arrives.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
+use foldhash::HashSet;
 use serde::de::IgnoredAny;
 
 use super::{

@@ -2,11 +2,11 @@
 //! the controller's own writes; whichever is newer wins.
 
 use std::{
-    collections::HashMap,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use foldhash::HashMap;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
@@ -166,6 +166,11 @@ impl Roster {
             }
         }
         woken
+    }
+
+    /// Looks at one entry where it is. `look` must not come back to the roster.
+    pub fn with<T>(&self, key: &IntegrationKey, employee: &str, look: impl FnOnce(Option<&Entry>) -> T) -> T {
+        look(self.rows().get(key).and_then(|people| people.get(employee)))
     }
 
     /// A copy of one entry.

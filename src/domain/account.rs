@@ -1,5 +1,7 @@
 //! One row of the provider, and what can be asked of it.
 
+use std::borrow::Cow;
+
 /// Whether an account can be used, in the words that decisions need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AccountState {
@@ -22,24 +24,42 @@ pub enum Access {
     Suspended,
 }
 
-/// An account as the provider tells it. Text attributes stand in the order of the mapping's rows.
+/// An account as the provider tells it. Text attributes stand in the order of the mapping's rows. Texts are borrowed
+/// from the page where they can be: of an account in a listing almost nothing is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
+pub struct Account<'a> {
     /// The provider's own id.
-    pub id: Box<str>,
+    pub id: Cow<'a, str>,
     /// Bob's `root.id`, if the account bears one.
-    pub mark: Option<Box<str>>,
+    pub mark: Option<Cow<'a, str>>,
     /// The e-mail, as the provider has it.
-    pub email: Option<Box<str>>,
+    pub email: Option<Cow<'a, str>>,
     /// The username, as the provider has it.
-    pub username: Option<Box<str>>,
+    pub username: Option<Cow<'a, str>>,
     /// Whether it can be used.
     pub state: AccountState,
     /// The values of the mapping's targets, in row order; `None` where the provider has none (empty and null are one).
     /// For a target that refers to a person: the id of that account.
-    pub attributes: Box<[Option<Box<str>>]>,
+    pub attributes: Box<[Option<Cow<'a, str>>]>,
     /// Whatever the provider needs again for an update that must not wipe what we do not own. Opaque here.
-    pub foreign: Option<Box<str>>,
+    pub foreign: Option<Cow<'a, str>>,
+}
+
+impl Account<'_> {
+    /// The same, beyond the life of the page.
+    #[must_use]
+    pub fn into_owned(self) -> Account<'static> {
+        let own = |text: Option<Cow<'_, str>>| text.map(|text| Cow::Owned(text.into_owned()));
+        Account {
+            id: Cow::Owned(self.id.into_owned()),
+            mark: own(self.mark),
+            email: own(self.email),
+            username: own(self.username),
+            state: self.state,
+            attributes: self.attributes.into_iter().map(own).collect(),
+            foreign: own(self.foreign),
+        }
+    }
 }
 
 /// A new value of one target.

@@ -91,9 +91,17 @@ impl<'a> Cell<'a> {
     #[must_use]
     pub fn text(self) -> Option<&'a str> {
         match self {
-            Self::Text(text) if !text.trim().is_empty() => Some(text.trim()),
+            Self::Text(text) => Some(trimmed(text)).filter(|text| !text.is_empty()),
             _ => None,
         }
+    }
+}
+
+/// Without blanks around it; hardly any text has some.
+fn trimmed(text: &str) -> &str {
+    match text.as_bytes() {
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        _ => text.trim(),
     }
 }
 

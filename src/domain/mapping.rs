@@ -273,9 +273,23 @@ pub fn equal(compare: Compare, have: &str, want: &str) -> bool {
 
 /// A key under which e-mails and usernames are the same whatever their case.
 #[must_use]
-pub fn key(text: &str) -> Box<str> {
+pub fn key(text: &str) -> Cow<'_, str> {
     let text = text.trim();
-    if text.is_ascii() { text.to_ascii_lowercase().into() } else { text.to_lowercase().into() }
+    match text {
+        // Most are written as their own key.
+        _ if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) => Cow::Borrowed(text),
+        _ if text.is_ascii() => Cow::Owned(text.to_ascii_lowercase()),
+        _ => Cow::Owned(text.to_lowercase()),
+    }
+}
+
+/// [`key`] of a text that may have to be kept.
+#[must_use]
+pub fn key_of(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => key(text),
+        Cow::Owned(text) => Cow::Owned(key(&text).into_owned()),
+    }
 }
 
 #[cfg(test)]

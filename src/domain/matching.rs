@@ -3,14 +3,16 @@
 //! An account belongs to the employee whose mark it bears. An account without a mark may be adopted by e-mail. An
 //! account with somebody else's mark is never touched. Where two answers are possible, there is none.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use super::{
     access::Decision,
     account::{Access, Account, AccountState, AccountWrite, NewValue},
     baseline::Baseline,
     employee::{BobStatus, Employee},
-    mapping::{Compare, Desired, Mapping, equal, key},
+    mapping::{Compare, Desired, Mapping, equal, key, key_of},
 };
 
 /// One employee with what was decided.
@@ -134,6 +136,11 @@ struct Owners {
 }
 
 impl Owners {
+    /// Whether there is one, and it is this one.
+    fn are_only(&self, person: Option<PersonIndex>) -> bool {
+        self.more.is_empty() && Some(self.first) == person
+    }
+
     fn iter(&self) -> impl Iterator<Item = PersonIndex> + '_ {
         std::iter::once(self.first).chain(self.more.iter().copied())
     }
@@ -145,9 +152,9 @@ pub struct Matcher<'a> {
     people: &'a [Person],
     by_id: HashMap<&'a str, PersonIndex>,
     by_account: HashMap<&'a str, PersonIndex>,
-    by_email: HashMap<Box<str>, Owners>,
+    by_email: HashMap<Cow<'a, str>, Owners>,
     /// Only usernames that are not the person's e-mail.
-    by_username: HashMap<Box<str>, Owners>,
+    by_username: HashMap<Cow<'a, str>, Owners>,
     found: Vec<Found>,
     adopt: bool,
 }
@@ -177,8 +184,8 @@ impl<'a> Matcher<'a> {
             if !person.decision.managed {
                 continue;
             }
-            let email = mapping.text(mapping.email, &person.employee).map(|email| key(&email));
-            let username = mapping.text(mapping.username, &person.employee).map(|name| key(&name));
+            let email = mapping.text(mapping.email, &person.employee).map(key_of);
+            let username = mapping.text(mapping.username, &person.employee).map(key_of);
             if let Some(username) = username.filter(|username| Some(username) != email.as_ref()) {
                 own(&mut matcher.by_username, username, index);
             }
@@ -200,7 +207,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// Looks at one account.
-    pub fn see(&mut self, account: Account) {
+    pub fn see(&mut self, account: Account<'_>) {
         let email = account.email.as_deref().map(key);
         let username = account.username.as_deref().map(key);
         let owner = match &account.mark {
@@ -209,8 +216,9 @@ impl<'a> Matcher<'a> {
             None => self.by_account.get(&*account.id).copied(),
         };
         let free = account.mark.is_none() && owner.is_none();
-        let holder = || owner.map_or(Taken::ForGood, |owner| Taken::By(owner, account.id.clone()));
-        let wants_email: Vec<_> = email.as_deref().and_then(|k| self.by_email.get(k)).map(|o| o.iter().collect()).unwrap_or_default();
+        let holder = || owner.map_or(Taken::ForGood, |owner| Taken::By(owner, (*account.id).into()));
+        let wants_email = email.as_deref().and_then(|k| self.by_email.get(k)).filter(|owners| !owners.are_only(owner));
+        let wants_email: Vec<_> = wants_email.map(|o| o.iter().collect()).unwrap_or_default();
         for person in wants_email {
             if Some(person) == owner {
                 continue;
@@ -223,10 +231,11 @@ impl<'a> Matcher<'a> {
                 None => found.take(holder()),
             }
         }
-        if let Some(name) = username {
+        // Where it is the e-mail as well and nobody wants it as a mere username, all is said.
+        if let Some(name) = username.filter(|name| !(self.by_username.is_empty() && email.as_ref() == Some(name))) {
             // A username is wanted by those whose own username it is, and by those whose e-mail is their username.
-            let others = self.by_username.get(&name).map(|o| o.iter().collect::<Vec<_>>()).unwrap_or_default();
-            let same = if email.as_ref() == Some(&name) { None } else { self.by_email.get(&name) };
+            let others = self.by_username.get(&*name).map(|o| o.iter().collect::<Vec<_>>()).unwrap_or_default();
+            let same = if email.as_ref() == Some(&name) { None } else { self.by_email.get(&*name) };
             let same: Vec<_> = same
                 .map(|o| {
                     o.iter()
@@ -282,7 +291,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// What differs between this account and what this person should have, access and manager aside.
-    fn candidate(&self, person: PersonIndex, account: &Account, marked: bool) -> Box<Candidate> {
+    fn candidate(&self, person: PersonIndex, account: &Account<'_>, marked: bool) -> Box<Candidate> {
         let employee = &self.people[person as usize].employee;
         let mut write = AccountWrite::default();
         if self.people[person as usize].decision.managed {
@@ -292,11 +301,11 @@ impl<'a> Matcher<'a> {
             }
         }
         let write = (!write.is_empty()).then(|| {
-            write.foreign.clone_from(&account.foreign);
+            write.foreign = account.foreign.as_deref().map(Into::into);
             Box::new(write)
         });
-        let manager = self.mapping.manager.and_then(|row| account.attributes.get(row).cloned().flatten());
-        Box::new(Candidate { account: account.id.clone(), state: account.state, manager, marked, write })
+        let manager = self.mapping.manager.and_then(|row| account.attributes.get(row)?.as_deref()).map(Into::into);
+        Box::new(Candidate { account: (*account.id).into(), state: account.state, manager, marked, write })
     }
 
     /// The answers, in the order of the people.
@@ -342,7 +351,7 @@ impl<'a> Matcher<'a> {
     }
 }
 
-fn own(map: &mut HashMap<Box<str>, Owners>, key: Box<str>, person: PersonIndex) {
+fn own<'a>(map: &mut HashMap<Cow<'a, str>, Owners>, key: Cow<'a, str>, person: PersonIndex) {
     match map.entry(key) {
         std::collections::hash_map::Entry::Occupied(mut entry) => entry.get_mut().more.push(person),
         std::collections::hash_map::Entry::Vacant(entry) => {
@@ -353,7 +362,7 @@ fn own(map: &mut HashMap<Box<str>, Owners>, key: Box<str>, person: PersonIndex) 
 
 /// The rows whose value at the provider is not as desired; the manager's row is left to the plan.
 #[must_use]
-pub fn differences(mapping: &Mapping, employee: &Employee, account: &Account) -> Vec<(usize, NewValue)> {
+pub fn differences(mapping: &Mapping, employee: &Employee, account: &Account<'_>) -> Vec<(usize, NewValue)> {
     let mut out = Vec::new();
     for (index, row) in mapping.rows.iter().enumerate() {
         if !mapping.keeps(index, employee) || row.compare == Compare::Person {

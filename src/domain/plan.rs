@@ -1,13 +1,14 @@
 //! The plan: every change that makes the provider equal to the decisions, and for everybody what stands in the way.
 
-use std::collections::{HashMap, HashSet};
+use std::{borrow::Cow, collections::HashSet};
 
+use foldhash::HashMap;
 use sha2::{Digest as _, Sha256};
 
 use super::{
     access::Missing,
     account::{Access, AccountState, AccountWrite, NewValue},
-    mapping::{Desired, Mapping, key},
+    mapping::{Desired, Mapping, key_of},
     matching::{Candidate, Match, Matcher, Person, PersonIndex, Taken},
 };
 
@@ -176,7 +177,7 @@ pub fn plan(mapping: &Mapping, people: &[Person], matcher: Matcher<'_>, whole: b
     let matches = matcher.finish();
     let after = hand_overs(mapping, people, &matches);
     let mut plan = Plan { standings: Vec::with_capacity(people.len()), ..Plan::default() };
-    let mut current_manager: HashMap<PersonIndex, Box<str>> = HashMap::new();
+    let mut current_manager: HashMap<PersonIndex, Box<str>> = HashMap::default();
     for (index, (person, found)) in (0..).zip(people.iter().zip(matches)) {
         if let Match::One { candidate, .. } = &found
             && let Some(manager) = &candidate.manager
@@ -213,15 +214,14 @@ fn managers(mapping: &Mapping, people: &[Person], matcher: &Matcher<'_>) -> Vec<
 /// For everybody whose e-mail or username another person's account has: that person, if the same plan makes it give
 /// both up. Two who want to swap would wait for each other for ever, and wait for nobody instead.
 fn hand_overs(mapping: &Mapping, people: &[Person], matches: &[Match]) -> Vec<Option<PersonIndex>> {
-    let keys = |person: &Person| [mapping.email, mapping.username].map(|row| mapping.text(row, &person.employee).map(|text| key(&text)));
     let gives_up = |holder: PersonIndex, account: &str, to: PersonIndex| {
         let own = matches!(&matches[holder as usize], Match::One { candidate, .. } if *candidate.account == *account);
         let (holder, to) = (&people[holder as usize], &people[to as usize]);
-        let wanted = keys(to);
+        let wanted = keys(mapping, to);
         own && holder.decision.managed
             && holder.claimed_by.is_none()
             && [mapping.email, mapping.username].iter().all(|row| mapping.keeps(*row, &holder.employee))
-            && keys(holder).iter().all(|own| own.is_some() && !wanted.contains(own))
+            && keys(mapping, holder).iter().all(|own| own.is_some() && !wanted.contains(own))
     };
     let holder = |person: PersonIndex| match &matches[person as usize] {
         Match::One { taken, .. } | Match::Taken(taken) => taken,
@@ -241,6 +241,11 @@ fn hand_overs(mapping: &Mapping, people: &[Person], matches: &[Match]) -> Vec<Op
             }
         })
         .collect()
+}
+
+/// The keys that a person's account should have.
+fn keys<'a>(mapping: &'a Mapping, person: &'a Person) -> [Option<Cow<'a, str>>; 2] {
+    [mapping.email, mapping.username].map(|row| mapping.text(row, &person.employee).map(key_of))
 }
 
 /// Standing and change of one person, managers aside.

@@ -41,21 +41,16 @@ pub fn everybody(cx: &Deciding<'_>, employees: Vec<Employee>) -> Vec<Person> {
 
 impl Deciding<'_> {
     fn one(&self, mut employee: Employee, mapped: &[FieldIndex]) -> Person {
-        let entry = self.roster.get(self.key, employee.id());
-        let known = known(entry.as_ref(), self.first_pass);
+        let (known, known_account) = self.roster.with(self.key, employee.id(), |entry| {
+            let account = entry.and_then(|entry| entry.account.as_ref()).map(|(id, _)| id.clone());
+            (known(entry, self.first_pass), account)
+        });
         let mut unknown_target = None;
         if !known.overrides.attributes.is_empty() {
             unknown_target = pin(&mut employee, &known, &self.settings.mapping);
         }
         let (decision, baseline) = self.decision(&known, &employee, mapped);
-        Person {
-            decision,
-            baseline,
-            known_account: entry.and_then(|entry| entry.account).map(|(id, _)| id),
-            claimed_by: self.claimed_by(employee.id()),
-            unknown_target,
-            employee,
-        }
+        Person { decision, baseline, known_account, claimed_by: self.claimed_by(employee.id()), unknown_target, employee }
     }
 
     /// The decision, and for somebody who waits for a change what Bob says now.
@@ -72,7 +67,7 @@ impl Deciding<'_> {
 
     /// The first of the elders that manages this person's account.
     fn claimed_by(&self, employee: &str) -> Option<Box<str>> {
-        let manages = |elder: &&IntegrationKey| self.roster.get(elder, employee).is_some_and(|entry| entry.manages_account());
+        let manages = |elder: &&IntegrationKey| self.roster.with(elder, employee, |entry| entry.is_some_and(Entry::manages_account));
         self.elders.iter().find(manages).map(|elder| elder.to_string().into())
     }
 }

@@ -54,8 +54,8 @@ pub enum Outcome {
         failure: Failure,
         /// What was asked.
         action: Action,
-        /// The provider's names of the attributes that were sent.
-        fields: Vec<Box<str>>,
+        /// The rows of the attributes that were sent, by the provider's names.
+        fields: Vec<usize>,
         /// The account as it is now, where it is known.
         account: Option<(Box<str>, AccountState)>,
     },
@@ -70,8 +70,8 @@ pub struct Done {
     pub action: Action,
     /// How the account was found.
     pub matched_by: MatchedBy,
-    /// The provider's names of the attributes that were sent.
-    pub fields: Vec<Box<str>>,
+    /// The rows of the attributes that were sent, by the provider's names.
+    pub fields: Vec<usize>,
     /// The account's id.
     pub account: Box<str>,
     /// Whether it can be used now.
@@ -211,7 +211,7 @@ impl Run<'_, '_> {
             // All that was to be set is a manager whose account could not be made.
             return Outcome::Waiting;
         }
-        let failed = |failure, account| Outcome::Failed { failure, action, fields: self.names(&write), account };
+        let failed = |failure, account| Outcome::Failed { failure, action, fields: self.sent(&write), account };
         if let Some(failure) = (self.cx.skip)(change) {
             return failed(failure, None);
         }
@@ -231,12 +231,12 @@ impl Run<'_, '_> {
                 self.unreachable.store(0, Ordering::Relaxed);
                 self.succeeded.fetch_add(1, Ordering::Relaxed);
                 let account = written.account;
-                self.accounts.lock().unwrap_or_else(PoisonError::into_inner).insert(change.person, account.id.clone());
+                self.accounts.lock().unwrap_or_else(PoisonError::into_inner).insert(change.person, (*account.id).into());
                 Outcome::Done(Box::new(Done {
                     action: if matched_by == MatchedBy::Email && change.kind == Kind::Create { Action::Adopt } else { action },
                     matched_by,
-                    fields: self.names(&write),
-                    account: account.id,
+                    fields: self.sent(&write),
+                    account: account.id.into(),
                     state: account.state,
                     manager_pending,
                     request_id: written.request_id,
@@ -264,7 +264,7 @@ impl Run<'_, '_> {
         }
         let alone = AccountWrite { access: Some(access), ..AccountWrite::default() };
         let written = self.update(id, &alone, Urgency::Urgent).await.ok()?;
-        Some((written.account.id, written.account.state))
+        Some((written.account.id.into(), written.account.state))
     }
 
     /// What an error means for this person; `None` where it means the whole integration and the pass stops.
@@ -324,7 +324,7 @@ impl Run<'_, '_> {
     }
 
     /// The account that bears this person's mark, if there is one.
-    async fn by_mark(&self, person: &Person) -> Result<Option<Account>, Ended> {
+    async fn by_mark(&self, person: &Person) -> Result<Option<Account<'static>>, Ended> {
         let mark = person.employee.id();
         let mut found = self.call(Urgency::Urgent, || self.cx.provider.find(self.cx.mapping, Key::Mark(mark))).await?;
         found.retain(|account| account.mark.as_deref() == Some(mark));
@@ -356,7 +356,7 @@ impl Run<'_, '_> {
     }
 
     /// Brings an account that turned out to exist to what the create would have made of it.
-    async fn bring_up(&self, person: &Person, account: Account, wanted: &AccountWrite) -> Result<Written, Ended> {
+    async fn bring_up(&self, person: &Person, account: Account<'static>, wanted: &AccountWrite) -> Result<Written, Ended> {
         let mut write = AccountWrite { attributes: differences(self.cx.mapping, &person.employee, &account), ..AccountWrite::default() };
         if let Some(row) = self.cx.mapping.manager {
             let have = account.attributes.get(row).and_then(Option::as_deref);
@@ -377,7 +377,7 @@ impl Run<'_, '_> {
         if write.is_empty() {
             return Ok(Written { account, request_id: None });
         }
-        write.foreign.clone_from(&account.foreign);
+        write.foreign = account.foreign.as_deref().map(Into::into);
         self.update(&account.id, &write, Urgency::Normal).await
     }
 
@@ -400,7 +400,7 @@ impl Run<'_, '_> {
     }
 
     /// Whether the account is already as the write would make it.
-    fn holds(&self, account: &Account, write: &AccountWrite) -> bool {
+    fn holds(&self, account: &Account<'_>, write: &AccountWrite) -> bool {
         let attributes = write.attributes.iter().all(|(row, value)| {
             let have = account.attributes.get(*row).and_then(Option::as_deref).filter(|have| !have.is_empty());
             match value {
@@ -413,7 +413,7 @@ impl Run<'_, '_> {
             Some(Access::Active) => !matches!(account.state, AccountState::Suspended | AccountState::Unactivated),
             None => true,
         };
-        attributes && access && write.mark.as_ref().is_none_or(|mark| account.mark.as_ref() == Some(mark))
+        attributes && access && write.mark.as_ref().is_none_or(|mark| account.mark.as_deref() == Some(&**mark))
     }
 
     /// Makes a call, and again where it surely was not applied. A throttled call waits in the provider's pacer.
@@ -449,20 +449,18 @@ impl Run<'_, '_> {
         };
         let write = AccountWrite { attributes: vec![(row, NewValue::Set(manager))], ..AccountWrite::default() };
         match self.update(&done.account, &write, Urgency::Normal).await {
-            Ok(_) => done.fields.push(self.cx.mapping.rows[row].target.clone()),
+            Ok(_) => done.fields.push(row),
             Err(_) => done.manager_pending = true,
         }
         Outcome::Done(Box::new(done))
     }
 
-    /// The provider's names of what a write carries.
-    fn names(&self, write: &AccountWrite) -> Vec<Box<str>> {
+    /// The rows that a write carries, in the order of the provider's names; the manager last.
+    fn sent(&self, write: &AccountWrite) -> Vec<usize> {
         let rows = &self.cx.mapping.rows;
-        let mut names: Vec<Box<str>> = write.attributes.iter().map(|(row, _)| rows[*row].target.clone()).collect();
-        names.sort_unstable_by_key(|name| {
-            (rows.iter().find(|r| r.target == *name).is_some_and(|r| r.compare == Compare::Person), name.clone())
-        });
-        names
+        let mut sent: Vec<usize> = write.attributes.iter().map(|(row, _)| *row).collect();
+        sent.sort_unstable_by_key(|&row| (rows[row].compare == Compare::Person, &rows[row].target));
+        sent
     }
 }
 

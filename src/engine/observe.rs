@@ -64,7 +64,7 @@ pub async fn employees(
     let mut source = Source { employees: people.employees, in_bob, suspect: None, unseen_fields, deleted_now: HashSet::new() };
     let (mut missing, mut gone, mut expected) = (Vec::new(), Vec::new(), Vec::new());
     {
-        let present: HashSet<&str> = source.employees.iter().map(Employee::id).collect();
+        let present: foldhash::HashSet<&str> = source.employees.iter().map(Employee::id).collect();
         roster.for_each(key, |employee, entry| {
             if !present.contains(employee) {
                 let list = if entry.file_deleted.is_some() {

@@ -2,6 +2,7 @@
 //! for anybody else.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap, HashSet},
     sync::{
         Mutex, PoisonError,
@@ -153,17 +154,18 @@ impl Recorder<'_> {
     }
 
     /// Makes the verdict, counts it, and says whether it has to be written.
-    fn weigh(&self, index: PersonIndex, trouble: Trouble, outcome: Option<Outcome>) -> Option<Write> {
+    fn weigh(&self, index: PersonIndex, trouble: Trouble, outcome: Option<Outcome>) -> Option<Write<'_>> {
         let person = &self.people[index as usize];
         let id = person.employee.id();
-        let entry = self.roster.get(self.key, id);
-        let verdict = self.verdict(index, trouble, outcome.as_ref(), entry.as_ref());
+        let (verdict, known) = self.roster.with(self.key, id, |entry| {
+            (self.verdict(index, trouble, outcome.as_ref(), entry), entry.map(|entry| (entry.verdict, entry.digest)))
+        });
         self.count(&verdict, outcome.as_ref());
-        if entry.is_none() && !worth_an_object(person, &verdict) {
+        if known.is_none() && !worth_an_object(person, &verdict) {
             return None;
         }
         let hash = verdict.hash64();
-        let unchanged = entry.as_ref().is_some_and(|entry| entry.verdict == hash);
+        let unchanged = known.is_some_and(|(verdict, _)| verdict == hash);
         let news = match &outcome {
             Some(Outcome::Done(_)) => true,
             Some(Outcome::Failed { .. }) => !unchanged,
@@ -172,14 +174,14 @@ impl Recorder<'_> {
         let expired =
             is_expired(verdict.file_deleted.and_then(|at| Timestamp::from_second(at).ok()), self.validated.retention, self.clock.now());
         if unchanged && !news && !expired {
-            self.metrics.status_patch("EmployeeSync", "skipped");
+            self.metrics.person_unchanged();
             return None;
         }
         let history = news.then(|| outcome.as_ref().and_then(|outcome| self.history(outcome))).flatten();
-        Some(Write { index, verdict, hash, history, expired, exists: entry.is_some(), digest: entry.map_or(0, |entry| entry.digest) })
+        Some(Write { index, verdict, hash, history, expired, exists: known.is_some(), digest: known.map_or(0, |(_, digest)| digest) })
     }
 
-    fn verdict(&self, index: PersonIndex, trouble: Trouble, outcome: Option<&Outcome>, entry: Option<&Entry>) -> Verdict {
+    fn verdict(&self, index: PersonIndex, trouble: Trouble, outcome: Option<&Outcome>, entry: Option<&Entry>) -> Verdict<'_> {
         let person = &self.people[index as usize];
         let standing = &self.plan.standings[index as usize];
         let mapping = &self.validated.settings.mapping;
@@ -187,7 +189,7 @@ impl Recorder<'_> {
         let held = standing
             .account
             .as_ref()
-            .map(|held| (held.id.clone(), held.state, if held.marked { MatchedBy::Mark } else { MatchedBy::Email }));
+            .map(|held| (Cow::Borrowed(&*held.id), held.state, if held.marked { MatchedBy::Mark } else { MatchedBy::Email }));
         let mut manager = standing.manager;
         let mut differs: Vec<Box<str>> = planned
             .map(|change| change.write.attributes.iter().map(|(row, _)| mapping.rows[*row].target.clone()).collect())
@@ -200,10 +202,10 @@ impl Recorder<'_> {
                 } else if manager == Manager::Pending {
                     manager = Manager::Resolved;
                 }
-                (Some((done.account.clone(), done.matched_by)), Some(done.state))
+                (Some((Cow::Owned(done.account.to_string()), done.matched_by)), Some(done.state))
             }
             Some(Outcome::Failed { account: Some((id, state)), .. }) => {
-                (Some((id.clone(), held.map_or(MatchedBy::Mark, |(_, _, by)| by))), Some(*state))
+                (Some((Cow::Owned(id.to_string()), held.map_or(MatchedBy::Mark, |(_, _, by)| by))), Some(*state))
             }
             _ => held.map_or((None, None), |(id, state, by)| (Some((id, by)), Some(state))),
         };
@@ -213,7 +215,7 @@ impl Recorder<'_> {
         let account = account.filter(|(id, by)| *by != MatchedBy::Email || matches!(outcome, Some(Outcome::Done(_))) || recorded(id));
         let state = state.filter(|_| account.is_some());
         let account = account.map(|(id, by)| {
-            let before = entry.and_then(|entry| entry.account.as_ref()).filter(|(known, _)| *known == id).map(|(_, by)| *by);
+            let before = entry.and_then(|entry| entry.account.as_ref()).filter(|(known, _)| **known == *id).map(|(_, by)| *by);
             (id, before.unwrap_or(by))
         });
         let access_as_decided = match (person.decision.existing, state) {
@@ -227,10 +229,7 @@ impl Recorder<'_> {
         let deleted = known.or_else(|| (person.employee.deleted && self.deleted_now.contains(id)).then(|| to_the_second(self.clock.now())));
         Verdict {
             generation: entry.map_or(1, |entry| entry.generation),
-            username: (self.validated.show_usernames)
-                .then(|| mapping.text(mapping.username, &person.employee))
-                .flatten()
-                .map(|name| name.as_ref().into()),
+            username: (self.validated.show_usernames).then(|| mapping.text(mapping.username, &person.employee)).flatten(),
             account,
             state,
             decision: person.decision,
@@ -239,7 +238,7 @@ impl Recorder<'_> {
             access_as_decided,
             manager,
             manager_mapped: mapping.manager.is_some(),
-            zone: self.validated.settings.zones.of(person.employee.values.get(SITE).text()).iana_name().unwrap_or("UTC").into(),
+            zone: self.validated.settings.zones.of(person.employee.values.get(SITE).text()).iana_name().unwrap_or("UTC"),
             file_deleted: deleted.map(Timestamp::as_second),
             revoked: entry
                 .and_then(|entry| entry.revoked)
@@ -250,7 +249,7 @@ impl Recorder<'_> {
         }
     }
 
-    fn count(&self, verdict: &Verdict, outcome: Option<&Outcome>) {
+    fn count(&self, verdict: &Verdict<'_>, outcome: Option<&Outcome>) {
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         let reason = verdict.reason();
         if !verdict.decision.managed {
@@ -297,19 +296,19 @@ impl Recorder<'_> {
         Some(HistoryEntry {
             at: Time(to_the_second(self.clock.now())),
             action,
-            fields: fields.iter().map(ToString::to_string).collect(),
+            fields: fields.iter().map(|row| self.validated.settings.mapping.rows[*row].target.to_string()).collect(),
             trigger: self.trigger,
             outcome: word,
             request_id,
         })
     }
 
-    async fn write_all(&self, writes: Vec<Write>) {
+    async fn write_all(&self, writes: Vec<Write<'_>>) {
         use futures::StreamExt as _;
         futures::stream::iter(writes).for_each_concurrent(32, |write| self.write(write)).await;
     }
 
-    async fn write(&self, write: Write) {
+    async fn write(&self, write: Write<'_>) {
         let id = self.people[write.index as usize].employee.id();
         if write.expired {
             return self.note(self.writer.delete_person(&object_name(&self.key.name, id), None).await.err().as_ref());
@@ -327,7 +326,7 @@ impl Recorder<'_> {
         }
     }
 
-    async fn try_write(&self, write: &Write, id: &str) -> Result<(), crate::cluster::status::WriteError> {
+    async fn try_write(&self, write: &Write<'_>, id: &str) -> Result<(), crate::cluster::status::WriteError> {
         let mapping = &self.validated.settings.mapping;
         let now = self.clock.now();
         let blank = EmployeeSyncStatus::default();
@@ -366,7 +365,7 @@ impl Recorder<'_> {
         Ok(())
     }
 
-    fn announce(&self, object: &EmployeeSync, write: &Write) {
+    fn announce(&self, object: &EmployeeSync, write: &Write<'_>) {
         let Some(entry) = &write.history else { return };
         let regarding = reference(object);
         let fields = if entry.fields.is_empty() { String::new() } else { format!(" ({})", entry.fields.join(", ")) };
@@ -397,9 +396,9 @@ impl Recorder<'_> {
 }
 
 /// One status to write.
-struct Write {
+struct Write<'a> {
     index: PersonIndex,
-    verdict: Verdict,
+    verdict: Verdict<'a>,
     hash: u64,
     history: Option<HistoryEntry>,
     /// The person has been gone for longer than the retention: the object goes.
@@ -440,7 +439,7 @@ const fn action_word(action: Action) -> &'static str {
 
 /// Everyone who has, should have or will have an account, and everyone active in Bob even where the settings leave
 /// them out. Former employees who never had an account have no object.
-fn worth_an_object(person: &Person, verdict: &Verdict) -> bool {
+fn worth_an_object(person: &Person, verdict: &Verdict<'_>) -> bool {
     if verdict.decision.managed {
         verdict.in_scope() || verdict.trouble != Trouble::None
     } else {

@@ -1,6 +1,9 @@
 //! What is said of one person: small enough to be compared in every pass, complete enough to write the status from.
 
-use std::hash::{DefaultHasher, Hash, Hasher as _};
+use std::{
+    borrow::Cow,
+    hash::{BuildHasher as _, Hash},
+};
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -28,13 +31,13 @@ const HISTORY: usize = 10;
 
 /// Everything a status rests on, but for times that do not matter and history.
 #[derive(Clone, Debug, Hash)]
-pub struct Verdict {
+pub struct Verdict<'a> {
     /// Generation of the spec.
     pub generation: i64,
     /// The username, if it may be shown.
-    pub username: Option<Box<str>>,
+    pub username: Option<Cow<'a, str>>,
     /// The account and how it was found.
-    pub account: Option<(Box<str>, MatchedBy)>,
+    pub account: Option<(Cow<'a, str>, MatchedBy)>,
     /// Whether it can be used.
     pub state: Option<AccountState>,
     /// What was decided.
@@ -50,7 +53,7 @@ pub struct Verdict {
     /// Whether the mapping has a manager at all.
     pub manager_mapped: bool,
     /// The site's zone, for the transition.
-    pub zone: Box<str>,
+    pub zone: &'a str,
     /// When the read by id first said that the file is gone, in seconds.
     pub file_deleted: Option<i64>,
     /// Evidence that access is revoked at once: when, in seconds, and the start date then.
@@ -104,13 +107,11 @@ impl Planned {
     }
 }
 
-impl Verdict {
+impl Verdict<'_> {
     /// A hash that is equal for equal verdicts; never 0, which stands for "not known".
     #[must_use]
     pub fn hash64(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.hash(&mut hasher);
-        hasher.finish().max(1)
+        foldhash::quality::FixedState::default().hash_one(self).max(1)
     }
 
     /// `Ready`'s reason.
@@ -232,10 +233,10 @@ impl Verdict {
     }
 
     fn transition(&self, next: Transition) -> NextTransition {
-        let zone = TimeZone::get(&self.zone).unwrap_or(TimeZone::UTC);
+        let zone = TimeZone::get(self.zone).unwrap_or(TimeZone::UTC);
         NextTransition {
             at: with_offset(next.at, &zone),
-            time_zone: self.zone.to_string(),
+            time_zone: self.zone.to_owned(),
             access: match next.access {
                 Access::Active => api::Access::Active,
                 Access::Suspended => api::Access::Suspended,

@@ -34,10 +34,10 @@ pub enum Urgency {
 pub trait Provider: Send + Sync {
     /// Lists every account, page by page, into `sink`. The mapping says which attributes to read, and in which order
     /// they stand in [`Account::attributes`].
-    fn list<'a>(&'a self, mapping: &'a Mapping, sink: &'a mut (dyn FnMut(Account) + Send)) -> BoxFuture<'a, Result<Listing, Error>>;
+    fn list<'a>(&'a self, mapping: &'a Mapping, sink: &'a mut (dyn FnMut(Account<'_>) + Send)) -> BoxFuture<'a, Result<Listing, Error>>;
 
     /// Looks accounts up by one key: one call. Answers are compared by the caller, never believed blindly.
-    fn find<'a>(&'a self, mapping: &'a Mapping, key: Key<'a>) -> BoxFuture<'a, Result<Vec<Account>, Error>>;
+    fn find<'a>(&'a self, mapping: &'a Mapping, key: Key<'a>) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>>;
 
     /// Creates an account: one call. A duplicate is [`Error::Duplicate`].
     fn create<'a>(
@@ -94,7 +94,7 @@ pub struct Listing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
     /// The account as the provider answered it.
-    pub account: Account,
+    pub account: Account<'static>,
     /// The provider's request id, for its support.
     pub request_id: Option<String>,
 }

@@ -122,6 +122,8 @@ pub struct Metrics {
     unsynced: Family<Labels<1>, Gauge<f64, AtomicU64>>,
     success: Family<Labels<1>, Gauge>,
     patches: Family<Labels<2>, Counter>,
+    /// The one series that every pass counts once for everybody.
+    unchanged: OnceLock<Counter>,
     objects: Gauge,
     leader: Gauge,
     lost: Family<Labels<1>, Counter>,
@@ -155,6 +157,7 @@ impl Metrics {
             unsynced: registered(&mut registry, &UNSYNCED),
             success: registered(&mut registry, &SUCCESS),
             patches: registered(&mut registry, &PATCHES),
+            unchanged: OnceLock::new(),
             objects: registered(&mut registry, &OBJECTS),
             leader: registered(&mut registry, &LEADER),
             lost: registered(&mut registry, &EVENTS),
@@ -177,6 +180,12 @@ impl Metrics {
     /// A status was `written`, `skipped` or `failed`.
     pub fn status_patch(&self, kind: &'static str, outcome: &'static str) {
         self.patches.get_or_create(&labels(&PATCHES, [kind.into(), outcome.into()])).inc();
+    }
+
+    /// The status of an `EmployeeSync` was not written because nothing changed.
+    pub fn person_unchanged(&self) {
+        let series = || self.patches.get_or_create_owned(&labels(&PATCHES, ["EmployeeSync".into(), "skipped".into()]));
+        self.unchanged.get_or_init(series).inc();
     }
 
     /// A pass over `key` ended at `now`.

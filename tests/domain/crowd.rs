@@ -211,8 +211,8 @@ impl Someone {
 }
 
 impl Stored {
-    pub fn account(&self) -> Account {
-        let text = |text: Option<&str>| text.map(Into::into);
+    pub fn account(&self) -> Account<'static> {
+        let text = |text: Option<&str>| text.map(|text| text.to_owned().into());
         Account {
             id: self.id.into(),
             mark: text(self.mark.as_deref()),
@@ -230,7 +230,7 @@ impl Crowd {
         self.people.iter().map(Someone::person).collect()
     }
 
-    pub fn accounts(&self) -> Vec<Account> {
+    pub fn accounts(&self) -> Vec<Account<'static>> {
         self.accounts.iter().map(Stored::account).collect()
     }
 

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The plan for these people and accounts.
-pub fn planned(crowd: &Crowd, people: &[Person], accounts: &[Account]) -> Plan {
+pub fn planned(crowd: &Crowd, people: &[Person], accounts: &[Account<'static>]) -> Plan {
     let mapping = crowd.mapping();
     let mut matcher = Matcher::new(&mapping, people, crowd.adopt);
     accounts.iter().cloned().for_each(|account| matcher.see(account));
@@ -27,7 +27,7 @@ pub fn planned(crowd: &Crowd, people: &[Person], accounts: &[Account]) -> Plan {
 /// A provider in memory, which keeps e-mails and usernames unique, and refuses a write as a whole.
 struct Tenant {
     mapping: Mapping,
-    accounts: Vec<Account>,
+    accounts: Vec<Account<'static>>,
 }
 
 impl Tenant {
@@ -63,32 +63,32 @@ impl Tenant {
         let account = &mut self.accounts[at];
         for (row, value) in &write.attributes {
             account.attributes[*row] = match value {
-                NewValue::Set(text) => Some(text.clone()),
+                NewValue::Set(text) => Some(text.to_string().into()),
                 NewValue::Clear => None,
             };
         }
         account.email.clone_from(&account.attributes[EMAIL]);
         account.username.clone_from(&account.attributes[USERNAME]);
-        account.mark = write.mark.clone().or(account.mark.take());
+        account.mark = write.mark.as_deref().map(|mark| mark.to_owned().into()).or(account.mark.take());
         account.state = match write.access {
             Some(Access::Active) => AccountState::Active,
             Some(Access::Suspended) => AccountState::Suspended,
             None => account.state,
         };
-        Ok(account.id.clone())
+        Ok((*account.id).into())
     }
 }
 
 /// What came of a plan.
 struct After {
-    accounts: Vec<Account>,
+    accounts: Vec<Account<'static>>,
     /// The people, with the accounts that are theirs now on record.
     people: Vec<Person>,
     refused: HashSet<PersonIndex>,
 }
 
 /// Carries a plan out, change by change, in its order. "Access goes out by itself where a mixed write was refused."
-fn carry_out(crowd: &Crowd, people: &[Person], accounts: &[Account], plan: &Plan) -> After {
+fn carry_out(crowd: &Crowd, people: &[Person], accounts: &[Account<'static>], plan: &Plan) -> After {
     let mut tenant = Tenant { mapping: crowd.mapping(), accounts: accounts.to_vec() };
     let mut held: HashMap<PersonIndex, Box<str>> = HashMap::new();
     let mut refused = HashSet::new();
@@ -168,7 +168,7 @@ proptest! {
                 }
                 (Some(account), Kind::Adopt | Kind::Update) => {
                     prop_assert!(touched.insert(account.clone()), "two people write to #{account}");
-                    let read = accounts.iter().find(|read| read.id == *account).expect("an account of the listing");
+                    let read = accounts.iter().find(|read| *read.id == **account).expect("an account of the listing");
                     prop_assert!(read.mark.as_deref().is_none_or(|mark| mark == id), "#{} bears another's mark", account);
                     let is_theirs = matches!(&said, Whose::One { id, marked, .. } if **id == **account && *marked == (change.kind == Kind::Update));
                     // A manager alone does not put the mark on; nothing else goes without it.
@@ -187,7 +187,7 @@ proptest! {
         let plan = planned(&crowd, &people, &accounts);
         for change in &plan.changes {
             let decision = people[change.person as usize].decision;
-            let read = accounts.iter().find(|read| Some(&read.id) == change.account.as_ref()).map(|read| read.state);
+            let read = accounts.iter().find(|read| Some(&*read.id) == change.account.as_deref()).map(|read| read.state);
             match (change.kind, change.write.access) {
                 (Kind::Create, access) => prop_assert_eq!(access.map(Missing::Create), Some(decision.missing)),
                 (_, Some(access)) => {
@@ -253,7 +253,7 @@ proptest! {
         let mapping = crowd.mapping();
         for change in planned(&crowd, &people, &accounts).changes {
             let one = &crowd.people[change.person as usize];
-            let read = accounts.iter().find(|read| Some(&read.id) == change.account.as_ref());
+            let read = accounts.iter().find(|read| Some(&*read.id) == change.account.as_deref());
             let told = [one.email, if crowd.style.own_usernames { one.username } else { one.email }, one.title];
             for (row, told) in told.into_iter().enumerate() {
                 let told = if one.deleted { crate::crowd::Told::Hidden } else { told };

@@ -518,7 +518,7 @@ impl Account {
     }
 
     /// As the listing tells it.
-    fn listed(&self, id: &str, mapping: &Mapping) -> Listed {
+    fn listed<'a>(&'a self, id: &'a str, mapping: &Mapping) -> Listed<'a> {
         Listed {
             id: id.into(),
             mark: self.external_id.as_deref().map(Into::into),

@@ -1,10 +1,11 @@
 //! The simulated OneLogin as a [`Tenant`].
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
 
 use bobsync::{
     domain::{
-        account::{Account, AccountState},
+        account::AccountState,
         employee::Fields,
         mapping::{Mapping, Row, Source},
     },
@@ -17,7 +18,7 @@ use bobsync::{
 use serde_json::{Map, Value, json};
 use simulators::{Control, Fault, Options, World, client::Service};
 
-use crate::tenant::{Calls, Tenant, Through};
+use crate::tenant::{Account, Calls, Tenant, Through};
 
 /// Targets in the order of `rows`.
 const TARGETS: [&str; 6] = ["email", "username", "title", "department", "manager_user_id", "custom_attributes.work_cell"];
@@ -89,11 +90,11 @@ pub fn connected(config: Config) -> OneLogin {
     OneLogin::new(config, Arc::new(pacer())).unwrap()
 }
 
-fn text(value: &Value) -> Option<Box<str>> {
+fn text(value: &Value) -> Option<Cow<'static, str>> {
     match value {
         Value::Null => None,
         Value::String(text) if text.is_empty() => None,
-        Value::String(text) => Some(text.as_str().into()),
+        Value::String(text) => Some(text.clone().into()),
         other => Some(other.to_string().into()),
     }
 }
@@ -167,7 +168,7 @@ impl Tenant for Acme {
     async fn look(&self, id: &str) -> Option<Account> {
         let user = self.control.user(id.parse().unwrap()).await.ok()?;
         Some(Account {
-            id: id.into(),
+            id: id.to_owned().into(),
             mark: text(&user["external_id"]),
             email: text(&user["email"]),
             username: text(&user["username"]),

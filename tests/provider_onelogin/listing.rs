@@ -1,16 +1,16 @@
 //! Cases of reading: one listing, whole or not, and look-ups that are never believed blindly.
 
 use bobsync::{
-    domain::account::{Account, AccountState},
+    domain::account::AccountState,
     provider::{Error, Key, Listing},
 };
 use tokio::runtime::Handle;
 
-use crate::tenant::{Tenant, account, listed, plain, rows};
+use crate::tenant::{Account, Tenant, account, listed, plain, rows};
 
 async fn list<T: Tenant>(tenant: &T) -> (Vec<Account>, Listing) {
     let mut seen = Vec::new();
-    let listing = tenant.provider().list(tenant.mapping(), &mut |account| seen.push(account)).await.expect("a listing");
+    let listing = tenant.provider().list(tenant.mapping(), &mut |account| seen.push(account.into_owned())).await.expect("a listing");
     (seen, listing)
 }
 
@@ -23,7 +23,7 @@ pub async fn everybody_is_listed_once_as_the_tenant_has_them<T: Tenant>(tenant: 
     let boss = tenant.make(&[account("boss")]).await.remove(0);
     let mut people = many::<T>();
     for (number, one) in people.iter_mut().enumerate() {
-        one.attributes[rows::MANAGER] = Some(boss.as_str().into());
+        one.attributes[rows::MANAGER] = Some(boss.clone().into());
         if number % 3 == 0 {
             (one.mark, one.state) = (None, AccountState::Suspended);
         }

@@ -1,15 +1,20 @@
 //! A provider's tenant, as the cases see it: behind the provider's back accounts are made, looked at and broken, and
 //! calls are counted. Accounts are told in the words of the domain, so that no case knows a provider's wire.
 
+use std::borrow::Cow;
+
 use bobsync::{
     domain::{
-        account::{Access, Account, AccountState, AccountWrite, NewValue},
+        account::{self, Access, AccountState, AccountWrite, NewValue},
         mapping::Mapping,
     },
     provider::{Key, Provider, Urgency},
 };
 use serde_json::Value;
 use simulators::{Fault, FaultKind};
+
+/// An account that outlives every page.
+pub type Account = account::Account<'static>;
 
 /// Which calls a fault strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,8 +110,8 @@ pub mod rows {
 
 /// Somebody's active account, with a mark and every attribute but the manager.
 pub fn account(name: &str) -> Account {
-    let email: Box<str> = format!("{name}@example.com").into();
-    let text = |text: &str| Some(text.into());
+    let email: Cow<'static, str> = format!("{name}@example.com").into();
+    let text = |text: &str| Some(text.to_owned().into());
     Account {
         id: "".into(),
         mark: text(&format!("mark-{name}")),
@@ -126,10 +131,10 @@ pub fn write(attributes: &[(usize, Option<&str>)]) -> AccountWrite {
 
 /// The write that makes this account.
 pub fn creation(account: &Account, access: Access) -> AccountWrite {
-    let set = |(row, text): (usize, &Option<Box<str>>)| Some((row, NewValue::Set(text.clone()?)));
+    let set = |(row, text): (usize, &Option<Cow<'static, str>>)| Some((row, NewValue::Set(text.as_deref()?.into())));
     AccountWrite {
         attributes: account.attributes.iter().enumerate().filter_map(set).collect(),
-        mark: account.mark.clone(),
+        mark: account.mark.as_deref().map(Into::into),
         access: Some(access),
         foreign: None,
     }

@@ -44,7 +44,7 @@ pub async fn an_attribute_is_cleared<T: Tenant>(tenant: &T) {
     let id = tenant.make(&[account("noa")]).await.remove(0);
     for row in [rows::TITLE, rows::EXTENSION] {
         let mut change = write(&[(row, None)]);
-        change.foreign = listed(tenant, &id).await.foreign;
+        change.foreign = listed(tenant, &id).await.foreign.map(|foreign| foreign.as_ref().into());
         let (written, calls) = update(tenant, &id, &change).await;
         assert_eq!((&written.unwrap().account.attributes[row], calls), (&None, 1), "row {row}");
         assert_eq!(tenant.look(&id).await.unwrap().attributes[row], None, "row {row}");
@@ -59,7 +59,7 @@ pub async fn what_we_do_not_own_survives<T: Tenant>(tenant: &T) {
     for value in [Some("B-8"), None, Some("C \"9\"")] {
         // As the plan does it: what the provider needs again comes from the listing.
         let mut change = write(&[(rows::EXTENSION, value), (rows::TITLE, value)]);
-        change.foreign = listed(tenant, &id).await.foreign;
+        change.foreign = listed(tenant, &id).await.foreign.map(|foreign| foreign.as_ref().into());
         let (written, calls) = update(tenant, &id, &change).await;
         assert_eq!((written.unwrap().account.attributes[rows::EXTENSION].as_deref(), calls), (value, 1));
         assert_eq!(tenant.look(&id).await.unwrap().attributes[rows::EXTENSION].as_deref(), value);
@@ -107,7 +107,7 @@ pub async fn writing_again_changes_nothing<T: Tenant>(tenant: &T) {
     let mut change =
         write(&[(rows::TITLE, Some("Lead")), (rows::DEPARTMENT, None), (rows::EXTENSION, Some("B-8")), (rows::MANAGER, Some(&ids[1]))]);
     (change.mark, change.access) = (Some("mark-noa-2".into()), Some(Access::Suspended));
-    change.foreign = listed(tenant, &ids[0]).await.foreign;
+    change.foreign = listed(tenant, &ids[0]).await.foreign.map(|foreign| foreign.as_ref().into());
     let once = update(tenant, &ids[0], &change).await.0.unwrap().account;
     let held = tenant.look(&ids[0]).await;
     assert_eq!(update(tenant, &ids[0], &change).await.0.unwrap().account, once);

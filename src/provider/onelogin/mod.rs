@@ -71,11 +71,11 @@ impl OneLogin {
         self.service.call(&call).await
     }
 
-    async fn list_all(&self, mapping: &Mapping, sink: &mut (dyn FnMut(Account) + Send)) -> Result<Listing, Error> {
+    async fn list_all(&self, mapping: &Mapping, sink: &mut (dyn FnMut(Account<'_>) + Send)) -> Result<Listing, Error> {
         let unreadable = |said: &str| Error::Unavailable { said: said.to_owned() };
         let mut reader = Reader::new(mapping);
         let fields = reader.fields();
-        let mut ids = HashSet::new();
+        let mut ids: foldhash::HashSet<u64> = foldhash::HashSet::default();
         let mut pages = Pages::new(PAGE);
         for page in 1..=MOST_PAGES {
             let query = [("limit", &*PAGE.to_string()), ("page", &*page.to_string()), ("fields", &*fields)];
@@ -88,7 +88,7 @@ impl OneLogin {
                         nameless = true;
                         return;
                     };
-                    match account.id.parse::<u64>() {
+                    match account.id.parse() {
                         Ok(id) if ids.insert(id) => {
                             fresh += 1;
                             sink(account);
@@ -143,7 +143,7 @@ impl OneLogin {
         Ok(defined)
     }
 
-    async fn look_up(&self, mapping: &Mapping, key: Key<'_>) -> Result<Vec<Account>, Error> {
+    async fn look_up(&self, mapping: &Mapping, key: Key<'_>) -> Result<Vec<Account<'static>>, Error> {
         let (Key::Id(text) | Key::Mark(text) | Key::Email(text)) = key;
         // A filter with an empty value is no filter: the whole tenant would be the answer.
         if text.trim().is_empty() {
@@ -155,7 +155,7 @@ impl OneLogin {
             let Some(path) = path_of(id) else { return Ok(Vec::new()) };
             return match self.get(Route::Find, &path, &[], Sent::Nothing).await {
                 Ok(answer) => {
-                    let account = reader.user(&answer.body).map_err(unreadable)?.account();
+                    let account = reader.user(&answer.body).map_err(unreadable)?.account().map(Account::into_owned);
                     let account =
                         account.filter(|account| *account.id == *id).ok_or_else(|| unreadable("the answer names another account"))?;
                     Ok(vec![account])
@@ -172,7 +172,7 @@ impl OneLogin {
             answer => answer?,
         };
         let mut found = Vec::new();
-        reader.page(&answer.body, &mut |user| found.extend(user.account())).map_err(unreadable)?;
+        reader.page(&answer.body, &mut |user| found.extend(user.account().map(Account::into_owned))).map_err(unreadable)?;
         // An asterisk in a value is a wildcard.
         found.retain(|account| match key {
             Key::Email(_) => account.email.as_deref().is_some_and(|email| equal(Compare::IgnoringCase, email, text)),
@@ -201,11 +201,11 @@ fn path_of(id: &str) -> Option<String> {
 }
 
 impl Provider for OneLogin {
-    fn list<'a>(&'a self, mapping: &'a Mapping, sink: &'a mut (dyn FnMut(Account) + Send)) -> BoxFuture<'a, Result<Listing, Error>> {
+    fn list<'a>(&'a self, mapping: &'a Mapping, sink: &'a mut (dyn FnMut(Account<'_>) + Send)) -> BoxFuture<'a, Result<Listing, Error>> {
         Box::pin(self.list_all(mapping, sink))
     }
 
-    fn find<'a>(&'a self, mapping: &'a Mapping, key: Key<'a>) -> BoxFuture<'a, Result<Vec<Account>, Error>> {
+    fn find<'a>(&'a self, mapping: &'a Mapping, key: Key<'a>) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>> {
         Box::pin(self.look_up(mapping, key))
     }
 

@@ -12,8 +12,8 @@ use crate::domain::{
 
 /// Reads users in the columns of one mapping.
 pub(super) struct Reader<'m> {
-    /// Target and row, but for custom attributes.
-    plain: Vec<(&'m str, usize)>,
+    /// Members that are read, but for custom attributes.
+    members: Vec<Member<'m>>,
     /// Shortname and row.
     custom: Vec<(&'m str, usize)>,
     rows: usize,
@@ -26,29 +26,68 @@ pub(super) struct Reader<'m> {
     others: Vec<u8>,
 }
 
+/// A member of a user that is read.
+struct Member<'m> {
+    name: &'m str,
+    meaning: Meaning,
+    /// The rows with this target.
+    rows: Vec<usize>,
+    /// The member that came after this one last time: users list theirs in one order.
+    next: usize,
+}
+
+/// What a member is, whether or not it is mapped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    Id,
+    Mark,
+    Email,
+    Username,
+    Status,
+    Custom,
+    Mapped,
+}
+
+const CUSTOM_ATTRIBUTES: &str = "custom_attributes";
+
+const ALWAYS: [(&str, Meaning); 5] = [
+    ("id", Meaning::Id),
+    ("external_id", Meaning::Mark),
+    ("email", Meaning::Email),
+    ("username", Meaning::Username),
+    ("status", Meaning::Status),
+];
+
 /// One user, with gaps where the answer had nothing.
 #[derive(Debug, Default)]
-pub(super) struct User {
-    pub(super) id: Option<Box<str>>,
-    pub(super) mark: Option<Box<str>>,
-    pub(super) email: Option<Box<str>>,
-    pub(super) username: Option<Box<str>>,
+pub(super) struct User<'a> {
+    pub(super) id: Option<Cow<'a, str>>,
+    pub(super) mark: Option<Cow<'a, str>>,
+    pub(super) email: Option<Cow<'a, str>>,
+    pub(super) username: Option<Cow<'a, str>>,
     pub(super) state: Option<AccountState>,
-    pub(super) attributes: Vec<Option<Box<str>>>,
-    pub(super) foreign: Option<Box<str>>,
+    pub(super) attributes: Vec<Option<Cow<'a, str>>>,
+    pub(super) foreign: Option<Cow<'a, str>>,
 }
 
 impl<'m> Reader<'m> {
     pub(super) fn new(mapping: &'m Mapping) -> Self {
         let rows = mapping.rows.len();
-        let (mut plain, mut custom) = (Vec::new(), Vec::new());
+        let member = |(name, meaning)| Member { name, meaning, rows: Vec::new(), next: 0 };
+        let (mut members, mut custom): (Vec<_>, Vec<_>) = (ALWAYS.map(member).into(), Vec::new());
         for (row, target) in mapping.rows.iter().map(|row| &*row.target).enumerate() {
-            match target.strip_prefix(CUSTOM) {
-                Some(shortname) => custom.push((shortname, row)),
-                None => plain.push((target, row)),
+            if let Some(shortname) = target.strip_prefix(CUSTOM) {
+                custom.push((shortname, row));
+            } else if let Some(known) = members.iter_mut().find(|member| member.name == target) {
+                known.rows.push(row);
+            } else {
+                members.push(Member { rows: vec![row], ..member((target, Meaning::Mapped)) });
             }
         }
-        Self { plain, custom, rows, told: vec![false; rows], defined: vec![false; rows], others: Vec::new() }
+        if !custom.is_empty() {
+            members.push(member((CUSTOM_ATTRIBUTES, Meaning::Custom)));
+        }
+        Self { members, custom, rows, told: vec![false; rows], defined: vec![false; rows], others: Vec::new() }
     }
 
     /// The rows that are custom attributes, with their shortnames.
@@ -59,16 +98,18 @@ impl<'m> Reader<'m> {
     /// The value of the `fields` parameter: what is needed and nothing else. Without it `OneLogin` leaves most
     /// attributes out of a listing.
     pub(super) fn fields(&self) -> String {
-        let mut fields = vec!["id", "external_id", "email", "username", "status"];
-        for (target, _) in &self.plain {
-            if !fields.contains(target) {
-                fields.push(target);
-            }
+        self.members.iter().map(|member| member.name).collect::<Vec<_>>().join(",")
+    }
+
+    /// The member of this name, tried first where it stood in the user before.
+    fn member(&mut self, name: &str, before: usize) -> Option<usize> {
+        let likely = self.members[before].next;
+        if self.members[likely].name == name {
+            return Some(likely);
         }
-        if !self.custom.is_empty() {
-            fields.push("custom_attributes");
-        }
-        fields.join(",")
+        let found = self.members.iter().position(|member| member.name == name)?;
+        self.members[before].next = found;
+        Some(found)
     }
 
     /// Whether the account that was read last told of this row.
@@ -80,8 +121,10 @@ impl<'m> Reader<'m> {
     ///
     /// # Errors
     /// What is wrong with it, without content.
-    pub(super) fn page(&mut self, body: &[u8], each: &mut dyn FnMut(User)) -> Result<(), &'static str> {
-        let mut json = serde_json::Deserializer::from_slice(body);
+    pub(super) fn page<'a>(&mut self, body: &'a [u8], each: &mut dyn FnMut(User<'a>)) -> Result<(), &'static str> {
+        // Checked once for all, so that no text has to be checked again.
+        let body = std::str::from_utf8(body).map_err(|_| "the answer is not a list of users")?;
+        let mut json = serde_json::Deserializer::from_str(body);
         let read = json.deserialize_seq(Page { reader: self, each });
         read.and_then(|()| json.end()).map_err(|_| "the answer is not a list of users")
     }
@@ -90,20 +133,17 @@ impl<'m> Reader<'m> {
     ///
     /// # Errors
     /// What is wrong with it, without content.
-    pub(super) fn user(&mut self, body: &[u8]) -> Result<User, &'static str> {
-        let mut json = serde_json::Deserializer::from_slice(body);
+    pub(super) fn user<'a>(&mut self, body: &'a [u8]) -> Result<User<'a>, &'static str> {
+        let body = std::str::from_utf8(body).map_err(|_| "the answer is not a user")?;
+        let mut json = serde_json::Deserializer::from_str(body);
         let read = OneUser { reader: self }.deserialize(&mut json);
         read.and_then(|user| json.end().map(|()| user)).map_err(|_| "the answer is not a user")
     }
-
-    fn rows_of<'a>(list: &'a [(&'m str, usize)], name: &'a str) -> impl Iterator<Item = usize> + 'a {
-        list.iter().filter(move |(known, _)| *known == name).map(|(_, row)| *row)
-    }
 }
 
-impl User {
+impl<'a> User<'a> {
     /// The account, where the answer is not expected to have gaps.
-    pub(super) fn account(self) -> Option<Account> {
+    pub(super) fn account(self) -> Option<Account<'a>> {
         Some(Account {
             id: self.id?,
             mark: self.mark,
@@ -126,12 +166,12 @@ fn state(status: Option<&str>) -> AccountState {
     }
 }
 
-struct Page<'a, 'm> {
+struct Page<'a, 'm, 'de> {
     reader: &'a mut Reader<'m>,
-    each: &'a mut dyn FnMut(User),
+    each: &'a mut dyn FnMut(User<'de>),
 }
 
-impl<'de> Visitor<'de> for Page<'_, '_> {
+impl<'de> Visitor<'de> for Page<'_, '_, 'de> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -151,48 +191,49 @@ struct OneUser<'a, 'm> {
 }
 
 impl<'de> DeserializeSeed<'de> for OneUser<'_, '_> {
-    type Value = User;
+    type Value = User<'de>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<User, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<User<'de>, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
 impl<'de> Visitor<'de> for OneUser<'_, '_> {
-    type Value = User;
+    type Value = User<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a user")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<User, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<User<'de>, A::Error> {
         let reader = self.reader;
         reader.told.fill(false);
         let mut user = User { attributes: vec![None; reader.rows], ..User::default() };
+        let mut before = 0;
         while let Some(Key(key)) = map.next_key()? {
-            let key = &*key;
-            if key == "custom_attributes" && !reader.custom.is_empty() {
-                map.next_value_seed(Custom { reader, attributes: &mut user.attributes })?;
-                user.foreign = reader.foreign();
-                continue;
-            }
-            let mapped = reader.plain.iter().any(|(target, _)| *target == key);
-            if !mapped && !matches!(key, "id" | "external_id" | "email" | "username" | "status") {
+            let Some(member) = reader.member(&key, before) else {
                 map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            before = member;
+            let meaning = reader.members[member].meaning;
+            if meaning == Meaning::Custom {
+                map.next_value_seed(Custom { reader, attributes: &mut user.attributes })?;
+                user.foreign = reader.foreign().map(Cow::Owned);
                 continue;
             }
             let value = map.next_value_seed(Scalar)?;
-            for row in Reader::rows_of(&reader.plain, key) {
+            for &row in &reader.members[member].rows {
                 reader.told[row] = true;
                 user.attributes[row].clone_from(&value);
             }
-            match key {
-                "id" => user.id = value,
-                "external_id" => user.mark = value,
-                "email" => user.email = value,
-                "username" => user.username = value,
-                "status" => user.state = Some(state(value.as_deref())),
-                _ => {}
+            match meaning {
+                Meaning::Id => user.id = value,
+                Meaning::Mark => user.mark = value,
+                Meaning::Email => user.email = value,
+                Meaning::Username => user.username = value,
+                Meaning::Status => user.state = Some(state(value.as_deref())),
+                Meaning::Custom | Meaning::Mapped => {}
             }
         }
         Ok(user)
@@ -201,23 +242,23 @@ impl<'de> Visitor<'de> for OneUser<'_, '_> {
 
 impl Reader<'_> {
     /// The members that were gathered, as an object.
-    fn foreign(&mut self) -> Option<Box<str>> {
+    fn foreign(&mut self) -> Option<String> {
         if self.others.is_empty() {
             return None;
         }
         self.others.push(b'}');
-        let text = std::str::from_utf8(&self.others).ok().map(Into::into);
+        let text = std::str::from_utf8(&self.others).ok().map(str::to_owned);
         self.others.clear();
         text
     }
 }
 
-struct Custom<'a, 'm> {
+struct Custom<'a, 'm, 'de> {
     reader: &'a mut Reader<'m>,
-    attributes: &'a mut [Option<Box<str>>],
+    attributes: &'a mut [Option<Cow<'de, str>>],
 }
 
-impl<'de> DeserializeSeed<'de> for Custom<'_, '_> {
+impl<'de> DeserializeSeed<'de> for Custom<'_, '_, 'de> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -225,7 +266,7 @@ impl<'de> DeserializeSeed<'de> for Custom<'_, '_> {
     }
 }
 
-impl<'de> Visitor<'de> for Custom<'_, '_> {
+impl<'de> Visitor<'de> for Custom<'_, '_, 'de> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -253,7 +294,7 @@ impl<'de> Visitor<'de> for Custom<'_, '_> {
                 reader.others.push(b':');
                 serde_json::to_writer(&mut reader.others, &**value).map_err(A::Error::custom)?;
             }
-            for row in Reader::rows_of(&reader.custom, &key) {
+            for &(_, row) in reader.custom.iter().filter(|(shortname, _)| *shortname == key) {
                 reader.told[row] = true;
                 reader.defined[row] = true;
                 self.attributes[row].clone_from(&value);
@@ -293,7 +334,7 @@ impl<'de: 'a, 'a> serde::Deserialize<'de> for Key<'a> {
 struct Scalar;
 
 impl<'de> DeserializeSeed<'de> for Scalar {
-    type Value = Option<Box<str>>;
+    type Value = Option<Cow<'de, str>>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
@@ -301,18 +342,25 @@ impl<'de> DeserializeSeed<'de> for Scalar {
 }
 
 impl<'de> Visitor<'de> for Scalar {
-    type Value = Option<Box<str>>;
+    type Value = Option<Cow<'de, str>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value")
     }
 
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok((!text.trim().is_empty()).then_some(Cow::Borrowed(text)))
+    }
+
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok((!text.trim().is_empty()).then(|| text.into()))
+        Ok((!text.trim().is_empty()).then(|| Cow::Owned(text.to_owned())))
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(Some(number.to_string().into()))
+        // The status of every account is one of these.
+        const DIGITS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+        let digit = usize::try_from(number).ok().and_then(|number| DIGITS.get(number));
+        Ok(Some(digit.map_or_else(|| Cow::Owned(number.to_string()), |digit| Cow::Borrowed(*digit))))
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {

@@ -20,8 +20,8 @@ fn mapping(targets: &[&str]) -> Mapping {
 
 const TARGETS: [&str; 6] = ["email", "username", "title", "manager_user_id", "custom_attributes.work_cell", "custom_attributes.badge"];
 
-fn read(mapping: &Mapping, user: &serde_json::Value) -> Account {
-    Reader::new(mapping).user(user.to_string().as_bytes()).unwrap().account().unwrap()
+fn read(mapping: &Mapping, user: &serde_json::Value) -> Account<'static> {
+    Reader::new(mapping).user(user.to_string().as_bytes()).unwrap().account().unwrap().into_owned()
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn a_user_becomes_an_account_in_the_mapping_s_columns() {
         "custom_attributes": {"work_cell": "+49 \"1\"", "cost_center": null, "t-shirt": "Gr\u00f6\u00dfe M", "badge": ""}
     }"#;
     let account = Reader::new(&mapping).user(user.as_bytes()).unwrap().account().unwrap();
-    let text = |text: &str| Some(text.into());
+    let text = |text: &'static str| Some(text.into());
     assert_eq!(
         account,
         Account {

@@ -1,5 +1,7 @@
 //! Writes as `OneLogin` wants them, and whether an answer confirms them.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use super::{
@@ -80,7 +82,12 @@ fn status(access: Access) -> u8 {
 ///
 /// # Errors
 /// Why the answer confirms nothing.
-pub(super) fn confirmed(mapping: &Mapping, write: &AccountWrite, id: Option<&str>, answer: &[u8]) -> Result<Account, &'static str> {
+pub(super) fn confirmed(
+    mapping: &Mapping,
+    write: &AccountWrite,
+    id: Option<&str>,
+    answer: &[u8],
+) -> Result<Account<'static>, &'static str> {
     let mut reader = Reader::new(mapping);
     let mut user = reader.user(answer)?;
     let answered = user.id.take().ok_or("the answer names no account")?;
@@ -99,7 +106,7 @@ pub(super) fn confirmed(mapping: &Mapping, write: &AccountWrite, id: Option<&str
     for (row, value) in &write.attributes {
         let Some(slot) = user.attributes.get_mut(*row).filter(|_| !reader.told(*row)) else { continue };
         *slot = match value {
-            NewValue::Set(text) => Some(text.clone()),
+            NewValue::Set(text) => Some(Cow::Borrowed(&**text)),
             NewValue::Clear => None,
         };
     }
@@ -107,10 +114,10 @@ pub(super) fn confirmed(mapping: &Mapping, write: &AccountWrite, id: Option<&str
     let (email, username) = (sent(mapping.email), sent(mapping.username));
     user.email = user.email.or(email);
     user.username = user.username.or(username);
-    user.mark = user.mark.or_else(|| write.mark.clone());
-    user.foreign = user.foreign.or_else(|| write.foreign.clone());
+    user.mark = user.mark.or_else(|| write.mark.as_deref().map(Cow::Borrowed));
+    user.foreign = user.foreign.or_else(|| write.foreign.as_deref().map(Cow::Borrowed));
     user.id = Some(answered);
-    user.account().ok_or("the answer names no account")
+    user.account().map(Account::into_owned).ok_or("the answer names no account")
 }
 
 #[cfg(test)]
