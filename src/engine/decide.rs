@@ -65,9 +65,9 @@ impl Deciding<'_> {
         (decision, (decision.why == Why::AwaitingChange).then(|| Box::new(now_says)))
     }
 
-    /// The first of the elders that manages this person's account.
+    /// The first of the elders that manages this person's account, or will make it.
     fn claimed_by(&self, employee: &str) -> Option<Box<str>> {
-        let manages = |elder: &&IntegrationKey| self.roster.with(elder, employee, |entry| entry.is_some_and(Entry::manages_account));
+        let manages = |elder: &&IntegrationKey| self.roster.with(elder, employee, |entry| entry.is_some_and(Entry::claims_account));
         self.elders.iter().find(manages).map(|elder| elder.to_string().into())
     }
 }
