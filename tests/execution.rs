@@ -121,7 +121,7 @@ async fn carried_out(initial: Result<Initial<'_>, &Stop>) -> (Vec<String>, Summa
             mapping: &mapping,
             people: &people,
             plan: &plan,
-            released: &Released { go: vec![true; plan.changes.len()], target_suspect: None },
+            released: &Released { go: vec![true; plan.changes.len()], target_suspect: None, ..Released::default() },
             leadership: &Leadership::always(),
             halted: &|| false,
             deadline: Instant::now() + std::time::Duration::from_mins(1),

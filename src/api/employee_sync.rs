@@ -216,6 +216,9 @@ pub struct HistoryEntry {
     pub trigger: Trigger,
     /// How it ended.
     pub outcome: OutcomeWord,
+    /// The digest of the held plan that this change was approved with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
     /// The provider's request id, for its support.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,

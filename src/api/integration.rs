@@ -61,6 +61,13 @@ pub struct ProvisioningIntegrationSpec {
     #[schemars(length(min = 1, max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["target".into()]))]
     pub mapping: Option<Vec<MappingRow>>,
+    /// What holds changes back until a person has looked at them.
+    #[serde(default)]
+    pub safety: Safety,
+    /// Digest of a held plan (`status.plan.digest`) that may go out. Releases exactly that plan, once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 80), regex(pattern = r"^sha256:[0-9a-f]{64}$"))]
+    pub approved_plan: Option<String>,
     /// How long the `EmployeeSync` of a person who is gone from Bob is kept as evidence, as a Go duration. The account stays as it is.
     #[serde(default = "ninety_days")]
     #[schemars(length(max = 20), regex(pattern = r"^([0-9]+(\.[0-9]+)?(h|m|s|ms))+$"))]
@@ -330,6 +337,73 @@ pub enum Apply {
     OnCreate,
 }
 
+/// What holds changes back until a person has looked at them.
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Safety {
+    /// Access taken away. Default: 5% of the managed accounts, at least 5, per 24h.
+    #[serde(default)]
+    pub disables: Budget,
+    /// Values changed. Default: 30% of the managed accounts, at least 20, per 24h. The first pass over an existing population has no such limit.
+    #[serde(default)]
+    pub updates: Budget,
+    /// New accounts, as a share of the people in scope. Absent: no limit. The first pass has none either.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub creates: Option<Budget>,
+    /// Access given back; a starter whose day has come is none. Default: 5% of the managed accounts, at least 10, per 24h.
+    #[serde(default)]
+    pub reactivations: Budget,
+    /// How much shorter than the last answer of Bob the next may be. Default: 10%, at least 5.
+    #[serde(default)]
+    pub short_read: Share,
+    /// Whether an account without a mark is taken over by its e-mail.
+    #[serde(default)]
+    pub adoption: Adoption,
+}
+
+/// At most so many changes within a sliding window: the larger of a share and a floor. What passes it is held whole.
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Budget {
+    /// Share in percent, rounded up, such as `5%`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4), regex(pattern = r"^([0-9]|[1-9][0-9]|100)%$"))]
+    pub max: Option<String>,
+    /// A floor for small companies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 1_000_000))]
+    pub at_least: Option<u32>,
+    /// The window, as a Go duration such as `24h`; at most 720h.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 20), regex(pattern = r"^([0-9]+(\.[0-9]+)?(h|m|s|ms))+$"))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1m') && duration(self) <= duration('720h')").message("the window is a duration between 1m and 720h"))]
+    pub per: Option<String>,
+}
+
+/// The larger of a share and a floor.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Share {
+    /// Share in percent, rounded up, such as `10%`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4), regex(pattern = r"^([0-9]|[1-9][0-9]|100)%$"))]
+    pub max: Option<String>,
+    /// A floor for small companies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 1_000_000))]
+    pub at_least: Option<u32>,
+}
+
+/// Whether an account without a mark is taken over by its e-mail.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Adoption {
+    /// Once: with the first write it gets the mark.
+    #[default]
+    MatchByEmail,
+    /// Never: such an account is a conflict.
+    Never,
+}
+
 /// What may be written into status.
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Privacy {
@@ -355,7 +429,7 @@ pub struct ProvisioningIntegrationStatus {
     /// The generation that was last seen through, or that cannot be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Reconciling`, `Stalled`, `BobConnected`, `ProviderConnected`, `MappingComplete`, `EmployeesFailing`.
+    /// `Ready`, `Reconciling`, `Stalled`, `BobConnected`, `ProviderConnected`, `MappingComplete`, `PlanHeld`, `EmployeesFailing`.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -365,9 +439,12 @@ pub struct ProvisioningIntegrationStatus {
     /// The last pass that changed anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_pass: Option<LastPass>,
-    /// What a dry run would do.
+    /// What a dry run would do, or what a guard holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanSummary>,
+    /// The plan that was released last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approved: Option<Approved>,
     /// The value of the annotation `bobsync.dev/sync-requested-at` that was last answered by a whole pass.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_handled_sync_at: Option<String>,
@@ -411,7 +488,20 @@ pub struct LastPass {
     pub duration: String,
 }
 
-/// What a dry run would do.
+/// A held plan that a person released.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Approved {
+    /// Its digest.
+    pub digest: String,
+    /// Who wrote `spec.approvedPlan`: the field manager, as the API server recorded it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// When it was released.
+    pub at: Time,
+}
+
+/// What a dry run would do, or what a guard holds.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanSummary {
@@ -425,4 +515,7 @@ pub struct PlanSummary {
     pub updates: u32,
     /// Accounts to suspend.
     pub disables: u32,
+    /// Why the plan is held; absent for a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_because: Option<String>,
 }

@@ -48,6 +48,7 @@ reasons! {
         OutOfScope: "`provisioning.scope` leaves this person out.", "Change the expression, if this person should be managed.";
         HandsOff: "`spec.suspend` is set on this EmployeeSync.", "Remove `spec.suspend` to let bobsync manage the account again.";
         Pending: "Decided, and waiting for its turn.", "Nothing; look at the integration if it lasts.";
+        Held: "Part of a plan that a guard holds.", "See `PlanHeld` of the integration: approve the plan, or remove its cause.";
         Retrying: "The provider throttled, was unreachable, or the outcome of a write is not known.", "Nothing; it is tried again by itself. Look at the provider's health if it lasts.";
         Rejected: "The provider refused a value; the message names the field.", "Correct the field in Bob, or the mapping row.";
         Conflict: "Another account has this e-mail or username, or the matching account belongs to another employee.", "Free the e-mail or username at the provider, or correct it in Bob.";
@@ -65,6 +66,7 @@ reasons! {
         Suspended: "`spec.suspend` is set.", "Remove `spec.suspend` to start again.";
         DryRun: "`spec.mode` is DryRun: the plan is in `status.plan`, nothing was written to the provider.", "Set `mode: Enforce` when the plan is right.";
         Progressing: "First pass, or a new generation that is not yet seen through.", "Wait.";
+        PlanHeld: "A guard holds changes; the `PlanHeld` condition says which and why.", "Look at `status.plan`; approve it with `spec.approvedPlan`, or remove the cause.";
         BobUnavailable: "Bob did not answer, or not with what was asked.", "Nothing; it is tried again by itself. See Bob's status page if it lasts.";
         ProviderUnavailable: "The provider did not answer, or not with what was asked.", "Nothing; it is tried again by itself. See the provider's status page if it lasts.";
         SourceSuspect: "Bob's answer is well-formed but implausibly short.", "Check the service user's access rights in Bob: it must see every lifecycle status.";
@@ -97,6 +99,8 @@ reasons! {
         Complete: "Every mapped target exists and every mapped field was readable.", "Nothing.";
         TargetUnavailable: "The provider does not have a mapped target.", "Define the attribute at the provider, or unmap it.";
         SourceUnavailable: "Bob sends a mapped field for nobody.", "Check the field id, and the service user's right to view it.";
+        BudgetExceeded: "More changes of a kind than its budget allows within the window.", "Approve the plan with `spec.approvedPlan`, or remove the cause.";
+        NothingHeld: "No guard holds anything.", "Nothing.";
         NoneFailing: "Nobody fails.", "Nothing.";
         SomeFailing: "Some people fail; the message counts them by reason.", "`kubectl get esync` shows who and why.";
         UpToDate: "Nothing is in progress.", "Nothing.";

@@ -13,11 +13,12 @@ use kube::ResourceExt as _;
 use crate::{
     api::{
         EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, SYNC_REQUESTED,
-        employee_sync::{Access, Evidence, EvidenceKind, MatchedBy},
+        employee_sync::{Access, Action, Because, Evidence, EvidenceKind, HistoryEntry, MatchedBy, OutcomeWord},
         integration::UserStatus,
     },
     domain::{
         baseline::Baseline,
+        budget::Kind,
         known::{Met, Overrides, Revoked},
         settings,
     },
@@ -57,6 +58,10 @@ pub struct Entry {
     pub account: Option<(Box<str>, MatchedBy)>,
     /// When the read by id first said that the file is gone.
     pub file_deleted: Option<Timestamp>,
+    /// When a change of each kind last went out.
+    pub latest: Latest,
+    /// Whether the status says that the start date brings access.
+    pub awaited_start: bool,
     /// A sync request that is not answered yet.
     pub sync_requested: Option<Box<str>>,
     /// The sync request that was answered last.
@@ -67,6 +72,56 @@ pub struct Entry {
     writing: bool,
     /// Hash of the verdict that this status was written from; 0 where it is not known.
     pub verdict: u64,
+}
+
+/// When a change of each kind last went out, in seconds of the epoch; 0 for never. Out of the status's history, without
+/// changes that a person approved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Latest {
+    disable: u32,
+    reactivate: u32,
+    create: u32,
+    update: u32,
+}
+
+impl Latest {
+    fn of_status(status: &EmployeeSyncStatus) -> Self {
+        let mut latest = Self::default();
+        for (index, change) in status.history.iter().enumerate() {
+            if change.outcome != OutcomeWord::Succeeded || change.plan.is_some() {
+                continue;
+            }
+            let older = &status.history[index + 1..];
+            let slot = match change.action {
+                Action::Suspend => &mut latest.disable,
+                // Access that the start date brought after the creation was not given back.
+                Action::Reactivate if is_a_start(older) => continue,
+                Action::Reactivate => &mut latest.reactivate,
+                Action::Create => &mut latest.create,
+                Action::Adopt if change.fields.is_empty() => continue,
+                Action::Adopt | Action::Update => &mut latest.update,
+            };
+            *slot = (*slot).max(u32::try_from(change.at.0.as_second()).unwrap_or(0));
+        }
+        latest
+    }
+
+    /// The moment of the last change of this kind, in seconds of the epoch.
+    #[must_use]
+    pub fn of(self, kind: Kind) -> Option<i64> {
+        let at = match kind {
+            Kind::Disable => self.disable,
+            Kind::Reactivate => self.reactivate,
+            Kind::Create => self.create,
+            Kind::Update => self.update,
+        };
+        (at != 0).then_some(i64::from(at))
+    }
+}
+
+fn is_a_start(older: &[HistoryEntry]) -> bool {
+    let access = older.iter().find(|change| matches!(change.action, Action::Create | Action::Suspend | Action::Reactivate));
+    access.is_some_and(|change| change.action == Action::Create)
 }
 
 /// What a watch event means for an integration.
@@ -220,6 +275,8 @@ fn entry(object: &EmployeeSync) -> Entry {
         revoked: status.and_then(|s| s.evidence.as_ref()).and_then(revoked),
         account: status.and_then(|s| s.account.as_ref()).map(|a| (a.id.as_str().into(), a.matched_by)),
         file_deleted: status.and_then(|s| s.evidence.as_ref()).filter(|e| e.kind == EvidenceKind::FileDeleted).map(|e| e.observed_at.0),
+        latest: status.map(Latest::of_status).unwrap_or_default(),
+        awaited_start: status.and_then(|s| s.next_transition.as_ref()).is_some_and(|next| next.because == Because::StartDate),
         sync_requested: requested.filter(|r| Some(*r) != handled).map(Into::into),
         sync_handled: handled.map(Into::into),
         digest: status.map_or(0, digest),

@@ -140,7 +140,8 @@ impl Writer {
         name: &str,
         status: &ProvisioningIntegrationStatus,
     ) -> Result<ProvisioningIntegration, WriteError> {
-        let patch = Patch::Merge(with_nulls(status, &["observedGeneration", "employees", "lastPass", "plan", "lastHandledSyncAt"]));
+        let patch =
+            Patch::Merge(with_nulls(status, &["observedGeneration", "employees", "lastPass", "plan", "approved", "lastHandledSyncAt"]));
         let params = params();
         tried("writing a status", || self.integrations.patch_status(name, &params, &patch))
             .await

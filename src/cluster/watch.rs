@@ -5,7 +5,7 @@ use std::{collections::HashSet, fmt::Debug, sync::Arc};
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use kube::{
-    Api, Client, ResourceExt as _,
+    Api, Client, Resource as _, ResourceExt as _,
     core::DeserializeGuard,
     runtime::{
         WatchStreamExt as _,
@@ -59,6 +59,14 @@ where
     }
 }
 
+/// Takes out the managed fields, which are most of an object. Of an integration, of which there are few, they tell who
+/// approved a plan.
+fn strip<K: kube::Resource<DynamicType = ()>>(object: &mut K) {
+    if K::kind(&()) != ProvisioningIntegration::kind(&()) {
+        object.meta_mut().managed_fields = None;
+    }
+}
+
 /// A stream of whole objects without managed fields. An object that does not fit the type is logged and left out: it
 /// must not stop the watch.
 fn objects<K>(api: Api<DeserializeGuard<K>>) -> impl futures::Stream<Item = Result<Event<Option<K>>, watcher::Error>>
@@ -67,7 +75,7 @@ where
 {
     let read = |guard: DeserializeGuard<K>| match guard.0 {
         Ok(mut object) => {
-            object.meta_mut().managed_fields = None;
+            strip(&mut object);
             Some(object)
         }
         Err(invalid) => {

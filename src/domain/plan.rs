@@ -474,8 +474,14 @@ impl Plan {
     /// How many changes of each kind.
     #[must_use]
     pub fn counts(&self) -> Counts {
+        self.counts_of(|_| true)
+    }
+
+    /// How many changes of each kind, of those whose index is `wanted`.
+    #[must_use]
+    pub fn counts_of(&self, wanted: impl Fn(usize) -> bool) -> Counts {
         let mut counts = Counts::default();
-        for change in &self.changes {
+        for (_, change) in self.changes.iter().enumerate().filter(|(index, _)| wanted(*index)) {
             match change {
                 change if change.suspends() => counts.disables += 1,
                 change if change.reactivates() => counts.reactivations += 1,
@@ -510,10 +516,22 @@ impl Plan {
     /// SHA-256 over who, what and the target values, whatever the order of the people.
     #[must_use]
     pub fn digest(&self, mapping: &Mapping, people: &[Person]) -> String {
+        self.digest_of(mapping, people, |_| true)
+    }
+
+    /// The same over the changes whose index is `wanted`.
+    #[must_use]
+    pub fn digest_of(&self, mapping: &Mapping, people: &[Person], wanted: impl Fn(usize) -> bool) -> String {
         // Who in a circle gets the manager last is a matter of order.
         let late: HashMap<PersonIndex, PersonIndex> = self.late_managers.iter().copied().collect();
         let manager = |change: &Change| change.manager.or_else(|| late.get(&change.person).copied());
-        let mut lines: Vec<[u8; 32]> = self.changes.iter().map(|change| line(change, manager(change), mapping, people)).collect();
+        let mut lines: Vec<[u8; 32]> = self
+            .changes
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| wanted(*index))
+            .map(|(_, change)| line(change, manager(change), mapping, people))
+            .collect();
         lines.sort_unstable();
         let mut all = Sha256::new();
         lines.iter().for_each(|line| all.update(line));

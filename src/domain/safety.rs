@@ -1,5 +1,7 @@
 //! When a read is not to be believed. Absence is not evidence: a short answer never says that people left.
 
+use super::budget::share;
+
 /// Whether a count shrank by more than normal turnover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShortRead {
@@ -20,8 +22,8 @@ impl ShortRead {
     /// Whether `now` is implausibly short after `before`. Nobody at all is never plausible.
     #[must_use]
     pub fn is_suspect(self, before: u32, now: u32) -> bool {
-        let limit = (u64::from(before) * u64::from(self.max_percent)).div_ceil(100).max(u64::from(self.at_least));
-        now == 0 || u64::from(before.saturating_sub(now)) > limit
+        let limit = share(self.max_percent, before).max(self.at_least);
+        now == 0 || before.saturating_sub(now) > limit
     }
 }
 

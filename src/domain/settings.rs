@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{calendar::Zones, employee::FieldIndex, expression::Expression, mapping::Mapping};
+use super::{budget::Budgets, calendar::Zones, employee::FieldIndex, expression::Expression, mapping::Mapping, safety::ShortRead};
 
 /// The settings decisions rest on.
 #[derive(Clone, Debug)]
@@ -21,6 +21,12 @@ pub struct Settings {
     pub disabling_trigger: bool,
     /// Which end of the last day.
     pub access_ends: AccessEnds,
+    /// How many changes may go out within a window.
+    pub budgets: Budgets,
+    /// When a read of Bob is too short to be believed.
+    pub short_read: ShortRead,
+    /// Whether an account without a mark may be adopted by its e-mail.
+    pub adopt: bool,
     /// Time zones of sites.
     pub zones: Zones,
     /// Bob's fields to the provider's attributes.

@@ -1,42 +1,108 @@
 //! Step 4: nothing is written before the whole plan was looked at. Splits it into what is released and what is held.
 //!
 //! Decisions never rest on absence (`domain::access`), and accounts with somebody else's mark never reach the plan
-//! (`domain::matching`). What is left to hold here is what a listing that is too short would make us create twice.
+//! (`domain::matching`). What is left to hold here: more changes of a kind than its budget allows (`domain::guard`), and
+//! what a listing that is too short would make us create twice.
+
+use std::{collections::HashMap, time::Duration};
+
+use jiff::Timestamp;
 
 use crate::{
+    cluster::roster::{IntegrationKey, Roster},
     domain::{
+        budget::Kind,
+        guard::{Held, Sight, guard},
         matching::Person,
-        plan::{Kind, Plan},
+        plan::{Kind as PlanKind, Plan},
         safety::ShortRead,
+        settings::Settings,
     },
     provider::Listing,
 };
+
+/// What the step works with.
+pub struct Guarding<'a> {
+    /// The settings.
+    pub settings: &'a Settings,
+    /// What is known of every `EmployeeSync`, and with it what went out lately.
+    pub roster: &'a Roster,
+    /// The integration.
+    pub key: &'a IntegrationKey,
+    /// Sync requests of single people.
+    pub requests: &'a HashMap<Box<str>, Box<str>>,
+    /// Whether this integration has never seen a pass through.
+    pub first_pass: bool,
+    /// The digest that a person approved and that has not been released yet.
+    pub approved: Option<&'a str>,
+    /// The time.
+    pub now: Timestamp,
+}
 
 /// The plan after the guards.
 #[derive(Debug, Default)]
 pub struct Released {
     /// For each change of the plan: whether it may go out.
     pub go: Vec<bool>,
+    /// What passes a budget.
+    pub held: Held,
     /// Why the provider's listing is not believed, if it is not.
     pub target_suspect: Option<String>,
 }
 
 /// Looks at the whole plan.
 #[must_use]
-pub fn release(plan: &Plan, people: &[Person], listing: &Listing) -> Released {
+pub fn release(cx: &Guarding<'_>, plan: &Plan, people: &[Person], listing: &Listing) -> Released {
+    let held = guard(&Sight {
+        plan,
+        people,
+        mapping: &cx.settings.mapping,
+        budgets: cx.settings.budgets,
+        spent: &|kind| cx.spent(kind),
+        starts: &|person| {
+            cx.roster.with(cx.key, people[person as usize].employee.id(), |entry| entry.is_some_and(|entry| entry.awaited_start))
+        },
+        explicit: &|person| {
+            let id = people[person as usize].employee.id();
+            cx.requests.contains_key(id) || cx.roster.with(cx.key, id, |entry| entry.is_some_and(|entry| entry.revoked.is_some()))
+        },
+        first_pass: cx.first_pass,
+        approved: cx.approved,
+    });
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let known = count(people.iter().filter(|person| person.known_account.is_some()).count());
-    let lost =
-        plan.changes.iter().filter(|change| change.kind == Kind::Create && people[change.person as usize].known_account.is_some()).count();
+    let lost = plan
+        .changes
+        .iter()
+        .filter(|change| change.kind == PlanKind::Create && people[change.person as usize].known_account.is_some())
+        .count();
     let suspect = lost > 0 && ShortRead::default().is_suspect(known, known - count(lost).min(known));
-    let held = |kind: Kind, person: u32| suspect && kind == Kind::Create && people[person as usize].known_account.is_some();
+    let created_again = |kind: PlanKind, person: u32| kind == PlanKind::Create && people[person as usize].known_account.is_some();
     Released {
-        go: plan.changes.iter().map(|change| !held(change.kind, change.person)).collect(),
+        go: plan
+            .changes
+            .iter()
+            .zip(&held.changes)
+            .map(|(change, held)| !(*held || suspect && created_again(change.kind, change.person)))
+            .collect(),
+        held,
         target_suspect: suspect.then(|| {
             format!(
                 "the provider listed {} accounts, and {lost} of the {known} accounts that are known are not among them; nobody missing is created on its word alone",
                 listing.accounts
             )
         }),
+    }
+}
+
+impl Guarding<'_> {
+    /// How many people had a change of this kind within its window, approved ones aside. The statuses know, so the count
+    /// outlives restarts and goes from replica to replica.
+    fn spent(&self, kind: Kind) -> u32 {
+        let window = self.settings.budgets.of(kind).map_or(Duration::ZERO, |budget| budget.per);
+        let since = self.now.as_second().saturating_sub(i64::try_from(window.as_secs()).unwrap_or(i64::MAX));
+        let mut spent = 0;
+        self.roster.for_each(self.key, |_, entry| spent += u32::from(entry.latest.of(kind).is_some_and(|at| at > since)));
+        spent
     }
 }

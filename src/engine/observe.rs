@@ -14,7 +14,6 @@ use crate::{
         employee::{self, Employee},
         mapping::Mapping,
         matching::Matcher,
-        safety::ShortRead,
         settings::Settings,
     },
     provider::{self, Listing, Provider},
@@ -78,7 +77,7 @@ pub async fn employees(
             }
         });
     }
-    if ShortRead::default().is_suspect(before, in_bob) {
+    if settings.short_read.is_suspect(before, in_bob) {
         source.suspect = Some(format!("Bob answered {in_bob} people after {before} a moment ago; nothing rests on who is missing"));
     } else {
         missing.sort_unstable();

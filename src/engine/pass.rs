@@ -13,7 +13,7 @@ use super::{
     connection::InitialPassword,
     decide::{self, Deciding},
     execute::{Execution, Failure, Outcome, Summary, execute},
-    guard::{self, Released},
+    guard::{self, Guarding, Released},
     observe,
     record::{Recorder, Tally, held_by_suspicion},
     report::Report,
@@ -73,6 +73,8 @@ pub struct Pass<'a> {
     pub first_pass: bool,
     /// Integrations of the same tenant that come before this one.
     pub elders: &'a [IntegrationKey],
+    /// The digest that a person approved and that has not been released yet.
+    pub approved: Option<&'a str>,
     /// Reads the initial password of new accounts, if the settings name one.
     pub initial_password: &'a InitialPassword,
     /// Set when the pass shall end early.
@@ -123,15 +125,26 @@ impl Pass<'_> {
         };
         let people = decide::everybody(&deciding, source.employees);
 
-        let mut matcher = Matcher::new(&settings.mapping, &people, true);
+        let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt);
         let listing = observe::accounts(self.provider, &settings.mapping, &mut matcher).await?;
         report.provider = Some(true);
         report.unavailable_targets = listing.unavailable.iter().map(|row| settings.mapping.rows[*row].target.to_string()).collect();
         let plan = self.plan(&people, matcher, &listing);
 
-        let released = guard::release(&plan, &people, &listing);
+        let guarding = Guarding {
+            settings,
+            roster: self.roster,
+            key: self.key,
+            requests: &requests,
+            first_pass: self.first_pass,
+            approved: self.approved,
+            now: self.clock.now(),
+        };
+        let released = guard::release(&guarding, &plan, &people, &listing);
+        report.held.clone_from(&released.held.plan);
+        report.released.clone_from(&released.held.released);
 
-        let recorder = self.recorder(&people, &plan, &requests, &source.deleted_now);
+        let recorder = self.recorder(&people, &plan, &requests, &source.deleted_now, released.held.released.as_deref());
         let summary = if self.validated.dry_run {
             recorder.without_change(|change| Some(waiting(&recorder, &plan.changes[change]))).await;
             report.plan = Some(summarise(&plan, self.validated, &people));
@@ -181,7 +194,7 @@ impl Pass<'_> {
             leadership: self.leadership,
             halted: self.halted,
             deadline: Instant::now() + self.validated.interval,
-            adopt: true,
+            adopt: self.validated.settings.adopt,
             skip: &skip,
         };
         // Boxed: the compiler cannot see through both closures at once that these can move between threads.
@@ -202,7 +215,14 @@ impl Pass<'_> {
             drop(told);
             summary
         });
-        let without_change = recorder.without_change(|change| (!released.go[change]).then(held_by_suspicion));
+        let without_change = recorder.without_change(|change| {
+            let planned = || recorder.planned(plan.changes[change].person);
+            match (released.go[change], released.held.changes[change]) {
+                (true, _) => None,
+                (false, true) => Some(Trouble::Held { planned: planned() }),
+                (false, false) => Some(held_by_suspicion()),
+            }
+        });
         let (summary, (), ()) = tokio::join!(executing, without_change, record_each(recorder, outcomes));
         summary
     }
@@ -224,6 +244,7 @@ impl Pass<'_> {
         plan: &'b Plan,
         requests: &'b HashMap<Box<str>, Box<str>>,
         deleted_now: &'b HashSet<Box<str>>,
+        approved: Option<&'b str>,
     ) -> Recorder<'b> {
         Recorder {
             key: self.key,
@@ -237,6 +258,7 @@ impl Pass<'_> {
             trigger: self.trigger,
             requests,
             deleted_now,
+            approved,
             people,
             plan,
             tally: Mutex::new(Tally::default()),
@@ -272,6 +294,7 @@ fn summarise(plan: &Plan, validated: &Validated, people: &[Person]) -> PlanSumma
         reactivations: counts.reactivations,
         updates: counts.updates,
         disables: counts.disables,
+        held_because: None,
     }
 }
 

@@ -64,6 +64,8 @@ pub struct Recorder<'a> {
     pub trigger: Trigger,
     /// Sync requests of single people that this pass answers.
     pub requests: &'a HashMap<Box<str>, Box<str>>,
+    /// The digest of the held plan that this pass was allowed to carry out.
+    pub approved: Option<&'a str>,
     /// Files confirmed to be gone in this pass.
     pub deleted_now: &'a HashSet<Box<str>>,
     /// People and plan.
@@ -258,7 +260,7 @@ impl Recorder<'_> {
             tally.in_scope += 1;
             if reason.is_ready() {
                 tally.ready += 1;
-            } else if reason == EmployeeReason::Pending {
+            } else if matches!(reason, EmployeeReason::Pending | EmployeeReason::Held) {
                 tally.pending += 1;
             } else {
                 tally.failing += 1;
@@ -299,6 +301,7 @@ impl Recorder<'_> {
             fields: fields.iter().map(|row| self.validated.settings.mapping.rows[*row].target.to_string()).collect(),
             trigger: self.trigger,
             outcome: word,
+            plan: self.approved.map(str::to_owned),
             request_id,
         })
     }

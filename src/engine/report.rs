@@ -10,10 +10,11 @@ use crate::{
     api::{
         ProvisioningIntegrationStatus,
         conditions::{self, Wanted, merge},
-        integration::{EmployeeCounts, LastPass, PlanSummary},
+        integration::{Approved, EmployeeCounts, LastPass, PlanSummary},
         reasons::{DetailReason, IntegrationReason},
     },
     cluster::status::to_the_second,
+    domain::guard::HeldPlan,
 };
 
 /// How far a pass came, and what it found.
@@ -35,6 +36,12 @@ pub struct Report {
     pub tally: Option<Tally>,
     /// The plan of a dry run.
     pub plan: Option<PlanSummary>,
+    /// What a guard holds.
+    pub held: Option<HeldPlan>,
+    /// The digest of the held plan that was released, and who approved it.
+    pub released: Option<String>,
+    /// Who wrote `spec.approvedPlan`.
+    pub approved_by: Option<String>,
     /// Whether nothing was to be written.
     pub dry_run: bool,
     /// Whether a first pass that was not seen through counts as none (`existingEmployees: OnChange`).
@@ -70,13 +77,21 @@ pub fn after(before: &ProvisioningIntegrationStatus, report: &Report, generation
     wanted.extend(connection("BobConnected", report.bob, report, before));
     wanted.extend(connection("ProviderConnected", report.provider, report, before));
     wanted.extend(mapping_complete(report, before));
+    wanted.extend(plan_held(report, before));
     wanted.extend(employees_failing(report, before));
     let mut status = ProvisioningIntegrationStatus {
         observed_generation: if through { Some(generation) } else { before.observed_generation },
         conditions: merge(&before.conditions, &wanted, generation, now),
         employees: before.employees.clone(),
         last_pass: before.last_pass.clone(),
-        plan: report.plan.clone().or_else(|| before.plan.clone().filter(|_| report.dry_run)),
+        plan: match (&report.plan, &report.held, &report.tally) {
+            (Some(plan), _, _) => Some(plan.clone()),
+            (None, Some(held), _) => Some(summary(held)),
+            (None, None, Some(_)) => None,
+            // The pass did not come so far.
+            (None, None, None) => before.plan.clone(),
+        },
+        approved: approved(before, report, now),
         last_handled_sync_at: report
             .sync_handled
             .clone()
@@ -127,7 +142,7 @@ pub fn progressing(before: &ProvisioningIntegrationStatus, generation: i64, now:
         Wanted { kind: "Reconciling", status: true, reason, message },
         Wanted { kind: "Stalled", status: false, reason: DetailReason::NothingStalled.as_str(), message: String::new() },
     ];
-    for kind in ["BobConnected", "ProviderConnected", "MappingComplete", "EmployeesFailing"] {
+    for kind in ["BobConnected", "ProviderConnected", "MappingComplete", "PlanHeld", "EmployeesFailing"] {
         wanted.extend(kept(kind, before));
     }
     ProvisioningIntegrationStatus { conditions: merge(&before.conditions, &wanted, generation, now), ..before.clone() }
@@ -146,7 +161,7 @@ pub fn suspended(before: &ProvisioningIntegrationStatus, generation: i64, now: T
         Wanted { kind: "Reconciling", status: false, reason: DetailReason::UpToDate.as_str(), message: String::new() },
         Wanted { kind: "Stalled", status: false, reason: DetailReason::NothingStalled.as_str(), message: String::new() },
     ];
-    for kind in ["BobConnected", "ProviderConnected", "MappingComplete", "EmployeesFailing"] {
+    for kind in ["BobConnected", "ProviderConnected", "MappingComplete", "PlanHeld", "EmployeesFailing"] {
         wanted.extend(kept(kind, before));
     }
     ProvisioningIntegrationStatus {
@@ -164,6 +179,7 @@ pub fn same(a: &ProvisioningIntegrationStatus, b: &ProvisioningIntegrationStatus
         && a.employees == b.employees
         && a.last_pass == b.last_pass
         && a.plan == b.plan
+        && a.approved == b.approved
         && a.last_handled_sync_at == b.last_handled_sync_at
 }
 
@@ -171,6 +187,7 @@ fn reason(report: &Report) -> IntegrationReason {
     match &report.stop {
         Some(stop) => stop.reason,
         None if report.unfinished => IntegrationReason::Progressing,
+        None if report.held.is_some() => IntegrationReason::PlanHeld,
         None if report.dry_run => IntegrationReason::DryRun,
         None => IntegrationReason::Converged,
     }
@@ -186,6 +203,7 @@ fn message(report: &Report, reason: IntegrationReason) -> String {
                     plan.creates, plan.reactivations, plan.updates, plan.disables
                 )
             }),
+            IntegrationReason::PlanHeld => report.held.as_ref().map_or_else(String::new, held_message),
             IntegrationReason::Progressing => {
                 report.tally.as_ref().map_or_else(String::new, |tally| format!("{} people wait for their turn", tally.pending))
             }
@@ -241,6 +259,39 @@ fn mapping_complete(report: &Report, before: &ProvisioningIntegrationStatus) -> 
             message: "Every mapped target exists, and Bob shows every mapped field.".to_owned(),
         }
     })
+}
+
+fn held_message(held: &HeldPlan) -> String {
+    format!("{}; nothing of it is written until spec.approvedPlan is {}, or the cause is gone", held.because, held.digest)
+}
+
+fn plan_held(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
+    let kind = "PlanHeld";
+    if report.tally.is_none() || report.dry_run {
+        return kept(kind, before);
+    }
+    Some(match &report.held {
+        Some(held) => Wanted { kind, status: true, reason: DetailReason::BudgetExceeded.as_str(), message: held_message(held) + "." },
+        None => Wanted { kind, status: false, reason: DetailReason::NothingHeld.as_str(), message: String::new() },
+    })
+}
+
+fn summary(held: &HeldPlan) -> PlanSummary {
+    PlanSummary {
+        digest: held.digest.clone(),
+        creates: held.counts.creates,
+        reactivations: held.counts.reactivations,
+        updates: held.counts.updates,
+        disables: held.counts.disables,
+        held_because: Some(held.because.clone()),
+    }
+}
+
+fn approved(before: &ProvisioningIntegrationStatus, report: &Report, now: Timestamp) -> Option<Approved> {
+    match &report.released {
+        Some(digest) => Some(Approved { digest: digest.clone(), by: report.approved_by.clone(), at: Time(to_the_second(now)) }),
+        None => before.approved.clone(),
+    }
 }
 
 fn employees_failing(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {

@@ -11,10 +11,12 @@ use crate::{
         reasons::IntegrationReason,
     },
     domain::{
+        budget::{Budget, Budgets},
         calendar::Zones,
         employee::Fields,
         expression::Expression,
         mapping::{Compare, Mapping, Row, Source, formula},
+        safety::ShortRead,
         settings::{AccessEnds, Create, ExistingEmployees, Settings, UserStatus, ascii_domain, go_duration},
     },
     provider::{Catalog, onelogin},
@@ -196,6 +198,9 @@ pub fn validate(spec: &ProvisioningIntegrationSpec, allowed: &AllowedEndpoints) 
                 api::UserStatus::AlwaysInactive => UserStatus::AlwaysInactive,
             },
             email_domains,
+            budgets: budgets(&spec.safety).map_err(|why| invalid(format!("spec.safety: {why}")))?,
+            short_read: short_read(&spec.safety.short_read).map_err(|why| invalid(format!("spec.safety.shortRead: {why}")))?,
+            adopt: spec.safety.adoption == api::Adoption::MatchByEmail,
             scope,
             existing_employees: match provisioning.existing_employees {
                 api::ExistingEmployees::NextPass => ExistingEmployees::NextPass,
@@ -219,6 +224,37 @@ pub fn validate(spec: &ProvisioningIntegrationSpec, allowed: &AllowedEndpoints) 
         default_password: provisioning.default_password_secret_ref.as_ref().map(|secret| (secret.name.clone(), secret.key.clone())),
         change_password_on_first_login: provisioning.change_password_on_first_login,
     })
+}
+
+/// The budgets of the spec; what it leaves out is the contract's default.
+fn budgets(safety: &api::Safety) -> Result<Budgets, String> {
+    let default = Budgets::default();
+    let budget = |name: &str, spec: &api::Budget, default: Option<Budget>| {
+        let default = default.unwrap_or(Budget { max_percent: 0, at_least: 0, per: Duration::from_hours(24) });
+        Ok::<_, String>(Some(Budget {
+            max_percent: percent(spec.max.as_deref(), default.max_percent).map_err(|why| format!("{name}.max: {why}"))?,
+            at_least: spec.at_least.unwrap_or(default.at_least),
+            per: spec.per.as_deref().map_or(Ok(default.per), go_duration).map_err(|why| format!("{name}.per: {why}"))?,
+        }))
+    };
+    Ok(Budgets {
+        disables: budget("disables", &safety.disables, default.disables)?,
+        reactivations: budget("reactivations", &safety.reactivations, default.reactivations)?,
+        creates: safety.creates.as_ref().map_or(Ok(None), |spec| budget("creates", spec, None))?,
+        updates: budget("updates", &safety.updates, default.updates)?,
+    })
+}
+
+fn short_read(spec: &api::Share) -> Result<ShortRead, String> {
+    let default = ShortRead::default();
+    Ok(ShortRead { max_percent: percent(spec.max.as_deref(), default.max_percent)?, at_least: spec.at_least.unwrap_or(default.at_least) })
+}
+
+/// Reads `5%`.
+fn percent(text: Option<&str>, default: u32) -> Result<u32, String> {
+    let Some(text) = text else { return Ok(default) };
+    let number = text.strip_suffix('%').and_then(|number| number.parse().ok()).filter(|number| *number <= 100);
+    number.ok_or_else(|| format!("`{text}` is no share: write for example 5%"))
 }
 
 /// Refuses what the provider cannot do with new accounts.

@@ -76,6 +76,11 @@ pub enum Trouble {
         /// Whether only a dry run was asked for.
         dry_run: bool,
     },
+    /// A guard holds it.
+    Held {
+        /// What will be done when it is released.
+        planned: Planned,
+    },
     /// A fact of the two worlds.
     Blocked(Block),
     /// The provider's answer.
@@ -129,6 +134,7 @@ impl Verdict<'_> {
             Trouble::Failed(Failure::Forbidden(_)) => EmployeeReason::Forbidden,
             Trouble::Failed(Failure::Retrying(_)) => EmployeeReason::Retrying,
             Trouble::Waiting { .. } => EmployeeReason::Pending,
+            Trouble::Held { .. } => EmployeeReason::Held,
             Trouble::None if self.account.is_none() && self.decision.missing == Missing::NotYet => EmployeeReason::NotDue,
             Trouble::None => EmployeeReason::InSync,
         }
@@ -168,6 +174,9 @@ impl Verdict<'_> {
                 sentence(said)
             }
             Trouble::Waiting { planned, dry_run: true } => format!("Dry run: would {}; {why}.", planned.words()),
+            Trouble::Held { planned } => {
+                format!("Held by a budget, see PlanHeld of the integration: would {}; {why}.", planned.words())
+            }
             Trouble::Waiting { planned, dry_run: false } => format!("Waiting for its turn to {}; {why}.", planned.words()),
             Trouble::None if self.account.is_none() && self.decision.missing == Missing::NotYet => format!("No account yet: {why}."),
             Trouble::None if self.account.is_none() => format!("No account: {why}."),

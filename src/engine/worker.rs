@@ -355,14 +355,18 @@ impl Worker {
             (!forgiving && Instant::now() < refusal.again).then(|| refusal.failure.clone())
         };
         let tried = |employee: &str, fingerprint: u64, failure: Option<&Failure>| self.remember(employee, fingerprint, failure);
-        let counts = self.handle.said.lock().await.status.employees.clone();
+        let (counts, released) = {
+            let said = self.handle.said.lock().await;
+            (said.status.employees.clone(), said.status.approved.as_ref().map(|approved| approved.digest.clone()))
+        };
+        let approved = object.spec.approved_plan.as_deref().filter(|digest| Some(*digest) != released.as_deref());
         let created = object.metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
         let elders = self.shared.tenants.elders(&self.key, validated.target.tenant(), created);
         let validated = self.with_pinned_targets(validated);
         let initial_password = InitialPassword::new(&self.shared.client, &self.key.namespace, validated.default_password.clone());
         let uid = object.uid().unwrap_or_default();
         let writer = Writer::new(&self.shared.client, &self.key.namespace);
-        let report = Pass {
+        let mut report = Pass {
             key: &self.key,
             uid: &uid,
             validated: &validated,
@@ -378,6 +382,7 @@ impl Worker {
             in_bob_before: counts.as_ref().map_or(0, |counts| counts.in_bob),
             first_pass: counts.is_none(),
             elders: &elders,
+            approved,
             initial_password: &initial_password,
             halted: &halted,
             skip: &skip,
@@ -385,6 +390,10 @@ impl Worker {
         }
         .run()
         .await;
+        if let Some(digest) = &report.released {
+            report.approved_by = approver(object);
+            tracing::info!(integration = %self.key, digest, by = report.approved_by, "a held plan was approved");
+        }
         tracing::info!(
             integration = %self.key,
             ?trigger,
@@ -478,6 +487,13 @@ impl Worker {
             }
         }
     }
+}
+
+/// Who wrote `spec.approvedPlan`: the field manager, as the API server recorded it.
+fn approver(object: &ProvisioningIntegration) -> Option<String> {
+    let managers = object.metadata.managed_fields.iter().flatten();
+    let wrote = |fields: &serde_json::Value| fields.pointer("/f:spec/f:approvedPlan").is_some();
+    managers.filter(|entry| entry.fields_v1.as_ref().is_some_and(|fields| wrote(&fields.0))).find_map(|entry| entry.manager.clone())
 }
 
 /// The interval, up to 5 % shorter: integrations that start together drift apart. Depends on the name and the moment,

@@ -113,6 +113,19 @@ pub fn someone(who: usize) -> Someone {
     }
 }
 
+/// Somebody of a large company: a number instead of a name.
+pub fn someone_else(who: usize) -> Someone {
+    let email: &'static str = Box::leak(format!("person.{who}@example.com").into_boxed_str());
+    Someone { who, email: Told::Text(email), username: Told::Text(email), ..someone(0) }
+}
+
+/// The account of [`someone_else`].
+pub fn own_account_of(who: usize) -> Stored {
+    let one = someone_else(who);
+    let id: &'static str = Box::leak(format!("account-{who}").into_boxed_str());
+    Stored { mark: Some(root_id(who)), ..stored(id, one.email.text().unwrap_or_default()) }
+}
+
 /// One account.
 #[derive(Clone)]
 pub struct Stored {

@@ -3,10 +3,12 @@
 use bobsync::domain::{
     access::{Because, Decision, Missing, Why, decide},
     account::Access,
+    budget::Budgets,
     calendar::{Zones, end_of, start_of},
     employee::{Cell, Day, Employee, Fields, Values},
     known::{Known, Met, Overrides, Revoked},
     mapping::{Compare, Mapping, Row, Source},
+    safety::ShortRead,
     settings::{AccessEnds, Create, ExistingEmployees, Settings, UserStatus},
 };
 use jiff::{
@@ -191,6 +193,9 @@ pub fn settings(wishes: &Wishes) -> Settings {
         disabling_trigger: wishes.trigger,
         access_ends: wishes.ends,
         scope: None,
+        budgets: Budgets::default(),
+        short_read: ShortRead::default(),
+        adopt: true,
         existing_employees: ExistingEmployees::NextPass,
         zones: Zones::new(wishes.default_zone, wishes.sites.iter().copied()).expect("known zones"),
         mapping: Mapping { rows: vec![row], fields: Fields::default(), email: 0, username: 0, manager: None },

@@ -3,13 +3,14 @@
 //! - `oracle`: the contract's prose about access, written down a second time, naively; `decisions` compares.
 //! - `crowd`: a few people and accounts in every constellation; `matching` has the oracle of which account is whose,
 //!   `plans` what holds for every plan, `golden` plans to read.
-//! - `table`: the decision as the table that docs/decisions.md holds.
+//! - `guards`: what of a plan is held. `table`: the decision as the table that docs/decisions.md holds.
 //! - `expressions`: CEL for scope and mapping rows, and hostile texts; `naive_expressions` compares with a naive reader.
 
 mod crowd;
 mod decisions;
 mod expressions;
 mod golden;
+mod guards;
 mod matching;
 mod naive_expressions;
 mod oracle;

@@ -6,10 +6,12 @@ use std::fmt::Write as _;
 use bobsync::domain::{
     access::{Decision, Missing, decide},
     account::Access,
+    budget::Budgets,
     calendar::Zones,
     employee::{Cell, Employee, Fields, Values},
     known::{Known, Met, Overrides, Revoked},
     mapping::{Compare, Mapping, Row, Source},
+    safety::ShortRead,
     settings::{AccessEnds, Create, ExistingEmployees, Settings, UserStatus},
 };
 use jiff::Timestamp;
@@ -79,6 +81,9 @@ fn settings(user_status: UserStatus, create: Create, trigger: bool) -> Settings 
         user_status,
         email_domains: Vec::new(),
         scope: None,
+        budgets: Budgets::default(),
+        short_read: ShortRead::default(),
+        adopt: true,
         existing_employees: ExistingEmployees::NextPass,
         disabling_trigger: trigger,
         access_ends: AccessEnds::EndOfDay,

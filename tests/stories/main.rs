@@ -5,6 +5,7 @@
 
 mod support;
 
+mod budgets;
 mod first_sync;
 mod guards;
 mod hostile;

@@ -1,0 +1,135 @@
+//! The guard on the whole plan, in crowds of colleagues who all change at once.
+
+use bobsync::domain::{
+    budget::{Budget, Budgets, Kind},
+    guard::{Held, Sight, guard},
+    matching::Person,
+    plan::Plan,
+};
+use proptest::prelude::*;
+
+use crate::{
+    crowd::{Crowd, Stance, crowd, own_account_of, someone_else},
+    plans::planned,
+};
+
+const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
+fn budget(max_percent: u32, at_least: u32) -> Option<Budget> {
+    Some(Budget { max_percent, at_least, per: DAY })
+}
+
+/// So many people at work with accounts of theirs, of whom the first `leave` leave now and the next `move_on` get another title.
+fn company(people: usize, leave: usize, move_on: usize) -> Crowd {
+    let everybody = (0..people).map(|who| {
+        let mut one = someone_else(who);
+        if who < leave {
+            one.stance = Stance::Left;
+        } else if who < leave + move_on {
+            one.title = crate::crowd::Told::Text("Head of Nothing");
+        }
+        one
+    });
+    crowd(everybody.collect(), (0..people).map(own_account_of).collect())
+}
+
+struct Looked {
+    plan: Plan,
+    held: Held,
+}
+
+fn look(crowd: &Crowd, budgets: Budgets, spent: u32, explicit: &[usize], first_pass: bool, approved: Option<&str>) -> Looked {
+    let (people, accounts, mapping): (Vec<Person>, _, _) = (crowd.people(), crowd.accounts(), crowd.mapping());
+    let plan = planned(crowd, &people, &accounts);
+    let held = guard(&Sight {
+        plan: &plan,
+        people: &people,
+        mapping: &mapping,
+        budgets,
+        spent: &|_| spent,
+        starts: &|_| false,
+        explicit: &|person| explicit.contains(&crowd.people[person as usize].who),
+        first_pass,
+        approved,
+    });
+    Looked { plan, held }
+}
+
+#[test]
+fn a_flood_of_suspensions_is_held_whole_and_the_rest_flows() {
+    let crowd = company(100, 6, 10);
+    let Looked { plan, held } = look(&crowd, Budgets::default(), 0, &[], false, None);
+    for (change, held) in plan.changes.iter().zip(&held.changes) {
+        assert_eq!(*held, change.suspends(), "all suspensions and nothing else");
+    }
+    let held = held.plan.expect("held");
+    assert_eq!((held.counts.disables, held.counts.updates), (6, 0));
+    assert_eq!(held.because, "6 suspensions planned, 0 done within the window, and the limit is 5");
+    assert_eq!(look(&company(100, 5, 10), Budgets::default(), 0, &[], false, None).held.plan, None, "five are no flood");
+}
+
+#[test]
+fn a_drip_passes_until_the_window_is_spent() {
+    let one = company(100, 1, 0);
+    assert!(look(&one, Budgets::default(), 4, &[], false, None).held.plan.is_none());
+    assert!(look(&one, Budgets::default(), 5, &[], false, None).held.plan.is_some());
+}
+
+#[test]
+fn who_was_asked_for_passes_while_the_window_has_room() {
+    let crowd = company(100, 8, 0);
+    let passed = |spent, explicit: &[usize]| {
+        let Looked { plan, held } = look(&crowd, Budgets::default(), spent, explicit, false, None);
+        plan.changes
+            .iter()
+            .zip(&held.changes)
+            .filter(|(_, held)| !**held)
+            .map(|(change, _)| crowd.people[change.person as usize].who)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(passed(0, &[3]), [3]);
+    assert_eq!(passed(3, &[0, 1, 2]), [0, 1], "two more fit");
+    assert!(passed(5, &[3]).is_empty());
+}
+
+#[test]
+fn an_approval_releases_that_plan_and_no_other() {
+    let crowd = company(100, 8, 30);
+    let held = look(&crowd, Budgets::default(), 0, &[], false, None).held.plan.expect("held");
+    let released = look(&crowd, Budgets::default(), 0, &[], false, Some(&held.digest)).held;
+    assert_eq!((released.plan, released.released.as_deref(), released.changes.contains(&true)), (None, Some(&*held.digest), false));
+    // The others' titles are no part of it; one more leaver is.
+    let same = look(&company(100, 8, 25), Budgets::default(), 0, &[], false, Some(&held.digest)).held;
+    assert!(same.plan.is_none());
+    let other = look(&company(100, 9, 30), Budgets::default(), 0, &[], false, Some(&held.digest)).held;
+    assert!(other.released.is_none() && other.plan.is_some_and(|plan| plan.digest != held.digest));
+}
+
+#[test]
+fn the_first_pass_updates_and_creates_an_existing_population_but_does_not_suspend_it() {
+    let crowd = company(100, 20, 60);
+    let Looked { plan, held } = look(&crowd, Budgets::default(), 0, &[], true, None);
+    assert!(plan.changes.iter().zip(&held.changes).all(|(change, held)| *held == change.suspends()));
+    let later = look(&crowd, Budgets::default(), 0, &[], false, None).held.plan.expect("held");
+    assert_eq!((later.counts.disables, later.counts.updates), (20, 60));
+}
+
+proptest! {
+    #[test]
+    fn what_goes_out_never_passes_a_budget(people in 1..60_usize, leave in 0..30_usize, move_on in 0..30_usize, percent in 0..=100_u32, floor in 0..10_u32, spent in 0..20_u32) {
+        let crowd = company(people, leave.min(people), move_on);
+        let budgets = Budgets { disables: budget(percent, floor), updates: budget(percent, floor), reactivations: budget(percent, floor), creates: budget(percent, floor) };
+        let explicit: Vec<usize> = (0..people).step_by(3).collect();
+        let Looked { plan, held } = look(&crowd, budgets, spent, &explicit, false, None);
+        let limit = budgets.of(Kind::Disable).expect("a budget").limit(u32::try_from(people).expect("few"));
+        for suspensions in [true, false] {
+            let of = |held_now: bool| plan.changes.iter().zip(&held.changes).filter(|(change, held)| change.suspends() == suspensions && **held == held_now).count();
+            let out = u32::try_from(of(false)).expect("few");
+            prop_assert!(out == 0 || out + spent <= limit, "{out} of {limit} with {spent} spent");
+            // Whole: what fits flows, what does not is held, explicit ones aside.
+            let all = u32::try_from(of(true)).expect("few") + out;
+            prop_assert!(all + spent > limit || of(true) == 0);
+        }
+        prop_assert_eq!(held.plan.is_some(), held.changes.contains(&true));
+    }
+}

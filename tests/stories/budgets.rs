@@ -1,0 +1,139 @@
+//! Budgets over time: a flood waits for a person, a drip does not, and only the plan that was approved goes out.
+
+use bobsync::api::{ProvisioningIntegration, conditions};
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+
+use crate::support::{Controller, Story, condition, ready, until};
+
+async fn staff(story: &Story, count: usize) -> Vec<String> {
+    let mut ids = Vec::new();
+    for number in 0..count {
+        let person = json!({
+            "root.firstName": "Robin", "root.surname": "Vale", "root.email": format!("robin.{number}@example.com"), "work.startDate": "2022-03-01",
+            "internal.lifecycleStatus": "Employed", "internal.status": "Active", "internal.terminationDate": null, "employee.lastDayOfWork": null,
+        });
+        ids.push(story.simulated.hire(person).await);
+    }
+    ids
+}
+
+async fn leave(story: &Story, people: &[String]) {
+    for id in people {
+        story.simulated.change(id, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+    }
+}
+
+async fn suspended(story: &Story, people: &[String]) -> usize {
+    let accounts = story.simulated.accounts().await;
+    people.iter().filter(|id| accounts.iter().any(|account| account["external_id"] == ***id && account["status"] == 2)).count()
+}
+
+async fn approve(story: &Story, digest: &str, who: &str) {
+    let spec = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "spec": {"approvedPlan": digest}});
+    story.integrations().patch("onelogin", &PatchParams::apply(who).force(), &Patch::Apply(spec)).await.expect("admitted");
+}
+
+fn held(integration: &ProvisioningIntegration) -> (String, String, String) {
+    let status = integration.status.clone().unwrap_or_default();
+    let condition = conditions::find(&status.conditions, "PlanHeld").expect("PlanHeld");
+    let plan = status.plan.expect("a plan");
+    (plan.digest, condition.reason.clone(), condition.message.clone())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_leavers_waits_for_a_person_and_the_rest_flows() {
+    let story = Story::begin("flood", 4).await;
+    let people = staff(&story, 30).await;
+    let controller = Controller::start(&story).await;
+    story.integrate(json!({})).await;
+    story.ready("Converged").await;
+    leave(&story, &people[..8]).await;
+    story.simulated.change(&people[20], json!({"work.title": "Keeper of Lamps"})).await;
+    story.sync().await;
+    let integration = story.ready("PlanHeld").await;
+    let (digest, reason, message) = held(&integration);
+    assert_eq!(reason, "BudgetExceeded");
+    assert!(message.contains("8 suspensions planned") && message.contains("the limit is 5") && message.contains(&digest), "{message}");
+    assert_eq!(suspended(&story, &people).await, 0, "a flood has no first victims");
+    assert_eq!(story.simulated.account(&people[20]).await.unwrap()["title"], "Keeper of Lamps", "the other kinds flow");
+    let person = story.person(&people[0]).await.unwrap();
+    assert_eq!(ready(&person), ("False".into(), "Held".into()));
+    assert!(condition(&person, "Ready").unwrap().2.contains("suspend the account"));
+
+    // The same worlds, another process: the same digest. A wrong digest releases nothing.
+    assert!(controller.stop().await);
+    let _controller = Controller::start(&story).await;
+    story.sync().await;
+    assert_eq!(held(&story.ready("PlanHeld").await).0, digest);
+    approve(&story, &format!("sha256:{}", "0".repeat(64)), "somebody").await;
+    story.sync().await;
+    assert_eq!(suspended(&story, &people).await, 0);
+
+    // One person who is asked for passes while the window has room; then the plan is another one.
+    let patch = Patch::Merge(json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": "now"}}}));
+    story.people().patch(&format!("onelogin-{}", people[0]), &PatchParams::default(), &patch).await.unwrap();
+    until("the one is suspended", || async {
+        let count = suspended(&story, &people).await;
+        if count == 1 { Ok(()) } else { Err(format!("{count} are suspended")) }
+    })
+    .await;
+    story.sync().await;
+    let rest = held(&story.ready("PlanHeld").await).0;
+    assert_ne!(rest, digest);
+    approve(&story, &digest, "jane").await;
+    story.sync().await;
+    assert_eq!(suspended(&story, &people).await, 1, "the plan that was approved is not the plan any more");
+
+    approve(&story, &rest, "jane").await;
+    let integration = story.ready("Converged").await;
+    assert_eq!(suspended(&story, &people).await, 8);
+    let approved = integration.status.unwrap().approved.unwrap();
+    assert_eq!((approved.digest.as_str(), approved.by.as_deref()), (rest.as_str(), Some("jane")));
+    let history = story.person(&people[1]).await.unwrap().status.unwrap().history;
+    assert_eq!(history[0].plan.as_deref(), Some(rest.as_str()));
+
+    // What was approved spent nothing of the window; the one that was asked for did. Four more fit, two do not.
+    leave(&story, &people[8..12]).await;
+    story.sync().await;
+    assert_eq!(suspended(&story, &people).await, 12);
+    leave(&story, &people[12..13]).await;
+    story.sync().await;
+    let integration = story.ready("PlanHeld").await;
+    assert!(held(&integration).2.contains("1 suspensions planned, 5 done"), "{}", held(&integration).2);
+    // The cause goes: nothing is held.
+    story.simulated.change(&people[12], json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"})).await;
+    story.sync().await;
+    let integration = story.ready("Converged").await;
+    assert!(integration.status.unwrap().plan.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn creations_have_a_budget_where_one_is_set_and_adoption_can_be_off() {
+    let story = Story::begin("creates", 2).await;
+    story.simulated.post("/onelogin/users", json!({"email": "robin.0@example.com", "username": "robin.0@example.com", "status": 1})).await;
+    let first = staff(&story, 1).await;
+    let _controller = Controller::start(&story).await;
+    let safety = json!({"creates": {"max": "0%", "atLeast": 3, "per": "24h"}, "adoption": "Never"});
+    story.integrate(json!({"safety": safety})).await;
+    story.ready("Converged").await;
+    assert_eq!(story.reason(&first[0]).await, "Conflict");
+    assert!(story.simulated.account(&first[0]).await.is_none());
+    let before = story.simulated.accounts().await.len();
+    let mut spec = json!({"root.email": "many.0@example.com", "work.startDate": "2022-03-01"});
+    for number in 0..30 {
+        spec["root.email"] = format!("many.{number}@example.com").into();
+        story.simulated.hire(spec.clone()).await;
+    }
+    story.sync().await;
+    let integration = story.ready("PlanHeld").await;
+    assert_eq!(integration.status.unwrap().plan.unwrap().creates, 30);
+    assert_eq!(story.simulated.accounts().await.len(), before);
+    // A budget that is nonsense is refused where it is written.
+    let bad = Patch::Merge(json!({"spec": {"safety": {"disables": {"max": "5"}}}}));
+    assert!(story.integrations().patch("onelogin", &PatchParams::default(), &bad).await.is_err());
+    story.integrate(json!({"safety": {"creates": null, "adoption": "MatchByEmail"}})).await;
+    story.ready("Converged").await;
+    assert_eq!(story.simulated.accounts().await.len(), before + 30);
+    assert_eq!(story.reason(&first[0]).await, "InSync");
+}
