@@ -15,8 +15,8 @@ use crate::{
 
 const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
-fn budget(max_percent: u32, at_least: u32) -> Option<Budget> {
-    Some(Budget { max_percent, at_least, per: DAY })
+const fn budget(max_percent: u32, at_least: u32) -> Budget {
+    Budget { max_percent, at_least, per: DAY }
 }
 
 /// So many people at work with accounts of theirs, of whom the first `leave` leave now and the next `move_on` get another title.
@@ -118,7 +118,8 @@ proptest! {
     #[test]
     fn what_goes_out_never_passes_a_budget(people in 1..60_usize, leave in 0..30_usize, move_on in 0..30_usize, percent in 0..=100_u32, floor in 0..10_u32, spent in 0..20_u32) {
         let crowd = company(people, leave.min(people), move_on);
-        let budgets = Budgets { disables: budget(percent, floor), updates: budget(percent, floor), reactivations: budget(percent, floor), creates: budget(percent, floor) };
+        let each = Some(budget(percent, floor));
+        let budgets = Budgets { disables: each, updates: each, reactivations: each, creates: each };
         let explicit: Vec<usize> = (0..people).step_by(3).collect();
         let Looked { plan, held } = look(&crowd, budgets, spent, &explicit, false, None);
         let limit = budgets.of(Kind::Disable).expect("a budget").limit(u32::try_from(people).expect("few"));
