@@ -1,9 +1,10 @@
-//! Expressions: the contract's examples, what null and hidden mean, hostile texts.
+//! Expressions: the contract's examples, what null and hidden mean, what is refused, hostile texts.
 
 use bobsync::domain::{
     employee::{Cell, Employee, Fields, Values},
     expression::{Expression, Failure, Outcome},
 };
+
 /// Somebody whose fields are as given; the others are empty.
 pub fn employee(fields: &Fields, shown: &[(&str, Cell<'_>)]) -> Employee {
     let cells: Vec<Cell<'_>> = fields

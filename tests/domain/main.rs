@@ -4,7 +4,7 @@
 //! - `crowd`: a few people and accounts in every constellation; `matching` has the oracle of which account is whose,
 //!   `plans` what holds for every plan, `golden` plans to read.
 //! - `guards`: what of a plan is held. `table`: the decision as the table that docs/decisions.md holds.
-//! - `expressions`: CEL for scope and mapping rows, and hostile texts; `naive_expressions` compares with a naive reader.
+//! - `expressions`: CEL for scope and mapping rows, and hostile texts; `random_expressions` compares with a naive reader.
 
 mod crowd;
 mod decisions;
@@ -12,7 +12,7 @@ mod expressions;
 mod golden;
 mod guards;
 mod matching;
-mod naive_expressions;
 mod oracle;
 mod plans;
+mod random_expressions;
 mod table;

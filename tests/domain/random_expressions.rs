@@ -1,6 +1,6 @@
-//! Random expressions against a naive evaluator that knows nothing of CEL's crate; and no text at all makes one panic.
+//! Random expressions against a naive evaluator that knows nothing of CEL's crate, and random texts against panics.
 
-use std::cell::Cell as Counter;
+use std::cell::Cell as Mark;
 
 use bobsync::domain::{
     employee::{Cell, Fields},
@@ -89,7 +89,7 @@ struct Wrong;
 
 struct Naive<'a> {
     cells: [Cell<'a>; 3],
-    hidden: Counter<bool>,
+    hidden: Mark<bool>,
 }
 
 impl Naive<'_> {
@@ -233,7 +233,7 @@ proptest! {
         let Ok(expression) = Expression::compile(&written, &mut fields) else { return Err(TestCaseError::reject("too large")) };
         let shown: Vec<_> = NAMES.into_iter().zip(cells).collect();
         let outcome = expression.holds(&employee(&fields, &shown));
-        let naive = Naive { cells, hidden: Counter::new(false) };
+        let naive = Naive { cells, hidden: Mark::new(false) };
         let expected = naive.truth(&truth);
         match (naive.hidden.get(), expected) {
             (true, _) => prop_assert_eq!(outcome, Ok(Outcome::Hidden), "{}", written),
