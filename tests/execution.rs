@@ -87,7 +87,7 @@ fn person(id: &str, existing: Access, missing: Missing) -> Person {
     let email = format!("{id}@example.com");
     let employee = Employee::from_values(Values::from_cells([Cell::Text(id), Cell::Text(&email)].into_iter())).expect("a row with an id");
     let decision = Decision { managed: true, existing: Some(existing), missing, why: Why::AtWork, date: None, next: None };
-    Person { employee, decision, known_account: None, claimed_by: None, unknown_target: None, baseline: None }
+    Person { employee, decision, known_account: None, claimed_by: None, scope_failure: None, unknown_target: None, baseline: None }
 }
 
 /// Noa is new, Kim leaves.

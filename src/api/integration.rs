@@ -257,7 +257,7 @@ fn yes() -> bool {
 /// A DNS domain such as `example.com`; internationalised names in either form.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(transparent)]
-pub struct Domain(#[schemars(length(min = 1, max = 253), regex(pattern = r"^[^@\s]+$"))] pub String);
+pub struct Domain(#[schemars(length(min = 1, max = 253), regex(pattern = r"^[^@\s*]+$"))] pub String);
 
 /// When the account appears.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -356,6 +356,9 @@ pub struct Safety {
     /// How much shorter than the last answer of Bob the next may be. Default: 10%, at least 5.
     #[serde(default)]
     pub short_read: Share,
+    /// For how many people one attribute may be blanked or changed at once. Beyond, it is left as it is for all, and the rest flows. Default: 20% of the managed accounts, at least 10.
+    #[serde(default)]
+    pub field_blackout: Share,
     /// Whether an account without a mark is taken over by its e-mail.
     #[serde(default)]
     pub adoption: Adoption,

@@ -49,6 +49,7 @@ reasons! {
         HandsOff: "`spec.suspend` is set on this EmployeeSync.", "Remove `spec.suspend` to let bobsync manage the account again.";
         Pending: "Decided, and waiting for its turn.", "Nothing; look at the integration if it lasts.";
         Held: "Part of a plan that a guard holds.", "See `PlanHeld` of the integration: approve the plan, or remove its cause.";
+        Frozen: "An attribute is frozen, because it would change for too many people at once; the rest is in sync.", "See `PlanHeld` of the integration: approve the plan, or correct the field in Bob or the mapping.";
         Retrying: "The provider throttled, was unreachable, or the outcome of a write is not known.", "Nothing; it is tried again by itself. Look at the provider's health if it lasts.";
         Rejected: "The provider refused a value; the message names the field.", "Correct the field in Bob, or the mapping row.";
         Conflict: "Another account has this e-mail or username, or the matching account belongs to another employee.", "Free the e-mail or username at the provider, or correct it in Bob.";
@@ -100,6 +101,7 @@ reasons! {
         TargetUnavailable: "The provider does not have a mapped target.", "Define the attribute at the provider, or unmap it.";
         SourceUnavailable: "Bob sends a mapped field for nobody.", "Check the field id, and the service user's right to view it.";
         BudgetExceeded: "More changes of a kind than its budget allows within the window.", "Approve the plan with `spec.approvedPlan`, or remove the cause.";
+        FieldBlackout: "An attribute would be blanked or changed for too many people at once.", "Correct the field in Bob or the mapping, or approve the plan with `spec.approvedPlan`.";
         NothingHeld: "No guard holds anything.", "Nothing.";
         NoneFailing: "Nobody fails.", "Nothing.";
         SomeFailing: "Some people fail; the message counts them by reason.", "`kubectl get esync` shows who and why.";

@@ -85,6 +85,8 @@ pub enum Why {
     AlwaysActive,
     /// User status `AlwaysInactive` speaks of the creation only.
     AlwaysInactive,
+    /// A date that decides is hidden: access is neither given nor taken on a guess.
+    DatesHidden,
     /// What Bob shows of the statuses speaks neither for nor against access.
     NoEvidence,
 }
@@ -112,12 +114,15 @@ impl Why {
             Self::TerminationDate => "the termination date (internal.terminationDate) has come",
             Self::BeforeStart => "the start date (work.startDate) lies ahead",
             Self::NoStartDate => "hired, but Bob has no start date (work.startDate)",
-            Self::AtWork => "started (work.startDate), and nothing in Bob ends or interrupts it",
+            Self::AtWork => "at work: the start has come (work.startDate), and neither an end nor a leave has",
             Self::LeaveWithAccess => "on leave (internal.lifecycleStatus), and still active in Bob (internal.status)",
             Self::LeaveWithoutAccess => "on leave (internal.lifecycleStatus), and inactive in Bob (internal.status)",
             Self::InactiveInBob => "inactive in Bob (internal.status)",
             Self::AlwaysActive => "the user status is AlwaysActive, and nothing ended the employment",
             Self::AlwaysInactive => "the user status is AlwaysInactive: accounts are created suspended and then left alone",
+            Self::DatesHidden => {
+                "Bob does not show a date that decides (work.startDate, employee.lastDayOfWork, internal.terminationDate): access is left as it is"
+            }
             Self::NoEvidence => {
                 "what Bob shows of internal.lifecycleStatus and internal.status neither gives nor takes access: it is left as it is"
             }
@@ -138,6 +143,7 @@ impl Why {
             Self::AtWork => &["work.startDate", "internal.lifecycleStatus"],
             Self::LeaveWithAccess | Self::LeaveWithoutAccess | Self::NoEvidence => &["internal.lifecycleStatus", "internal.status"],
             Self::InactiveInBob => &["internal.status"],
+            Self::DatesHidden => &["work.startDate", "employee.lastDayOfWork", "internal.terminationDate"],
             Self::AlwaysActive | Self::AlwaysInactive => &["internal.lifecycleStatus"],
         }
     }
@@ -173,6 +179,7 @@ impl Decision {
             | Why::InactiveInBob
             | Why::AlwaysActive
             | Why::AlwaysInactive
+            | Why::DatesHidden
             | Why::NoEvidence => false,
         }
     }
@@ -246,7 +253,7 @@ pub fn decide(settings: &Settings, known: &Known, employee: &Employee, now: Time
             (_, false) => as_is(Missing::Never, Why::FileDeleted),
         };
     }
-    match scope(settings, employee) {
+    match scope(settings, employee, known.met == Met::Managed) {
         Scope::In => {}
         Scope::Out(why) => return unmanaged(why),
         // Absence takes nobody out, and brings nobody in.
@@ -256,8 +263,31 @@ pub fn decide(settings: &Settings, known: &Known, employee: &Employee, now: Time
     managed(settings, known, employee, now)
 }
 
-/// Decides for somebody whom the settings manage, `existingEmployees` aside.
+/// Decides for somebody whom the settings manage, `existingEmployees` aside. A date that Bob hides gives nobody access and
+/// takes none: what would rest on it is left as it is.
 fn managed(settings: &Settings, known: &Known, employee: &Employee, now: Timestamp) -> Decision {
+    let decided = as_shown(settings, known, employee, now);
+    if decided.is_end() {
+        return decided;
+    }
+    let end_hidden = is_end_hidden(settings, employee);
+    let taken_by_status = matches!(decided.why, Why::InactiveInBob | Why::LeaveWithoutAccess);
+    let given = decided.existing == Some(Access::Active) || decided.missing == Missing::Create(Access::Active);
+    let rests_on_hidden = match employee.start {
+        // Whether it has begun cannot be told: only a status that takes access speaks for itself.
+        Day::Unknown => !taken_by_status && decided.existing.is_some(),
+        Day::None | Day::On(_) => end_hidden && given,
+    };
+    let is_end = |next: &Transition| matches!(next.because, Because::LastDayOfWork | Because::TerminationDate);
+    if rests_on_hidden { Decision { next: decided.next.filter(is_end), ..as_is(Missing::Never, Why::DatesHidden) } } else { decided }
+}
+
+fn is_end_hidden(settings: &Settings, employee: &Employee) -> bool {
+    settings.disabling_trigger && [employee.last_day, employee.termination].contains(&Day::Unknown)
+}
+
+/// Decides as if there were nothing but what Bob shows.
+fn as_shown(settings: &Settings, known: &Known, employee: &Employee, now: Timestamp) -> Decision {
     let user_status = known.overrides.user_status.unwrap_or(settings.user_status);
     let Dates { start, end, zone } = Dates::of(settings, employee);
     let end = end.filter(|_| settings.disabling_trigger);
@@ -286,12 +316,16 @@ fn managed(settings: &Settings, known: &Known, employee: &Employee, now: Timesta
         // An employment that ends as it starts brings no access.
         let starts = start.filter(|(start, _)| ends.is_none_or(|end| *start < end.at)).and_then(|(at, _)| {
             let then = employed(user_status, employee, last_day_ahead);
-            first_day(&waits, &then).map(|access| Transition { at, access, because: Because::StartDate })
+            let access = first_day(&waits, &then).filter(|access| *access == Access::Suspended || !is_end_hidden(settings, employee));
+            access.map(|access| Transition { at, access, because: Because::StartDate })
         });
         return Decision { next: starts.or(ends), ..waits };
     }
     let decided = employed(user_status, employee, last_day_ahead);
-    let leave = leave(user_status, &decided, employee, zone, now).filter(|leave| ends.is_none_or(|end| leave.at < end.at));
+    // A leave takes nothing from somebody whose access is left as it is.
+    let left_alone = decided.existing == Some(Access::Active) && (is_end_hidden(settings, employee) || employee.start == Day::Unknown);
+    let leave = leave(user_status, &decided, employee, zone, now).filter(|_| !left_alone);
+    let leave = leave.filter(|leave| ends.is_none_or(|end| leave.at < end.at));
     Decision { next: leave.or(ends), ..decided }
 }
 
@@ -320,8 +354,9 @@ enum Scope {
     Unknown,
 }
 
-fn scope(settings: &Settings, employee: &Employee) -> Scope {
-    if !settings.email_domains.is_empty() && employee.values.get(EMAIL) == Cell::Absent {
+fn scope(settings: &Settings, employee: &Employee, managed: bool) -> Scope {
+    if !settings.email_domains.is_empty() && employee.email().is_none() && (managed || employee.values.get(EMAIL) == Cell::Absent) {
+        // No e-mail is no e-mail in another domain.
         return Scope::Unknown;
     }
     if !settings.lists(employee.email()) {
@@ -382,9 +417,14 @@ fn last_day(employee: &Employee) -> Option<(Date, Because)> {
     }
 }
 
-/// Dates before the current start date were left over by an earlier employment.
+/// Dates before the current start date were left over by an earlier employment. With the start hidden, no date can be told
+/// from such a one.
 fn current(employee: &Employee, day: Day) -> Option<Date> {
-    day.date().filter(|date| employee.start.date().is_none_or(|start| *date >= start))
+    day.date().filter(|date| match employee.start {
+        Day::On(start) => *date >= start,
+        Day::None => true,
+        Day::Unknown => false,
+    })
 }
 
 fn before_start(create: Create, user_status: UserStatus, date: Option<Date>) -> Decision {
@@ -438,6 +478,7 @@ fn leave(user_status: UserStatus, decided: &Decision, employee: &Employee, zone:
         | Why::InactiveInBob
         | Why::AlwaysActive
         | Why::AlwaysInactive
+        | Why::DatesHidden
         | Why::NoEvidence => return None,
     };
     (at > now).then_some(Transition { at, access, because })

@@ -79,21 +79,45 @@ impl Budgets {
     }
 }
 
-/// Which budget a change is counted against; `None` for a change that has none. `starts`: the person's start date has
-/// come, and the status announced it.
+/// Which budget a change is counted against; `None` for a change that has none. `attributes`: how many it writes.
+/// `starts`: the person's start date has come, and the status announced it.
 #[must_use]
-pub fn kind_of(change: &Change, starts: bool) -> Option<Kind> {
+pub fn kind_of(change: &Change, attributes: usize, starts: bool) -> Option<Kind> {
     if change.suspends() {
         Some(Kind::Disable)
     } else if change.reactivates() && !starts {
         Some(Kind::Reactivate)
     } else if change.kind == super::plan::Kind::Create {
         Some(Kind::Create)
-    } else if change.write.attributes.is_empty() && change.manager.is_none() {
-        // The mark alone, or the first day of somebody who was waited for.
+    } else if attributes == 0 {
+        // The mark alone, a manager whose account came late, or the first day of somebody who was waited for.
         None
     } else {
         Some(Kind::Update)
+    }
+}
+
+/// How many people one attribute may change for at once: the larger of a share of the managed accounts and a floor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blackout {
+    /// Share in percent, rounded up.
+    pub max_percent: u32,
+    /// A floor for small companies.
+    pub at_least: u32,
+}
+
+impl Default for Blackout {
+    /// The contract's: 20 %, at least 10.
+    fn default() -> Self {
+        Self { max_percent: 20, at_least: 10 }
+    }
+}
+
+impl Blackout {
+    /// How many people an attribute may change for where there are so many managed accounts.
+    #[must_use]
+    pub fn limit(self, managed: u32) -> u32 {
+        share(self.max_percent, managed).max(self.at_least)
     }
 }
 

@@ -1,13 +1,14 @@
-//! The guard looks at the whole plan before the first write, and says what of it is held: every change of a kind whose
-//! budget it passes. A held plan has a digest, and only that digest releases it.
+//! The guard looks at the whole plan before the first write, and says what of it is held: an attribute that would be
+//! blanked or changed for too many people at once, and every change of a kind whose budget the plan passes. A held plan
+//! has a digest, and only that digest releases it.
 
 use std::fmt::Write as _;
 
 use super::{
-    budget::{Account, Budgets, Kind, kind_of},
+    budget::{Account, Blackout, Budgets, Kind, kind_of},
     mapping::Mapping,
     matching::{Person, PersonIndex},
-    plan::{Counts, Plan},
+    plan::{Change, Counts, Plan},
 };
 
 /// What the guard looks at.
@@ -20,6 +21,8 @@ pub struct Sight<'a> {
     pub mapping: &'a Mapping,
     /// The limits.
     pub budgets: Budgets,
+    /// The limit for one attribute.
+    pub field_blackout: Blackout,
     /// How many changes of this kind went out within its window.
     pub spent: &'a dyn Fn(Kind) -> u32,
     /// Whether this person's start date has come as the status announced it.
@@ -37,6 +40,8 @@ pub struct Sight<'a> {
 pub struct Held {
     /// For each change of the plan: whether it is held.
     pub changes: Vec<bool>,
+    /// Rows of the mapping that are left as they are on every account that exists.
+    pub frozen: Vec<usize>,
     /// What is held as a whole; `None` if nothing is.
     pub plan: Option<HeldPlan>,
     /// The digest of a plan that would be held, and is released because a person approved it.
@@ -52,14 +57,24 @@ pub struct HeldPlan {
     pub counts: Counts,
     /// Why, in one sentence.
     pub because: String,
+    /// Whether an attribute is frozen, and no budget is passed.
+    pub only_fields: bool,
 }
 
 /// Looks at the whole plan.
 #[must_use]
 pub fn guard(sight: &Sight<'_>) -> Held {
-    let kinds: Vec<Option<Kind>> = sight.plan.changes.iter().map(|change| kind_of(change, (sight.starts)(change.person))).collect();
+    let (frozen, mut because) = blackout(sight);
+    let kinds: Vec<Option<Kind>> = sight
+        .plan
+        .changes
+        .iter()
+        .map(|change| {
+            let rest = change.write.attributes.iter().filter(|(row, _)| !frozen.contains(row)).count();
+            kind_of(change, rest, (sight.starts)(change.person))
+        })
+        .collect();
     let mut changes = vec![false; kinds.len()];
-    let mut because = String::new();
     for kind in [Kind::Disable, Kind::Reactivate, Kind::Create, Kind::Update] {
         let Some(account) = account(sight, &kinds, kind).filter(|account| account.is_over()) else { continue };
         // What was asked for person by person is no flood, as long as there is room for it.
@@ -81,31 +96,65 @@ pub fn guard(sight: &Sight<'_>) -> Held {
             account.limit
         );
     }
-    if !changes.contains(&true) {
+    let over = changes.contains(&true);
+    if !over && frozen.is_empty() {
         return Held { changes, ..Held::default() };
     }
-    let digest = sight.plan.digest_of(sight.mapping, sight.people, |index| changes[index]);
+    let digest = sight.plan.digest_of(sight.mapping, sight.people, &frozen, |index| changes[index]);
     if sight.approved == Some(&digest) {
-        return Held { changes: vec![false; kinds.len()], plan: None, released: Some(digest) };
+        return Held { changes: vec![false; kinds.len()], released: Some(digest), ..Held::default() };
     }
-    let counts = sight.plan.counts_of(|index| changes[index]);
-    Held { changes, plan: Some(HeldPlan { digest, counts, because }), released: None }
+    let mut counts = sight.plan.counts_of(|index| changes[index]);
+    let touched = |(index, change): &(usize, &Change)| !changes[*index] && change.only_rows(&frozen).is_some();
+    counts.updates += count(sight.plan.changes.iter().enumerate().filter(touched).count());
+    Held { changes, frozen, plan: Some(HeldPlan { digest, counts, because, only_fields: !over }), released: None }
+}
+
+/// The rows that would replace or clear a value for too many people, and why in one sentence. An existing population is
+/// brought in line once without this limit.
+fn blackout(sight: &Sight<'_>) -> (Vec<usize>, String) {
+    let mut because = String::new();
+    if sight.first_pass {
+        return (Vec::new(), because);
+    }
+    let limit = sight.field_blackout.limit(count(with_account(sight)));
+    let mut replaced = vec![0_u32; sight.mapping.rows.len()];
+    sight.plan.changes.iter().flat_map(|change| &change.replaced).for_each(|row| replaced[*row] += 1);
+    let frozen: Vec<usize> = (0..replaced.len()).filter(|row| replaced[*row] > limit).collect();
+    for &row in &frozen {
+        let separator = if because.is_empty() { "" } else { "; " };
+        let target = &sight.mapping.rows[row].target;
+        let fields = sight.mapping.fields_of(row).join(", ");
+        let _ = write!(
+            because,
+            "{separator}{target} (from {fields}) would change for {} people at once, and the limit is {limit}",
+            replaced[row]
+        );
+    }
+    (frozen, because)
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+fn with_account(sight: &Sight<'_>) -> usize {
+    let managed = sight.people.iter().zip(&sight.plan.standings).filter(|(person, _)| person.decision.managed);
+    managed.filter(|(_, standing)| standing.account.is_some()).count()
 }
 
 /// How one kind stands; `None` where it has no limit.
 fn account(sight: &Sight<'_>, kinds: &[Option<Kind>], kind: Kind) -> Option<Account> {
-    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     if sight.first_pass && matches!(kind, Kind::Create | Kind::Update) {
         return None;
     }
     let budget = sight.budgets.of(kind)?;
-    let managed = sight.people.iter().zip(&sight.plan.standings).filter(|(person, _)| person.decision.managed);
     let of = match kind {
-        Kind::Create => count(managed.count()),
-        Kind::Disable | Kind::Reactivate | Kind::Update => count(managed.filter(|(_, standing)| standing.account.is_some()).count()),
+        Kind::Create => sight.people.iter().filter(|person| person.decision.managed).count(),
+        Kind::Disable | Kind::Reactivate | Kind::Update => with_account(sight),
     };
     let planned = count(kinds.iter().filter(|own| **own == Some(kind)).count());
-    Some(Account { planned, spent: (sight.spent)(kind), limit: budget.limit(of) })
+    Some(Account { planned, spent: (sight.spent)(kind), limit: budget.limit(count(of)) })
 }
 
 const fn words(kind: Kind) -> &'static str {

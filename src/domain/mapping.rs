@@ -163,6 +163,20 @@ impl Mapping {
         }
     }
 
+    /// The ids of Bob's fields that a row rests on.
+    #[must_use]
+    pub fn fields_of(&self, row: usize) -> Vec<&str> {
+        let id = |field: FieldIndex| self.fields.ids().get(field).map_or("", |id| &**id);
+        match &self.rows[row].source {
+            Source::Field(field) => vec![id(*field)],
+            Source::Formula(parts) => {
+                parts.iter().filter_map(|part| if let Part::Field(field) = part { Some(id(*field)) } else { None }).collect()
+            }
+            Source::Expression(expression) => expression.fields().map(id).collect(),
+            Source::PinnedOnly => Vec::new(),
+        }
+    }
+
     /// The row of this target.
     #[must_use]
     pub fn position(&self, target: &str) -> Option<usize> {

@@ -26,6 +26,8 @@ pub struct Person {
     pub known_account: Option<Box<str>>,
     /// Another integration that manages this person's account at the same tenant, and comes before this one.
     pub claimed_by: Option<Box<str>>,
+    /// Why the scope's expression failed for this person.
+    pub scope_failure: Option<Box<str>>,
     /// A target that the `EmployeeSync` pins and the provider does not have.
     pub unknown_target: Option<Box<str>>,
     /// What Bob says of somebody who waits for a change.
@@ -46,6 +48,8 @@ pub struct Candidate {
     pub manager: Option<Box<str>>,
     /// Whether it bears the mark (else it was found by e-mail, or by the recorded id).
     pub marked: bool,
+    /// Rows of what has to be written where the account has another value now.
+    pub replaced: Vec<usize>,
     /// What has to be written, but for access and manager.
     pub write: Option<Box<AccountWrite>>,
 }
@@ -300,12 +304,14 @@ impl<'a> Matcher<'a> {
                 write.mark = Some(employee.id().into());
             }
         }
+        let had = |row: usize| account.attributes.get(row).and_then(Option::as_deref).is_some_and(|have| !have.trim().is_empty());
+        let replaced = write.attributes.iter().map(|(row, _)| *row).filter(|row| had(*row)).collect();
         let write = (!write.is_empty()).then(|| {
             write.foreign = account.foreign.as_deref().map(Into::into);
             Box::new(write)
         });
         let manager = self.mapping.manager.and_then(|row| account.attributes.get(row)?.as_deref()).map(Into::into);
-        Box::new(Candidate { account: (*account.id).into(), state: account.state, manager, marked, write })
+        Box::new(Candidate { account: (*account.id).into(), state: account.state, manager, marked, replaced, write })
     }
 
     /// The answers, in the order of the people.

@@ -6,7 +6,7 @@ use foldhash::HashMap;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    access::Missing,
+    access::{Missing, Why},
     account::{Access, AccountState, AccountWrite, NewValue},
     mapping::{Desired, Mapping, key_of},
     matching::{Candidate, Match, Matcher, Person, PersonIndex, Taken},
@@ -34,6 +34,8 @@ pub struct Change {
     pub account: Option<Box<str>>,
     /// What to write.
     pub write: AccountWrite,
+    /// Rows of the write where the account has another value now.
+    pub replaced: Vec<usize>,
     /// The manager whose account is made by this same plan: known when that is done.
     pub manager: Option<PersonIndex>,
     /// The person whose change gives up the e-mail or username that this one takes.
@@ -55,12 +57,22 @@ impl Change {
             kind: Kind::Update,
             account: None,
             write,
+            replaced: Vec::new(),
             manager: None,
             after: None,
             stage: Stage::Rest,
             level: 0,
             look_up_first: false,
         }
+    }
+
+    /// What it writes to these rows of an account that exists, and nothing else.
+    #[must_use]
+    pub fn only_rows(&self, rows: &[usize]) -> Option<Self> {
+        let attributes: Vec<_> = self.write.attributes.iter().filter(|(row, _)| rows.contains(row)).cloned().collect();
+        let write = AccountWrite { attributes, ..AccountWrite::default() };
+        let touched = self.kind != Kind::Create && !write.attributes.is_empty();
+        touched.then(|| Self { person: self.person, account: self.account.clone(), ..Self::new(write) })
     }
 
     /// Takes access away.
@@ -104,8 +116,12 @@ pub enum Block {
     MissingAttribute(usize),
     /// The expression of the row of this index failed, for this reason; the attribute is left as it is.
     MappingFailed(usize, Box<str>),
+    /// The expression of `provisioning.scope` failed, for this reason.
+    ScopeFailed(Box<str>),
     /// The `EmployeeSync` pins a target that the provider does not have.
     UnknownTarget(Box<str>),
+    /// The row of this index would change for too many people at once.
+    Frozen(usize),
 }
 
 /// What is known of the manager attribute.
@@ -257,7 +273,8 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
             Match::One { candidate, .. } => Some(held(&candidate)),
             Match::None | Match::Ambiguous | Match::Taken(_) => None,
         };
-        return (standing(account, None), None);
+        let failure = person.scope_failure.clone().filter(|_| person.decision.why == Why::ScopeUnknown);
+        return (standing(account, failure.map(Block::ScopeFailed)), None);
     }
     if let Some(other) = &person.claimed_by {
         return (standing(None, Some(Block::ClaimedBy(other.clone()))), None);
@@ -265,7 +282,8 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
     let missing = |exists| mapping.missing_required(&person.employee, exists).map(Block::MissingAttribute);
     let failed = || {
         let expression = mapping.failed(&person.employee).map(|(row, why)| Block::MappingFailed(row, why));
-        expression.or_else(|| person.unknown_target.clone().map(Block::UnknownTarget))
+        let scope = || person.scope_failure.clone().map(Block::ScopeFailed);
+        expression.or_else(scope).or_else(|| person.unknown_target.clone().map(Block::UnknownTarget))
     };
     match found {
         Match::Ambiguous => (standing(None, Some(Block::Ambiguous)), None),
@@ -288,7 +306,7 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
                 // Without an attribute that is not required an account can be made all the same.
                 let possible = |block: &Block| match block {
                     Block::MappingFailed(row, _) => !mapping.rows[*row].required,
-                    Block::UnknownTarget(_) => true,
+                    Block::UnknownTarget(_) | Block::ScopeFailed(_) | Block::Frozen(_) => true,
                     Block::Conflict | Block::ClaimedBy(_) | Block::Ambiguous | Block::MissingAttribute(_) => false,
                 };
                 let block = missing(false).or_else(|| taken.then_some(Block::Conflict)).or(failed);
@@ -314,7 +332,8 @@ fn existing(mapping: &Mapping, person: &Person, candidate: Candidate, taken: boo
         _ => None,
     };
     let kind = if candidate.marked { Kind::Update } else { Kind::Adopt };
-    Some(Change { kind, account: Some(candidate.account), ..Change::new(write) }).filter(|change| !change.write.is_empty())
+    let replaced = candidate.replaced;
+    Some(Change { kind, account: Some(candidate.account), replaced, ..Change::new(write) }).filter(|change| !change.write.is_empty())
 }
 
 fn create(mapping: &Mapping, person: &Person, access: Access, whole: bool) -> Change {
@@ -380,6 +399,9 @@ fn set_managers(
             }
         };
         if let Some(value) = value {
+            if current.contains_key(&index) {
+                plan.changes[change].replaced.push(row);
+            }
             plan.changes[change].write.attributes.push((row, value));
         }
         plan.changes[change].manager = waits_for;
@@ -500,6 +522,30 @@ impl Plan {
         for change in &mut self.changes {
             change.write.attributes.retain(|(row, _)| !rows.contains(row));
         }
+        self.without_empty_changes();
+    }
+
+    /// Leaves the attributes of these rows as they are on every account that exists, and says so of everybody who would
+    /// have been changed.
+    pub fn freeze(&mut self, rows: &[usize]) {
+        for change in self.changes.iter_mut().filter(|change| change.kind != Kind::Create) {
+            let Some(row) = change.write.attributes.iter().map(|(row, _)| *row).find(|row| rows.contains(row)) else { continue };
+            change.write.attributes.retain(|(row, _)| !rows.contains(row));
+            self.standings[change.person as usize].block.get_or_insert(Block::Frozen(row));
+        }
+        self.without_empty_changes();
+    }
+
+    /// Names the pinned targets among these rows, which the provider does not have, to those who pin them.
+    pub fn name_pins_without(&mut self, mapping: &Mapping, people: &[Person], rows: &[usize]) {
+        for (standing, person) in self.standings.iter_mut().zip(people).filter(|_| !rows.is_empty()) {
+            if let Some(row) = rows.iter().find(|row| person.employee.pinned(**row).is_some()).filter(|_| person.decision.managed) {
+                standing.block.get_or_insert_with(|| Block::UnknownTarget(mapping.rows[*row].target.clone()));
+            }
+        }
+    }
+
+    fn without_empty_changes(&mut self) {
         let standings = &mut self.standings;
         self.changes.retain(|change| {
             let keep = !change.write.is_empty() || change.manager.is_some();
@@ -516,12 +562,12 @@ impl Plan {
     /// SHA-256 over who, what and the target values, whatever the order of the people.
     #[must_use]
     pub fn digest(&self, mapping: &Mapping, people: &[Person]) -> String {
-        self.digest_of(mapping, people, |_| true)
+        self.digest_of(mapping, people, &[], |_| true)
     }
 
-    /// The same over the changes whose index is `wanted`.
+    /// The same over the changes whose index is `wanted`, and over the `frozen` rows of all others.
     #[must_use]
-    pub fn digest_of(&self, mapping: &Mapping, people: &[Person], wanted: impl Fn(usize) -> bool) -> String {
+    pub fn digest_of(&self, mapping: &Mapping, people: &[Person], frozen: &[usize], wanted: impl Fn(usize) -> bool) -> String {
         // Who in a circle gets the manager last is a matter of order.
         let late: HashMap<PersonIndex, PersonIndex> = self.late_managers.iter().copied().collect();
         let manager = |change: &Change| change.manager.or_else(|| late.get(&change.person).copied());
@@ -529,8 +575,13 @@ impl Plan {
             .changes
             .iter()
             .enumerate()
-            .filter(|(index, _)| wanted(*index))
-            .map(|(_, change)| line(change, manager(change), mapping, people))
+            .filter_map(|(index, change)| {
+                if wanted(index) {
+                    return Some(line(change, manager(change), mapping, people));
+                }
+                let frozen = change.only_rows(frozen)?;
+                Some(line(&frozen, None, mapping, people))
+            })
             .collect();
         lines.sort_unstable();
         let mut all = Sha256::new();

@@ -2,7 +2,14 @@
 
 use std::time::Duration;
 
-use super::{budget::Budgets, calendar::Zones, employee::FieldIndex, expression::Expression, mapping::Mapping, safety::ShortRead};
+use super::{
+    budget::{Blackout, Budgets},
+    calendar::Zones,
+    employee::FieldIndex,
+    expression::Expression,
+    mapping::Mapping,
+    safety::ShortRead,
+};
 
 /// The settings decisions rest on.
 #[derive(Clone, Debug)]
@@ -23,6 +30,8 @@ pub struct Settings {
     pub access_ends: AccessEnds,
     /// How many changes may go out within a window.
     pub budgets: Budgets,
+    /// When an attribute would change for too many people at once.
+    pub field_blackout: Blackout,
     /// When a read of Bob is too short to be believed.
     pub short_read: ShortRead,
     /// Whether an account without a mark may be adopted by its e-mail.

@@ -50,7 +50,16 @@ impl Deciding<'_> {
             unknown_target = pin(&mut employee, &known, &self.settings.mapping);
         }
         let (decision, baseline) = self.decision(&known, &employee, mapped);
-        Person { decision, baseline, known_account, claimed_by: self.claimed_by(employee.id()), unknown_target, employee }
+        let scope_failure = self.settings.scope.as_ref().and_then(|scope| scope.holds(&employee).err());
+        Person {
+            decision,
+            baseline,
+            known_account,
+            claimed_by: self.claimed_by(employee.id()),
+            scope_failure: scope_failure.map(|why| why.to_string().into()),
+            unknown_target,
+            employee,
+        }
     }
 
     /// The decision, and for somebody who waits for a change what Bob says now.
@@ -79,17 +88,17 @@ fn known(entry: Option<&Entry>, first_pass: bool) -> Known {
     Known { overrides: entry.overrides.as_deref().cloned().unwrap_or_default(), met: entry.met.unwrap_or(unmet), revoked: entry.revoked }
 }
 
-/// Puts what is pinned for this person to the rows of the mapping. Gives a target that has no row: the provider does
-/// not have it.
+/// Puts what is pinned for this person to the rows of the mapping. Gives the targets that have no row: the provider does
+/// not have them.
 fn pin(employee: &mut Employee, known: &Known, mapping: &Mapping) -> Option<Box<str>> {
-    let mut unknown = None;
+    let mut unknown: Vec<&str> = Vec::new();
     let mut pins = Vec::with_capacity(known.overrides.attributes.len());
     for (target, value) in &known.overrides.attributes {
         match mapping.position(target) {
             Some(row) => pins.push((row, value.clone())),
-            None => unknown = Some(target.clone()),
+            None => unknown.push(target),
         }
     }
     employee.pins = Some(pins.into());
-    unknown
+    (!unknown.is_empty()).then(|| unknown.join(", ").into())
 }

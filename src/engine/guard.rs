@@ -4,7 +4,10 @@
 //! (`domain::matching`). What is left to hold here: more changes of a kind than its budget allows (`domain::guard`), and
 //! what a listing that is too short would make us create twice.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
@@ -13,7 +16,7 @@ use crate::{
     domain::{
         budget::Kind,
         guard::{Held, Sight, guard},
-        matching::Person,
+        matching::{Person, PersonIndex},
         plan::{Kind as PlanKind, Plan},
         safety::ShortRead,
         settings::Settings,
@@ -31,6 +34,8 @@ pub struct Guarding<'a> {
     pub key: &'a IntegrationKey,
     /// Sync requests of single people.
     pub requests: &'a HashMap<Box<str>, Box<str>>,
+    /// Whether nothing will be written: a dry run shows the whole plan.
+    pub dry_run: bool,
     /// Whether this integration has never seen a pass through.
     pub first_pass: bool,
     /// The digest that a person approved and that has not been released yet.
@@ -50,14 +55,14 @@ pub struct Released {
     pub target_suspect: Option<String>,
 }
 
-/// Looks at the whole plan.
-#[must_use]
-pub fn release(cx: &Guarding<'_>, plan: &Plan, people: &[Person], listing: &Listing) -> Released {
-    let held = guard(&Sight {
-        plan,
+/// Looks at the whole plan. Attributes that are frozen go out of it.
+pub fn release(cx: &Guarding<'_>, plan: &mut Plan, people: &[Person], listing: &Listing) -> Released {
+    let mut held = guard(&Sight {
+        plan: &*plan,
         people,
         mapping: &cx.settings.mapping,
         budgets: cx.settings.budgets,
+        field_blackout: cx.settings.field_blackout,
         spent: &|kind| cx.spent(kind),
         starts: &|person| {
             cx.roster.with(cx.key, people[person as usize].employee.id(), |entry| entry.is_some_and(|entry| entry.awaited_start))
@@ -69,6 +74,15 @@ pub fn release(cx: &Guarding<'_>, plan: &Plan, people: &[Person], listing: &List
         first_pass: cx.first_pass,
         approved: cx.approved,
     });
+    if cx.dry_run {
+        held = Held { changes: vec![false; plan.changes.len()], ..Held::default() };
+    }
+    if !held.frozen.is_empty() {
+        let held_people: HashSet<PersonIndex> =
+            plan.changes.iter().zip(&held.changes).filter(|(_, held)| **held).map(|(change, _)| change.person).collect();
+        plan.freeze(&held.frozen);
+        held.changes = plan.changes.iter().map(|change| held_people.contains(&change.person)).collect();
+    }
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let known = count(people.iter().filter(|person| person.known_account.is_some()).count());
     let lost = plan

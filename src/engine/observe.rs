@@ -103,14 +103,16 @@ pub async fn employees(
     Ok(source)
 }
 
-/// Fields that the settings ask for and that came with nobody. Those that every decision asks for may be empty for
-/// everybody in a young company.
+/// Fields that the settings or the decisions rest on and that came with nobody. One that is empty for everybody did come:
+/// Bob sends null.
 fn unseen(settings: &Settings, people: &bob::People) -> Vec<String> {
     if people.employees.is_empty() {
         return Vec::new();
     }
     let fields = settings.mapping.fields.ids().iter().zip(&people.seen).enumerate();
-    fields.filter(|(field, (_, seen))| !**seen && settings.uses(*field)).map(|(_, (id, _))| id.to_string()).collect()
+    let ends = [employee::TERMINATION, employee::LAST_DAY];
+    let decides = |field| field == employee::START || (settings.disabling_trigger && ends.contains(&field));
+    fields.filter(|(field, (_, seen))| !**seen && (settings.uses(*field) || decides(*field))).map(|(_, (id, _))| id.to_string()).collect()
 }
 
 /// Asks Bob about fields that came with nobody. Whether one of them is to be looked for elsewhere; one that stands
@@ -142,10 +144,10 @@ async fn stand_elsewhere(bob: &bob::Client, settings: &Settings, unseen: &[Strin
 
 /// Without the lifecycle nobody can be judged: that is a permission to give, not a fact about people.
 fn blind(seen: &[bool]) -> Option<Stop> {
-    (!seen.is_empty() && !seen[employee::LIFECYCLE] && !seen[employee::STATUS]).then(|| {
+    (!seen.is_empty() && !seen[employee::LIFECYCLE]).then(|| {
         Stop::new(
             IntegrationReason::BobForbidden,
-            "Bob shows neither internal.lifecycleStatus nor internal.status: give the service user's permission group the right to view the Lifecycle category",
+            "Bob shows internal.lifecycleStatus of nobody, and without it nobody can be judged: give the service user's permission group the right to view the Lifecycle category",
         )
     })
 }

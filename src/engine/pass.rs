@@ -129,18 +129,19 @@ impl Pass<'_> {
         let listing = observe::accounts(self.provider, &settings.mapping, &mut matcher).await?;
         report.provider = Some(true);
         report.unavailable_targets = listing.unavailable.iter().map(|row| settings.mapping.rows[*row].target.to_string()).collect();
-        let plan = self.plan(&people, matcher, &listing);
+        let mut plan = self.plan(&people, matcher, &listing);
 
         let guarding = Guarding {
             settings,
             roster: self.roster,
             key: self.key,
             requests: &requests,
+            dry_run: self.validated.dry_run,
             first_pass: self.first_pass,
             approved: self.approved,
             now: self.clock.now(),
         };
-        let released = guard::release(&guarding, &plan, &people, &listing);
+        let released = guard::release(&guarding, &mut plan, &people, &listing);
         report.held.clone_from(&released.held.plan);
         report.released.clone_from(&released.held.released);
 
@@ -171,6 +172,7 @@ impl Pass<'_> {
     fn plan(&self, people: &[Person], matcher: Matcher<'_>, listing: &Listing) -> Plan {
         let mut plan = plan(&self.validated.settings.mapping, people, matcher, listing.whole);
         plan.without_rows(&listing.unavailable);
+        plan.name_pins_without(&self.validated.settings.mapping, people, &listing.unavailable);
         plan
     }
 

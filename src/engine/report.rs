@@ -213,7 +213,7 @@ fn message(report: &Report, reason: IntegrationReason) -> String {
             }),
         },
     };
-    if !text.ends_with('.') {
+    if !text.ends_with(['.', '?', '!']) {
         text.push('.');
     }
     text
@@ -249,7 +249,10 @@ fn mapping_complete(report: &Report, before: &ProvisioningIntegrationStatus) -> 
             kind,
             status: false,
             reason: DetailReason::SourceUnavailable.as_str(),
-            message: format!("Bob sends {} for nobody; attributes that rest on it stay as they are.", report.unseen_fields.join(", ")),
+            message: format!(
+                "Bob sends {} for nobody; attributes and access that rest on it stay as they are.",
+                report.unseen_fields.join(", ")
+            ),
         }
     } else {
         Wanted {
@@ -271,7 +274,10 @@ fn plan_held(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<
         return kept(kind, before);
     }
     Some(match &report.held {
-        Some(held) => Wanted { kind, status: true, reason: DetailReason::BudgetExceeded.as_str(), message: held_message(held) + "." },
+        Some(held) => {
+            let reason = if held.only_fields { DetailReason::FieldBlackout } else { DetailReason::BudgetExceeded };
+            Wanted { kind, status: true, reason: reason.as_str(), message: held_message(held) + "." }
+        }
         None => Wanted { kind, status: false, reason: DetailReason::NothingHeld.as_str(), message: String::new() },
     })
 }

@@ -11,7 +11,7 @@ use crate::{
         reasons::IntegrationReason,
     },
     domain::{
-        budget::{Budget, Budgets},
+        budget::{Blackout, Budget, Budgets},
         calendar::Zones,
         employee::Fields,
         expression::Expression,
@@ -199,6 +199,8 @@ pub fn validate(spec: &ProvisioningIntegrationSpec, allowed: &AllowedEndpoints) 
             },
             email_domains,
             budgets: budgets(&spec.safety).map_err(|why| invalid(format!("spec.safety: {why}")))?,
+            field_blackout: field_blackout(&spec.safety.field_blackout)
+                .map_err(|why| invalid(format!("spec.safety.fieldBlackout: {why}")))?,
             short_read: short_read(&spec.safety.short_read).map_err(|why| invalid(format!("spec.safety.shortRead: {why}")))?,
             adopt: spec.safety.adoption == api::Adoption::MatchByEmail,
             scope,
@@ -248,6 +250,11 @@ fn budgets(safety: &api::Safety) -> Result<Budgets, String> {
 fn short_read(spec: &api::Share) -> Result<ShortRead, String> {
     let default = ShortRead::default();
     Ok(ShortRead { max_percent: percent(spec.max.as_deref(), default.max_percent)?, at_least: spec.at_least.unwrap_or(default.at_least) })
+}
+
+fn field_blackout(spec: &api::Share) -> Result<Blackout, String> {
+    let default = Blackout::default();
+    Ok(Blackout { max_percent: percent(spec.max.as_deref(), default.max_percent)?, at_least: spec.at_least.unwrap_or(default.at_least) })
 }
 
 /// Reads `5%`.

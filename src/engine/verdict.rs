@@ -127,7 +127,8 @@ impl Verdict<'_> {
         }
         match &self.trouble {
             Trouble::Blocked(Block::Conflict | Block::ClaimedBy(_)) | Trouble::Failed(Failure::Conflict(_)) => EmployeeReason::Conflict,
-            Trouble::Blocked(Block::MappingFailed(..) | Block::UnknownTarget(_)) => EmployeeReason::MappingFailed,
+            Trouble::Blocked(Block::MappingFailed(..) | Block::ScopeFailed(_) | Block::UnknownTarget(_)) => EmployeeReason::MappingFailed,
+            Trouble::Blocked(Block::Frozen(_)) => EmployeeReason::Frozen,
             Trouble::Blocked(Block::Ambiguous) | Trouble::Failed(Failure::Ambiguous) => EmployeeReason::Ambiguous,
             Trouble::Blocked(Block::MissingAttribute(_)) => EmployeeReason::MissingAttribute,
             Trouble::Failed(Failure::Rejected(_)) => EmployeeReason::Rejected,
@@ -151,12 +152,23 @@ impl Verdict<'_> {
         let why = self.decision.because();
         match &self.trouble {
             _ if self.decision.why == Why::NotInBob => format!("Waiting: {why}."),
+            Trouble::Blocked(Block::ScopeFailed(failure)) => {
+                format!(
+                    "provisioning.scope failed for this person: {failure}; whoever was managed stays so, and nobody else is brought in."
+                )
+            }
             _ if !self.decision.managed => format!("Not managed: {why}."),
             Trouble::Blocked(Block::ClaimedBy(other)) => {
                 format!("The integration {other} manages this employee at the same tenant; let only one of the two do so.")
             }
             Trouble::Blocked(Block::MappingFailed(row, failure)) => {
                 format!("The expression of {} failed: {failure}; the attribute is left as it is.", target_of(mapping, *row))
+            }
+            Trouble::Blocked(Block::Frozen(row)) => {
+                format!(
+                    "{} is frozen, because it would change for too many people at once; the rest is in sync: {why}.",
+                    target_of(mapping, *row)
+                )
             }
             Trouble::Blocked(Block::UnknownTarget(target)) => {
                 format!("spec.attributes names {target}, which the provider does not have; the rest is in sync.")
@@ -168,7 +180,10 @@ impl Verdict<'_> {
                 "Several accounts match this employee; leave one of them with this e-mail or mark.".to_owned()
             }
             Trouble::Blocked(Block::MissingAttribute(row)) => {
-                format!("The required target {} has no value in Bob, or none that Bob shows.", target_of(mapping, *row))
+                format!(
+                    "The required target {} has no value: Bob has none or does not show it, or spec.attributes of this EmployeeSync empties it.",
+                    target_of(mapping, *row)
+                )
             }
             Trouble::Failed(Failure::Rejected(said) | Failure::Conflict(said) | Failure::Forbidden(said) | Failure::Retrying(said)) => {
                 sentence(said)
@@ -352,6 +367,7 @@ const fn unmanaged_reason(why: Why) -> EmployeeReason {
         | Why::InactiveInBob
         | Why::AlwaysActive
         | Why::AlwaysInactive
+        | Why::DatesHidden
         | Why::NoEvidence => EmployeeReason::HandsOff,
     }
 }

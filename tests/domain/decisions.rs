@@ -3,7 +3,7 @@
 use bobsync::domain::{
     access::{Because, Decision, Missing, Why, decide},
     account::Access,
-    budget::Budgets,
+    budget::{Blackout, Budgets},
     calendar::{Zones, end_of, start_of},
     employee::{Cell, Day, Employee, Fields, Values},
     known::{Known, Met, Overrides, Revoked},
@@ -194,6 +194,7 @@ pub fn settings(wishes: &Wishes) -> Settings {
         access_ends: wishes.ends,
         scope: None,
         budgets: Budgets::default(),
+        field_blackout: Blackout::default(),
         short_read: ShortRead::default(),
         adopt: true,
         existing_employees: ExistingEmployees::NextPass,

@@ -1,15 +1,15 @@
 //! The guard on the whole plan, in crowds of colleagues who all change at once.
 
 use bobsync::domain::{
-    budget::{Budget, Budgets, Kind},
+    budget::{Blackout, Budget, Budgets, Kind},
     guard::{Held, Sight, guard},
     matching::Person,
-    plan::Plan,
+    plan::{Block, Plan},
 };
 use proptest::prelude::*;
 
 use crate::{
-    crowd::{Crowd, Stance, crowd, own_account_of, someone_else},
+    crowd::{Crowd, Stance, TITLE, Told, crowd, own_account_of, someone_else},
     plans::planned,
 };
 
@@ -26,7 +26,7 @@ fn company(people: usize, leave: usize, move_on: usize) -> Crowd {
         if who < leave {
             one.stance = Stance::Left;
         } else if who < leave + move_on {
-            one.title = crate::crowd::Told::Text("Head of Nothing");
+            one.title = Told::Text("Head of Nothing");
         }
         one
     });
@@ -38,7 +38,19 @@ struct Looked {
     held: Held,
 }
 
+/// A look with a field blackout of 40 %, at least 10.
 fn look(crowd: &Crowd, budgets: Budgets, spent: u32, explicit: &[usize], first_pass: bool, approved: Option<&str>) -> Looked {
+    look_with(crowd, budgets, spent, explicit, (first_pass, approved), 10)
+}
+
+fn look_with(
+    crowd: &Crowd,
+    budgets: Budgets,
+    spent: u32,
+    explicit: &[usize],
+    (first_pass, approved): (bool, Option<&str>),
+    at_least: u32,
+) -> Looked {
     let (people, accounts, mapping): (Vec<Person>, _, _) = (crowd.people(), crowd.accounts(), crowd.mapping());
     let plan = planned(crowd, &people, &accounts);
     let held = guard(&Sight {
@@ -46,6 +58,7 @@ fn look(crowd: &Crowd, budgets: Budgets, spent: u32, explicit: &[usize], first_p
         people: &people,
         mapping: &mapping,
         budgets,
+        field_blackout: Blackout { max_percent: 40, at_least },
         spent: &|_| spent,
         starts: &|_| false,
         explicit: &|person| explicit.contains(&crowd.people[person as usize].who),
@@ -114,6 +127,43 @@ fn the_first_pass_updates_and_creates_an_existing_population_but_does_not_suspen
     assert_eq!((later.counts.disables, later.counts.updates), (20, 60));
 }
 
+#[test]
+fn an_attribute_that_would_change_for_too_many_freezes_and_the_rest_flows() {
+    let mut crowd = company(100, 3, 50);
+    // One of them also gets another e-mail.
+    crowd.people[10].email = Told::Text("new.address@example.com");
+    let Looked { mut plan, held } = look(&crowd, Budgets { updates: None, ..Budgets::default() }, 0, &[], false, None);
+    assert_eq!(held.frozen, [TITLE]);
+    assert!(!held.changes.contains(&true), "nobody is held as a whole");
+    let said = held.plan.expect("held");
+    assert!(
+        said.only_fields && said.because == "title (from work.title) would change for 50 people at once, and the limit is 40",
+        "{}",
+        said.because
+    );
+    assert_eq!(said.counts.updates, 50);
+    plan.freeze(&held.frozen);
+    assert!(plan.changes.iter().all(|change| change.write.attributes.iter().all(|(row, _)| *row != TITLE)));
+    assert_eq!(plan.changes.len(), 4, "three leavers, and the e-mail");
+    assert_eq!(plan.standings.iter().filter(|standing| standing.block == Some(Block::Frozen(TITLE))).count(), 50);
+    // Approved, it flows; with another value it is another plan.
+    let budgets = Budgets { updates: None, ..Budgets::default() };
+    assert!(look(&crowd, budgets, 0, &[], false, Some(&said.digest)).held.frozen.is_empty());
+    crowd.people[20].title = Told::Text("Engineer of Nothing");
+    assert_eq!(look(&crowd, budgets, 0, &[], false, Some(&said.digest)).held.frozen, [TITLE]);
+}
+
+#[test]
+fn a_blank_is_a_change_and_a_first_value_is_none() {
+    let mut crowd = company(100, 0, 0);
+    crowd.people.iter_mut().for_each(|one| one.title = Told::Empty);
+    let budgets = Budgets { updates: None, ..Budgets::default() };
+    assert_eq!(look(&crowd, budgets, 0, &[], false, None).held.frozen, [TITLE], "blanked for everybody");
+    crowd.people.iter_mut().for_each(|one| one.title = Told::Text("Engineer"));
+    crowd.accounts.iter_mut().for_each(|account| account.title = None);
+    assert!(look(&crowd, budgets, 0, &[], false, None).held.frozen.is_empty(), "nothing is lost by a first value");
+}
+
 proptest! {
     #[test]
     fn what_goes_out_never_passes_a_budget(people in 1..60_usize, leave in 0..30_usize, move_on in 0..30_usize, percent in 0..=100_u32, floor in 0..10_u32, spent in 0..20_u32) {
@@ -121,7 +171,7 @@ proptest! {
         let each = Some(budget(percent, floor));
         let budgets = Budgets { disables: each, updates: each, reactivations: each, creates: each };
         let explicit: Vec<usize> = (0..people).step_by(3).collect();
-        let Looked { plan, held } = look(&crowd, budgets, spent, &explicit, false, None);
+        let Looked { plan, held } = look_with(&crowd, budgets, spent, &explicit, (false, None), 1000);
         let limit = budgets.of(Kind::Disable).expect("a budget").limit(u32::try_from(people).expect("few"));
         for suspensions in [true, false] {
             let of = |held_now: bool| plan.changes.iter().zip(&held.changes).filter(|(change, held)| change.suspends() == suspensions && **held == held_now).count();

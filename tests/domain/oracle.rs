@@ -136,6 +136,10 @@ pub fn ends(wishes: &Wishes, facts: &Facts) -> Option<(Timestamp, Because)> {
     if let Some(date) = facts.termination.date() {
         dates.push((date, Because::TerminationDate));
     }
+    if untold(&facts.start) {
+        // No date can be told from one of an earlier employment.
+        return None;
+    }
     if let Some(start) = facts.start.date() {
         dates.retain(|(date, _)| *date >= start);
     }
@@ -149,7 +153,7 @@ pub fn ends(wishes: &Wishes, facts: &Facts) -> Option<(Timestamp, Because)> {
 
 /// Whether Bob tells a last day of work of the current employment.
 fn last_day_is_dated(facts: &Facts) -> bool {
-    facts.last_day.date().is_some_and(|day| facts.start.date().is_none_or(|start| day >= start))
+    !untold(&facts.start) && facts.last_day.date().is_some_and(|day| facts.start.date().is_none_or(|start| day >= start))
 }
 
 /// "Blank means all"; upper and lower case, and the two ways to write an international domain, are the same.
@@ -163,8 +167,30 @@ fn listed(wishes: &Wishes, facts: &Facts) -> bool {
     wishes.domains.contains(&domain)
 }
 
-/// Who may get in at this moment.
+/// Whether Bob tells nothing of this date: hidden, or no date at all. Empty is an answer.
+fn untold(shown: &Shown) -> bool {
+    shown.word().is_some() && shown.date().is_none() || *shown == Shown::Hidden
+}
+
+/// Who may get in at this moment. "Absence is not evidence": where a date that decides is not told, access is neither
+/// given nor taken on a guess; what a status or a deletion takes, it takes.
 pub fn answer(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Answer {
+    let shown = answer_as_shown(wishes, facts, now);
+    let ended = matches!(shown.why, Why::FileDeleted | Why::AccessRevoked | Why::Terminated | Why::LastDayOfWork | Why::TerminationDate);
+    if !shown.managed || ended {
+        return shown;
+    }
+    let nothing = Answer { managed: true, existing: None, missing: Missing::Never, why: Why::DatesHidden };
+    let by_status = matches!(shown.why, Why::InactiveInBob | Why::LeaveWithoutAccess);
+    if untold(&facts.start) {
+        return if by_status || shown.existing.is_none() { shown } else { nothing };
+    }
+    let gives = shown.existing == Some(Access::Active) || shown.missing == Missing::Create(Access::Active);
+    if wishes.trigger && (untold(&facts.last_day) || untold(&facts.termination)) && gives { nothing } else { shown }
+}
+
+/// The same, as if there were nothing but what Bob shows.
+fn answer_as_shown(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Answer {
     let unmanaged = |why| Answer { managed: false, existing: None, missing: Missing::Never, why };
     let suspended_for_good = |why| Answer { managed: true, existing: Some(Access::Suspended), missing: Missing::Never, why };
 
@@ -183,8 +209,9 @@ pub fn answer(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Answer {
     }
     // "Only employees whose work e-mail is in a listed domain." A hidden e-mail says nothing either way: whoever is
     // managed stays so, and nobody else becomes it.
-    let hidden = !wishes.domains.is_empty() && facts.email == Shown::Hidden;
-    if hidden && facts.before != Before::Managed {
+    let managed = facts.before == Before::Managed;
+    let hidden = !wishes.domains.is_empty() && (facts.email == Shown::Hidden || (managed && facts.email.word().is_none()));
+    if hidden && !managed {
         return unmanaged(Why::ScopeUnknown);
     }
     if !hidden && !listed(wishes, facts) {

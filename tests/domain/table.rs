@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use bobsync::domain::{
     access::{Decision, Missing, decide},
     account::Access,
-    budget::Budgets,
+    budget::{Blackout, Budgets},
     calendar::Zones,
     employee::{Cell, Employee, Fields, Values},
     known::{Known, Met, Overrides, Revoked},
@@ -29,6 +29,7 @@ struct Situation {
 
 const PAST: &str = "2026-11-20";
 const AHEAD: &str = "2026-12-01";
+const HIDDEN: &str = "hidden";
 const LONG_AGO: &str = "2020-01-01";
 
 const fn says(title: &'static str, lifecycle: &'static str, status: &'static str, dates: [&'static str; 3]) -> Situation {
@@ -57,6 +58,9 @@ fn situations() -> Vec<Situation> {
         says("Terminated, and still Active in Bob", "Terminated", "Active", [LONG_AGO, "", ""]),
         Situation { known: revoked, ..says("access was revoked immediately", "Employed", "Active", [LONG_AGO, AHEAD, AHEAD]) },
         Situation { deleted: true, ..says("the employee file is deleted (read by id: not found)", "", "", ["", "", ""]) },
+        says("the start date is hidden, Employed, Active", "Employed", "Active", [HIDDEN, "", ""]),
+        says("the start date is hidden, Employed, Inactive", "Employed", "Inactive", [HIDDEN, "", ""]),
+        says("the last day of work or the termination date is hidden, Employed, Active", "Employed", "Active", [LONG_AGO, "", HIDDEN]),
         says("Bob shows neither status", "", "", [LONG_AGO, "", ""]),
     ]
 }
@@ -65,7 +69,11 @@ fn employee(situation: &Situation) -> Employee {
     if situation.deleted {
         return Employee::gone("1");
     }
-    let cell = |text: &'static str| if text.is_empty() { Cell::Null } else { Cell::Text(text) };
+    let cell = |text: &'static str| match text {
+        "" => Cell::Null,
+        HIDDEN => Cell::Absent,
+        text => Cell::Text(text),
+    };
     let [lifecycle, status] = situation.says.map(|word| if word.is_empty() { Cell::Absent } else { Cell::Text(word) });
     let [start, termination, last_day] = situation.dates.map(cell);
     let email = Cell::Text("noa.lind@example.com");
@@ -82,6 +90,7 @@ fn settings(user_status: UserStatus, create: Create, trigger: bool) -> Settings 
         email_domains: Vec::new(),
         scope: None,
         budgets: Budgets::default(),
+        field_blackout: Blackout::default(),
         short_read: ShortRead::default(),
         adopt: true,
         existing_employees: ExistingEmployees::NextPass,

@@ -239,6 +239,8 @@ fn stands(out: &mut String, world: &World, person: &Person, standing: &Standing)
             Block::Ambiguous => "Ambiguous: several accounts match".to_owned(),
             Block::ClaimedBy(other) => format!("Conflict: {other} manages this employee"),
             Block::MappingFailed(row, why) => format!("MappingFailed: {}: {why}", world.settings.mapping.rows[*row].target),
+            Block::ScopeFailed(why) => format!("MappingFailed: scope: {why}"),
+            Block::Frozen(row) => format!("Frozen: {}", world.settings.mapping.rows[*row].target),
             Block::UnknownTarget(target) => format!("MappingFailed: the provider has no {target}"),
             Block::MissingAttribute(row) => {
                 format!("MissingAttribute: the required target {} has no value in Bob", world.settings.mapping.rows[*row].target)

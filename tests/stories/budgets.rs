@@ -137,3 +137,44 @@ async fn creations_have_a_budget_where_one_is_set_and_adoption_can_be_off() {
     assert_eq!(story.simulated.accounts().await.len(), before + 30);
     assert_eq!(story.reason(&first[0]).await, "InSync");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attribute_that_would_be_blanked_for_everybody_freezes_and_thaws_by_itself() {
+    let story = Story::begin("blackout", 2).await;
+    let people = staff(&story, 30).await;
+    let _controller = Controller::start(&story).await;
+    story.integrate(json!({})).await;
+    story.ready("Converged").await;
+    let before = story.simulated.account(&people[3]).await.unwrap();
+    for id in &people[..20] {
+        story.simulated.change(id, json!({"work.department": null})).await;
+    }
+    story.simulated.change(&people[3], json!({"work.title": "Keeper of Lamps"})).await;
+    story.sync().await;
+    let integration = story.ready("PlanHeld").await;
+    let (digest, reason, message) = held(&integration);
+    assert_eq!(reason, "FieldBlackout");
+    assert!(message.contains("department (from work.department) would change for 20 people"), "{message}");
+    let account = story.simulated.account(&people[3]).await.unwrap();
+    assert_eq!((&account["department"], &account["title"]), (&before["department"], &json!("Keeper of Lamps")), "the rest flows");
+    assert_eq!(story.reason(&people[3]).await, "Frozen");
+    assert_eq!(story.reason(&people[25]).await, "InSync");
+    // The cause goes by itself, for most.
+    for id in &people[..15] {
+        story.simulated.change(id, json!({"work.department": before["department"]})).await;
+    }
+    story.sync().await;
+    story.ready("Converged").await;
+    assert_eq!(story.simulated.account(&people[18]).await.unwrap()["department"].as_str().unwrap_or_default(), "", "five are no blackout");
+    assert_eq!(story.reason(&people[3]).await, "InSync");
+    // Or a person approves.
+    for id in &people[..15] {
+        story.simulated.change(id, json!({"work.department": "Lighthouses"})).await;
+    }
+    story.sync().await;
+    let next = held(&story.ready("PlanHeld").await).0;
+    assert_ne!(next, digest);
+    approve(&story, &next, "jane").await;
+    story.ready("Converged").await;
+    assert_eq!(story.simulated.account(&people[3]).await.unwrap()["department"], "Lighthouses");
+}
