@@ -42,6 +42,9 @@ impl std::fmt::Display for IntegrationKey {
 /// One `EmployeeSync`, as far as a pass needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
+    /// Whether there is an object now. What is known of a person stays when somebody deletes the object, for the account
+    /// is still there: a revocation, what the person waits for, what went out lately.
+    pub exists: bool,
     /// `metadata.generation`.
     pub generation: i64,
     /// `metadata.resourceVersion` as a number, to tell older news from newer.
@@ -154,7 +157,7 @@ impl Roster {
         let people = rows.entry(key).or_default();
         match people.get_mut(&*employee) {
             Some(known) if known.version >= fresh.version => News::Nothing,
-            Some(known) => {
+            Some(known) if known.exists => {
                 let same_status = known.digest == fresh.digest;
                 let ours = same_status || known.writing;
                 let news = if known.generation == fresh.generation && ours && known.sync_requested == fresh.sync_requested {
@@ -163,13 +166,14 @@ impl Roster {
                     News::Wake
                 };
                 let verdict = if same_status { known.verdict } else { 0 };
-                *known = Entry { verdict, writing: known.writing, ..fresh };
+                *known = Entry { verdict, writing: known.writing, ..fresh.after(known) };
                 news
             }
-            None => {
+            known => {
                 // One that a person or Git wrote has neither a status nor an owner; the controller's own is on its way to a status.
                 let written_by_somebody = object.status.is_none() && object.owner_references().is_empty();
                 let news = if written_by_somebody { News::Wake } else { News::Nothing };
+                let fresh = known.map_or(fresh.clone(), |known| fresh.after(known));
                 people.insert(employee, fresh);
                 news
             }
@@ -191,7 +195,7 @@ impl Roster {
         let people = rows.entry(key).or_default();
         match people.get_mut(&*employee) {
             Some(known) if known.version > fresh.version => known.writing = false,
-            Some(known) => *known = fresh,
+            Some(known) => *known = fresh.after(known),
             None => {
                 people.insert(employee, fresh);
             }
@@ -208,17 +212,33 @@ impl Roster {
     /// Takes out an object that is gone. Wakes its integration: it comes back while its person is there.
     pub fn gone(&self, object: &EmployeeSync) -> Option<IntegrationKey> {
         let (key, employee) = key_of(object)?;
-        self.rows().get_mut(&key)?.remove(&*employee)?;
+        let mut rows = self.rows();
+        let people = rows.get_mut(&key)?;
+        let entry = people.get_mut(&*employee).filter(|entry| entry.exists)?;
+        if entry.file_deleted.is_some() {
+            people.remove(&*employee);
+        } else {
+            entry.lose_object();
+        }
+        drop(rows);
         Some(key)
+    }
+
+    /// Forgets people whose objects went: their integration is a new one.
+    pub fn forget_lost(&self, key: &IntegrationKey) {
+        if let Some(people) = self.rows().get_mut(key) {
+            people.retain(|_, entry| entry.exists);
+        }
     }
 
     /// After a complete list of `namespace` (all namespaces if `None`): everything that is not in it went unseen.
     pub fn keep_only(&self, namespace: Option<&str>, listed: &std::collections::HashSet<(Arc<str>, Box<str>)>) -> Vec<IntegrationKey> {
         let mut woken = Vec::new();
         for (key, people) in self.rows().iter_mut().filter(|(key, _)| namespace.is_none_or(|n| *n == *key.namespace)) {
-            let before = people.len();
-            people.retain(|employee, _| listed.contains(&(key.namespace.clone(), object_name(&key.name, employee).into())));
-            if people.len() != before {
+            let unlisted = |employee: &str| !listed.contains(&(key.namespace.clone(), object_name(&key.name, employee).into()));
+            let lost = people.iter_mut().filter(|(employee, entry)| entry.exists && unlisted(employee));
+            let lost = lost.map(|(_, entry)| entry.lose_object()).count();
+            if lost > 0 {
                 woken.push(key.clone());
             }
         }
@@ -246,7 +266,7 @@ impl Roster {
     /// Objects of one integration.
     #[must_use]
     pub fn count(&self, key: &IntegrationKey) -> usize {
-        self.rows().get(key).map_or(0, HashMap::len)
+        self.rows().get(key).map_or(0, |people| people.values().filter(|entry| entry.exists).count())
     }
 }
 
@@ -267,6 +287,7 @@ fn entry(object: &EmployeeSync) -> Entry {
     let handled = status.and_then(|s| s.last_handled_sync_at.as_deref());
     let requested = object.metadata.annotations.as_ref().and_then(|a| a.get(SYNC_REQUESTED)).map(String::as_str);
     Entry {
+        exists: true,
         generation: object.metadata.generation.unwrap_or(0),
         version: object.metadata.resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or(0),
         overrides: overrides(&object.spec),
@@ -286,6 +307,37 @@ fn entry(object: &EmployeeSync) -> Entry {
 }
 
 impl Entry {
+    /// The object went: its spec says nothing any more.
+    fn lose_object(&mut self) {
+        *self = Self {
+            exists: false,
+            generation: 1,
+            overrides: None,
+            sync_requested: None,
+            sync_handled: None,
+            digest: 0,
+            writing: false,
+            verdict: 0,
+            ..self.clone()
+        };
+    }
+
+    /// This one in place of `known`. An object without a status says nothing of the person, so what was known stays.
+    fn after(self, known: &Self) -> Self {
+        if self.digest != 0 {
+            return self;
+        }
+        Self {
+            account: self.account.or_else(|| known.account.clone()),
+            met: self.met.or(known.met),
+            claims: self.claims || known.claims,
+            revoked: self.revoked.or(known.revoked),
+            latest: known.latest,
+            awaited_start: known.awaited_start,
+            ..self
+        }
+    }
+
     /// Whether its integration manages an account of this person, or will make one.
     #[must_use]
     pub fn claims_account(&self) -> bool {

@@ -160,7 +160,10 @@ impl Recorder<'_> {
         let person = &self.people[index as usize];
         let id = person.employee.id();
         let (verdict, known) = self.roster.with(self.key, id, |entry| {
-            (self.verdict(index, trouble, outcome.as_ref(), entry), entry.map(|entry| (entry.verdict, entry.digest)))
+            (
+                self.verdict(index, trouble, outcome.as_ref(), entry),
+                entry.filter(|entry| entry.exists).map(|entry| (entry.verdict, entry.digest)),
+            )
         });
         self.count(&verdict, outcome.as_ref());
         if known.is_none() && !worth_an_object(person, &verdict) {

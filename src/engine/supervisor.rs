@@ -94,6 +94,7 @@ async fn apply(shared: &Shared, workers: &mut HashMap<IntegrationKey, Running>, 
         }
         None => {
             let uid = object.metadata.uid.clone();
+            shared.roster.forget_lost(&key);
             let (worker, handle) = Worker::new(key.clone(), object, shared.clone());
             workers.entry(key.clone()).or_insert(Running { handle, uid, task: tokio::spawn(worker.run()) })
         }

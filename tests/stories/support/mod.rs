@@ -193,6 +193,14 @@ impl Story {
         .await
     }
 
+    /// Asks for a sync that does not come through, and waits until the integration says why.
+    pub async fn sync_ends_in(&self, reason: &str) -> ProvisioningIntegration {
+        let value = format!("request-{}", self.requests.fetch_add(1, Ordering::Relaxed));
+        let patch = json!({"metadata": {"annotations": {SYNC_REQUESTED: value}}});
+        self.integrations().patch("onelogin", &PatchParams::default(), &Patch::Merge(patch)).await.expect("an annotation");
+        self.ready(reason).await
+    }
+
     /// Requests that this story's controller made since the mark, leases aside.
     pub async fn audited(&self, mark: Mark) -> Vec<AuditEvent> {
         audited_since(self.plane, mark, &self.system).await.into_iter().filter(|event| event.resource != "leases").collect()
