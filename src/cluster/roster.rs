@@ -40,6 +40,8 @@ impl std::fmt::Display for IntegrationKey {
 }
 
 /// One `EmployeeSync`, as far as a pass needs it.
+// Each is a fact of its own about one object, not a state in pieces.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Whether there is an object now. What is known of a person stays when somebody deletes the object, for the account
