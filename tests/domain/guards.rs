@@ -165,6 +165,8 @@ fn a_blank_is_a_change_and_a_first_value_is_none() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn what_goes_out_never_passes_a_budget(people in 1..60_usize, leave in 0..30_usize, move_on in 0..30_usize, percent in 0..=100_u32, floor in 0..10_u32, spent in 0..20_u32) {
         let crowd = company(people, leave.min(people), move_on);
