@@ -87,7 +87,16 @@ fn person(id: &str, existing: Access, missing: Missing) -> Person {
     let email = format!("{id}@example.com");
     let employee = Employee::from_values(Values::from_cells([Cell::Text(id), Cell::Text(&email)].into_iter())).expect("a row with an id");
     let decision = Decision { managed: true, existing: Some(existing), missing, why: Why::AtWork, date: None, next: None };
-    Person { employee, decision, known_account: None, claimed_by: None, scope_failure: None, unknown_target: None, baseline: None }
+    Person {
+        employee,
+        decision,
+        known_account: None,
+        known_active: false,
+        claimed_by: None,
+        scope_failure: None,
+        unknown_target: None,
+        baseline: None,
+    }
 }
 
 /// Noa is new, Kim leaves.
@@ -119,6 +128,7 @@ async fn carried_out(initial: Result<Initial<'_>, &Stop>) -> (Vec<String>, Summa
             provider: &provider,
             initial,
             mapping: &mapping,
+            unavailable: &[],
             people: &people,
             plan: &plan,
             released: &Released { go: vec![true; plan.changes.len()], target_suspect: None, ..Released::default() },

@@ -55,8 +55,8 @@ pub struct Entry {
     pub overrides: Option<Box<Overrides>>,
     /// How far the person was dealt with before; `None` without a status.
     pub met: Option<Met>,
-    /// Whether there is a managed account, or will be one.
-    claims: bool,
+    /// Access as the status says.
+    pub access: Option<Access>,
     /// Evidence that access is revoked at once.
     pub revoked: Option<Revoked>,
     /// The recorded account, and how it was found.
@@ -294,7 +294,7 @@ fn entry(object: &EmployeeSync) -> Entry {
         version: object.metadata.resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or(0),
         overrides: overrides(&object.spec),
         met: status.and_then(met),
-        claims: status.and_then(|s| s.access).is_some_and(|access| matches!(access, Access::NotYet | Access::Active | Access::Suspended)),
+        access: status.and_then(|s| s.access),
         revoked: status.and_then(|s| s.evidence.as_ref()).and_then(revoked),
         account: status.and_then(|s| s.account.as_ref()).map(|a| (a.id.as_str().into(), a.matched_by)),
         file_deleted: status.and_then(|s| s.evidence.as_ref()).filter(|e| e.kind == EvidenceKind::FileDeleted).map(|e| e.observed_at.0),
@@ -332,7 +332,7 @@ impl Entry {
         Self {
             account: self.account.or_else(|| known.account.clone()),
             met: self.met.or(known.met),
-            claims: self.claims || known.claims,
+            access: self.access.or(known.access),
             revoked: self.revoked.or(known.revoked),
             latest: known.latest,
             awaited_start: known.awaited_start,
@@ -343,7 +343,7 @@ impl Entry {
     /// Whether its integration manages an account of this person, or will make one.
     #[must_use]
     pub fn claims_account(&self) -> bool {
-        self.claims
+        matches!(self.access, Some(Access::NotYet | Access::Active | Access::Suspended))
     }
 
     /// Whether the person was in Bob at some time; a pinned person may not be there yet.

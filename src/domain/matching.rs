@@ -24,6 +24,8 @@ pub struct Person {
     pub decision: Decision,
     /// The account recorded in this person's `EmployeeSync`, if any.
     pub known_account: Option<Box<str>>,
+    /// Whether the status says that this account can be used.
+    pub known_active: bool,
     /// Another integration that manages this person's account at the same tenant, and comes before this one.
     pub claimed_by: Option<Box<str>>,
     /// Why the scope's expression failed for this person.

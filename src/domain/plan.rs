@@ -45,7 +45,7 @@ pub struct Change {
     /// Within a stage: how many changes have to come before this one.
     pub level: u32,
     /// Whether the person must be looked up before the account is created, because an account was known once or the
-    /// listing did not hang together.
+    /// listing did not hang together; or the account before it is suspended, because the listing does not have it.
     pub look_up_first: bool,
 }
 
@@ -299,7 +299,7 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
             (standing(Some(account), block), change)
         }
         Match::None | Match::Taken(_) => match person.decision.missing {
-            Missing::NotYet | Missing::Never => (standing(None, None), None),
+            Missing::NotYet | Missing::Never => (standing(None, None), unlisted(person)),
             Missing::Create(access) => {
                 let taken = matches!(found, Match::Taken(_)) && after.is_none();
                 let failed = failed();
@@ -315,6 +315,15 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
             }
         },
     }
+}
+
+/// The account that is on record may still be there although the listing does not have it: absence is no evidence. Who has
+/// to lose access loses it there, once the account was looked up by its id.
+fn unlisted(person: &Person) -> Option<Change> {
+    let account = person.known_account.clone().filter(|_| person.known_active)?;
+    let write = AccountWrite { access: Some(Access::Suspended), ..AccountWrite::default() };
+    let suspends = person.decision.existing == Some(Access::Suspended);
+    suspends.then(|| Change { account: Some(account), look_up_first: true, ..Change::new(write) })
 }
 
 fn held(candidate: &Candidate) -> Held {

@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 
 use crate::{
+    api::employee_sync::Access,
     cluster::roster::{Entry, IntegrationKey, Roster},
     domain::{
         access::{Decision, Why, decide, unless_waiting},
@@ -41,9 +42,10 @@ pub fn everybody(cx: &Deciding<'_>, employees: Vec<Employee>) -> Vec<Person> {
 
 impl Deciding<'_> {
     fn one(&self, mut employee: Employee, mapped: &[FieldIndex]) -> Person {
-        let (known, known_account) = self.roster.with(self.key, employee.id(), |entry| {
+        let (known, known_account, known_active) = self.roster.with(self.key, employee.id(), |entry| {
             let account = entry.and_then(|entry| entry.account.as_ref()).map(|(id, _)| id.clone());
-            (known(entry, self.first_pass), account)
+            let active = entry.is_some_and(|entry| entry.access == Some(Access::Active));
+            (known(entry, self.first_pass), account, active)
         });
         let mut unknown_target = None;
         if !known.overrides.attributes.is_empty() {
@@ -55,6 +57,7 @@ impl Deciding<'_> {
             decision,
             baseline,
             known_account,
+            known_active,
             claimed_by: self.claimed_by(employee.id()),
             scope_failure: scope_failure.map(|why| why.to_string().into()),
             unknown_target,

@@ -59,6 +59,8 @@ pub enum Outcome {
         /// The account as it is now, where it is known.
         account: Option<(Box<str>, AccountState)>,
     },
+    /// Nothing had to be written: the account that the listing does not have is in this state, or is gone.
+    Seen(Option<AccountState>),
     /// Its turn did not come.
     Waiting,
 }
@@ -105,6 +107,8 @@ pub struct Execution<'a> {
     pub initial: Result<Initial<'a>, &'a Stop>,
     /// The mapping.
     pub mapping: &'a Mapping,
+    /// Rows whose target the provider does not have.
+    pub unavailable: &'a [usize],
     /// The people of the plan.
     pub people: &'a [Person],
     /// The plan.
@@ -135,6 +139,8 @@ pub struct Summary {
 struct Run<'a, 'b> {
     cx: &'a Execution<'b>,
     accounts: Mutex<HashMap<PersonIndex, Box<str>>>,
+    /// Accounts that turned out to exist, by `root.id`.
+    found: Mutex<HashMap<Box<str>, (Box<str>, AccountState)>>,
     stop: Mutex<Option<Stop>>,
     unreachable: AtomicU32,
     forbidden: AtomicU32,
@@ -147,6 +153,7 @@ pub async fn execute(cx: &Execution<'_>, tell: impl Fn(PersonIndex, Outcome) + S
     let run = Run {
         cx,
         accounts: Mutex::default(),
+        found: Mutex::default(),
         stop: Mutex::default(),
         unreachable: AtomicU32::new(0),
         forbidden: AtomicU32::new(0),
@@ -220,6 +227,12 @@ impl Run<'_, '_> {
             return Outcome::Waiting;
         }
         let result = match &change.account {
+            Some(id) if change.look_up_first => match self.still_there(change, id).await {
+                Ok(Some(AccountState::Suspended)) => return Outcome::Seen(Some(AccountState::Suspended)),
+                Ok(None) => return Outcome::Seen(None),
+                Ok(Some(_)) => self.update(id, &write, urgency).await.map(|written| (written, MatchedBy::Mark)),
+                Err(ended) => Err(ended),
+            },
             Some(id) => {
                 let matched_by = if change.kind == Kind::Adopt { MatchedBy::Email } else { MatchedBy::Mark };
                 self.update(id, &write, urgency).await.map(|written| (written, matched_by))
@@ -243,15 +256,21 @@ impl Run<'_, '_> {
                 }))
             }
             Err(Ended::Halted) => Outcome::Waiting,
-            Err(Ended::Failed(failure)) => failed(failure, None),
+            Err(Ended::Failed(failure)) => failed(failure, self.found_for(change)),
             Err(Ended::Refused(error)) => {
-                let access = self.access_alone(change, &error).await;
+                let access = self.access_alone(change, &error).await.or_else(|| self.found_for(change));
                 match self.sort(error) {
                     Some(failure) => failed(failure, access),
                     None => Outcome::Waiting,
                 }
             }
         }
+    }
+
+    /// The account that turned out to be this person's, although it could not be brought in line.
+    fn found_for(&self, change: &Change) -> Option<(Box<str>, AccountState)> {
+        let id = self.cx.people[change.person as usize].employee.id();
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
     /// A refused attribute never stops a suspension: access goes out by itself.
@@ -323,6 +342,14 @@ impl Run<'_, '_> {
         Err(Ended::Failed(Failure::Retrying("the outcome of the create stayed unknown; the next pass looks again".to_owned())))
     }
 
+    /// The state of an account that is on record and not in the listing; `None` if it is gone, or somebody else's.
+    async fn still_there(&self, change: &Change, id: &str) -> Result<Option<AccountState>, Ended> {
+        let mark = self.cx.people[change.person as usize].employee.id();
+        let found = self.call(Urgency::Urgent, || self.cx.provider.find(self.cx.mapping, Key::Id(id))).await?;
+        let ours = |account: &Account<'_>| *account.id == *id && account.mark.as_deref().is_none_or(|own| own == mark);
+        Ok(found.into_iter().find(ours).map(|account| account.state))
+    }
+
     /// The account that bears this person's mark, if there is one.
     async fn by_mark(&self, person: &Person) -> Result<Option<Account<'static>>, Ended> {
         let mark = person.employee.id();
@@ -358,6 +385,9 @@ impl Run<'_, '_> {
     /// Brings an account that turned out to exist to what the create would have made of it.
     async fn bring_up(&self, person: &Person, account: Account<'static>, wanted: &AccountWrite) -> Result<Written, Ended> {
         let mut write = AccountWrite { attributes: differences(self.cx.mapping, &person.employee, &account), ..AccountWrite::default() };
+        write.attributes.retain(|(row, _)| !self.cx.unavailable.contains(row));
+        let known = ((*account.id).into(), account.state);
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).insert(person.employee.id().into(), known);
         if let Some(row) = self.cx.mapping.manager {
             let have = account.attributes.get(row).and_then(Option::as_deref);
             write.attributes.extend(

@@ -88,7 +88,9 @@ pub fn release(cx: &Guarding<'_>, plan: &mut Plan, people: &[Person], listing: &
     let lost = plan
         .changes
         .iter()
-        .filter(|change| change.kind == PlanKind::Create && people[change.person as usize].known_account.is_some())
+        .filter(|change| {
+            (change.kind == PlanKind::Create || change.look_up_first) && people[change.person as usize].known_account.is_some()
+        })
         .count();
     let suspect = lost > 0 && ShortRead::default().is_suspect(known, known - count(lost).min(known));
     let created_again = |kind: PlanKind, person: u32| kind == PlanKind::Create && people[person as usize].known_account.is_some();

@@ -151,7 +151,7 @@ impl Pass<'_> {
             report.plan = Some(summarise(&plan, self.validated, &people));
             Summary::default()
         } else {
-            self.converge(&people, &plan, &released, &recorder).await
+            self.converge(&people, &plan, &released, &recorder, &listing.unavailable).await
         };
 
         let tally = recorder.tally.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -177,7 +177,14 @@ impl Pass<'_> {
     }
 
     /// Executes what was released and writes everything down as it happens.
-    async fn converge(&self, people: &[Person], plan: &Plan, released: &Released, recorder: &Recorder<'_>) -> Summary {
+    async fn converge(
+        &self,
+        people: &[Person],
+        plan: &Plan,
+        released: &Released,
+        recorder: &Recorder<'_>,
+        unavailable: &[usize],
+    ) -> Summary {
         let (told, outcomes) = mpsc::unbounded_channel::<(PersonIndex, Outcome)>();
         let skip = |change: &Change| (self.skip)(people[change.person as usize].employee.id(), fingerprint(change));
         // Read when it is needed, and gone when this step is through.
@@ -190,6 +197,7 @@ impl Pass<'_> {
             provider: self.provider,
             initial,
             mapping: &self.validated.settings.mapping,
+            unavailable,
             people,
             plan,
             released,
@@ -207,7 +215,7 @@ impl Pass<'_> {
                     match &outcome {
                         Outcome::Done(_) => (self.tried)(id, 0, None),
                         Outcome::Failed { failure, .. } => (self.tried)(id, fingerprint(&plan.changes[change]), Some(failure)),
-                        Outcome::Waiting => {}
+                        Outcome::Seen(_) | Outcome::Waiting => {}
                     }
                 }
                 // The receiver lives until the channel is closed by this step's end.

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     api::{
         EmployeeSync, EmployeeSyncStatus, conditions,
-        employee_sync::{Action, HistoryEntry, MatchedBy, OutcomeWord, Trigger},
+        employee_sync::{self as api, Action, HistoryEntry, MatchedBy, OutcomeWord, Trigger},
         reasons::EmployeeReason,
     },
     cluster::{
@@ -131,7 +131,7 @@ impl Recorder<'_> {
     /// One person whose change was tried.
     pub async fn outcome(&self, index: PersonIndex, outcome: Outcome) {
         let trouble = match &outcome {
-            Outcome::Done(_) => self.blocked(index),
+            Outcome::Done(_) | Outcome::Seen(_) => self.blocked(index),
             Outcome::Failed { failure, .. } => Trouble::Failed(failure.clone()),
             // All that is left is a manager whose account could not be made: the person is in sync but for that.
             Outcome::Waiting if self.only_waits_for_a_manager(index) => self.blocked(index),
@@ -174,7 +174,7 @@ impl Recorder<'_> {
         let news = match &outcome {
             Some(Outcome::Done(_)) => true,
             Some(Outcome::Failed { .. }) => !unchanged,
-            Some(Outcome::Waiting) | None => false,
+            Some(Outcome::Seen(_) | Outcome::Waiting) | None => false,
         };
         let expired =
             is_expired(verdict.file_deleted.and_then(|at| Timestamp::from_second(at).ok()), self.validated.retention, self.clock.now());
@@ -212,7 +212,12 @@ impl Recorder<'_> {
             Some(Outcome::Failed { account: Some((id, state)), .. }) => {
                 (Some((Cow::Owned(id.to_string()), held.map_or(MatchedBy::Mark, |(_, _, by)| by))), Some(*state))
             }
-            _ => held.map_or((None, None), |(id, state, by)| (Some((id, by)), Some(state))),
+            // The account was looked up, and is gone.
+            Some(Outcome::Seen(None)) => (None, None),
+            Some(Outcome::Seen(Some(state))) => (recorded_account(entry), Some(*state)),
+            // An account that is on record and not in the listing is no less there.
+            _ => held
+                .map_or_else(|| (recorded_account(entry), entry.and_then(recorded_state)), |(id, state, by)| (Some((id, by)), Some(state))),
         };
         // An account that was found by e-mail and is not stamped yet is nobody's. One that is recorded stays so while a
         // person has the mark taken off and nothing may put it on again.
@@ -227,6 +232,7 @@ impl Recorder<'_> {
             (Some(Access::Suspended), Some(state)) => state == AccountState::Suspended,
             (Some(Access::Active), Some(state)) => !matches!(state, AccountState::Suspended | AccountState::Unactivated),
             (None, Some(_)) => true,
+            (Some(_), None) if account.is_some() => false,
             (_, None) => !matches!(person.decision.missing, Missing::Create(_)),
         };
         let id = person.employee.id();
@@ -288,7 +294,7 @@ impl Recorder<'_> {
                 tally.failed += 1;
                 self.metrics.change(action_word(*action), "failed");
             }
-            Some(Outcome::Waiting) | None => {}
+            Some(Outcome::Seen(_) | Outcome::Waiting) | None => {}
         }
     }
 
@@ -296,7 +302,7 @@ impl Recorder<'_> {
         let (action, fields, word, request_id) = match outcome {
             Outcome::Done(done) => (done.action, &done.fields, OutcomeWord::Succeeded, done.request_id.clone()),
             Outcome::Failed { action, fields, .. } => (*action, fields, OutcomeWord::Failed, None),
-            Outcome::Waiting => return None,
+            Outcome::Seen(_) | Outcome::Waiting => return None,
         };
         Some(HistoryEntry {
             at: Time(to_the_second(self.clock.now())),
@@ -394,10 +400,24 @@ impl Recorder<'_> {
                     true,
                     reason.as_str(),
                     action_word(entry.action),
-                    format!("{} {}", reason.meaning(), reason.what_to_do()),
+                    format!("{} {}", write.verdict.message(&self.validated.settings.mapping), reason.what_to_do()),
                 );
             }
         }
+    }
+}
+
+/// The account in the status.
+fn recorded_account(entry: Option<&Entry>) -> Option<(Cow<'static, str>, MatchedBy)> {
+    entry.and_then(|entry| entry.account.as_ref()).map(|(id, by)| (Cow::Owned(id.to_string()), *by))
+}
+
+/// Whether the status says that it can be used.
+fn recorded_state(entry: &Entry) -> Option<AccountState> {
+    match entry.access? {
+        api::Access::Active => Some(AccountState::Active),
+        api::Access::Suspended => Some(AccountState::Suspended),
+        api::Access::NotYet | api::Access::Absent | api::Access::Unmanaged => None,
     }
 }
 

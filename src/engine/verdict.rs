@@ -148,7 +148,8 @@ impl Verdict<'_> {
     }
 
     /// The `Ready` message: one sentence for a person.
-    fn message(&self, mapping: &Mapping) -> String {
+    #[must_use]
+    pub fn message(&self, mapping: &Mapping) -> String {
         let why = self.decision.because();
         match &self.trouble {
             _ if self.decision.why == Why::NotInBob => format!("Waiting: {why}."),

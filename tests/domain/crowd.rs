@@ -214,7 +214,16 @@ impl Someone {
         };
         let decision = Decision { managed, existing, missing, why, date: None, next: None };
         let known_account = self.recorded.map(Into::into);
-        Person { employee, decision, known_account, claimed_by: None, scope_failure: None, unknown_target: None, baseline: None }
+        Person {
+            employee,
+            decision,
+            known_account,
+            known_active: false,
+            claimed_by: None,
+            scope_failure: None,
+            unknown_target: None,
+            baseline: None,
+        }
     }
 
     /// The e-mail that this person's account should have.

@@ -48,6 +48,7 @@ fn decided(settings: &Settings, mut employee: Employee, object: Option<&Object>,
     Person {
         decision,
         known_account: object.and_then(|object| object.account.as_deref()).map(Into::into),
+        known_active: object.is_some_and(|object| object.active),
         claimed_by: None,
         scope_failure: settings.scope.as_ref().and_then(|scope| scope.holds(&employee).err()).map(|why| why.to_string().into()),
         unknown_target,
@@ -93,6 +94,8 @@ pub struct Object {
     pub met: Option<Met>,
     /// What the pass before that did: with it, the latest one decided.
     pub met_before: Option<Met>,
+    /// The status says that the account can be used.
+    pub active: bool,
     /// Bob's event that access is revoked at once came.
     pub revoked: Option<Revoked>,
 }
@@ -394,6 +397,10 @@ impl World {
                 // All that was to be set is a manager whose account could not be made.
                 continue;
             }
+            // An account that is on record and not listed is looked up: in this world it is gone.
+            if change.look_up_first && change.account.as_ref().is_some_and(|id| !self.accounts.contains_key(&**id)) {
+                continue;
+            }
             let who = people[change.person as usize].employee.id();
             let id = change.account.as_ref().map_or_else(|| self.free_name(who), ToString::to_string);
             let written = self.write(who, &id, change.kind, &write, &mapping);
@@ -471,6 +478,7 @@ impl World {
             let own = standing.account.as_ref().filter(|held| held.marked || known(&held.id)).map(|held| held.id.to_string());
             let object = self.objects.entry(who.to_owned()).or_default();
             object.account = written.or(own);
+            object.active = object.account.as_ref().is_some_and(|id| self.accounts.get(id).is_some_and(|account| account.status == 1));
             object.gone &= person.employee.deleted;
             object.met_before = object.met;
             object.met = match (&person.baseline, person.decision.why) {

@@ -221,3 +221,84 @@ async fn tokens_that_die_are_renewed() {
     assert_eq!(story.simulated.account(&id).await.unwrap()["title"], "Keeper");
     assert_eq!(story.simulated.calls("onelogin", "POST /auth/oauth2/v2/token").await, 2);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn short_listings_in_a_row_make_no_second_account_and_forget_none() {
+    let (story, controller) = Story::converged("shortlist", 30, json!({})).await;
+    let (id, _) = story.simulated.somebody().await;
+    let before = story.simulated.accounts().await.len();
+    let recorded = story.person(&id).await.unwrap().status.unwrap().account;
+    let short = json!({
+        "kind": "status", "status": 200, "headers": {"Content-Type": "application/json"}, "body": "[]", "method": "GET", "pathPrefix": "/api/2/users", "times": 1,
+    });
+    story.simulated.change(&id, json!({"root.email": "another.address@example.com"})).await;
+    for round in 0..3 {
+        story.simulated.forget_calls().await;
+        story.simulated.post("/onelogin/faults", short.clone()).await;
+        let integration = story.sync_ends_in("TargetSuspect").await;
+        assert_eq!(story.simulated.writes().await, 0, "round {round}: {:?}", integration.status.unwrap().conditions[0].message);
+        assert_eq!(story.person(&id).await.unwrap().status.unwrap().account, recorded, "round {round}");
+    }
+    // A restart in between knows the accounts from the statuses.
+    assert!(controller.stop().await);
+    story.simulated.post("/onelogin/faults", short.clone()).await;
+    let _controller = Controller::start(&story).await;
+    story.ready("TargetSuspect").await;
+    assert_eq!(story.simulated.accounts().await.len(), before);
+    story.sync().await;
+    story.ready("Converged").await;
+    assert_eq!(story.simulated.accounts().await.len(), before);
+    assert_eq!(story.simulated.account(&id).await.unwrap()["email"], "another.address@example.com");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leaver_whom_the_listing_leaves_out_loses_access_all_the_same() {
+    let (story, _controller) = Story::converged("leftout", 10, json!({})).await;
+    let (id, _) = story.simulated.somebody().await;
+    let account = story.simulated.account(&id).await.unwrap();
+    let others: Vec<_> = story.simulated.accounts().await.into_iter().filter(|other| other["id"] != account["id"]).collect();
+    story.simulated.change(&id, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+    let listing = json!({
+        "kind": "status", "status": 200, "headers": {"Content-Type": "application/json"}, "body": others, "method": "GET", "pathPrefix": "/api/2/users", "times": 1,
+    });
+    story.simulated.post("/onelogin/faults", listing).await;
+    story.sync().await;
+    assert_eq!(story.simulated.account(&id).await.unwrap()["status"], 2);
+    let person = story.person(&id).await.unwrap();
+    assert_eq!(serde_json::to_value(person.status.as_ref().unwrap().access).unwrap(), "Suspended");
+    // One whose account was deleted at the provider is looked up once, and then there is none.
+    let next = story.simulated.employees().await.into_iter().find(|employee| {
+        employee["root.id"] != id.as_str()
+            && employee["internal.lifecycleStatus"].as_str().is_some_and(|word| word.eq_ignore_ascii_case("employed"))
+            && employee["internal.status"] == "Active"
+    });
+    let next = next.unwrap()["root.id"].as_str().unwrap().to_owned();
+    let account = story.simulated.account(&next).await.unwrap()["id"].clone();
+    story.simulated.delete(&format!("/onelogin/users/{account}")).await;
+    story.simulated.change(&next, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+    story.sync().await;
+    let person = story.person(&next).await.unwrap();
+    let status = person.status.unwrap();
+    assert_eq!((serde_json::to_value(status.access).unwrap(), status.account.is_none()), (json!("Absent"), true));
+    story.simulated.forget_calls().await;
+    story.sync().await;
+    assert_eq!(story.simulated.get("/onelogin/calls").await["total"], 1, "the listing and nothing else");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_answer_on_a_tenant_without_a_mapped_attribute_is_no_failure() {
+    let (story, _controller) = Story::converged("lostcustom", 6, json!({})).await;
+    story.simulated.put("/onelogin/custom-attributes", json!({"shortnames": []})).await;
+    let hire = json!({
+        "root.email": "lost.answer@example.com", "work.startDate": "2022-03-01", "work.workMobile": "+44 7700 900555",
+        "internal.lifecycleStatus": "Employed", "internal.status": "Active", "internal.terminationDate": null, "employee.lastDayOfWork": null,
+    });
+    let id = story.simulated.hire(hire).await;
+    story
+        .simulated
+        .post("/onelogin/faults", json!({"kind": "resetAfterApply", "method": "POST", "pathPrefix": "/api/2/users", "times": 1}))
+        .await;
+    story.sync().await;
+    assert_eq!(story.reason(&id).await, "InSync");
+    assert_eq!(story.simulated.accounts().await.iter().filter(|account| account["external_id"] == id.as_str()).count(), 1);
+}
