@@ -81,11 +81,12 @@ pub async fn run(
     stopping: watch::Receiver<bool>,
 ) -> Result<(), String> {
     let allowed = AllowedEndpoints::parse(&options.allow_endpoint)?;
+    let namespaces = namespaces(&options.namespace)?;
     let metrics = Arc::new(Metrics::new());
     let health = Health::new();
     let listener = server::listen(options.http_listen, metrics.clone(), health.clone()).await?;
     let leadership = if options.leader_elect { Leadership::start(client.clone(), lease_namespace, &metrics) } else { Leadership::always() };
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), namespaces = ?options.namespace, "started");
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), ?namespaces, "started");
     let shared = Shared {
         events: Events::start(client.clone()),
         client,
@@ -99,7 +100,7 @@ pub async fn run(
         stopping: stopping.clone(),
     };
     let mut until = stopping.clone();
-    let mut work = tokio::spawn(supervise(shared, options.namespace, health.clone()));
+    let mut work = tokio::spawn(supervise(shared, namespaces, health.clone()));
     let ended = tokio::select! {
         _ = until.wait_for(|stopping| *stopping) => false,
         // It sees the same signal and may be through first; a task that has ended may not be waited for again.
@@ -113,6 +114,19 @@ pub async fn run(
     leadership.release().await;
     listener.abort();
     Ok(())
+}
+
+/// The namespaces of the flag or of the variable, which may have blanks around its commas or be empty.
+fn namespaces(values: &[String]) -> Result<Vec<String>, String> {
+    let label = |name: &str| {
+        let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        plain && name.len() <= 63 && !name.starts_with('-') && !name.ends_with('-')
+    };
+    let names: Vec<String> = values.iter().map(|value| value.trim().to_owned()).filter(|name| !name.is_empty()).collect();
+    match names.iter().find(|name| !label(name)) {
+        Some(name) => Err(format!("--namespace {name}: no name of a namespace (lower case letters, digits and dashes, at most 63)")),
+        None => Ok(names),
+    }
 }
 
 async fn signalled() {
@@ -158,4 +172,19 @@ pub fn flags_markdown() -> String {
         let _ = writeln!(page, "| `--{}` | {env} | {default} | {help} |", argument.get_long().unwrap_or_default());
     }
     page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn namespaces_are_trimmed_and_nonsense_is_refused() {
+        let read = |values: &[&str]| namespaces(&values.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(read(&["a", " b "]).unwrap(), ["a", "b"]);
+        assert!(read(&[""]).unwrap().is_empty(), "an empty variable is no namespace");
+        for bad in ["Foo_", "-a", "a.b"] {
+            assert!(read(&[bad]).unwrap_err().contains(bad), "{bad}");
+        }
+    }
 }

@@ -6,7 +6,7 @@
 //! - `access`: the one decision function, settings + employee + now → who may get in, and why.
 //! - `baseline`: who was in Bob before the integration, and has anything changed since?
 //! - `mapping`: Bob's fields → the provider's attributes. `expression`: CEL, for mapping rows and the scope.
-//! - `matching`: which account is whose. `plan`: what has to change.
+//! - `matching`: which account is whose. `plan`: what has to change, and in which order.
 //! - `safety`: when a read is not to be believed. `budget`: how many changes may go out. `guard`: what of a plan is held.
 
 pub mod access;

@@ -136,11 +136,14 @@ pub struct Summary {
     pub unfinished: bool,
 }
 
+/// An account's id, and whether it can be used.
+type FoundAccount = (Box<str>, AccountState);
+
 struct Run<'a, 'b> {
     cx: &'a Execution<'b>,
     accounts: Mutex<HashMap<PersonIndex, Box<str>>>,
     /// Accounts that turned out to exist, by `root.id`.
-    found: Mutex<HashMap<Box<str>, (Box<str>, AccountState)>>,
+    found: Mutex<HashMap<Box<str>, FoundAccount>>,
     stop: Mutex<Option<Stop>>,
     unreachable: AtomicU32,
     forbidden: AtomicU32,

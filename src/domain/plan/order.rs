@@ -1,0 +1,93 @@
+//! The order in which a plan is carried out: who leaves first, who gives an address up before who takes it, managers before
+//! their people.
+
+use std::collections::HashSet;
+
+use foldhash::HashMap;
+
+use super::{Change, Kind, Plan, Stage};
+use crate::domain::matching::PersonIndex;
+
+/// Gives every change its stage and level, and sorts by both.
+pub(super) fn order(plan: &mut Plan) {
+    let awaited: HashSet<PersonIndex> = plan.changes.iter().filter_map(|change| change.after).collect();
+    for change in &mut plan.changes {
+        change.stage = stage(change, &awaited);
+        if change.stage == Stage::GiveUp
+            && let Some(manager) = change.manager.take()
+        {
+            // This one goes out before the manager's account is made.
+            plan.late_managers.push((change.person, manager));
+        }
+    }
+    managers_first(plan);
+    givers_first(plan);
+    plan.changes.sort_by_key(|change| (change.stage, change.level, change.person));
+    for (position, change) in plan.changes.iter().enumerate() {
+        plan.standings[change.person as usize].change = Some(position);
+    }
+}
+
+fn stage(change: &Change, awaited: &HashSet<PersonIndex>) -> Stage {
+    match change {
+        change if change.suspends() => Stage::Suspend,
+        Change { kind: Kind::Create, .. } => Stage::Create,
+        change if awaited.contains(&change.person) => Stage::GiveUp,
+        change if change.reactivates() && change.after.is_none() => Stage::Reactivate,
+        Change { .. } => Stage::Rest,
+    }
+}
+
+/// Levels of those who give an e-mail up: a chain of people who each take the next one's starts at its end.
+fn givers_first(plan: &mut Plan) {
+    let after: HashMap<PersonIndex, PersonIndex> = plan.changes.iter().filter_map(|change| Some((change.person, change.after?))).collect();
+    for change in plan.changes.iter_mut().filter(|change| change.stage == Stage::GiveUp) {
+        // No circle: `hand_overs` lets nobody wait in one.
+        change.level = 0;
+        let mut at = change.person;
+        while let Some(&next) = after.get(&at).filter(|_| change.level < 1000) {
+            change.level += 1;
+            at = next;
+        }
+    }
+}
+
+/// Levels of new accounts: managers before their people.
+fn managers_first(plan: &mut Plan) {
+    let creates: HashMap<PersonIndex, usize> =
+        plan.changes.iter().enumerate().filter(|(_, c)| c.kind == Kind::Create).map(|(i, c)| (c.person, i)).collect();
+    let mut level: Vec<Option<u32>> = vec![None; plan.changes.len()];
+    for start in 0..plan.changes.len() {
+        // Walk up to somebody whose level is known or who waits for nobody, then back down.
+        let mut path: Vec<usize> = Vec::new();
+        let mut at = start;
+        let mut base = loop {
+            if let Some(known) = level[at] {
+                break known + 1;
+            }
+            if let Some(position) = path.iter().position(|&p| p == at) {
+                // A circle: the one with the smallest index gets the manager later.
+                let first = path[position..].iter().copied().min_by_key(|&c| plan.changes[c].person).unwrap_or(at);
+                let change = &mut plan.changes[first];
+                if let Some(manager) = change.manager.take() {
+                    plan.late_managers.push((change.person, manager));
+                }
+                path.clear();
+                at = start;
+                continue;
+            }
+            path.push(at);
+            match plan.changes[at].manager.and_then(|manager| creates.get(&manager)) {
+                Some(&next) => at = next,
+                None => break 0,
+            }
+        };
+        for &change in path.iter().rev() {
+            level[change] = Some(base);
+            base += 1;
+        }
+    }
+    for (change, level) in plan.changes.iter_mut().zip(level) {
+        change.level = level.unwrap_or(0);
+    }
+}
