@@ -8,8 +8,11 @@ use crate::support::{Controller, Story, until};
 async fn the_charts_rights_are_enough_and_none_is_left_over() {
     let mark = crate::support::mark(crate::support::control_plane().await).await;
     let (story, controller) = Story::converged("rights", 20, json!({"retention": "0s"})).await;
-    // Every verb the role gives: a deleted file with no retention uses delete.
+    // Every verb the role gives: a second status of somebody is read before it is written, and a deleted file with no
+    // retention uses delete.
     let (id, _) = story.simulated.somebody().await;
+    story.simulated.change(&id, json!({"work.title": "Keeper of Lamps"})).await;
+    story.sync().await;
     story.simulated.delete(&format!("/bob/employees/{id}")).await;
     story.sync().await;
     story.sync().await;
