@@ -33,14 +33,14 @@ impl Budget {
     /// How many changes fit into the window where there are `people`.
     #[must_use]
     pub fn limit(self, people: u32) -> u32 {
-        share(self.max_percent, people).max(self.at_least)
+        larger(self.max_percent, people, self.at_least)
     }
 }
 
-/// `percent` of `of`, rounded up.
+/// The larger of `percent` of `of`, rounded up, and a floor.
 #[must_use]
-pub fn share(percent: u32, of: u32) -> u32 {
-    u32::try_from((u64::from(of) * u64::from(percent)).div_ceil(100)).unwrap_or(u32::MAX)
+pub fn larger(percent: u32, of: u32, floor: u32) -> u32 {
+    u32::try_from((u64::from(of) * u64::from(percent)).div_ceil(100)).unwrap_or(u32::MAX).max(floor)
 }
 
 /// The budgets of an integration; `None` is no limit.
@@ -117,7 +117,7 @@ impl Blackout {
     /// How many people an attribute may change for where there are so many managed accounts.
     #[must_use]
     pub fn limit(self, managed: u32) -> u32 {
-        share(self.max_percent, managed).max(self.at_least)
+        larger(self.max_percent, managed, self.at_least)
     }
 }
 

@@ -1,6 +1,6 @@
 //! When a read is not to be believed. Absence is not evidence: a short answer never says that people left.
 
-use super::budget::share;
+use super::budget::larger;
 
 /// Whether a count shrank by more than normal turnover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ impl ShortRead {
     /// Whether `now` is implausibly short after `before`. Nobody at all is never plausible.
     #[must_use]
     pub fn is_suspect(self, before: u32, now: u32) -> bool {
-        let limit = share(self.max_percent, before).max(self.at_least);
+        let limit = larger(self.max_percent, before, self.at_least);
         now == 0 || before.saturating_sub(now) > limit
     }
 }
