@@ -397,11 +397,14 @@ impl World {
                 // All that was to be set is a manager whose account could not be made.
                 continue;
             }
-            // An account that is on record and not listed is looked up: in this world it is gone.
-            if change.look_up_first && change.account.as_ref().is_some_and(|id| !self.accounts.contains_key(&**id)) {
-                continue;
-            }
             let who = people[change.person as usize].employee.id();
+            // An account that is on record and that no listing shows as this person's is looked up, as the engine does.
+            if let Some(id) = change.account.as_ref().filter(|_| change.look_up_first) {
+                let ours = |account: &&Account| account.external_id.as_deref().is_none_or(|mark| mark == who);
+                if self.accounts.get(&**id).filter(ours).is_none_or(|account| account.status == 2) {
+                    continue;
+                }
+            }
             let id = change.account.as_ref().map_or_else(|| self.free_name(who), ToString::to_string);
             let written = self.write(who, &id, change.kind, &write, &mapping);
             if !written.refused {
