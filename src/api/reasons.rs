@@ -70,7 +70,7 @@ reasons! {
         PlanHeld: "A guard holds changes; the `PlanHeld` condition says which and why.", "Look at `status.plan`; approve it with `spec.approvedPlan`, or remove the cause.";
         BobUnavailable: "Bob did not answer, or not with what was asked.", "Nothing; it is tried again by itself. See Bob's status page if it lasts.";
         ProviderUnavailable: "The provider did not answer, or not with what was asked.", "Nothing; it is tried again by itself. See the provider's status page if it lasts.";
-        SourceSuspect: "Bob's answer is well-formed but implausibly short.", "Check the service user's access rights in Bob: it must see every lifecycle status.";
+        SourceSuspect: "Bob's answer is well-formed but implausibly short.", "Check the service user's access rights in Bob: it must see every lifecycle status. If so many people have really gone, request a sync of the integration, or wait until a later answer agrees.";
         TargetSuspect: "The provider's listing is well-formed but implausibly short.", "Check the credential's scope, and whether accounts were deleted at the provider.";
         SecretNotFound: "A Secret, or a key in it, does not exist.", "Create the Secret that the message names, with that key.";
         BobUnauthorized: "Bob refused the service user.", "Correct the service user's id or token in the Secret.";

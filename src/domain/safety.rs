@@ -1,5 +1,9 @@
 //! When a read is not to be believed. Absence is not evidence: a short answer never says that people left.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+
 use super::budget::larger;
 
 /// Whether a count shrank by more than normal turnover.
@@ -27,9 +31,71 @@ impl ShortRead {
     }
 }
 
+/// A short answer that is not believed yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Suspicion {
+    /// How many it counted.
+    pub count: u32,
+    /// When it was read.
+    pub since: Timestamp,
+}
+
+/// One read, and what is known when it comes.
+#[derive(Clone, Copy, Debug)]
+pub struct Read {
+    /// The count of the last answer that was believed; 0 if there was none.
+    pub before: u32,
+    /// The count of this one.
+    pub count: u32,
+    /// When it was made.
+    pub at: Timestamp,
+    /// The first short answer since.
+    pub suspicion: Option<Suspicion>,
+    /// How much later a second answer has to be to confirm it: the same glitch may answer twice within a moment.
+    pub apart: Duration,
+    /// Whether a person asked for this read, and thereby says that what it shows is so.
+    pub asked: bool,
+}
+
+impl ShortRead {
+    /// The suspicion that this read leaves behind; `None` if it is believed. A short answer is believed once a later one
+    /// agrees with it, or a person asks again; nobody at all never is.
+    #[must_use]
+    pub fn judge(self, read: &Read) -> Option<Suspicion> {
+        if !self.is_suspect(read.before, read.count) {
+            return None;
+        }
+        let agrees = |first: &Suspicion| first.count.abs_diff(read.count) <= larger(self.max_percent, first.count, self.at_least);
+        let Some(first) = read.suspicion.filter(|first| first.count > 0 && read.count > 0 && agrees(first)) else {
+            return Some(Suspicion { count: read.count, since: read.at });
+        };
+        let later = read.at.duration_since(first.since).unsigned_abs() >= read.apart && read.at >= first.since;
+        (!later && !read.asked).then_some(first)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_short_answer_is_believed_once_a_later_one_agrees_or_a_person_asks() {
+        let rule = ShortRead::default();
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        let read = |count, seconds, suspicion, asked| {
+            rule.judge(&Read { before: 250, count, at: at(seconds), suspicion, apart: Duration::from_secs(300), asked })
+        };
+        let first = read(100, 0, None, true);
+        assert_eq!(first, Some(Suspicion { count: 100, since: at(0) }), "nobody can ask for what nobody has seen");
+        assert_eq!(read(100, 299, first, false), first, "too soon");
+        assert_eq!(read(105, 300, first, false), None);
+        assert_eq!(read(100, 1, first, true), None, "a person asks again");
+        assert_eq!(read(60, 300, first, true), Some(Suspicion { count: 60, since: at(300) }), "it does not agree");
+        assert_eq!(read(250, 1, first, false), None, "the people are back");
+        let nobody = read(0, 0, None, false);
+        assert_eq!(nobody, Some(Suspicion { count: 0, since: at(0) }));
+        assert_eq!(read(0, 900, nobody, true), Some(Suspicion { count: 0, since: at(900) }), "nobody at all is never believed");
+    }
 
     #[test]
     fn normal_turnover_passes_and_a_short_answer_does_not() {

@@ -1,7 +1,7 @@
 //! Step 2: the two worlds are read. Bob in one search; those who are missing from it, one by one and only a few; the
 //! provider's accounts in one listing, straight into the matcher.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use jiff::Timestamp;
 
@@ -14,6 +14,7 @@ use crate::{
         employee::{self, Employee},
         mapping::Mapping,
         matching::Matcher,
+        safety::{Read, Suspicion},
         settings::Settings,
     },
     provider::{self, Listing, Provider},
@@ -31,10 +32,25 @@ pub struct Source {
     pub in_bob: u32,
     /// Why the answer is not believed about who is missing, if it is not.
     pub suspect: Option<String>,
+    /// The same for the next read.
+    pub suspicion: Option<Suspicion>,
     /// Fields asked for that Bob sent for nobody.
     pub unseen_fields: Vec<String>,
     /// People whose file was confirmed to be gone in this pass.
     pub deleted_now: HashSet<Box<str>>,
+}
+
+/// What is known of the reads before this one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LastRead {
+    /// How many people Bob's last believed answer had.
+    pub believed: u32,
+    /// A shorter answer that came since.
+    pub suspicion: Option<Suspicion>,
+    /// How much later another answer has to be to confirm it.
+    pub apart: Duration,
+    /// Whether a person asked for this read.
+    pub asked: bool,
 }
 
 /// Reads everybody, and confirms who is gone.
@@ -46,7 +62,7 @@ pub async fn employees(
     settings: &Settings,
     roster: &Roster,
     key: &IntegrationKey,
-    before: u32,
+    last: &LastRead,
     now: Timestamp,
 ) -> Result<Source, Stop> {
     let fields = &settings.mapping.fields;
@@ -60,7 +76,15 @@ pub async fn employees(
     if let Some(stop) = blind(if people.employees.is_empty() { &[] } else { &people.seen }) {
         return Err(stop);
     }
-    let mut source = Source { employees: people.employees, in_bob, suspect: None, unseen_fields, deleted_now: HashSet::new() };
+    let suspicion = settings.short_read.judge(&Read {
+        before: last.believed,
+        count: in_bob,
+        at: now,
+        suspicion: last.suspicion,
+        apart: last.apart,
+        asked: last.asked,
+    });
+    let mut source = Source { employees: people.employees, in_bob, suspect: None, suspicion, unseen_fields, deleted_now: HashSet::new() };
     let (mut missing, mut gone, mut expected) = (Vec::new(), Vec::new(), Vec::new());
     {
         let present: foldhash::HashSet<&str> = source.employees.iter().map(Employee::id).collect();
@@ -77,8 +101,11 @@ pub async fn employees(
             }
         });
     }
-    if settings.short_read.is_suspect(before, in_bob) {
-        source.suspect = Some(format!("Bob answered {in_bob} people after {before} a moment ago; nothing rests on who is missing"));
+    if suspicion.is_some() {
+        source.suspect = Some(format!(
+            "Bob answered {in_bob} people, and {} when it was last believed; nothing rests on who is missing until a later answer agrees or a sync of the integration is requested",
+            last.believed
+        ));
     } else {
         missing.sort_unstable();
         // Those whom a single read finds every time must not keep the others from their turn for ever.

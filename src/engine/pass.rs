@@ -67,8 +67,8 @@ pub struct Pass<'a> {
     pub leadership: &'a Leadership,
     /// What woke the pass.
     pub trigger: Trigger,
-    /// How many people Bob answered last time.
-    pub in_bob_before: u32,
+    /// What is known of the reads of Bob before.
+    pub last_read: observe::LastRead,
     /// Whether this integration has never seen a pass through.
     pub first_pass: bool,
     /// Integrations of the same tenant that come before this one.
@@ -110,9 +110,10 @@ impl Pass<'_> {
         let requests = self.requests();
 
         let now = self.clock.now();
-        let source = observe::employees(self.bob, settings, self.roster, self.key, self.in_bob_before, now).await?;
+        let source = observe::employees(self.bob, settings, self.roster, self.key, &self.last_read, now).await?;
         report.bob = Some(true);
         report.in_bob = Some(source.in_bob);
+        report.suspicion = source.suspicion;
         report.unseen_fields = source.unseen_fields;
 
         let deciding = Deciding {

@@ -14,7 +14,7 @@ use crate::{
         reasons::{DetailReason, IntegrationReason},
     },
     cluster::status::to_the_second,
-    domain::guard::HeldPlan,
+    domain::{guard::HeldPlan, safety::Suspicion},
 };
 
 /// How far a pass came, and what it found.
@@ -32,6 +32,8 @@ pub struct Report {
     pub unseen_fields: Vec<String>,
     /// Everybody in Bob's answer.
     pub in_bob: Option<u32>,
+    /// Bob's answer, if it is too short to be believed yet.
+    pub suspicion: Option<Suspicion>,
     /// What the people amount to; absent if the pass did not come so far.
     pub tally: Option<Tally>,
     /// The plan of a dry run.
@@ -100,11 +102,7 @@ pub fn after(before: &ProvisioningIntegrationStatus, report: &Report, generation
     };
     if let (Some(tally), Some(in_bob)) = (&report.tally, report.in_bob) {
         // A short answer must not become the measure for the next one.
-        let in_bob = if matches!(&report.stop, Some(stop) if stop.reason == IntegrationReason::SourceSuspect) {
-            before.employees.as_ref().map_or(in_bob, |counts| counts.in_bob)
-        } else {
-            in_bob
-        };
+        let in_bob = if report.suspicion.is_some() { before.employees.as_ref().map_or(in_bob, |counts| counts.in_bob) } else { in_bob };
         // Who waits for a change is only known once a pass has seen everybody through.
         let counts = before.employees.is_some() || !(report.first_must_be_whole && report.unfinished);
         status.employees = counts.then_some(EmployeeCounts {

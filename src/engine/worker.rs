@@ -19,6 +19,7 @@ use super::{
     clock::Clock,
     connection::{Connections, InitialPassword, Pacers},
     execute::Failure,
+    observe::LastRead,
     pass::Pass,
     report::{self, Report},
     tenants::Tenants,
@@ -32,6 +33,7 @@ use crate::{
         roster::{IntegrationKey, Roster},
         status::Writer,
     },
+    domain::safety::Suspicion,
     server::metrics::Metrics,
 };
 
@@ -157,6 +159,10 @@ pub struct Worker {
     generation: i64,
     /// The sync request that the last pass answered.
     answered: Option<String>,
+    /// Whether this turn answers a new one.
+    asked: bool,
+    /// Bob's last answer, if it is too short to be believed yet. After a restart it takes another answer.
+    suspicion: Option<Suspicion>,
     connections: Option<Connections>,
     refusals: Mutex<HashMap<Box<str>, Refusal>>,
     /// Set after a refused credential or an impossible setting: only a change by a person helps.
@@ -197,6 +203,8 @@ impl Worker {
             handle: handle.clone(),
             generation: 0,
             answered,
+            asked: false,
+            suspicion: None,
             connections: None,
             refusals: Mutex::default(),
             quiet: false,
@@ -287,6 +295,7 @@ impl Worker {
         }
         self.generation = generation;
         let requested = object.annotations().get(SYNC_REQUESTED).cloned();
+        self.asked = requested.is_some() && requested != self.answered;
         if object.spec.suspend {
             self.answered.clone_from(&requested);
             self.next = Next::default();
@@ -303,6 +312,9 @@ impl Worker {
         };
         report.sync_handled.clone_from(&requested);
         self.answered = requested;
+        if report.in_bob.is_some() {
+            self.suspicion = report.suspicion;
+        }
         self.finish(&object, &report, interval).await;
     }
 
@@ -379,7 +391,12 @@ impl Worker {
             clock: &self.shared.clock,
             leadership: &self.shared.leadership,
             trigger,
-            in_bob_before: counts.as_ref().map_or(0, |counts| counts.in_bob),
+            last_read: LastRead {
+                believed: counts.as_ref().map_or(0, |counts| counts.in_bob),
+                suspicion: self.suspicion,
+                apart: validated.interval / 2,
+                asked: self.asked,
+            },
             first_pass: counts.is_none(),
             elders: &elders,
             approved,

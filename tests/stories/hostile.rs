@@ -60,6 +60,12 @@ async fn a_short_answer_is_suspect_and_positive_facts_still_act() {
     story.sync().await;
     assert_eq!(story.simulated.account(&first).await.unwrap()["status"], 2);
     assert_eq!(active(&story).await, before - 1);
+    // Nobody was there, then 20: these do not agree. Asked a second time, a person says that so many are left.
+    story.ready("SourceSuspect").await;
+    story.sync().await;
+    let integration = story.ready("Converged").await;
+    assert_eq!(integration.status.unwrap().employees.unwrap().in_bob, 20);
+    assert_eq!(active(&story).await, before - 1, "who is missing from the search can still be read by id");
     story.simulated.put("/bob/serve", json!({"first": null})).await;
     story.sync().await;
     story.ready("Converged").await;
