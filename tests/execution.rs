@@ -13,6 +13,7 @@ use bobsync::{
         mapping::{Compare, Mapping, Row, Source},
         matching::{Matcher, Person},
         plan::{Plan, plan},
+        safety::Protected,
     },
     engine::{
         execute::{Execution, Outcome, Summary, execute},
@@ -136,6 +137,7 @@ async fn carried_out(initial: Result<Initial<'_>, &Stop>) -> (Vec<String>, Summa
             halted: &|| false,
             deadline: Instant::now() + std::time::Duration::from_mins(1),
             adopt: true,
+            protected: &Protected::default(),
             skip: &|_| None,
         },
         |_, outcome| {

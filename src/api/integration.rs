@@ -362,7 +362,16 @@ pub struct Safety {
     /// Whether an account without a mark is taken over by its e-mail.
     #[serde(default)]
     pub adoption: Adoption,
+    /// Accounts that are never written, whoever they belong to: administrators and break-glass accounts, by e-mail, username or the provider's id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1000), extend("x-kubernetes-list-type" = "set"))]
+    pub protected_accounts: Vec<AccountName>,
 }
+
+/// An e-mail, a username or the provider's id of an account.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(transparent)]
+pub struct AccountName(#[schemars(length(min = 1, max = 320), regex(pattern = r"^\S(.*\S)?$"))] pub String);
 
 /// At most so many changes within a sliding window: the larger of a share and a floor. What passes it is held whole.
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, Default, PartialEq, Eq)]

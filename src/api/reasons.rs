@@ -46,7 +46,7 @@ reasons! {
         AwaitingChange: "Was in Bob before the integration, and `existingEmployees: OnChange` waits for a change.", "Nothing; set `existingEmployees: NextPass` to bring everybody in sync now.";
         DomainNotListed: "The work e-mail is in no domain that `provisioning.emailDomains` lists.", "Add the domain, if this person should be managed.";
         OutOfScope: "`provisioning.scope` leaves this person out.", "Change the expression, if this person should be managed.";
-        HandsOff: "`spec.suspend` is set on this EmployeeSync.", "Remove `spec.suspend` to let bobsync manage the account again.";
+        HandsOff: "`spec.suspend` is set on this EmployeeSync, or the account is listed in `safety.protectedAccounts`; the message says which.", "Remove `spec.suspend`, or the account from the list, to let bobsync manage it again.";
         Pending: "Decided, and waiting for its turn.", "Nothing; look at the integration if it lasts.";
         Held: "Part of a plan that a guard holds.", "See `PlanHeld` of the integration: approve the plan, or remove its cause.";
         Frozen: "An attribute is frozen, because it would change for too many people at once; the rest is in sync.", "See `PlanHeld` of the integration: approve the plan, or correct the field in Bob or the mapping.";

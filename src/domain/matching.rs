@@ -13,6 +13,7 @@ use super::{
     baseline::Baseline,
     employee::{BobStatus, Employee},
     mapping::{Compare, Desired, Mapping, equal, key, key_of},
+    safety::Protected,
 };
 
 /// One employee with what was decided.
@@ -50,6 +51,8 @@ pub struct Candidate {
     pub manager: Option<Box<str>>,
     /// Whether it bears the mark (else it was found by e-mail, or by the recorded id).
     pub marked: bool,
+    /// Whether the settings protect it from every write.
+    pub protected: bool,
     /// Rows of what has to be written where the account has another value now.
     pub replaced: Vec<usize>,
     /// What has to be written, but for access and manager.
@@ -62,6 +65,8 @@ pub struct Found {
     /// The account with the mark, or, with no mark on it, the one recorded for this person.
     own: Option<Box<Candidate>>,
     own_again: bool,
+    /// Of several accounts with the mark, the one with the least id that can be used and that has nobody else's e-mail.
+    own_in_use: Option<Box<str>>,
     own_has: Keys,
     by_email: Option<Box<Candidate>>,
     by_email_again: bool,
@@ -129,7 +134,10 @@ pub enum Match {
         taken: Taken,
     },
     /// Several accounts; a person has to say which.
-    Ambiguous,
+    Ambiguous {
+        /// One that bears the mark and can be used: whoever has to lose access loses it on each of them.
+        in_use: Option<Box<str>>,
+    },
     /// No account of one's own, and another account has the e-mail or the username.
     Taken(Taken),
 }
@@ -163,6 +171,7 @@ pub struct Matcher<'a> {
     by_username: HashMap<Cow<'a, str>, Owners>,
     found: Vec<Found>,
     adopt: bool,
+    protected: Option<&'a Protected>,
 }
 
 impl<'a> Matcher<'a> {
@@ -178,6 +187,7 @@ impl<'a> Matcher<'a> {
             by_username: HashMap::new(),
             found: vec![Found::default(); people.len()],
             adopt,
+            protected: None,
         };
         let mut recorded_twice = Vec::new();
         for (index, person) in (0..).zip(people) {
@@ -206,6 +216,12 @@ impl<'a> Matcher<'a> {
         matcher
     }
 
+    /// Accounts that are never written.
+    #[must_use]
+    pub fn protecting(self, protected: &'a Protected) -> Self {
+        Self { protected: Some(protected), ..self }
+    }
+
     /// The person with this `root.id`.
     #[must_use]
     pub fn person(&self, id: &str) -> Option<PersonIndex> {
@@ -225,6 +241,7 @@ impl<'a> Matcher<'a> {
         let holder = || owner.map_or(Taken::ForGood, |owner| Taken::By(owner, (*account.id).into()));
         let wants_email = email.as_deref().and_then(|k| self.by_email.get(k)).filter(|owners| !owners.are_only(owner));
         let wants_email: Vec<_> = wants_email.map(|o| o.iter().collect()).unwrap_or_default();
+        let others_email = wants_email.iter().any(|&person| Some(person) != owner);
         for person in wants_email {
             if Some(person) == owner {
                 continue;
@@ -266,7 +283,15 @@ impl<'a> Matcher<'a> {
                 email: self.wants(person, self.mapping.email, account.email.as_deref()),
                 username: self.wants(person, self.mapping.username, account.username.as_deref()),
             };
+            let in_use = |candidate: &Candidate| {
+                (candidate.state != AccountState::Suspended && !candidate.protected && !others_email).then(|| candidate.account.clone())
+            };
             let found = &mut self.found[person as usize];
+            if candidate.marked
+                && let Some(id) = in_use(&candidate).filter(|id| found.own_in_use.as_ref().is_none_or(|least| id < least))
+            {
+                found.own_in_use = Some(id);
+            }
             match &found.own {
                 Some(own) if own.marked && candidate.marked => {
                     found.own_again = true;
@@ -313,7 +338,8 @@ impl<'a> Matcher<'a> {
             Box::new(write)
         });
         let manager = self.mapping.manager.and_then(|row| account.attributes.get(row)?.as_deref()).map(Into::into);
-        Box::new(Candidate { account: (*account.id).into(), state: account.state, manager, marked, replaced, write })
+        let protected = self.protected.is_some_and(|protected| protected.covers(account));
+        Box::new(Candidate { account: (*account.id).into(), state: account.state, manager, marked, protected, replaced, write })
     }
 
     /// The answers, in the order of the people.
@@ -323,14 +349,14 @@ impl<'a> Matcher<'a> {
         self.found
             .into_iter()
             .map(|found| match found {
-                Found { own_again: true, .. } => Match::Ambiguous,
+                Found { own_again: true, own_in_use, .. } => Match::Ambiguous { in_use: own_in_use },
                 Found { own: Some(candidate), by_email: Some(_), .. } => Match::One { candidate, taken: Taken::ForGood },
                 Found { own: Some(candidate), by_email: None, taken, .. } => Match::One { candidate, taken },
                 Found { by_email: None, taken: taken @ (Taken::By(..) | Taken::ForGood), .. }
                 | Found { by_email: Some(_), taken: taken @ Taken::ForGood, .. } => Match::Taken(taken),
                 // Adopting means writing e-mail and username, one of which another account still has.
                 Found { by_email: Some(_), taken: Taken::By(..), .. } => Match::Taken(Taken::ForGood),
-                Found { by_email_again: true, .. } => Match::Ambiguous,
+                Found { by_email_again: true, .. } => Match::Ambiguous { in_use: None },
                 Found { by_email: Some(candidate), taken: Taken::No, .. } => Match::One { candidate, taken: Taken::No },
                 Found { by_email: None, taken: Taken::No, .. } => Match::None,
             })

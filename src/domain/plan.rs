@@ -114,6 +114,8 @@ pub enum Block {
     ClaimedBy(Box<str>),
     /// Several accounts match.
     Ambiguous,
+    /// The settings protect the account from every write.
+    Protected,
     /// The required row of this index has no value in Bob.
     MissingAttribute(usize),
     /// The expression of the row of this index failed, for this reason; the attribute is left as it is.
@@ -243,7 +245,7 @@ fn hand_overs(mapping: &Mapping, people: &[Person], matches: &[Match]) -> Vec<Op
     };
     let holder = |person: PersonIndex| match &matches[person as usize] {
         Match::One { taken, .. } | Match::Taken(taken) => taken,
-        Match::None | Match::Ambiguous => &Taken::No,
+        Match::None | Match::Ambiguous { .. } => &Taken::No,
     };
     (0..)
         .zip(people)
@@ -273,7 +275,7 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
         let account = match found {
             // Nobody looks for an account of theirs by e-mail: it bears the mark, or is the one that is recorded.
             Match::One { candidate, .. } => Some(held(&candidate)),
-            Match::None | Match::Ambiguous | Match::Taken(_) => None,
+            Match::None | Match::Ambiguous { .. } | Match::Taken(_) => None,
         };
         let failure = person.scope_failure.clone().filter(|_| person.decision.why == Why::ScopeUnknown);
         return (standing(account, failure.map(Block::ScopeFailed)), None);
@@ -288,7 +290,13 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
         expression.or_else(scope).or_else(|| person.unknown_target.clone().map(Block::UnknownTarget))
     };
     match found {
-        Match::Ambiguous => (standing(None, Some(Block::Ambiguous)), None),
+        Match::Ambiguous { in_use } => {
+            // Which of them is the right one does not matter to somebody who has to lose access: none is, one in each pass.
+            let leaves = person.decision.existing == Some(Access::Suspended);
+            let change = in_use.filter(|_| leaves).map(suspension);
+            (standing(None, Some(Block::Ambiguous)), change)
+        }
+        Match::One { candidate, .. } if candidate.protected => (standing(Some(held(&candidate)), Some(Block::Protected)), None),
         Match::One { candidate, taken } => {
             let account = held(&candidate);
             let suspends = person.decision.existing == Some(Access::Suspended) && candidate.state != AccountState::Suspended;
@@ -309,7 +317,7 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
                 let possible = |block: &Block| match block {
                     Block::MappingFailed(row, _) => !mapping.rows[*row].required,
                     Block::UnknownTarget(_) | Block::ScopeFailed(_) | Block::Frozen(_) => true,
-                    Block::Conflict | Block::ClaimedBy(_) | Block::Ambiguous | Block::MissingAttribute(_) => false,
+                    Block::Conflict | Block::ClaimedBy(_) | Block::Ambiguous | Block::Protected | Block::MissingAttribute(_) => false,
                 };
                 let block = missing(false).or_else(|| taken.then_some(Block::Conflict)).or(failed);
                 let change = block.as_ref().is_none_or(possible).then(|| create(mapping, person, access, whole));
@@ -323,9 +331,13 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
 /// to lose access loses it there, once the account was looked up by its id.
 fn unlisted(person: &Person) -> Option<Change> {
     let account = person.known_account.clone().filter(|_| person.known_active)?;
-    let write = AccountWrite { access: Some(Access::Suspended), ..AccountWrite::default() };
     let suspends = person.decision.existing == Some(Access::Suspended);
-    suspends.then(|| Change { account: Some(account), look_up_first: true, ..Change::new(write) })
+    suspends.then(|| Change { look_up_first: true, ..suspension(account) })
+}
+
+/// Takes access away from this account, and nothing else.
+fn suspension(account: Box<str>) -> Change {
+    Change { account: Some(account), ..Change::new(AccountWrite { access: Some(Access::Suspended), ..AccountWrite::default() }) }
 }
 
 fn held(candidate: &Candidate) -> Held {
@@ -390,7 +402,9 @@ fn set_managers(
                         let same = current.get(&index).is_some_and(|now| **now == *account.id);
                         (Manager::Resolved, (!same).then(|| NewValue::Set(account.id.clone())), None)
                     }
-                    Standing { change: Some(_), .. } => (Manager::Pending, None, Some(manager)),
+                    Standing { change: Some(change), .. } if plan.changes[*change].kind == Kind::Create => {
+                        (Manager::Pending, None, Some(manager))
+                    }
                     Standing { .. } => (Manager::NotManaged, None, None),
                 },
             },

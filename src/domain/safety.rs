@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::budget::larger;
+use super::{account::Account, budget::larger, mapping::key};
 
 /// Whether a count shrank by more than normal turnover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +71,24 @@ impl ShortRead {
         };
         let later = read.at.duration_since(first.since).unsigned_abs() >= read.apart && read.at >= first.since;
         (!later && !read.asked).then_some(first)
+    }
+}
+
+/// Accounts that are never written: administrators, break-glass accounts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Protected(foldhash::HashSet<Box<str>>);
+
+impl Protected {
+    /// From provider ids, e-mails and usernames, in any case.
+    pub fn new<'a>(names: impl Iterator<Item = &'a str>) -> Self {
+        Self(names.map(|name| key(name).into()).collect())
+    }
+
+    /// Whether this account's id, e-mail or username is among them.
+    #[must_use]
+    pub fn covers(&self, account: &Account<'_>) -> bool {
+        let has = |name: Option<&str>| name.is_some_and(|name| self.0.contains(&*key(name)));
+        !self.0.is_empty() && (has(Some(&account.id)) || has(account.email.as_deref()) || has(account.username.as_deref()))
     }
 }
 

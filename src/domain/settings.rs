@@ -8,7 +8,7 @@ use super::{
     employee::FieldIndex,
     expression::Expression,
     mapping::Mapping,
-    safety::ShortRead,
+    safety::{Protected, ShortRead},
 };
 
 /// The settings decisions rest on.
@@ -36,6 +36,8 @@ pub struct Settings {
     pub short_read: ShortRead,
     /// Whether an account without a mark may be adopted by its e-mail.
     pub adopt: bool,
+    /// Accounts that are never written.
+    pub protected: Protected,
     /// Time zones of sites.
     pub zones: Zones,
     /// Bob's fields to the provider's attributes.

@@ -25,6 +25,7 @@ use crate::{
         mapping::{Compare, Mapping, equal, key},
         matching::{Person, PersonIndex, differences},
         plan::{Change, Kind, Plan},
+        safety::Protected,
     },
     provider::{Error, Initial, Key, Provider, Urgency, Written},
 };
@@ -93,6 +94,8 @@ pub enum Failure {
     Conflict(String),
     /// Several accounts match.
     Ambiguous,
+    /// The account turned out to be one that is never written.
+    Protected,
     /// The credential may not change this account.
     Forbidden(String),
     /// Tried again by itself.
@@ -123,6 +126,8 @@ pub struct Execution<'a> {
     pub deadline: Instant,
     /// Whether accounts without a mark may be adopted.
     pub adopt: bool,
+    /// Accounts that are never written.
+    pub protected: &'a Protected,
     /// Changes the provider refused before and that are not due again.
     pub skip: &'a (dyn Fn(&Change) -> Option<Failure> + Sync),
 }
@@ -261,7 +266,7 @@ impl Run<'_, '_> {
             Err(Ended::Halted) => Outcome::Waiting,
             Err(Ended::Failed(failure)) => failed(failure, self.found_for(change)),
             Err(Ended::Refused(error)) => {
-                let access = self.access_alone(change, &error).await.or_else(|| self.found_for(change));
+                let access = self.essence_alone(change, &error).await.or_else(|| self.found_for(change));
                 match self.sort(error) {
                     Some(failure) => failed(failure, access),
                     None => Outcome::Waiting,
@@ -276,16 +281,23 @@ impl Run<'_, '_> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
-    /// A refused attribute never stops a suspension: access goes out by itself.
-    async fn access_alone(&self, change: &Change, error: &Error) -> Option<(Box<str>, AccountState)> {
+    /// A refused attribute never stops a suspension: access goes out by itself. Nor does it leave an adopted account
+    /// without its owner: the mark goes on by itself.
+    async fn essence_alone(&self, change: &Change, error: &Error) -> Option<(Box<str>, AccountState)> {
         let id = change.account.as_ref()?;
-        let access = change.write.access?;
         let refused = matches!(error, Error::Rejected { .. } | Error::Duplicate { .. } | Error::Forbidden { .. });
-        if !refused || (change.write.attributes.is_empty() && change.write.mark.is_none()) || !change.suspends() {
+        let alone = if change.suspends() {
+            AccountWrite { access: change.write.access, ..AccountWrite::default() }
+        } else {
+            let foreign = change.write.foreign.clone();
+            AccountWrite { mark: change.write.mark.clone(), foreign, ..AccountWrite::default() }
+        };
+        let same = (alone.access, &alone.mark) == (change.write.access, &change.write.mark) && change.write.attributes.is_empty();
+        if !refused || alone.is_empty() || same {
             return None;
         }
-        let alone = AccountWrite { access: Some(access), ..AccountWrite::default() };
-        let written = self.update(id, &alone, Urgency::Urgent).await.ok()?;
+        let urgency = if change.suspends() { Urgency::Urgent } else { Urgency::Normal };
+        let written = self.update(id, &alone, urgency).await.ok()?;
         Some((written.account.id.into(), written.account.state))
     }
 
@@ -349,6 +361,9 @@ impl Run<'_, '_> {
     async fn still_there(&self, change: &Change, id: &str) -> Result<Option<AccountState>, Ended> {
         let mark = self.cx.people[change.person as usize].employee.id();
         let found = self.call(Urgency::Urgent, || self.cx.provider.find(self.cx.mapping, Key::Id(id))).await?;
+        if found.iter().any(|account| self.cx.protected.covers(account)) {
+            return Err(Ended::Failed(Failure::Protected));
+        }
         let ours = |account: &Account<'_>| *account.id == *id && account.mark.as_deref().is_none_or(|own| own == mark);
         Ok(found.into_iter().find(ours).map(|account| account.state))
     }
@@ -387,6 +402,9 @@ impl Run<'_, '_> {
 
     /// Brings an account that turned out to exist to what the create would have made of it.
     async fn bring_up(&self, person: &Person, account: Account<'static>, wanted: &AccountWrite) -> Result<Written, Ended> {
+        if self.cx.protected.covers(&account) {
+            return Err(Ended::Failed(Failure::Protected));
+        }
         let mut write = AccountWrite { attributes: differences(self.cx.mapping, &person.employee, &account), ..AccountWrite::default() };
         write.attributes.retain(|(row, _)| !self.cx.unavailable.contains(row));
         let known = ((*account.id).into(), account.state);

@@ -126,7 +126,7 @@ impl Pass<'_> {
         };
         let people = decide::everybody(&deciding, source.employees);
 
-        let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt);
+        let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt).protecting(&settings.protected);
         let listing = observe::accounts(self.provider, &settings.mapping, &mut matcher).await?;
         report.provider = Some(true);
         report.unavailable_targets = listing.unavailable.iter().map(|row| settings.mapping.rows[*row].target.to_string()).collect();
@@ -206,6 +206,7 @@ impl Pass<'_> {
             halted: self.halted,
             deadline: Instant::now() + self.validated.interval,
             adopt: self.validated.settings.adopt,
+            protected: &self.validated.settings.protected,
             skip: &skip,
         };
         // Boxed: the compiler cannot see through both closures at once that these can move between threads.

@@ -16,7 +16,7 @@ use crate::{
         employee::Fields,
         expression::Expression,
         mapping::{Compare, Mapping, Row, Source, formula},
-        safety::ShortRead,
+        safety::{Protected, ShortRead},
         settings::{AccessEnds, Create, ExistingEmployees, Settings, UserStatus, ascii_domain, go_duration},
     },
     provider::{Catalog, onelogin},
@@ -203,6 +203,7 @@ pub fn validate(spec: &ProvisioningIntegrationSpec, allowed: &AllowedEndpoints) 
                 .map_err(|why| invalid(format!("spec.safety.fieldBlackout: {why}")))?,
             short_read: short_read(&spec.safety.short_read).map_err(|why| invalid(format!("spec.safety.shortRead: {why}")))?,
             adopt: spec.safety.adoption == api::Adoption::MatchByEmail,
+            protected: Protected::new(spec.safety.protected_accounts.iter().map(|name| name.0.as_str())),
             scope,
             existing_employees: match provisioning.existing_employees {
                 api::ExistingEmployees::NextPass => ExistingEmployees::NextPass,

@@ -129,6 +129,7 @@ impl Verdict<'_> {
             Trouble::Blocked(Block::Conflict | Block::ClaimedBy(_)) | Trouble::Failed(Failure::Conflict(_)) => EmployeeReason::Conflict,
             Trouble::Blocked(Block::MappingFailed(..) | Block::ScopeFailed(_) | Block::UnknownTarget(_)) => EmployeeReason::MappingFailed,
             Trouble::Blocked(Block::Frozen(_)) => EmployeeReason::Frozen,
+            Trouble::Blocked(Block::Protected) | Trouble::Failed(Failure::Protected) => EmployeeReason::HandsOff,
             Trouble::Blocked(Block::Ambiguous) | Trouble::Failed(Failure::Ambiguous) => EmployeeReason::Ambiguous,
             Trouble::Blocked(Block::MissingAttribute(_)) => EmployeeReason::MissingAttribute,
             Trouble::Failed(Failure::Rejected(_)) => EmployeeReason::Rejected,
@@ -176,6 +177,9 @@ impl Verdict<'_> {
             }
             Trouble::Blocked(Block::Conflict) => {
                 "Another account has this e-mail or username, or the account with it belongs to another employee.".to_owned()
+            }
+            Trouble::Blocked(Block::Protected) | Trouble::Failed(Failure::Protected) => {
+                format!("The account is listed in spec.safety.protectedAccounts and left as it is: {why}.")
             }
             Trouble::Blocked(Block::Ambiguous) | Trouble::Failed(Failure::Ambiguous) => {
                 "Several accounts match this employee; leave one of them with this e-mail or mark.".to_owned()

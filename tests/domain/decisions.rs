@@ -8,7 +8,7 @@ use bobsync::domain::{
     employee::{Cell, Day, Employee, Fields, Values},
     known::{Known, Met, Overrides, Revoked},
     mapping::{Compare, Mapping, Row, Source},
-    safety::ShortRead,
+    safety::{Protected, ShortRead},
     settings::{AccessEnds, Create, ExistingEmployees, Settings, UserStatus},
 };
 use jiff::{
@@ -195,6 +195,7 @@ pub fn settings(wishes: &Wishes) -> Settings {
         scope: None,
         budgets: Budgets::default(),
         field_blackout: Blackout::default(),
+        protected: Protected::default(),
         short_read: ShortRead::default(),
         adopt: true,
         existing_employees: ExistingEmployees::NextPass,

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use bobsync::domain::{
     account::{Access, AccountState, NewValue},
+    matching::Matcher,
     plan::{Block, Kind, Manager, Plan},
+    safety::Protected,
 };
 use insta::assert_snapshot;
 
@@ -105,9 +107,33 @@ fn of_two_accounts_with_the_email_none_is_chosen() {
 }
 
 #[test]
-fn of_two_accounts_with_the_mark_none_is_touched() {
-    let ada = Someone { stance: Stance::Left, ..someone(ADA) };
-    assert_snapshot!(plan_of(vec![ada], vec![own("1", ADA), Stored { email: None, username: None, ..own("2", ADA) }]), @"Ada: Ambiguous");
+fn of_two_accounts_with_the_mark_none_is_touched_unless_its_person_leaves() {
+    let two = || vec![own("1", ADA), Stored { email: None, username: None, ..own("2", ADA) }];
+    assert_snapshot!(plan_of(vec![someone(ADA)], two()), @"Ada: Ambiguous");
+    let left = || vec![Someone { stance: Stance::Left, ..someone(ADA) }];
+    // One in each pass, until none can be used.
+    assert_eq!(plan_of(left(), two()), "Ada: update #1: suspended\nAda: Ambiguous\n");
+    let mut one_left = two();
+    one_left[0].state = AccountState::Suspended;
+    assert_eq!(plan_of(left(), one_left.clone()), "Ada: update #2: suspended\nAda: Ambiguous\n");
+    one_left[1].state = AccountState::Suspended;
+    assert_eq!(plan_of(left(), one_left), "Ada: Ambiguous\n");
+}
+
+#[test]
+fn an_account_that_is_protected_is_never_written() {
+    let protected = Protected::new(["ADA@example.com", "7"].into_iter());
+    let told_of = |who: Someone, account: Stored| {
+        let crowd = crowd(vec![who], vec![account]);
+        let (mapping, people) = (crowd.mapping(), crowd.people());
+        let mut matcher = Matcher::new(&mapping, &people, true).protecting(&protected);
+        crowd.accounts().into_iter().for_each(|account| matcher.see(account));
+        told(&crowd, &bobsync::domain::plan::plan(&mapping, &people, matcher, true))
+    };
+    assert_snapshot!(told_of(Someone { stance: Stance::Left, ..someone(ADA) }, own("1", ADA)), @"Ada: Protected");
+    assert_snapshot!(told_of(someone(ADA), stored("1", "ada@example.com")), @"Ada: Protected");
+    assert_snapshot!(told_of(Someone { stance: Stance::Left, ..someone(BEN) }, own("7", BEN)), @"Ben: Protected");
+    assert_snapshot!(told_of(Someone { stance: Stance::Left, ..someone(BEN) }, own("8", BEN)), @"Ben: update #8: suspended");
 }
 
 #[test]

@@ -129,7 +129,7 @@ fn matched(crowd: &Crowd) -> Vec<Whose> {
     let said = matcher.finish().into_iter().map(|found| match found {
         Match::None => Whose::None,
         Match::Taken(_) => Whose::Taken,
-        Match::Ambiguous => Whose::Ambiguous,
+        Match::Ambiguous { .. } => Whose::Ambiguous,
         Match::One { candidate, taken } => {
             let account = crowd.accounts.iter().find(|account| *account.id == *candidate.account).expect("an account of the listing");
             Whose::One { id: account.id, taken: taken != Taken::No, marked: candidate.marked }

@@ -12,7 +12,7 @@ use bobsync::domain::{
 use proptest::prelude::*;
 
 use crate::{
-    crowd::{Crowd, EMAIL, MANAGER, NAMES, TITLE, Told, USERNAME, any_crowd, any_shuffled},
+    crowd::{Crowd, EMAIL, MANAGER, NAMES, Someone, Stance, TITLE, Told, USERNAME, any_crowd, any_shuffled, root_id},
     matching::{Whose, waits_for, whose},
 };
 
@@ -173,7 +173,10 @@ proptest! {
                     let is_theirs = matches!(&said, Whose::One { id, marked, .. } if **id == **account && *marked == (change.kind == Kind::Update));
                     // A manager alone does not put the mark on; nothing else goes without it.
                     let manager_alone = change.write.attributes.iter().all(|(row, _)| *row == MANAGER) && change.write.access.is_none();
-                    prop_assert!(is_theirs || (manager_alone && change.write.mark.is_none()), "{:?} for {:?}", change, said);
+                    // Of several that bear the mark each loses access once its person has to.
+                    let bears = read.mark.as_deref() == Some(id) && said == Whose::Ambiguous;
+                    let access_alone = change.write == AccountWrite { access: Some(Access::Suspended), ..AccountWrite::default() };
+                    prop_assert!(is_theirs || (bears && access_alone) || (manager_alone && change.write.mark.is_none()), "{:?} for {:?}", change, said);
                     prop_assert_eq!(change.kind == Kind::Adopt, change.write.mark.is_some());
                 }
                 other => prop_assert!(false, "{:?}", other),
@@ -200,7 +203,19 @@ proptest! {
                 (_, None) => {}
             }
         }
-        // And it does go there: nothing that stands in the way keeps a leaver's account open.
+        // And it does go there: nothing that stands in the way keeps a leaver's account open, nor that there are several
+        // of them, unless it has somebody else's e-mail.
+        for (one, person) in crowd.people.iter().zip(&people).filter(|(_, person)| person.decision.existing == Some(Access::Suspended)) {
+            let others = |email: Option<&str>| {
+                crowd.people.iter().any(|other| {
+                    other.who != one.who && other.stance != Stance::NotManaged && email.is_some() && email.map(key) == other.wanted_email().map(key)
+                })
+            };
+            let open = |read: &&Account<'_>| read.mark.as_deref() == Some(person.employee.id()) && read.state != AccountState::Suspended && !others(read.email.as_deref());
+            if person.decision.managed && accounts.iter().filter(open).count() > 0 {
+                prop_assert!(plan.changes.iter().any(|change| change.suspends() && people[change.person as usize].employee.id() == person.employee.id()), "{:?}", one);
+            }
+        }
         for (person, standing) in people.iter().zip(&plan.standings) {
             let open = standing.account.as_ref().is_some_and(|held| held.state != AccountState::Suspended);
             if person.decision.existing == Some(Access::Suspended) && open {
@@ -253,6 +268,10 @@ proptest! {
         let mapping = crowd.mapping();
         for change in planned(&crowd, &people, &accounts).changes {
             let one = &crowd.people[change.person as usize];
+            if whose(&crowd, one) == Whose::Ambiguous {
+                prop_assert!(change.write.attributes.is_empty());
+                continue;
+            }
             let read = accounts.iter().find(|read| Some(&*read.id) == change.account.as_deref());
             let told = [one.email, if crowd.style.own_usernames { one.username } else { one.email }, one.title];
             for (row, told) in told.into_iter().enumerate() {
@@ -370,7 +389,11 @@ proptest! {
         for (before, stored) in accounts.iter().zip(&crowd.accounts) {
             let claimed = crowd.people.iter().any(|one| matches!(whose(&crowd, one), Whose::One { id, .. } if id == stored.id));
             let now = after.accounts.iter().find(|account| account.id == before.id).expect("nothing is ever deleted");
-            prop_assert!(claimed || now == before, "{:?}", stored);
+            // Several of one person: each of them loses access once the person has to, and nothing else happens to it.
+            let several = |one: &Someone| whose(&crowd, one) == Whose::Ambiguous && stored.mark.as_deref() == Some(&root_id(one.who));
+            let lost = Account { state: AccountState::Suspended, ..before.clone() };
+            let leaves = crowd.people.iter().zip(&people).any(|(one, person)| several(one) && person.decision.existing == Some(Access::Suspended));
+            prop_assert!(claimed || now == before || (leaves && *now == lost), "{:?}", stored);
         }
     }
 

@@ -11,7 +11,7 @@ use bobsync::domain::{
     employee::{Cell, Employee, Fields, Values},
     known::{Known, Met, Overrides, Revoked},
     mapping::{Compare, Mapping, Row, Source},
-    safety::ShortRead,
+    safety::{Protected, ShortRead},
     settings::{AccessEnds, Create, ExistingEmployees, Settings, UserStatus},
 };
 use jiff::Timestamp;
@@ -91,6 +91,7 @@ fn settings(user_status: UserStatus, create: Create, trigger: bool) -> Settings 
         scope: None,
         budgets: Budgets::default(),
         field_blackout: Blackout::default(),
+        protected: Protected::default(),
         short_read: ShortRead::default(),
         adopt: true,
         existing_employees: ExistingEmployees::NextPass,

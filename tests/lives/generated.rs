@@ -291,6 +291,9 @@ fn time_alone(world: &World, now: &Pass) -> Result<(), String> {
             return Err(format!("{who}: {announced:?} was announced, and nothing changed then"));
         }
         let account = then.objects.get(who).and_then(|object| object.account.as_ref()).and_then(|id| then.accounts.get(id));
+        // One of several, or one that is on record and bears another's mark, is nobody's to write.
+        let several = then.accounts.values().filter(|account| account.external_id.as_deref() == Some(who)).count() > 1;
+        let account = account.filter(|account| !several && account.external_id.as_deref().is_none_or(|mark| mark == who));
         let suspended = account.map(|account| account.status == 2);
         let wanted = announced.access == bobsync::domain::account::Access::Suspended;
         if suspended.is_some_and(|suspended| after.existing.is_some() && suspended != wanted) {

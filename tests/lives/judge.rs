@@ -216,12 +216,16 @@ fn facts(world: &World, who: &str) -> Facts {
     }
 }
 
-/// Whose an account is: the person whose mark it bears, else the one it is recorded for.
+/// Whose an account is: the person whose mark it bears, else the only one it is recorded for.
 fn claim<'a>(world: &'a World, id: &str) -> Option<&'a str> {
     let account = &world.accounts[id];
     match &account.external_id {
         Some(mark) => Some(mark),
-        None => world.objects.iter().find(|(_, object)| object.account.as_deref() == Some(id)).map(|(who, _)| who.as_str()),
+        None => {
+            let mut recorded =
+                world.objects.iter().filter(|(_, object)| object.account.as_deref() == Some(id)).map(|(who, _)| who.as_str());
+            recorded.next().filter(|_| recorded.next().is_none())
+        }
     }
 }
 
@@ -316,7 +320,10 @@ fn untouchable(
         return Ok(());
     };
     let yours = seen.get(who).is_some_and(|answer| answer.managed) && own(before, who) == Some(id);
-    must!(yours || account == now, "account {id} may not be written for {who}, and was");
+    // Somebody who has to lose access and has several accounts loses it on each of them, and nothing else happens to them.
+    let lost = Account { status: 2, ..account.clone() };
+    let leaves = seen.get(who).is_some_and(|answer| answer.managed && answer.existing == Some(Access::Suspended));
+    must!(yours || account == now || (leaves && *now == lost), "account {id} may not be written for {who}, and was");
     must!(now.external_id.as_deref() == Some(who) || account == now, "account {id} of {who} went to {:?}", now.external_id);
     Ok(())
 }

@@ -472,7 +472,7 @@ impl World {
     }
 
     /// What the engine writes into the `EmployeeSync`s: the account that bears the mark, or was marked in this pass, or
-    /// is recorded already.
+    /// is on record already.
     fn record(&mut self, people: &[Person], plan: &Plan, writes: &[Written]) {
         for (person, standing) in people.iter().zip(&plan.standings) {
             let who = person.employee.id();
@@ -480,7 +480,14 @@ impl World {
             let known = |id: &str| person.known_account.as_deref() == Some(id);
             let own = standing.account.as_ref().filter(|held| held.marked || known(&held.id)).map(|held| held.id.to_string());
             let object = self.objects.entry(who.to_owned()).or_default();
-            object.account = written.or(own);
+            // An account on record that is not listed as this person's is no less there, unless a look-up says that it is gone.
+            let looked_up =
+                standing.change.map(|change| &plan.changes[change]).filter(|change| change.look_up_first && change.account.is_some());
+            let kept = person.known_account.as_deref().filter(|id| {
+                let ours = |account: &Account| account.external_id.as_deref().is_none_or(|mark| mark == who);
+                looked_up.is_none() || self.accounts.get(*id).is_some_and(ours)
+            });
+            object.account = written.or(own).or(kept.map(str::to_owned));
             object.active = object.account.as_ref().is_some_and(|id| self.accounts.get(id).is_some_and(|account| account.status == 1));
             object.gone &= person.employee.deleted;
             object.met_before = object.met;
