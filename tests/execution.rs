@@ -97,6 +97,7 @@ fn person(id: &str, existing: Access, missing: Missing) -> Person {
         scope_failure: None,
         unknown_target: None,
         baseline: None,
+        in_place: None,
     }
 }
 

@@ -98,6 +98,9 @@ pub struct EmployeeSyncStatus {
     /// With `existingEmployees: OnChange`: this employee was in Bob before the integration and waits for a change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub awaiting_change: Option<AwaitingChange>,
+    /// With `driftPolicy: Report`: digests of the values that were last in place, by attribute: another value at the provider is drift, another one in Bob is a change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub last_applied: Vec<String>,
     /// The value of the annotation `bobsync.dev/sync-requested-at` that was last answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_handled_sync_at: Option<String>,

@@ -359,6 +359,9 @@ pub struct Safety {
     /// For how many people one attribute may be blanked or changed at once. Beyond, it is left as it is for all, and the rest flows. Default: 20% of the managed accounts, at least 10.
     #[serde(default)]
     pub field_blackout: Share,
+    /// What happens to values that a person changed at the provider. Access is always corrected.
+    #[serde(default)]
+    pub drift_policy: DriftPolicy,
     /// Whether an account without a mark is taken over by its e-mail.
     #[serde(default)]
     pub adoption: Adoption,
@@ -404,6 +407,16 @@ pub struct Share {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 1_000_000))]
     pub at_least: Option<u32>,
+}
+
+/// What happens to values that a person changed at the provider.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DriftPolicy {
+    /// They are set back to what Bob says.
+    #[default]
+    Correct,
+    /// They are left, and the `EmployeeSync` names the attributes, until Bob says something else of them.
+    Report,
 }
 
 /// Whether an account without a mark is taken over by its e-mail.

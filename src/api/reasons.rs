@@ -44,6 +44,7 @@ reasons! {
         InSync: "Account, attributes and access are as decided.", "Nothing.";
         NotDue: "There is no account yet, by the create setting.", "Nothing; `nextTransition` says when.";
         AwaitingChange: "Was in Bob before the integration, and `existingEmployees: OnChange` waits for a change.", "Nothing; set `existingEmployees: NextPass` to bring everybody in sync now.";
+        Drifted: "A person changed the account at the provider, and `safety.driftPolicy: Report` only reports it; `AttributesSynced` names the attributes.", "Set the value back at the provider, change it in Bob, or set `driftPolicy: Correct`.";
         DomainNotListed: "The work e-mail is in no domain that `provisioning.emailDomains` lists.", "Add the domain, if this person should be managed.";
         OutOfScope: "`provisioning.scope` leaves this person out.", "Change the expression, if this person should be managed.";
         HandsOff: "`spec.suspend` is set on this EmployeeSync, or the account is listed in `safety.protectedAccounts`; the message says which.", "Remove `spec.suspend`, or the account from the list, to let bobsync manage it again.";
@@ -115,7 +116,10 @@ impl EmployeeReason {
     /// Whether `Ready` is True with this reason.
     #[must_use]
     pub const fn is_ready(self) -> bool {
-        matches!(self, Self::InSync | Self::NotDue | Self::AwaitingChange | Self::DomainNotListed | Self::OutOfScope | Self::HandsOff)
+        matches!(
+            self,
+            Self::InSync | Self::NotDue | Self::AwaitingChange | Self::Drifted | Self::DomainNotListed | Self::OutOfScope | Self::HandsOff
+        )
     }
 
     /// Whether a person has to act (`Stalled` True).

@@ -19,6 +19,7 @@ use crate::{
     domain::{
         baseline::Baseline,
         budget::Kind,
+        drift::InPlace,
         known::{Met, Overrides, Revoked},
         settings,
     },
@@ -67,6 +68,8 @@ pub struct Entry {
     pub latest: Latest,
     /// Whether the status says that the start date brings access.
     pub awaited_start: bool,
+    /// What was last in place on the account, where the status keeps it.
+    pub in_place: Option<Box<InPlace>>,
     /// A sync request that is not answered yet.
     pub sync_requested: Option<Box<str>>,
     /// The sync request that was answered last.
@@ -300,6 +303,10 @@ fn entry(object: &EmployeeSync) -> Entry {
         file_deleted: status.and_then(|s| s.evidence.as_ref()).filter(|e| e.kind == EvidenceKind::FileDeleted).map(|e| e.observed_at.0),
         latest: status.map(Latest::of_status).unwrap_or_default(),
         awaited_start: status.and_then(|s| s.next_transition.as_ref()).is_some_and(|next| next.because == Because::StartDate),
+        in_place: status
+            .map(|s| &s.last_applied)
+            .filter(|list| !list.is_empty())
+            .map(|list| Box::new(InPlace::from_list(list.iter().map(String::as_str)))),
         sync_requested: requested.filter(|r| Some(*r) != handled).map(Into::into),
         sync_handled: handled.map(Into::into),
         digest: status.map_or(0, digest),
@@ -336,6 +343,7 @@ impl Entry {
             revoked: self.revoked.or(known.revoked),
             latest: known.latest,
             awaited_start: known.awaited_start,
+            in_place: self.in_place.or_else(|| known.in_place.clone()),
             ..self
         }
     }
@@ -406,6 +414,7 @@ pub fn digest(status: &EmployeeSyncStatus) -> u64 {
         (evidence.kind, evidence.observed_at.0.as_second(), &evidence.start_date).hash(&mut hash);
     }
     status.awaiting_change.as_ref().map(|waiting| &waiting.baseline).hash(&mut hash);
+    status.last_applied.hash(&mut hash);
     status.last_handled_sync_at.hash(&mut hash);
     // 0 stands for "no status".
     hash.finish().max(1)

@@ -108,6 +108,7 @@ impl Writer {
                 "nextTransition",
                 "evidence",
                 "awaitingChange",
+                "lastApplied",
                 "lastHandledSyncAt",
                 "history",
             ],

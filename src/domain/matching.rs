@@ -11,6 +11,7 @@ use super::{
     access::Decision,
     account::{Access, Account, AccountState, AccountWrite, NewValue},
     baseline::Baseline,
+    drift::InPlace,
     employee::{BobStatus, Employee},
     mapping::{Compare, Desired, Mapping, equal, key, key_of},
     safety::Protected,
@@ -35,6 +36,8 @@ pub struct Person {
     pub unknown_target: Option<Box<str>>,
     /// What Bob says of somebody who waits for a change.
     pub baseline: Option<Box<Baseline>>,
+    /// What was last in place on the account, where a change at the provider is only reported.
+    pub in_place: Option<Box<InPlace>>,
 }
 
 /// Index of a person in the slice given to [`Matcher::new`].

@@ -4,7 +4,7 @@
 //! - `employee`: one row of Bob, compact. `account`: one row of the provider. `known`: what an `EmployeeSync` says.
 //! - `calendar`: midnights of sites.
 //! - `access`: the one decision function, settings + employee + now → who may get in, and why.
-//! - `baseline`: who was in Bob before the integration, and has anything changed since?
+//! - `baseline`: who was in Bob before the integration, and has anything changed since? `drift`: who changed an account?
 //! - `mapping`: Bob's fields → the provider's attributes. `expression`: CEL, for mapping rows and the scope.
 //! - `matching`: which account is whose. `plan`: what has to change, and in which order.
 //! - `safety`: when a read is not to be believed. `budget`: how many changes may go out. `guard`: what of a plan is held.
@@ -14,6 +14,7 @@ pub mod account;
 pub mod baseline;
 pub mod budget;
 pub mod calendar;
+pub mod drift;
 pub mod employee;
 pub mod expression;
 pub mod guard;

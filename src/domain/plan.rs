@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     access::{Missing, Why},
     account::{Access, AccountState, AccountWrite, NewValue},
+    drift::InPlace,
     mapping::{Desired, Mapping, key_of},
     matching::{Candidate, Match, Matcher, Person, PersonIndex, Taken},
 };
@@ -152,6 +153,8 @@ pub struct Standing {
     pub block: Option<Block>,
     /// Index into [`Plan::changes`].
     pub change: Option<usize>,
+    /// Rows that a person changed at the provider, and that are only reported.
+    pub drifted: Vec<usize>,
 }
 
 /// An account that is somebody's.
@@ -175,6 +178,8 @@ pub struct Plan {
     /// Changes that set a manager after both accounts exist, because managers refer to each other in a circle:
     /// person and manager.
     pub late_managers: Vec<(PersonIndex, PersonIndex)>,
+    /// Everybody's manager among the people; empty where none is mapped.
+    pub managers: Vec<Option<PersonIndex>>,
 }
 
 /// How many changes of each kind. A change that suspends or reactivates counts as that and nothing else.
@@ -216,6 +221,7 @@ pub fn plan(mapping: &Mapping, people: &[Person], matcher: Matcher<'_>, whole: b
         set_managers(&mut plan, mapping, people, row, &managers, &current_manager);
     }
     order::order(&mut plan);
+    plan.managers = managers;
     plan
 }
 
@@ -270,7 +276,7 @@ fn keys<'a>(mapping: &'a Mapping, person: &'a Person) -> [Option<Cow<'a, str>>; 
 
 /// Standing and change of one person, managers aside.
 fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonIndex>, whole: bool) -> (Standing, Option<Change>) {
-    let standing = |account, block| Standing { account, manager: Manager::Nothing, block, change: None };
+    let standing = |account, block| Standing { account, manager: Manager::Nothing, block, change: None, drifted: Vec::new() };
     if !person.decision.managed {
         let account = match found {
             // Nobody looks for an account of theirs by e-mail: it bears the mark, or is the one that is recorded.
@@ -297,8 +303,9 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
             (standing(None, Some(Block::Ambiguous)), change)
         }
         Match::One { candidate, .. } if candidate.protected => (standing(Some(held(&candidate)), Some(Block::Protected)), None),
-        Match::One { candidate, taken } => {
+        Match::One { mut candidate, taken } => {
             let account = held(&candidate);
+            let drifted = drifted(mapping, person, &mut candidate);
             let suspends = person.decision.existing == Some(Access::Suspended) && candidate.state != AccountState::Suspended;
             // Who leaves does not wait for an e-mail to become free.
             let after = after.filter(|_| !suspends);
@@ -306,7 +313,7 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
             let missing = missing(true).or_else(failed).filter(|_| !person.employee.deleted);
             let block = if taken { Some(Block::Conflict) } else { missing };
             let change = existing(mapping, person, *candidate, taken).map(|change| Change { after, ..change });
-            (standing(Some(account), block), change)
+            (Standing { drifted, ..standing(Some(account), block) }, change)
         }
         Match::None | Match::Taken(_) => match person.decision.missing {
             Missing::NotYet | Missing::Never => (standing(None, None), unlisted(person)),
@@ -338,6 +345,16 @@ fn unlisted(person: &Person) -> Option<Change> {
 /// Takes access away from this account, and nothing else.
 fn suspension(account: Box<str>) -> Change {
     Change { account: Some(account), ..Change::new(AccountWrite { access: Some(Access::Suspended), ..AccountWrite::default() }) }
+}
+
+/// Takes out of what would be written what a person changed at the provider, where that is only reported.
+fn drifted(mapping: &Mapping, person: &Person, candidate: &mut Candidate) -> Vec<usize> {
+    let (Some(in_place), Some(write)) = (&person.in_place, &mut candidate.write) else { return Vec::new() };
+    let is_drift = |row: usize| in_place.holds(mapping, &person.employee, row, None);
+    let drifted = write.attributes.iter().map(|(row, _)| *row).filter(|&row| is_drift(row)).collect();
+    write.attributes.retain(|(row, _)| !is_drift(*row));
+    candidate.replaced.retain(|&row| !is_drift(row));
+    drifted
 }
 
 fn held(candidate: &Candidate) -> Held {
@@ -410,6 +427,15 @@ fn set_managers(
             },
         };
         plan.standings[i].manager = state;
+        let account = match &value {
+            Some(NewValue::Set(account)) => Some(account),
+            Some(NewValue::Clear) | None => None,
+        };
+        let drift = |in_place: &InPlace| !creating && in_place.holds(mapping, &person.employee, row, account.map(|id| &**id));
+        if value.is_some() && person.in_place.as_deref().is_some_and(drift) {
+            plan.standings[i].drifted.push(row);
+            continue;
+        }
         if value.is_none() && waits_for.is_none() {
             continue;
         }

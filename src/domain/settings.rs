@@ -36,6 +36,8 @@ pub struct Settings {
     pub short_read: ShortRead,
     /// Whether an account without a mark may be adopted by its e-mail.
     pub adopt: bool,
+    /// Whether what a person changed at the provider is only reported. Access is always corrected.
+    pub report_drift: bool,
     /// Accounts that are never written.
     pub protected: Protected,
     /// Time zones of sites.

@@ -42,10 +42,11 @@ pub fn everybody(cx: &Deciding<'_>, employees: Vec<Employee>) -> Vec<Person> {
 
 impl Deciding<'_> {
     fn one(&self, mut employee: Employee, mapped: &[FieldIndex]) -> Person {
-        let (known, known_account, known_active) = self.roster.with(self.key, employee.id(), |entry| {
+        let (known, known_account, known_active, in_place) = self.roster.with(self.key, employee.id(), |entry| {
             let account = entry.and_then(|entry| entry.account.as_ref()).map(|(id, _)| id.clone());
             let active = entry.is_some_and(|entry| entry.access == Some(Access::Active));
-            (known(entry, self.first_pass), account, active)
+            let in_place = entry.filter(|_| self.settings.report_drift).and_then(|entry| entry.in_place.clone());
+            (known(entry, self.first_pass), account, active, in_place)
         });
         let mut unknown_target = None;
         if !known.overrides.attributes.is_empty() {
@@ -56,6 +57,7 @@ impl Deciding<'_> {
         Person {
             decision,
             baseline,
+            in_place,
             known_account,
             known_active,
             claimed_by: self.claimed_by(employee.id()),

@@ -146,7 +146,8 @@ impl Pass<'_> {
         report.held.clone_from(&released.held.plan);
         report.released.clone_from(&released.held.released);
 
-        let recorder = self.recorder(&people, &plan, &requests, &source.deleted_now, released.held.released.as_deref());
+        let left_alone = [&listing.unavailable[..], &released.held.frozen[..]].concat();
+        let recorder = self.recorder(&people, &plan, &requests, &source.deleted_now, released.held.released.as_deref(), &left_alone);
         let summary = if self.validated.dry_run {
             recorder.without_change(|change| Some(waiting(&recorder, &plan.changes[change]))).await;
             report.plan = Some(summarise(&plan, self.validated, &people));
@@ -257,6 +258,7 @@ impl Pass<'_> {
         requests: &'b HashMap<Box<str>, Box<str>>,
         deleted_now: &'b HashSet<Box<str>>,
         approved: Option<&'b str>,
+        left_alone: &'b [usize],
     ) -> Recorder<'b> {
         Recorder {
             key: self.key,
@@ -273,6 +275,7 @@ impl Pass<'_> {
             approved,
             people,
             plan,
+            left_alone,
             tally: Mutex::new(Tally::default()),
             failed: AtomicBool::new(false),
         }

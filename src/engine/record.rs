@@ -35,9 +35,10 @@ use crate::{
     domain::{
         access::{Missing, Why},
         account::{Access, AccountState},
+        drift::InPlace,
         employee::{BobStatus, SITE},
         matching::{Person, PersonIndex},
-        plan::{Change, Kind, Manager, Plan},
+        plan::{Block, Change, Kind, Manager, Plan},
     },
     server::metrics::Metrics,
 };
@@ -72,6 +73,8 @@ pub struct Recorder<'a> {
     pub people: &'a [Person],
     /// The plan.
     pub plan: &'a Plan,
+    /// Rows that are left as they are on every account: frozen, or without a target at the provider.
+    pub left_alone: &'a [usize],
     /// What is counted along the way.
     pub tally: Mutex<Tally>,
     /// Whether a write to the API server failed.
@@ -219,6 +222,7 @@ impl Recorder<'_> {
             _ => held
                 .map_or_else(|| (recorded_account(entry), entry.and_then(recorded_state)), |(id, state, by)| (Some((id, by)), Some(state))),
         };
+        differs.extend(standing.drifted.iter().map(|row| mapping.rows[*row].target.clone()));
         // An account that was found by e-mail and is not stamped yet is nobody's. One that is recorded stays so while a
         // person has the mark taken off and nothing may put it on again.
         let recorded = |id: &str| entry.and_then(|entry| entry.account.as_ref()).is_some_and(|(known, _)| **known == *id);
@@ -235,6 +239,8 @@ impl Recorder<'_> {
             (Some(_), None) if account.is_some() => false,
             (_, None) => !matches!(person.decision.missing, Missing::Create(_)),
         };
+        let settled = matches!(outcome, Some(Outcome::Done(_))) || standing.change.is_none();
+        let in_place = self.in_place(index, account.is_some(), settled);
         let id = person.employee.id();
         let known = entry.and_then(|entry| entry.file_deleted).filter(|_| person.employee.deleted);
         let deleted = known.or_else(|| (person.employee.deleted && self.deleted_now.contains(id)).then(|| to_the_second(self.clock.now())));
@@ -256,8 +262,32 @@ impl Recorder<'_> {
                 .filter(|revoked| revoked.holds(person.employee.start.date()))
                 .map(|revoked| (revoked.at.as_second(), revoked.start)),
             baseline: person.baseline.as_deref().copied(),
+            drifted: !standing.drifted.is_empty(),
+            in_place,
             sync_handled: self.requests.get(id).cloned().or_else(|| entry.and_then(|entry| entry.sync_handled.clone())),
         }
+    }
+
+    /// What is in place on the account now, where a change at the provider is only reported. `settled`: nothing that is
+    /// planned is left to do.
+    fn in_place(&self, index: PersonIndex, exists: bool, settled: bool) -> Option<InPlace> {
+        let person = &self.people[index as usize];
+        let settings = &self.validated.settings;
+        if !settings.report_drift || !person.decision.managed || !exists {
+            return None;
+        }
+        let standing = &self.plan.standings[index as usize];
+        let mapping = &settings.mapping;
+        let planned = standing.change.map(|change| &self.plan.changes[change]).filter(|_| !settled);
+        let waits = |row: usize| planned.is_some_and(|change| change.write.attributes.iter().any(|(own, _)| *own == row));
+        let taken = standing.block == Some(Block::Conflict);
+        let as_desired = |row: usize| {
+            let key = row == mapping.email || row == mapping.username;
+            !waits(row) && !standing.drifted.contains(&row) && !self.left_alone.contains(&row) && !(taken && key)
+        };
+        let manager = self.plan.managers.get(index as usize).copied().flatten();
+        let manager = manager.and_then(|manager| self.plan.standings[manager as usize].account.as_ref());
+        Some(InPlace::after(person.in_place.as_deref(), mapping, &person.employee, manager.map(|held| &*held.id), as_desired))
     }
 
     fn count(&self, verdict: &Verdict<'_>, outcome: Option<&Outcome>) {

@@ -21,6 +21,7 @@ use crate::{
         account::{Access, AccountState},
         baseline::Baseline,
         calendar::with_offset,
+        drift::InPlace,
         mapping::Mapping,
         plan::{Block, Manager},
     },
@@ -60,6 +61,10 @@ pub struct Verdict<'a> {
     pub revoked: Option<(i64, Option<Date>)>,
     /// What Bob says of somebody who waits for a change.
     pub baseline: Option<Baseline>,
+    /// Whether a person changed attributes at the provider, and that is only reported.
+    pub drifted: bool,
+    /// What is in place on the account, where a change at the provider is only reported.
+    pub in_place: Option<InPlace>,
     /// The sync request that this answers.
     pub sync_handled: Option<Box<str>>,
 }
@@ -138,6 +143,7 @@ impl Verdict<'_> {
             Trouble::Waiting { .. } => EmployeeReason::Pending,
             Trouble::Held { .. } => EmployeeReason::Held,
             Trouble::None if self.account.is_none() && self.decision.missing == Missing::NotYet => EmployeeReason::NotDue,
+            Trouble::None if self.drifted => EmployeeReason::Drifted,
             Trouble::None => EmployeeReason::InSync,
         }
     }
@@ -200,6 +206,9 @@ impl Verdict<'_> {
             Trouble::Waiting { planned, dry_run: false } => format!("Waiting for its turn to {}; {why}.", planned.words()),
             Trouble::None if self.account.is_none() && self.decision.missing == Missing::NotYet => format!("No account yet: {why}."),
             Trouble::None if self.account.is_none() => format!("No account: {why}."),
+            Trouble::None if self.drifted => {
+                format!("Changed at the provider, and spec.safety.driftPolicy only reports it: {}.", self.differs.join(", "))
+            }
             Trouble::None => format!("In sync: {why}."),
         }
     }
@@ -245,6 +254,7 @@ impl Verdict<'_> {
             next_transition: self.next().map(|next| self.transition(next)),
             evidence: self.evidence(now),
             awaiting_change: self.baseline.map(|baseline| AwaitingChange { baseline: baseline.to_text() }),
+            last_applied: self.in_place.as_ref().map(InPlace::to_list).unwrap_or_default(),
             last_handled_sync_at: self.sync_handled.as_deref().map(str::to_owned),
             history: entries,
         }
@@ -306,7 +316,7 @@ impl Verdict<'_> {
             if self.differs.is_empty() {
                 detail("AttributesSynced", true, DetailReason::Equal, "Every mapped attribute is as decided.".into());
             } else {
-                detail("AttributesSynced", false, DetailReason::Differs, format!("Not as decided yet: {}.", self.differs.join(", ")));
+                detail("AttributesSynced", false, DetailReason::Differs, format!("Not as decided: {}.", self.differs.join(", ")));
             }
             if self.access_as_decided {
                 detail("AccessSynced", true, DetailReason::AsDecided, sentence(&why));

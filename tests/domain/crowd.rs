@@ -223,6 +223,7 @@ impl Someone {
             scope_failure: None,
             unknown_target: None,
             baseline: None,
+            in_place: None,
         }
     }
 

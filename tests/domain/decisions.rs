@@ -195,6 +195,7 @@ pub fn settings(wishes: &Wishes) -> Settings {
         scope: None,
         budgets: Budgets::default(),
         field_blackout: Blackout::default(),
+        report_drift: false,
         protected: Protected::default(),
         short_read: ShortRead::default(),
         adopt: true,

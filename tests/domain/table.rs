@@ -91,6 +91,7 @@ fn settings(user_status: UserStatus, create: Create, trigger: bool) -> Settings 
         scope: None,
         budgets: Budgets::default(),
         field_blackout: Blackout::default(),
+        report_drift: false,
         protected: Protected::default(),
         short_read: ShortRead::default(),
         adopt: true,

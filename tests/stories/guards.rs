@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, api::DeleteParams};
 use serde_json::json;
 
-use crate::support::{Controller, Story, ready, until};
+use crate::support::{Controller, Story, condition, ready, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn existing_accounts_are_adopted_by_email_and_strangers_are_left_alone() {
@@ -152,4 +152,88 @@ async fn hands_off_and_suspend_leave_accounts_alone() {
     story.integrations().patch("onelogin", &kube::api::PatchParams::default(), &kube::api::Patch::Merge(patch)).await.unwrap();
     story.ready("Converged").await;
     assert_eq!(story.simulated.account(&id).await.unwrap()["status"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_persons_change_at_the_provider_is_only_reported_where_the_settings_say_so() {
+    let (story, controller) = Story::converged("drift", 12, json!({"safety": {"driftPolicy": "Report"}})).await;
+    let (id, _) = story.simulated.somebody().await;
+    let before = story.simulated.account(&id).await.unwrap();
+    let at = format!("/onelogin/users/{}", before["id"]);
+    story.simulated.patch(&at, json!({"title": "Wizard", "status": 2})).await;
+    story.simulated.forget_calls().await;
+    story.sync().await;
+    story.ready("Converged").await;
+    // Access is no matter of taste: it is put back. The title is named, and left.
+    let account = story.simulated.account(&id).await.unwrap();
+    assert_eq!((&account["title"], &account["status"]), (&json!("Wizard"), &json!(1)));
+    let person = story.person(&id).await.unwrap();
+    assert_eq!(ready(&person), ("True".into(), "Drifted".into()));
+    let (status, _, message) = condition(&person, "AttributesSynced").unwrap();
+    assert!(status == "False" && message.contains("title") && !message.contains("Wizard"), "{message}");
+    let told = serde_json::to_string(&person.status).unwrap();
+    assert!(!told.contains("Wizard"), "no value is told: {told}");
+
+    // Another process sees the same, and writes nothing.
+    assert!(controller.stop().await);
+    let _controller = Controller::start(&story).await;
+    story.simulated.forget_calls().await;
+    story.sync().await;
+    assert_eq!(story.reason(&id).await, "Drifted");
+    assert_eq!(story.simulated.writes().await, 0);
+
+    // What Bob changes is written; what it does not is left.
+    story.simulated.change(&id, json!({"work.department": "Lighthouses"})).await;
+    story.sync().await;
+    let account = story.simulated.account(&id).await.unwrap();
+    assert_eq!((&account["title"], &account["department"]), (&json!("Wizard"), &json!("Lighthouses")));
+    story.simulated.change(&id, json!({"work.title": "Keeper of Lamps"})).await;
+    story.sync().await;
+    assert_eq!(story.simulated.account(&id).await.unwrap()["title"], "Keeper of Lamps");
+    assert_eq!(story.reason(&id).await, "InSync");
+
+    // With the other policy it is set back, and nothing is kept for the comparison.
+    story.simulated.patch(&at, json!({"title": "Wizard"})).await;
+    story.integrate(json!({"safety": {"driftPolicy": "Correct"}})).await;
+    story.ready("Converged").await;
+    assert_eq!(story.simulated.account(&id).await.unwrap()["title"], "Keeper of Lamps");
+    assert!(story.person(&id).await.unwrap().status.unwrap().last_applied.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn protected_accounts_are_never_written_and_a_leaver_loses_access_on_every_account_of_theirs() {
+    let story = Story::begin("protected", 12).await;
+    let (id, employee) = story.simulated.somebody().await;
+    let email = employee["root.email"].as_str().unwrap().to_owned();
+    let _controller = Controller::start(&story).await;
+    story.integrate(json!({})).await;
+    story.ready("Converged").await;
+    let account = story.simulated.account(&id).await.unwrap();
+    story.integrate(json!({"safety": {"protectedAccounts": [email.to_uppercase()]}})).await;
+    story.ready("Converged").await;
+    story
+        .simulated
+        .change(&id, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive", "work.title": "Gone"}))
+        .await;
+    story.simulated.forget_calls().await;
+    story.sync().await;
+    assert_eq!(story.simulated.account(&id).await.unwrap(), account, "never written");
+    assert_eq!(story.simulated.writes().await, 0);
+    let person = story.person(&id).await.unwrap();
+    assert_eq!(ready(&person), ("True".into(), "HandsOff".into()));
+    let message = condition(&person, "Ready").unwrap().2;
+    assert!(message.contains("protectedAccounts") && message.contains("Terminated"), "{message}");
+    assert_eq!(condition(&person, "AccessSynced").unwrap().0, "False", "and nobody is told that access is as decided");
+
+    // Let go of, with a second account that bears the mark: each of them loses access, whichever is the right one.
+    let second =
+        json!({"email": "second@example.com", "username": "second", "firstname": "S", "lastname": "D", "status": 1, "external_id": id});
+    let second = story.simulated.post("/onelogin/users", second).await;
+    story.integrate(json!({"safety": {"protectedAccounts": []}})).await;
+    story.ready("Converged").await;
+    story.sync().await;
+    for at in [&account["id"], &second["id"]] {
+        assert_eq!(story.simulated.get(&format!("/onelogin/users/{at}")).await["status"], 2, "{at}");
+    }
+    assert_eq!(story.reason(&id).await, "Ambiguous");
 }

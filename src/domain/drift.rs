@@ -1,0 +1,81 @@
+//! `driftPolicy: Report`: a value that a person changed at the provider is shown and left. What tells it from a value that
+//! Bob changed: what was in place before, kept as digests for each target, so that it survives restarts and shows nothing.
+
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    employee::Employee,
+    mapping::{Desired, Mapping, key},
+};
+
+/// What was last in place on one person's account: a digest for each target, by the target's name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct InPlace(Vec<(Box<str>, u32)>);
+
+impl InPlace {
+    /// As the status keeps it: `<target>=<eight hexadecimal digits>`, by target.
+    #[must_use]
+    pub fn to_list(&self) -> Vec<String> {
+        self.0.iter().map(|(target, digest)| format!("{target}={digest:08x}")).collect()
+    }
+
+    /// Reads [`InPlace::to_list`]; what cannot be read is not known.
+    pub fn from_list<'a>(list: impl Iterator<Item = &'a str>) -> Self {
+        let read = |entry: &str| {
+            let (target, digest) = entry.rsplit_once('=')?;
+            Some((target.into(), u32::from_str_radix(digest, 16).ok()?))
+        };
+        Self(list.filter_map(read).collect())
+    }
+
+    /// What is in place after a pass: every row that the account has as desired, and for the others what was in place
+    /// before. `manager` is the account of the manager, where it is known.
+    #[must_use]
+    pub fn after(
+        before: Option<&Self>,
+        mapping: &Mapping,
+        employee: &Employee,
+        manager: Option<&str>,
+        as_desired: impl Fn(usize) -> bool,
+    ) -> Self {
+        let mut list: Vec<(Box<str>, u32)> = (0..mapping.rows.len())
+            .filter(|&row| mapping.keeps(row, employee))
+            .filter_map(|row| {
+                let target = &mapping.rows[row].target;
+                let now = digest(mapping, employee, row, manager).filter(|_| as_desired(row));
+                now.or_else(|| before?.of(target)).map(|digest| (target.clone(), digest))
+            })
+            .collect();
+        list.sort_unstable();
+        Self(list)
+    }
+
+    /// Whether what Bob says now of this row was in place: then it was changed at the provider.
+    #[must_use]
+    pub fn holds(&self, mapping: &Mapping, employee: &Employee, row: usize, manager: Option<&str>) -> bool {
+        digest(mapping, employee, row, manager).is_some_and(|now| self.of(&mapping.rows[row].target) == Some(now))
+    }
+
+    fn of(&self, target: &str) -> Option<u32> {
+        self.0.iter().find(|(own, _)| **own == *target).map(|(_, digest)| *digest)
+    }
+}
+
+/// 32 bits of a digest over person, target and value: enough to tell one value from another, too little to tell which.
+/// `None` where Bob does not say what there should be.
+fn digest(mapping: &Mapping, employee: &Employee, row: usize, manager: Option<&str>) -> Option<u32> {
+    let value = match mapping.desired(row, employee) {
+        Desired::Text(text) => {
+            Some(if row == mapping.email || row == mapping.username { key(&text).into_owned() } else { text.into_owned() })
+        }
+        Desired::Person(id) => Some(format!("{id} {}", manager?)),
+        Desired::Empty if !mapping.rows[row].required => None,
+        Desired::Empty | Desired::Keep | Desired::Failed(_) => return None,
+    };
+    let mut hash = Sha256::new();
+    for part in [employee.id(), &mapping.rows[row].target, value.as_deref().unwrap_or_default()] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    Some(hash.finalize().iter().take(4).fold(0, |number, byte| number << 8 | u32::from(*byte)))
+}
