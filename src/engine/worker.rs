@@ -403,6 +403,7 @@ impl Worker {
             first_pass: counts.is_none(),
             elders: &elders,
             approved,
+            released_before: released.as_deref(),
             initial_password: &initial_password,
             halted: &halted,
             skip: &skip,

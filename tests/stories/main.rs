@@ -5,6 +5,7 @@
 
 mod support;
 
+mod approvals;
 mod budgets;
 mod first_sync;
 mod guards;
