@@ -14,3 +14,4 @@ mod lives;
 mod midnights;
 mod operations;
 mod settings;
+mod storms;
