@@ -18,6 +18,8 @@ use kube::CustomResourceExt as _;
 pub const GROUP: &str = "bobsync.dev";
 /// Field manager of every write to the API server.
 pub const FIELD_MANAGER: &str = "bobsync";
+/// What the field managers of `bobsync approve` begin with; the rest is the user's name.
+pub const APPROVE_MANAGER: &str = "bobsync-approve:";
 /// Label on every `EmployeeSync`: the name of its integration.
 pub const INTEGRATION_LABEL: &str = "bobsync.dev/integration";
 /// Annotation that asks for a sync now; any new value does.

@@ -4,6 +4,8 @@
 
 use std::fmt::Write as _;
 
+use sha2::{Digest as _, Sha256};
+
 use super::{
     budget::{Account, Blackout, Budgets, Kind, kind_of},
     mapping::Mapping,
@@ -33,6 +35,8 @@ pub struct Sight<'a> {
     pub first_pass: bool,
     /// The digest that a person approved.
     pub approved: Option<&'a str>,
+    /// The digest that was released last. The next plan has another one, even with the same content: an approval counts once.
+    pub released_before: Option<&'a str>,
 }
 
 /// What is held.
@@ -51,7 +55,7 @@ pub struct Held {
 /// What is held as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldPlan {
-    /// SHA-256 over who, what and the target values of everything that is held.
+    /// SHA-256 over who, what and the target values of everything that is held, and over the digest released before.
     pub digest: String,
     /// How many of each kind.
     pub counts: Counts,
@@ -100,7 +104,8 @@ pub fn guard(sight: &Sight<'_>) -> Held {
     if !over && frozen.is_empty() {
         return Held { changes, ..Held::default() };
     }
-    let digest = sight.plan.digest_of(sight.mapping, sight.people, &frozen, |index| changes[index]);
+    let content = sight.plan.digest_of(sight.mapping, sight.people, &frozen, |index| changes[index]);
+    let digest = sight.released_before.map_or_else(|| content.clone(), |before| chained(&content, before));
     if sight.approved == Some(&digest) {
         return Held { changes: vec![false; kinds.len()], released: Some(digest), ..Held::default() };
     }
@@ -132,6 +137,15 @@ fn blackout(sight: &Sight<'_>) -> (Vec<usize>, String) {
         );
     }
     (frozen, because)
+}
+
+/// The digest of a plan with this content after that release.
+fn chained(content: &str, before: &str) -> String {
+    let hash = Sha256::new().chain_update(content).chain_update(before).finalize();
+    hash.iter().fold(String::from("sha256:"), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn count(n: usize) -> u32 {

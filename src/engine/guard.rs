@@ -40,6 +40,8 @@ pub struct Guarding<'a> {
     pub first_pass: bool,
     /// The digest that a person approved and that has not been released yet.
     pub approved: Option<&'a str>,
+    /// The digest that was released last.
+    pub released_before: Option<&'a str>,
     /// The time.
     pub now: Timestamp,
 }
@@ -73,6 +75,7 @@ pub fn release(cx: &Guarding<'_>, plan: &mut Plan, people: &[Person], listing: &
         },
         first_pass: cx.first_pass,
         approved: cx.approved,
+        released_before: cx.released_before,
     });
     if cx.dry_run {
         held = Held { changes: vec![false; plan.changes.len()], ..Held::default() };

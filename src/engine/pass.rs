@@ -75,6 +75,8 @@ pub struct Pass<'a> {
     pub elders: &'a [IntegrationKey],
     /// The digest that a person approved and that has not been released yet.
     pub approved: Option<&'a str>,
+    /// The digest that was released last.
+    pub released_before: Option<&'a str>,
     /// Reads the initial password of new accounts, if the settings name one.
     pub initial_password: &'a InitialPassword,
     /// Set when the pass shall end early.
@@ -140,6 +142,7 @@ impl Pass<'_> {
             dry_run: self.validated.dry_run,
             first_pass: self.first_pass,
             approved: self.approved,
+            released_before: self.released_before,
             now: self.clock.now(),
         };
         let released = guard::release(&guarding, &mut plan, &people, &listing);

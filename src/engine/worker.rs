@@ -26,7 +26,10 @@ use super::{
     validate::{AllowedEndpoints, Stop, Validated, validate},
 };
 use crate::{
-    api::{ProvisioningIntegration, ProvisioningIntegrationStatus, SYNC_REQUESTED, employee_sync::Trigger, reasons::IntegrationReason},
+    api::{
+        APPROVE_MANAGER, ProvisioningIntegration, ProvisioningIntegrationStatus, SYNC_REQUESTED, employee_sync::Trigger,
+        reasons::IntegrationReason,
+    },
     cluster::{
         events::Events,
         leadership::Leadership,
@@ -400,6 +403,7 @@ impl Worker {
             first_pass: counts.is_none(),
             elders: &elders,
             approved,
+            released_before: released.as_deref(),
             initial_password: &initial_password,
             halted: &halted,
             skip: &skip,
@@ -409,7 +413,10 @@ impl Worker {
         .await;
         if let Some(digest) = &report.released {
             report.approved_by = approver(object);
-            tracing::info!(integration = %self.key, digest, by = report.approved_by, "a held plan was approved");
+            let by = report.approved_by.as_deref().unwrap_or("somebody whom the API server did not record");
+            tracing::info!(integration = %self.key, digest, by, "a held plan was approved");
+            let note = format!("{by} approved the held plan {digest}, and it was released.");
+            self.shared.events.publish(kube::Resource::object_ref(object, &()), false, "PlanApproved", "Approve", note);
         }
         tracing::info!(
             integration = %self.key,
@@ -506,11 +513,16 @@ impl Worker {
     }
 }
 
-/// Who wrote `spec.approvedPlan`: the field manager, as the API server recorded it.
+/// Who wrote `spec.approvedPlan`: the field manager, as the API server recorded it; of one of `bobsync approve`, the user
+/// whom it names. Where several wrote the same digest, the first of them.
 fn approver(object: &ProvisioningIntegration) -> Option<String> {
     let managers = object.metadata.managed_fields.iter().flatten();
     let wrote = |fields: &serde_json::Value| fields.pointer("/f:spec/f:approvedPlan").is_some();
-    managers.filter(|entry| entry.fields_v1.as_ref().is_some_and(|fields| wrote(&fields.0))).find_map(|entry| entry.manager.clone())
+    let first = managers
+        .filter(|entry| entry.fields_v1.as_ref().is_some_and(|fields| wrote(&fields.0)))
+        .min_by_key(|entry| entry.time.as_ref().map(|time| time.0))?;
+    let manager = first.manager.as_deref()?;
+    Some(manager.strip_prefix(APPROVE_MANAGER).unwrap_or(manager).to_owned())
 }
 
 /// The interval, up to 5 % shorter: integrations that start together drift apart. Depends on the name and the moment,

@@ -64,6 +64,7 @@ fn look_with(
         explicit: &|person| explicit.contains(&crowd.people[person as usize].who),
         first_pass,
         approved,
+        released_before: None,
     });
     Looked { plan, held }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::support::{Controller, Story, condition, ready, until};
 
-async fn staff(story: &Story, count: usize) -> Vec<String> {
+pub(crate) async fn staff(story: &Story, count: usize) -> Vec<String> {
     let mut ids = Vec::new();
     for number in 0..count {
         let person = json!({
@@ -18,13 +18,13 @@ async fn staff(story: &Story, count: usize) -> Vec<String> {
     ids
 }
 
-async fn leave(story: &Story, people: &[String]) {
+pub(crate) async fn leave(story: &Story, people: &[String]) {
     for id in people {
         story.simulated.change(id, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
     }
 }
 
-async fn suspended(story: &Story, people: &[String]) -> usize {
+pub(crate) async fn suspended(story: &Story, people: &[String]) -> usize {
     let accounts = story.simulated.accounts().await;
     people.iter().filter(|id| accounts.iter().any(|account| account["external_id"] == ***id && account["status"] == 2)).count()
 }
@@ -34,7 +34,7 @@ async fn approve(story: &Story, digest: &str, who: &str) {
     story.integrations().patch("onelogin", &PatchParams::apply(who).force(), &Patch::Apply(spec)).await.expect("admitted");
 }
 
-fn held(integration: &ProvisioningIntegration) -> (String, String, String) {
+pub(crate) fn held(integration: &ProvisioningIntegration) -> (String, String, String) {
     let status = integration.status.clone().unwrap_or_default();
     let condition = conditions::find(&status.conditions, "PlanHeld").expect("PlanHeld");
     let plan = status.plan.expect("a plan");

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{Controller, Story, condition, name, ready, until};
 
 /// What OneLogin should hold for an employee, judged naively from Bob's fields; `None`: no account.
-fn expected(employee: &Value, now: Timestamp) -> Option<i64> {
+pub(crate) fn expected(employee: &Value, now: Timestamp) -> Option<i64> {
     let text = |field: &str| employee[field].as_str().unwrap_or_default();
     let lifecycle = text("internal.lifecycleStatus").to_lowercase();
     let zone = TimeZone::get(match text("work.site") {

@@ -1,7 +1,5 @@
-//! Whose account is whose, and deletions that must not touch any.
+//! Whose account is whose.
 
-use k8s_openapi::api::core::v1::Namespace;
-use kube::{Api, api::DeleteParams};
 use serde_json::json;
 
 use crate::support::{Controller, Story, condition, ready, until};
@@ -74,47 +72,6 @@ async fn email_on_one_account_and_username_on_another_is_a_conflict() {
     story.ready("Converged").await;
     assert_eq!(story.reason(&id).await, "Conflict");
     assert!(story.simulated.account(&id).await.is_none());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn deleting_resources_touches_no_account() {
-    let (story, _controller) = Story::converged("delete", 20, json!({})).await;
-    let before = story.simulated.accounts().await;
-    let (id, _) = story.simulated.somebody().await;
-    story.simulated.forget_calls().await;
-    // One person's object comes back with its account, by the mark.
-    story.people().delete(&format!("onelogin-{id}"), &DeleteParams::default()).await.unwrap();
-    until("the object is back", || async {
-        match story.person(&id).await.filter(|person| person.status.is_some()) {
-            Some(person) if ready(&person).1 == "InSync" => Ok(()),
-            other => Err(format!("{:?}", other.map(|p| p.status))),
-        }
-    })
-    .await;
-    // The integration: its people's objects are collected, and it comes back by adoption.
-    story.integrations().delete("onelogin", &DeleteParams::default()).await.unwrap();
-    until("the objects are collected", || async {
-        match story.everybody().await.len() {
-            0 => Ok(()),
-            left => Err(format!("{left} left")),
-        }
-    })
-    .await;
-    assert_eq!(story.simulated.writes().await, 0);
-    story.integrate(json!({})).await;
-    story.ready("Converged").await;
-    assert!(story.everybody().await.len() >= before.len());
-    // The whole namespace.
-    Api::<Namespace>::all(story.client.clone()).delete(&story.namespace, &DeleteParams::default()).await.unwrap();
-    until("the namespace is gone", || async {
-        match Api::<Namespace>::all(story.client.clone()).get_opt(&story.namespace).await.unwrap() {
-            None => Ok(()),
-            Some(_) => Err("still there".to_owned()),
-        }
-    })
-    .await;
-    assert_eq!(story.simulated.writes().await, 0, "no deletion touches an account");
-    assert_eq!(story.simulated.accounts().await, before);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,6 +5,7 @@
 
 mod support;
 
+mod approvals;
 mod budgets;
 mod first_sync;
 mod guards;
@@ -13,3 +14,4 @@ mod lives;
 mod midnights;
 mod operations;
 mod settings;
+mod storms;

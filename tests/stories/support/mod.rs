@@ -11,10 +11,10 @@ use std::{
 };
 
 use bobsync::api::{EmployeeSync, ProvisioningIntegration, SYNC_REQUESTED, conditions};
-use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client,
-    api::{ListParams, ObjectMeta, Patch, PatchParams, PostParams},
+    api::{ListParams, Patch, PatchParams},
 };
 use serde_json::{Value, json};
 use testbed::{AuditEvent, ControlPlane, Options};
@@ -77,30 +77,48 @@ pub struct Story {
 impl Story {
     /// A namespace with Secrets and the chart's RBAC, and a company of this size. No integration and no controller yet.
     pub async fn begin(name: &str, employees: usize) -> Self {
-        let plane = control_plane().await;
+        let story = Self::on(control_plane().await, name, employees).await;
+        story.namespaces().await;
+        story.chart().await;
+        story.secrets().await;
+        story
+    }
+
+    /// A company of this size, and nothing on this control plane yet.
+    pub async fn on(plane: &'static ControlPlane, name: &str, employees: usize) -> Self {
         let client = client(plane).await;
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let story = Self {
+        Self {
             plane,
             client,
             namespace: format!("{name}-{number}"),
             system: format!("{name}-{number}-system"),
             simulated: Simulated::start(employees).await,
             requests: AtomicU32::new(0),
-        };
-        for namespace in [&story.namespace, &story.system] {
-            let object =
-                Namespace { metadata: ObjectMeta { name: Some(namespace.clone()), ..ObjectMeta::default() }, ..Namespace::default() };
-            Api::<Namespace>::all(story.client.clone()).create(&PostParams::default(), &object).await.expect("a namespace");
         }
-        let chart = plane
-            .helm_template("bobsync", &story.system, json!({"namespaces": [story.namespace], "crds": {"install": false}}))
-            .await
-            .expect("helm renders the chart");
-        plane.apply_yaml(&chart).await.expect("the API server takes the chart");
-        story.secret("bob", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "bob-token-1")]).await;
-        story.secret("onelogin", &[("clientId", "client-1"), ("clientSecret", "secret-1")]).await;
-        story
+    }
+
+    /// Makes the namespaces of the integration and of the release, where they are missing.
+    pub async fn namespaces(&self) {
+        for namespace in [&self.namespace, &self.system] {
+            self.plane
+                .apply_yaml(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {namespace}}}}}"))
+                .await
+                .expect("a namespace");
+        }
+    }
+
+    /// The release as helm renders it, without the CRDs.
+    pub async fn chart(&self) {
+        let values = json!({"namespaces": [self.namespace], "crds": {"install": false}});
+        let chart = self.plane.helm_template("bobsync", &self.system, values).await.expect("helm renders the chart");
+        self.plane.apply_yaml(&chart).await.expect("the API server takes the chart");
+    }
+
+    /// Both Secrets.
+    pub async fn secrets(&self) {
+        self.secret("bob", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "bob-token-1")]).await;
+        self.secret("onelogin", &[("clientId", "client-1"), ("clientSecret", "secret-1")]).await;
     }
 
     /// A story with a controller and an integration that has converged once.

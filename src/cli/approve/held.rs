@@ -1,0 +1,171 @@
+//! What is held, who waits for it, and under which name it is approved. Pure: the answers of the API server come in.
+
+use std::fmt::{Display, Write as _};
+
+use kube::ResourceExt as _;
+use sha2::{Digest as _, Sha256};
+
+use crate::api::{
+    APPROVE_MANAGER, EmployeeSyncStatus, ProvisioningIntegration, conditions,
+    integration::{Approved, PlanSummary},
+    reasons::{EmployeeReason, IntegrationReason},
+};
+
+/// How many people are named; the others are counted.
+const NAMED: usize = 20;
+/// Longest field manager that the API server takes, in bytes (`FieldManagerMaxLength` of apimachinery).
+const MANAGER: usize = 128;
+
+/// The plan that is held now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Held {
+    /// Its digest: who, what, and every target value.
+    pub digest: String,
+    /// Of the integration that holds it.
+    pub uid: String,
+    /// Which guard.
+    pub guard: String,
+    /// The approval before this one.
+    pub before: Option<Approved>,
+    plan: PlanSummary,
+}
+
+impl Held {
+    /// What this integration holds, if it can be approved. `asked` is the digest that the caller means.
+    ///
+    /// # Errors
+    /// A sentence for the caller: what is in the way.
+    pub fn of(integration: &ProvisioningIntegration, asked: Option<&str>) -> Result<Self, String> {
+        let status = integration.status.clone().unwrap_or_default();
+        let generation = integration.metadata.generation.unwrap_or(0);
+        if integration.spec.suspend {
+            return Err("the integration is suspended (spec.suspend): nothing is read, held or released".to_owned());
+        }
+        let ready = conditions::find(&status.conditions, "Ready");
+        let behind = "the controller has not seen the newest settings yet; look again in a moment";
+        let Some(ready) = ready.filter(|ready| ready.observed_generation.unwrap_or(0) >= generation) else {
+            return Err(behind.to_owned());
+        };
+        // Marked as seen, and not seen through: what is shown was found with the settings before. Who names the digest has
+        // looked already, and it releases that plan or none.
+        let under_way = ready.reason == IntegrationReason::Progressing.as_str();
+        if under_way && status.observed_generation.unwrap_or(0) < generation && asked.is_none() {
+            return Err(format!("a pass with the newest settings is under way: {}", behind.split("; ").last().unwrap_or_default()));
+        }
+        let condition = conditions::find(&status.conditions, "PlanHeld").filter(|condition| condition.status == "True");
+        let (Some(condition), Some(plan)) = (condition, status.plan.filter(|plan| plan.held_because.is_some())) else {
+            return Err("nothing is held: there is nothing to approve".to_owned());
+        };
+        if let Some(asked) = asked.filter(|asked| **asked != plan.digest) {
+            return Err(format!("nothing was approved: the plan that is held now is {}, not {asked}", plan.digest));
+        }
+        Ok(Self {
+            digest: plan.digest.clone(),
+            uid: integration.uid().unwrap_or_default(),
+            guard: condition.reason.clone(),
+            before: status.approved,
+            plan,
+        })
+    }
+
+    /// What the caller is about to approve, in a few lines, without an attribute value.
+    pub fn describe(&self, integration: &impl Display, people: Option<&People>) -> String {
+        let mut text = format!("{integration} holds a plan ({})\n", self.guard);
+        let _ = writeln!(text, "  why     {}", self.plan.held_because.as_deref().unwrap_or_default());
+        let _ = writeln!(text, "  digest  {}", self.digest);
+        let plan = &self.plan;
+        for (count, what) in [
+            (plan.disables, "accounts to suspend"),
+            (plan.reactivations, "accounts to give access again"),
+            (plan.updates, "accounts to update"),
+            (plan.creates, "accounts to create"),
+        ] {
+            if count > 0 {
+                let _ = writeln!(text, "  {count:>6}  {what}");
+            }
+        }
+        let Some(people) = people else {
+            let _ = write!(text, "  you may not list EmployeeSyncs, so the people are not named");
+            return text;
+        };
+        let _ = write!(text, "  {:>6}  EmployeeSyncs are Held, {} Frozen", people.held, people.frozen);
+        for name in &people.names {
+            let _ = write!(text, "\n          {name}");
+        }
+        let more = people.waiting() - people.names.len();
+        if more > 0 {
+            let _ = write!(text, "\n          and {more} more");
+        }
+        text
+    }
+
+    /// Whether the approval met the plan that was shown.
+    ///
+    /// # Errors
+    /// A sentence for the caller: the held plan changed meanwhile, and the approval releases nothing.
+    pub fn still_held_in(&self, written: &ProvisioningIntegration) -> Result<(), String> {
+        let status = written.status.as_ref();
+        let released = |approved: &Approved| approved.digest == self.digest && Some(approved) != self.before.as_ref();
+        if status.and_then(|status| status.approved.as_ref()).is_some_and(released) {
+            return Ok(());
+        }
+        match status.and_then(|status| status.plan.as_ref()) {
+            Some(plan) if plan.digest == self.digest => Ok(()),
+            Some(plan) => Err(format!(
+                "the held plan changed while it was approved: {} releases nothing; the plan that is held now is {}",
+                self.digest, plan.digest
+            )),
+            None => Err(format!("nothing is held any more: {} releases nothing", self.digest)),
+        }
+    }
+}
+
+/// Who waits for a held plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct People {
+    /// All of whose changes wait.
+    pub held: usize,
+    /// Some of whose attributes wait.
+    pub frozen: usize,
+    names: Vec<String>,
+}
+
+impl People {
+    /// Takes in one `EmployeeSync`.
+    pub fn see(&mut self, name: &str, status: Option<&EmployeeSyncStatus>) {
+        let ready = status.and_then(|status| conditions::find(&status.conditions, "Ready"));
+        let is = |reason: EmployeeReason| ready.is_some_and(|ready| ready.reason == reason.as_str());
+        let (held, frozen) = (is(EmployeeReason::Held), is(EmployeeReason::Frozen));
+        self.held += usize::from(held);
+        self.frozen += usize::from(frozen);
+        if (held || frozen) && self.names.len() < NAMED {
+            self.names.push(name.to_owned());
+        }
+    }
+
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.held + self.frozen
+    }
+}
+
+/// The field manager that names this user: printable, and no longer than the API server takes. What had to be changed or
+/// cut gets a digest of the whole name, so that two users never share one.
+pub fn field_manager(user: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || c.is_ascii_graphic() || c == ' ';
+    let printable: String = user.chars().map(|c| if plain(c) { c } else { '_' }).collect();
+    if printable == user && APPROVE_MANAGER.len() + user.len() <= MANAGER {
+        return format!("{APPROVE_MANAGER}{user}");
+    }
+    let mut digest = String::from("~");
+    for byte in &Sha256::digest(user)[..4] {
+        let _ = write!(digest, "{byte:02x}");
+    }
+    let room = MANAGER - APPROVE_MANAGER.len() - digest.len();
+    let end = (0..=room.min(printable.len())).rev().find(|&end| printable.is_char_boundary(end)).unwrap_or(0);
+    format!("{APPROVE_MANAGER}{}{digest}", &printable[..end])
+}
+
+#[cfg(test)]
+#[path = "held_tests.rs"]
+mod tests;

@@ -1,0 +1,138 @@
+//! `bobsync approve`: the real binary with a person's own rights, against a plan that is held.
+
+use std::{path::PathBuf, process::Stdio};
+
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+
+use crate::{
+    budgets::{held, leave, staff, suspended},
+    support::{Controller, Story, until},
+};
+
+/// What docs/held-plans.md gives to a person who approves.
+const RIGHTS: &str = r#"
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: jane, namespace: NAMESPACE}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: approve, namespace: NAMESPACE}
+rules:
+  - {apiGroups: [bobsync.dev], resources: [provisioningintegrations], verbs: [get, patch]}
+  - {apiGroups: [bobsync.dev], resources: [employeesyncs], verbs: [list]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: approve, namespace: NAMESPACE}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: approve}
+subjects: [{kind: ServiceAccount, name: jane, namespace: NAMESPACE}]
+"#;
+
+/// Somebody at a terminal that is none.
+struct Approver {
+    kubeconfig: PathBuf,
+}
+
+impl Approver {
+    /// Runs `bobsync approve` with these arguments: whether it succeeded, and all it said.
+    async fn run(&self, arguments: &[&str]) -> (bool, String) {
+        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_bobsync"))
+            .arg("approve")
+            .args(arguments)
+            .env("KUBECONFIG", &self.kubeconfig)
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        let output = tokio::time::timeout(std::time::Duration::from_secs(60), output).await.expect("it ends").expect("it starts");
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("text")).concat();
+        (output.status.success(), said)
+    }
+
+    async fn refused(&self, arguments: &[&str], because: &str) {
+        let (succeeded, said) = self.run(arguments).await;
+        assert!(!succeeded && said.contains(because), "{arguments:?} should be refused with {because:?}: {said}");
+    }
+}
+
+async fn events(story: &Story) -> Vec<(String, String)> {
+    let listed = story.plane.kubectl(&["get", "events.events.k8s.io", "-n", &story.namespace, "-o", "json"]).await.unwrap();
+    let list: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+    let of_it = |event: &&serde_json::Value| event["regarding"]["name"] == "onelogin" && event["reason"] == "PlanApproved";
+    let word = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    list["items"].as_array().unwrap().iter().filter(of_it).map(|event| (word(&event["note"]), word(&event["type"]))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_looks_and_approves_and_the_record_names_the_person() {
+    let story = Story::begin("approve", 4).await;
+    let people = staff(&story, 30).await;
+    let controller = Controller::start(&story).await;
+    story.integrate(json!({})).await;
+    story.ready("Converged").await;
+    story.plane.apply_yaml(&RIGHTS.replace("NAMESPACE", &story.namespace)).await.expect("rights");
+    let jane = Approver { kubeconfig: story.plane.kubeconfig_for(&story.namespace, "jane").await.expect("a token") };
+    jane.refused(&["onelogin", "--yes"], "nothing is held").await;
+
+    leave(&story, &people[..8]).await;
+    story.sync().await;
+    let digest = held(&story.ready("PlanHeld").await).0;
+    let wrong = format!("sha256:{}", "0".repeat(64));
+    jane.refused(&["elsewhere", "--yes"], "there is no ProvisioningIntegration `elsewhere`").await;
+    jane.refused(&["onelogin", "-n", "default", "--yes"], "403").await;
+    jane.refused(&["onelogin", "--yes", "--digest", &wrong], &format!("the plan that is held now is {digest}")).await;
+    let (succeeded, said) = jane.run(&["onelogin"]).await;
+    assert!(!succeeded && said.contains("add --yes"), "without a terminal nobody is asked: {said}");
+    for part in
+        ["8 suspensions planned", "8  accounts to suspend", "8  EmployeeSyncs are Held", &format!("onelogin-{}", people[7]), &digest]
+    {
+        assert!(said.contains(part), "{part:?} is not in {said}");
+    }
+    assert!(!said.contains("Robin") && !said.contains("example.com"), "no attribute value: {said}");
+    let integration = story.integration().await;
+    assert_eq!((integration.spec.approved_plan, suspended(&story, &people).await), (None, 0), "a look releases nothing");
+
+    let (succeeded, said) = jane.run(&["onelogin", "--digest", &digest, "--wait"]).await;
+    let user = format!("system:serviceaccount:{}:jane", story.namespace);
+    assert!(succeeded && said.contains(&format!("approved by {user}")) && said.contains("suspended 8"), "{said}");
+    assert_eq!(suspended(&story, &people).await, 8);
+    let integration = story.ready("Converged").await;
+    let approved = integration.status.clone().unwrap().approved.unwrap();
+    assert_eq!((approved.digest.as_str(), approved.by.as_deref()), (digest.as_str(), Some(&*user)));
+    let fields =
+        integration.metadata.managed_fields.iter().flatten().find(|entry| entry.manager == Some(format!("bobsync-approve:{user}")));
+    let fields = fields.and_then(|entry| entry.fields_v1.clone()).expect("an entry of the field manager").0;
+    assert_eq!(fields, json!({"f:spec": {"f:approvedPlan": {}}}), "nothing else is written");
+    until("the approval is an event", || async {
+        let events = events(&story).await;
+        let there = matches!(&events[..], [(note, kind)] if note.contains(&user) && note.contains(&digest) && kind == "Normal");
+        if there { Ok(()) } else { Err(format!("{events:?}")) }
+    })
+    .await;
+    jane.refused(&["onelogin", "--digest", &digest], "nothing is held").await;
+
+    // The same people come back and leave again: what was approved once is not approved for ever, and somebody else can.
+    for id in &people[..8] {
+        story.simulated.change(id, json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"})).await;
+    }
+    story.sync().await;
+    story.ready("Converged").await;
+    leave(&story, &people[..8]).await;
+    story.sync().await;
+    story.ready("PlanHeld").await;
+    assert_eq!(suspended(&story, &people).await, 0);
+
+    // Nobody approves on the word of a status that speaks of older settings.
+    assert!(controller.stop().await);
+    let patch = Patch::Merge(json!({"spec": {"retention": "100h"}}));
+    story.integrations().patch("onelogin", &PatchParams::default(), &patch).await.unwrap();
+    let admin = Approver { kubeconfig: story.plane.kubeconfig() };
+    admin.refused(&["onelogin", "-n", &story.namespace, "--yes"], "not seen the newest settings").await;
+    let _controller = Controller::start(&story).await;
+    story.ready("PlanHeld").await;
+    let (succeeded, said) = admin.run(&["onelogin", "-n", &story.namespace, "--yes", "--wait", "--timeout", "30s"]).await;
+    assert!(succeeded && said.contains("approved by admin"), "{said}");
+    assert_eq!(suspended(&story, &people).await, 8);
+    assert_eq!(story.ready("Converged").await.status.unwrap().approved.unwrap().by.as_deref(), Some("admin"));
+}
