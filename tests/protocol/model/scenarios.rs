@@ -161,17 +161,15 @@ pub fn all() -> Vec<Scenario> {
         vec![bob(1, File::at_work(OFFICE).but(Is::OnLeave)), bob(1, File::at_work(B).but(Is::OnLeave))],
         vec![vec![], vec![end(OFFICE, 0, true)], vec![end(OFFICE, 0, true), end(B, 1, false)]],
     );
-    let stranger = End { whose: None, ..end("stranger@example.com", 0, true) };
+    let somebody_elses = Account { mark: Some("77".to_owned()), ..account(OFFICE, None) };
+    let stranger = end(OFFICE, 76, true);
     tell(
-        "an account without a mark is adopted by its address, and a stranger's is not",
+        "an account without a mark is adopted by its address, and one with another's mark is not",
         (2, 1),
-        [Some(File::at_work(A)), Some(File::at_work(B))],
-        (Provider { accounts: vec![account(A, None), account("stranger@example.com", None)] }, vec![None, None]),
+        [Some(File::at_work(A)), Some(File::at_work(OFFICE))],
+        (Provider { accounts: vec![account(A, None), somebody_elses] }, vec![None, None]),
         vec![bob(0, File { title: "Director", ..File::at_work(A) })],
-        vec![
-            vec![end(A, 0, true), end(B, 1, true), stranger.clone()],
-            vec![End { title: Some("Director".to_owned()), ..end(A, 0, true) }, end(B, 1, true), stranger],
-        ],
+        vec![vec![end(A, 0, true), stranger.clone()], vec![End { title: Some("Director".to_owned()), ..end(A, 0, true) }, stranger]],
     );
     tell(
         "a leaver who comes back",
@@ -247,13 +245,13 @@ fn managed() -> std::collections::BTreeMap<String, String> {
 /// What no provider lets anybody exclude: the first claim on an account (a create, or the mark on an adopted one) whose sender
 /// gave it up, died or lost the lease over it, and that arrives after another pass has read of another address.
 pub fn what_remains() -> Vec<Scenario> {
-    let renamed = vec![Event::Bob(0, Some(File::at_work(NEW)))];
-    let told = |name, provider, ends| Scenario {
+    let renamed = || Event::Bob(0, Some(File::at_work(NEW)));
+    let told = |name, provider, events, ends| Scenario {
         name,
         bob: vec![Some(File::at_work(A)), None],
         provider,
         objects: vec![None, None],
-        events: renamed.clone(),
+        events,
         ends,
         allowed: Allowed { faults: 2, takeovers: 1 },
         doubles: true,
@@ -263,11 +261,19 @@ pub fn what_remains() -> Vec<Scenario> {
         told(
             "a joiner who is renamed while the account is made",
             Provider::default(),
+            vec![renamed()],
             vec![vec![end(A, 0, true)], vec![end(NEW, 0, true)]],
+        ),
+        told(
+            "a joiner who is renamed while the account is made, and another who takes the address",
+            Provider::default(),
+            vec![renamed(), Event::Bob(1, Some(File::at_work(A)))],
+            vec![vec![end(A, 0, true)], vec![end(NEW, 0, true)], vec![end(NEW, 0, true), end(A, 1, true)]],
         ),
         told(
             "somebody who is renamed while the account is adopted",
             Provider { accounts: vec![account(A, None)] },
+            vec![renamed()],
             // Not adopted before the address changed: then the old account is nobody's.
             vec![vec![end(A, 0, true)], vec![end(NEW, 0, true), unmarked]],
         ),
