@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::company::Summary;
 use crate::front::calls::{Calls, Entry};
 use crate::front::faults::Fault;
+use crate::onelogin::service::Changed;
 
 /// A simulated service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,6 +228,11 @@ impl Control {
     /// The account owner, whom the API does not touch.
     pub async fn owner(&self, id: Option<i64>) -> Result {
         self.put("/onelogin/owner", json!({"id": id})).await
+    }
+
+    /// What API calls changed after `since` (0: all that is still kept), oldest first: users before and after.
+    pub async fn journal(&self, since: u64) -> Result<Vec<Changed>> {
+        self.get(&format!("/onelogin/journal?since={since}")).await
     }
 
     // --- traffic ---

@@ -18,6 +18,29 @@ fn ann() -> Value {
     json!({"username": "ann", "email": "ann@example.com", "status": 1})
 }
 
+#[tokio::test]
+async fn the_journal_tells_what_was_applied_and_not_what_was_answered() {
+    let world = world(0).await;
+    let (control, caller) = (world.control(), OneLoginCaller::of(&world).await);
+    control.fault(Service::OneLogin, &Fault::new(FaultKind::Status).method("POST").path(USERS).times(1)).await.unwrap();
+    assert_eq!(create(&caller).await, Some(503));
+    assert!(control.journal(0).await.unwrap().is_empty(), "nothing was applied");
+    control.fault(Service::OneLogin, &Fault::new(FaultKind::ResetAfterApply).method("POST").path(USERS).times(1)).await.unwrap();
+    assert_eq!(create(&caller).await, None);
+    assert_eq!(create(&caller).await, Some(422), "a duplicate changes nothing");
+    let journal = control.journal(0).await.unwrap();
+    assert_eq!((journal.len(), &journal[0].before, &journal[0].after["email"]), (1, &Value::Null, &json!("ann@example.com")));
+    control.change_user(journal[0].id, json!({"title": "Keeper"})).await.unwrap();
+    let gone = caller.http.delete(format!("{}{USERS}/{}", caller.base, journal[0].id)).bearer_auth(&caller.token).send().await.unwrap();
+    assert_eq!(gone.status().as_u16(), 204);
+    let journal = control.journal(journal[0].seq).await.unwrap();
+    assert_eq!(
+        (journal.len(), &journal[0].before["title"], &journal[0].after),
+        (1, &json!("Keeper"), &Value::Null),
+        "an edit is not in it"
+    );
+}
+
 /// The create's outcome: a status, or that the connection broke.
 async fn create(caller: &OneLoginCaller) -> Option<u16> {
     let request = caller.http.post(format!("{}{USERS}", caller.base)).bearer_auth(&caller.token).json(&ann());

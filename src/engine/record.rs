@@ -118,7 +118,7 @@ impl Recorder<'_> {
         let mut waiting = Vec::new();
         for (index, standing) in (0..).zip(&self.plan.standings) {
             let trouble = match standing.change {
-                None => self.blocked(index),
+                None => self.trouble(index, None),
                 Some(change) => match skip(change) {
                     Some(trouble) => trouble,
                     None => continue,
@@ -133,15 +133,21 @@ impl Recorder<'_> {
 
     /// One person whose change was tried.
     pub async fn outcome(&self, index: PersonIndex, outcome: Outcome) {
-        let trouble = match &outcome {
-            Outcome::Done(_) | Outcome::Seen(_) => self.blocked(index),
-            Outcome::Failed { failure, .. } => Trouble::Failed(failure.clone()),
-            // All that is left is a manager whose account could not be made: the person is in sync but for that.
-            Outcome::Waiting if self.only_waits_for_a_manager(index) => self.blocked(index),
-            Outcome::Waiting => Trouble::Waiting { planned: self.planned(index), dry_run: false },
-        };
+        let trouble = self.trouble(index, Some(&outcome));
         let write = self.weigh(index, trouble, Some(outcome));
         self.write_all(write.into_iter().collect()).await;
+    }
+
+    /// What stands in this person's way after this outcome, or without one where there was nothing to do.
+    #[must_use]
+    pub fn trouble(&self, index: PersonIndex, outcome: Option<&Outcome>) -> Trouble {
+        match outcome {
+            None | Some(Outcome::Done(_) | Outcome::Seen(_)) => self.blocked(index),
+            Some(Outcome::Failed { failure, .. }) => Trouble::Failed(failure.clone()),
+            // All that is left is a manager whose account could not be made: the person is in sync but for that.
+            Some(Outcome::Waiting) if self.only_waits_for_a_manager(index) => self.blocked(index),
+            Some(Outcome::Waiting) => Trouble::Waiting { planned: self.planned(index), dry_run: false },
+        }
     }
 
     fn blocked(&self, index: PersonIndex) -> Trouble {
@@ -189,7 +195,9 @@ impl Recorder<'_> {
         Some(Write { index, verdict, hash, history, expired, exists: known.is_some(), digest: known.map_or(0, |(_, digest)| digest) })
     }
 
-    fn verdict(&self, index: PersonIndex, trouble: Trouble, outcome: Option<&Outcome>, entry: Option<&Entry>) -> Verdict<'_> {
+    /// What is said of one person. Pure: whatever is written into a status comes out of this.
+    #[must_use]
+    pub fn verdict(&self, index: PersonIndex, trouble: Trouble, outcome: Option<&Outcome>, entry: Option<&Entry>) -> Verdict<'_> {
         let person = &self.people[index as usize];
         let standing = &self.plan.standings[index as usize];
         let mapping = &self.validated.settings.mapping;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::IntoResponse as _;
 use axum::routing::{get, post, put};
 use serde::Deserialize;
@@ -25,6 +25,7 @@ pub fn routes() -> Router<Arc<Plant>> {
         .route("/onelogin/refuse", put(refuse))
         .route("/onelogin/quirks", get(quirks).put(set_quirks).delete(reset_quirks))
         .route("/onelogin/owner", put(owner))
+        .route("/onelogin/journal", get(journal))
 }
 
 async fn list(State(plant): Shared) -> Reply {
@@ -185,4 +186,18 @@ async fn owner(State(plant): Shared, body: Bytes) -> Reply {
     let Owner { id } = parse(&body)?;
     plant.onelogin.state().owner = id;
     done()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Since {
+    since: Option<u64>,
+}
+
+/// What API calls changed.
+async fn journal(State(plant): Shared, Query(query): Query<Since>) -> Reply {
+    let since = query.since.unwrap_or(0);
+    let state = plant.onelogin.state();
+    let changes: Vec<_> = state.journal.iter().filter(|changed| changed.seq > since).collect();
+    ok(&json!(changes))
 }

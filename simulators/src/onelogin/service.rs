@@ -1,8 +1,10 @@
 //! `OneLogin`'s routes, its limit of calls an hour, and what happens by itself over time.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::attributes::{ATTEMPTS, ATTRIBUTES, CREATED, Cell, LOCKED_UNTIL, STATE, STATUS, UPDATED, number};
@@ -34,7 +36,28 @@ pub struct State {
     pub locks: Vec<(Timestamp, i64)>,
     /// Users whose asynchronous mappings have yet to run.
     pub due: Vec<(Timestamp, i64)>,
+    /// What API calls changed, oldest first; edits of the control API are not in it.
+    pub journal: VecDeque<Changed>,
+    /// Changes written to the journal so far.
+    pub journalled: u64,
 }
+
+/// One applied write of the API: the user as stored before and after it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Changed {
+    /// Counts up from 1.
+    pub seq: u64,
+    /// The simulators' clock.
+    pub at: Timestamp,
+    pub id: i64,
+    /// Null for a new user.
+    pub before: Value,
+    /// Null for a deleted one.
+    pub after: Value,
+}
+
+/// How many changes the journal keeps.
+const JOURNAL: usize = 20_000;
 
 impl State {
     /// Answers one user.
@@ -160,6 +183,8 @@ impl OneLogin {
             owner: None,
             locks: Vec::new(),
             due: Vec::new(),
+            journal: VecDeque::new(),
+            journalled: 0,
         };
         Self { clock, state: Mutex::new(state) }
     }
@@ -268,7 +293,7 @@ fn resource(state: &mut State, call: &Call, route: &Route, now: Timestamp) -> An
         return limit_headers(answer, taken, now);
     }
     let answer = if permitted(state.tokens.scope, call, route) {
-        dispatch(state, call, route, now)
+        journalled(state, call, route, now)
     } else {
         let status = state.quirks.missing_scope_status;
         let message = "Insufficient permissions";
@@ -285,6 +310,30 @@ fn permitted(scope: Scope, call: &Call, route: &Route) -> bool {
         _ if call.method == "GET" => scope.reads_users(),
         _ => scope.writes_users(),
     }
+}
+
+/// Answers the call, and keeps what it changed.
+fn journalled(state: &mut State, call: &Call, route: &Route, now: Timestamp) -> Answer {
+    let id = match (call.method.as_str(), route) {
+        ("POST", Route::Users) => Some(state.users.next_id()),
+        ("PUT" | "DELETE" | "POST", Route::User(id) | Route::Unlock(id) | Route::V1(id, _)) => id.parse().ok(),
+        _ => None,
+    };
+    let stored = |state: &State| {
+        let bytes = id.and_then(|id| state.users.get(id)).map(|user| state.stored(user));
+        bytes.map_or(Value::Null, |bytes| serde_json::from_slice(&bytes).unwrap_or_default())
+    };
+    let before = stored(state);
+    let answer = dispatch(state, call, route, now);
+    if let Some(id) = id.filter(|_| (200..300).contains(&answer.status)) {
+        let after = stored(state);
+        state.journalled += 1;
+        if state.journal.len() == JOURNAL {
+            state.journal.pop_front();
+        }
+        state.journal.push_back(Changed { seq: state.journalled, at: now, id, before, after });
+    }
+    answer
 }
 
 fn dispatch(state: &mut State, call: &Call, route: &Route, now: Timestamp) -> Answer {

@@ -1,0 +1,7 @@
+//! The small world and its explorer. `tests/protocol/main.rs` says what is real in it and what is not.
+
+pub mod controller;
+pub mod explorer;
+pub mod provider;
+pub mod scenarios;
+pub mod state;

@@ -1,0 +1,200 @@
+//! A provider in memory with what the protocol rests on: unique addresses (ignoring case is the mapping's matter), ids that are
+//! never used again, no uniqueness of marks, writes that are applied whole or not at all.
+
+use std::collections::BTreeMap;
+
+use bobsync::{
+    domain::{
+        account::{Access, Account as Listed, AccountState, AccountWrite, NewValue},
+        mapping::Mapping,
+    },
+    provider::{Error, Key},
+};
+
+/// One account; its id is its place in the list.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Account {
+    /// E-mail and username, which are one here.
+    pub email: String,
+    /// The mark.
+    pub mark: Option<String>,
+    /// Whether it is suspended.
+    pub suspended: bool,
+    /// Everything else that is not empty, by the provider's name.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// A call of the engine, as data.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Call {
+    /// A look-up.
+    Find(By),
+    /// A write.
+    Write(Write),
+}
+
+/// What a look-up goes by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum By {
+    Id(String),
+    Mark(String),
+    Email(String),
+}
+
+/// A write, with what it needs to be applied without whoever sent it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Write {
+    /// The account; `None` makes one.
+    pub id: Option<String>,
+    /// The provider's names and new values; `None` empties.
+    pub set: Vec<(String, Option<String>)>,
+    /// The mark to put on.
+    pub mark: Option<String>,
+    /// Access to give (`true`) or take.
+    pub active: Option<bool>,
+}
+
+/// What a call is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Answer {
+    /// Id and account of everybody found.
+    Found(Vec<(String, Account)>),
+    /// The write is applied.
+    Written(String, Account),
+    /// Another account has the address.
+    Duplicate,
+    /// There is no such account.
+    NotFound,
+    /// No answer came.
+    Lost,
+}
+
+/// The provider.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Provider {
+    /// Every account that was ever made.
+    pub accounts: Vec<Account>,
+}
+
+impl By {
+    /// The engine's key.
+    pub fn of(key: Key<'_>) -> Self {
+        match key {
+            Key::Id(id) => Self::Id(id.to_owned()),
+            Key::Mark(mark) => Self::Mark(mark.to_owned()),
+            Key::Email(email) => Self::Email(email.to_owned()),
+        }
+    }
+}
+
+impl Write {
+    /// The engine's write, with names in place of rows.
+    pub fn of(id: Option<&str>, write: &AccountWrite, mapping: &Mapping) -> Self {
+        let value = |value: &NewValue| match value {
+            NewValue::Set(text) => Some(text.to_string()),
+            NewValue::Clear => None,
+        };
+        Self {
+            id: id.map(str::to_owned),
+            set: write.attributes.iter().map(|(row, new)| (mapping.rows[*row].target.to_string(), value(new))).collect(),
+            mark: write.mark.as_deref().map(str::to_owned),
+            active: write.access.map(|access| access == Access::Active),
+        }
+    }
+
+    /// The address it writes, if it writes one.
+    pub fn email(&self) -> Option<&str> {
+        self.set.iter().find(|(target, _)| target == "email").and_then(|(_, value)| value.as_deref())
+    }
+}
+
+impl Provider {
+    /// Answers a look-up.
+    pub fn find(&self, by: &By) -> Answer {
+        let matches = |id: &str, account: &Account| match by {
+            By::Id(wanted) => id == wanted,
+            By::Mark(wanted) => account.mark.as_ref() == Some(wanted),
+            By::Email(wanted) => account.email.eq_ignore_ascii_case(wanted),
+        };
+        let all = self.accounts.iter().enumerate().map(|(index, account)| (index.to_string(), account.clone()));
+        Answer::Found(all.filter(|(id, account)| matches(id, account)).collect())
+    }
+
+    /// Applies a write, or refuses it.
+    pub fn write(&mut self, write: &Write) -> Answer {
+        let index = match &write.id {
+            None => self.accounts.len(),
+            Some(id) => match id.parse().ok().filter(|index| *index < self.accounts.len()) {
+                Some(index) => index,
+                None => return Answer::NotFound,
+            },
+        };
+        let blank = || Account { email: String::new(), mark: None, suspended: false, attributes: BTreeMap::new() };
+        let mut account = self.accounts.get(index).cloned().unwrap_or_else(blank);
+        for (target, value) in &write.set {
+            match (target.as_str(), value) {
+                ("email", Some(email)) => account.email.clone_from(email),
+                ("username", _) => {}
+                (_, Some(value)) => drop(account.attributes.insert(target.clone(), value.clone())),
+                (_, None) => drop(account.attributes.remove(target)),
+            }
+        }
+        if let Some(mark) = &write.mark {
+            account.mark = Some(mark.clone());
+        }
+        if let Some(active) = write.active {
+            account.suspended = !active;
+        }
+        let taken = |(other, have): (usize, &Account)| other != index && have.email.eq_ignore_ascii_case(&account.email);
+        if self.accounts.iter().enumerate().any(taken) {
+            return Answer::Duplicate;
+        }
+        if index == self.accounts.len() {
+            self.accounts.push(account.clone());
+        } else {
+            self.accounts[index] = account.clone();
+        }
+        Answer::Written(index.to_string(), account)
+    }
+}
+
+impl Account {
+    /// As the engine sees it.
+    pub fn listed(&self, id: &str, mapping: &Mapping) -> Listed<'static> {
+        let own = |text: &str| std::borrow::Cow::Owned(text.to_owned());
+        let value = |target: &str| match target {
+            "email" | "username" => Some(own(&self.email)),
+            other => self.attributes.get(other).map(|text| own(text)),
+        };
+        Listed {
+            id: own(id),
+            mark: self.mark.as_deref().map(own),
+            email: Some(own(&self.email)),
+            username: Some(own(&self.email)),
+            state: if self.suspended { AccountState::Suspended } else { AccountState::Active },
+            attributes: mapping.rows.iter().map(|row| value(&row.target)).collect(),
+            foreign: None,
+        }
+    }
+}
+
+impl Answer {
+    /// An answered look-up, as the engine gets it.
+    pub fn found(self, mapping: &Mapping) -> Vec<Listed<'static>> {
+        match self {
+            Self::Found(accounts) => accounts.iter().map(|(id, account)| account.listed(id, mapping)).collect(),
+            other => panic!("a look-up was answered {other:?}"),
+        }
+    }
+
+    /// An answered write, as the engine gets it.
+    pub fn written(self, mapping: &Mapping) -> Result<Listed<'static>, Error> {
+        match self {
+            Self::Written(id, account) => Ok(account.listed(&id, mapping)),
+            Self::Duplicate => Err(Error::Duplicate { field: None }),
+            Self::NotFound => Err(Error::NotFound),
+            Self::Lost => Err(Error::Unknown { said: "no answer".to_owned() }),
+            Self::Found(_) => panic!("a write was answered like a look-up"),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The judge: knows what Bob was told and what the provider's journal says was applied, and nothing of what the controller says.
+//! The contract's sentences about access come from `tests/domain/oracle.rs`.
+
+use std::collections::BTreeMap;
+
+use bobsync::domain::{
+    access::Missing,
+    account::Access,
+    settings::{AccessEnds, Create, UserStatus},
+};
+use jiff::Timestamp;
+use serde_json::Value;
+use simulators::Control;
+
+use super::company::{Company, File};
+use oracle::{Before, Facts, Shown, Wishes};
+
+#[allow(dead_code)] // the announcement of what comes next is judged elsewhere
+#[path = "../../domain/oracle.rs"]
+mod oracle;
+
+/// A rule that was broken.
+#[derive(Clone, Debug)]
+pub enum Wrong {
+    /// Two accounts with one mark, or a second one for somebody.
+    Duplicate(String),
+    /// The provider is not as decided, with the faults long over.
+    LostUpdate(String),
+    /// Access taken without positive evidence.
+    WrongDisable(String),
+    /// Access given without evidence of employment.
+    WrongAccess(String),
+    /// An account was written that is nobody's or a stranger's, or deleted.
+    NotOurs(String),
+}
+
+impl std::fmt::Display for Wrong {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (kind, said) = match self {
+            Self::Duplicate(said) => ("duplicate account", said),
+            Self::LostUpdate(said) => ("lost update", said),
+            Self::WrongDisable(said) => ("wrong disable", said),
+            Self::WrongAccess(said) => ("wrong access", said),
+            Self::NotOurs(said) => ("not ours", said),
+        };
+        write!(f, "{kind}: {said}")
+    }
+}
+
+/// The spec's settings, as the oracle wants them.
+fn wishes() -> Wishes {
+    Wishes {
+        create: Create::OnStartDate,
+        user_status: UserStatus::AccordingToBob,
+        domains: Vec::new(),
+        trigger: true,
+        ends: AccessEnds::EndOfDay,
+        default_zone: "Europe/London",
+        sites: vec![("Berlin", "Europe/Berlin"), ("Auckland", "Pacific/Auckland")],
+        hands_off: false,
+    }
+}
+
+pub struct Judge {
+    control: Control,
+    seen: u64,
+    /// Applied writes looked at.
+    pub writes: usize,
+    /// Bob in the step before and now: what a pass may have read.
+    files: [BTreeMap<String, File>; 2],
+    /// What the clock showed in the step before, at the beginning of this one and at its end.
+    clocks: [Timestamp; 3],
+}
+
+impl Judge {
+    /// One who has seen nothing yet.
+    pub async fn new(control: &Control, company: &Company) -> Self {
+        let now = control.now().await.expect("a clock");
+        let files = [company.files.clone(), company.files.clone()];
+        Self { control: control.clone(), seen: 0, writes: 0, files, clocks: [now; 3] }
+    }
+
+    /// Bob and the clock have changed.
+    pub fn time_passes(&mut self, company: &Company, now: Timestamp) {
+        let [_, last] = std::mem::take(&mut self.files);
+        self.files = [last, company.files.clone()];
+        self.clocks = [self.clocks[2], now, now];
+    }
+
+    /// Looks at every write since the last look, and at the marks.
+    pub async fn look(&mut self, company: &Company, now: Timestamp) -> Vec<Wrong> {
+        self.clocks[2] = now;
+        let mut wrong = Vec::new();
+        for change in self.control.journal(self.seen).await.expect("the journal") {
+            self.seen = change.seq;
+            self.writes += 1;
+            wrong.extend(self.one(company, change.id, &change.before, &change.after));
+        }
+        wrong.extend(self.marks(company).await);
+        wrong
+    }
+
+    async fn marks(&self, company: &Company) -> Vec<Wrong> {
+        let mut marked: BTreeMap<String, u32> = BTreeMap::new();
+        for user in self.control.users().await.expect("users") {
+            if let Some(mark) = user["external_id"].as_str() {
+                *marked.entry(mark.to_owned()).or_default() += 1;
+            }
+        }
+        let ours = |id: &str| company.files.contains_key(id) || company.deleted.contains_key(id);
+        let twice = marked.iter().filter(|(id, count)| **count > 1 && ours(id));
+        twice.map(|(id, count)| Wrong::Duplicate(format!("{count} accounts bear the mark of {id}"))).collect()
+    }
+
+    /// One applied write.
+    fn one(&self, company: &Company, account: i64, before: &Value, after: &Value) -> Vec<Wrong> {
+        let mut wrong = Vec::new();
+        let mark = |user: &Value| user["external_id"].as_str().map(str::to_owned);
+        if after.is_null() {
+            return vec![Wrong::NotOurs(format!("account {account} was deleted"))];
+        }
+        let Some(id) = mark(after) else {
+            return vec![Wrong::NotOurs(format!("account {account} was written and bears no mark"))];
+        };
+        if !company.files.contains_key(&id) && !company.deleted.contains_key(&id) {
+            wrong.push(Wrong::NotOurs(format!("account {account} was written and is of nobody in Bob")));
+        }
+        match mark(before) {
+            Some(owner) if owner != id => wrong.push(Wrong::NotOurs(format!("account {account} went from {owner} to {id}"))),
+            None if !before.is_null() => {
+                let email = before["email"].as_str().unwrap_or_default();
+                let has =
+                    |files: &BTreeMap<String, File>| files.get(&id).is_some_and(|file| file["root.email"].eq_ignore_ascii_case(email));
+                if !self.files.iter().any(has) {
+                    wrong.push(Wrong::NotOurs(format!("account {account} was adopted for {id}, whose address it has not")));
+                }
+            }
+            _ => {}
+        }
+        let (was, is) = (before["status"].as_i64(), after["status"].as_i64());
+        let (gained, lost) = (is == Some(1) && was != Some(1), is == Some(2) && was != Some(2));
+        let decided = |wanted: Access| self.moments(company, &id).any(|answer| wants(&answer) == Some(wanted));
+        if gained && !decided(Access::Active) {
+            wrong.push(Wrong::WrongAccess(format!("account {account} of {id} became active without evidence of employment")));
+        }
+        if lost && !decided(Access::Suspended) {
+            wrong.push(Wrong::WrongDisable(format!("account {account} of {id} was suspended without positive evidence")));
+        }
+        if before.is_null() && !self.moments(company, &id).any(|answer| matches!(answer.missing, Missing::Create(_))) {
+            wrong.push(Wrong::WrongAccess(format!("account {account} was made for {id}, who should have none")));
+        }
+        wrong
+    }
+
+    /// What was decided on this person in any world that a pass may have read.
+    fn moments<'a>(&'a self, company: &'a Company, id: &'a str) -> impl Iterator<Item = oracle::Answer> + 'a {
+        self.files.iter().flat_map(move |files| self.clocks.map(|now| answer(company, files.get(id), id, now)))
+    }
+
+    /// Without faults, and with nothing left to write: the provider equals the decision for everybody.
+    pub async fn at_rest(&self, company: &Company, now: Timestamp) -> Vec<Wrong> {
+        let users = self.control.users().await.expect("users");
+        let account = |id: &str| users.iter().find(|user| user["external_id"] == id);
+        let mut wrong = Vec::new();
+        let mut lost = |said: String| wrong.push(Wrong::LostUpdate(said));
+        for id in company.files.keys().chain(company.deleted.keys()) {
+            let file = company.files.get(id);
+            let answer = answer(company, file, id, now);
+            let Some(user) = account(id) else {
+                if matches!(answer.missing, Missing::Create(_)) {
+                    lost(format!("{id} should have an account ({:?})", answer.why));
+                }
+                continue;
+            };
+            let active = user["status"] == 1;
+            if answer.existing.is_some_and(|access| active != (access == Access::Active)) {
+                lost(format!("access of {id} is {}, and should be {:?} ({:?})", user["status"], answer.existing, answer.why));
+            }
+            let Some(file) = file else { continue };
+            for (target, field) in [
+                ("email", "root.email"),
+                ("username", "root.email"),
+                ("lastname", "root.surname"),
+                ("title", "work.title"),
+                ("department", "work.department"),
+            ] {
+                if user[target].as_str() != file.get(field).map(String::as_str) {
+                    lost(format!("{target} of {id} is not as in Bob ({:?})", answer.why));
+                }
+            }
+            let manager = file.get("work.manager").filter(|boss| company.files.contains_key(*boss)).and_then(|boss| account(boss));
+            if manager.is_some_and(|boss| user["manager_user_id"] != boss["id"]) {
+                lost(format!("the manager of {id} is not as in Bob ({:?})", answer.why));
+            }
+        }
+        wrong
+    }
+}
+
+fn wants(answer: &oracle::Answer) -> Option<Access> {
+    match (answer.existing, answer.missing) {
+        (Some(access), _) | (None, Missing::Create(access)) => Some(access),
+        (None, _) => None,
+    }
+}
+
+fn answer(company: &Company, file: Option<&File>, id: &str, now: Timestamp) -> oracle::Answer {
+    let shown = |field: &str| file.and_then(|file| file.get(field)).map_or(Shown::Empty, |text| Shown::text(text));
+    let facts = Facts {
+        email: shown("root.email"),
+        lifecycle: shown("internal.lifecycleStatus"),
+        status: shown("internal.status"),
+        start: shown("work.startDate"),
+        termination: shown("internal.terminationDate"),
+        last_day: shown("employee.lastDayOfWork"),
+        site: shown("work.site"),
+        leave_start: Shown::Empty,
+        leave_end: Shown::Empty,
+        revoked: None,
+        before: Before::Managed,
+        deleted: company.deleted.contains_key(id) && file.is_none(),
+    };
+    oracle::answer(&wishes(), &facts, now)
+}

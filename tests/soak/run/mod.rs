@@ -1,0 +1,103 @@
+//! The soak itself: a company that lives, faults on both sides, a controller that is stopped and killed, and a judge who looks
+//! at the provider's journal. `tests/soak/main.rs` says what it is for.
+
+pub mod company;
+pub mod faults;
+pub mod judge;
+pub mod stage;
+
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use simulators::rng::Rng;
+use testbed::ControlPlane;
+
+use self::{
+    company::Company,
+    judge::{Judge, Wrong},
+    stage::Stage,
+};
+
+/// How long, and from which seed.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish {
+    /// Everything that happens follows from it, but for the order in which calls that are under way at once arrive.
+    pub seed: u64,
+    /// Simulated days.
+    pub days: u32,
+}
+
+/// What was seen.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// Simulated days.
+    pub days: u32,
+    /// Steps, each a few days.
+    pub steps: u32,
+    /// What happened in Bob.
+    pub events: u32,
+    /// Faults that were set up.
+    pub faults: u32,
+    /// Times the controller was killed or stopped.
+    pub restarts: u32,
+    /// Writes that were applied, each looked at.
+    pub writes: usize,
+    /// Moments without faults at which everybody was compared with the decision.
+    pub rests: u32,
+    /// What was wrong; ends the run.
+    pub wrong: Vec<Wrong>,
+    /// Real time.
+    pub took: Duration,
+}
+
+/// Steps between two moments without faults.
+const BETWEEN_RESTS: u32 = 12;
+
+/// Lives through it. Ends early at the first wrong.
+pub async fn soak(plane: &ControlPlane, wish: Wish) -> Seen {
+    let (began, mut seen) = (Instant::now(), Seen::default());
+    let start: Timestamp = "2026-01-05T12:00:00Z".parse().expect("a time");
+    let mut now = start;
+    let mut rng = Rng::new(wish.seed);
+    let mut stage = Stage::set(plane, wish.seed, now).await;
+    let mut company = Company::found(&stage.control, &mut rng, now).await;
+    let mut judge = Judge::new(&stage.control, &company).await;
+    stage.integrate().await;
+    stage.sync().await;
+    seen.wrong = judge.look(&company, stage.now()).await;
+    while seen.wrong.is_empty() && seen.days < wish.days {
+        let rest = seen.steps % BETWEEN_RESTS == BETWEEN_RESTS - 1;
+        // A rest is an hour later, so that a retry is due.
+        let days = if rest { 0 } else { 1 + u32::try_from(rng.below(20)).unwrap_or(0) };
+        let step = SignedDuration::from_hours(24) * i32::try_from(days).unwrap_or(1);
+        now = stage.now() + step + SignedDuration::from_mins(60 + i64::try_from(rng.below(600)).unwrap_or(0));
+        seen.steps += 1;
+        seen.days += days;
+        if rest {
+            faults::none(&stage.control).await;
+            stage.to(now).await;
+            judge.time_passes(&company, now);
+            stage.comes_to_rest().await;
+            seen.wrong = judge.look(&company, stage.now()).await;
+            seen.wrong.extend(judge.at_rest(&company, stage.now()).await);
+            seen.rests += 1;
+        } else {
+            seen.events += company.live(&stage.control, &mut rng, now).await;
+            seen.faults += faults::some(&stage.control, &mut rng).await;
+            stage.to(now).await;
+            judge.time_passes(&company, now);
+            let visitors = faults::visitors(&stage.control, &mut rng);
+            if rng.chance(0.1) {
+                stage.restarts_under_way(&mut rng).await;
+                seen.restarts += 1;
+            }
+            stage.sync().await;
+            visitors.await;
+            seen.wrong = judge.look(&company, stage.now()).await;
+        }
+        seen.writes = judge.writes;
+    }
+    seen.took = began.elapsed();
+    stage.end();
+    seen
+}
