@@ -53,6 +53,7 @@ fn decided(settings: &Settings, mut employee: Employee, object: Option<&Object>,
         scope_failure: settings.scope.as_ref().and_then(|scope| scope.holds(&employee).err()).map(|why| why.to_string().into()),
         unknown_target,
         baseline: (decision.why == Why::AwaitingChange).then(|| Box::new(now_says)),
+        in_place: None,
         employee,
     }
 }

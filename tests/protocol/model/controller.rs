@@ -165,6 +165,7 @@ pub fn run(heard: &Heard) -> Doing {
         dry_run: false,
         first_pass: false,
         approved: None,
+        released_before: None,
         now,
     };
     let released = release(&guarding, &mut plan, &people, &listing);
@@ -183,6 +184,7 @@ pub fn run(heard: &Heard) -> Doing {
         leadership: &leadership,
         halted: &|| false,
         deadline: tokio::time::Instant::now() + Duration::from_hours(1),
+        protected: &settings.protected,
         adopt: settings.adopt,
         skip: &|_| None,
     };
@@ -224,6 +226,7 @@ pub fn run(heard: &Heard) -> Doing {
         deleted_now: &deleted_now,
         people: &people,
         plan: &plan,
+        left_alone: &[],
         tally,
         failed: AtomicBool::new(false),
     };
