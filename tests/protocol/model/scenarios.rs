@@ -267,8 +267,12 @@ pub fn what_remains() -> Vec<Scenario> {
         told(
             "a joiner who is renamed while the account is made, and another who takes the address",
             Provider::default(),
-            vec![renamed(), Event::Bob(1, Some(File::at_work(A)))],
-            vec![vec![end(A, 0, true)], vec![end(NEW, 0, true)], vec![end(NEW, 0, true), end(A, 1, true)]],
+            vec![renamed(), Event::Bob(1, Some(File { title: "Director", ..File::at_work(A) }))],
+            vec![
+                vec![end(A, 0, true)],
+                vec![end(NEW, 0, true)],
+                vec![end(NEW, 0, true), End { title: Some("Director".to_owned()), ..end(A, 1, true) }],
+            ],
         ),
         told(
             "somebody who is renamed while the account is adopted",
