@@ -5,12 +5,21 @@
 //! - `process`: CPU time and memory of a process, as the kernel tells them.
 //! - `parsing`: what it costs merely to parse the two payloads of a pass.
 //! - `ratios`: the measurements, one function each. `decisions`: what one decision costs.
+//! - `limits`: a flood of joiners against the provider's limit. `safety`: what must never happen, counted over the walk through the
+//!   protocol and a company's life with faults, which are the ones of `tests/`.
 
 mod decisions;
+mod limits;
 mod parsing;
 mod process;
+#[allow(dead_code)] // the tests ask it for more than a bench does
+#[path = "../../tests/protocol/model/mod.rs"]
+mod protocol;
 mod ratios;
+mod safety;
 mod scene;
+#[path = "../../tests/soak/run/mod.rs"]
+mod soak;
 
 use std::path::PathBuf;
 
@@ -24,6 +33,12 @@ struct Options {
     /// Company sizes.
     #[arg(long, value_delimiter = ',', default_value = "1000,10000")]
     employees: Vec<usize>,
+    /// Joiners of the flood; none: it is left out.
+    #[arg(long, default_value_t = 10_000)]
+    joiners: usize,
+    /// Seconds of the provider's window during a flood, without faults and with them.
+    #[arg(long, value_delimiter = ',', num_args = 1.., default_value = "120,300")]
+    windows: Vec<u32>,
     /// Where the JSON goes.
     #[arg(long, default_value = "target/bench/ratios.json")]
     out: PathBuf,
@@ -64,6 +79,13 @@ async fn main() -> Result<()> {
         eprintln!("bench: {employees} employees");
         ratios.extend(ratios::of_company(&plane, employees).await?);
     }
+    if options.joiners > 0 {
+        eprintln!("bench: {} joiners", options.joiners);
+        let windows = options.windows[..].try_into().context("--windows takes two numbers")?;
+        ratios.extend(limits::measure(&plane, options.joiners, windows).await?);
+    }
+    eprintln!("bench: what must never happen");
+    ratios.extend(safety::measure(&plane).await?);
     ratios.extend(ratios::of_start(&plane).await?);
     eprintln!("bench: decisions");
     ratios.extend(decisions::measure().await?);

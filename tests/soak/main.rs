@@ -19,7 +19,7 @@ use run::{Wish, soak};
 use testbed::{ControlPlane, Options};
 
 /// Days of one life. Three lives of these take about two minutes on two cores.
-const DAYS: u32 = 750;
+const DAYS: u32 = 700;
 const SEEDS: [u64; 3] = [1, 2, 3];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

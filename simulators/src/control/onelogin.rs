@@ -134,12 +134,20 @@ async fn revoke(State(plant): Shared) -> Reply {
 struct Limits {
     limit: u64,
     remaining: Option<u64>,
+    seconds: Option<u32>,
 }
 
-/// Calls an hour.
+/// Calls an hour, or in so many seconds.
 async fn limits(State(plant): Shared, body: Bytes) -> Reply {
-    let Limits { limit, remaining } = parse(&body)?;
-    plant.onelogin.state().window.set(limit, remaining);
+    let Limits { limit, remaining, seconds } = parse(&body)?;
+    if seconds == Some(0) {
+        return Err(Refused::bad("seconds must be at least 1"));
+    }
+    let mut state = plant.onelogin.state();
+    if let Some(seconds) = seconds {
+        state.window.last(i64::from(seconds));
+    }
+    state.window.set(limit, remaining);
     done()
 }
 

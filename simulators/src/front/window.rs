@@ -56,6 +56,13 @@ impl Window {
         taken
     }
 
+    /// Another length; a new window begins.
+    pub fn last(&mut self, seconds: i64) {
+        self.length = SignedDuration::from_secs(seconds);
+        self.left = self.limit;
+        self.ends = None;
+    }
+
     /// Another limit, and what is left of it in this window (default: all of it).
     pub fn set(&mut self, limit: u64, remaining: Option<u64>) {
         self.limit = limit;
@@ -86,6 +93,16 @@ mod tests {
         let mut window = Window::new(1, 60);
         assert!(window.take(start).granted);
         assert!(window.take(start - SignedDuration::from_hours(2)).granted);
+    }
+
+    #[test]
+    fn a_shorter_window_refills_sooner() {
+        let start: Timestamp = "2026-11-24T09:00:00Z".parse().unwrap();
+        let mut window = Window::new(1, 3600);
+        assert!(window.take(start).granted);
+        window.last(60);
+        assert!(window.take(start).granted && !window.take(start + SignedDuration::from_secs(59)).granted);
+        assert!(window.take(start + SignedDuration::from_secs(60)).granted);
     }
 
     #[test]

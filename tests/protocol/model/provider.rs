@@ -102,9 +102,9 @@ impl Write {
         }
     }
 
-    /// The address it writes, if it writes one.
-    pub fn email(&self) -> Option<&str> {
-        self.set.iter().find(|(target, _)| target == "email").and_then(|(_, value)| value.as_deref())
+    /// The value that it gives to this attribute, if it gives one.
+    pub fn value(&self, target: &str) -> Option<&str> {
+        self.set.iter().find(|(own, _)| own == target).and_then(|(_, value)| value.as_deref())
     }
 }
 

@@ -246,32 +246,39 @@ fn managed() -> std::collections::BTreeMap<String, String> {
 /// gave it up, died or lost the lease over it, and that arrives after another pass has read of another address.
 pub fn what_remains() -> Vec<Scenario> {
     let renamed = || Event::Bob(0, Some(File::at_work(NEW)));
-    let told = |name, provider, events, ends| Scenario {
+    let told = |name, (faults, takeovers), provider, events, ends| Scenario {
         name,
         bob: vec![Some(File::at_work(A)), None],
         provider,
         objects: vec![None, None],
         events,
         ends,
-        allowed: Allowed { faults: 2, takeovers: 1 },
+        allowed: Allowed { faults, takeovers },
         doubles: true,
     };
     let unmarked = End { whose: None, ..end(A, 0, true) };
     vec![
         told(
             "a joiner who is renamed while the account is made",
+            (2, 1),
             Provider::default(),
             vec![renamed()],
             vec![vec![end(A, 0, true)], vec![end(NEW, 0, true)]],
         ),
         told(
             "a joiner who is renamed while the account is made, and another who takes the address",
+            (1, 1),
             Provider::default(),
-            vec![renamed(), Event::Bob(1, Some(File::at_work(A)))],
-            vec![vec![end(A, 0, true)], vec![end(NEW, 0, true)], vec![end(NEW, 0, true), end(A, 1, true)]],
+            vec![renamed(), Event::Bob(1, Some(File { title: "Director", ..File::at_work(A) }))],
+            vec![
+                vec![end(A, 0, true)],
+                vec![end(NEW, 0, true)],
+                vec![end(NEW, 0, true), End { title: Some("Director".to_owned()), ..end(A, 1, true) }],
+            ],
         ),
         told(
             "somebody who is renamed while the account is adopted",
+            (2, 1),
             Provider { accounts: vec![account(A, None)] },
             vec![renamed()],
             // Not adopted before the address changed: then the old account is nobody's.

@@ -273,8 +273,10 @@ impl State {
                 return Err("an account was adopted for somebody who has not its address".to_owned());
             }
         }
-        if write.email().is_some_and(|email| file.is_none_or(|file| file.email != email)) {
-            return Err("an account got an address that is not its owner's".to_owned());
+        if write.value("email").is_some_and(|email| file.is_none_or(|file| file.email != email))
+            || write.value("title").is_some_and(|title| file.is_none_or(|file| file.title != title))
+        {
+            return Err("an account got an address or a title that is not its owner's".to_owned());
         }
         let works = file.is_some_and(|file| file.is == Is::AtWork);
         match write.active {

@@ -43,7 +43,7 @@ impl Company {
         self.turn_statuses(control, now).await;
         let events = 1 + rng.below(4);
         for _ in 0..events {
-            match rng.below(16) {
+            match rng.below(17) {
                 0..4 if self.files.len() < MOST => {
                     let ahead = rng.below(40);
                     self.hire(control, rng, now, i64::try_from(ahead).unwrap_or(0) - 5).await;
@@ -65,10 +65,10 @@ impl Company {
                     self.change(control, rng, |_, _| vec![("employee.lastDayOfWork", Some(last)), ("internal.terminationDate", Some(end))])
                         .await;
                 }
-                13 => {
+                13 | 14 => {
                     self.change(control, rng, |rng, file| {
                         let back = file.get("internal.lifecycleStatus").is_some_and(|word| word == "Leave");
-                        let with_access = rng.chance(0.3);
+                        let with_access = rng.chance(0.5);
                         let (lifecycle, active) = if back { ("Employed", true) } else { ("Leave", with_access) };
                         vec![
                             ("internal.lifecycleStatus", Some(lifecycle.to_owned())),
@@ -77,11 +77,20 @@ impl Company {
                     })
                     .await;
                 }
-                14 => self.come_back(control, rng, now).await,
+                15 => self.come_back(control, rng, now).await,
                 _ => self.delete(control, rng).await,
             }
         }
         u32::try_from(events).unwrap_or(0)
+    }
+
+    /// Days until the next date on which something begins or ends by itself.
+    pub fn days_until_next(&self, now: Timestamp) -> Option<u32> {
+        let today = now.to_zoned(TimeZone::UTC).date();
+        let fields = ["work.startDate", "employee.lastDayOfWork", "internal.terminationDate"];
+        let dates = self.files.values().flat_map(|file| fields.iter().filter_map(|field| file.get(*field)?.parse::<Date>().ok()));
+        let ahead = dates.filter(|day| *day > today).filter_map(|day| (day - today).get_days().try_into().ok());
+        ahead.min()
     }
 
     fn fresh_address(&mut self) -> String {

@@ -21,29 +21,31 @@ mod oracle;
 
 /// A rule that was broken.
 #[derive(Clone, Debug)]
-pub enum Wrong {
-    /// Two accounts with one mark, or a second one for somebody.
-    Duplicate(String),
+pub struct Wrong {
+    /// Which.
+    pub kind: Kind,
+    /// Whose, and what.
+    said: String,
+}
+
+/// Which rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Two accounts with one mark.
+    Duplicate,
     /// The provider is not as decided, with the faults long over.
-    LostUpdate(String),
+    LostUpdate,
     /// Access taken without positive evidence.
-    WrongDisable(String),
+    Disable,
     /// Access given without evidence of employment.
-    WrongAccess(String),
-    /// An account was written that is nobody's or a stranger's, or deleted.
-    NotOurs(String),
+    Access,
+    /// An account was written that is nobody's or a stranger's, or was deleted.
+    NotOurs,
 }
 
 impl std::fmt::Display for Wrong {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (kind, said) = match self {
-            Self::Duplicate(said) => ("duplicate account", said),
-            Self::LostUpdate(said) => ("lost update", said),
-            Self::WrongDisable(said) => ("wrong disable", said),
-            Self::WrongAccess(said) => ("wrong access", said),
-            Self::NotOurs(said) => ("not ours", said),
-        };
-        write!(f, "{kind}: {said}")
+        write!(f, "{:?}: {}", self.kind, self.said)
     }
 }
 
@@ -109,7 +111,7 @@ impl Judge {
         }
         let ours = |id: &str| company.files.contains_key(id) || company.deleted.contains_key(id);
         let twice = marked.iter().filter(|(id, count)| **count > 1 && ours(id));
-        twice.map(|(id, count)| Wrong::Duplicate(format!("{count} accounts bear the mark of {id}"))).collect()
+        twice.map(|(id, count)| Wrong { kind: Kind::Duplicate, said: format!("{count} accounts bear the mark of {id}") }).collect()
     }
 
     /// One applied write.
@@ -117,37 +119,45 @@ impl Judge {
         let mut wrong = Vec::new();
         let mark = |user: &Value| user["external_id"].as_str().map(str::to_owned);
         if after.is_null() {
-            return vec![Wrong::NotOurs(format!("account {account} was deleted"))];
+            return vec![Wrong { kind: Kind::NotOurs, said: format!("account {account} was deleted") }];
         }
         let Some(id) = mark(after) else {
-            return vec![Wrong::NotOurs(format!("account {account} was written and bears no mark"))];
+            return vec![Wrong { kind: Kind::NotOurs, said: format!("account {account} was written and bears no mark") }];
         };
         if !company.files.contains_key(&id) && !company.deleted.contains_key(&id) {
-            wrong.push(Wrong::NotOurs(format!("account {account} was written and is of nobody in Bob")));
+            wrong.push(Wrong { kind: Kind::NotOurs, said: format!("account {account} was written and is of nobody in Bob") });
         }
         match mark(before) {
-            Some(owner) if owner != id => wrong.push(Wrong::NotOurs(format!("account {account} went from {owner} to {id}"))),
+            Some(owner) if owner != id => {
+                wrong.push(Wrong { kind: Kind::NotOurs, said: format!("account {account} went from {owner} to {id}") })
+            }
             None if !before.is_null() => {
                 let email = before["email"].as_str().unwrap_or_default();
                 let has =
                     |files: &BTreeMap<String, File>| files.get(&id).is_some_and(|file| file["root.email"].eq_ignore_ascii_case(email));
                 if !self.files.iter().any(has) {
-                    wrong.push(Wrong::NotOurs(format!("account {account} was adopted for {id}, whose address it has not")));
+                    wrong.push(Wrong {
+                        kind: Kind::NotOurs,
+                        said: format!("account {account} was adopted for {id}, whose address it has not"),
+                    });
                 }
             }
             _ => {}
         }
         let (was, is) = (before["status"].as_i64(), after["status"].as_i64());
         let (gained, lost) = (is == Some(1) && was != Some(1), is == Some(2) && was != Some(2));
-        let decided = |wanted: Access| self.moments(company, &id).any(|answer| wants(&answer) == Some(wanted));
+        let decided = |wanted: Access| self.moments(company, &id).any(|answer| wants(answer) == Some(wanted));
         if gained && !decided(Access::Active) {
-            wrong.push(Wrong::WrongAccess(format!("account {account} of {id} became active without evidence of employment")));
+            wrong.push(Wrong {
+                kind: Kind::Access,
+                said: format!("account {account} of {id} became active without evidence of employment"),
+            });
         }
         if lost && !decided(Access::Suspended) {
-            wrong.push(Wrong::WrongDisable(format!("account {account} of {id} was suspended without positive evidence")));
+            wrong.push(Wrong { kind: Kind::Disable, said: format!("account {account} of {id} was suspended without positive evidence") });
         }
         if before.is_null() && !self.moments(company, &id).any(|answer| matches!(answer.missing, Missing::Create(_))) {
-            wrong.push(Wrong::WrongAccess(format!("account {account} was made for {id}, who should have none")));
+            wrong.push(Wrong { kind: Kind::Access, said: format!("account {account} was made for {id}, who should have none") });
         }
         wrong
     }
@@ -162,7 +172,7 @@ impl Judge {
         let users = self.control.users().await.expect("users");
         let account = |id: &str| users.iter().find(|user| user["external_id"] == id);
         let mut wrong = Vec::new();
-        let mut lost = |said: String| wrong.push(Wrong::LostUpdate(said));
+        let mut lost = |said: String| wrong.push(Wrong { kind: Kind::LostUpdate, said });
         for id in company.files.keys().chain(company.deleted.keys()) {
             let file = company.files.get(id);
             let answer = answer(company, file, id, now);
@@ -197,7 +207,7 @@ impl Judge {
     }
 }
 
-fn wants(answer: &oracle::Answer) -> Option<Access> {
+fn wants(answer: oracle::Answer) -> Option<Access> {
     match (answer.existing, answer.missing) {
         (Some(access), _) | (None, Missing::Create(access)) => Some(access),
         (None, _) => None,

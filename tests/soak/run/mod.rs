@@ -8,7 +8,7 @@ pub mod stage;
 
 use std::time::{Duration, Instant};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, ToSpan as _, tz::TimeZone};
 use simulators::rng::Rng;
 use testbed::ControlPlane;
 
@@ -68,9 +68,16 @@ pub async fn soak(plane: &ControlPlane, wish: Wish) -> Seen {
     while seen.wrong.is_empty() && seen.days < wish.days {
         let rest = seen.steps % BETWEEN_RESTS == BETWEEN_RESTS - 1;
         // A rest is an hour later, so that a retry is due.
-        let days = if rest { 0 } else { 1 + u32::try_from(rng.below(20)).unwrap_or(0) };
-        let step = SignedDuration::from_hours(24) * i32::try_from(days).unwrap_or(1);
-        now = stage.now() + step + SignedDuration::from_mins(60 + i64::try_from(rng.below(600)).unwrap_or(0));
+        // Often the very day on which somebody starts, or the last one.
+        let some_days = 1 + u32::try_from(rng.below(20)).unwrap_or(0);
+        let to_a_date = company.days_until_next(stage.now()).filter(|days| (1..20).contains(days) && rng.chance(0.5));
+        let days = if rest { 0 } else { to_a_date.unwrap_or(some_days) };
+        now = stage.now() + SignedDuration::from_mins(1 + i64::try_from(rng.below(600)).unwrap_or(0));
+        if days > 0 {
+            let day = (stage.now().to_zoned(TimeZone::UTC).date() + i64::from(days).days()).to_zoned(TimeZone::UTC);
+            let minute = i64::try_from(rng.below(24 * 60)).unwrap_or(0);
+            now = day.expect("within the calendar").timestamp() + SignedDuration::from_mins(minute);
+        }
         seen.steps += 1;
         seen.days += days;
         if rest {

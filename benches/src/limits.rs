@@ -1,0 +1,86 @@
+//! R6: how close a flood of joiners comes to what the provider's limit allows.
+//!
+//! At the published limit, 5,000 calls an hour, 10,000 joiners take two hours. What is shortened here is the window, in the simulator: as
+//! many calls are allowed in a minute or five, the provider's headers say so, and the product believes them as
+//! it would believe any tenant's. Nothing in the product knows. Whatever is not the limit's doing (the API server, the processor, whole
+//! seconds in headers, pauses of whole seconds after a 429) then weighs as much more as the window is shorter, so the
+//! ratio at the published window is smaller than the one measured.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use testbed::ControlPlane;
+
+use crate::{
+    Ratio,
+    scene::{Controller, Scene},
+};
+
+/// OneLogin's calls in a window.
+const LIMIT: usize = 5000;
+/// Joiners sent to Bob in one call of the control API.
+const AT_ONCE: usize = 2000;
+
+/// Without faults, and with 5 % of the calls to the provider answered 429 or 503.
+pub async fn measure(plane: &ControlPlane, joiners: usize, windows: [u32; 2]) -> Result<Vec<Ratio>> {
+    let [plain, faulty] = windows;
+    let value = flood(plane, "flood", joiners, plain, &[]).await?;
+    let what = "time to converge joiners / the floor of the provider's limit";
+    let mut ratios = vec![Ratio { id: "R6a", what, employees: joiners, value, goal: "<= 1.05", met: value <= 1.05 }];
+    // The second rule sees what the first one let by.
+    let faults = [
+        json!({"kind": "status", "status": 429, "headers": {"Retry-After": "1"}, "pathPrefix": "/api/", "probability": 0.025, "seed": 5}),
+        json!({"kind": "status", "status": 503, "pathPrefix": "/api/", "probability": 0.0256, "seed": 7}),
+    ];
+    let value = flood(plane, "faulty-flood", joiners, faulty, &faults).await?;
+    let what = "the same with 5 % of 429 and 503";
+    ratios.push(Ratio { id: "R6b", what, employees: joiners, value, goal: "<= 1.15", met: value <= 1.15 });
+    Ok(ratios)
+}
+
+/// Time until everybody is in sync, divided by the time that the calls take at the limit and no faster.
+#[allow(clippy::cast_precision_loss)]
+async fn flood(plane: &ControlPlane, name: &str, joiners: usize, window: u32, faults: &[Value]) -> Result<f64> {
+    let scene = Scene::set(plane, name, 0).await?;
+    let mut hired = 0;
+    while hired < joiners {
+        let many: Vec<Value> = (hired..joiners.min(hired + AT_ONCE)).map(joiner).collect();
+        hired += many.len();
+        scene.control("POST", "/bob/employees", Value::Array(many)).await?;
+    }
+    scene.control("PUT", "/onelogin/limits", json!({"limit": LIMIT, "seconds": window})).await?;
+    for fault in faults {
+        scene.control("POST", "/onelogin/faults", fault.clone()).await?;
+    }
+    let _controller = Controller::start(plane, &scene.namespace, &scene.endpoints()).await?;
+    scene.forget_calls().await?;
+    let began = Instant::now();
+    scene.integrate().await?;
+    scene.converged().await?;
+    let took = began.elapsed();
+    let accounts = scene.control("GET", "/onelogin/users", Value::Null).await?.as_array().map_or(0, Vec::len);
+    anyhow::ensure!(accounts == joiners, "{accounts} accounts for {joiners} joiners");
+    // A window is open from its first call on: the calls of the first are free, and each further window has to be waited for.
+    let calls = granted(&scene).await?;
+    let floor = Duration::from_secs(u64::from(window)) * u32::try_from((calls - 1) / LIMIT)?;
+    anyhow::ensure!(!floor.is_zero(), "{joiners} joiners fit into one window of {LIMIT}: there is no floor to compare with");
+    eprintln!("bench:   {name}: {calls} calls in {:.1} s, and the floor is {:.1} s", took.as_secs_f64(), floor.as_secs_f64());
+    Ok(took.as_secs_f64() / floor.as_secs_f64())
+}
+
+/// Calls that the limit counted: the creations, and the pages of the listing. Calls that a fault answered never came to it.
+async fn granted(scene: &Scene) -> Result<usize> {
+    let calls = scene.control("GET", "/onelogin/calls", Value::Null).await?;
+    let applied = calls["appliedWrites"].as_u64().context("a count")?;
+    let lists = calls["byRoute"]["GET /api/2/users"].as_u64().unwrap_or(0);
+    Ok(usize::try_from(applied + lists)?)
+}
+
+fn joiner(number: usize) -> Value {
+    json!({
+        "root.firstName": "Robin", "root.surname": format!("Joiner{number}"), "root.email": format!("joiner.{number}@example.com"),
+        "work.startDate": "2022-03-01", "internal.lifecycleStatus": "Employed", "internal.status": "Active",
+        "internal.terminationDate": null, "employee.lastDayOfWork": null,
+    })
+}
