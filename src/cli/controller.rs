@@ -7,7 +7,12 @@ use clap::{ArgAction, Args, ValueEnum};
 use tokio::{signal::unix::SignalKind, sync::watch};
 
 use crate::{
-    cluster::{connect, events::Events, leadership::Leadership, roster::Roster},
+    cluster::{
+        connect,
+        events::Events,
+        leadership::{self, Leadership},
+        roster::Roster,
+    },
     engine::{clock::Clock, connection::Pacers, supervisor::supervise, tenants::Tenants, validate::AllowedEndpoints, worker::Shared},
     server::{self, Health, metrics::Metrics},
 };
@@ -85,7 +90,12 @@ pub async fn run(
     let metrics = Arc::new(Metrics::new());
     let health = Health::new();
     let listener = server::listen(options.http_listen, metrics.clone(), health.clone()).await?;
-    let leadership = if options.leader_elect { Leadership::start(client.clone(), lease_namespace, &metrics) } else { Leadership::always() };
+    let leadership = if options.leader_elect {
+        let past = leadership::past(&client, &namespaces).await;
+        Leadership::start(client.clone(), lease_namespace, past, &metrics)
+    } else {
+        Leadership::always()
+    };
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?namespaces, "started");
     let shared = Shared {
         events: Events::start(client.clone()),

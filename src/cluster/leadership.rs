@@ -10,7 +10,8 @@
 //! through, none may begin any more, and by the end of the lease all that began have ended.
 //!
 //! Every claim names the version it replaces, so of two claims one fails. Deleting the Lease does not make two leaders
-//! either: the holder makes it again, and who has seen a holder waits out that holder's time first.
+//! either: the holder makes it again, and who does not find it waits out the time of a holder who may not have noticed.
+//! Only where no integration has a status yet has nobody ever led ([`Past`]), and the first claim is made at once.
 
 mod contender;
 
@@ -22,13 +23,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use kube::Client;
+use kube::{Api, Client, api::ListParams};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::Instant,
 };
 
-use crate::server::metrics::Metrics;
+use super::connect::bounded;
+use crate::{api::ProvisioningIntegration, server::metrics::Metrics};
 use contender::Contender;
 
 /// Name of the Lease.
@@ -66,6 +68,37 @@ impl Terms {
     fn believed(&self) -> Duration {
         self.lease - self.lease / 50
     }
+}
+
+/// What is known of the time before this process, which a Lease deleted by hand says nothing of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Past {
+    /// There is no sign that anybody has ever led: a Lease that is missing was never there.
+    Untouched,
+    /// Somebody has led, or that could not be found out: a Lease that is missing may have a holder.
+    Unknown,
+}
+
+/// Looks for a sign that outlives the Lease: the status of any integration in these namespaces (none: all).
+pub async fn past(client: &Client, namespaces: &[String]) -> Past {
+    let apis: Vec<Api<ProvisioningIntegration>> = if namespaces.is_empty() {
+        vec![Api::all(client.clone())]
+    } else {
+        namespaces.iter().map(|namespace| Api::namespaced(client.clone(), namespace)).collect()
+    };
+    for api in apis {
+        match bounded(Terms::default().request, api.list(&ListParams::default())).await {
+            Ok(list) if list.items.iter().all(|integration| integration.status.is_none()) => {}
+            Ok(_) => return Past::Unknown,
+            // Without the CRD there is no integration.
+            Err(error) if error.is_not_found() => {}
+            Err(error) => {
+                tracing::warn!(%error, "integrations could not be listed; a missing lease will be waited for");
+                return Past::Unknown;
+            }
+        }
+    }
+    Past::Untouched
 }
 
 /// Tells whether this process leads. Clones are the same membership; when the last one is dropped, the process no
@@ -147,20 +180,27 @@ impl Leadership {
 
     /// Takes part in the election in this namespace, and shows the result in `metrics`.
     #[must_use]
-    pub fn start(client: Client, namespace: &str, metrics: &Arc<Metrics>) -> Self {
+    pub fn start(client: Client, namespace: &str, past: Past, metrics: &Arc<Metrics>) -> Self {
         let metrics = metrics.clone();
         // The pod's name, for people; what follows makes two processes with one host name two contenders.
         let host = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| LEASE.to_owned());
         let identity = format!("{host}_{:016x}", contender::random());
-        Self::run(client, namespace, identity, Terms::default(), move |leads| metrics.leader(leads))
+        Self::run(client, namespace, identity, Terms::default(), past, move |leads| metrics.leader(leads))
     }
 
     /// Takes part as `identity`, which no other process may use, and calls `told` whenever the result changes.
     #[must_use]
-    pub fn run(client: Client, namespace: &str, identity: String, terms: Terms, told: impl Fn(bool) + Send + Sync + 'static) -> Self {
+    pub fn run(
+        client: Client,
+        namespace: &str,
+        identity: String,
+        terms: Terms,
+        past: Past,
+        told: impl Fn(bool) + Send + Sync + 'static,
+    ) -> Self {
         let state = Arc::new(Shared::new(Standing::Follows { term: 0 }));
         let (release, commands) = mpsc::channel(1);
-        tokio::spawn(Contender::new(client, namespace, identity, terms, state.clone(), Box::new(told)).run(commands));
+        tokio::spawn(Contender::new(client, namespace, identity, terms, past, state.clone(), Box::new(told)).run(commands));
         Self(Arc::new(Inner { terms, state, release: Some(release) }))
     }
 

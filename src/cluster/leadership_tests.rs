@@ -46,7 +46,11 @@ impl Store {
 
     /// A contender called `name`.
     fn join(&self, name: &'static str) -> Leadership {
-        Leadership::run(self.client(name), "people", name.to_owned(), Terms::default(), |_| ())
+        self.join_after(name, Past::Untouched)
+    }
+
+    fn join_after(&self, name: &'static str, past: Past) -> Leadership {
+        Leadership::run(self.client(name), "people", name.to_owned(), Terms::default(), past, |_| ())
     }
 
     fn holder(&self) -> String {
@@ -360,7 +364,7 @@ async fn what_is_told_is_what_is() {
     let store = Store::default();
     let told: Arc<Mutex<Vec<bool>>> = Arc::default();
     let heard = told.clone();
-    let first = Leadership::run(store.client("first"), "people", "first".to_owned(), Terms::default(), move |leads| {
+    let first = Leadership::run(store.client("first"), "people", "first".to_owned(), Terms::default(), Past::Untouched, move |leads| {
         heard.lock().expect("no panic elsewhere").push(leads);
     });
     until_leads(&first).await;
@@ -384,8 +388,30 @@ fn a_suspended_machine_does_not_believe_its_monotonic_clock() {
     assert!(left > Duration::from_secs(58) && left <= Duration::from_millis(58_800), "{left:?}");
 }
 
-/// Three contenders, cut off, unheard and back at random: never two leaders, and no write of 30 s that was allowed
-/// reaches into another's time. A Lease that is deleted by hand while its holder cannot be reached is not in this world.
+#[tokio::test(start_paused = true)]
+async fn who_comes_to_a_deleted_lease_waits_out_a_holder_who_cannot_be_reached() {
+    let store = Store::default();
+    let first = store.join("first");
+    until_leads(&first).await;
+    seconds(13).await;
+    store.world().cut_off.insert("first");
+    store.world().lease = None;
+    let second = store.join_after("second", Past::Unknown);
+    let (lost, taken) = tokio::join!(
+        async {
+            until_lost(&first).await;
+            Instant::now()
+        },
+        async {
+            until_leads(&second).await;
+            Instant::now()
+        }
+    );
+    assert!(lost < taken);
+}
+
+/// Three contenders, cut off, unheard, restarted and back at random, and a Lease that is deleted by hand: never two
+/// leaders, and no write of 30 s that was allowed reaches into another's time.
 #[tokio::test(start_paused = true)]
 async fn never_two_leaders_and_no_write_outlives_its_lease() {
     const NAMES: [&str; 3] = ["first", "second", "third"];
@@ -393,7 +419,7 @@ async fn never_two_leaders_and_no_write_outlives_its_lease() {
     let mut took_over = 0;
     for seed in 1..=30_u64 {
         let store = Store::default();
-        let all = NAMES.map(|name| store.join(name));
+        let all = NAMES.map(|name| store.join_after(name, Past::Unknown));
         let mut writes: Vec<(usize, Instant)> = Vec::new();
         let mut dice = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mut roll = |sides: u64| {
@@ -403,14 +429,13 @@ async fn never_two_leaders_and_no_write_outlives_its_lease() {
             dice % sides
         };
         let mut last = None;
-        // Everybody has seen a holder before the troubles begin.
-        seconds(5).await;
         for _ in 0..10_000 {
             tokio::time::sleep(Duration::from_millis(250)).await;
             let name = NAMES[usize::try_from(roll(3)).expect("small")];
             match roll(800) {
                 0..=9 => drop(store.world().cut_off.insert(name)),
                 10..=15 => drop(store.world().unheard.insert(name)),
+                36..=39 => store.world().lease = None,
                 16..=35 => {
                     store.world().cut_off.remove(name);
                     store.world().unheard.remove(name);

@@ -21,7 +21,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{LEASE, Moment, Shared, Standing, Terms};
+use super::{LEASE, Moment, Past, Shared, Standing, Terms};
 use crate::{
     api::FIELD_MANAGER,
     cluster::connect::{CallError, bounded},
@@ -39,6 +39,7 @@ pub(super) struct Contender {
     leases: Api<Lease>,
     identity: String,
     terms: Terms,
+    past: Past,
     state: Arc<Shared>,
     told: Box<dyn Fn(bool) + Send + Sync>,
     /// What was said last.
@@ -49,6 +50,20 @@ pub(super) struct Contender {
     rival: Option<Rival>,
     /// The last look that was answered.
     looked: Instant,
+    /// A Lease that we make where one was deleted says nothing of the holder before, who may not have noticed: it has to
+    /// stand for a whole term before we lead.
+    proof: Proof,
+}
+
+/// How far a Lease of our own making is from counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Proof {
+    /// It counts.
+    None,
+    /// We sent one, and do not know that it stands.
+    Sent,
+    /// It stands, and counts from then on.
+    Until(Instant),
 }
 
 /// What is known of another holder.
@@ -97,11 +112,24 @@ impl Contender {
         namespace: &str,
         identity: String,
         terms: Terms,
+        past: Past,
         state: Arc<Shared>,
         told: Box<dyn Fn(bool) + Send + Sync>,
     ) -> Self {
         let leases = Api::namespaced(client, namespace);
-        Self { leases, identity, terms, state, told, said: false, mine: None, rival: None, looked: Instant::now() }
+        Self {
+            leases,
+            identity,
+            terms,
+            past,
+            state,
+            told,
+            said: false,
+            mine: None,
+            rival: None,
+            looked: Instant::now(),
+            proof: Proof::None,
+        }
     }
 
     /// Runs until a release, or until nobody holds a handle any more.
@@ -124,12 +152,14 @@ impl Contender {
                 self.step_down("the lease could not be renewed in time");
             }
             let mut wait = match turn {
-                Ok(Turn::Claimed) => self.terms.renew,
+                Ok(Turn::Claimed) => {
+                    self.until_proven().map_or(self.terms.renew, |left| left.clamp(Duration::from_millis(10), self.terms.renew))
+                }
                 _ => jittered(self.terms.retry),
             };
             if !left.is_zero() {
                 wait = wait.min(left);
-            } else if let Some(rival) = &self.rival {
+            } else if let Some(rival) = self.rival.as_ref().filter(|rival| rival.sign != Sign::Missing) {
                 wait = wait.min(rival.lease.saturating_sub(rival.since.elapsed())).max(Duration::from_millis(10));
             }
             tokio::select! {
@@ -155,12 +185,24 @@ impl Contender {
                     Found::Rival => return Ok(Turn::Rival),
                 },
             };
+            let leads = !self.standing().left(&self.terms).is_zero();
+            if leads {
+                self.proof = Proof::None;
+            } else if claim.metadata.resource_version.is_none() && !self.is_first_of_all() {
+                self.proof = Proof::Sent;
+            }
             let sent = Moment::now();
             match self.send(&claim).await {
                 Ok(lease) => {
                     self.mine = Some(lease);
-                    self.rival = None;
-                    self.lead_from(sent);
+                    if self.proof == Proof::Sent {
+                        self.proof = Proof::Until(Instant::now() + self.terms.lease);
+                    }
+                    if !matches!(self.proof, Proof::Until(end) if sent.at < end) {
+                        self.proof = Proof::None;
+                        self.rival = None;
+                        self.lead_from(sent);
+                    }
                     return Ok(Turn::Claimed);
                 }
                 // Somebody was faster, or the Lease was deleted: look who it is.
@@ -185,8 +227,9 @@ impl Contender {
         let found = found?;
         self.looked = Instant::now();
         let Some(lease) = found else {
-            // Our own Lease was deleted: until it runs out, it is ours to make again.
-            return Ok(if leads || self.rival_is_gone(Sign::Missing, None) {
+            // Our own Lease was deleted: until it runs out, it is ours to make again. Anybody else gives its holder the
+            // time to do so, and then has to prove it.
+            return Ok(if leads || self.is_first_of_all() || self.is_left_alone() {
                 Found::Claim(Box::new(self.claim(Lease::default())))
             } else {
                 Found::Rival
@@ -204,6 +247,7 @@ impl Contender {
             renewed: spec.and_then(|spec| spec.renew_time.as_ref()).map(|time| time.0),
         };
         let promised = spec.and_then(|spec| spec.lease_duration_seconds).and_then(|seconds| u64::try_from(seconds).ok());
+        self.proof = Proof::None;
         if self.rival_is_gone(sign, promised.map(Duration::from_secs)) {
             tracing::info!(holder, "the holder of the lease has not renewed it");
             return Ok(Found::Claim(Box::new(self.claim(lease))));
@@ -219,12 +263,32 @@ impl Contender {
         }
     }
 
-    /// Whether a holder that gave this sign can no longer believe that it leads. A Lease that is missing from the first
-    /// look on was never there: a holder would make it again within one renewal.
-    fn rival_is_gone(&mut self, sign: Sign, promised: Option<Duration>) -> bool {
-        if self.rival.is_none() && sign == Sign::Missing {
-            return true;
+    /// Nobody has ever led: a Lease that is missing from the first look on was never there.
+    fn is_first_of_all(&self) -> bool {
+        self.rival.is_none() && self.past == Past::Untouched
+    }
+
+    /// Whether the Lease has been missing for longer than its holder, if it can, needs to make it again.
+    fn is_left_alone(&mut self) -> bool {
+        match &self.rival {
+            Some(rival) if rival.sign == Sign::Missing => rival.since.elapsed() >= self.terms.renew * 2,
+            _ => {
+                self.rival = Some(Rival { sign: Sign::Missing, since: Instant::now(), lease: self.terms.lease });
+                false
+            }
         }
+    }
+
+    /// How long a Lease of our own making has to stand until it counts.
+    fn until_proven(&self) -> Option<Duration> {
+        match self.proof {
+            Proof::Until(end) => Some(end.saturating_duration_since(Instant::now())),
+            Proof::None | Proof::Sent => None,
+        }
+    }
+
+    /// Whether a holder that gave this sign can no longer believe that it leads.
+    fn rival_is_gone(&mut self, sign: Sign, promised: Option<Duration>) -> bool {
         match &self.rival {
             Some(rival) if rival.sign == sign => rival.since.elapsed() >= rival.lease,
             before => {
