@@ -30,7 +30,7 @@ pub enum Urgency {
 /// One provider tenant.
 ///
 /// Every method is one or more HTTP calls with a timeout of their own; none retries on its own account, but for a
-/// fresh token after a 401.
+/// fresh token after a 401, and a few times for one page of a listing whose pages before it were read.
 pub trait Provider: Send + Sync {
     /// Lists every account, page by page, into `sink`. The mapping says which attributes to read, and in which order
     /// they stand in [`Account::attributes`].

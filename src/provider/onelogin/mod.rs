@@ -48,6 +48,9 @@ const PAGE: u64 = 100;
 /// No tenant has this many pages; a listing that reaches it goes in circles.
 const MOST_PAGES: u64 = 20_000;
 
+/// Pauses before a later page of the listing is asked for again.
+const PAUSES: [Duration; 3] = [Duration::from_millis(250), Duration::from_millis(750), Duration::from_secs(2)];
+
 /// How long the defined custom attributes of an empty tenant are remembered.
 const REMEMBERED: Duration = Duration::from_secs(600);
 
@@ -79,7 +82,7 @@ impl OneLogin {
         let mut pages = Pages::new(PAGE);
         for page in 1..=MOST_PAGES {
             let query = [("limit", &*PAGE.to_string()), ("page", &*page.to_string()), ("fields", &*fields)];
-            let answer = self.get(Route::List, USERS, &query, Sent::Nothing).await?;
+            let answer = self.page(&query, page > 1).await?;
             let (mut rows, mut fresh, mut nameless) = (0, 0, false);
             reader
                 .page(&answer.body, &mut |user| {
@@ -110,6 +113,20 @@ impl OneLogin {
             }
         }
         Err(unreadable("the listing does not end"))
+    }
+
+    /// One page of the listing. A first page that fails is an outage, told at once. A later one is asked for again a few
+    /// times: of a hundred pages one fails easily, and all the others would be read in vain.
+    async fn page(&self, query: &[(&str, &str)], later: bool) -> Result<super::http::Answer, Error> {
+        let mut pauses = PAUSES.iter().filter(|_| later);
+        loop {
+            let failed = match self.get(Route::List, USERS, query, Sent::Nothing).await {
+                Err(error @ (Error::Unavailable { .. } | Error::Throttled { .. })) => error,
+                outcome => return outcome,
+            };
+            let Some(pause) = pauses.next() else { return Err(failed) };
+            tokio::time::sleep(*pause).await;
+        }
     }
 
     /// The rows of custom attributes that are not defined.
