@@ -8,7 +8,7 @@ use testbed::ControlPlane;
 use crate::{Ratio, protocol, soak};
 
 /// Days of the company's life.
-const DAYS: u32 = 300;
+const DAYS: u32 = 1000;
 
 /// Walks and lives.
 #[allow(clippy::cast_precision_loss)]
