@@ -150,6 +150,7 @@ async fn reached(story: &Story, proxy: &Proxy, method: &str, boundary: Boundary)
             let act = if matches!(boundary, ObjectNotCreated | StatusNotStored) { Act::HoldBefore } else { Act::HoldAfter };
             let method = if matches!(boundary, ObjectNotCreated | ObjectCreated) { Method::POST } else { Method::PATCH };
             let struck = proxy.struck();
+            // Each boundary has an act or a method of its own, so what an earlier one left is told apart.
             let held = struck.last().is_some_and(|held| held.act == act && held.method == method);
             let went_well = struck.last().is_some_and(|held| held.answered.is_none_or(|status| (200..300).contains(&status)));
             assert!(!held || went_well, "{struck:?}");
@@ -287,4 +288,41 @@ async fn killed_anywhere_in_a_reactivation() {
     };
     let change = async |story: &Story, _, person| edited(story, person, json!({"internal.status": "Active"})).await;
     dies_everywhere(&told, prepare, change).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_between_two_accounts_and_the_manager_that_closes_their_circle() {
+    let story = &Story::begin("die-circle", 6).await;
+    let proxy = story.plane.proxy().await.expect("a proxy");
+    let mut controller = Controller::behind(story, &proxy).await;
+    story.integrate(json!({})).await;
+    story.ready("Converged").await;
+    for boundary in [CallNotApplied, CallApplied] {
+        let what = format!("killed at {boundary:?}");
+        let before = seq(story).await;
+        let first = hire(story, "die-circle.first", boundary).await;
+        let second = hire(story, "die-circle.second", boundary).await;
+        story.simulated.change(&first, json!({"work.manager": second})).await;
+        story.simulated.change(&second, json!({"work.manager": first})).await;
+        arm(story, &proxy, "PUT", boundary).await;
+        let asked = story.ask().await;
+        until(&what, || async { reached(story, &proxy, "PUT", boundary).await }).await;
+        controller.kill();
+        story.simulated.delete("/onelogin/faults").await;
+        controller = Controller::behind(story, &proxy).await;
+        story.answered(&asked).await;
+        story.ready("Converged").await;
+        let accounts = story.simulated.accounts().await;
+        for (person, manager) in [(&first, &second), (&second, &first)] {
+            let of = |id: &str| accounts.iter().filter(|account| account["external_id"] == id).collect::<Vec<_>>();
+            assert_eq!((of(person).len(), of(manager).len()), (1, 1), "{what}");
+            assert_eq!(of(person)[0]["manager_user_id"], of(manager)[0]["id"], "{what}");
+            let object = story.person(person).await.expect("an object");
+            assert_eq!(ready(&object), ("True".to_owned(), "InSync".to_owned()), "{what}");
+            let lines = object.status.unwrap_or_default().history;
+            assert!(lines.len() <= 1, "{what}: the manager belongs to the creation or to the update after it: {lines:?}");
+        }
+        let journal = story.simulated.get(&format!("/onelogin/journal?since={before}")).await;
+        assert_eq!(journal.as_array().map(Vec::len), Some(3), "{what}: two accounts, one manager: {journal}");
+    }
 }
