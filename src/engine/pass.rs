@@ -281,6 +281,7 @@ impl Pass<'_> {
             left_alone,
             tally: Mutex::new(Tally::default()),
             failed: AtomicBool::new(false),
+            owes: self.roster.owes(self.key),
         }
     }
 }

@@ -79,6 +79,8 @@ pub struct Recorder<'a> {
     pub tally: Mutex<Tally>,
     /// Whether a write to the API server failed.
     pub failed: AtomicBool,
+    /// Whether lines of some history could not be written before.
+    pub owes: bool,
 }
 
 /// What a pass amounts to.
@@ -187,12 +189,13 @@ impl Recorder<'_> {
         };
         let expired =
             is_expired(verdict.file_deleted.and_then(|at| Timestamp::from_second(at).ok()), self.validated.retention, self.clock.now());
-        if unchanged && !news && !expired {
+        let owed = if self.owes { self.roster.owed(self.key, id) } else { Vec::new() };
+        if unchanged && !news && !expired && owed.is_empty() {
             self.metrics.person_unchanged();
             return None;
         }
         let history = news.then(|| outcome.as_ref().and_then(|outcome| self.history(outcome))).flatten();
-        Some(Write { index, verdict, hash, history, expired, exists: known.is_some(), digest: known.map_or(0, |(_, digest)| digest) })
+        Some(Write { index, verdict, hash, history, owed, expired, exists: known.is_some(), digest: known.map_or(0, |(_, digest)| digest) })
     }
 
     /// What is said of one person. Pure: whatever is written into a status comes out of this.
@@ -364,8 +367,15 @@ impl Recorder<'_> {
         if write.expired {
             return self.note(self.writer.delete_person(&object_name(&self.key.name, id), None).await.err().as_ref());
         }
-        if let Err(error) = self.try_write(&write, id).await {
-            self.note(Some(&error));
+        match self.try_write(&write, id).await {
+            Ok(()) if write.owed.is_empty() => {}
+            Ok(()) => self.roster.owe(self.key, id, Vec::new()),
+            Err(error) => {
+                // A change that failed is tried again, and tells of itself then. One that was made never comes again.
+                let made = write.history.into_iter().filter(|line| line.outcome == OutcomeWord::Succeeded);
+                self.roster.owe(self.key, id, made.chain(write.owed).collect());
+                self.note(Some(&error));
+            }
         }
     }
 
@@ -381,9 +391,9 @@ impl Recorder<'_> {
         let mapping = &self.validated.settings.mapping;
         let now = self.clock.now();
         let blank = EmployeeSyncStatus::default();
-        if write.exists && write.history.is_none() && write.verdict.file_deleted.is_none() {
+        if write.exists && write.history.is_none() && write.owed.is_empty() && write.verdict.file_deleted.is_none() {
             // After a restart the verdict behind a status is not known, but its digest is.
-            if digest(&write.verdict.status(mapping, &blank, None, now)) == write.digest {
+            if digest(&write.verdict.status(mapping, &blank, &[], now)) == write.digest {
                 self.roster.confirm(self.key, id, write.hash);
                 self.metrics.status_patch("EmployeeSync", "skipped");
                 return Ok(());
@@ -397,7 +407,10 @@ impl Recorder<'_> {
             created
         };
         let before = object.status.as_ref().unwrap_or(&blank);
-        let mut status = write.verdict.status(mapping, before, write.history.clone(), now);
+        // A write whose answer was lost may have stored its line all the same.
+        let owed = write.owed.iter().filter(|line| !before.history.contains(line));
+        let lines: Vec<HistoryEntry> = write.history.iter().chain(owed).cloned().collect();
+        let mut status = write.verdict.status(mapping, before, &lines, now);
         // The object may be there already, written by somebody: its generation is the truth.
         status.observed_generation = object.metadata.generation.map(|generation| generation.min(write.verdict.generation).max(1));
         let same = object.status.as_ref().is_some_and(|old| {
@@ -412,12 +425,13 @@ impl Recorder<'_> {
         let written = written.inspect_err(|_| self.roster.writing(self.key, id, false))?;
         self.roster.wrote(&written, write.hash);
         self.metrics.status_patch("EmployeeSync", "written");
-        self.announce(&written, write);
+        for line in lines.iter().rev() {
+            self.announce(&written, write, line);
+        }
         Ok(())
     }
 
-    fn announce(&self, object: &EmployeeSync, write: &Write<'_>) {
-        let Some(entry) = &write.history else { return };
+    fn announce(&self, object: &EmployeeSync, write: &Write<'_>, entry: &HistoryEntry) {
         let regarding = reference(object);
         let fields = if entry.fields.is_empty() { String::new() } else { format!(" ({})", entry.fields.join(", ")) };
         match entry.outcome {
@@ -466,6 +480,8 @@ struct Write<'a> {
     verdict: Verdict<'a>,
     hash: u64,
     history: Option<HistoryEntry>,
+    /// Older lines that could not be written when their changes were made, newest first.
+    owed: Vec<HistoryEntry>,
     /// The person has been gone for longer than the retention: the object goes.
     expired: bool,
     exists: bool,

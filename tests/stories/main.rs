@@ -7,11 +7,13 @@ mod support;
 
 mod approvals;
 mod budgets;
+mod crashes;
 mod first_sync;
 mod guards;
 mod hostile;
 mod lives;
 mod midnights;
 mod operations;
+mod outages;
 mod settings;
 mod storms;

@@ -236,7 +236,7 @@ pub fn run(heard: &Heard) -> Doing {
         let status = roster.with(&around.key, id, |entry| {
             let verdict = recorder.verdict(who, trouble, outcome.as_ref(), entry);
             let worth = entry.is_some() || verdict.in_scope();
-            worth.then(|| verdict.status(&settings.mapping, &EmployeeSyncStatus::default(), None, now))
+            worth.then(|| verdict.status(&settings.mapping, &EmployeeSyncStatus::default(), &[], now))
         });
         let place = id.parse::<usize>().expect("a number") - 1;
         let object = status.map(|status| Object::of(&status));

@@ -2,10 +2,12 @@
 
 use std::{
     net::TcpListener,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
+
+use testbed::Proxy;
 
 use super::Story;
 
@@ -28,9 +30,21 @@ impl Controller {
         controller
     }
 
+    /// Starts it on a way to the API server on which things go wrong, alone: no Lease of one that was killed is waited for.
+    pub async fn behind(story: &Story, proxy: &Proxy) -> Self {
+        let kubeconfig = story.plane.kubeconfig_through(proxy, &story.system, "bobsync").await.expect("a token");
+        let controller = Self::launch(story, &kubeconfig, &["--leader-elect=false"]);
+        controller.until_ready().await;
+        controller
+    }
+
     /// Starts it and waits for nothing.
     pub async fn spawn(story: &Story, arguments: &[&str]) -> Self {
         let kubeconfig = story.plane.kubeconfig_for(&story.system, "bobsync").await.expect("a token of the chart's ServiceAccount");
+        Self::launch(story, &kubeconfig, arguments)
+    }
+
+    fn launch(story: &Story, kubeconfig: &Path, arguments: &[&str]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
         let http = format!("127.0.0.1:{port}");
         let log = std::env::temp_dir().join(format!("bobsync-story-{}-{port}.log", std::process::id()));
@@ -67,6 +81,12 @@ impl Controller {
     /// Its metrics page.
     pub async fn metrics(&self) -> String {
         reqwest::get(format!("{}/metrics", self.http)).await.expect("metrics").text().await.expect("text")
+    }
+
+    /// Kills it where it stands (SIGKILL), and waits until it is gone.
+    pub fn kill(mut self) {
+        self.child.kill().expect("a signal");
+        self.child.wait().expect("its end");
     }
 
     /// Asks it to stop and waits until it has; true if it ended with success.
