@@ -227,6 +227,7 @@ pub fn run(heard: &Heard) -> Doing {
         people: &people,
         plan: &plan,
         left_alone: &[],
+        owes: false,
         tally,
         failed: AtomicBool::new(false),
     };
