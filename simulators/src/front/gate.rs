@@ -91,6 +91,7 @@ impl Gate {
             route: self.service.route(call),
             status,
             write: self.service.is_write(call),
+            secret: self.service.is_secret(call),
             applied,
             unknown_keys,
         });
