@@ -11,7 +11,7 @@ use super::{
     access::{Missing, Why},
     account::{Access, AccountState, AccountWrite, NewValue},
     drift::InPlace,
-    mapping::{Desired, Mapping, key_of},
+    mapping::{Compare, Desired, Mapping, equal, key_of},
     matching::{Candidate, Match, Matcher, Person, PersonIndex, Taken},
 };
 
@@ -166,6 +166,8 @@ pub struct Held {
     pub state: AccountState,
     /// Whether it bears the mark already.
     pub marked: bool,
+    /// Its e-mail, where people refer to their manager by it.
+    pub email: Option<Box<str>>,
 }
 
 /// The whole plan.
@@ -358,7 +360,7 @@ fn drifted(mapping: &Mapping, person: &Person, candidate: &mut Candidate) -> Vec
 }
 
 fn held(candidate: &Candidate) -> Held {
-    Held { id: candidate.account.clone(), state: candidate.state, marked: candidate.marked }
+    Held { id: candidate.account.clone(), state: candidate.state, marked: candidate.marked, email: candidate.email.clone() }
 }
 
 fn existing(mapping: &Mapping, person: &Person, candidate: Candidate, taken: bool) -> Option<Change> {
@@ -414,6 +416,13 @@ fn set_managers(
             Desired::Empty => (Manager::Nothing, current.contains_key(&index).then_some(NewValue::Clear), None),
             Desired::Person(_) => match managers[i].filter(|&m| m != index) {
                 None => (Manager::NotManaged, None, None),
+                Some(manager) if mapping.rows[row].compare == Compare::PersonByEmail => match plan.email_of(mapping, people, manager) {
+                    Some(email) => {
+                        let same = current.get(&index).is_some_and(|now| equal(Compare::PersonByEmail, now, &email));
+                        (Manager::Resolved, (!same).then(|| NewValue::Set(email)), None)
+                    }
+                    None => (Manager::NotManaged, None, None),
+                },
                 Some(manager) => match &plan.standings[manager as usize] {
                     Standing { account: Some(account), .. } => {
                         let same = current.get(&index).is_some_and(|now| **now == *account.id);
@@ -460,6 +469,23 @@ fn set_managers(
 }
 
 impl Plan {
+    /// The e-mail that this person's account will have when the plan is carried out; `None` without an account.
+    fn email_of(&self, mapping: &Mapping, people: &[Person], person: PersonIndex) -> Option<Box<str>> {
+        let Standing { account, change, .. } = &self.standings[person as usize];
+        let change = change.map(|change| &self.changes[change]);
+        let written = change.and_then(|change| {
+            change.write.attributes.iter().find_map(|(row, value)| match value {
+                NewValue::Set(text) if *row == mapping.email => Some(text.clone()),
+                NewValue::Set(_) | NewValue::Clear => None,
+            })
+        });
+        let wanted = || mapping.text(mapping.email, &people[person as usize].employee).map(|text| text.as_ref().into());
+        match account {
+            Some(held) => written.or_else(|| held.email.clone()),
+            None => written.or_else(|| change.and_then(|_| wanted())),
+        }
+    }
+
     /// How many changes of each kind.
     #[must_use]
     pub fn counts(&self) -> Counts {

@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 use super::validate::{AllowedEndpoints, Stop};
 use crate::{
     api::{provider as api, reasons::IntegrationReason},
-    provider::{Catalog, Destination, onelogin},
+    provider::{Catalog, Destination, google, onelogin},
 };
 
 /// The provider's tenant, and where the credential for it is.
@@ -57,7 +57,10 @@ fn invalid(message: &str) -> Stop {
 pub fn target(provider: &api::Provider, allowed: &AllowedEndpoints) -> Result<Target, Stop> {
     match provider {
         api::Provider { one_login: Some(spec), google_workspace: None, entra_id: None, jump_cloud: None } => one_login(spec, allowed),
-        _ => Err(invalid("spec.provider: name exactly one provider: oneLogin")),
+        api::Provider { one_login: None, google_workspace: Some(spec), entra_id: None, jump_cloud: None } => {
+            google_workspace(spec, allowed)
+        }
+        _ => Err(invalid("spec.provider: name exactly one provider: oneLogin or googleWorkspace")),
     }
 }
 
@@ -73,4 +76,34 @@ fn one_login(spec: &api::OneLogin, allowed: &AllowedEndpoints) -> Result<Target,
         allowed.accept("spec.provider.oneLogin.endpoint", &spec.endpoint)?
     };
     Ok(Target { destination: Arc::new(onelogin::Tenant { base }), secret: spec.credentials_secret_ref.name.clone() })
+}
+
+fn google_workspace(spec: &api::GoogleWorkspace, allowed: &AllowedEndpoints) -> Result<Target, Stop> {
+    let field = "spec.provider.googleWorkspace";
+    let (base, tokens) = both(field, (&spec.endpoint, &spec.token_endpoint), (google::API, google::TOKENS), allowed)?;
+    let destination = google::Tenant {
+        base,
+        tokens,
+        admin: spec.admin_email.clone(),
+        customer: spec.customer.clone(),
+        org_unit: spec.org_unit_path.clone(),
+    };
+    Ok(Target { destination: Arc::new(destination), secret: spec.credentials_secret_ref.name.clone() })
+}
+
+/// The addresses of an API and of its token service: the vendor's, or both others. A credential must not go to the vendor
+/// for calls that go elsewhere, nor the other way round.
+fn both(
+    field: &str,
+    (endpoint, tokens): (&str, &str),
+    (vendor, vendors_tokens): (&str, &str),
+    allowed: &AllowedEndpoints,
+) -> Result<(String, String), Stop> {
+    match (endpoint, tokens) {
+        ("", "") => Ok((vendor.to_owned(), vendors_tokens.to_owned())),
+        ("", _) | (_, "") => Err(invalid(&format!("{field}: set both endpoint and tokenEndpoint, or neither"))),
+        (endpoint, tokens) => {
+            Ok((allowed.accept(&format!("{field}.endpoint"), endpoint)?, allowed.accept(&format!("{field}.tokenEndpoint"), tokens)?))
+        }
+    }
 }

@@ -16,7 +16,7 @@ use crate::{
         calendar::Zones,
         employee::Fields,
         expression::Expression,
-        mapping::{Compare, Mapping, Row, Source, formula},
+        mapping::{Mapping, Row, Source, formula},
         safety::{Protected, ShortRead},
         settings::{AccessEnds, Create, ExistingEmployees, Settings, UserStatus, ascii_domain, go_duration},
     },
@@ -272,7 +272,7 @@ fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, St
         }
         let source = match (&row.field, &row.formula, &row.cel) {
             (Some(field), None, None) => Source::Field(fields.want(field)),
-            (None, Some(_), None) | (None, None, Some(_)) if compare == Compare::Person => {
+            (None, Some(_), None) | (None, None, Some(_)) if compare.is_person() => {
                 return Err(format!("`{}` refers to a person: map it from the field work.manager", row.target));
             }
             (None, Some(text), None) => Source::Formula(formula(text, &mut fields).map_err(|why| format!("`{}`: {why}", row.target))?),
@@ -298,17 +298,17 @@ fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, St
         position(target)?;
     }
     let (email, username) = (position(catalog.email)?, position(catalog.username)?);
-    let manager = read.iter().position(|row| row.compare == Compare::Person);
+    let manager = read.iter().position(|row| row.compare.is_person());
     Ok(Mapping { rows: read, fields, email, username, manager })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::onelogin;
+    use crate::provider::{google, onelogin};
 
     /// Every provider, and the rows of its default map.
-    const CATALOGS: [(&Catalog, usize); 1] = [(&onelogin::CATALOG, 9)];
+    const CATALOGS: [(&Catalog, usize); 2] = [(&onelogin::CATALOG, 9), (&google::CATALOG, 10)];
 
     #[test]
     fn the_default_maps_are_valid_mappings() {

@@ -10,11 +10,15 @@
 //! Retrying and reading back are decisions of the engine, so that they are the same for all.
 
 pub mod answers;
+pub mod assertion;
 pub mod bursts;
 pub mod call;
+pub mod google;
 pub mod http;
+
 pub mod limits;
 pub mod onelogin;
+pub mod passwords;
 pub mod scrub;
 pub mod token;
 
@@ -66,6 +70,11 @@ pub trait Provider: Send + Sync {
         write: &'a AccountWrite,
         urgency: Urgency,
     ) -> BoxFuture<'a, Result<Written, Error>>;
+
+    /// [`Capabilities::lags`]: whether a search may not show yet what a read by key shows.
+    fn lags(&self) -> bool {
+        false
+    }
 }
 
 /// How the first login to a new account goes. Nothing that is adopted or updated ever gets any of this, and a provider
