@@ -419,7 +419,7 @@ fn set_managers(
                 Some(manager) if mapping.rows[row].compare == Compare::PersonByEmail => match plan.email_of(mapping, people, manager) {
                     Some(email) => {
                         let same = current.get(&index).is_some_and(|now| equal(Compare::PersonByEmail, now, &email));
-                        (Manager::Resolved, (!same).then(|| NewValue::Set(email)), None)
+                        (Manager::Resolved, (!same).then_some(NewValue::Set(email)), None)
                     }
                     None => (Manager::NotManaged, None, None),
                 },

@@ -293,6 +293,8 @@ pub struct Capabilities {
     pub defined_attributes: bool,
     /// Whether a refusal for the number of calls says when to come back.
     pub says_when: bool,
+    /// Whether answers to writes bear a request id, for the provider's support.
+    pub request_ids: bool,
 }
 
 /// What becomes of the password of a new account.

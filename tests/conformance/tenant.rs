@@ -41,6 +41,9 @@ pub trait Tenant: Sized + Sync {
     /// What is declared of the provider.
     const CATALOG: &'static Catalog;
 
+    /// Rows that the answer to a write does not tell of unless they were written.
+    const SILENT: &'static [usize] = &[];
+
     /// An empty tenant, and a provider connected to it that has not called yet.
     async fn start() -> Self;
 
@@ -187,6 +190,17 @@ pub fn plain(account: Account) -> Account {
     Account { foreign: None, ..account }
 }
 
+/// What the answer to a write tells, with what such answers leave out taken from `whole`.
+pub fn answered<T: Tenant>(account: Account, whole: &Account) -> Account {
+    let mut account = plain(account);
+    for row in T::SILENT {
+        if account.attributes[*row].is_none() {
+            account.attributes[*row].clone_from(&whole.attributes[*row]);
+        }
+    }
+    account
+}
+
 /// Updates without haste, and says how many calls that took.
 pub async fn update<T: Tenant>(
     tenant: &T,
@@ -194,7 +208,7 @@ pub async fn update<T: Tenant>(
     write: &AccountWrite,
 ) -> (Result<bobsync::provider::Written, bobsync::provider::Error>, u64) {
     let mut write = write.clone();
-    if write.foreign.is_none() && !write.attributes.is_empty() {
+    if write.foreign.is_none() && (!write.attributes.is_empty() || write.mark.is_some()) {
         write.foreign = tenant.foreign(id).await;
     }
     let before = tenant.calls().await;

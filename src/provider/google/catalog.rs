@@ -32,6 +32,7 @@ pub const CATALOG: Catalog = Catalog {
         lags: true,
         defined_attributes: true,
         says_when: false,
+        request_ids: false,
     },
 };
 

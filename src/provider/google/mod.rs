@@ -101,7 +101,7 @@ impl Google {
             query.extend(projection(&mask));
             query.extend(token.as_deref().map(|token| ("pageToken", token)));
             let answer = self.get(Route::LIST, USERS, &query, Sent::Nothing).await?;
-            let page: Page<'_> = serde_json::from_slice(&answer.body).map_err(|_| unreadable("the answer is not a list of users"))?;
+            let page = page_in(&answer)?;
             for user in &page.users {
                 let account = reader.account(user).ok_or_else(|| unreadable("the listing holds a user without an id"))?;
                 // Ids have 21 digits.
@@ -153,6 +153,13 @@ impl Google {
         Ok(schemas)
     }
 
+    /// The custom schemas, where a write needs them.
+    async fn schemas_written(&self, mapping: &Mapping, write: &AccountWrite) -> Result<Schemas, Error> {
+        let reader = Reader::new(mapping);
+        let needed = reader.custom().any(|(row, ..)| write.attributes.iter().any(|(written, _)| *written == row));
+        if needed { self.schemas_for(&reader).await } else { Ok(Schemas::default()) }
+    }
+
     /// One user by id, e-mail or alias: unlike a search, this shows what was written.
     async fn by_key(&self, mapping: &Mapping, reader: &Reader<'_>, key: &str) -> Result<Option<Account<'static>>, Error> {
         // Dots alone would be another address.
@@ -195,13 +202,13 @@ impl Google {
             Err(Error::Forbidden { said }) => return Err(Error::Denied { said }),
             answer => answer?,
         };
-        let page: Page<'_> = serde_json::from_slice(&answer.body).map_err(|_| unreadable("the answer is not a list of users"))?;
+        let page = page_in(&answer)?;
         let found = page.users.iter().filter_map(|user| reader.account(user)).map(Account::into_owned);
         Ok(found.filter(|account| account.mark.as_deref() == Some(mark)).collect())
     }
 
     async fn make(&self, mapping: &Mapping, write: &AccountWrite, initial: &Initial<'_>) -> Result<Written, Error> {
-        let schemas = self.schemas_for(&Reader::new(mapping)).await?;
+        let schemas = self.schemas_written(mapping, write).await?;
         let mut members = body(mapping, write, &schemas, true)?;
         let generated;
         let password = match initial.password {
@@ -225,7 +232,7 @@ impl Google {
         if !is_id(id) {
             return Err(Error::NotFound);
         }
-        let schemas = self.schemas_for(&Reader::new(mapping)).await?;
+        let schemas = self.schemas_written(mapping, write).await?;
         // Entries that are not ours are sent along, so they have to be known.
         let with_arrays = if write.foreign.is_none() && touches_arrays(mapping, write) {
             let now = self.by_key(mapping, &Reader::new(mapping), id).await?.ok_or(Error::NotFound)?;
@@ -324,8 +331,20 @@ fn is_crypt(password: &Secret) -> bool {
     }
 }
 
+/// The body, if it is an object: the deserializer takes a list for one as well.
+fn object(answer: &Answer) -> Option<&[u8]> {
+    Some(&answer.body[..]).filter(|body| body.trim_ascii_start().first() == Some(&b'{'))
+}
+
+/// A page. Whoever is listed on none is in a list without `users`, so an error that came with a status of success has to
+/// be told from it.
+fn page_in(answer: &Answer) -> Result<Page<'_>, Error> {
+    let page: Option<Page<'_>> = object(answer).and_then(|body| serde_json::from_slice(body).ok());
+    page.filter(|page| page.error.is_none()).ok_or_else(|| unreadable("the answer is not a list of users"))
+}
+
 fn account_in(mapping: &Mapping, answer: &Answer) -> Option<Account<'static>> {
-    let user: User<'_> = serde_json::from_slice(&answer.body).ok()?;
+    let user: User<'_> = serde_json::from_slice(object(answer)?).ok()?;
     Reader::new(mapping).account(&user).map(Account::into_owned)
 }
 
@@ -334,7 +353,8 @@ fn account_in(mapping: &Mapping, answer: &Answer) -> Option<Account<'static>> {
 /// # Errors
 /// Why the answer confirms nothing.
 fn confirmed(mapping: &Mapping, write: &AccountWrite, id: Option<&str>, answer: &Answer) -> Result<Account<'static>, &'static str> {
-    let user: User<'_> = serde_json::from_slice(&answer.body).map_err(|_| "the answer is not a user")?;
+    let user: Option<User<'_>> = object(answer).and_then(|body| serde_json::from_slice(body).ok());
+    let user = user.ok_or("the answer is not a user")?;
     let mut account = Reader::new(mapping).account(&user).ok_or("the answer names no account")?.into_owned();
     if id.is_some_and(|id| *account.id != *id) {
         return Err("the answer names another account");

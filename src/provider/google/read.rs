@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
 use super::catalog::{Array, MARK, Target, locate};
@@ -19,6 +19,8 @@ pub(super) struct Page<'a> {
     pub(super) users: Vec<User<'a>>,
     #[serde(borrow, default)]
     pub(super) next_page_token: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub(super) error: Option<IgnoredAny>,
 }
 
 /// One user (Directory API, resource `User`), with gaps where the answer had nothing.
@@ -52,14 +54,14 @@ pub(super) struct User<'a> {
 }
 
 #[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(default)]
 pub(super) struct Name<'a> {
-    #[serde(borrow)]
-    given_name: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    family_name: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    display_name: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "givenName")]
+    given: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "familyName")]
+    family: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "displayName")]
+    display: Option<Cow<'a, str>>,
 }
 
 /// An entry of an array: what tells whose it is, and the value.
@@ -185,9 +187,9 @@ impl<'m> Reader<'m> {
                 Target::Text("recoveryEmail") => user.recovery_email.clone(),
                 Target::Text(_) => user.recovery_phone.clone(),
                 Target::Name(name) => user.name.as_ref().and_then(|all| match name {
-                    "givenName" => all.given_name.clone(),
-                    "familyName" => all.family_name.clone(),
-                    _ => all.display_name.clone(),
+                    "givenName" => all.given.clone(),
+                    "familyName" => all.family.clone(),
+                    _ => all.display.clone(),
                 }),
                 Target::Entry(array, kind) => value(array, kind),
                 Target::Organization(name) => {

@@ -35,6 +35,7 @@ pub const CATALOG: Catalog = Catalog {
         lags: false,
         defined_attributes: true,
         says_when: true,
+        request_ids: true,
     },
 };
 
