@@ -296,7 +296,8 @@ fn path_of(key: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte) {
             path.push(char::from(byte));
         } else {
-            path.push_str(&format!("%{byte:02X}"));
+            let hex = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or('0').to_ascii_uppercase();
+            path.extend(['%', hex(byte >> 4), hex(byte & 15)]);
         }
     }
     path

@@ -18,7 +18,7 @@ use crate::{
 /// Whether a write needs the arrays of the account as they are.
 pub(super) fn touches_arrays(mapping: &Mapping, write: &AccountWrite) -> bool {
     let targets = write.attributes.iter().filter_map(|(row, _)| locate(&mapping.rows.get(*row)?.target));
-    write.mark.is_some() || targets.filter_map(in_array).next().is_some()
+    write.mark.is_some() || targets.into_iter().any(|target| in_array(target).is_some())
 }
 
 /// The members of a write. A missing member stays as it is, null clears, an array replaces the whole array (Directory

@@ -16,8 +16,8 @@ fn mapping(targets: &[&str]) -> Mapping {
 }
 
 fn sent(targets: &[&str], values: &[Option<&str>], foreign: Value) -> Value {
-    let value = |text: &Option<&str>| text.map_or(NewValue::Clear, |text| NewValue::Set(text.into()));
-    let attributes = values.iter().map(value).enumerate().collect();
+    let value = |text: Option<&str>| text.map_or(NewValue::Clear, |text| NewValue::Set(text.into()));
+    let attributes = values.iter().copied().map(value).enumerate().collect();
     let write = AccountWrite { attributes, foreign: Some(foreign.to_string().into()), ..AccountWrite::default() };
     Value::Object(body(&mapping(targets), &write, &Schemas::default(), false).unwrap())
 }
