@@ -1,6 +1,7 @@
-//! One list of cases for every provider, against its simulated service and without the engine.
+//! One list of cases for every provider, against its simulated service, without Bob and a cluster.
 //!
-//! - `table`: the list. `listing`, `writing`, `values`, `refusals` hold the cases.
+//! - `table`: the list. `listing`, `writing`, `values`, `refusals` hold the cases of single
+//!   calls, `passes` those of whole passes with the engine's own plan and execution.
 //! - `tenant`: what a case needs of a provider's tenant, whichever provider it is.
 //! - a folder per provider: its tenant, and what is its alone: exact requests, its traps, its token, its window.
 //!
@@ -9,6 +10,7 @@
 mod google;
 mod listing;
 mod onelogin;
+mod passes;
 mod refusals;
 mod table;
 mod tenant;

@@ -33,6 +33,15 @@ macro_rules! every_provider {
             what_the_provider_makes_of_blanks_and_case_is_no_difference,
             a_value_that_is_too_long_is_refused_or_kept_whole,
         ]);
+        $crate::table::table!($tenant, passes: [
+            a_company_is_made_with_its_managers_and_then_nothing_is_written,
+            an_account_from_before_is_adopted_once,
+            an_account_of_somebody_else_is_a_conflict_and_two_with_one_mark_are_ambiguous,
+            what_a_person_changed_is_put_back_and_an_account_that_was_deleted_is_made_anew,
+            a_lost_answer_makes_no_second_account_and_no_second_change,
+            a_storm_of_refusals_for_their_number_is_waited_out,
+            one_refusal_blames_one_person_and_access_goes_all_the_same,
+        ]);
         $crate::table::table!($tenant, refusals: [
             a_taken_email_or_username_is_a_duplicate_and_makes_no_account,
             a_refused_value_names_its_attribute_and_not_the_value,
