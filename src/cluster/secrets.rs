@@ -16,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub struct SecretValues {
     /// Changes with every rotation, and with a Secret that was deleted and made again.
     pub resource_version: String,
-    /// Key and value; exactly the keys that were asked for. A value has lost one newline at its end.
+    /// Key and value; exactly the keys that were asked for, optional ones where they are there. A value has lost one newline at its end.
     pub values: BTreeMap<String, Secret>,
 }
 
@@ -81,6 +81,20 @@ pub enum SecretError {
 /// # Errors
 /// [`SecretError`]; the first key that cannot be used is named.
 pub async fn read(client: &Client, namespace: &str, name: &str, keys: &[&str]) -> Result<SecretValues, SecretError> {
+    read_some(client, namespace, name, keys, &[]).await
+}
+
+/// Reads these keys of a Secret, the optional ones if they are there: one `get`.
+///
+/// # Errors
+/// [`SecretError`]; the first key that cannot be used is named.
+pub async fn read_some(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    required: &[&str],
+    optional: &[&str],
+) -> Result<SecretValues, SecretError> {
     let secrets: Api<KubeSecret> = Api::namespaced(client.clone(), namespace);
     let found = bounded(TIMEOUT, secrets.get(name)).await.map_err(|error| {
         let secret = name.to_owned();
@@ -90,14 +104,17 @@ pub async fn read(client: &Client, namespace: &str, name: &str, keys: &[&str]) -
             error => SecretError::Unavailable { secret, why: error.to_string() },
         }
     })?;
-    pick(name, found, keys)
+    pick(name, found, required, optional)
 }
 
-fn pick(name: &str, found: KubeSecret, keys: &[&str]) -> Result<SecretValues, SecretError> {
+fn pick(name: &str, found: KubeSecret, required: &[&str], optional: &[&str]) -> Result<SecretValues, SecretError> {
     let mut data = found.data.unwrap_or_default();
-    let values = keys
+    let there: Vec<&str> = optional.iter().copied().filter(|key| data.contains_key(*key)).collect();
+    let values = required
         .iter()
-        .map(|&key| {
+        .copied()
+        .chain(there)
+        .map(|key| {
             let (secret, owned) = (name.to_owned(), key.to_owned());
             let Some(ByteString(bytes)) = data.remove(key) else {
                 return Err(SecretError::KeyMissing { secret, key: owned });
@@ -130,12 +147,13 @@ mod tests {
     #[test]
     fn one_newline_at_the_end_is_not_part_of_a_value() {
         let found = secret(&[("a", b"alpha\n"), ("b", b"beta\n\n"), ("c", b"gamma\r\n"), ("d", b" delta "), ("e", b"unasked")]);
-        let mut read = pick("bob", found, &["a", "b", "c", "d"]).expect("all there");
+        let mut read = pick("bob", found, &["a", "b", "c"], &["d", "f"]).expect("all there");
         assert_eq!(read.resource_version, "42");
         assert_eq!(read.take("a").expect("asked").expose(), "alpha");
         assert_eq!(read.take("b").expect("asked").expose(), "beta\n");
         assert_eq!(read.take("c").expect("asked").expose(), "gamma");
         assert_eq!(read.take("d").expect("asked").expose(), " delta ");
+        assert_eq!(read.take("f"), None, "an optional key may be missing");
         assert_eq!(read.take("e"), None, "what was not asked for is not kept");
     }
 
@@ -143,20 +161,20 @@ mod tests {
     fn a_key_that_cannot_be_used_is_named() {
         let data: &[(&str, &[u8])] = &[("user", b"u"), ("empty", b"\n"), ("binary", b"\xff\xfe")];
         let (secret_name, key) = ("bob".to_owned(), |key: &str| key.to_owned());
-        let missing = pick("bob", secret(data), &["user", "token"]);
+        let missing = pick("bob", secret(data), &["user", "token"], &[]);
         assert_eq!(missing, Err(SecretError::KeyMissing { secret: secret_name.clone(), key: key("token") }));
-        let empty = pick("bob", secret(data), &["empty"]);
+        let empty = pick("bob", secret(data), &["empty"], &[]);
         assert_eq!(empty, Err(SecretError::KeyEmpty { secret: secret_name.clone(), key: key("empty") }));
-        let binary = pick("bob", secret(data), &["binary"]);
+        let binary = pick("bob", secret(data), &["binary"], &[]);
         assert_eq!(binary, Err(SecretError::KeyNotText { secret: secret_name, key: key("binary") }));
-        assert_eq!(pick("bob", KubeSecret::default(), &["x"]).unwrap_err().to_string(), "Secret bob has no key x");
+        assert_eq!(pick("bob", KubeSecret::default(), &["x"], &[]).unwrap_err().to_string(), "Secret bob has no key x");
     }
 
     #[test]
     fn no_value_shows_itself() {
-        let read = pick("bob", secret(&[("token", b"swordfish")]), &["token"]).expect("there");
+        let read = pick("bob", secret(&[("token", b"swordfish")]), &["token"], &[]).expect("there");
         assert!(!format!("{read:?}").contains("swordfish"));
-        let error = pick("bob", secret(&[("token", b"swordfish"), ("x", b"")]), &["token", "x"]).unwrap_err();
+        let error = pick("bob", secret(&[("token", b"swordfish"), ("x", b"")]), &["token", "x"], &[]).unwrap_err();
         assert!(!format!("{error:?} {error}").contains("swordfish"));
     }
 }

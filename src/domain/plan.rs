@@ -1,6 +1,7 @@
 //! The plan: every change that makes the provider equal to the decisions, and for everybody what stands in the way.
 
 mod order;
+mod reporting;
 
 use std::{borrow::Cow, collections::HashSet};
 
@@ -10,7 +11,6 @@ use sha2::{Digest as _, Sha256};
 use super::{
     access::{Missing, Why},
     account::{Access, AccountState, AccountWrite, NewValue},
-    drift::InPlace,
     mapping::{Desired, Mapping, key_of},
     matching::{Candidate, Match, Matcher, Person, PersonIndex, Taken},
 };
@@ -166,6 +166,8 @@ pub struct Held {
     pub state: AccountState,
     /// Whether it bears the mark already.
     pub marked: bool,
+    /// Its e-mail, where people refer to their manager by it.
+    pub email: Option<Box<str>>,
 }
 
 /// The whole plan.
@@ -198,7 +200,7 @@ pub struct Counts {
 /// Makes the plan out of what the matcher saw. `whole`: the listing hung together.
 #[must_use]
 pub fn plan(mapping: &Mapping, people: &[Person], matcher: Matcher<'_>, whole: bool) -> Plan {
-    let managers: Vec<Option<PersonIndex>> = managers(mapping, people, &matcher);
+    let managers: Vec<Option<PersonIndex>> = reporting::managers(mapping, people, &matcher);
     let matches = matcher.finish();
     let after = hand_overs(mapping, people, &matches);
     let mut plan = Plan { standings: Vec::with_capacity(people.len()), ..Plan::default() };
@@ -218,23 +220,11 @@ pub fn plan(mapping: &Mapping, people: &[Person], matcher: Matcher<'_>, whole: b
         }
     }
     if let Some(row) = mapping.manager {
-        set_managers(&mut plan, mapping, people, row, &managers, &current_manager);
+        reporting::set_managers(&mut plan, mapping, people, row, &managers, &current_manager);
     }
     order::order(&mut plan);
     plan.managers = managers;
     plan
-}
-
-/// The manager of everybody who has one that is among the people.
-fn managers(mapping: &Mapping, people: &[Person], matcher: &Matcher<'_>) -> Vec<Option<PersonIndex>> {
-    let Some(row) = mapping.manager else { return Vec::new() };
-    people
-        .iter()
-        .map(|person| match mapping.desired(row, &person.employee) {
-            Desired::Person(id) => matcher.person(id),
-            _ => None,
-        })
-        .collect()
 }
 
 /// For everybody whose e-mail or username another person's account has: that person, if the same plan makes it give
@@ -358,7 +348,7 @@ fn drifted(mapping: &Mapping, person: &Person, candidate: &mut Candidate) -> Vec
 }
 
 fn held(candidate: &Candidate) -> Held {
-    Held { id: candidate.account.clone(), state: candidate.state, marked: candidate.marked }
+    Held { id: candidate.account.clone(), state: candidate.state, marked: candidate.marked, email: candidate.email.clone() }
 }
 
 fn existing(mapping: &Mapping, person: &Person, candidate: Candidate, taken: bool) -> Option<Change> {
@@ -386,77 +376,6 @@ fn create(mapping: &Mapping, person: &Person, access: Access, whole: bool) -> Ch
         .collect();
     let write = AccountWrite { attributes, mark: Some(employee.id().into()), access: Some(access), foreign: None };
     Change { kind: Kind::Create, look_up_first: !whole || person.known_account.is_some(), ..Change::new(write) }
-}
-
-/// Adds the manager to the changes, and makes changes where it is all that differs.
-fn set_managers(
-    plan: &mut Plan,
-    mapping: &Mapping,
-    people: &[Person],
-    row: usize,
-    managers: &[Option<PersonIndex>],
-    current: &HashMap<PersonIndex, Box<str>>,
-) {
-    for (index, person) in (0..).zip(people) {
-        if !person.decision.managed || person.employee.deleted {
-            continue;
-        }
-        let i = index as usize;
-        let creating = plan.standings[i].change.is_some_and(|c| plan.changes[c].kind == Kind::Create);
-        if plan.standings[i].account.is_none() && !creating {
-            continue;
-        }
-        if !creating && !mapping.keeps(row, &person.employee) {
-            continue;
-        }
-        let (state, value, waits_for) = match mapping.desired(row, &person.employee) {
-            Desired::Keep | Desired::Text(_) | Desired::Failed(_) => continue,
-            Desired::Empty => (Manager::Nothing, current.contains_key(&index).then_some(NewValue::Clear), None),
-            Desired::Person(_) => match managers[i].filter(|&m| m != index) {
-                None => (Manager::NotManaged, None, None),
-                Some(manager) => match &plan.standings[manager as usize] {
-                    Standing { account: Some(account), .. } => {
-                        let same = current.get(&index).is_some_and(|now| **now == *account.id);
-                        (Manager::Resolved, (!same).then(|| NewValue::Set(account.id.clone())), None)
-                    }
-                    Standing { change: Some(change), .. } if plan.changes[*change].kind == Kind::Create => {
-                        (Manager::Pending, None, Some(manager))
-                    }
-                    Standing { .. } => (Manager::NotManaged, None, None),
-                },
-            },
-        };
-        plan.standings[i].manager = state;
-        let account = match &value {
-            Some(NewValue::Set(account)) => Some(account),
-            Some(NewValue::Clear) | None => None,
-        };
-        let drift = |in_place: &InPlace| !creating && in_place.holds(mapping, &person.employee, row, account.map(|id| &**id));
-        if value.is_some() && person.in_place.as_deref().is_some_and(drift) {
-            plan.standings[i].drifted.push(row);
-            continue;
-        }
-        if value.is_none() && waits_for.is_none() {
-            continue;
-        }
-        let change = match plan.standings[i].change {
-            Some(change) => change,
-            None => {
-                let Some(account) = plan.standings[i].account.as_ref() else { continue };
-                let account = Some(account.id.clone());
-                plan.changes.push(Change { person: index, account, ..Change::new(AccountWrite::default()) });
-                plan.standings[i].change = Some(plan.changes.len() - 1);
-                plan.changes.len() - 1
-            }
-        };
-        if let Some(value) = value {
-            if current.contains_key(&index) {
-                plan.changes[change].replaced.push(row);
-            }
-            plan.changes[change].write.attributes.push((row, value));
-        }
-        plan.changes[change].manager = waits_for;
-    }
 }
 
 impl Plan {

@@ -5,6 +5,7 @@
 //! - `pass`: the driver, which reads as the list of steps:
 //!   `validate` → `observe` → `decide` → (`domain::plan`) → `guard` → `execute` → `record`.
 //! - `verdict`: what is said of one person. `report`: what is said of an integration.
+//! - `targets`: the provider of a spec, the one place that knows them all by name.
 //! - `tenants`: which integrations share one tenant of a provider.
 //! - `connection`: clients, made from Secrets. `clock`: time, which stories can move.
 
@@ -18,6 +19,7 @@ pub mod pass;
 pub mod record;
 pub mod report;
 pub mod supervisor;
+pub mod targets;
 pub mod tenants;
 pub mod validate;
 pub mod verdict;

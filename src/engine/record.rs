@@ -298,8 +298,8 @@ impl Recorder<'_> {
             !waits(row) && !left
         };
         let manager = self.plan.managers.get(index as usize).copied().flatten();
-        let manager = manager.and_then(|manager| self.plan.standings[manager as usize].account.as_ref());
-        Some(InPlace::after(person.in_place.as_deref(), mapping, &person.employee, manager.map(|held| &*held.id), as_desired))
+        let manager = manager.and_then(|manager| self.plan.reference(mapping, self.people, manager));
+        Some(InPlace::after(person.in_place.as_deref(), mapping, &person.employee, manager.as_deref(), as_desired))
     }
 
     fn count(&self, verdict: &Verdict<'_>, outcome: Option<&Outcome>) {

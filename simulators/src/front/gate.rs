@@ -98,6 +98,7 @@ impl Gate {
             route: self.service.route(call),
             status,
             write: self.service.is_write(call),
+            secret: self.service.is_secret(call),
             applied,
             unknown_keys,
         });

@@ -51,7 +51,8 @@ impl Controller {
         let file = std::fs::File::create(&log).expect("a log file");
         let child = Command::new(env!("CARGO_BIN_EXE_bobsync"))
             .args(["controller", "--namespace", &story.namespace, "--lease-namespace", &story.system, "--log-format", "json"])
-            .args(["--http-listen", &http, "--allow-endpoint", &story.simulated.bob, "--allow-endpoint", &story.simulated.one_login])
+            .args(["--http-listen", &http])
+            .args(story.simulated.endpoints().iter().flat_map(|endpoint| ["--allow-endpoint", endpoint]))
             .args(arguments)
             .env("KUBECONFIG", kubeconfig)
             .env("BOBSYNC_LOG", "warn,bobsync=debug")

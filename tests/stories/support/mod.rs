@@ -140,14 +140,17 @@ impl Story {
             .expect("a Secret");
     }
 
-    /// Applies the integration `onelogin`: the simulators' addresses, and over them what `spec` says.
+    /// Applies the integration `onelogin`: the simulators' addresses, and over them what `spec` says, another provider too.
     pub async fn integrate(&self, spec: Value) -> ProvisioningIntegration {
         let mut whole = json!({
             "interval": "10m",
             "bob": {"credentialsSecretRef": {"name": "bob"}, "endpoint": self.simulated.bob, "timeZone": "Europe/London",
                     "siteTimeZones": {"Berlin": "Europe/Berlin", "Auckland": "Pacific/Auckland"}},
-            "provider": {"oneLogin": {"region": "US", "endpoint": self.simulated.one_login, "credentialsSecretRef": {"name": "onelogin"}}},
         });
+        let one_login = json!({"region": "US", "endpoint": self.simulated.one_login, "credentialsSecretRef": {"name": "onelogin"}});
+        if spec["provider"].as_object().is_none_or(|provider| provider.contains_key("oneLogin")) {
+            whole["provider"] = json!({"oneLogin": one_login});
+        }
         merge(&mut whole, spec);
         let object = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "onelogin"}, "spec": whole});
         self.integrations()

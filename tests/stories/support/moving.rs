@@ -30,7 +30,7 @@ impl Moving {
         let client = with_settings(config).expect("a client");
         let options = Options {
             namespace: vec![story.namespace.clone()],
-            allow_endpoint: vec![story.simulated.bob.clone(), story.simulated.one_login.clone()],
+            allow_endpoint: story.simulated.endpoints(),
             http_listen: "127.0.0.1:0".parse().expect("an address"),
             leader_elect: true,
             lease_namespace: None,
