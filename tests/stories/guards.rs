@@ -194,3 +194,25 @@ async fn protected_accounts_are_never_written_and_a_leaver_loses_access_on_every
     }
     assert_eq!(story.reason(&id).await, "Ambiguous");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_adopted_account_gets_its_owner_although_a_value_is_refused() {
+    let story = Story::begin("claim", 8).await;
+    let (id, employee) = story.simulated.somebody().await;
+    let account =
+        json!({"email": employee["root.email"], "username": employee["root.email"], "firstname": "O", "lastname": "N", "status": 1});
+    let account = story.simulated.post("/onelogin/users", account).await;
+    story.simulated.change(&id, json!({"work.title": "Chief Xylophonist"})).await;
+    story.simulated.put("/onelogin/refuse", json!({"rules": [{"field": "title", "contains": "Xylophonist"}]})).await;
+    let _controller = Controller::start(&story).await;
+    story.integrate(json!({})).await;
+    story.ready("Converged").await;
+    assert_eq!(story.reason(&id).await, "Rejected");
+    let at = format!("/onelogin/users/{}", account["id"]);
+    assert_eq!(story.simulated.get(&at).await["external_id"], id.as_str(), "the mark is on, and nobody else can be taken for its owner");
+    // A new e-mail in Bob does not make it another account.
+    story.simulated.change(&id, json!({"root.email": "renamed@example.com", "work.title": "Chief Flautist"})).await;
+    story.sync().await;
+    assert_eq!(story.reason(&id).await, "InSync");
+    assert_eq!(story.simulated.get(&at).await["email"], "renamed@example.com");
+}

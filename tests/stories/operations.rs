@@ -1,5 +1,7 @@
 //! What an operator relies on: rights, leadership, privacy, endpoints, metrics.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::support::{Controller, Story, until};
@@ -123,8 +125,40 @@ async fn one_of_two_replicas_works_and_hands_over_at_once() {
     let (id, _) = story.simulated.somebody().await;
     story.simulated.change(&id, json!({"work.title": "Successor"})).await;
     story.sync().await;
-    assert!(began.elapsed() < std::time::Duration::from_secs(15), "the hand-over took {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(15), "the hand-over took {:?}", began.elapsed());
     assert_eq!(story.simulated.account(&id).await.unwrap()["title"], "Successor");
     assert!(second.metrics().await.contains("bobsync_"));
     assert!(second.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_was_paused_beyond_its_lease_writes_nothing_more() {
+    let (story, first) = Story::converged("paused", 8, json!({"interval": "1m"})).await;
+    let (id, _) = story.simulated.somebody().await;
+    let title = async || story.simulated.account(&id).await.unwrap()["title"].clone();
+    let second = Controller::start(&story).await;
+    first.pause();
+    story.simulated.change(&id, json!({"work.title": "Successor"})).await;
+    // The second takes over when the first can no longer believe in its lease.
+    for _ in 0..150 {
+        if title().await == "Successor" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(title().await, "Successor");
+    // Now the first wakes, with an interval long overdue and work to do, while the second is paused and still holds the lease.
+    second.pause();
+    story.simulated.change(&id, json!({"work.title": "Latecomer"})).await;
+    story.simulated.forget_calls().await;
+    first.resume();
+    until("the first notices", || async { if first.log().contains("stepped down") { Ok(()) } else { Err("not yet".to_owned()) } }).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(story.simulated.writes().await, 0, "whoever was paused writes nothing");
+    assert_eq!(title().await, "Successor");
+    second.resume();
+    story.sync().await;
+    assert_eq!(title().await, "Latecomer");
+    assert_eq!(story.simulated.writes().await, 1);
+    assert!(first.stop().await && second.stop().await);
 }
