@@ -15,6 +15,9 @@ async fn the_charts_rights_are_enough_and_none_is_left_over() {
     let (id, _) = story.simulated.somebody().await;
     story.simulated.change(&id, json!({"work.title": "Keeper of Lamps"})).await;
     story.sync().await;
+    // The same event again counts up the one that is there.
+    story.simulated.change(&id, json!({"work.title": "Keeper of Rumours"})).await;
+    story.sync().await;
     story.simulated.delete(&format!("/bob/employees/{id}")).await;
     story.sync().await;
     story.sync().await;

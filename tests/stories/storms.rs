@@ -172,6 +172,20 @@ async fn deleting_people_the_integration_or_the_namespace_touches_no_account() {
     say_again(&story, &before, "the integration was replaced").await;
     books.untouched(&story, "the integration came back").await;
 
+    // An integration that comes back is a new one: whom it meets was there before it, and waits where the settings say so.
+    story.integrations().delete("onelogin", &DeleteParams::default()).await.unwrap();
+    gone(&story.people(), "the people of the integration").await;
+    let title = story.simulated.account(&id).await.unwrap()["title"].clone();
+    story.simulated.change(&id, json!({"work.title": "Keeper of Rumours"})).await;
+    story.integrate(json!({"safety": {"adoption": "Never"}, "provisioning": {"existingEmployees": "OnChange"}})).await;
+    story.ready("Converged").await;
+    assert_eq!(story.reason(&id).await, "AwaitingChange");
+    story.simulated.change(&id, json!({"work.title": title})).await;
+    story.integrate(json!({"safety": {"adoption": "Never"}, "provisioning": null})).await;
+    story.ready("Converged").await;
+    say_again(&story, &before, "the integration came back").await;
+    books.untouched(&story, "the integration came back and its people waited").await;
+
     // The whole namespace, under a controller that goes on.
     delete_namespace(&story).await;
     books.untouched(&story, "the namespace was deleted").await;
@@ -334,6 +348,12 @@ async fn two_controllers_by_accident_make_nobody_a_second_account() {
         .into_iter()
         .filter(|call| call["method"] == "POST" && call["path"] == "/api/2/users" && call["status"] == 201);
     assert_eq!(made.count(), story.simulated.accounts().await.len());
+    // One that comes second finds the account of the first by its mark, and no conflict.
+    for controller in [&first, &second] {
+        let metrics = controller.metrics().await;
+        let failed = metrics.lines().find(|line| line.starts_with("bobsync_changes_total") && line.contains("failed"));
+        assert_eq!(failed, None);
+    }
     // They do not quarrel: once all is as decided, neither writes anything, to OneLogin or to a person's status.
     let written = |metrics: String| {
         let counter = r#"bobsync_status_patches_total{kind="EmployeeSync",outcome="written"} "#;
