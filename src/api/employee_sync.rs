@@ -104,9 +104,30 @@ pub struct EmployeeSyncStatus {
     /// The value of the annotation `bobsync.dev/sync-requested-at` that was last answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_handled_sync_at: Option<String>,
+    /// When a change of each kind last went out, where the line in the history had to make room: the budgets count it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counted: Option<Counted>,
     /// The last ten changes, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<HistoryEntry>,
+}
+
+/// When a change of each kind last went out, approved ones aside.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Counted {
+    /// Access taken away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disabled_at: Option<Time>,
+    /// Access given back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reactivated_at: Option<Time>,
+    /// The account created.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Time>,
+    /// Attributes changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<Time>,
 }
 
 /// The account at the provider.

@@ -305,6 +305,7 @@ pub enum Apply {
 /// What holds changes back until a person has looked at them.
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.creates) || has(self.creates.max) || has(self.creates.atLeast)").message("creates has no default limit: set max, atLeast or both, or leave creates out for no limit"))]
 pub struct Safety {
     /// Access taken away. Default: 5% of the managed accounts, at least 5, per 24h.
     #[serde(default)]
@@ -336,10 +337,10 @@ pub struct Safety {
     pub protected_accounts: Vec<AccountName>,
 }
 
-/// An e-mail, a username or the provider's id of an account.
+/// An e-mail, a username or the provider's id of one account; no pattern and no list.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(transparent)]
-pub struct AccountName(#[schemars(length(min = 1, max = 320), regex(pattern = r"^\S(.*\S)?$"))] pub String);
+pub struct AccountName(#[schemars(length(min = 1, max = 320), regex(pattern = r"^[^\s,*]([^,*]*[^\s,*])?$"))] pub String);
 
 /// At most so many changes within a sliding window: the larger of a share and a floor. What passes it is held whole.
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, Default, PartialEq, Eq)]
@@ -432,6 +433,9 @@ pub struct ProvisioningIntegrationStatus {
     /// What a dry run would do, or what a guard holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanSummary>,
+    /// When the first pass that writes was through: until then an existing population is created and updated without a limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_pass_at: Option<Time>,
     /// The plan that was released last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approved: Option<Approved>,

@@ -8,12 +8,13 @@ use std::{
 
 use foldhash::HashMap;
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 
 use crate::{
     api::{
         EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, SYNC_REQUESTED,
-        employee_sync::{Access, Action, Because, Evidence, EvidenceKind, HISTORY, HistoryEntry, MatchedBy, OutcomeWord},
+        employee_sync::{Access, Action, Because, Counted, Evidence, EvidenceKind, HISTORY, HistoryEntry, MatchedBy, OutcomeWord},
         integration::UserStatus,
     },
     domain::{
@@ -108,14 +109,52 @@ impl Latest {
     }
 
     fn of_status(status: &EmployeeSyncStatus) -> Self {
+        let latest = Self::of_history(&status.history);
+        status.counted.as_ref().map_or(latest, |counted| latest.or_later(Self::of_counted(counted)))
+    }
+
+    fn of_history(history: &[HistoryEntry]) -> Self {
         let mut latest = Self::default();
-        for (index, change) in status.history.iter().enumerate() {
+        for (index, change) in history.iter().enumerate() {
             if change.outcome == OutcomeWord::Succeeded {
                 // Access that the start date brought after the creation was not given back.
-                latest.take(change, is_a_start(&status.history[index + 1..]));
+                latest.take(change, is_a_start(&history[index + 1..]));
             }
         }
         latest
+    }
+
+    fn or_later(self, other: Self) -> Self {
+        Self {
+            disable: self.disable.max(other.disable),
+            reactivate: self.reactivate.max(other.reactivate),
+            create: self.create.max(other.create),
+            update: self.update.max(other.update),
+        }
+    }
+
+    /// What a history of which lines are dropped says, to be kept beside the others; `None` if it says nothing.
+    #[must_use]
+    pub fn counted(history: &[HistoryEntry], before: Option<&Counted>) -> Option<Counted> {
+        let latest = Self::of_history(history).or_later(before.map(Self::of_counted).unwrap_or_default());
+        let time = |at: u32| (at != 0).then(|| Timestamp::from_second(i64::from(at)).ok().map(Time)).flatten();
+        let counted = Counted {
+            disabled_at: time(latest.disable),
+            reactivated_at: time(latest.reactivate),
+            created_at: time(latest.create),
+            updated_at: time(latest.update),
+        };
+        (latest != Self::default()).then_some(counted)
+    }
+
+    fn of_counted(counted: &Counted) -> Self {
+        let at = |time: &Option<Time>| time.as_ref().map_or(0, |time| u32::try_from(time.0.as_second()).unwrap_or(0));
+        Self {
+            disable: at(&counted.disabled_at),
+            reactivate: at(&counted.reactivated_at),
+            create: at(&counted.created_at),
+            update: at(&counted.updated_at),
+        }
     }
 
     /// The moment of the last change of this kind, in seconds of the epoch.
@@ -376,15 +415,17 @@ impl Entry {
 
     /// This one in place of `known`. An object without a status says nothing of the person, so what was known stays.
     fn after(self, known: &Self) -> Self {
+        // The same object or another one: what went out has gone out.
+        let latest = self.latest.or_later(known.latest);
         if self.digest != 0 {
-            return self;
+            return Self { latest, ..self };
         }
         Self {
             account: self.account.or_else(|| known.account.clone()),
             met: self.met.or(known.met),
             access: self.access.or(known.access),
             revoked: self.revoked.or(known.revoked),
-            latest: known.latest,
+            latest,
             awaited_start: known.awaited_start,
             in_place: self.in_place.or_else(|| known.in_place.clone()),
             ..self

@@ -109,6 +109,7 @@ impl Writer {
                 "evidence",
                 "awaitingChange",
                 "lastApplied",
+                "counted",
                 "lastHandledSyncAt",
                 "history",
             ],
@@ -141,8 +142,10 @@ impl Writer {
         name: &str,
         status: &ProvisioningIntegrationStatus,
     ) -> Result<ProvisioningIntegration, WriteError> {
-        let patch =
-            Patch::Merge(with_nulls(status, &["observedGeneration", "employees", "lastPass", "plan", "approved", "lastHandledSyncAt"]));
+        let patch = Patch::Merge(with_nulls(
+            status,
+            &["observedGeneration", "employees", "lastPass", "plan", "firstPassAt", "approved", "lastHandledSyncAt"],
+        ));
         let params = params();
         tried("writing a status", || self.integrations.patch_status(name, &params, &patch))
             .await

@@ -50,6 +50,8 @@ pub struct Held {
     pub plan: Option<HeldPlan>,
     /// The digest of a plan that would be held, and is released because a person approved it.
     pub released: Option<String>,
+    /// For each change of a plan that was released so: whether it is part of what was approved.
+    pub approved: Vec<bool>,
 }
 
 /// What is held as a whole.
@@ -107,12 +109,19 @@ pub fn guard(sight: &Sight<'_>) -> Held {
     let content = sight.plan.digest_of(sight.mapping, sight.people, &frozen, |index| changes[index]);
     let digest = sight.released_before.map_or_else(|| content.clone(), |before| chained(&content, before));
     if sight.approved == Some(&digest) {
-        return Held { changes: vec![false; kinds.len()], released: Some(digest), ..Held::default() };
+        // What only has a frozen row beside others is not what the person looked at.
+        let only_frozen = |change: &Change| {
+            let write = &change.write;
+            let more = write.access.is_some() || write.mark.is_some() || change.manager.is_some();
+            !more && !write.attributes.is_empty() && write.attributes.iter().all(|(row, _)| frozen.contains(row))
+        };
+        let approved = changes.iter().zip(&sight.plan.changes).map(|(held, change)| *held || only_frozen(change)).collect();
+        return Held { changes: vec![false; kinds.len()], released: Some(digest), approved, ..Held::default() };
     }
     let mut counts = sight.plan.counts_of(|index| changes[index]);
     let touched = |(index, change): &(usize, &Change)| !changes[*index] && change.only_rows(&frozen).is_some();
     counts.updates += count(sight.plan.changes.iter().enumerate().filter(touched).count());
-    Held { changes, frozen, plan: Some(HeldPlan { digest, counts, because, only_fields: !over }), released: None }
+    Held { changes, frozen, plan: Some(HeldPlan { digest, counts, because, only_fields: !over }), ..Held::default() }
 }
 
 /// The rows that would replace or clear a value for too many people, and why in one sentence. An existing population is
@@ -130,11 +139,8 @@ fn blackout(sight: &Sight<'_>) -> (Vec<usize>, String) {
         let separator = if because.is_empty() { "" } else { "; " };
         let target = &sight.mapping.rows[row].target;
         let fields = sight.mapping.fields_of(row).join(", ");
-        let _ = write!(
-            because,
-            "{separator}{target} (from {fields}) would change for {} people at once, and the limit is {limit}",
-            replaced[row]
-        );
+        let from = if fields.is_empty() { "from the settings".to_owned() } else { format!("from {fields}") };
+        let _ = write!(because, "{separator}{target} ({from}) would change for {} people at once, and the limit is {limit}", replaced[row]);
     }
     (frozen, because)
 }

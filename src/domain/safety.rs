@@ -84,6 +84,12 @@ impl Protected {
         Self(names.map(|name| key(name).into()).collect())
     }
 
+    /// Whether this is the id, e-mail or username of one.
+    #[must_use]
+    pub fn names(&self, name: &str) -> bool {
+        self.0.contains(&*key(name))
+    }
+
     /// Whether this account's id, e-mail or username is among them.
     #[must_use]
     pub fn covers(&self, account: &Account<'_>) -> bool {

@@ -331,6 +331,10 @@ impl Run<'_, '_> {
 
     async fn create(&self, change: &Change, write: &AccountWrite) -> Result<(Written, MatchedBy), Ended> {
         let person = &self.cx.people[change.person as usize];
+        let names = [self.cx.mapping.email, self.cx.mapping.username].map(|row| self.cx.mapping.text(row, &person.employee));
+        if names.iter().flatten().any(|name| self.cx.protected.names(name)) {
+            return Err(Ended::Failed(Failure::Protected));
+        }
         if change.look_up_first
             && let Some(account) = self.by_mark(person).await?
         {

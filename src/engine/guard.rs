@@ -36,7 +36,7 @@ pub struct Guarding<'a> {
     pub requests: &'a HashMap<Box<str>, Box<str>>,
     /// Whether nothing will be written: a dry run shows the whole plan.
     pub dry_run: bool,
-    /// Whether this integration has never seen a pass through.
+    /// Whether this integration has never seen a pass through that writes.
     pub first_pass: bool,
     /// The digest that a person approved and that has not been released yet.
     pub approved: Option<&'a str>,

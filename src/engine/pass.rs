@@ -71,6 +71,8 @@ pub struct Pass<'a> {
     pub last_read: observe::LastRead,
     /// Whether this integration has never seen a pass through.
     pub first_pass: bool,
+    /// Whether none that writes was seen through: an existing population is brought in line without a limit.
+    pub limitless: bool,
     /// Integrations of the same tenant that come before this one.
     pub elders: &'a [IntegrationKey],
     /// The digest that a person approved and that has not been released yet.
@@ -140,7 +142,7 @@ impl Pass<'_> {
             key: self.key,
             requests: &requests,
             dry_run: self.validated.dry_run,
-            first_pass: self.first_pass,
+            first_pass: self.limitless,
             approved: self.approved,
             released_before: self.released_before,
             now: self.clock.now(),
@@ -150,7 +152,14 @@ impl Pass<'_> {
         report.released.clone_from(&released.held.released);
 
         let left_alone = [&listing.unavailable[..], &released.held.frozen[..]].concat();
-        let recorder = self.recorder(&people, &plan, &requests, &source.deleted_now, released.held.released.as_deref(), &left_alone);
+        let recorder = self.recorder(
+            &people,
+            &plan,
+            &requests,
+            &source.deleted_now,
+            released.held.released.as_deref().map(|digest| (digest, &released.held.approved[..])),
+            &left_alone,
+        );
         let summary = if self.validated.dry_run {
             recorder.without_change(|change| Some(waiting(&recorder, &plan.changes[change]))).await;
             report.plan = Some(summarise(&plan, self.validated, &people));
@@ -260,7 +269,7 @@ impl Pass<'_> {
         plan: &'b Plan,
         requests: &'b HashMap<Box<str>, Box<str>>,
         deleted_now: &'b HashSet<Box<str>>,
-        approved: Option<&'b str>,
+        approved: Option<(&'b str, &'b [bool])>,
         left_alone: &'b [usize],
     ) -> Recorder<'b> {
         Recorder {

@@ -65,8 +65,8 @@ pub struct Recorder<'a> {
     pub trigger: Trigger,
     /// Sync requests of single people that this pass answers.
     pub requests: &'a HashMap<Box<str>, Box<str>>,
-    /// The digest of the held plan that this pass was allowed to carry out.
-    pub approved: Option<&'a str>,
+    /// The digest of the held plan that this pass was allowed to carry out, and which changes are part of it.
+    pub approved: Option<(&'a str, &'a [bool])>,
     /// Files confirmed to be gone in this pass.
     pub deleted_now: &'a HashSet<Box<str>>,
     /// People and plan.
@@ -194,7 +194,7 @@ impl Recorder<'_> {
             self.metrics.person_unchanged();
             return None;
         }
-        let history = news.then(|| outcome.as_ref().and_then(|outcome| self.history(outcome))).flatten();
+        let history = news.then(|| outcome.as_ref().and_then(|outcome| self.history(index, outcome))).flatten();
         Some(Write { index, verdict, hash, history, owed, expired, exists: known.is_some(), digest: known.map_or(0, |(_, digest)| digest) })
     }
 
@@ -340,7 +340,7 @@ impl Recorder<'_> {
         }
     }
 
-    fn history(&self, outcome: &Outcome) -> Option<HistoryEntry> {
+    fn history(&self, index: PersonIndex, outcome: &Outcome) -> Option<HistoryEntry> {
         let (action, fields, word, request_id) = match outcome {
             Outcome::Done(done) => (done.action, &done.fields, OutcomeWord::Succeeded, done.request_id.clone()),
             Outcome::Failed { action, fields, .. } => (*action, fields, OutcomeWord::Failed, None),
@@ -352,9 +352,16 @@ impl Recorder<'_> {
             fields: fields.iter().map(|row| self.validated.settings.mapping.rows[*row].target.to_string()).collect(),
             trigger: self.trigger,
             outcome: word,
-            plan: self.approved.map(str::to_owned),
+            plan: self.approved_with(index).map(str::to_owned),
             request_id,
         })
+    }
+
+    /// The digest with which this person's change was approved; whatever else goes out in the same pass was not.
+    fn approved_with(&self, index: PersonIndex) -> Option<&str> {
+        let (digest, parts) = self.approved?;
+        let change = self.plan.standings[index as usize].change?;
+        parts.get(change).is_some_and(|part| *part).then_some(digest)
     }
 
     async fn write_all(&self, writes: Vec<Write<'_>>) {

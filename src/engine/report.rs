@@ -93,6 +93,10 @@ pub fn after(before: &ProvisioningIntegrationStatus, report: &Report, generation
             // The pass did not come so far.
             (None, None, None) => before.plan.clone(),
         },
+        first_pass_at: before.first_pass_at.clone().or_else(|| {
+            let whole = report.tally.is_some() && !report.unfinished && !report.dry_run && report.stop.is_none();
+            whole.then(|| Time(to_the_second(now)))
+        }),
         approved: approved(before, report, now),
         last_handled_sync_at: report
             .sync_handled
@@ -177,6 +181,7 @@ pub fn same(a: &ProvisioningIntegrationStatus, b: &ProvisioningIntegrationStatus
         && a.employees == b.employees
         && a.last_pass == b.last_pass
         && a.plan == b.plan
+        && a.first_pass_at == b.first_pass_at
         && a.approved == b.approved
         && a.last_handled_sync_at == b.last_handled_sync_at
 }

@@ -64,6 +64,12 @@ pub fn target(provider: &api::Provider, allowed: &AllowedEndpoints) -> Result<Ta
     }
 }
 
+/// The administrator as whom bobsync acts, where the settings name one: protected like those of `safety.protectedAccounts`.
+#[must_use]
+pub fn acts_as(provider: &api::Provider) -> Option<&str> {
+    provider.google_workspace.as_ref().map(|google| google.admin_email.as_str())
+}
+
 fn one_login(spec: &api::OneLogin, allowed: &AllowedEndpoints) -> Result<Target, Stop> {
     let base = if spec.endpoint.is_empty() {
         let region = spec.region.map(|region| match region {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use super::targets::{Target, target};
+use super::targets::{Target, acts_as, target};
 use crate::{
     api::{
         ProvisioningIntegrationSpec,
@@ -167,7 +167,7 @@ pub fn validate(spec: &ProvisioningIntegrationSpec, allowed: &AllowedEndpoints) 
             short_read: short_read(&spec.safety.short_read).map_err(|why| invalid(format!("spec.safety.shortRead: {why}")))?,
             adopt: spec.safety.adoption == api::Adoption::MatchByEmail,
             report_drift: spec.safety.drift_policy == api::DriftPolicy::Report,
-            protected: Protected::new(spec.safety.protected_accounts.iter().map(|name| name.0.as_str())),
+            protected: Protected::new(spec.safety.protected_accounts.iter().map(|name| name.0.as_str()).chain(acts_as(&spec.provider))),
             scope,
             existing_employees: match provisioning.existing_employees {
                 api::ExistingEmployees::NextPass => ExistingEmployees::NextPass,

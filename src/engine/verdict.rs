@@ -16,6 +16,7 @@ use crate::{
         employee_sync::{self as api, AccountRef, AwaitingChange, Evidence, EvidenceKind, HistoryEntry, MatchedBy, NextTransition},
         reasons::{DetailReason, EmployeeReason},
     },
+    cluster::roster::Latest,
     domain::{
         access::{Because, Decision, Missing, Transition, Why},
         account::{Access, AccountState},
@@ -234,8 +235,12 @@ impl Verdict<'_> {
     pub fn status(&self, mapping: &Mapping, before: &EmployeeSyncStatus, lines: &[HistoryEntry], now: Timestamp) -> EmployeeSyncStatus {
         let gone = self.file_deleted.is_some();
         let mut entries: Vec<HistoryEntry> = lines.iter().chain(&before.history).cloned().collect();
+        // What the window counts must not go with the lines that are dropped.
+        let dropped = entries.len() > api::HISTORY || before.counted.is_some();
+        let counted = dropped.then(|| Latest::counted(&entries, before.counted.as_ref())).flatten();
         entries.truncate(api::HISTORY);
         EmployeeSyncStatus {
+            counted,
             observed_generation: Some(self.generation),
             // Of somebody who is gone only the id is left; what is known stays.
             username: if gone { before.username.clone() } else { self.username.as_deref().map(str::to_owned) },

@@ -370,9 +370,13 @@ impl Worker {
             (!forgiving && Instant::now() < refusal.again).then(|| refusal.failure.clone())
         };
         let tried = |employee: &str, fingerprint: u64, failure: Option<&Failure>| self.remember(employee, fingerprint, failure);
-        let (counts, released) = {
+        let (counts, limitless, released) = {
             let said = self.handle.said.lock().await;
-            (said.status.employees.clone(), said.status.approved.as_ref().map(|approved| approved.digest.clone()))
+            (
+                said.status.employees.clone(),
+                said.status.first_pass_at.is_none(),
+                said.status.approved.as_ref().map(|approved| approved.digest.clone()),
+            )
         };
         let approved = object.spec.approved_plan.as_deref().filter(|digest| Some(*digest) != released.as_deref());
         let created = object.metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
@@ -401,6 +405,7 @@ impl Worker {
                 asked: self.asked,
             },
             first_pass: counts.is_none(),
+            limitless,
             elders: &elders,
             approved,
             released_before: released.as_deref(),

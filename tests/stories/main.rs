@@ -18,3 +18,4 @@ mod operations;
 mod outages;
 mod settings;
 mod storms;
+mod windows;
