@@ -191,7 +191,8 @@ async fn the_administrator_as_whom_bobsync_acts_is_protected() {
     story.secret("google", &[("serviceAccount.json", &key.to_string())]).await;
     let hire = json!({"root.email": "admin@example.com", "work.startDate": "2022-03-01", "internal.lifecycleStatus": "Employed", "internal.status": "Active"});
     let boss = story.simulated.hire(hire).await;
-    let account = json!({"primaryEmail": "admin@example.com", "name": {"givenName": "Ad", "familyName": "Min"}, "password": "Welcome-24-7"});
+    let account =
+        json!({"primaryEmail": "admin@example.com", "name": {"givenName": "Ad", "familyName": "Min"}, "password": "Welcome-24-7"});
     story.simulated.post("/google/users", account).await;
     let _controller = Controller::start(&story).await;
     let url = &story.simulated.google;
