@@ -348,6 +348,12 @@ impl Entry {
         }
     }
 
+    /// What no read of Bob would show: a revocation, and since when the file is gone.
+    #[must_use]
+    pub fn evidence(&self) -> (Option<Revoked>, Option<Timestamp>) {
+        (self.revoked, self.file_deleted)
+    }
+
     /// Whether its integration manages an account of this person, or will make one.
     #[must_use]
     pub fn claims_account(&self) -> bool {

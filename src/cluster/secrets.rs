@@ -81,6 +81,20 @@ pub enum SecretError {
 /// # Errors
 /// [`SecretError`]; the first key that cannot be used is named.
 pub async fn read(client: &Client, namespace: &str, name: &str, keys: &[&str]) -> Result<SecretValues, SecretError> {
+    read_also(client, namespace, name, keys, &[]).await
+}
+
+/// Reads these keys of a Secret, and those of `optional` that it has and that are not empty: one `get`.
+///
+/// # Errors
+/// [`SecretError`]; the first key that cannot be used is named.
+pub async fn read_also(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    keys: &[&str],
+    optional: &[&str],
+) -> Result<SecretValues, SecretError> {
     let secrets: Api<KubeSecret> = Api::namespaced(client.clone(), namespace);
     let found = bounded(TIMEOUT, secrets.get(name)).await.map_err(|error| {
         let secret = name.to_owned();
@@ -90,7 +104,12 @@ pub async fn read(client: &Client, namespace: &str, name: &str, keys: &[&str]) -
             error => SecretError::Unavailable { secret, why: error.to_string() },
         }
     })?;
-    pick(name, found, keys)
+    let filled = |key: &&str| {
+        let value = found.data.as_ref().and_then(|data| data.get(*key));
+        value.is_some_and(|value| !value.0.trim_ascii().is_empty())
+    };
+    let keys: Vec<&str> = keys.iter().copied().chain(optional.iter().copied().filter(filled)).collect();
+    pick(name, found, &keys)
 }
 
 fn pick(name: &str, found: KubeSecret, keys: &[&str]) -> Result<SecretValues, SecretError> {

@@ -6,13 +6,18 @@
 //!   `validate` → `observe` → `decide` → (`domain::plan`) → `guard` → `execute` → `record`.
 //! - `verdict`: what is said of one person. `report`: what is said of an integration.
 //! - `tenants`: which integrations share one tenant of a provider.
+//! - `inbox`: what Bob pushes, and what of it is evidence. `dirty`: who is to be looked at, and when. `claims`: where a
+//!   pass over single people meets one over everybody.
 //! - `connection`: clients, made from Secrets. `clock`: time, which stories can move.
 
+pub mod claims;
 pub mod clock;
 pub mod connection;
 pub mod decide;
+pub mod dirty;
 pub mod execute;
 pub mod guard;
+pub mod inbox;
 pub mod observe;
 pub mod pass;
 pub mod record;

@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 
 use jiff::Timestamp;
 
-use super::validate::Stop;
+use super::validate::{COMPANY, Stop};
 use crate::{
     api::reasons::IntegrationReason,
     bob,
@@ -36,6 +36,8 @@ pub struct Source {
     pub suspicion: Option<Suspicion>,
     /// Fields asked for that Bob sent for nobody.
     pub unseen_fields: Vec<String>,
+    /// Bob's id of the company, where events are to be compared with it.
+    pub company: Option<u64>,
     /// People whose file was confirmed to be gone in this pass.
     pub deleted_now: HashSet<Box<str>>,
 }
@@ -84,7 +86,9 @@ pub async fn employees(
         apart: last.apart,
         asked: last.asked,
     });
-    let mut source = Source { employees: people.employees, in_bob, suspect: None, suspicion, unseen_fields, deleted_now: HashSet::new() };
+    let company = company(settings, &people.employees);
+    let mut source =
+        Source { employees: people.employees, in_bob, suspect: None, suspicion, unseen_fields, company, deleted_now: HashSet::new() };
     let (mut missing, mut gone, mut expected) = (Vec::new(), Vec::new(), Vec::new());
     {
         let present: foldhash::HashSet<&str> = source.employees.iter().map(Employee::id).collect();
@@ -128,6 +132,11 @@ pub async fn employees(
     source.employees.extend(gone.iter().map(|id| Employee::gone(id)));
     source.employees.extend(expected.iter().map(|id| Employee::expected(id)));
     Ok(source)
+}
+
+fn company(settings: &Settings, employees: &[Employee]) -> Option<u64> {
+    let field = settings.mapping.fields.position(COMPANY)?;
+    employees.iter().find_map(|employee| employee.values.get(field).text()?.parse().ok())
 }
 
 /// Fields that the settings or the decisions rest on and that came with nobody. One that is empty for everybody did come:

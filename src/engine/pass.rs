@@ -14,6 +14,7 @@ use super::{
     decide::{self, Deciding},
     execute::{Execution, Failure, Outcome, Summary, execute},
     guard::{self, Guarding, Released},
+    inbox::Mailbox,
     observe,
     record::{Recorder, Tally, held_by_suspicion},
     report::Report,
@@ -63,6 +64,8 @@ pub struct Pass<'a> {
     pub metrics: &'a Metrics,
     /// The time.
     pub clock: &'a Clock,
+    /// Where events about its people come in.
+    pub mailbox: &'a Mailbox,
     /// Whether this process may write.
     pub leadership: &'a Leadership,
     /// What woke the pass.
@@ -117,6 +120,7 @@ impl Pass<'_> {
         report.in_bob = Some(source.in_bob);
         report.suspicion = source.suspicion;
         report.unseen_fields = source.unseen_fields;
+        self.mailbox.company(source.company);
 
         let deciding = Deciding {
             settings,
@@ -272,6 +276,7 @@ impl Pass<'_> {
             events: self.events,
             metrics: self.metrics,
             clock: self.clock,
+            claims: &self.mailbox.claims,
             trigger: self.trigger,
             requests,
             deleted_now,

@@ -15,6 +15,7 @@ use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta:
 use kube::{Resource as _, ResourceExt as _};
 
 use super::{
+    claims::Claims,
     clock::Clock,
     execute::{Failure, Outcome},
     observe::is_expired,
@@ -37,6 +38,7 @@ use crate::{
         account::{Access, AccountState},
         drift::InPlace,
         employee::{BobStatus, SITE},
+        known::Revoked,
         matching::{Person, PersonIndex},
         plan::{Block, Change, Kind, Manager, Plan},
     },
@@ -61,6 +63,8 @@ pub struct Recorder<'a> {
     pub metrics: &'a Metrics,
     /// The time.
     pub clock: &'a Clock,
+    /// Whose records are being written.
+    pub claims: &'a Claims,
     /// What woke the pass.
     pub trigger: Trigger,
     /// Sync requests of single people that this pass answers.
@@ -168,10 +172,11 @@ impl Recorder<'_> {
     fn weigh(&self, index: PersonIndex, trouble: Trouble, outcome: Option<Outcome>) -> Option<Write<'_>> {
         let person = &self.people[index as usize];
         let id = person.employee.id();
-        let (verdict, known) = self.roster.with(self.key, id, |entry| {
+        let (verdict, known, evidence) = self.roster.with(self.key, id, |entry| {
             (
                 self.verdict(index, trouble, outcome.as_ref(), entry),
                 entry.filter(|entry| entry.exists).map(|entry| (entry.verdict, entry.digest)),
+                entry.map(Entry::evidence).unwrap_or_default(),
             )
         });
         self.count(&verdict, outcome.as_ref());
@@ -192,7 +197,16 @@ impl Recorder<'_> {
             return None;
         }
         let history = news.then(|| outcome.as_ref().and_then(|outcome| self.history(outcome))).flatten();
-        Some(Write { index, verdict, hash, history, expired, exists: known.is_some(), digest: known.map_or(0, |(_, digest)| digest) })
+        Some(Write {
+            index,
+            verdict,
+            hash,
+            history,
+            expired,
+            evidence,
+            exists: known.is_some(),
+            digest: known.map_or(0, |(_, digest)| digest),
+        })
     }
 
     /// What is said of one person. Pure: whatever is written into a status comes out of this.
@@ -268,7 +282,7 @@ impl Recorder<'_> {
             revoked: entry
                 .and_then(|entry| entry.revoked)
                 .filter(|revoked| revoked.holds(person.employee.start.date()))
-                .map(|revoked| (revoked.at.as_second(), revoked.start)),
+                .map(|revoked| (revoked.at.as_second(), revoked.start.or(person.employee.start.date()))),
             baseline: person.baseline.as_deref().copied(),
             drifted: !standing.drifted.is_empty(),
             in_place,
@@ -380,6 +394,7 @@ impl Recorder<'_> {
         let mapping = &self.validated.settings.mapping;
         let now = self.clock.now();
         let blank = EmployeeSyncStatus::default();
+        let _alone = self.claims.record(id).await;
         if write.exists && write.history.is_none() && write.verdict.file_deleted.is_none() {
             // After a restart the verdict behind a status is not known, but its digest is.
             if digest(&write.verdict.status(mapping, &blank, None, now)) == write.digest {
@@ -399,6 +414,14 @@ impl Recorder<'_> {
         let mut status = write.verdict.status(mapping, before, write.history.clone(), now);
         // The object may be there already, written by somebody: its generation is the truth.
         status.observed_generation = object.metadata.generation.map(|generation| generation.min(write.verdict.generation).max(1));
+        // What Bob reported since this pass looked is not known to its verdict, and must not go with it.
+        let (reported, unknown_evidence) = self.roster.with(self.key, id, |entry| {
+            let now = entry.map(Entry::evidence).unwrap_or_default();
+            (now, now != write.evidence)
+        });
+        if unknown_evidence && reported != Default::default() {
+            status.evidence.clone_from(&before.evidence);
+        }
         let same = object.status.as_ref().is_some_and(|old| {
             digest(old) == digest(&status) && conditions::same(&old.conditions, &status.conditions) && old.history == status.history
         });
@@ -409,7 +432,7 @@ impl Recorder<'_> {
         self.roster.writing(self.key, id, true);
         let written = self.writer.patch_person(&object.name_any(), &status).await;
         let written = written.inspect_err(|_| self.roster.writing(self.key, id, false))?;
-        self.roster.wrote(&written, write.hash);
+        self.roster.wrote(&written, if unknown_evidence { 0 } else { write.hash });
         self.metrics.status_patch("EmployeeSync", "written");
         self.announce(&written, write);
         Ok(())
@@ -467,6 +490,8 @@ struct Write<'a> {
     history: Option<HistoryEntry>,
     /// The person has been gone for longer than the retention: the object goes.
     expired: bool,
+    /// Evidence that the verdict knows of.
+    evidence: (Option<Revoked>, Option<Timestamp>),
     exists: bool,
     digest: u64,
 }

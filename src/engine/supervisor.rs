@@ -114,5 +114,6 @@ fn forget(shared: &Shared, workers: &mut HashMap<IntegrationKey, Running>, key: 
         running.task.abort();
         shared.metrics.forget(key);
         shared.tenants.forget(key);
+        shared.inbox.close(key);
     }
 }

@@ -18,7 +18,9 @@ use tokio::{
 use super::{
     clock::Clock,
     connection::{Connections, InitialPassword, Pacers},
+    dirty::Line,
     execute::Failure,
+    inbox::{Inbox, Mailbox},
     observe::LastRead,
     pass::Pass,
     report::{self, Report},
@@ -30,10 +32,12 @@ use crate::{
         APPROVE_MANAGER, ProvisioningIntegration, ProvisioningIntegrationStatus, SYNC_REQUESTED, employee_sync::Trigger,
         reasons::IntegrationReason,
     },
+    bob::webhook::SigningSecrets,
     cluster::{
         events::Events,
         leadership::Leadership,
         roster::{IntegrationKey, Roster},
+        secrets::{self, SecretError},
         status::Writer,
     },
     domain::safety::Suspicion,
@@ -68,6 +72,8 @@ pub struct Shared {
     pub allowed: Arc<AllowedEndpoints>,
     /// Windows of provider limits, shared by integrations of one tenant.
     pub pacers: Arc<Pacers>,
+    /// What Bob pushes.
+    pub inbox: Inbox,
     /// Who works on which tenant.
     pub tenants: Arc<Tenants>,
     /// True when the process stops.
@@ -158,6 +164,9 @@ pub struct Worker {
     shared: Shared,
     object: watch::Receiver<Arc<ProvisioningIntegration>>,
     handle: Handle,
+    mailbox: Arc<Mailbox>,
+    /// Whether webhooks are accepted, and if not, why; `None` where none are asked for.
+    webhooks: Option<Result<(), String>>,
     /// Generation of the spec that the last pass worked with; 0 before the first.
     generation: i64,
     /// The sync request that the last pass answered.
@@ -199,8 +208,11 @@ impl Worker {
         let answered = said.status.last_handled_sync_at.clone();
         let (sender, receiver) = watch::channel(Arc::new(object));
         let handle = Handle { object: sender, people: Arc::default(), said: Arc::new(tokio::sync::Mutex::new(said)) };
+        let mailbox = shared.inbox.open(&key, receiver.borrow().uid().unwrap_or_default());
         let worker = Self {
             key,
+            mailbox,
+            webhooks: None,
             shared,
             object: receiver,
             handle: handle.clone(),
@@ -263,6 +275,7 @@ impl Worker {
                 }
             }
             let dates = [self.next.transition, self.next.retry, self.next.interval].into_iter().filter(|_| !self.quiet);
+            let dirty = &self.mailbox.dirty;
             let until = dates.chain([self.next.secrets]).flatten().filter(|_| !idle).min();
             let clock = self.shared.clock.clone();
             tokio::select! {
@@ -270,6 +283,12 @@ impl Worker {
                     // The supervisor let go of this integration; the task is about to be dropped.
                     std::future::pending::<()>().await;
                 },
+                () = async { tokio::select! { () = dirty.wait(Line::Urgent) => {}, () = dirty.wait(Line::Normal) => {} } } => {
+                    let _ = (dirty.take(Line::Urgent, Instant::now()), dirty.take(Line::Normal, Instant::now()));
+                    if !idle && !self.quiet {
+                        return Trigger::Webhook;
+                    }
+                }
                 () = self.handle.people.notified() => {
                     if !idle && !self.quiet {
                         tokio::time::sleep(COLLECT).await;
@@ -297,6 +316,7 @@ impl Worker {
             self.refusals.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
         }
         self.generation = generation;
+        self.read_webhook_secret(&object).await;
         let requested = object.annotations().get(SYNC_REQUESTED).cloned();
         self.asked = requested.is_some() && requested != self.answered;
         if object.spec.suspend {
@@ -314,6 +334,7 @@ impl Worker {
             Err(stop) => (Report { stop: Some(stop), ..Report::default() }, Duration::from_mins(10)),
         };
         report.sync_handled.clone_from(&requested);
+        report.webhooks.clone_from(&self.webhooks);
         self.answered = requested;
         if report.in_bob.is_some() {
             self.suspicion = report.suspicion;
@@ -392,6 +413,7 @@ impl Worker {
             events: &self.shared.events,
             metrics: &self.shared.metrics,
             clock: &self.shared.clock,
+            mailbox: &self.mailbox,
             leadership: &self.shared.leadership,
             trigger,
             last_read: LastRead {
@@ -466,8 +488,42 @@ impl Worker {
         }
     }
 
+    /// Reads what webhooks are signed with. Whether that changes what is said of it.
+    async fn read_webhook_secret(&mut self, object: &ProvisioningIntegration) -> bool {
+        let before = self.webhooks.clone();
+        match &object.spec.bob.webhook_secret_ref {
+            None => {
+                self.mailbox.sign_with(None);
+                self.webhooks = None;
+            }
+            Some(reference) => {
+                let previous = format!("{}Previous", reference.key);
+                let (required, optional) = ([&*reference.key], [&*previous]);
+                match secrets::read_also(&self.shared.client, &self.key.namespace, &reference.name, &required, &optional).await {
+                    Ok(mut values) => {
+                        let current = values.take(&reference.key);
+                        let previous = values.take(&previous);
+                        self.mailbox.sign_with(current.map(|current| SigningSecrets { current, previous }));
+                        self.webhooks = Some(Ok(()));
+                    }
+                    // What was read before stays valid while the API server does not answer.
+                    Err(SecretError::Unavailable { .. }) if before.is_some() => {}
+                    Err(error) => {
+                        self.mailbox.sign_with(None);
+                        self.webhooks = Some(Err(error.to_string()));
+                    }
+                }
+            }
+        }
+        self.webhooks != before
+    }
+
     /// Whether a Secret is not the one that was read, or could not be read before.
     async fn secrets_changed(&mut self) -> bool {
+        let object = self.object.borrow().clone();
+        if self.read_webhook_secret(&object).await {
+            return true;
+        }
         let Some(connections) = &self.connections else { return true };
         let changed = connections.secrets_changed(&self.shared.client, &self.key.namespace).await;
         self.next.secrets = self.shared.clock.now().checked_add(SECRET_POLL).ok();

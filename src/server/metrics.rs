@@ -91,10 +91,17 @@ const EVENTS: Row = Row {
     labels: &["why"],
     help: "Kubernetes events that nobody will see; dropped because the queue was full, or failed because the API server did not take them",
 };
+const WEBHOOKS: Row = Row {
+    name: "bobsync_webhooks_total",
+    kind: "counter",
+    labels: &["outcome"],
+    help: "Webhooks by outcome: queued, duplicate, ignored (says nothing about people), other_company, unreadable, ping, refused (401: no such integration, no secret, or a wrong signature), not_leading and not_recorded (503: Bob sends it again)",
+};
 const BUILD: Row = Row { name: "bobsync_build_info", kind: "gauge", labels: &["version"], help: "Always 1; the label is the version" };
 
 /// Every metric, in the order of the page.
-pub const TABLE: &[Row] = &[CALLS, PASSES, PASS_SECONDS, CHANGES, EMPLOYEES, UNSYNCED, SUCCESS, PATCHES, OBJECTS, LEADER, EVENTS, BUILD];
+pub const TABLE: &[Row] =
+    &[CALLS, PASSES, PASS_SECONDS, CHANGES, EMPLOYEES, UNSYNCED, SUCCESS, PATCHES, OBJECTS, LEADER, EVENTS, WEBHOOKS, BUILD];
 
 /// Upper bounds of the buckets for passes, in seconds: from a handful of people to a hundred thousand new ones.
 const PASS_BUCKETS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0];
@@ -127,6 +134,7 @@ pub struct Metrics {
     objects: Gauge,
     leader: Gauge,
     lost: Family<Labels<1>, Counter>,
+    webhooks: Family<Labels<1>, Counter>,
     events: OnceLock<Events>,
     /// When everybody of an integration was in sync; the start where that has not been yet.
     in_sync: Mutex<HashMap<String, Instant>>,
@@ -161,6 +169,7 @@ impl Metrics {
             objects: registered(&mut registry, &OBJECTS),
             leader: registered(&mut registry, &LEADER),
             lost: registered(&mut registry, &EVENTS),
+            webhooks: registered(&mut registry, &WEBHOOKS),
             events: OnceLock::new(),
             in_sync: Mutex::default(),
             registry,
@@ -180,6 +189,11 @@ impl Metrics {
     /// A status was `written`, `skipped` or `failed`.
     pub fn status_patch(&self, kind: &'static str, outcome: &'static str) {
         self.patches.get_or_create(&labels(&PATCHES, [kind.into(), outcome.into()])).inc();
+    }
+
+    /// A webhook ended so.
+    pub fn webhook(&self, outcome: &'static str) {
+        self.webhooks.get_or_create(&labels(&WEBHOOKS, [outcome.into()])).inc();
     }
 
     /// The status of an `EmployeeSync` was not written because nothing changed.

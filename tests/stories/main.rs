@@ -15,3 +15,4 @@ mod midnights;
 mod operations;
 mod settings;
 mod storms;
+mod webhooks;

@@ -13,6 +13,13 @@ pub struct Controller {
     child: Child,
     log: PathBuf,
     pub http: String,
+    /// Where Bob pushes this story's events to.
+    pub webhooks: String,
+}
+
+/// A port that is free now.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
 }
 
 impl Controller {
@@ -31,13 +38,14 @@ impl Controller {
     /// Starts it and waits for nothing.
     pub async fn spawn(story: &Story, arguments: &[&str]) -> Self {
         let kubeconfig = story.plane.kubeconfig_for(&story.system, "bobsync").await.expect("a token of the chart's ServiceAccount");
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
+        let (port, webhooks) = (free_port(), format!("127.0.0.1:{}", free_port()));
         let http = format!("127.0.0.1:{port}");
         let log = std::env::temp_dir().join(format!("bobsync-story-{}-{port}.log", std::process::id()));
         let file = std::fs::File::create(&log).expect("a log file");
         let child = Command::new(env!("CARGO_BIN_EXE_bobsync"))
             .args(["controller", "--namespace", &story.namespace, "--lease-namespace", &story.system, "--log-format", "json"])
             .args(["--http-listen", &http, "--allow-endpoint", &story.simulated.bob, "--allow-endpoint", &story.simulated.one_login])
+            .args(["--webhook-listen", &webhooks])
             .args(arguments)
             .env("KUBECONFIG", kubeconfig)
             .env("BOBSYNC_LOG", "warn,bobsync=debug")
@@ -46,7 +54,8 @@ impl Controller {
             .stderr(file)
             .spawn()
             .expect("the binary starts");
-        Self { child, log, http: format!("http://{http}") }
+        let webhooks = format!("http://{webhooks}/webhooks/bob/{}/onelogin", story.namespace);
+        Self { child, log, http: format!("http://{http}"), webhooks }
     }
 
     async fn until_ready(&self) {

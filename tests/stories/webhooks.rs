@@ -1,0 +1,138 @@
+//! Bob pushes: seconds instead of the interval, which never comes within these stories.
+
+use bobsync::api::employee_sync::EvidenceKind;
+use serde_json::{Value, json};
+use simulators::bob::webhooks::{event, send};
+
+use crate::support::{Controller, Story, ready, until};
+
+const SECRET: &str = "s3cret of the webhook";
+
+/// An integration that has converged, with webhooks, and Bob pushing to it where `pushing`.
+async fn begin(name: &str, employees: usize, pushing: bool) -> (Story, Controller) {
+    let story = Story::begin(name, employees).await;
+    story.secret("hook", &[("webhookSecret", SECRET)]).await;
+    let controller = Controller::start(&story).await;
+    story.integrate(spec()).await;
+    story.ready("Converged").await;
+    if pushing {
+        push_to(&story, &controller).await;
+    }
+    (story, controller)
+}
+
+fn spec() -> Value {
+    json!({"interval": "24h", "bob": {"webhookSecretRef": {"name": "hook", "key": "webhookSecret"}}})
+}
+
+async fn push_to(story: &Story, controller: &Controller) {
+    story.simulated.put("/bob/webhook", json!({"url": controller.webhooks, "secret": SECRET})).await;
+}
+
+async fn until_account(story: &Story, id: &str, what: &str, holds: impl Fn(&Value) -> bool) {
+    until(what, || async {
+        match story.simulated.account(id).await {
+            Some(account) if holds(&account) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+}
+
+async fn trigger(story: &Story, id: &str) -> Value {
+    until("the change is on record", || async {
+        let history = story.person(id).await.and_then(|person| person.status).map(|status| status.history).unwrap_or_default();
+        history.first().map(|entry| serde_json::to_value(entry.trigger).expect("JSON")).ok_or_else(|| "no history".to_owned())
+    })
+    .await
+}
+
+/// Delivers one event and gives the status of the answer.
+async fn deliver(controller: &Controller, kind: &str, data: Value) -> Option<u16> {
+    let body = event(kind, &data, jiff::Timestamp::now()).to_string();
+    send(&controller.webhooks, Some(SECRET), body.into_bytes()).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_bob_pushes_reaches_the_account_without_the_interval() {
+    let (story, controller) = begin("pushed", 6, true).await;
+    let (id, _) = story.simulated.somebody().await;
+    story.simulated.change(&id, json!({"work.title": "Head of Nothing"})).await;
+    until_account(&story, &id, "the title is there", |account| account["title"] == "Head of Nothing").await;
+    assert_eq!(trigger(&story, &id).await, "Webhook");
+    let joiner = story.simulated.hire(json!({"root.firstName": "Noa", "work.startDate": "2022-01-01"})).await;
+    until_account(&story, &joiner, "the joiner has an account", |account| account["status"] == 1).await;
+    assert_eq!(trigger(&story, &joiner).await, "Webhook");
+    let left = json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"});
+    story.simulated.change(&joiner, left).await;
+    until_account(&story, &joiner, "the leaver is suspended", |account| account["status"] == 2).await;
+    let metrics = controller.metrics().await;
+    assert!(metrics.contains("bobsync_webhooks_total{outcome=\"queued\"}"), "{metrics}");
+    assert!(!controller.log().contains("Head of Nothing"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_immediate_revocation_stands_in_the_status_before_bob_hears_200_and_holds_until_bob_activates() {
+    let (story, controller) = begin("revoked", 6, false).await;
+    let (id, _) = story.simulated.somebody().await;
+    let employee = json!({"employeeId": id});
+    assert_eq!(deliver(&controller, "employee.access.revoked.immediately", employee.clone()).await, Some(200));
+    let evidence = story.person(&id).await.and_then(|person| person.status).and_then(|status| status.evidence);
+    assert_eq!(evidence.map(|evidence| evidence.kind), Some(EvidenceKind::AccessRevoked), "at the moment of the 200");
+    until_account(&story, &id, "access is gone", |account| account["status"] == 2).await;
+    assert_eq!(trigger(&story, &id).await, "Webhook");
+    // Bob still shows somebody who is active; neither a pass nor another process gives access back.
+    story.sync().await;
+    controller.stop().await;
+    let controller = Controller::start(&story).await;
+    story.sync().await;
+    assert_eq!(story.simulated.account(&id).await.unwrap()["status"], 2);
+    let status = story.person(&id).await.unwrap().status.unwrap();
+    let evidence = status.evidence.expect("evidence");
+    assert!(evidence.kind == EvidenceKind::AccessRevoked && evidence.start_date.is_some(), "{evidence:?}");
+    assert_eq!(deliver(&controller, "employee.activated", employee).await, Some(200));
+    until_account(&story, &id, "access is back", |account| account["status"] == 1).await;
+    until("the revocation is off the record", || async {
+        let status = story.person(&id).await.unwrap().status.unwrap();
+        if status.evidence.is_none() { Ok(()) } else { Err(format!("{:?}", status.evidence)) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deletion_is_on_record_before_the_200_and_takes_access() {
+    let (story, controller) = begin("deleted", 6, false).await;
+    let (id, _) = story.simulated.somebody().await;
+    story.simulated.delete(&format!("/bob/employees/{id}")).await;
+    assert_eq!(deliver(&controller, "employee.deleted", json!({"employeeId": id, "email": "x@example.com"})).await, Some(200));
+    let evidence = story.person(&id).await.and_then(|person| person.status).and_then(|status| status.evidence);
+    assert_eq!(evidence.map(|evidence| evidence.kind), Some(EvidenceKind::FileDeleted));
+    until_account(&story, &id, "access is gone", |account| account["status"] == 2).await;
+    // Of somebody nobody knows there is nothing to record.
+    assert_eq!(deliver(&controller, "employee.deleted", json!({"employeeId": "1234567890"})).await, Some(200));
+    assert!(story.person("1234567890").await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missing_webhook_secret_stops_nothing_but_webhooks_and_says_so() {
+    let story = Story::begin("hookless", 3).await;
+    let controller = Controller::start(&story).await;
+    story.integrate(spec()).await;
+    let object = story.ready("Converged").await;
+    let said = |object: &bobsync::api::ProvisioningIntegration| {
+        let status = object.status.clone().unwrap_or_default();
+        bobsync::api::conditions::find(&status.conditions, "WebhooksAccepted").map(|c| (c.status.clone(), c.message.clone()))
+    };
+    let (status, message) = said(&object).expect("a condition");
+    assert!(status == "False" && message.contains("Secret hook does not exist"), "{message}");
+    let (id, _) = story.simulated.somebody().await;
+    assert_eq!(deliver(&controller, "employee.updated", json!({"employeeId": id})).await, Some(401));
+    story.secret("hook", &[("webhookSecret", "newer"), ("webhookSecretPrevious", SECRET)]).await;
+    until("webhooks are accepted", || async {
+        let object = story.integration().await;
+        if said(&object).is_some_and(|(status, _)| status == "True") { Ok(()) } else { Err(format!("{:?}", said(&object))) }
+    })
+    .await;
+    assert_eq!(deliver(&controller, "employee.updated", json!({"employeeId": id})).await, Some(200), "the secret before is valid too");
+    assert_eq!(ready(&story.person(&id).await.unwrap()).1, "InSync");
+}
