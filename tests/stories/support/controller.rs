@@ -17,9 +17,10 @@ pub struct Controller {
     pub webhooks: String,
 }
 
-/// A port that is free now.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
+/// Two different ports that are free now.
+pub fn free_ports() -> [u16; 2] {
+    let held = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    held.map(|listener| listener.local_addr().expect("an address").port())
 }
 
 impl Controller {
@@ -38,7 +39,8 @@ impl Controller {
     /// Starts it and waits for nothing.
     pub async fn spawn(story: &Story, arguments: &[&str]) -> Self {
         let kubeconfig = story.plane.kubeconfig_for(&story.system, "bobsync").await.expect("a token of the chart's ServiceAccount");
-        let (port, webhooks) = (free_port(), format!("127.0.0.1:{}", free_port()));
+        let [port, webhooks] = free_ports();
+        let webhooks = format!("127.0.0.1:{webhooks}");
         let http = format!("127.0.0.1:{port}");
         let log = std::env::temp_dir().join(format!("bobsync-story-{}-{port}.log", std::process::id()));
         let file = std::fs::File::create(&log).expect("a log file");

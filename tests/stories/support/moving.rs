@@ -31,7 +31,7 @@ impl Moving {
         let config =
             kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default()).await.expect("a configuration");
         let client = with_settings(config).expect("a client");
-        let port = super::controller::free_port();
+        let [port, _] = super::controller::free_ports();
         let options = Options {
             namespace: vec![story.namespace.clone()],
             allow_endpoint: vec![story.simulated.bob.clone(), story.simulated.one_login.clone()],
