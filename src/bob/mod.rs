@@ -20,4 +20,5 @@ pub mod webhook;
 pub use catalogue::Catalogue;
 pub use client::{Client, Config, Observer};
 pub use error::Error;
+pub use pace::Pace;
 pub use people::{People, Reader};

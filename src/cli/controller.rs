@@ -104,6 +104,7 @@ pub async fn run(
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?namespaces, "started");
     let roster = Roster::default();
     let inbox = Inbox::new(client.clone(), roster.clone(), clock.clone(), leadership.clone());
+    metrics.watch_inbox(inbox.clone());
     let (close, closing) = watch::channel(false);
     let webhooks = server::webhooks::listen(options.webhook_listen, inbox.clone(), metrics.clone(), closing).await?;
     let shared = Shared {

@@ -198,6 +198,18 @@ pub struct Counts {
 /// Makes the plan out of what the matcher saw. `whole`: the listing hung together.
 #[must_use]
 pub fn plan(mapping: &Mapping, people: &[Person], matcher: Matcher<'_>, whole: bool) -> Plan {
+    plan_of_some(mapping, people, matcher, whole, &|_| None)
+}
+
+/// The same for some of the people: `elsewhere` tells the accounts of managers who are not among them.
+#[must_use]
+pub fn plan_of_some(
+    mapping: &Mapping,
+    people: &[Person],
+    matcher: Matcher<'_>,
+    whole: bool,
+    elsewhere: &dyn Fn(&str) -> Option<Box<str>>,
+) -> Plan {
     let managers: Vec<Option<PersonIndex>> = managers(mapping, people, &matcher);
     let matches = matcher.finish();
     let after = hand_overs(mapping, people, &matches);
@@ -218,7 +230,7 @@ pub fn plan(mapping: &Mapping, people: &[Person], matcher: Matcher<'_>, whole: b
         }
     }
     if let Some(row) = mapping.manager {
-        set_managers(&mut plan, mapping, people, row, &managers, &current_manager);
+        set_managers(&mut plan, mapping, people, (row, &managers, elsewhere), &current_manager);
     }
     order::order(&mut plan);
     plan.managers = managers;
@@ -393,8 +405,7 @@ fn set_managers(
     plan: &mut Plan,
     mapping: &Mapping,
     people: &[Person],
-    row: usize,
-    managers: &[Option<PersonIndex>],
+    (row, managers, elsewhere): (usize, &[Option<PersonIndex>], &dyn Fn(&str) -> Option<Box<str>>),
     current: &HashMap<PersonIndex, Box<str>>,
 ) {
     for (index, person) in (0..).zip(people) {
@@ -412,8 +423,14 @@ fn set_managers(
         let (state, value, waits_for) = match mapping.desired(row, &person.employee) {
             Desired::Keep | Desired::Text(_) | Desired::Failed(_) => continue,
             Desired::Empty => (Manager::Nothing, current.contains_key(&index).then_some(NewValue::Clear), None),
-            Desired::Person(_) => match managers[i].filter(|&m| m != index) {
-                None => (Manager::NotManaged, None, None),
+            Desired::Person(id) => match managers[i].filter(|&m| m != index) {
+                None => match elsewhere(id).filter(|_| managers[i].is_none()) {
+                    Some(account) => {
+                        let same = current.get(&index).is_some_and(|now| **now == *account);
+                        (Manager::Resolved, (!same).then(|| NewValue::Set(account)), None)
+                    }
+                    None => (Manager::NotManaged, None, None),
+                },
                 Some(manager) => match &plan.standings[manager as usize] {
                     Standing { account: Some(account), .. } => {
                         let same = current.get(&index).is_some_and(|now| **now == *account.id);

@@ -9,7 +9,6 @@ use std::{
 };
 
 use foldhash::{HashMap, HashSet};
-use tokio::sync::Notify;
 
 /// When a pass began to look, counted up.
 pub type Epoch = u64;
@@ -21,7 +20,6 @@ const STRIPES: usize = 256;
 #[derive(Debug)]
 pub struct Claims {
     state: Mutex<State>,
-    freed: Notify,
     records: Vec<tokio::sync::Mutex<()>>,
     hasher: foldhash::fast::RandomState,
 }
@@ -41,7 +39,6 @@ impl Default for Claims {
     fn default() -> Self {
         Self {
             state: Mutex::default(),
-            freed: Notify::new(),
             records: (0..STRIPES).map(|_| tokio::sync::Mutex::default()).collect(),
             hasher: foldhash::fast::RandomState::default(),
         }
@@ -76,26 +73,17 @@ impl Claims {
         Looking { of: self, epoch }
     }
 
-    /// A pass over these people begins to look, once no earlier pass writes to them any more.
-    pub async fn people<'p>(&self, people: impl Iterator<Item = &'p str> + Clone) -> Looking<'_> {
+    /// A pass over single people begins to look. The earlier ones begin nothing more for them.
+    pub fn people<'p>(&self, people: impl Iterator<Item = &'p str>) -> Looking<'_> {
         let looking = self.everybody();
-        self.lock().latest.extend(people.clone().map(|employee| (employee.into(), looking.epoch)));
-        for employee in people {
-            self.until_free(employee).await;
-        }
+        self.lock().latest.extend(people.map(|employee| (employee.into(), looking.epoch)));
         looking
     }
 
-    async fn until_free(&self, employee: &str) {
-        loop {
-            let freed = self.freed.notified();
-            tokio::pin!(freed);
-            freed.as_mut().enable();
-            if !self.lock().writing.contains(employee) {
-                return;
-            }
-            freed.await;
-        }
+    /// Whether a change of this person is under way: what is read now may be old in a moment.
+    #[must_use]
+    pub fn is_writing(&self, employee: &str) -> bool {
+        self.lock().writing.contains(employee)
     }
 
     /// Held while a status of this person is read, changed and written back.
@@ -138,27 +126,24 @@ impl Drop for Looking<'_> {
 impl Drop for Writing<'_> {
     fn drop(&mut self) {
         self.of.lock().writing.remove(&self.employee);
-        self.of.freed.notify_waiters();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn the_pass_that_looked_later_knows_better() {
+    #[test]
+    fn the_pass_that_looked_later_knows_better() {
         let claims = Claims::default();
         let everybody = claims.everybody();
         let under_way = everybody.write("1").expect("free");
-        let mut single = Box::pin(claims.people(["1", "2"].into_iter()));
-        tokio::time::timeout(Duration::from_secs(1), &mut single).await.expect_err("somebody writes to 1");
+        let single = claims.people(["1", "2"].into_iter());
+        assert!(claims.is_writing("1") && !claims.is_writing("2"));
         assert!(everybody.is_outdated("1") && everybody.is_outdated("2") && !everybody.is_outdated("3"));
         assert!(everybody.write("2").is_none(), "the later pass is waiting for its turn");
+        assert!(single.write("1").is_none(), "somebody writes to 1");
         drop(under_way);
-        let single = single.await;
         let change = single.write("1").expect("its turn");
         assert!(single.write("1").is_none(), "one change at a time");
         drop(change);

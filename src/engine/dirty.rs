@@ -53,6 +53,9 @@ impl Class {
     }
 }
 
+/// How many stand in line by class, and since when the oldest.
+pub type Depths = [(usize, Option<Instant>); Class::ALL.len()];
+
 /// The two lines. Each is served by itself, so that the second can never hold up the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Line {
@@ -97,7 +100,7 @@ pub struct Waiting {
     /// How often Bob was looked at since without showing a change.
     pub looks: u8,
     /// Not before this; `None`: with the line's next read.
-    not_before: Option<Instant>,
+    pub not_before: Option<Instant>,
 }
 
 /// The lines of one integration.
@@ -135,6 +138,14 @@ struct Window {
     served: Option<Instant>,
 }
 
+impl Waiting {
+    /// Somebody to whom this has happened now.
+    #[must_use]
+    pub const fn new(trigger: Trigger, class: Class, since: Instant) -> Self {
+        Self { trigger, class, since, looks: 0, not_before: None }
+    }
+}
+
 impl Window {
     fn arrive(&mut self, line: Line, now: Instant) {
         let (calm, storm, most) = line.window();
@@ -156,7 +167,7 @@ impl Dirty {
             drop(state);
             return self.add_everybody(trigger, now);
         }
-        let fresh = Waiting { trigger, class, since: now, looks: 0, not_before: None };
+        let fresh = Waiting::new(trigger, class, now);
         let waiting = state.people.entry(employee.into()).or_insert(fresh);
         *waiting = match waiting.not_before {
             // Looked at before: this is another event, with a wait of its own.
@@ -242,9 +253,9 @@ impl Dirty {
 
     /// How many stand in line by class, and since when the oldest.
     #[must_use]
-    pub fn depths(&self) -> [(usize, Option<Instant>); Class::ALL.len()] {
+    pub fn depths(&self) -> Depths {
         let state = self.lock();
-        let mut depths = [(0, None::<Instant>); Class::ALL.len()];
+        let mut depths = Depths::default();
         let with_everybody = state.everybody.iter().flat_map(|everybody| everybody.people.values());
         for waiting in state.people.values().filter(|waiting| waiting.looks == 0).chain(with_everybody) {
             let (count, oldest) = &mut depths[waiting.class as usize];
@@ -254,9 +265,9 @@ impl Dirty {
         depths
     }
 
-    /// Completes once something came after this call.
-    pub async fn changed(&self) {
-        self.changed.notified().await;
+    /// Completes once something came after it was enabled.
+    pub fn changed(&self) -> tokio::sync::futures::Notified<'_> {
+        self.changed.notified()
     }
 
     /// Waits until this line is to be served.

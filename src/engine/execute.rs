@@ -16,7 +16,12 @@ use std::{
 use futures::{StreamExt as _, stream};
 use tokio::time::Instant;
 
-use super::{guard::Released, observe::provider_stop, validate::Stop};
+use super::{
+    claims::{Looking, Writing},
+    guard::Released,
+    observe::provider_stop,
+    validate::Stop,
+};
 use crate::{
     api::employee_sync::{Action, MatchedBy},
     cluster::leadership::Leadership,
@@ -64,6 +69,8 @@ pub enum Outcome {
     Seen(Option<AccountState>),
     /// Its turn did not come.
     Waiting,
+    /// Another pass that looked later deals with this person.
+    Outdated,
 }
 
 /// A confirmed change.
@@ -103,7 +110,7 @@ pub enum Failure {
 }
 
 /// Everything the step needs.
-pub struct Execution<'a> {
+pub struct Execution<'a, 'c> {
     /// The provider.
     pub provider: &'a dyn Provider,
     /// How the first login to a new account goes; without it none is made.
@@ -116,6 +123,8 @@ pub struct Execution<'a> {
     pub people: &'a [Person],
     /// The plan.
     pub plan: &'a Plan,
+    /// Since when this pass looks: later ones know better.
+    pub looking: &'a Looking<'c>,
     /// What may go out.
     pub released: &'a Released,
     /// Whether this process may write.
@@ -144,8 +153,8 @@ pub struct Summary {
 /// An account's id, and whether it can be used.
 type FoundAccount = (Box<str>, AccountState);
 
-struct Run<'a, 'b> {
-    cx: &'a Execution<'b>,
+struct Run<'a, 'b, 'c> {
+    cx: &'a Execution<'b, 'c>,
     accounts: Mutex<HashMap<PersonIndex, Box<str>>>,
     /// Accounts that turned out to exist, by `root.id`.
     found: Mutex<HashMap<Box<str>, FoundAccount>>,
@@ -157,7 +166,8 @@ struct Run<'a, 'b> {
 }
 
 /// Executes every released change and tells each outcome once. Held changes are told by the guard, not here.
-pub async fn execute(cx: &Execution<'_>, tell: impl Fn(PersonIndex, Outcome) + Sync) -> Summary {
+/// With an outcome comes the claim on the person, to be given back once it is on record.
+pub async fn execute<'c>(cx: &Execution<'_, 'c>, tell: impl Fn(PersonIndex, Outcome, Option<Writing<'c>>) + Sync) -> Summary {
     let run = Run {
         cx,
         accounts: Mutex::default(),
@@ -177,11 +187,14 @@ pub async fn execute(cx: &Execution<'_>, tell: impl Fn(PersonIndex, Outcome) + S
             .for_each_concurrent(CONCURRENT, |(_, change)| {
                 let (run, tell, late, held_back) = (&run, &tell, &late, &held_back);
                 async move {
+                    let Some(claim) = run.cx.looking.write(run.employee(change.person)) else {
+                        return tell(change.person, Outcome::Outdated, None);
+                    };
                     let outcome = run.one(change).await;
                     if late.contains(&change.person) && matches!(outcome, Outcome::Done(_)) {
                         held_back.lock().unwrap_or_else(PoisonError::into_inner).insert(change.person, outcome);
                     } else {
-                        tell(change.person, outcome);
+                        tell(change.person, outcome, Some(claim));
                     }
                 }
             })
@@ -190,13 +203,13 @@ pub async fn execute(cx: &Execution<'_>, tell: impl Fn(PersonIndex, Outcome) + S
     for (person, manager) in &cx.plan.late_managers {
         let waiting = held_back.lock().unwrap_or_else(PoisonError::into_inner).remove(person);
         if let Some(Outcome::Done(done)) = waiting {
-            tell(*person, run.late_manager(*done, *manager).await);
+            tell(*person, run.late_manager(*person, *done, *manager).await, None);
         }
     }
     Summary { stop: run.stop.into_inner().unwrap_or_else(PoisonError::into_inner), unfinished: run.unfinished.into_inner() }
 }
 
-impl Run<'_, '_> {
+impl Run<'_, '_, '_> {
     /// Whether another write may begin.
     fn may_begin(&self, urgency: Urgency) -> bool {
         let stopped = self.stop.lock().unwrap_or_else(PoisonError::into_inner).is_some();
@@ -206,6 +219,10 @@ impl Run<'_, '_> {
             self.unfinished.store(true, Ordering::Relaxed);
         }
         may
+    }
+
+    fn employee(&self, person: PersonIndex) -> &str {
+        self.cx.people[person as usize].employee.id()
     }
 
     /// The account of a person, planned or just made.
@@ -238,12 +255,12 @@ impl Run<'_, '_> {
             Some(id) if change.look_up_first => match self.still_there(change, id).await {
                 Ok(Some(AccountState::Suspended)) => return Outcome::Seen(Some(AccountState::Suspended)),
                 Ok(None) => return Outcome::Seen(None),
-                Ok(Some(_)) => self.update(id, &write, urgency).await.map(|written| (written, MatchedBy::Mark)),
+                Ok(Some(_)) => self.update(change.person, id, &write, urgency).await.map(|written| (written, MatchedBy::Mark)),
                 Err(ended) => Err(ended),
             },
             Some(id) => {
                 let matched_by = if change.kind == Kind::Adopt { MatchedBy::Email } else { MatchedBy::Mark };
-                self.update(id, &write, urgency).await.map(|written| (written, matched_by))
+                self.update(change.person, id, &write, urgency).await.map(|written| (written, matched_by))
             }
             None => self.create(change, &write).await,
         };
@@ -264,6 +281,7 @@ impl Run<'_, '_> {
                 }))
             }
             Err(Ended::Halted) => Outcome::Waiting,
+            Err(Ended::Outdated) => Outcome::Outdated,
             Err(Ended::Failed(failure)) => failed(failure, self.found_for(change)),
             Err(Ended::Refused(error)) => {
                 let access = self.essence_alone(change, &error).await.or_else(|| self.found_for(change));
@@ -297,7 +315,7 @@ impl Run<'_, '_> {
             return None;
         }
         let urgency = if change.suspends() { Urgency::Urgent } else { Urgency::Normal };
-        let written = self.update(id, &alone, urgency).await.ok()?;
+        let written = self.update(change.person, id, &alone, urgency).await.ok()?;
         Some((written.account.id.into(), written.account.state))
     }
 
@@ -328,7 +346,7 @@ impl Run<'_, '_> {
     }
 
     async fn create(&self, change: &Change, write: &AccountWrite) -> Result<(Written, MatchedBy), Ended> {
-        let person = &self.cx.people[change.person as usize];
+        let person = change.person;
         if change.look_up_first
             && let Some(account) = self.by_mark(person).await?
         {
@@ -342,7 +360,7 @@ impl Run<'_, '_> {
             }
         };
         for _ in 0..TRIES {
-            match self.call(Urgency::Normal, || self.cx.provider.create(self.cx.mapping, write, initial)).await {
+            match self.call(person, Urgency::Normal, || self.cx.provider.create(self.cx.mapping, write, initial)).await {
                 Ok(written) => return Ok((written, MatchedBy::Created)),
                 Err(Ended::Refused(Error::Duplicate { field })) => return self.duplicate(person, write, field).await,
                 Err(Ended::Refused(Error::Unknown { said })) => {
@@ -360,7 +378,7 @@ impl Run<'_, '_> {
     /// The state of an account that is on record and not in the listing; `None` if it is gone, or somebody else's.
     async fn still_there(&self, change: &Change, id: &str) -> Result<Option<AccountState>, Ended> {
         let mark = self.cx.people[change.person as usize].employee.id();
-        let found = self.call(Urgency::Urgent, || self.cx.provider.find(self.cx.mapping, Key::Id(id))).await?;
+        let found = self.call(change.person, Urgency::Urgent, || self.cx.provider.find(self.cx.mapping, Key::Id(id))).await?;
         if found.iter().any(|account| self.cx.protected.covers(account)) {
             return Err(Ended::Failed(Failure::Protected));
         }
@@ -369,20 +387,21 @@ impl Run<'_, '_> {
     }
 
     /// The account that bears this person's mark, if there is one.
-    async fn by_mark(&self, person: &Person) -> Result<Option<Account<'static>>, Ended> {
-        let mark = person.employee.id();
-        let mut found = self.call(Urgency::Urgent, || self.cx.provider.find(self.cx.mapping, Key::Mark(mark))).await?;
+    async fn by_mark(&self, person: PersonIndex) -> Result<Option<Account<'static>>, Ended> {
+        let mark = self.employee(person);
+        let mut found = self.call(person, Urgency::Urgent, || self.cx.provider.find(self.cx.mapping, Key::Mark(mark))).await?;
         found.retain(|account| account.mark.as_deref() == Some(mark));
         if found.len() > 1 { Err(Ended::Failed(Failure::Ambiguous)) } else { Ok(found.pop()) }
     }
 
     /// A create was answered "there is one": whose is it?
-    async fn duplicate(&self, person: &Person, write: &AccountWrite, field: Option<String>) -> Result<(Written, MatchedBy), Ended> {
+    async fn duplicate(&self, index: PersonIndex, write: &AccountWrite, field: Option<String>) -> Result<(Written, MatchedBy), Ended> {
+        let person = &self.cx.people[index as usize];
         let conflict = |said: &str| Ended::Failed(Failure::Conflict(said.to_owned()));
         let Some(email) = self.cx.mapping.text(self.cx.mapping.email, &person.employee) else {
             return Err(Ended::Refused(Error::Duplicate { field }));
         };
-        let mut found = self.call(Urgency::Normal, || self.cx.provider.find(self.cx.mapping, Key::Email(&email))).await?;
+        let mut found = self.call(index, Urgency::Normal, || self.cx.provider.find(self.cx.mapping, Key::Email(&email))).await?;
         found.retain(|account| account.email.as_deref().is_some_and(|have| key(have) == key(&email)));
         if found.len() > 1 {
             return Err(Ended::Failed(Failure::Ambiguous));
@@ -392,19 +411,20 @@ impl Run<'_, '_> {
         };
         match account.mark.as_deref() {
             Some(mark) if mark == person.employee.id() => {
-                self.bring_up(person, account, write).await.map(|written| (written, MatchedBy::Mark))
+                self.bring_up(index, account, write).await.map(|written| (written, MatchedBy::Mark))
             }
             Some(_) => Err(conflict("the account with this e-mail belongs to another employee")),
             None if !self.cx.adopt => Err(conflict("another account has this e-mail")),
-            None => self.bring_up(person, account, write).await.map(|written| (written, MatchedBy::Email)),
+            None => self.bring_up(index, account, write).await.map(|written| (written, MatchedBy::Email)),
         }
     }
 
     /// Brings an account that turned out to exist to what the create would have made of it.
-    async fn bring_up(&self, person: &Person, account: Account<'static>, wanted: &AccountWrite) -> Result<Written, Ended> {
+    async fn bring_up(&self, index: PersonIndex, account: Account<'static>, wanted: &AccountWrite) -> Result<Written, Ended> {
         if self.cx.protected.covers(&account) {
             return Err(Ended::Failed(Failure::Protected));
         }
+        let person = &self.cx.people[index as usize];
         let mut write = AccountWrite { attributes: differences(self.cx.mapping, &person.employee, &account), ..AccountWrite::default() };
         write.attributes.retain(|(row, _)| !self.cx.unavailable.contains(row));
         let known = ((*account.id).into(), account.state);
@@ -429,15 +449,15 @@ impl Run<'_, '_> {
             return Ok(Written { account, request_id: None });
         }
         write.foreign = account.foreign.as_deref().map(Into::into);
-        self.update(&account.id, &write, Urgency::Normal).await
+        self.update(index, &account.id, &write, Urgency::Normal).await
     }
 
-    async fn update(&self, id: &str, write: &AccountWrite, urgency: Urgency) -> Result<Written, Ended> {
+    async fn update(&self, person: PersonIndex, id: &str, write: &AccountWrite, urgency: Urgency) -> Result<Written, Ended> {
         for _ in 0..TRIES {
-            match self.call(urgency, || self.cx.provider.update(self.cx.mapping, id, write, urgency)).await {
+            match self.call(person, urgency, || self.cx.provider.update(self.cx.mapping, id, write, urgency)).await {
                 Err(Ended::Refused(Error::Unknown { said })) => {
                     tracing::debug!(said, "the outcome of an update is unknown; reading back");
-                    let found = self.call(Urgency::Urgent, || self.cx.provider.find(self.cx.mapping, Key::Id(id))).await?;
+                    let found = self.call(person, Urgency::Urgent, || self.cx.provider.find(self.cx.mapping, Key::Id(id))).await?;
                     match found.into_iter().find(|account| *account.id == *id) {
                         None => return Err(Ended::Refused(Error::NotFound)),
                         Some(account) if self.holds(&account, write) => return Ok(Written { account, request_id: None }),
@@ -468,7 +488,7 @@ impl Run<'_, '_> {
     }
 
     /// Makes a call, and again where it surely was not applied. A throttled call waits in the provider's pacer.
-    async fn call<T, F>(&self, urgency: Urgency, call: impl Fn() -> F) -> Result<T, Ended>
+    async fn call<T, F>(&self, person: PersonIndex, urgency: Urgency, call: impl Fn() -> F) -> Result<T, Ended>
     where
         F: Future<Output = Result<T, Error>>,
     {
@@ -476,6 +496,9 @@ impl Run<'_, '_> {
         for attempt in 1.. {
             if !self.may_begin(urgency) {
                 return Err(Ended::Halted);
+            }
+            if self.cx.looking.is_outdated(self.employee(person)) {
+                return Err(Ended::Outdated);
             }
             match call().await {
                 Ok(value) => return Ok(value),
@@ -493,13 +516,13 @@ impl Run<'_, '_> {
     }
 
     /// Two managers of each other: both accounts exist now, and the one who was first gets the other.
-    async fn late_manager(&self, mut done: Done, manager: PersonIndex) -> Outcome {
+    async fn late_manager(&self, person: PersonIndex, mut done: Done, manager: PersonIndex) -> Outcome {
         let (Some(row), Some(manager)) = (self.cx.mapping.manager, self.account_of(manager)) else {
             done.manager_pending = true;
             return Outcome::Done(Box::new(done));
         };
         let write = AccountWrite { attributes: vec![(row, NewValue::Set(manager))], ..AccountWrite::default() };
-        match self.update(&done.account, &write, Urgency::Normal).await {
+        match self.update(person, &done.account, &write, Urgency::Normal).await {
             Ok(_) => done.fields.push(row),
             Err(_) => done.manager_pending = true,
         }
@@ -519,6 +542,8 @@ impl Run<'_, '_> {
 enum Ended {
     /// The pass ends early.
     Halted,
+    /// A later pass deals with this person.
+    Outdated,
     /// The provider's error.
     Refused(Error),
     /// What the steps around the call found.

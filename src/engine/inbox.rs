@@ -12,12 +12,12 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 use super::{
     claims::Claims,
     clock::Clock,
-    dirty::{Class, Dirty},
+    dirty::{Class, Depths, Dirty},
 };
 use crate::{
     api::{
@@ -102,10 +102,14 @@ pub struct Mailbox {
     /// Who is being written to.
     pub claims: Claims,
     state: Mutex<State>,
+    /// A pass is through: dates may be other ones.
+    dates: Notify,
 }
 
 #[derive(Default)]
 struct State {
+    /// When a pass over everybody last ended, and how long it took.
+    everybody: Option<(Instant, Duration)>,
     secrets: Option<SigningSecrets>,
     company: Option<u64>,
     remembered: HashSet<webhook::Tag>,
@@ -127,6 +131,23 @@ impl Mailbox {
         if id.is_some() {
             self.lock().company = id;
         }
+    }
+
+    /// A pass over everybody has ended.
+    pub fn everybody_ended(&self, took: Duration) {
+        self.lock().everybody = Some((Instant::now(), took));
+        self.dates.notify_one();
+    }
+
+    /// Completes once dates may be other ones.
+    pub async fn dates_changed(&self) {
+        self.dates.notified().await;
+    }
+
+    /// When events may ask for the next pass over everybody: such passes take a fifth of the time at most.
+    #[must_use]
+    pub fn next_everybody(&self, apart: Duration) -> Instant {
+        self.lock().everybody.map_or_else(Instant::now, |(ended, took)| ended + apart.max(took * 4))
     }
 
     fn came_before(&self, tag: &webhook::Tag) -> bool {
@@ -160,7 +181,8 @@ impl Inbox {
     /// Opens a mailbox for an integration, in place of an older one.
     #[must_use]
     pub fn open(&self, key: &IntegrationKey, uid: String) -> Arc<Mailbox> {
-        let mailbox = Arc::new(Mailbox { uid, dirty: Dirty::default(), claims: Claims::default(), state: Mutex::default() });
+        let mailbox =
+            Arc::new(Mailbox { uid, dirty: Dirty::default(), claims: Claims::default(), state: Mutex::default(), dates: Notify::new() });
         self.mailboxes().insert(key.clone(), mailbox.clone());
         mailbox
     }
@@ -170,10 +192,20 @@ impl Inbox {
         self.mailboxes().remove(key);
     }
 
-    /// Every mailbox there is.
+    /// How many stand in line by class, and since when the oldest, over all integrations.
     #[must_use]
-    pub fn all(&self) -> Vec<Arc<Mailbox>> {
-        self.mailboxes().values().cloned().collect()
+    pub fn depths(&self) -> Depths {
+        let mailboxes: Vec<_> = self.mailboxes().values().cloned().collect();
+        mailboxes.iter().map(|mailbox| mailbox.dirty.depths()).fold(Depths::default(), |mut sum, depths| {
+            for ((count, oldest), (more, since)) in sum.iter_mut().zip(depths) {
+                *count += more;
+                *oldest = match (*oldest, since) {
+                    (Some(one), Some(other)) => Some(one.min(other)),
+                    (one, other) => one.or(other),
+                };
+            }
+            sum
+        })
     }
 
     /// Takes in one delivery. `signature`: the header `Bob-Signature`, if there is exactly one.
@@ -240,7 +272,7 @@ impl Inbox {
             Kind::AccessRevoked if revoked.is_none() && deleted.is_none() => evidence(EvidenceKind::AccessRevoked),
             // Of somebody who never had an object nothing is kept, and there is no account to suspend.
             Kind::Deleted if deleted.is_none() && known.is_some() => evidence(EvidenceKind::FileDeleted),
-            Kind::Activated if revoked.is_some_and(|revoked| revoked.at < at) && deleted.is_none() => None,
+            Kind::Activated if revoked.is_some_and(|revoked| revoked.at <= at) && deleted.is_none() => None,
             _ => return Ok(()),
         };
         self.0.roster.writing(key, employee, true);

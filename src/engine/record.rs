@@ -15,8 +15,9 @@ use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta:
 use kube::{Resource as _, ResourceExt as _};
 
 use super::{
-    claims::Claims,
+    claims::{Claims, Looking},
     clock::Clock,
+    dirty::Waiting,
     execute::{Failure, Outcome},
     observe::is_expired,
     validate::Validated,
@@ -65,8 +66,12 @@ pub struct Recorder<'a> {
     pub clock: &'a Clock,
     /// Whose records are being written.
     pub claims: &'a Claims,
+    /// Since when this pass looks.
+    pub looking: &'a Looking<'a>,
     /// What woke the pass.
     pub trigger: Trigger,
+    /// What woke it for single people.
+    pub causes: &'a HashMap<Box<str>, Waiting>,
     /// Sync requests of single people that this pass answers.
     pub requests: &'a HashMap<Box<str>, Box<str>>,
     /// The digest of the held plan that this pass was allowed to carry out.
@@ -81,6 +86,8 @@ pub struct Recorder<'a> {
     pub left_alone: &'a [usize],
     /// What is counted along the way.
     pub tally: Mutex<Tally>,
+    /// People whose change was not brought to an end: whether it was tried and failed for now.
+    pub unsettled: Mutex<Vec<(Box<str>, bool)>>,
     /// Whether a write to the API server failed.
     pub failed: AtomicBool,
 }
@@ -137,7 +144,19 @@ impl Recorder<'_> {
 
     /// One person whose change was tried.
     pub async fn outcome(&self, index: PersonIndex, outcome: Outcome) {
+        if matches!(outcome, Outcome::Outdated) {
+            return;
+        }
         let trouble = self.trouble(index, Some(&outcome));
+        let again = match &outcome {
+            Outcome::Failed { failure: Failure::Retrying(_), .. } => Some(true),
+            Outcome::Waiting => Some(false),
+            _ => None,
+        };
+        if let Some(failed) = again {
+            let id = self.people[index as usize].employee.id().into();
+            self.unsettled.lock().unwrap_or_else(PoisonError::into_inner).push((id, failed));
+        }
         let write = self.weigh(index, trouble, Some(outcome));
         self.write_all(write.into_iter().collect()).await;
     }
@@ -146,7 +165,7 @@ impl Recorder<'_> {
     #[must_use]
     pub fn trouble(&self, index: PersonIndex, outcome: Option<&Outcome>) -> Trouble {
         match outcome {
-            None | Some(Outcome::Done(_) | Outcome::Seen(_)) => self.blocked(index),
+            None | Some(Outcome::Done(_) | Outcome::Seen(_) | Outcome::Outdated) => self.blocked(index),
             Some(Outcome::Failed { failure, .. }) => Trouble::Failed(failure.clone()),
             // All that is left is a manager whose account could not be made: the person is in sync but for that.
             Some(Outcome::Waiting) if self.only_waits_for_a_manager(index) => self.blocked(index),
@@ -180,6 +199,10 @@ impl Recorder<'_> {
             )
         });
         self.count(&verdict, outcome.as_ref());
+        if outcome.is_none() && self.looking.is_outdated(id) {
+            // A later pass has looked at this person: what this one saw is not written over what that one found.
+            return None;
+        }
         if known.is_none() && !worth_an_object(person, &verdict) {
             return None;
         }
@@ -188,7 +211,7 @@ impl Recorder<'_> {
         let news = match &outcome {
             Some(Outcome::Done(_)) => true,
             Some(Outcome::Failed { .. }) => !unchanged,
-            Some(Outcome::Seen(_) | Outcome::Waiting) | None => false,
+            Some(Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated) | None => false,
         };
         let expired =
             is_expired(verdict.file_deleted.and_then(|at| Timestamp::from_second(at).ok()), self.validated.retention, self.clock.now());
@@ -196,7 +219,7 @@ impl Recorder<'_> {
             self.metrics.person_unchanged();
             return None;
         }
-        let history = news.then(|| outcome.as_ref().and_then(|outcome| self.history(outcome))).flatten();
+        let history = news.then(|| outcome.as_ref().and_then(|outcome| self.history(id, outcome))).flatten();
         Some(Write {
             index,
             verdict,
@@ -346,21 +369,21 @@ impl Recorder<'_> {
                 tally.failed += 1;
                 self.metrics.change(action_word(*action), "failed");
             }
-            Some(Outcome::Seen(_) | Outcome::Waiting) | None => {}
+            Some(Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated) | None => {}
         }
     }
 
-    fn history(&self, outcome: &Outcome) -> Option<HistoryEntry> {
+    fn history(&self, id: &str, outcome: &Outcome) -> Option<HistoryEntry> {
         let (action, fields, word, request_id) = match outcome {
             Outcome::Done(done) => (done.action, &done.fields, OutcomeWord::Succeeded, done.request_id.clone()),
             Outcome::Failed { action, fields, .. } => (*action, fields, OutcomeWord::Failed, None),
-            Outcome::Seen(_) | Outcome::Waiting => return None,
+            Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated => return None,
         };
         Some(HistoryEntry {
             at: Time(to_the_second(self.clock.now())),
             action,
             fields: fields.iter().map(|row| self.validated.settings.mapping.rows[*row].target.to_string()).collect(),
-            trigger: self.trigger,
+            trigger: self.causes.get(id).map_or(self.trigger, |cause| cause.trigger),
             outcome: word,
             plan: self.approved.map(str::to_owned),
             request_id,
@@ -434,6 +457,10 @@ impl Recorder<'_> {
         let written = written.inspect_err(|_| self.roster.writing(self.key, id, false))?;
         self.roster.wrote(&written, if unknown_evidence { 0 } else { write.hash });
         self.metrics.status_patch("EmployeeSync", "written");
+        let done = write.history.as_ref().is_some_and(|entry| entry.outcome == OutcomeWord::Succeeded);
+        if let Some(cause) = self.causes.get(id).filter(|_| done) {
+            self.metrics.reached(cause.trigger, cause.class, cause.since.elapsed());
+        }
         self.announce(&written, write);
         Ok(())
     }

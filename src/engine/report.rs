@@ -5,7 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{record::Tally, validate::Stop};
+use super::{pass::Rest, record::Tally, validate::Stop};
 use crate::{
     api::{
         ProvisioningIntegrationStatus,
@@ -54,6 +54,8 @@ pub struct Report {
     pub sync_handled: Option<String>,
     /// Whether webhooks are accepted, and if not, why; `None` where none are asked for.
     pub webhooks: Option<Result<(), String>>,
+    /// Whom it did not bring to an end.
+    pub rest: Rest,
     /// How long it took.
     pub took: Duration,
 }

@@ -62,6 +62,7 @@ fn look_with(
         spent: &|_| spent,
         starts: &|_| false,
         explicit: &|person| explicit.contains(&crowd.people[person as usize].who),
+        population: None,
         first_pass,
         approved,
         released_before: None,

@@ -1,0 +1,171 @@
+//! Step 2 for single people: Bob in one search for all of them, with a filter; the provider with one look-up for each
+//! account that is on record. What an event announced and Bob does not show yet is named, to be looked at again: a read
+//! may be as much as 20 s behind a change (apidocs.hibob.com, "Update employee").
+
+use std::{
+    collections::{HashMap, HashSet},
+    hash::BuildHasher as _,
+};
+
+use futures::{StreamExt as _, stream};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    dirty::Waiting,
+    observe::{blind, bob_stop, company, provider_stop},
+    validate::Stop,
+};
+use crate::{
+    bob,
+    cluster::roster::{Entry, IntegrationKey, Roster},
+    domain::{account::Account, employee::Employee, mapping::Mapping, settings::Settings},
+    provider::{self, Key, Provider, Urgency},
+};
+
+/// Ids in one filter. How many Bob takes is not published.
+const CHUNK: usize = 100;
+/// How many people one pass asks Bob about one by one, because the search does not have them.
+const MOST_SINGLE_READS: usize = 10;
+/// Look-ups at the provider that are under way at once.
+const AT_ONCE: usize = 8;
+/// For so long Bob may still show somebody whose deletion it has reported.
+const LAG: SignedDuration = SignedDuration::from_secs(60);
+
+/// Bob, as far as it was asked.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Those who are to be decided on.
+    pub employees: Vec<Employee>,
+    /// Those whose change Bob does not show yet, or who are not there yet.
+    pub unseen: Vec<Box<str>>,
+    /// Those about whom Bob gave no answer.
+    pub unread: Vec<Box<str>>,
+    /// Bob's id of the company.
+    pub company: Option<u64>,
+    /// People whose file was confirmed to be gone.
+    pub deleted_now: HashSet<Box<str>>,
+}
+
+/// A hash of everything that was asked of Bob about somebody; never 0.
+#[must_use]
+pub fn row(employee: &Employee) -> u64 {
+    foldhash::quality::FixedState::default().hash_one(&employee.values).max(1)
+}
+
+/// Whether Bob has just reported the deletion of the file, and reads may not show it yet.
+#[must_use]
+pub fn is_just_deleted(entry: &Entry, now: Timestamp) -> bool {
+    entry.file_deleted.is_some_and(|at| now.duration_since(at).abs() < LAG)
+}
+
+/// Reads these people. Of those who were looked at before without a change, only whoever has changed now is decided on.
+///
+/// # Errors
+/// A [`Stop`]: Bob does not answer, or not to this service user.
+pub async fn employees(
+    bob: &bob::Client,
+    settings: &Settings,
+    (roster, key): (&Roster, &IntegrationKey),
+    wanted: &HashMap<Box<str>, Waiting>,
+    urgency: Urgency,
+    now: Timestamp,
+) -> Result<Seen, Stop> {
+    let fields = &settings.mapping.fields;
+    let mut seen = Seen::default();
+    let mut ids: Vec<&str> = wanted.keys().map(|id| &**id).collect();
+    ids.sort_unstable_by_key(|id| (wanted[*id].class, wanted[*id].since, *id));
+    let mut found: HashMap<Box<str>, Employee> = HashMap::new();
+    for chunk in ids.chunks(CHUNK) {
+        let people = bob.some(fields, chunk, urgency).await.map_err(bob_stop)?;
+        if let Some(stop) = blind(&people) {
+            return Err(stop);
+        }
+        seen.company = seen.company.or_else(|| company(settings, &people.employees));
+        found.extend(people.employees.into_iter().map(|employee| (employee.id().into(), employee)));
+    }
+    let mut single_reads = 0;
+    for id in ids {
+        let waiting = &wanted[id];
+        let entry = roster.get(key, id);
+        let known_row = entry.as_ref().map_or(0, |entry| entry.row);
+        if let Some(employee) = found.remove(id) {
+            if entry.as_ref().is_some_and(|entry| is_just_deleted(entry, now)) {
+                seen.employees.push(Employee::gone(id));
+                continue;
+            }
+            let changed = known_row != row(&employee);
+            if !changed {
+                seen.unseen.push(id.into());
+            }
+            if changed || waiting.looks == 0 {
+                seen.employees.push(employee);
+            }
+            continue;
+        }
+        match entry {
+            // Not there yet.
+            None => seen.unseen.push(id.into()),
+            Some(entry) if entry.file_deleted.is_some() => seen.employees.push(Employee::gone(id)),
+            Some(entry) if entry.was_in_bob() => {
+                single_reads += 1;
+                if single_reads > MOST_SINGLE_READS {
+                    seen.unread.push(id.into());
+                    continue;
+                }
+                match bob.one(fields, id, urgency).await {
+                    Ok(Some(employee)) => seen.employees.push(employee),
+                    Ok(None) => {
+                        seen.deleted_now.insert(id.into());
+                        seen.employees.push(Employee::gone(id));
+                    }
+                    // No answer is no evidence.
+                    Err(error @ (bob::Error::Unauthorized | bob::Error::Forbidden { .. })) => return Err(bob_stop(error)),
+                    Err(_) => seen.unread.push(id.into()),
+                }
+            }
+            Some(_) => seen.employees.push(Employee::expected(id)),
+        }
+    }
+    Ok(seen)
+}
+
+/// Looks up the accounts on record, and takes out whoever's cannot be looked up now: no answer is no evidence.
+///
+/// # Errors
+/// A [`Stop`]: the credential is refused.
+pub async fn accounts(
+    provider: &dyn Provider,
+    mapping: &Mapping,
+    (roster, key): (&Roster, &IntegrationKey),
+    seen: &mut Seen,
+) -> Result<Vec<Account<'static>>, Stop> {
+    let recorded = seen.employees.iter().filter_map(|employee| {
+        let account = roster.with(key, employee.id(), |entry| entry?.account.as_ref().map(|(id, _)| id.clone()))?;
+        Some((Box::<str>::from(employee.id()), account))
+    });
+    let recorded: Vec<_> = recorded.collect();
+    let looked_up: Vec<_> = stream::iter(recorded)
+        .map(|(employee, account)| async move {
+            let found = provider.find(mapping, Key::Id(&account)).await;
+            (employee, found.map(|found| found.into_iter().find(|one| *one.id == *account)))
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    let mut accounts = Vec::with_capacity(looked_up.len());
+    let mut failed: HashSet<Box<str>> = HashSet::new();
+    for (employee, found) in looked_up {
+        match found {
+            Ok(account) => accounts.extend(account),
+            Err(provider::Error::NotFound) => {}
+            Err(error @ (provider::Error::Unauthorized { .. } | provider::Error::Denied { .. })) => return Err(provider_stop(&error)),
+            Err(error) => {
+                tracing::debug!(integration = %key, employee, %error, "an account could not be looked up; it is tried again");
+                failed.insert(employee);
+            }
+        }
+    }
+    seen.employees.retain(|employee| !failed.contains(employee.id()));
+    seen.unread.extend(failed);
+    Ok(accounts)
+}
