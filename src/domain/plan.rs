@@ -201,15 +201,12 @@ pub fn plan(mapping: &Mapping, people: &[Person], matcher: Matcher<'_>, whole: b
     plan_of_some(mapping, people, matcher, whole, &|_| None)
 }
 
+/// Tells the account of somebody who is not among the people of a plan.
+pub type AccountOf<'a> = &'a dyn Fn(&str) -> Option<Box<str>>;
+
 /// The same for some of the people: `elsewhere` tells the accounts of managers who are not among them.
 #[must_use]
-pub fn plan_of_some(
-    mapping: &Mapping,
-    people: &[Person],
-    matcher: Matcher<'_>,
-    whole: bool,
-    elsewhere: &dyn Fn(&str) -> Option<Box<str>>,
-) -> Plan {
+pub fn plan_of_some(mapping: &Mapping, people: &[Person], matcher: Matcher<'_>, whole: bool, elsewhere: AccountOf<'_>) -> Plan {
     let managers: Vec<Option<PersonIndex>> = managers(mapping, people, &matcher);
     let matches = matcher.finish();
     let after = hand_overs(mapping, people, &matches);
@@ -405,7 +402,7 @@ fn set_managers(
     plan: &mut Plan,
     mapping: &Mapping,
     people: &[Person],
-    (row, managers, elsewhere): (usize, &[Option<PersonIndex>], &dyn Fn(&str) -> Option<Box<str>>),
+    (row, managers, elsewhere): (usize, &[Option<PersonIndex>], AccountOf<'_>),
     current: &HashMap<PersonIndex, Box<str>>,
 ) {
     for (index, person) in (0..).zip(people) {
@@ -427,7 +424,7 @@ fn set_managers(
                 None => match elsewhere(id).filter(|_| managers[i].is_none()) {
                     Some(account) => {
                         let same = current.get(&index).is_some_and(|now| **now == *account);
-                        (Manager::Resolved, (!same).then(|| NewValue::Set(account)), None)
+                        (Manager::Resolved, (!same).then_some(NewValue::Set(account)), None)
                     }
                     None => (Manager::NotManaged, None, None),
                 },

@@ -103,6 +103,9 @@ pub struct Waiting {
     pub not_before: Option<Instant>,
 }
 
+/// Why people are looked at.
+pub type Causes = HashMap<Box<str>, Waiting>;
+
 /// The lines of one integration.
 #[derive(Debug, Default)]
 pub struct Dirty {
@@ -127,7 +130,7 @@ pub struct Everybody {
     /// Not before this.
     pub due: Instant,
     /// People who were told apart before, and why each was in line.
-    pub people: HashMap<Box<str>, Waiting>,
+    pub people: Causes,
 }
 
 /// The time in which a line listens before it is served.

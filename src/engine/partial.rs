@@ -2,13 +2,13 @@
 //! so that a suspension waits for no update. What cannot be brought to an end stands in line again: what Bob does not
 //! show yet after 5, 15 and 30 seconds, what failed ever more rarely, each person on their own.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use super::{
-    dirty::{Class, Line, Waiting},
+    dirty::{Causes, Class, Line, Waiting},
     pass::Scope,
     report::Report,
     session::{Door, Opened, Session, Wanted},
@@ -76,7 +76,7 @@ async fn turn(session: &Session, opened: &Arc<Opened>, line: Line, taken: Vec<(B
         // Only a listing tells what the provider has.
         return dirty.join_everybody(taken, now);
     }
-    let mut causes = HashMap::new();
+    let mut causes = Causes::default();
     for (employee, waiting) in taken {
         if session.mailbox.claims.is_writing(&employee) {
             // The earlier pass gives this person up, and its change ends first.
@@ -112,7 +112,7 @@ async fn turn(session: &Session, opened: &Arc<Opened>, line: Line, taken: Vec<(B
 }
 
 /// Puts those in line again who were not brought to an end.
-fn settle(session: &Session, line: Line, causes: &HashMap<Box<str>, Waiting>, report: &Report) {
+fn settle(session: &Session, line: Line, causes: &Causes, report: &Report) {
     let (dirty, now) = (&session.mailbox.dirty, Instant::now());
     if report.stop.is_some() && report.tally.is_none() {
         // Nobody was dealt with: all of them again, later each time.

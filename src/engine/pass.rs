@@ -13,7 +13,7 @@ use super::{
     clock::Clock,
     connection::InitialPassword,
     decide::{self, Deciding},
-    dirty::{Line, Waiting},
+    dirty::{Causes, Line},
     execute::{Execution, Failure, Outcome, Summary, execute},
     guard::{self, Guarding, Released},
     inbox::Mailbox,
@@ -108,7 +108,7 @@ pub struct Pass<'a> {
     /// What woke the pass.
     pub trigger: Trigger,
     /// What woke it for single people; where it is about some, exactly these.
-    pub causes: &'a HashMap<Box<str>, Waiting>,
+    pub causes: &'a Causes,
     /// When changes that are not urgent do not begin any more.
     pub deadline: Instant,
     /// What is known of the reads of Bob before.

@@ -17,7 +17,7 @@ use kube::{Resource as _, ResourceExt as _};
 use super::{
     claims::{Claims, Looking},
     clock::Clock,
-    dirty::Waiting,
+    dirty::Causes,
     execute::{Failure, Outcome},
     observe::is_expired,
     validate::Validated,
@@ -71,7 +71,7 @@ pub struct Recorder<'a> {
     /// What woke the pass.
     pub trigger: Trigger,
     /// What woke it for single people.
-    pub causes: &'a HashMap<Box<str>, Waiting>,
+    pub causes: &'a Causes,
     /// Sync requests of single people that this pass answers.
     pub requests: &'a HashMap<Box<str>, Box<str>>,
     /// The digest of the held plan that this pass was allowed to carry out.

@@ -13,7 +13,7 @@ use tokio::{sync::watch, time::Instant};
 
 use super::{
     connection::{Connections, InitialPassword},
-    dirty::Waiting,
+    dirty::Causes,
     execute::Failure,
     inbox::Mailbox,
     observe::LastRead,
@@ -77,7 +77,7 @@ pub struct Wanted<'a> {
     /// What woke it.
     pub trigger: Trigger,
     /// What woke it for single people.
-    pub causes: &'a HashMap<Box<str>, Waiting>,
+    pub causes: &'a Causes,
     /// Whom it is about; `None`: everybody, and the door opens once the provider is listed.
     pub scope: Option<Scope<'a>>,
     /// Whether what was refused before is tried at once.

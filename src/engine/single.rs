@@ -11,7 +11,7 @@ use futures::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    dirty::Waiting,
+    dirty::Causes,
     observe::{blind, bob_stop, company, provider_stop},
     validate::Stop,
 };
@@ -66,7 +66,7 @@ pub async fn employees(
     bob: &bob::Client,
     settings: &Settings,
     (roster, key): (&Roster, &IntegrationKey),
-    wanted: &HashMap<Box<str>, Waiting>,
+    wanted: &Causes,
     urgency: Urgency,
     now: Timestamp,
 ) -> Result<Seen, Stop> {

@@ -11,7 +11,7 @@ use tokio::{sync::watch, task::JoinSet, time::Instant};
 use super::{
     clock::Clock,
     connection::{Connections, Pacers},
-    dirty::{Class, Line, Waiting},
+    dirty::{Causes, Class, Line},
     inbox::{Inbox, Mailbox},
     partial,
     report::{self, Report},
@@ -183,9 +183,6 @@ pub struct Worker {
     next: Next,
 }
 
-/// People for whom a pass over everybody was asked, and why.
-type Causes = HashMap<Box<str>, Waiting>;
-
 /// When the next pass is due, by cause.
 #[derive(Clone, Copy, Debug, Default)]
 struct Next {
@@ -216,7 +213,7 @@ impl Worker {
         let worker = Self {
             key,
             session: Arc::new(session),
-            causes: Causes::new(),
+            causes: Causes::default(),
             webhooks: None,
             shared,
             object: receiver,
@@ -297,7 +294,7 @@ impl Worker {
                 && let Some(everybody) = self.session.mailbox.dirty.take_everybody()
                 && !self.quiet
             {
-                self.causes = everybody.people.into_iter().collect();
+                self.causes = everybody.people;
                 return everybody.trigger;
             }
             let until = dates.chain([self.next.secrets]).flatten().filter(|_| !idle).min();
