@@ -2,7 +2,7 @@
 //! request, a rotated Secret, a deleted or changed `EmployeeSync`, a date that arrives, a retry. After a refused
 //! credential it keeps quiet until a person has changed something, for Bob blocks addresses that keep knocking.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
