@@ -1,6 +1,7 @@
 //! Bob pushes: seconds instead of the interval, which never comes within these stories.
 
 use bobsync::api::employee_sync::EvidenceKind;
+use futures::StreamExt as _;
 use serde_json::{Value, json};
 use simulators::bob::webhooks::{event, send};
 
@@ -135,4 +136,97 @@ async fn a_missing_webhook_secret_stops_nothing_but_webhooks_and_says_so() {
     .await;
     assert_eq!(deliver(&controller, "employee.updated", json!({"employeeId": id})).await, Some(200), "the secret before is valid too");
     assert_eq!(ready(&story.person(&id).await.unwrap()).1, "InSync");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_bob_does_not_show_yet_is_looked_at_again() {
+    let (story, _controller) = begin("lagging", 6, true).await;
+    let (id, _) = story.simulated.somebody().await;
+    story.simulated.put("/bob/quirks", json!({"lagSeconds": 8})).await;
+    story.simulated.forget_calls().await;
+    story.simulated.change(&id, json!({"work.title": "Head of Nothing"})).await;
+    until_account(&story, &id, "the title is there", |account| account["title"] == "Head of Nothing").await;
+    let calls = story.simulated.get("/bob/calls").await["total"].as_u64().unwrap();
+    assert!((2..=4).contains(&calls), "{calls} calls: at once, after 5 s and after 15 s");
+    assert_eq!(trigger(&story, &id).await, "Webhook");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_storm_of_events_costs_few_calls_and_nobody_is_lost() {
+    let (story, controller) = begin("storm", 60, false).await;
+    let ids: Vec<String> = story.simulated.employees().await.iter().map(|e| e["root.id"].as_str().unwrap().to_owned()).collect();
+    let (changed, _) = story.simulated.somebody().await;
+    story.simulated.change(&changed, json!({"work.title": "Head of Nothing"})).await;
+    let joiner = story.simulated.hire(json!({"root.firstName": "Noa", "work.startDate": "2022-01-01"})).await;
+    story.simulated.forget_calls().await;
+    // 5,000 events, most of them about people of whom nothing changed, many for people whom nobody knows, in any order.
+    let began = std::time::Instant::now();
+    let deliveries = (0..5000_usize).map(|delivery| {
+        // Each is sent twice, to the byte.
+        let number = delivery / 2;
+        let id = match number % 50 {
+            0 => changed.clone(),
+            1 => joiner.clone(),
+            2..10 => (9_000_000 + number % 400).to_string(),
+            _ => ids[number * 7 % ids.len()].clone(),
+        };
+        let mut body = event("employee.updated", &json!({"employeeId": id}), jiff::Timestamp::now());
+        body["triggeredAt"] = format!("2026-10-14T09:21:07.{number:06}").into();
+        (controller.webhooks.clone(), body.to_string().into_bytes())
+    });
+    let answers: Vec<Option<u16>> = futures::stream::iter(deliveries)
+        .map(|(url, body)| async move { send(&url, Some(SECRET), body).await })
+        .buffer_unordered(16)
+        .collect()
+        .await;
+    assert!(answers.iter().all(|answer| *answer == Some(200)), "{:?}", answers.iter().find(|answer| **answer != Some(200)));
+    let took = began.elapsed();
+    until_account(&story, &changed, "the change is there", |account| account["title"] == "Head of Nothing").await;
+    until_account(&story, &joiner, "the joiner has an account", |account| account["status"] == 1).await;
+    let calls = story.simulated.get("/bob/calls").await;
+    let searches = calls["byRoute"]["POST /v1/people/search"].as_u64().unwrap();
+    let bound = 10 + took.as_secs() * 2;
+    assert!(searches <= bound, "{searches} searches for 5,000 events in {took:?}");
+    let metrics = controller.metrics().await;
+    assert!(!metrics.contains("call=\"search\",outcome=\"throttled\""), "{metrics}");
+    assert!(metrics.contains("bobsync_webhooks_total{outcome=\"duplicate\"}"), "{metrics}");
+    assert_eq!(story.simulated.writes().await, 2, "one write for each of the two, and none for anybody else");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leaver_overtakes_joiners_who_wait_for_the_provider() {
+    let (story, controller) = begin("overtakes", 6, false).await;
+    let (id, _) = story.simulated.somebody().await;
+    // The provider has room for few more calls in this hour, and two hundred are waiting for it.
+    let joiners: Vec<Value> = (0..200).map(|_| json!({"root.firstName": "Noa", "work.startDate": "2022-01-01"})).collect();
+    story.simulated.post("/bob/employees", Value::Array(joiners)).await;
+    story.simulated.put("/onelogin/limits", json!({"limit": 100, "remaining": 60})).await;
+    let patch = json!({"metadata": {"annotations": {bobsync::api::SYNC_REQUESTED: "now"}}});
+    let params = kube::api::PatchParams::default();
+    story.integrations().patch("onelogin", &params, &kube::api::Patch::Merge(patch)).await.expect("an annotation");
+    until("some joiners are through and the others wait", || async {
+        let accounts = story.simulated.accounts().await.len();
+        if accounts > 25 { Ok(()) } else { Err(format!("{accounts} accounts")) }
+    })
+    .await;
+    let began = std::time::Instant::now();
+    story.simulated.change(&id, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+    assert_eq!(deliver(&controller, "employee.left", json!({"employeeId": id})).await, Some(200));
+    until_account(&story, &id, "the leaver is suspended", |account| account["status"] == 2).await;
+    assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+    assert!(story.simulated.accounts().await.len() < 120, "the joiners are still waiting");
+    assert_eq!(trigger(&story, &id).await, "Webhook");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_that_a_dead_process_took_with_it_are_healed_by_the_next() {
+    let (story, controller) = begin("lost", 6, false).await;
+    let (id, _) = story.simulated.somebody().await;
+    story.simulated.change(&id, json!({"work.title": "Head of Nothing"})).await;
+    assert_eq!(deliver(&controller, "employee.updated", json!({"employeeId": id})).await, Some(200));
+    // Killed, most likely with the event still in line.
+    drop(controller);
+    let arguments = ["--leader-elect=false"];
+    let _controller = Controller::with(&story, &arguments).await;
+    until_account(&story, &id, "the title is there", |account| account["title"] == "Head of Nothing").await;
 }
