@@ -15,4 +15,5 @@ mod midnights;
 mod operations;
 mod settings;
 mod storms;
+mod triggers;
 mod webhooks;
