@@ -136,9 +136,12 @@ impl Desk {
         let asked = bounded(TIMEOUT, api.patch(name, &PatchParams::default(), &self.request())).await;
         asked.map_err(|error| format!("ProvisioningIntegration `{name}` in `{}` cannot be annotated: {error}", self.namespace))?;
         println!("a sync of everybody in {}/{name} is requested", self.namespace);
+        if !self.options.wait {
+            return Ok(());
+        }
         let began = Instant::now();
         let mut said = String::new();
-        while self.options.wait {
+        loop {
             let object = bounded(TIMEOUT, api.get(name)).await.map_err(|error| format!("`{name}` cannot be read: {error}"))?;
             let status = object.status.unwrap_or_default();
             let ready = conditions::find(&status.conditions, "Ready").map(|ready| format!("{}: {}", ready.reason, ready.message));
@@ -154,7 +157,6 @@ impl Desk {
             }
             tokio::time::sleep(LOOK).await;
         }
-        Ok(())
     }
 
     async fn some(&self) -> Result<(), String> {
@@ -171,8 +173,11 @@ impl Desk {
         asked.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
         println!("a sync of {} in `{}` is requested", words(people.len()), self.namespace);
         let names: BTreeSet<&str> = people.iter().map(|person| &*person.name).collect();
+        if !self.options.wait {
+            return Ok(());
+        }
         let (began, mut said) = (Instant::now(), usize::MAX);
-        while self.options.wait {
+        loop {
             let now: Vec<Person> = self.list().await?.into_iter().filter(|person| names.contains(&*person.name)).collect();
             let through = now.iter().filter(|person| person.handled.as_deref() == Some(&*self.value)).count();
             if through == now.len() {
@@ -187,7 +192,6 @@ impl Desk {
             }
             tokio::time::sleep(LOOK).await;
         }
-        Ok(())
     }
 
     fn in_time(&self, began: Instant, line: &str) -> Result<(), String> {

@@ -114,6 +114,12 @@ async fn turn(session: &Session, opened: &Arc<Opened>, line: Line, taken: Vec<(B
 /// Puts those in line again who were not brought to an end.
 fn settle(session: &Session, line: Line, causes: &Causes, report: &Report) {
     let (dirty, now) = (&session.mailbox.dirty, Instant::now());
+    if report.stop.as_ref().is_some_and(|stop| stop.reason.is_stalled()) {
+        // A refused credential is not tried again and again: the pass over everybody finds out whether there is another
+        // one by now, and else says what is wrong and keeps quiet.
+        session.door.send_replace(Door::Closed);
+        return dirty.add_everybody(Trigger::Retry, now);
+    }
     if report.stop.is_some() && report.tally.is_none() {
         // Nobody was dealt with: all of them again, later each time.
         let wait = session.refusals.back_off("", RETRY / 10, RETRY * 6);

@@ -328,7 +328,7 @@ impl Recorder<'_> {
         let taken = standing.block == Some(Block::Conflict);
         let as_desired = |row: usize| {
             let key = row == mapping.email || row == mapping.username;
-            !waits(row) && !standing.drifted.contains(&row) && !self.left_alone.contains(&row) && !(taken && key)
+            !(waits(row) || standing.drifted.contains(&row) || self.left_alone.contains(&row) || taken && key)
         };
         let manager = self.plan.managers.get(index as usize).copied().flatten();
         let manager = manager.and_then(|manager| self.plan.standings[manager as usize].account.as_ref());

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// What docs/held-plans.md gives to a person who approves.
-const RIGHTS: &str = r#"
+const RIGHTS: &str = r"
 apiVersion: v1
 kind: ServiceAccount
 metadata: {name: jane, namespace: NAMESPACE}
@@ -28,7 +28,7 @@ kind: RoleBinding
 metadata: {name: approve, namespace: NAMESPACE}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: approve}
 subjects: [{kind: ServiceAccount, name: jane, namespace: NAMESPACE}]
-"#;
+";
 
 /// Somebody at a terminal that is none.
 struct Approver {

@@ -232,3 +232,23 @@ async fn events_that_a_dead_process_took_with_it_are_healed_by_the_next() {
     let _controller = Controller::with(&story, &arguments).await;
     until_account(&story, &id, "the title is there", |account| account["title"] == "Head of Nothing").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_credential_is_not_knocked_on_by_events() {
+    let (story, controller) = begin("refused", 6, false).await;
+    let (id, _) = story.simulated.somebody().await;
+    story.simulated.put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"})).await;
+    story.simulated.forget_calls().await;
+    assert_eq!(deliver(&controller, "employee.updated", json!({"employeeId": id})).await, Some(200));
+    story.ready("BobUnauthorized").await;
+    for number in 0..5 {
+        let data = json!({"employeeId": id, "fieldUpdates": [format!("work.custom.field_{number}")]});
+        assert_eq!(deliver(&controller, "employee.updated", data).await, Some(200));
+        tokio::time::sleep(std::time::Duration::from_millis(400)).await;
+    }
+    let calls = story.simulated.get("/bob/calls").await["total"].as_u64().unwrap();
+    assert!(calls <= 3, "{calls} calls with a refused credential");
+    story.simulated.change(&id, json!({"work.title": "Head of Nothing"})).await;
+    story.secret("bob", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "bob-token-2")]).await;
+    until_account(&story, &id, "the title is there", |account| account["title"] == "Head of Nothing").await;
+}
