@@ -54,7 +54,10 @@ async fn a_drip_of_single_leavers_is_held_once_the_window_is_spent() {
         let active = accounts.iter().filter(|account| account["status"] == 1);
         active.filter_map(|account| account["external_id"].as_str().map(str::to_owned)).take(3).collect()
     };
+    story.simulated.forget_calls().await;
     for (number, id) in active.iter().enumerate() {
+        let listed = story.simulated.calls("onelogin", "GET /api/2/users").await;
+        assert_eq!(listed, 0, "a single pass that is within the budget needs no look at everybody");
         story.simulated.change(id, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
         let body = event("employee.left", &json!({"employeeId": id}), jiff::Timestamp::now()).to_string();
         assert_eq!(send(&controller.webhooks, Some("s3cret"), body.into_bytes()).await, Some(200));
