@@ -105,3 +105,30 @@ fn no_unsafe_code_and_nothing_unfinished() {
     let rooms = ["api", "bob", "cli", "cluster", "domain", "engine", "provider", "server"];
     none(&offences(&rooms, |line| ["todo!(", "unimplemented!(", "#[ignore"].iter().any(|word| line.contains(word))));
 }
+
+/// Which provider it is, is known to its own folder, to the two that name them all (`engine/targets.rs`, and the list of
+/// modules), and to the resource's type.
+#[test]
+fn nobody_else_asks_which_provider_it_is() {
+    let rooms = ["bob", "cli", "cluster", "domain", "engine", "provider", "server"];
+    let names = ["onelogin", "google", "entra", "jumpcloud"];
+    let fields =
+        [".one_login", ".google_workspace", ".entra_id", ".jump_cloud", ".label ==", ".label !=", "catalog().name ==", "catalog.name =="];
+    let mut found = Vec::new();
+    for (path, text) in sources() {
+        let parts: Vec<_> = path.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
+        let own = parts[0] == "provider" && parts.len() > 2;
+        let test = path.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with("tests"));
+        if !rooms.contains(&parts[0].as_str()) || own || test || path == Path::new("engine/targets.rs") {
+            continue;
+        }
+        for (number, line) in text.split("#[cfg(test)]").next().unwrap_or_default().lines().enumerate() {
+            let code = line.trim_start();
+            let named = names.iter().any(|name| code.contains(&format!("{name}::")) || code.contains(&format!("provider::{name}")));
+            if !code.starts_with("//") && (named || fields.iter().any(|field| code.contains(field))) {
+                found.push(format!("src/{}:{}: {line}", path.display(), number + 1));
+            }
+        }
+    }
+    none(&found);
+}

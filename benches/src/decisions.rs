@@ -39,8 +39,8 @@ pub async fn measure() -> Result<Vec<Ratio>> {
     ] {
         let employees = employees(&settings).await?;
         let (per_second, per_decision) = cost(&settings, &employees);
-        ratios.push(Ratio { id: "D1", what: speed, employees: EMPLOYEES, value: per_second, goal: "", met: true });
-        ratios.push(Ratio { id: "D2", what: allocations, employees: EMPLOYEES, value: per_decision, goal: "", met: true });
+        ratios.push(Ratio { id: "D1", what: speed, employees: EMPLOYEES, value: per_second, goal: "", met: true, provider: "-" });
+        ratios.push(Ratio { id: "D2", what: allocations, employees: EMPLOYEES, value: per_decision, goal: "", met: true, provider: "-" });
     }
     Ok(ratios)
 }

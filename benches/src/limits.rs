@@ -14,7 +14,7 @@ use testbed::ControlPlane;
 
 use crate::{
     Ratio,
-    scene::{Controller, Scene},
+    scene::{Controller, ONE_LOGIN, Scene},
 };
 
 /// OneLogin's calls in a window.
@@ -27,7 +27,7 @@ pub async fn measure(plane: &ControlPlane, joiners: usize, windows: [u32; 2]) ->
     let [plain, faulty] = windows;
     let value = flood(plane, "flood", joiners, plain, &[]).await?;
     let what = "time to converge joiners / the floor of the provider's limit";
-    let mut ratios = vec![Ratio { id: "R6a", what, employees: joiners, value, goal: "<= 1.05", met: value <= 1.05 }];
+    let mut ratios = vec![Ratio { id: "R6a", what, employees: joiners, value, goal: "<= 1.05", met: value <= 1.05, provider: "OneLogin" }];
     // The second rule sees what the first one let by.
     let faults = [
         json!({"kind": "status", "status": 429, "headers": {"Retry-After": "1"}, "pathPrefix": "/api/", "probability": 0.025, "seed": 5}),
@@ -35,14 +35,14 @@ pub async fn measure(plane: &ControlPlane, joiners: usize, windows: [u32; 2]) ->
     ];
     let value = flood(plane, "faulty-flood", joiners, faulty, &faults).await?;
     let what = "the same with 5 % of 429 and 503";
-    ratios.push(Ratio { id: "R6b", what, employees: joiners, value, goal: "<= 1.15", met: value <= 1.15 });
+    ratios.push(Ratio { id: "R6b", what, employees: joiners, value, goal: "<= 1.15", met: value <= 1.15, provider: "OneLogin" });
     Ok(ratios)
 }
 
 /// Time until everybody is in sync, divided by the time that the calls take at the limit and no faster.
 #[allow(clippy::cast_precision_loss)]
 async fn flood(plane: &ControlPlane, name: &str, joiners: usize, window: u32, faults: &[Value]) -> Result<f64> {
-    let scene = Scene::set(plane, name, 0).await?;
+    let scene = Scene::set(plane, name, 0, &ONE_LOGIN).await?;
     let mut hired = 0;
     while hired < joiners {
         let many: Vec<Value> = (hired..joiners.min(hired + AT_ONCE)).map(joiner).collect();

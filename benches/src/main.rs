@@ -33,6 +33,9 @@ struct Options {
     /// Company sizes.
     #[arg(long, value_delimiter = ',', default_value = "1000,10000")]
     employees: Vec<usize>,
+    /// Company size with each of the other providers; none: they are left out.
+    #[arg(long, default_value_t = 600)]
+    provider_employees: usize,
     /// Joiners of the flood; none: it is left out.
     #[arg(long, default_value_t = 10_000)]
     joiners: usize,
@@ -59,6 +62,8 @@ pub struct Ratio {
     pub goal: &'static str,
     /// Whether it is met.
     pub met: bool,
+    /// At which provider; a dash where that does not matter.
+    pub provider: &'static str,
 }
 
 #[derive(Serialize)]
@@ -78,6 +83,12 @@ async fn main() -> Result<()> {
     for &employees in &options.employees {
         eprintln!("bench: {employees} employees");
         ratios.extend(ratios::of_company(&plane, employees).await?);
+    }
+    if options.provider_employees > 0 {
+        for provider in [&scene::GOOGLE_WORKSPACE] {
+            eprintln!("bench: {} employees with {}", options.provider_employees, provider.name);
+            ratios.extend(ratios::of_provider(&plane, provider, options.provider_employees).await?);
+        }
     }
     if options.joiners > 0 {
         eprintln!("bench: {} joiners", options.joiners);
@@ -100,11 +111,12 @@ async fn main() -> Result<()> {
 }
 
 fn print_table(ratios: &[Ratio]) {
-    println!("{:<5} {:>10} {:>10}  {:<10} {:<5} what", "id", "employees", "value", "goal", "met");
+    println!("{:<5} {:<16} {:>10} {:>10}  {:<10} {:<5} what", "id", "provider", "employees", "value", "goal", "met");
     for ratio in ratios {
         println!(
-            "{:<5} {:>10} {:>10.3}  {:<10} {:<5} {}",
+            "{:<5} {:<16} {:>10} {:>10.3}  {:<10} {:<5} {}",
             ratio.id,
+            ratio.provider,
             ratio.employees,
             ratio.value,
             ratio.goal,

@@ -8,7 +8,7 @@ use crate::{
     Ratio,
     parsing::Payloads,
     process::{cpu_seconds, memory_kib},
-    scene::{Controller, Scene, binary},
+    scene::{Controller, ONE_LOGIN, Provider, Scene, binary},
 };
 
 /// OneLogin's page.
@@ -20,13 +20,19 @@ fn passes(employees: usize) -> u32 {
 }
 
 fn ratio(id: &'static str, what: &'static str, employees: usize, value: f64, goal: &'static str, met: bool) -> Ratio {
-    Ratio { id, what, employees, value, goal, met }
+    Ratio { id, what, employees, value, goal, met, provider: "OneLogin" }
+}
+
+impl Ratio {
+    fn of(self, provider: &'static str) -> Self {
+        Self { provider, ..self }
+    }
 }
 
 /// R1 to R5, R8 and R9 for a company of this size.
 #[allow(clippy::cast_precision_loss)]
 pub async fn of_company(plane: &ControlPlane, employees: usize) -> Result<Vec<Ratio>> {
-    let mut scene = Scene::set(plane, &format!("bench-{employees}"), employees).await?;
+    let mut scene = Scene::set(plane, &format!("bench-{employees}"), employees, &ONE_LOGIN).await?;
     let controller = Controller::start(plane, &scene.namespace, &scene.endpoints()).await?;
     let (idle, _) = memory_kib(controller.pid())?;
     scene.integrate().await?;
@@ -91,6 +97,36 @@ pub async fn of_company(plane: &ControlPlane, employees: usize) -> Result<Vec<Ra
             "<= 1.3",
             peak as f64 <= 1.3 * settled as f64,
         ),
+    ])
+}
+
+/// R1, R2 and R4 of another provider, at its published limits.
+#[allow(clippy::cast_precision_loss)]
+pub async fn of_provider(plane: &ControlPlane, provider: &'static Provider, employees: usize) -> Result<Vec<Ratio>> {
+    let mut scene = Scene::set(plane, &format!("bench-{}", provider.service), employees, provider).await?;
+    let _controller = Controller::start(plane, &scene.namespace, &scene.endpoints()).await?;
+    scene.integrate().await?;
+    scene.converged().await?;
+    scene.pass().await?;
+    let accounts = scene.control("GET", &format!("/{}/users", provider.service), Value::Null).await?.as_array().map_or(0, Vec::len);
+    scene.forget_calls().await?;
+    let passes = 5;
+    for _ in 0..passes {
+        scene.pass().await?;
+    }
+    let all = scene.control("GET", &format!("/{}/calls", provider.service), Value::Null).await?["total"].as_f64().unwrap_or(f64::NAN);
+    let reads = all / f64::from(passes) / (accounts as f64 / provider.page as f64).ceil();
+    let steady = scene.writes().await?;
+    let changed = change_titles(&scene, employees / 10).await? as f64;
+    scene.forget_calls().await?;
+    scene.pass().await?;
+    let writes = scene.writes().await? / changed;
+    let exact = |value: f64| (value - 1.0).abs() < 0.005;
+    let name = provider.name;
+    Ok(vec![
+        ratio("R1", "provider writes / changed employees", employees, writes, "1.00", exact(writes)).of(name),
+        ratio("R2", "all provider calls per pass / ceil(accounts / page)", employees, reads, "1.00", exact(reads)).of(name),
+        ratio("R4a", "provider writes in all steady passes", employees, steady, "0", steady == 0.0).of(name),
     ])
 }
 

@@ -8,7 +8,7 @@ use testbed::ControlPlane;
 use crate::{Ratio, protocol, soak};
 
 /// Days of the company's life.
-const DAYS: u32 = 300;
+const DAYS: u32 = 1000;
 
 /// Walks and lives.
 #[allow(clippy::cast_precision_loss)]
@@ -35,7 +35,7 @@ pub async fn measure(plane: &ControlPlane) -> Result<Vec<Ratio>> {
     );
     seen.wrong.iter().for_each(|wrong| eprintln!("bench:   {wrong}"));
     let count = |kind: soak::judge::Kind| seen.wrong.iter().filter(|wrong| wrong.kind == kind).count() as f64;
-    let ratio = |id, what, value| Ratio { id, what, employees: 0, value, goal: "0", met: value == 0.0 };
+    let ratio = |id, what, value| Ratio { id, what, employees: 0, value, goal: "0", met: value == 0.0, provider: "OneLogin" };
     Ok(vec![
         ratio("R12a", "duplicate accounts over all fault runs", count(soak::judge::Kind::Duplicate)),
         ratio("R12b", "lost updates over all fault runs", count(soak::judge::Kind::LostUpdate)),

@@ -80,8 +80,59 @@ pub fn binary() -> Result<PathBuf> {
     if path.exists() { Ok(path) } else { bail!("{} is missing: cargo build --release -p bobsync", path.display()) }
 }
 
+/// What a scene has to know of a provider.
+pub struct Provider {
+    /// Its name.
+    pub name: &'static str,
+    /// The simulator's name of it.
+    pub service: &'static str,
+    /// The call that makes an account.
+    pub create: &'static str,
+    /// Accounts on a page.
+    pub page: usize,
+    /// Its part of a spec, at this address.
+    spec: fn(&str) -> Value,
+    address: fn(&World) -> &str,
+    /// Name and content of the Secret, made from what the control API answers at this path.
+    secret: (&'static str, &'static str, fn(Value) -> Value),
+    /// What is set at the control API before anything else.
+    prepared: fn() -> Vec<(&'static str, Value)>,
+}
+
+/// OneLogin. The first convergence would take hours at the published limit, so the limit is raised until
+/// [`Scene::published_limit`].
+pub const ONE_LOGIN: Provider = Provider {
+    name: "OneLogin",
+    service: "onelogin",
+    create: "POST /api/2/users",
+    page: 100,
+    spec: |url| json!({"oneLogin": {"endpoint": url, "credentialsSecretRef": {"name": "onelogin"}}}),
+    address: World::onelogin_url,
+    secret: ("onelogin", "/clock", |_| json!({"clientId": "client-1", "clientSecret": "secret-1"})),
+    prepared: || {
+        vec![
+            ("/onelogin/custom-attributes", json!({"shortnames": ["work_cell"]})),
+            ("/onelogin/limits", json!({"limit": 1_000_000, "remaining": 1_000_000})),
+        ]
+    },
+};
+
+/// Google Workspace, with its published limits from the beginning.
+pub const GOOGLE_WORKSPACE: Provider = Provider {
+    name: "Google Workspace",
+    service: "google",
+    create: "POST /admin/directory/v1/users",
+    page: 500,
+    spec: |url| json!({"googleWorkspace": {"endpoint": url, "tokenEndpoint": url, "adminEmail": "admin@example.com", "credentialsSecretRef": {"name": "google"}}}),
+    address: World::google_url,
+    secret: ("google", "/google/service-account", |key| json!({"serviceAccount.json": key.to_string()})),
+    prepared: Vec::new,
+};
+
 /// One company, one provider, one namespace.
 pub struct Scene {
+    /// The provider.
+    pub provider: &'static Provider,
     /// The API server.
     pub client: Client,
     /// The namespace.
@@ -93,22 +144,21 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Sets it up. The first convergence would take hours at the published limit, so the limit is raised until
-    /// [`Scene::published_limit`].
-    pub async fn set(plane: &ControlPlane, name: &str, employees: usize) -> Result<Self> {
+    /// Sets it up.
+    pub async fn set(plane: &ControlPlane, name: &str, employees: usize, provider: &'static Provider) -> Result<Self> {
         let world = World::try_start(Options { employees, seed: 11, ..Options::default() }).await?;
-        let scene = Self { client: plane.client(), namespace: name.to_owned(), world, http: reqwest::Client::new(), requests: 0 };
+        let scene = Self { provider, client: plane.client(), namespace: name.to_owned(), world, http: reqwest::Client::new(), requests: 0 };
         let namespace = Namespace { metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() }, ..Namespace::default() };
         Api::<Namespace>::all(scene.client.clone()).create(&PostParams::default(), &namespace).await?;
-        for (secret, data) in [
-            ("bob", json!({"serviceUserId": "SERVICE-1", "serviceUserToken": "bob-token-1"})),
-            ("onelogin", json!({"clientId": "client-1", "clientSecret": "secret-1"})),
-        ] {
+        let (secret, path, content) = provider.secret;
+        let content = content(scene.control("GET", path, Value::Null).await?);
+        for (secret, data) in [("bob", json!({"serviceUserId": "SERVICE-1", "serviceUserToken": "bob-token-1"})), (secret, content)] {
             let object: Secret = serde_json::from_value(json!({"metadata": {"name": secret}, "stringData": data}))?;
             Api::<Secret>::namespaced(scene.client.clone(), name).create(&PostParams::default(), &object).await?;
         }
-        scene.control("PUT", "/onelogin/custom-attributes", json!({"shortnames": ["work_cell"]})).await?;
-        scene.control("PUT", "/onelogin/limits", json!({"limit": 1_000_000, "remaining": 1_000_000})).await?;
+        for (path, body) in (provider.prepared)() {
+            scene.control("PUT", path, body).await?;
+        }
         Ok(scene)
     }
 
@@ -120,7 +170,7 @@ impl Scene {
 
     /// Base addresses of the simulators.
     pub fn endpoints(&self) -> Vec<String> {
-        vec![self.world.bob_url().to_owned(), self.world.onelogin_url().to_owned()]
+        vec![self.world.bob_url().to_owned(), (self.provider.address)(&self.world).to_owned()]
     }
 
     /// A call to the simulators' control API.
@@ -141,13 +191,13 @@ impl Scene {
 
     /// Writes at the provider.
     pub async fn writes(&self) -> Result<f64> {
-        Ok(self.control("GET", "/onelogin/calls", Value::Null).await?["writes"].as_f64().unwrap_or(0.0))
+        Ok(self.control("GET", &format!("/{}/calls", self.provider.service), Value::Null).await?["writes"].as_f64().unwrap_or(0.0))
     }
 
     /// Counts anew.
     pub async fn forget_calls(&self) -> Result<()> {
         self.control("DELETE", "/bob/calls", Value::Null).await?;
-        self.control("DELETE", "/onelogin/calls", Value::Null).await?;
+        self.control("DELETE", &format!("/{}/calls", self.provider.service), Value::Null).await?;
         Ok(())
     }
 
@@ -156,7 +206,7 @@ impl Scene {
         let spec = json!({
             "interval": "24h",
             "bob": {"credentialsSecretRef": {"name": "bob"}, "endpoint": self.world.bob_url()},
-            "provider": {"oneLogin": {"endpoint": self.world.onelogin_url(), "credentialsSecretRef": {"name": "onelogin"}}},
+            "provider": (self.provider.spec)((self.provider.address)(&self.world)),
         });
         let object = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "onelogin"}, "spec": spec});
         self.integrations().patch("onelogin", &PatchParams::apply("bench").force(), &Patch::Apply(object)).await?;
@@ -180,7 +230,7 @@ impl Scene {
             }
             if told.elapsed() > Duration::from_secs(10) {
                 told = Instant::now();
-                let accounts = self.calls("onelogin", "POST /api/2/users").await?;
+                let accounts = self.calls(self.provider.service, self.provider.create).await?;
                 eprintln!("bench:   {accounts} accounts after {}s ({})", began.elapsed().as_secs(), ready.map_or("", |c| &c.reason));
             }
             if began.elapsed() > Duration::from_mins(30) {

@@ -17,6 +17,7 @@ use crate::onelogin::service::Changed;
 pub enum Service {
     Bob,
     OneLogin,
+    Google,
 }
 
 impl Service {
@@ -24,6 +25,7 @@ impl Service {
         match self {
             Self::Bob => "bob",
             Self::OneLogin => "onelogin",
+            Self::Google => "google",
         }
     }
 }
@@ -233,6 +235,14 @@ impl Control {
     /// What API calls changed after `since` (0: all that is still kept), oldest first: users before and after.
     pub async fn journal(&self, since: u64) -> Result<Vec<Changed>> {
         self.get(&format!("/onelogin/journal?since={since}")).await
+    }
+
+    // --- Google Workspace ---
+
+    /// A call of Google's half of the control API, such as `PUT /google/delegation`; docs/simulators.md lists them.
+    pub async fn google(&self, method: &str, path: &str, body: Value) -> Result<Value> {
+        let body = (!body.is_null()).then_some(body);
+        Ok(self.send(method.parse()?, &format!("/google{path}"), body).await?.json().await?)
     }
 
     // --- traffic ---

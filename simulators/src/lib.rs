@@ -1,10 +1,10 @@
-//! Strict simulators of Bob and `OneLogin` for bobsync's tests and benches. The
+//! Strict simulators of Bob and the providers for bobsync's tests and benches. The
 //! product never links this crate.
 //!
 //! - [`world`]: start and stop
 //! - [`client`]: the typed client of the control API
 //! - [`control`]: the control API itself
-//! - [`bob`], [`onelogin`]: the services
+//! - [`bob`], [`onelogin`], [`google`]: the services
 //! - [`company`]: made-up employees
 //! - [`front`]: requests, faults, call records, connections, limits
 //! - [`clock`], [`rng`]: time and chance, both in the hands of a test
@@ -17,6 +17,7 @@ pub mod clock;
 pub mod company;
 pub mod control;
 pub mod front;
+pub mod google;
 pub mod onelogin;
 pub mod rng;
 pub mod world;

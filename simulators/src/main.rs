@@ -1,4 +1,4 @@
-//! `simulators serve` runs Bob, `OneLogin` and the control API until it is told to
+//! `simulators serve` runs Bob, the providers and the control API until it is told to
 //! stop; `simulators company` prints a made-up company.
 
 use std::io::{BufWriter, ErrorKind, Write as _};
@@ -13,7 +13,7 @@ use simulators::{Options, World};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Parser)]
-#[command(version, about = "Strict simulators of Bob and OneLogin, on loopback addresses")]
+#[command(version, about = "Strict simulators of Bob and the providers, on loopback addresses")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -29,6 +29,9 @@ enum Command {
         /// Address of `OneLogin` [default: a free port of 127.0.0.1]
         #[arg(long)]
         onelogin: Option<SocketAddr>,
+        /// Address of Google Workspace [default: a free port of 127.0.0.1]
+        #[arg(long)]
+        google: Option<SocketAddr>,
         /// Address of the control API [default: a free port of 127.0.0.1]
         #[arg(long)]
         control: Option<SocketAddr>,
@@ -56,12 +59,12 @@ enum Command {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
-        Command::Serve { bob, onelogin, control, employees, seed, today } => {
+        Command::Serve { bob, onelogin, google, control, employees, seed, today } => {
             // Listened for before the line is printed, so that nobody can be too quick.
             let mut terminate = signal(SignalKind::terminate())?;
             let mut interrupt = signal(SignalKind::interrupt())?;
-            let world = World::try_start(Options { bob, onelogin, control, employees, seed, today }).await?;
-            let line = json!({"bob": world.bob_url(), "oneLogin": world.onelogin_url(), "control": world.control_url()});
+            let world = World::try_start(Options { bob, onelogin, google, control, employees, seed, today }).await?;
+            let line = json!({"bob": world.bob_url(), "oneLogin": world.onelogin_url(), "google": world.google_url(), "control": world.control_url()});
             writeln!(std::io::stdout(), "{line}")?;
             std::io::stdout().flush()?;
             tokio::select! {

@@ -1,4 +1,4 @@
-//! A world: Bob, `OneLogin` and the control API, each on its own loopback address.
+//! A world: Bob, the providers and the control API, each on its own loopback address.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use crate::company;
 use crate::control;
 use crate::front::gate::Gate;
 use crate::front::net::{Listening, Site, listen};
+use crate::google::Google;
 use crate::onelogin::OneLogin;
 
 /// How to start a world. The default: free ports, nobody in Bob, wall time.
@@ -20,6 +21,7 @@ use crate::onelogin::OneLogin;
 pub struct Options {
     pub bob: Option<SocketAddr>,
     pub onelogin: Option<SocketAddr>,
+    pub google: Option<SocketAddr>,
     pub control: Option<SocketAddr>,
     /// How many generated employees Bob starts with.
     pub employees: usize,
@@ -33,14 +35,17 @@ pub struct Plant {
     pub clock: Arc<Clock>,
     pub bob: Arc<Bob>,
     pub onelogin: Arc<OneLogin>,
+    pub google: Arc<Google>,
     pub bob_gate: Arc<Gate>,
     pub onelogin_gate: Arc<Gate>,
+    pub google_gate: Arc<Gate>,
 }
 
 /// Running simulators; dropping it stops them and closes their connections.
 pub struct World {
     bob: (String, Listening),
     onelogin: (String, Listening),
+    google: (String, Listening),
     control: (String, Listening),
 }
 
@@ -68,12 +73,20 @@ impl World {
         let people = company::generate(options.employees, options.seed, clock.now());
         let bob = Arc::new(Bob::new(clock.clone(), people));
         let onelogin = Arc::new(OneLogin::new(clock.clone()));
-        let bob_gate = Arc::new(Gate::new(bob.clone(), clock.clone()));
-        let onelogin_gate = Arc::new(Gate::new(onelogin.clone(), clock.clone()));
-        let plant = Plant { clock, bob, onelogin, bob_gate: bob_gate.clone(), onelogin_gate: onelogin_gate.clone() };
+        let google = Arc::new(Google::new(clock.clone()));
+        let plant = Plant {
+            bob_gate: Arc::new(Gate::new(bob.clone(), clock.clone())),
+            onelogin_gate: Arc::new(Gate::new(onelogin.clone(), clock.clone())),
+            google_gate: Arc::new(Gate::new(google.clone(), clock.clone())),
+            clock,
+            bob,
+            onelogin,
+            google,
+        };
         Ok(Self {
-            bob: open(options.bob, Site::Gate(bob_gate)).await?,
-            onelogin: open(options.onelogin, Site::Gate(onelogin_gate)).await?,
+            bob: open(options.bob, Site::Gate(plant.bob_gate.clone())).await?,
+            onelogin: open(options.onelogin, Site::Gate(plant.onelogin_gate.clone())).await?,
+            google: open(options.google, Site::Gate(plant.google_gate.clone())).await?,
             control: open(options.control, Site::Router(control::router(Arc::new(plant)))).await?,
         })
     }
@@ -85,6 +98,11 @@ impl World {
 
     pub fn onelogin_url(&self) -> &str {
         &self.onelogin.0
+    }
+
+    /// Both the Directory API and the token service.
+    pub fn google_url(&self) -> &str {
+        &self.google.0
     }
 
     pub fn control_url(&self) -> &str {

@@ -76,6 +76,23 @@ async fn what_is_applied_and_what_is_answered_under_each_fault() {
 }
 
 #[tokio::test]
+async fn a_held_call_is_never_answered_and_is_applied_or_not_as_ordered() {
+    for (kind, applied) in [(FaultKind::Hold, 0), (FaultKind::HoldAfterApply, 1)] {
+        let world = world(0).await;
+        let (control, caller) = (world.control(), OneLoginCaller::of(&world).await);
+        control.fault(Service::OneLogin, &Fault::new(kind).method("POST").path(USERS).times(1)).await.unwrap();
+        let waited = tokio::time::timeout(Duration::from_millis(300), create(&caller)).await;
+        assert!(waited.is_err(), "{kind:?}: {waited:?}");
+        // It stands in the log while it is held, and nothing happens once the caller has gone.
+        let log = control.log(Service::OneLogin, 0).await.unwrap();
+        assert!(log.iter().any(|call| call.method == "POST" && call.path == USERS && call.status == 0), "{kind:?}");
+        assert_eq!(control.users().await.unwrap().len(), applied, "{kind:?}");
+        assert_eq!(control.journal(0).await.unwrap().len(), applied, "{kind:?}");
+        assert!(control.fault(Service::OneLogin, &Fault::new(kind).status(503)).await.is_err(), "there is no answer to have a status");
+    }
+}
+
+#[tokio::test]
 async fn an_injected_answer_is_as_ordered() {
     let world = world(0).await;
     let caller = OneLoginCaller::of(&world).await;

@@ -204,6 +204,9 @@ pub enum EvidenceKind {
     AccessRevoked,
 }
 
+/// How many changes the history keeps.
+pub const HISTORY: usize = 10;
+
 /// One change of the account.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]

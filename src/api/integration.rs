@@ -7,6 +7,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::provider::Provider;
+
 /// Keeps the accounts of one identity provider true to one Bob company.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
@@ -36,6 +38,9 @@ use serde::{Deserialize, Serialize};
 #[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.provisioning.defaultPasswordSecretRef)").message("OneLogin takes no default password: people get in by OneLogin's own invitation or by single sign-on. Remove it; Google Workspace, Entra ID and JumpCloud take one").field_path(".provisioning.defaultPasswordSecretRef"))]
 #[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !self.provisioning.changePasswordOnFirstLogin").message("OneLogin cannot ask for another password at the first login. Remove changePasswordOnFirstLogin; Google Workspace, Entra ID and JumpCloud can").field_path(".provisioning.changePasswordOnFirstLogin"))]
 #[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.mapping) || self.mapping.all(m, m.target != 'manager_user_id' || (has(m.field) && m.field == 'work.manager'))").message("manager_user_id refers to a person: map it from the field work.manager").field_path(".mapping"))]
+#[x_kube(validation = Rule::new("!has(self.provider.googleWorkspace) || !has(self.mapping) || ['primaryEmail', 'name.givenName', 'name.familyName'].all(t, self.mapping.exists(m, m.target == t))").message("Google Workspace requires the targets primaryEmail, name.givenName and name.familyName: add a mapping row for each, or remove `mapping` to use the default map").field_path(".mapping"))]
+#[x_kube(validation = Rule::new("!has(self.provider.googleWorkspace) || !has(self.mapping) || self.mapping.all(m, m.target in ['primaryEmail', 'name.givenName', 'name.familyName', 'name.displayName', 'orgUnitPath', 'recoveryEmail', 'recoveryPhone'] || !(m.target in ['externalIds.bobsync', 'externalIds.custom']) && m.target.matches('^(phones|relations|externalIds)[.][A-Za-z0-9_]{1,64}$|^organizations[.](name|title|department|description|costCenter|location|symbol|domain)$|^customSchemas([.][A-Za-z0-9_-]{1,64}){2}$'))").message("Google Workspace has no such target: use primaryEmail, name.givenName, name.familyName, name.displayName, orgUnitPath, recoveryEmail, recoveryPhone, phones.<type>, organizations.<field>, relations.<type>, externalIds.<type> or customSchemas.<schema>.<field>").field_path(".mapping"))]
+#[x_kube(validation = Rule::new("!has(self.provider.googleWorkspace) || !has(self.mapping) || self.mapping.all(m, m.target != 'relations.manager' || (has(m.field) && m.field == 'work.manager'))").message("relations.manager refers to a person: map it from the field work.manager").field_path(".mapping"))]
 pub struct ProvisioningIntegrationSpec {
     /// Stops all work on this integration. Accounts and statuses stay as they are.
     #[serde(default)]
@@ -161,46 +166,6 @@ pub struct SecretKeyRef {
     /// Key in it.
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[A-Za-z0-9._-]+$"))]
     pub key: String,
-}
-
-/// Where the accounts live.
-#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("[has(self.oneLogin)].filter(set, set).size() == 1").message("name exactly one provider: oneLogin"))]
-pub struct Provider {
-    /// `OneLogin`, through its API with an API credential that may "Manage users".
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub one_login: Option<OneLogin>,
-}
-
-/// A `OneLogin` account (tenant).
-#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.region) || has(self.subdomain) || (has(self.endpoint) && self.endpoint != '')").message("say where the OneLogin account is: set subdomain, or region"))]
-pub struct OneLogin {
-    /// Region of the account; not needed where `subdomain` is set.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub region: Option<Region>,
-    /// The account's subdomain: `acme` for `acme.onelogin.com`. Calls go to that host.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
-    pub subdomain: Option<String>,
-    /// Another base address in place of `OneLogin`'s; called at `<endpoint>/auth/...` and `<endpoint>/api/2/...`.
-    /// Accepted only where the operator allowed it with `--allow-endpoint`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(length(max = 512), regex(pattern = r"^(https?://[^\s?#@]+)?$"))]
-    pub endpoint: String,
-    /// Secret in this namespace with the keys `clientId` and `clientSecret`.
-    pub credentials_secret_ref: SecretRef,
-}
-
-/// `OneLogin`'s regions.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Region {
-    /// `api.us.onelogin.com`
-    US,
-    /// `api.eu.onelogin.com`
-    EU,
 }
 
 /// Who gets an account, when, and in which state.

@@ -1,12 +1,13 @@
 //! The two resources people write: their types, the rules the API server checks, and the closed list of reasons.
 //!
-//! `integration` is `ProvisioningIntegration`, `employee_sync` is `EmployeeSync`, `reasons` every word that a
+//! `integration` is `ProvisioningIntegration` and `provider` its union of providers, `employee_sync` is `EmployeeSync`, `reasons` every word that a
 //! condition's `reason` can be, each with what a person should do, `conditions` the few operations on condition
 //! lists. Nothing in here decides anything.
 
 pub mod conditions;
 pub mod employee_sync;
 pub mod integration;
+pub mod provider;
 pub mod reasons;
 
 pub use employee_sync::{EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus};

@@ -13,7 +13,7 @@ use kube::ResourceExt as _;
 use crate::{
     api::{
         EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, SYNC_REQUESTED,
-        employee_sync::{Access, Action, Because, Evidence, EvidenceKind, HistoryEntry, MatchedBy, OutcomeWord},
+        employee_sync::{Access, Action, Because, Evidence, EvidenceKind, HISTORY, HistoryEntry, MatchedBy, OutcomeWord},
         integration::UserStatus,
     },
     domain::{
@@ -97,23 +97,27 @@ pub struct Latest {
 }
 
 impl Latest {
+    /// Takes in one change that was made. `start`: it is the access that the start date brings.
+    fn take(&mut self, change: &HistoryEntry, start: bool) {
+        let slot = match change.action {
+            _ if change.plan.is_some() => return,
+            Action::Suspend => &mut self.disable,
+            Action::Reactivate if start => return,
+            Action::Reactivate => &mut self.reactivate,
+            Action::Create => &mut self.create,
+            Action::Adopt if change.fields.is_empty() => return,
+            Action::Adopt | Action::Update => &mut self.update,
+        };
+        *slot = (*slot).max(u32::try_from(change.at.0.as_second()).unwrap_or(0));
+    }
+
     fn of_status(status: &EmployeeSyncStatus) -> Self {
         let mut latest = Self::default();
         for (index, change) in status.history.iter().enumerate() {
-            if change.outcome != OutcomeWord::Succeeded || change.plan.is_some() {
-                continue;
-            }
-            let older = &status.history[index + 1..];
-            let slot = match change.action {
-                Action::Suspend => &mut latest.disable,
+            if change.outcome == OutcomeWord::Succeeded {
                 // Access that the start date brought after the creation was not given back.
-                Action::Reactivate if is_a_start(older) => continue,
-                Action::Reactivate => &mut latest.reactivate,
-                Action::Create => &mut latest.create,
-                Action::Adopt if change.fields.is_empty() => continue,
-                Action::Adopt | Action::Update => &mut latest.update,
-            };
-            *slot = (*slot).max(u32::try_from(change.at.0.as_second()).unwrap_or(0));
+                latest.take(change, is_a_start(&status.history[index + 1..]));
+            }
         }
         latest
     }
@@ -149,9 +153,12 @@ pub enum News {
 #[derive(Clone, Default)]
 pub struct Roster {
     rows: Arc<Mutex<Rows>>,
+    /// Lines of histories that could not be written when their changes were made. Lost with the process.
+    owed: Arc<Mutex<Owed>>,
 }
 
 type Rows = HashMap<IntegrationKey, HashMap<Box<str>, Entry>>;
+type Owed = HashMap<IntegrationKey, HashMap<Box<str>, Vec<HistoryEntry>>>;
 
 impl Roster {
     fn rows(&self) -> MutexGuard<'_, Rows> {
@@ -235,9 +242,45 @@ impl Roster {
 
     /// Forgets people whose objects went: their integration is a new one.
     pub fn forget_lost(&self, key: &IntegrationKey) {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         if let Some(people) = self.rows().get_mut(key) {
             people.retain(|_, entry| entry.exists);
         }
+    }
+
+    /// Keeps these lines, newest first, for the next status of this person, in place of those kept before. Their changes
+    /// count in the budgets from now on.
+    pub fn owe(&self, key: &IntegrationKey, employee: &str, mut lines: Vec<HistoryEntry>) {
+        lines.truncate(HISTORY);
+        if let Some(entry) = self.rows().get_mut(key).and_then(|people| people.get_mut(employee)) {
+            let start = entry.awaited_start;
+            lines.iter().for_each(|line| entry.latest.take(line, start));
+        }
+        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.is_empty() {
+            let left = owed.get_mut(key).map_or(0, |people| {
+                people.remove(employee);
+                people.len()
+            });
+            if left == 0 {
+                owed.remove(key);
+            }
+        } else {
+            owed.entry(key.clone()).or_default().insert(employee.into(), lines);
+        }
+    }
+
+    /// Whether lines are kept for anybody of this integration.
+    #[must_use]
+    pub fn owes(&self, key: &IntegrationKey) -> bool {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key)
+    }
+
+    /// The lines that are kept for this person, newest first.
+    #[must_use]
+    pub fn owed(&self, key: &IntegrationKey, employee: &str) -> Vec<HistoryEntry> {
+        let owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        owed.get(key).and_then(|people| people.get(employee)).cloned().unwrap_or_default()
     }
 
     /// After a complete list of `namespace` (all namespaces if `None`): everything that is not in it went unseen.

@@ -16,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub struct SecretValues {
     /// Changes with every rotation, and with a Secret that was deleted and made again.
     pub resource_version: String,
-    /// Key and value; exactly the keys that were asked for. A value has lost one newline at its end.
+    /// Key and value; exactly the keys that were asked for, optional ones where they are there and not empty. A value has lost one newline at its end.
     pub values: BTreeMap<String, Secret>,
 }
 
@@ -81,18 +81,18 @@ pub enum SecretError {
 /// # Errors
 /// [`SecretError`]; the first key that cannot be used is named.
 pub async fn read(client: &Client, namespace: &str, name: &str, keys: &[&str]) -> Result<SecretValues, SecretError> {
-    read_also(client, namespace, name, keys, &[]).await
+    read_some(client, namespace, name, keys, &[]).await
 }
 
-/// Reads these keys of a Secret, and those of `optional` that it has and that are not empty: one `get`.
+/// Reads these keys of a Secret, and those of the optional ones that it has and that are not empty: one `get`.
 ///
 /// # Errors
 /// [`SecretError`]; the first key that cannot be used is named.
-pub async fn read_also(
+pub async fn read_some(
     client: &Client,
     namespace: &str,
     name: &str,
-    keys: &[&str],
+    required: &[&str],
     optional: &[&str],
 ) -> Result<SecretValues, SecretError> {
     let secrets: Api<KubeSecret> = Api::namespaced(client.clone(), namespace);
@@ -104,19 +104,19 @@ pub async fn read_also(
             error => SecretError::Unavailable { secret, why: error.to_string() },
         }
     })?;
-    let filled = |key: &&str| {
-        let value = found.data.as_ref().and_then(|data| data.get(*key));
-        value.is_some_and(|value| !value.0.trim_ascii().is_empty())
-    };
-    let keys: Vec<&str> = keys.iter().copied().chain(optional.iter().copied().filter(filled)).collect();
-    pick(name, found, &keys)
+    pick(name, found, required, optional)
 }
 
-fn pick(name: &str, found: KubeSecret, keys: &[&str]) -> Result<SecretValues, SecretError> {
+fn pick(name: &str, found: KubeSecret, required: &[&str], optional: &[&str]) -> Result<SecretValues, SecretError> {
     let mut data = found.data.unwrap_or_default();
-    let values = keys
+    // An optional value that was emptied is as good as one that was taken away.
+    let filled = |key: &&str| data.get(*key).is_some_and(|value| !value.0.trim_ascii().is_empty());
+    let there: Vec<&str> = optional.iter().copied().filter(filled).collect();
+    let values = required
         .iter()
-        .map(|&key| {
+        .copied()
+        .chain(there)
+        .map(|key| {
             let (secret, owned) = (name.to_owned(), key.to_owned());
             let Some(ByteString(bytes)) = data.remove(key) else {
                 return Err(SecretError::KeyMissing { secret, key: owned });
@@ -148,13 +148,15 @@ mod tests {
 
     #[test]
     fn one_newline_at_the_end_is_not_part_of_a_value() {
-        let found = secret(&[("a", b"alpha\n"), ("b", b"beta\n\n"), ("c", b"gamma\r\n"), ("d", b" delta "), ("e", b"unasked")]);
-        let mut read = pick("bob", found, &["a", "b", "c", "d"]).expect("all there");
+        let found = secret(&[("a", b"alpha\n"), ("b", b"beta\n\n"), ("c", b"gamma\r\n"), ("d", b" delta "), ("e", b"unasked"), ("g", b" \n")]);
+        let mut read = pick("bob", found, &["a", "b", "c"], &["d", "f", "g"]).expect("all there");
         assert_eq!(read.resource_version, "42");
         assert_eq!(read.take("a").expect("asked").expose(), "alpha");
         assert_eq!(read.take("b").expect("asked").expose(), "beta\n");
         assert_eq!(read.take("c").expect("asked").expose(), "gamma");
         assert_eq!(read.take("d").expect("asked").expose(), " delta ");
+        assert_eq!(read.take("f"), None, "an optional key may be missing");
+        assert_eq!(read.take("g"), None, "or be empty");
         assert_eq!(read.take("e"), None, "what was not asked for is not kept");
     }
 
@@ -162,20 +164,20 @@ mod tests {
     fn a_key_that_cannot_be_used_is_named() {
         let data: &[(&str, &[u8])] = &[("user", b"u"), ("empty", b"\n"), ("binary", b"\xff\xfe")];
         let (secret_name, key) = ("bob".to_owned(), |key: &str| key.to_owned());
-        let missing = pick("bob", secret(data), &["user", "token"]);
+        let missing = pick("bob", secret(data), &["user", "token"], &[]);
         assert_eq!(missing, Err(SecretError::KeyMissing { secret: secret_name.clone(), key: key("token") }));
-        let empty = pick("bob", secret(data), &["empty"]);
+        let empty = pick("bob", secret(data), &["empty"], &[]);
         assert_eq!(empty, Err(SecretError::KeyEmpty { secret: secret_name.clone(), key: key("empty") }));
-        let binary = pick("bob", secret(data), &["binary"]);
+        let binary = pick("bob", secret(data), &["binary"], &[]);
         assert_eq!(binary, Err(SecretError::KeyNotText { secret: secret_name, key: key("binary") }));
-        assert_eq!(pick("bob", KubeSecret::default(), &["x"]).unwrap_err().to_string(), "Secret bob has no key x");
+        assert_eq!(pick("bob", KubeSecret::default(), &["x"], &[]).unwrap_err().to_string(), "Secret bob has no key x");
     }
 
     #[test]
     fn no_value_shows_itself() {
-        let read = pick("bob", secret(&[("token", b"swordfish")]), &["token"]).expect("there");
+        let read = pick("bob", secret(&[("token", b"swordfish")]), &["token"], &[]).expect("there");
         assert!(!format!("{read:?}").contains("swordfish"));
-        let error = pick("bob", secret(&[("token", b"swordfish"), ("x", b"")]), &["token", "x"]).unwrap_err();
+        let error = pick("bob", secret(&[("token", b"swordfish"), ("x", b"")]), &["token", "x"], &[]).unwrap_err();
         assert!(!format!("{error:?} {error}").contains("swordfish"));
     }
 }

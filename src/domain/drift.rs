@@ -29,7 +29,7 @@ impl InPlace {
     }
 
     /// What is in place after a pass: every row that the account has as desired, and for the others what was in place
-    /// before. `manager` is the account of the manager, where it is known.
+    /// before. `manager` is what the attribute names the manager by, where it is known.
     #[must_use]
     pub fn after(
         before: Option<&Self>,
@@ -68,7 +68,7 @@ fn digest(mapping: &Mapping, employee: &Employee, row: usize, manager: Option<&s
         Desired::Text(text) => {
             Some(if row == mapping.email || row == mapping.username { key(&text).into_owned() } else { text.into_owned() })
         }
-        Desired::Person(id) => Some(format!("{id} {}", manager?)),
+        Desired::Person(id) => Some(format!("{id} {}", key(manager?))),
         Desired::Empty if !mapping.rows[row].required => None,
         Desired::Empty | Desired::Keep | Desired::Failed(_) => return None,
     };

@@ -16,6 +16,16 @@ pub enum Compare {
     IgnoringCase,
     /// The id of another account.
     Person,
+    /// The e-mail of another account: known before that account is made.
+    PersonByEmail,
+}
+
+impl Compare {
+    /// Whether the target refers to a person.
+    #[must_use]
+    pub const fn is_person(self) -> bool {
+        matches!(self, Self::Person | Self::PersonByEmail)
+    }
 }
 
 /// One row.
@@ -98,7 +108,7 @@ impl Mapping {
         if let Some(value) = pinned {
             return match value.trim() {
                 "" => Desired::Empty,
-                id if row.compare == Compare::Person => Desired::Person(id),
+                id if row.compare.is_person() => Desired::Person(id),
                 text => Desired::Text(Cow::Borrowed(text)),
             };
         }
@@ -107,7 +117,7 @@ impl Mapping {
                 Cell::Absent => Desired::Keep,
                 cell => match cell.text() {
                     None => Desired::Empty,
-                    Some(id) if row.compare == Compare::Person => Desired::Person(id),
+                    Some(id) if row.compare.is_person() => Desired::Person(id),
                     Some(text) => Desired::Text(Cow::Borrowed(text)),
                 },
             },
@@ -156,7 +166,7 @@ impl Mapping {
             if let Some(compare) = compare(target).filter(|_| self.position(target).is_none()) {
                 let row = Row { target: target.into(), source: Source::PinnedOnly, on_create_only: false, compare, required: false };
                 self.rows.push(row);
-                if compare == Compare::Person && self.manager.is_none() {
+                if compare.is_person() && self.manager.is_none() {
                     self.manager = Some(self.rows.len() - 1);
                 }
             }
@@ -281,7 +291,7 @@ pub fn equal(compare: Compare, have: &str, want: &str) -> bool {
     let (have, want) = (have.trim(), want.trim());
     match compare {
         Compare::Exact | Compare::Person => have == want,
-        Compare::IgnoringCase => have == want || key(have) == key(want),
+        Compare::IgnoringCase | Compare::PersonByEmail => have == want || key(have) == key(want),
     }
 }
 

@@ -50,8 +50,10 @@ pub struct Candidate {
     pub account: Box<str>,
     /// Whether it can be used.
     pub state: AccountState,
-    /// The account of the manager it names now.
+    /// The manager it names now, by id or e-mail as the mapping has it.
     pub manager: Option<Box<str>>,
+    /// Its e-mail, where people refer to their manager by it.
+    pub email: Option<Box<str>>,
     /// Whether it bears the mark (else it was found by e-mail, or by the recorded id).
     pub marked: bool,
     /// Whether the settings protect it from every write.
@@ -342,7 +344,9 @@ impl<'a> Matcher<'a> {
         });
         let manager = self.mapping.manager.and_then(|row| account.attributes.get(row)?.as_deref()).map(Into::into);
         let protected = self.protected.is_some_and(|protected| protected.covers(account));
-        Box::new(Candidate { account: (*account.id).into(), state: account.state, manager, marked, protected, replaced, write })
+        let by_email = self.mapping.manager.is_some_and(|row| self.mapping.rows[row].compare == Compare::PersonByEmail);
+        let email = account.email.as_deref().filter(|_| by_email).map(Into::into);
+        Box::new(Candidate { account: (*account.id).into(), state: account.state, manager, email, marked, protected, replaced, write })
     }
 
     /// The answers, in the order of the people.
@@ -402,7 +406,7 @@ fn own<'a>(map: &mut HashMap<Cow<'a, str>, Owners>, key: Cow<'a, str>, person: P
 pub fn differences(mapping: &Mapping, employee: &Employee, account: &Account<'_>) -> Vec<(usize, NewValue)> {
     let mut out = Vec::new();
     for (index, row) in mapping.rows.iter().enumerate() {
-        if !mapping.keeps(index, employee) || row.compare == Compare::Person {
+        if !mapping.keeps(index, employee) || row.compare.is_person() {
             continue;
         }
         let have = account.attributes.get(index).and_then(Option::as_deref).filter(|have| !have.trim().is_empty());

@@ -1,6 +1,7 @@
 //! The plan: every change that makes the provider equal to the decisions, and for everybody what stands in the way.
 
 mod order;
+mod reporting;
 
 use std::{borrow::Cow, collections::HashSet};
 
@@ -10,7 +11,6 @@ use sha2::{Digest as _, Sha256};
 use super::{
     access::{Missing, Why},
     account::{Access, AccountState, AccountWrite, NewValue},
-    drift::InPlace,
     mapping::{Desired, Mapping, key_of},
     matching::{Candidate, Match, Matcher, Person, PersonIndex, Taken},
 };
@@ -166,6 +166,8 @@ pub struct Held {
     pub state: AccountState,
     /// Whether it bears the mark already.
     pub marked: bool,
+    /// Its e-mail, where people refer to their manager by it.
+    pub email: Option<Box<str>>,
 }
 
 /// The whole plan.
@@ -180,6 +182,8 @@ pub struct Plan {
     pub late_managers: Vec<(PersonIndex, PersonIndex)>,
     /// Everybody's manager among the people; empty where none is mapped.
     pub managers: Vec<Option<PersonIndex>>,
+    /// Of people whose manager is not among the people: what their accounts name the manager by, where it is known.
+    pub elsewhere: HashMap<PersonIndex, Box<str>>,
 }
 
 /// How many changes of each kind. A change that suspends or reactivates counts as that and nothing else.
@@ -201,13 +205,14 @@ pub fn plan(mapping: &Mapping, people: &[Person], matcher: Matcher<'_>, whole: b
     plan_of_some(mapping, people, matcher, whole, &|_| None)
 }
 
-/// Tells the account of somebody who is not among the people of a plan.
-pub type AccountOf<'a> = &'a dyn Fn(&str) -> Option<Box<str>>;
+/// Tells what accounts name somebody by who is not among the people of a plan and has an account: its id or its e-mail,
+/// as the mapping has it.
+pub type Elsewhere<'a> = &'a dyn Fn(&str) -> Option<Box<str>>;
 
-/// The same for some of the people: `elsewhere` tells the accounts of managers who are not among them.
+/// The same for some of the people: `elsewhere` tells of managers who are not among them.
 #[must_use]
-pub fn plan_of_some(mapping: &Mapping, people: &[Person], matcher: Matcher<'_>, whole: bool, elsewhere: AccountOf<'_>) -> Plan {
-    let managers: Vec<Option<PersonIndex>> = managers(mapping, people, &matcher);
+pub fn plan_of_some(mapping: &Mapping, people: &[Person], matcher: Matcher<'_>, whole: bool, elsewhere: Elsewhere<'_>) -> Plan {
+    let managers: Vec<Option<PersonIndex>> = reporting::managers(mapping, people, &matcher);
     let matches = matcher.finish();
     let after = hand_overs(mapping, people, &matches);
     let mut plan = Plan { standings: Vec::with_capacity(people.len()), ..Plan::default() };
@@ -227,23 +232,11 @@ pub fn plan_of_some(mapping: &Mapping, people: &[Person], matcher: Matcher<'_>, 
         }
     }
     if let Some(row) = mapping.manager {
-        set_managers(&mut plan, mapping, people, (row, &managers, elsewhere), &current_manager);
+        reporting::set_managers(&mut plan, mapping, people, (row, &managers, elsewhere), &current_manager);
     }
     order::order(&mut plan);
     plan.managers = managers;
     plan
-}
-
-/// The manager of everybody who has one that is among the people.
-fn managers(mapping: &Mapping, people: &[Person], matcher: &Matcher<'_>) -> Vec<Option<PersonIndex>> {
-    let Some(row) = mapping.manager else { return Vec::new() };
-    people
-        .iter()
-        .map(|person| match mapping.desired(row, &person.employee) {
-            Desired::Person(id) => matcher.person(id),
-            _ => None,
-        })
-        .collect()
 }
 
 /// For everybody whose e-mail or username another person's account has: that person, if the same plan makes it give
@@ -367,7 +360,7 @@ fn drifted(mapping: &Mapping, person: &Person, candidate: &mut Candidate) -> Vec
 }
 
 fn held(candidate: &Candidate) -> Held {
-    Held { id: candidate.account.clone(), state: candidate.state, marked: candidate.marked }
+    Held { id: candidate.account.clone(), state: candidate.state, marked: candidate.marked, email: candidate.email.clone() }
 }
 
 fn existing(mapping: &Mapping, person: &Person, candidate: Candidate, taken: bool) -> Option<Change> {
@@ -395,82 +388,6 @@ fn create(mapping: &Mapping, person: &Person, access: Access, whole: bool) -> Ch
         .collect();
     let write = AccountWrite { attributes, mark: Some(employee.id().into()), access: Some(access), foreign: None };
     Change { kind: Kind::Create, look_up_first: !whole || person.known_account.is_some(), ..Change::new(write) }
-}
-
-/// Adds the manager to the changes, and makes changes where it is all that differs.
-fn set_managers(
-    plan: &mut Plan,
-    mapping: &Mapping,
-    people: &[Person],
-    (row, managers, elsewhere): (usize, &[Option<PersonIndex>], AccountOf<'_>),
-    current: &HashMap<PersonIndex, Box<str>>,
-) {
-    for (index, person) in (0..).zip(people) {
-        if !person.decision.managed || person.employee.deleted {
-            continue;
-        }
-        let i = index as usize;
-        let creating = plan.standings[i].change.is_some_and(|c| plan.changes[c].kind == Kind::Create);
-        if plan.standings[i].account.is_none() && !creating {
-            continue;
-        }
-        if !creating && !mapping.keeps(row, &person.employee) {
-            continue;
-        }
-        let (state, value, waits_for) = match mapping.desired(row, &person.employee) {
-            Desired::Keep | Desired::Text(_) | Desired::Failed(_) => continue,
-            Desired::Empty => (Manager::Nothing, current.contains_key(&index).then_some(NewValue::Clear), None),
-            Desired::Person(id) => match managers[i].filter(|&m| m != index) {
-                None => match elsewhere(id).filter(|_| managers[i].is_none()) {
-                    Some(account) => {
-                        let same = current.get(&index).is_some_and(|now| **now == *account);
-                        (Manager::Resolved, (!same).then_some(NewValue::Set(account)), None)
-                    }
-                    None => (Manager::NotManaged, None, None),
-                },
-                Some(manager) => match &plan.standings[manager as usize] {
-                    Standing { account: Some(account), .. } => {
-                        let same = current.get(&index).is_some_and(|now| **now == *account.id);
-                        (Manager::Resolved, (!same).then(|| NewValue::Set(account.id.clone())), None)
-                    }
-                    Standing { change: Some(change), .. } if plan.changes[*change].kind == Kind::Create => {
-                        (Manager::Pending, None, Some(manager))
-                    }
-                    Standing { .. } => (Manager::NotManaged, None, None),
-                },
-            },
-        };
-        plan.standings[i].manager = state;
-        let account = match &value {
-            Some(NewValue::Set(account)) => Some(account),
-            Some(NewValue::Clear) | None => None,
-        };
-        let drift = |in_place: &InPlace| !creating && in_place.holds(mapping, &person.employee, row, account.map(|id| &**id));
-        if value.is_some() && person.in_place.as_deref().is_some_and(drift) {
-            plan.standings[i].drifted.push(row);
-            continue;
-        }
-        if value.is_none() && waits_for.is_none() {
-            continue;
-        }
-        let change = match plan.standings[i].change {
-            Some(change) => change,
-            None => {
-                let Some(account) = plan.standings[i].account.as_ref() else { continue };
-                let account = Some(account.id.clone());
-                plan.changes.push(Change { person: index, account, ..Change::new(AccountWrite::default()) });
-                plan.standings[i].change = Some(plan.changes.len() - 1);
-                plan.changes.len() - 1
-            }
-        };
-        if let Some(value) = value {
-            if current.contains_key(&index) {
-                plan.changes[change].replaced.push(row);
-            }
-            plan.changes[change].write.attributes.push((row, value));
-        }
-        plan.changes[change].manager = waits_for;
-    }
 }
 
 impl Plan {

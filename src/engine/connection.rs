@@ -7,14 +7,16 @@ use std::{
 
 use super::{
     execute::WRITE_TIMEOUT,
-    validate::{Stop, Target, Validated},
+    observe::provider_stop,
+    targets::Target,
+    validate::{Stop, Validated},
     worker::Shared,
 };
 use crate::{
     api::reasons::IntegrationReason,
     bob::{self, Pace},
     cluster::secrets::{self, SecretError},
-    provider::{Provider, http::Secret, limits::Pacer, onelogin},
+    provider::{Credential, Provider, call::Ties, http::Secret, limits::Pacer},
 };
 
 /// One pacer for each tenant, whoever calls it: the provider's limit is the tenant's, not the integration's.
@@ -22,14 +24,15 @@ use crate::{
 pub struct Pacers(Mutex<HashMap<String, Weak<Pacer>>>, Mutex<HashMap<(String, String), Arc<Pace>>>);
 
 impl Pacers {
-    fn of(&self, base: &str) -> Arc<Pacer> {
+    fn of(&self, target: &Target) -> Arc<Pacer> {
+        let tenant = target.tenant();
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, pacer| pacer.strong_count() > 0);
-        if let Some(pacer) = known.get(base).and_then(Weak::upgrade) {
+        if let Some(pacer) = known.get(&tenant).and_then(Weak::upgrade) {
             return pacer;
         }
-        let pacer = Arc::new(onelogin::pacer());
-        known.insert(base.to_owned(), Arc::downgrade(&pacer));
+        let pacer = Arc::new((target.catalog().pacer)());
+        known.insert(tenant, Arc::downgrade(&pacer));
         pacer
     }
 
@@ -69,11 +72,12 @@ impl Connections {
         validated: &Validated,
         before: Option<Arc<Self>>,
     ) -> Result<(Arc<Self>, bool), Stop> {
-        let Target::OneLogin { base, secret } = &validated.target;
-        let bob = read(shared, namespace, &validated.bob_secret, &["serviceUserId", "serviceUserToken"]).await;
+        let Target { destination, secret } = &validated.target;
+        let bob = secrets::read(&shared.client, namespace, &validated.bob_secret, &["serviceUserId", "serviceUserToken"]).await;
         let mut bob_secret = bob.map_err(|error| secret_stop(&error, IntegrationReason::BobUnavailable))?;
-        let target = read(shared, namespace, secret, &["clientId", "clientSecret"]).await;
-        let mut target_secret = target.map_err(|error| secret_stop(&error, IntegrationReason::ProviderUnavailable))?;
+        let keys = destination.keys();
+        let target = secrets::read_some(&shared.client, namespace, secret, keys.required, keys.optional).await;
+        let target_secret = target.map_err(|error| secret_stop(&error, IntegrationReason::ProviderUnavailable))?;
         let made_from = MadeFrom {
             bob: validated.bob.clone(),
             target: validated.target.clone(),
@@ -84,9 +88,9 @@ impl Connections {
             Some(before) if before.made_from == made_from => return Ok((before, false)),
             // A new credential does not open a new window.
             Some(before) if before.made_from.target == made_from.target => before.pacer.clone(),
-            Some(_) | None => shared.pacers.of(base),
+            Some(_) | None => shared.pacers.of(&validated.target),
         };
-        let mut take = |key: &str| bob_secret.take(key).unwrap_or_else(|| target_secret.take(key).unwrap_or_else(|| Secret::new("")));
+        let mut take = |key: &str| bob_secret.take(key).unwrap_or_else(|| Secret::new(""));
         let metrics = shared.metrics.clone();
         let service_user_id = take("serviceUserId").expose().to_owned();
         let bob = bob::Client::new(bob::Config {
@@ -99,18 +103,14 @@ impl Connections {
         .map_err(|error| Stop::new(IntegrationReason::BobUnavailable, error.to_string()))?;
         let metrics = shared.metrics.clone();
         let leadership = shared.leadership.clone();
-        let provider = onelogin::OneLogin::new(
-            onelogin::Config {
-                base: base.clone(),
-                client_id: take("clientId").expose().to_owned(),
-                client_secret: take("clientSecret"),
-                observer: Arc::new(move |call, outcome| metrics.call("onelogin", call, outcome)),
-                gate: Arc::new(move || leadership.may_start(WRITE_TIMEOUT)),
-            },
-            pacer.clone(),
-        )
-        .map_err(|error| Stop::new(IntegrationReason::ProviderUnavailable, error.to_string()))?;
-        Ok((Arc::new(Self { bob, provider: Box::new(provider), made_from, pacer }), true))
+        let label = destination.catalog().label;
+        let ties = Ties {
+            observer: Arc::new(move |call, outcome| metrics.call(label, call, outcome)),
+            gate: Arc::new(move || leadership.may_start(WRITE_TIMEOUT)),
+        };
+        let provider = destination.connect(Credential::new(target_secret.values), ties, pacer.clone());
+        let provider = provider.map_err(|error| provider_stop(&error))?;
+        Ok((Arc::new(Self { bob, provider, made_from, pacer }), true))
     }
 
     /// Whether one of the Secrets is not the one that was read. An API server that does not answer is no rotation.
@@ -149,10 +149,6 @@ impl InitialPassword {
         let read = secrets::read(&self.client, &self.namespace, name, &[key]).await;
         read.map(|mut values| values.take(key)).map_err(|error| secret_stop(&error, IntegrationReason::ProviderUnavailable))
     }
-}
-
-async fn read(shared: &Shared, namespace: &str, name: &str, keys: &[&str]) -> Result<secrets::SecretValues, SecretError> {
-    secrets::read(&shared.client, namespace, name, keys).await
 }
 
 fn secret_stop(error: &SecretError, unavailable: IntegrationReason) -> Stop {

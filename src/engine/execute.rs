@@ -27,7 +27,7 @@ use crate::{
     cluster::leadership::Leadership,
     domain::{
         account::{Access, Account, AccountState, AccountWrite, NewValue},
-        mapping::{Compare, Mapping, equal, key},
+        mapping::{Mapping, equal, key},
         matching::{Person, PersonIndex, differences},
         plan::{Change, Kind, Plan},
         safety::Protected,
@@ -43,6 +43,8 @@ pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 const TRIES: u32 = 4;
 /// The pause between two stands in line.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// The first pause before an account that surely exists is looked for again, where reads lag behind writes.
+const LAG: Duration = Duration::from_secs(1);
 /// So many changes in a row without reaching the provider, and the rest waits for the next pass.
 const UNREACHABLE: u32 = 10;
 
@@ -359,12 +361,14 @@ impl Run<'_, '_, '_> {
                 return Err(Ended::Halted);
             }
         };
+        let mut doubtful = false;
         for _ in 0..TRIES {
             match self.call(person, Urgency::Normal, || self.cx.provider.create(self.cx.mapping, write, initial)).await {
                 Ok(written) => return Ok((written, MatchedBy::Created)),
-                Err(Ended::Refused(Error::Duplicate { field })) => return self.duplicate(person, write, field).await,
+                Err(Ended::Refused(Error::Duplicate { field })) => return self.duplicate(person, write, field, doubtful).await,
                 Err(Ended::Refused(Error::Unknown { said })) => {
                     tracing::debug!(said, "the outcome of a create is unknown; reading back");
+                    doubtful = true;
                     if let Some(account) = self.by_mark(person).await? {
                         return self.bring_up(person, account, write).await.map(|written| (written, MatchedBy::Created));
                     }
@@ -386,27 +390,62 @@ impl Run<'_, '_, '_> {
         Ok(found.into_iter().find(ours).map(|account| account.state))
     }
 
-    /// The account that bears this person's mark, if there is one.
-    async fn by_mark(&self, person: PersonIndex) -> Result<Option<Account<'static>>, Ended> {
-        let mark = self.employee(person);
-        let mut found = self.call(person, Urgency::Urgent, || self.cx.provider.find(self.cx.mapping, Key::Mark(mark))).await?;
-        found.retain(|account| account.mark.as_deref() == Some(mark));
-        if found.len() > 1 { Err(Ended::Failed(Failure::Ambiguous)) } else { Ok(found.pop()) }
+    /// The account that bears this person's mark, if there is one. Where searches lag, it is read by its keys first.
+    async fn by_mark(&self, index: PersonIndex) -> Result<Option<Account<'static>>, Ended> {
+        let person = &self.cx.people[index as usize];
+        let mark = person.employee.id();
+        let email = self.cx.mapping.text(self.cx.mapping.email, &person.employee);
+        let keys = [person.known_account.as_deref().map(Key::Id), email.as_deref().map(Key::Email)].into_iter().flatten();
+        for key in keys.filter(|_| self.cx.provider.lags()).chain([Key::Mark(mark)]) {
+            let mut found = self.call(index, Urgency::Urgent, || self.cx.provider.find(self.cx.mapping, key)).await?;
+            found.retain(|account| account.mark.as_deref() == Some(mark));
+            if found.len() > 1 {
+                return Err(Ended::Failed(Failure::Ambiguous));
+            }
+            if let Some(account) = found.pop() {
+                return Ok(Some(account));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Accounts with this e-mail. Where reads lag behind writes, an account that surely exists is looked for again.
+    async fn by_email(&self, index: PersonIndex, email: &str) -> Result<Vec<Account<'static>>, Ended> {
+        let mut pause = LAG;
+        loop {
+            let mut found = self.call(index, Urgency::Normal, || self.cx.provider.find(self.cx.mapping, Key::Email(email))).await?;
+            found.retain(|account| account.email.as_deref().is_some_and(|have| key(have) == key(email)));
+            if !found.is_empty() || !self.cx.provider.lags() || pause > LAG * 4 {
+                return Ok(found);
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
     }
 
     /// A create was answered "there is one": whose is it?
-    async fn duplicate(&self, index: PersonIndex, write: &AccountWrite, field: Option<String>) -> Result<(Written, MatchedBy), Ended> {
+    /// `doubtful`: an earlier try may have made it.
+    async fn duplicate(
+        &self,
+        index: PersonIndex,
+        write: &AccountWrite,
+        field: Option<String>,
+        doubtful: bool,
+    ) -> Result<(Written, MatchedBy), Ended> {
         let person = &self.cx.people[index as usize];
         let conflict = |said: &str| Ended::Failed(Failure::Conflict(said.to_owned()));
         let Some(email) = self.cx.mapping.text(self.cx.mapping.email, &person.employee) else {
             return Err(Ended::Refused(Error::Duplicate { field }));
         };
-        let mut found = self.call(index, Urgency::Normal, || self.cx.provider.find(self.cx.mapping, Key::Email(&email))).await?;
-        found.retain(|account| account.email.as_deref().is_some_and(|have| key(have) == key(&email)));
+        let mut found = self.by_email(index, &email).await?;
         if found.len() > 1 {
             return Err(Ended::Failed(Failure::Ambiguous));
         }
         let Some(account) = found.pop() else {
+            if doubtful && self.cx.provider.lags() {
+                let said = "the provider has an account with this e-mail and does not show it yet; the next pass looks again";
+                return Err(Ended::Failed(Failure::Retrying(said.to_owned())));
+            }
             return Err(conflict("another account has this username"));
         };
         match account.mark.as_deref() {
@@ -435,7 +474,10 @@ impl Run<'_, '_, '_> {
                 wanted
                     .attributes
                     .iter()
-                    .filter(|(r, value)| *r == row && *value != have.map_or(NewValue::Clear, |id| NewValue::Set(id.into())))
+                    .filter(|(r, value)| {
+                        let same = |want: &str| have.is_some_and(|have| equal(self.cx.mapping.rows[row].compare, have, want));
+                        *r == row && !matches!(value, NewValue::Set(want) if same(want)) && (*value != NewValue::Clear || have.is_some())
+                    })
                     .cloned(),
             );
         }
@@ -533,7 +575,7 @@ impl Run<'_, '_, '_> {
     fn sent(&self, write: &AccountWrite) -> Vec<usize> {
         let rows = &self.cx.mapping.rows;
         let mut sent: Vec<usize> = write.attributes.iter().map(|(row, _)| *row).collect();
-        sent.sort_unstable_by_key(|&row| (rows[row].compare == Compare::Person, &rows[row].target));
+        sent.sort_unstable_by_key(|&row| (rows[row].compare.is_person(), &rows[row].target));
         sent
     }
 }

@@ -5,6 +5,7 @@
 //! - `pass`: the driver, which reads as the list of steps:
 //!   `validate` → `observe` → `decide` → (`domain::plan`) → `guard` → `execute` → `record`.
 //! - `verdict`: what is said of one person. `report`: what is said of an integration.
+//! - `targets`: the provider of a spec, the one place that knows them all by name.
 //! - `tenants`: which integrations share one tenant of a provider.
 //! - `inbox`: what Bob pushes, and what of it is evidence. `dirty`: who is to be looked at, and when. `claims`: where a
 //!   pass over single people meets one over everybody.
@@ -28,6 +29,7 @@ pub mod report;
 pub mod session;
 pub mod single;
 pub mod supervisor;
+pub mod targets;
 pub mod tenants;
 pub mod validate;
 pub mod verdict;

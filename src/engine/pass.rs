@@ -259,8 +259,10 @@ impl Pass<'_> {
         let people = decide::everybody(&deciding, seen.employees);
         let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt).protecting(&settings.protected);
         accounts.into_iter().for_each(|account| matcher.see(account));
-        let account_of = |id: &str| self.roster.with(self.key, id, |entry| entry?.account.as_ref().map(|(id, _)| id.clone()));
-        let mut plan = plan_of_some(&settings.mapping, &people, matcher, false, &account_of);
+        let managers = single::managers(self.provider, &settings.mapping, place, &people).await?;
+        report.rest.unread.extend(managers.without_answer);
+        let elsewhere = |id: &str| managers.known.get(id).cloned();
+        let mut plan = plan_of_some(&settings.mapping, &people, matcher, false, &elsewhere);
         let rows = &settings.mapping.rows;
         let missing: Vec<usize> = (0..rows.len()).filter(|row| unavailable.contains(&rows[*row].target)).collect();
         plan.without_rows(&missing);
@@ -430,6 +432,7 @@ impl Pass<'_> {
             left_alone,
             tally: Mutex::new(Tally::default()),
             failed: AtomicBool::new(false),
+            owes: self.roster.owes(self.key),
         }
     }
 }

@@ -90,6 +90,8 @@ pub struct Recorder<'a> {
     pub unsettled: Mutex<Vec<(Box<str>, bool)>>,
     /// Whether a write to the API server failed.
     pub failed: AtomicBool,
+    /// Whether lines of some history could not be written before.
+    pub owes: bool,
 }
 
 /// What a pass amounts to.
@@ -215,7 +217,8 @@ impl Recorder<'_> {
         };
         let expired =
             is_expired(verdict.file_deleted.and_then(|at| Timestamp::from_second(at).ok()), self.validated.retention, self.clock.now());
-        if unchanged && !news && !expired {
+        let owed = if self.owes { self.roster.owed(self.key, id) } else { Vec::new() };
+        if unchanged && !news && !expired && owed.is_empty() {
             self.metrics.person_unchanged();
             return None;
         }
@@ -225,6 +228,7 @@ impl Recorder<'_> {
             verdict,
             hash,
             history,
+            owed,
             expired,
             evidence,
             exists: known.is_some(),
@@ -328,11 +332,11 @@ impl Recorder<'_> {
         let taken = standing.block == Some(Block::Conflict);
         let as_desired = |row: usize| {
             let key = row == mapping.email || row == mapping.username;
-            !(waits(row) || standing.drifted.contains(&row) || self.left_alone.contains(&row) || taken && key)
+            let left = standing.drifted.contains(&row) || self.left_alone.contains(&row) || taken && key;
+            !waits(row) && !left
         };
-        let manager = self.plan.managers.get(index as usize).copied().flatten();
-        let manager = manager.and_then(|manager| self.plan.standings[manager as usize].account.as_ref());
-        Some(InPlace::after(person.in_place.as_deref(), mapping, &person.employee, manager.map(|held| &*held.id), as_desired))
+        let manager = self.plan.manager_of(mapping, self.people, index);
+        Some(InPlace::after(person.in_place.as_deref(), mapping, &person.employee, manager.as_deref(), as_desired))
     }
 
     fn count(&self, verdict: &Verdict<'_>, outcome: Option<&Outcome>) {
@@ -395,13 +399,26 @@ impl Recorder<'_> {
         futures::stream::iter(writes).for_each_concurrent(32, |write| self.write(write)).await;
     }
 
-    async fn write(&self, write: Write<'_>) {
+    async fn write(&self, mut write: Write<'_>) {
         let id = self.people[write.index as usize].employee.id();
         if write.expired {
             return self.note(self.writer.delete_person(&object_name(&self.key.name, id), None).await.err().as_ref());
         }
-        if let Err(error) = self.try_write(&write, id).await {
-            self.note(Some(&error));
+        let _alone = self.claims.record(id).await;
+        // What another pass has written meanwhile is not owed any more, and what it could not write is.
+        write.owed = self.roster.owed(self.key, id);
+        match self.try_write(&write, id).await {
+            Ok(()) if write.owed.is_empty() => {}
+            Ok(()) => self.roster.owe(self.key, id, Vec::new()),
+            Err(error) => {
+                // A change that failed is tried again, and tells of itself then. One that was made never comes again.
+                let made = write.history.into_iter().filter(|line| line.outcome == OutcomeWord::Succeeded);
+                self.roster.owe(self.key, id, made.chain(write.owed).collect());
+                if !error.gone {
+                    self.unsettled.lock().unwrap_or_else(PoisonError::into_inner).push((id.into(), true));
+                }
+                self.note(Some(&error));
+            }
         }
     }
 
@@ -417,10 +434,9 @@ impl Recorder<'_> {
         let mapping = &self.validated.settings.mapping;
         let now = self.clock.now();
         let blank = EmployeeSyncStatus::default();
-        let _alone = self.claims.record(id).await;
-        if write.exists && write.history.is_none() && write.verdict.file_deleted.is_none() {
+        if write.exists && write.history.is_none() && write.owed.is_empty() && write.verdict.file_deleted.is_none() {
             // After a restart the verdict behind a status is not known, but its digest is.
-            if digest(&write.verdict.status(mapping, &blank, None, now)) == write.digest {
+            if digest(&write.verdict.status(mapping, &blank, &[], now)) == write.digest {
                 self.roster.confirm(self.key, id, write.hash);
                 self.metrics.status_patch("EmployeeSync", "skipped");
                 return Ok(());
@@ -434,7 +450,10 @@ impl Recorder<'_> {
             created
         };
         let before = object.status.as_ref().unwrap_or(&blank);
-        let mut status = write.verdict.status(mapping, before, write.history.clone(), now);
+        // A write whose answer was lost may have stored its line all the same.
+        let owed = write.owed.iter().filter(|line| !before.history.contains(line));
+        let lines: Vec<HistoryEntry> = write.history.iter().chain(owed).cloned().collect();
+        let mut status = write.verdict.status(mapping, before, &lines, now);
         // The object may be there already, written by somebody: its generation is the truth.
         status.observed_generation = object.metadata.generation.map(|generation| generation.min(write.verdict.generation).max(1));
         // What Bob reported since this pass looked is not known to its verdict, and must not go with it.
@@ -461,12 +480,13 @@ impl Recorder<'_> {
         if let Some(cause) = self.causes.get(id).filter(|_| done) {
             self.metrics.reached(cause.trigger, cause.class, cause.since.elapsed());
         }
-        self.announce(&written, write);
+        for line in lines.iter().rev() {
+            self.announce(&written, write, line);
+        }
         Ok(())
     }
 
-    fn announce(&self, object: &EmployeeSync, write: &Write<'_>) {
-        let Some(entry) = &write.history else { return };
+    fn announce(&self, object: &EmployeeSync, write: &Write<'_>, entry: &HistoryEntry) {
         let regarding = reference(object);
         let fields = if entry.fields.is_empty() { String::new() } else { format!(" ({})", entry.fields.join(", ")) };
         match entry.outcome {
@@ -515,6 +535,8 @@ struct Write<'a> {
     verdict: Verdict<'a>,
     hash: u64,
     history: Option<HistoryEntry>,
+    /// Older lines that could not be written when their changes were made, newest first.
+    owed: Vec<HistoryEntry>,
     /// The person has been gone for longer than the retention: the object goes.
     expired: bool,
     /// Evidence that the verdict knows of.

@@ -106,7 +106,7 @@ impl Session {
         };
         let approved = object.spec.approved_plan.as_deref().filter(|digest| Some(*digest) != released.as_deref());
         let created = object.metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
-        let elders = self.shared.tenants.elders(&self.key, opened.validated.target.tenant(), created);
+        let elders = self.shared.tenants.elders(&self.key, &opened.validated.target.tenant(), created);
         let validated = self.with_pinned_targets(&opened.validated);
         let initial_password = InitialPassword::new(&self.shared.client, &self.key.namespace, validated.default_password.clone());
         let uid = object.uid().unwrap_or_default();

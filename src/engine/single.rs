@@ -18,7 +18,13 @@ use super::{
 use crate::{
     bob,
     cluster::roster::{Entry, IntegrationKey, Roster},
-    domain::{account::Account, employee::Employee, mapping::Mapping, settings::Settings},
+    domain::{
+        account::Account,
+        employee::Employee,
+        mapping::{Compare, Desired, Mapping},
+        matching::Person,
+        settings::Settings,
+    },
     provider::{self, Key, Provider, Urgency},
 };
 
@@ -168,4 +174,72 @@ pub async fn accounts(
     seen.employees.retain(|employee| !failed.contains(employee.id()));
     seen.unread.extend(failed);
     Ok(accounts)
+}
+
+/// Managers who are not among the people of a pass.
+#[derive(Debug, Default)]
+pub struct Managers {
+    /// What accounts name them by, by `root.id`: the id of their account, or its e-mail.
+    pub known: HashMap<Box<str>, Box<str>>,
+    /// People whose manager could not be looked up now. They are dealt with all the same, and looked at again.
+    pub without_answer: Vec<Box<str>>,
+}
+
+/// What the accounts of these people name their managers by, where the managers are not among them: an id is on record,
+/// and an e-mail is read from the manager's account, one look-up for each manager.
+///
+/// # Errors
+/// A [`Stop`]: the credential is refused.
+pub async fn managers(
+    provider: &dyn Provider,
+    mapping: &Mapping,
+    (roster, key): (&Roster, &IntegrationKey),
+    people: &[Person],
+) -> Result<Managers, Stop> {
+    let mut managers = Managers::default();
+    let Some(row) = mapping.manager else { return Ok(managers) };
+    let present: HashSet<&str> = people.iter().map(|person| person.employee.id()).collect();
+    let reports: Vec<(&str, &str)> = people
+        .iter()
+        .filter(|person| person.decision.managed && !person.employee.deleted)
+        .filter_map(|person| match mapping.desired(row, &person.employee) {
+            Desired::Person(manager) if !present.contains(manager) => Some((person.employee.id(), manager)),
+            _ => None,
+        })
+        .collect();
+    let wanted: HashSet<&str> = reports.iter().map(|(_, manager)| *manager).collect();
+    let mut recorded: Vec<(Box<str>, Box<str>)> = Vec::new();
+    for manager in wanted {
+        let account = roster.with(key, manager, |entry| entry?.account.as_ref().map(|(id, _)| id.clone()));
+        recorded.extend(account.map(|account| (manager.into(), account)));
+    }
+    if mapping.rows[row].compare != Compare::PersonByEmail {
+        managers.known = recorded.into_iter().collect();
+        return Ok(managers);
+    }
+    let looked_up: Vec<_> = stream::iter(recorded)
+        .map(|(manager, account)| async move {
+            let found = provider.find(mapping, Key::Id(&account)).await;
+            (manager, found.map(|found| found.into_iter().find(|one| *one.id == *account)))
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    let mut failed: HashSet<Box<str>> = HashSet::new();
+    for (manager, found) in looked_up {
+        match found {
+            Ok(account) => {
+                let ours = account.filter(|account| account.mark.as_deref().is_none_or(|mark| *mark == *manager));
+                managers.known.extend(ours.and_then(|account| account.email).map(|email| (manager, (*email).into())));
+            }
+            Err(provider::Error::NotFound) => {}
+            Err(error @ (provider::Error::Unauthorized { .. } | provider::Error::Denied { .. })) => return Err(provider_stop(&error)),
+            Err(error) => {
+                tracing::debug!(integration = %key, manager, %error, "a manager's account could not be looked up; it is tried again");
+                failed.insert(manager);
+            }
+        }
+    }
+    managers.without_answer = reports.iter().filter(|(_, manager)| failed.contains(*manager)).map(|(report, _)| (*report).into()).collect();
+    Ok(managers)
 }

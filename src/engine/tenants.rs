@@ -19,7 +19,7 @@ use crate::{
 pub struct Tenants(Mutex<HashMap<IntegrationKey, Tenancy>>);
 
 struct Tenancy {
-    /// The provider's base address.
+    /// Provider and tenant.
     tenant: String,
     created: Timestamp,
 }
@@ -33,7 +33,7 @@ impl Tenants {
         match validated {
             Some(validated) => {
                 let created = object.metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
-                known.insert(key.clone(), Tenancy { tenant: validated.target.tenant().to_owned(), created });
+                known.insert(key.clone(), Tenancy { tenant: validated.target.tenant(), created });
             }
             None => {
                 known.remove(key);

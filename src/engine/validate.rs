@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
+use super::targets::{Target, target};
 use crate::{
     api::{
         ProvisioningIntegrationSpec,
@@ -15,11 +16,11 @@ use crate::{
         calendar::Zones,
         employee::Fields,
         expression::Expression,
-        mapping::{Compare, Mapping, Row, Source, formula},
+        mapping::{Mapping, Row, Source, formula},
         safety::{Protected, ShortRead},
         settings::{AccessEnds, Create, ExistingEmployees, Settings, UserStatus, ascii_domain, go_duration},
     },
-    provider::{Catalog, onelogin},
+    provider::{Catalog, ChangeAtFirstLogin, InitialPassword},
 };
 
 /// The Bob field that says whose people they are: events name it.
@@ -50,36 +51,6 @@ pub struct Validated {
     pub default_password: Option<(String, String)>,
     /// Whether a new account's password has to be changed at the first login.
     pub change_password_on_first_login: bool,
-}
-
-/// The provider and how to reach it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// `OneLogin` at this base address, with this Secret.
-    OneLogin {
-        /// Base address, without a trailing slash.
-        base: String,
-        /// Name of the Secret with `clientId` and `clientSecret`.
-        secret: String,
-    },
-}
-
-impl Target {
-    /// What tells one tenant from another: its address.
-    #[must_use]
-    pub fn tenant(&self) -> &str {
-        match self {
-            Self::OneLogin { base, .. } => base,
-        }
-    }
-
-    /// What is known of the provider without a connection.
-    #[must_use]
-    pub fn catalog(&self) -> &'static Catalog {
-        match self {
-            Self::OneLogin { .. } => &onelogin::CATALOG,
-        }
-    }
 }
 
 /// Why an integration cannot run, or could not in this pass.
@@ -124,7 +95,10 @@ impl AllowedEndpoints {
     }
 
     /// The endpoint without a trailing slash, if scheme, host and port are allowed.
-    fn accept(&self, field: &str, endpoint: &str) -> Result<String, Stop> {
+    ///
+    /// # Errors
+    /// [`Stop`] with `EndpointNotAllowed` that names the field.
+    pub fn accept(&self, field: &str, endpoint: &str) -> Result<String, Stop> {
         let refuse = |why: &str| Stop::new(IntegrationReason::EndpointNotAllowed, format!("{field}: {why}"));
         let url = Url::parse(endpoint).map_err(|_| refuse("this is not an address"))?;
         if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
@@ -164,18 +138,8 @@ pub fn validate(spec: &ProvisioningIntegrationSpec, allowed: &AllowedEndpoints) 
         ("", api::Environment::Sandbox) => "https://api.sandbox.hibob.com".to_owned(),
         (endpoint, _) => allowed.accept("spec.bob.endpoint", endpoint)?,
     };
-    let one_login =
-        spec.provider.one_login.as_ref().ok_or_else(|| invalid("spec.provider: name exactly one provider: oneLogin".to_owned()))?;
-    let base = if one_login.endpoint.is_empty() {
-        let region = one_login.region.map(|region| match region {
-            api::Region::US => "us",
-            api::Region::EU => "eu",
-        });
-        onelogin::base_for(region, one_login.subdomain.as_deref())
-            .ok_or_else(|| invalid("spec.provider.oneLogin: say where the OneLogin account is: set subdomain, or region".to_owned()))?
-    } else {
-        allowed.accept("spec.provider.oneLogin.endpoint", &one_login.endpoint)?
-    };
+    let target = target(&spec.provider, allowed)?;
+    let catalog = target.catalog();
     let sites = spec.bob.site_time_zones.iter().map(|(site, zone)| (site.as_str(), zone.0.as_str()));
     let zones = Zones::new(&spec.bob.time_zone, sites).map_err(|e| invalid(format!("spec.bob: {e}")))?;
     let provisioning = &spec.provisioning;
@@ -186,7 +150,6 @@ pub fn validate(spec: &ProvisioningIntegrationSpec, allowed: &AllowedEndpoints) 
             ascii_domain(&domain.0).ok_or_else(|| invalid(format!("spec.provisioning.emailDomains: `{}` is not a domain", domain.0)))
         })
         .collect::<Result<_, _>>()?;
-    let catalog = &onelogin::CATALOG;
     initial_password(catalog, provisioning).map_err(invalid)?;
     let mut mapping = mapping(catalog, spec.mapping.as_deref()).map_err(|why| invalid(format!("spec.mapping: {why}")))?;
     let scope = provisioning.scope.as_deref().map(|scope| Expression::compile(scope, &mut mapping.fields)).transpose();
@@ -229,7 +192,7 @@ pub fn validate(spec: &ProvisioningIntegrationSpec, allowed: &AllowedEndpoints) 
         bob,
         bob_secret: spec.bob.credentials_secret_ref.name.clone(),
         webhook_secret: spec.bob.webhook_secret_ref.as_ref().map(|secret| (secret.name.clone(), secret.key.clone())),
-        target: Target::OneLogin { base, secret: one_login.credentials_secret_ref.name.clone() },
+        target,
         interval: go_duration(&spec.interval).map_err(|e| invalid(format!("spec.interval: {e}")))?.max(Duration::from_mins(1)),
         retention: go_duration(&spec.retention).map_err(|e| invalid(format!("spec.retention: {e}")))?,
         show_usernames: spec.privacy.usernames == Usernames::Show,
@@ -278,14 +241,24 @@ fn percent(text: Option<&str>, default: u32) -> Result<u32, String> {
 /// Refuses what the provider cannot do with new accounts.
 fn initial_password(catalog: &Catalog, provisioning: &api::Provisioning) -> Result<(), String> {
     let able = "Google Workspace, Entra ID and JumpCloud";
-    if provisioning.default_password_secret_ref.is_some() && !catalog.default_password {
-        return Err(format!("spec.provisioning.defaultPasswordSecretRef: {} takes no default password; {able} take one", catalog.name));
+    let (name, can) = (catalog.name, &catalog.capabilities);
+    let password = provisioning.default_password_secret_ref.is_some();
+    if password && can.initial_password == InitialPassword::Unsupported {
+        return Err(format!("spec.provisioning.defaultPasswordSecretRef: {name} takes no default password; {able} take one"));
     }
-    if provisioning.change_password_on_first_login && !catalog.change_password_on_first_login {
-        return Err(format!(
-            "spec.provisioning.changePasswordOnFirstLogin: {} cannot ask for another password at the first login; {able} can",
-            catalog.name
-        ));
+    if provisioning.change_password_on_first_login {
+        let field = "spec.provisioning.changePasswordOnFirstLogin";
+        match can.change_at_first_login {
+            ChangeAtFirstLogin::Unsupported => {
+                return Err(format!("{field}: {name} cannot ask for another password at the first login; {able} can"));
+            }
+            ChangeAtFirstLogin::WithDefaultPassword if !password => {
+                return Err(format!(
+                    "{field}: without a default password {name} invites people to choose one; set defaultPasswordSecretRef"
+                ));
+            }
+            ChangeAtFirstLogin::WithDefaultPassword | ChangeAtFirstLogin::Supported => {}
+        }
     }
     Ok(())
 }
@@ -308,7 +281,7 @@ fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, St
         }
         let source = match (&row.field, &row.formula, &row.cel) {
             (Some(field), None, None) => Source::Field(fields.want(field)),
-            (None, Some(_), None) | (None, None, Some(_)) if compare == Compare::Person => {
+            (None, Some(_), None) | (None, None, Some(_)) if compare.is_person() => {
                 return Err(format!("`{}` refers to a person: map it from the field work.manager", row.target));
             }
             (None, Some(text), None) => Source::Formula(formula(text, &mut fields).map_err(|why| format!("`{}`: {why}", row.target))?),
@@ -330,21 +303,30 @@ fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, St
     let position = |target: &str| {
         read.iter().position(|row| *row.target == *target).ok_or_else(|| format!("{} requires the target `{target}`", catalog.name))
     };
-    let (email, username) = (position(catalog.required[0])?, position(catalog.required[1])?);
-    let manager = read.iter().position(|row| row.compare == Compare::Person);
+    for target in catalog.required {
+        position(target)?;
+    }
+    let (email, username) = (position(catalog.email)?, position(catalog.username)?);
+    let manager = read.iter().position(|row| row.compare.is_person());
     Ok(Mapping { rows: read, fields, email, username, manager })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::{google, onelogin};
+
+    /// Every provider, and the rows of its default map.
+    const CATALOGS: [(&Catalog, usize); 2] = [(&onelogin::CATALOG, 9), (&google::CATALOG, 10)];
 
     #[test]
-    fn the_default_map_is_a_valid_mapping() {
-        let catalog = &onelogin::CATALOG;
-        let mapping = mapping(catalog, None).unwrap();
-        assert!(catalog.required.iter().all(|target| mapping.position(target).is_some()));
-        assert_eq!(mapping.rows.len(), 9);
+    fn the_default_maps_are_valid_mappings() {
+        for (catalog, rows) in CATALOGS {
+            let mapping = mapping(catalog, None).unwrap();
+            assert!(catalog.required.iter().all(|target| mapping.position(target).is_some()), "{}", catalog.name);
+            assert!(mapping.rows[mapping.email].required, "{}", catalog.name);
+            assert_eq!(mapping.rows.len(), rows, "{}", catalog.name);
+        }
     }
 
     #[test]

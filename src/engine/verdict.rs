@@ -27,9 +27,6 @@ use crate::{
     },
 };
 
-/// How many changes the history keeps.
-const HISTORY: usize = 10;
-
 /// Everything a status rests on, but for times that do not matter and history.
 #[derive(Clone, Debug, Hash)]
 pub struct Verdict<'a> {
@@ -234,16 +231,10 @@ impl Verdict<'_> {
 
     /// The whole status after `before`.
     #[must_use]
-    pub fn status(
-        &self,
-        mapping: &Mapping,
-        before: &EmployeeSyncStatus,
-        history: Option<HistoryEntry>,
-        now: Timestamp,
-    ) -> EmployeeSyncStatus {
+    pub fn status(&self, mapping: &Mapping, before: &EmployeeSyncStatus, lines: &[HistoryEntry], now: Timestamp) -> EmployeeSyncStatus {
         let gone = self.file_deleted.is_some();
-        let mut entries: Vec<HistoryEntry> = history.into_iter().chain(before.history.iter().cloned()).collect();
-        entries.truncate(HISTORY);
+        let mut entries: Vec<HistoryEntry> = lines.iter().chain(&before.history).cloned().collect();
+        entries.truncate(api::HISTORY);
         EmployeeSyncStatus {
             observed_generation: Some(self.generation),
             // Of somebody who is gone only the id is left; what is known stays.

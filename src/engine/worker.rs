@@ -436,7 +436,7 @@ impl Worker {
             Some(reference) => {
                 let previous = format!("{}Previous", reference.key);
                 let (required, optional) = ([&*reference.key], [&*previous]);
-                match secrets::read_also(&self.shared.client, &self.key.namespace, &reference.name, &required, &optional).await {
+                match secrets::read_some(&self.shared.client, &self.key.namespace, &reference.name, &required, &optional).await {
                     Ok(mut values) => {
                         let current = values.take(&reference.key);
                         let previous = values.take(&previous);

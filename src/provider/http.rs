@@ -50,6 +50,14 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// The request with these pairs as an HTML form, which is how OAuth asks for tokens (RFC 6749, 4.4.2).
+pub fn form(request: RequestBuilder, pairs: &[(&str, &str)]) -> RequestBuilder {
+    // A query is written by the same rules.
+    let url = reqwest::Url::parse_with_params("http://form/", pairs);
+    let body = url.ok().and_then(|url| url.query().map(str::to_owned)).unwrap_or_default();
+    request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body)
+}
+
 /// A pool of connections to one service.
 #[derive(Clone, Debug)]
 pub struct Client {

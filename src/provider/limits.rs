@@ -14,7 +14,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::Urgency;
+use super::{
+    Urgency,
+    bursts::{Bursts, Slot},
+};
 
 /// The share of the window that is kept for urgent calls, in percent.
 const RESERVE_PERCENT: u32 = 15;
@@ -32,6 +35,10 @@ const ROUNDING: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Pacer {
     length: Duration,
+    /// The first wait after a refusal that does not say how long, doubled by every refusal after it; `None`: [`DEFAULT_WAIT`].
+    first_wait: Option<Duration>,
+    /// New accounts, where the provider counts them.
+    creations: Option<Bursts>,
     state: Mutex<State>,
     /// Whoever is first in the line of an urgency holds its turnstile; the lock hands it on in order of arrival.
     urgent: tokio::sync::Mutex<()>,
@@ -54,6 +61,8 @@ struct State {
     admitted: u64,
     /// Admitted and not yet finished.
     in_flight: u32,
+    /// Refusals for their number since a call was granted, those that came together counted once.
+    refusals: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -82,15 +91,37 @@ impl Pacer {
     /// A window of `limit` calls that lasts `length` from its first call on.
     #[must_use]
     pub fn new(limit: u32, length: Duration) -> Self {
-        let state = State { limit: limit.max(1), window: None, blocked_until: None, admitted: 0, in_flight: 0 };
+        let state = State { limit: limit.max(1), window: None, blocked_until: None, admitted: 0, in_flight: 0, refusals: 0 };
         Self {
             length,
+            first_wait: None,
+            creations: None,
             state: Mutex::new(state),
             urgent: tokio::sync::Mutex::default(),
             normal: tokio::sync::Mutex::default(),
             urgent_waiting: AtomicU32::new(0),
             normal_waiting: AtomicU32::new(0),
             changed: Notify::new(),
+        }
+    }
+
+    /// For a provider that does not say when to come back: the first wait, doubled up to [`DEFAULT_WAIT`], with jitter.
+    #[must_use]
+    pub fn backing_off_from(self, first_wait: Duration) -> Self {
+        Self { first_wait: Some(first_wait), ..self }
+    }
+
+    /// For a provider that takes at most `most` new accounts in any stretch of time as long as `within`.
+    #[must_use]
+    pub fn creating(self, most: usize, within: Duration) -> Self {
+        Self { creations: Some(Bursts::new(most, within)), ..self }
+    }
+
+    /// Waits until another account may be made. The slot is held while the call is under way.
+    pub async fn creation(&self) -> Option<Slot<'_>> {
+        match &self.creations {
+            Some(creations) => Some(creations.slot().await),
+            None => None,
         }
     }
 
@@ -118,13 +149,25 @@ impl Pacer {
         }
     }
 
-    /// Everybody waits: the provider refused a call because of their number. Without a time: [`DEFAULT_WAIT`].
+    /// Everybody waits: the provider refused a call because of their number. Without a time: ever longer.
     pub fn throttled(&self, wait: Option<Duration>) {
-        let until = Instant::now() + wait.unwrap_or(DEFAULT_WAIT).min(self.length.max(DEFAULT_WAIT));
+        let now = Instant::now();
         let mut state = self.lock();
+        // Calls that were under way together are refused together.
+        if state.blocked_until.is_none_or(|until| until <= now) {
+            state.refusals = state.refusals.saturating_add(1);
+        }
+        let doubled = |first: Duration| jittered(first.saturating_mul(1 << (state.refusals.clamp(1, 7) - 1)).min(DEFAULT_WAIT));
+        let wait = wait.unwrap_or_else(|| self.first_wait.map_or(DEFAULT_WAIT, doubled));
+        let until = now + wait.min(self.length.max(DEFAULT_WAIT));
         state.blocked_until = state.blocked_until.max(Some(until));
         drop(state);
         self.changed.notify_waiters();
+    }
+
+    /// A call was granted: the next refusal is the first.
+    pub fn granted(&self) {
+        self.lock().refusals = 0;
     }
 
     /// About how long `calls` more normal calls will take, with those that are in line already.
@@ -198,6 +241,13 @@ impl Pacer {
         // Nothing in here panics half-way; numbers are whole after every statement.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Up to a tenth longer, so that those who were refused together do not come back together.
+fn jittered(wait: Duration) -> Duration {
+    use std::hash::{BuildHasher as _, RandomState};
+    let chance = u32::try_from(RandomState::new().hash_one(0_u8) % 1000).unwrap_or_default();
+    wait + wait / 10 * chance / 1000
 }
 
 impl State {

@@ -1,20 +1,34 @@
-//! The targets: one contract, one folder per provider, and the HTTP parts they share.
+//! The targets: one contract, one folder per provider, and what they share.
 //!
-//! A provider lists, finds, creates and updates accounts; it knows its attribute names, its default map, its error
-//! bodies. Pacing (`limits`) and the plain HTTP rules (`http`: timeouts, no redirects, JSON only) are written once.
+//! A provider's folder knows its attribute names, its default map, its wire, its error bodies, and declares in its
+//! [`Catalog`] what it can do; nothing outside of it asks which provider it is. Written once, for all of them:
+//!
+//! - `call`: one HTTP call, paced, with a token, judged, counted, repeated once with a fresh token after a 401.
+//! - `limits`, `bursts`: whose turn it is. `token`: one asks, all wait. `assertion`: signed requests for tokens.
+//! - `http`: timeouts, no redirects, bounded bodies. `answers`, `scrub`: what an answer means, and what of it may be said.
+//!
 //! Retrying and reading back are decisions of the engine, so that they are the same for all.
 
+pub mod answers;
+pub mod assertion;
+pub mod bursts;
+pub mod call;
+pub mod google;
 pub mod http;
+
 pub mod limits;
 pub mod onelogin;
+pub mod passwords;
+pub mod scrub;
+pub mod token;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 
-use self::http::Secret;
+use self::{call::Ties, http::Secret, limits::Pacer};
 use crate::domain::{
-    account::{Account, AccountWrite},
+    account::{Account, AccountState, AccountWrite},
     mapping::{Compare, Mapping},
 };
 
@@ -30,7 +44,7 @@ pub enum Urgency {
 /// One provider tenant.
 ///
 /// Every method is one or more HTTP calls with a timeout of their own; none retries on its own account, but for a
-/// fresh token after a 401.
+/// fresh token after a 401, and a few times for one page of a listing whose pages before it were read.
 pub trait Provider: Send + Sync {
     /// Lists every account, page by page, into `sink`. The mapping says which attributes to read, and in which order
     /// they stand in [`Account::attributes`].
@@ -39,7 +53,8 @@ pub trait Provider: Send + Sync {
     /// Looks accounts up by one key: one call. Answers are compared by the caller, never believed blindly.
     fn find<'a>(&'a self, mapping: &'a Mapping, key: Key<'a>) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>>;
 
-    /// Creates an account: one call. A duplicate is [`Error::Duplicate`].
+    /// Creates an account: one call, and a further one only where [`Capabilities`] say so. A duplicate is
+    /// [`Error::Duplicate`].
     fn create<'a>(
         &'a self,
         mapping: &'a Mapping,
@@ -55,6 +70,11 @@ pub trait Provider: Send + Sync {
         write: &'a AccountWrite,
         urgency: Urgency,
     ) -> BoxFuture<'a, Result<Written, Error>>;
+
+    /// [`Capabilities::lags`]: whether a search may not show yet what a read by key shows.
+    fn lags(&self) -> bool {
+        false
+    }
 }
 
 /// How the first login to a new account goes. Nothing that is adopted or updated ever gets any of this, and a provider
@@ -176,19 +196,125 @@ impl Error {
     }
 }
 
+/// Where a tenant is and how it is reached: what a provider's settings come to. Holds no secret; two that print the same
+/// are the same.
+pub trait Destination: fmt::Debug + Send + Sync {
+    /// What is known of the provider without a connection.
+    fn catalog(&self) -> &'static Catalog;
+
+    /// What tells one tenant from another.
+    fn tenant(&self) -> String;
+
+    /// The keys of the Secret that hold the credential.
+    fn keys(&self) -> Keys;
+
+    /// Prepares the connection; nothing is called yet. The pacer is shared by all who call this tenant.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`] where the credential cannot be one, [`Error::Unavailable`] where this machine cannot connect.
+    fn connect(&self, credential: Credential, ties: Ties, pacer: Arc<Pacer>) -> Result<Box<dyn Provider>, Error>;
+}
+
+/// Keys of a Secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// Those that have to be there.
+    pub required: &'static [&'static str],
+    /// Those that are read if they are there.
+    pub optional: &'static [&'static str],
+}
+
+/// What the Secret holds, by key.
+#[derive(Clone, Debug, Default)]
+pub struct Credential(BTreeMap<String, Secret>);
+
+impl Credential {
+    /// These keys and values.
+    #[must_use]
+    pub fn new(values: BTreeMap<String, Secret>) -> Self {
+        Self(values)
+    }
+
+    /// The value of a key, moved out.
+    pub fn take(&mut self, key: &str) -> Option<Secret> {
+        self.0.remove(key)
+    }
+
+    /// The value of a required key; empty if it is not there, which the reader of the Secret has ruled out.
+    pub fn required(&mut self, key: &str) -> Secret {
+        self.take(key).unwrap_or_else(|| Secret::new(""))
+    }
+}
+
 /// What the settings have to know of a provider before there is a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Catalog {
-    /// The provider's name, as messages and metrics say it.
+    /// The provider's name, as messages say it.
     pub name: &'static str,
-    /// Bob's default map: rows as the settings write them, in JSON and in the order of the contract.
+    /// The provider's name in metrics.
+    pub label: &'static str,
+    /// The default map: rows as the settings write them, in JSON and in the order of the contract.
     pub default_map: &'static str,
-    /// Whether a new account takes a default password.
-    pub default_password: bool,
-    /// Whether a new account can ask for another password at the first login.
-    pub change_password_on_first_login: bool,
-    /// Targets that cannot be unmapped; the first is the e-mail, the second the username.
-    pub required: [&'static str; 2],
+    /// Targets that cannot be unmapped.
+    pub required: &'static [&'static str],
+    /// The target that holds the e-mail by which accounts are adopted.
+    pub email: &'static str,
+    /// The target that people log in by; may be the e-mail.
+    pub username: &'static str,
     /// How values of a target compare; `None` if the provider has no such target.
     pub compare: fn(&str) -> Option<Compare>,
+    /// A pacer with the provider's published limits.
+    pub pacer: fn() -> Pacer,
+    /// What the provider can do.
+    pub capabilities: Capabilities,
+}
+
+/// What a provider can do. The conformance suite skips a case only where this table says so.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "a table of what can be done and what cannot")]
+pub struct Capabilities {
+    /// What becomes of the password of a new account.
+    pub initial_password: InitialPassword,
+    /// Whether a new account can ask for another password at the first login.
+    pub change_at_first_login: ChangeAtFirstLogin,
+    /// Whether an attribute can be emptied.
+    pub clears: bool,
+    /// The states in which an account can be found.
+    pub states: &'static [AccountState],
+    /// Where the mark is and how it is written, for documentation and messages.
+    pub mark: &'static str,
+    /// Accounts on the largest page of a listing.
+    pub page: usize,
+    /// Whether a listing tells that accounts came or went between its pages.
+    pub listing_counts: bool,
+    /// Whether searches and listings may not show for a while what was written.
+    pub lags: bool,
+    /// Whether tenants define attributes of their own that have to exist before they are written.
+    pub defined_attributes: bool,
+    /// Whether a refusal for the number of calls says when to come back.
+    pub says_when: bool,
+    /// Whether answers to writes bear a request id, for the provider's support.
+    pub request_ids: bool,
+}
+
+/// What becomes of the password of a new account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InitialPassword {
+    /// The provider takes none.
+    Unsupported,
+    /// The default password if there is one; else the provider sees to it.
+    Optional,
+    /// The default password if there is one, else one that nobody knows.
+    Generated,
+}
+
+/// Whether a new account can ask for another password at the first login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeAtFirstLogin {
+    /// No.
+    Unsupported,
+    /// Only where it was made with a default password.
+    WithDefaultPassword,
+    /// Yes.
+    Supported,
 }

@@ -17,6 +17,7 @@ use crate::audit::{AuditEvent, AuditLog};
 use crate::credentials::Credentials;
 use crate::kubeconfig::Kubeconfig;
 use crate::launch::{ADMIN_KUBECONFIG, AUDIT_LOG, Running, launch};
+use crate::proxy::Proxy;
 use crate::supervised::Folder;
 
 /// Where kubectl keeps what it has learned of a server. By default it does so per address
@@ -100,6 +101,26 @@ impl ControlPlane {
     /// # Errors
     /// When there is no such service account.
     pub async fn kubeconfig_for(&self, namespace: &str, service_account: &str) -> Result<PathBuf> {
+        self.kubeconfig_at(&self.running.server, namespace, service_account).await
+    }
+
+    /// The same, by way of a proxy.
+    ///
+    /// # Errors
+    /// When there is no such service account.
+    pub async fn kubeconfig_through(&self, proxy: &Proxy, namespace: &str, service_account: &str) -> Result<PathBuf> {
+        self.kubeconfig_at(&proxy.server(), namespace, service_account).await
+    }
+
+    /// A new proxy in front of the server, at home in the runtime of the caller.
+    ///
+    /// # Errors
+    /// When there is no port for it.
+    pub async fn proxy(&self) -> Result<Proxy> {
+        Proxy::start(&self.running.server, &self.authority).await
+    }
+
+    async fn kubeconfig_at(&self, server: &str, namespace: &str, service_account: &str) -> Result<PathBuf> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client(), namespace);
         let request = TokenRequest {
             spec: TokenRequestSpec { expiration_seconds: Some(TOKEN_LASTS_SECONDS), ..TokenRequestSpec::default() },
@@ -113,8 +134,7 @@ impl ControlPlane {
             .context("the server issued no token")?
             .token;
         let path = self.new_file("kubeconfig");
-        Kubeconfig { server: &self.running.server, authority: &self.authority, user: service_account, token: &token, namespace }
-            .write(&path)?;
+        Kubeconfig { server, authority: &self.authority, user: service_account, token: &token, namespace }.write(&path)?;
         Ok(path)
     }
 

@@ -7,6 +7,7 @@
 //! - `kubeconfig`: the files that name a user and the server;
 //! - `launch`: the command lines, free ports, waiting until ready;
 //! - `control_plane`: what a test holds in its hand;
+//! - `proxy`: a way to the server on which requests are held, refused, delayed or cut;
 //! - `apply`: server-side apply of YAML; `audit`: every request the server answered.
 //!
 //! ```no_run
@@ -31,9 +32,11 @@ mod control_plane;
 mod credentials;
 mod kubeconfig;
 mod launch;
+pub mod proxy;
 mod supervised;
 
 pub use crate::{
     audit::AuditEvent,
     control_plane::{ControlPlane, Options},
+    proxy::Proxy,
 };

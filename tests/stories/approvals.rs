@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// What docs/held-plans.md gives to a person who approves.
-const RIGHTS: &str = r"
+const RIGHTS: &str = "
 apiVersion: v1
 kind: ServiceAccount
 metadata: {name: jane, namespace: NAMESPACE}

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Controller, Story, condition, name, ready, until};
 
-/// What OneLogin should hold for an employee, judged naively from Bob's fields; `None`: no account.
+/// What a provider should hold for an employee, judged naively from Bob's fields: 1 active, 2 suspended; `None`: no account.
 pub(crate) fn expected(employee: &Value, now: Timestamp) -> Option<i64> {
     let text = |field: &str| employee[field].as_str().unwrap_or_default();
     let lifecycle = text("internal.lifecycleStatus").to_lowercase();

@@ -1,4 +1,4 @@
-//! Stories on a real kube-apiserver, with strict simulators of Bob and OneLogin and the real binary. The controller
+//! Stories on a real kube-apiserver, with strict simulators of Bob and the providers and the real binary. The controller
 //! runs with a token of the chart's own ServiceAccount and the RBAC that the real helm renders, so a missing verb shows.
 //!
 //! Each story has a namespace, a company and a controller of its own; one control plane serves all.
@@ -7,12 +7,15 @@ mod support;
 
 mod approvals;
 mod budgets;
+mod crashes;
 mod first_sync;
+mod google;
 mod guards;
 mod hostile;
 mod lives;
 mod midnights;
 mod operations;
+mod outages;
 mod settings;
 mod storms;
 mod triggers;

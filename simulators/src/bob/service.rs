@@ -189,6 +189,10 @@ impl Service for Bob {
         !matches!(call.method.as_str(), "GET" | "HEAD" | "OPTIONS") && route(call).is_none()
     }
 
+    fn is_secret(&self, _: &Call) -> bool {
+        false
+    }
+
     fn error_body(&self, status: u16) -> Value {
         json!({"key": format!("injected.{status}"), "error": "An injected error"})
     }

@@ -1,10 +1,11 @@
 //! The control API: how tests move the clock, edit the two worlds, inject faults
 //! and read what was called. Not part of either vendor's API.
 //!
-//! - `bob`, `onelogin`: their data, credentials and switches
+//! - `bob`, `onelogin`, `google`: their data, credentials and switches
 //! - `traffic`: faults, counts and the log, the same for every service
 
 mod bob;
+mod google;
 mod onelogin;
 mod traffic;
 
@@ -88,9 +89,10 @@ fn array(objects: impl Iterator<Item = Vec<u8>>) -> Reply {
 
 /// All routes.
 pub fn router(plant: Arc<Plant>) -> Router {
-    let services = bob::routes().merge(onelogin::routes());
+    let services = bob::routes().merge(onelogin::routes()).merge(google::routes());
     let services = services.merge(traffic::routes("bob", |plant| &plant.bob_gate));
     let services = services.merge(traffic::routes("onelogin", |plant| &plant.onelogin_gate));
+    let services = services.merge(traffic::routes("google", |plant| &plant.google_gate));
     services
         .route("/healthz", get(|| async { "ok" }))
         .route("/clock", get(clock).put(set_clock))

@@ -28,6 +28,18 @@ pub enum Kind {
     ResetAfterApply,
     /// The call is applied, then `status` (default 503) is answered.
     StatusAfterApply,
+    /// The call stands in the log and nothing more comes: it is not applied, and the connection stays open until the
+    /// caller goes or two minutes are over.
+    Hold,
+    /// The same, after the call was applied.
+    HoldAfterApply,
+}
+
+impl Kind {
+    /// Whether the caller waits for an answer that never comes.
+    pub fn holds(self) -> bool {
+        matches!(self, Self::Hold | Self::HoldAfterApply)
+    }
 }
 
 /// One rule. Rules are tried in the order they were added; the first match acts.
@@ -142,6 +154,10 @@ impl Fault {
         }
         if self.delay_ms.is_some_and(|delay| delay > 600_000) {
             return Err("delayMs must be at most 600000".into());
+        }
+        let answers = self.status.is_some() || self.headers.is_some() || self.body.is_some() || self.delay_ms.is_some();
+        if self.kind.holds() && answers {
+            return Err("a call that is held has no status, headers, body or delayMs".into());
         }
         for (name, value) in self.headers.iter().flatten() {
             if axum::http::HeaderName::try_from(name).is_err() || axum::http::HeaderValue::try_from(value).is_err() {

@@ -22,6 +22,9 @@ use crate::clock::Clock;
 /// Requests with a larger body are refused with 413.
 const BODY_LIMIT: usize = 8 * 1024 * 1024;
 
+/// The longest that a call is held; then its connection is reset.
+const HELD_AT_MOST: Duration = Duration::from_mins(2);
+
 const PAGE: &str = "<!doctype html><html><head><title>Service</title></head><body><h1>Something went wrong</h1></body></html>";
 
 /// Marks a response that must not be sent: the connection is reset instead.
@@ -63,18 +66,22 @@ impl Gate {
         if let Some(delay) = fault.as_ref().and_then(|fault| fault.delay_ms) {
             tokio::time::sleep(Duration::from_millis(delay)).await;
         }
-        Ok(self.settle(&call, fault.as_ref()))
+        let response = self.settle(&call, fault.as_ref());
+        if fault.is_some_and(|fault| fault.kind.holds()) {
+            tokio::time::sleep(HELD_AT_MOST).await;
+        }
+        Ok(response)
     }
 
     /// Applies the call or the fault, and records what was sent.
     fn settle(&self, call: &Call, fault: Option<&Fault>) -> Response {
         let kind = fault.map(|fault| fault.kind);
-        let apply = !matches!(kind, Some(Kind::Status | Kind::Html | Kind::ErrorObject | Kind::Reset));
+        let apply = !matches!(kind, Some(Kind::Status | Kind::Html | Kind::ErrorObject | Kind::Reset | Kind::Hold));
         let answer = apply.then(|| self.service.answer(call));
         let applied = answer.as_ref().is_some_and(|answer| (200..300).contains(&answer.status));
         let unknown_keys = answer.as_ref().map_or(0, |answer| answer.unknown_keys);
         let (status, response) = match (kind, answer) {
-            (Some(Kind::Reset | Kind::ResetAfterApply), _) => (0, cut_off()),
+            (Some(Kind::Reset | Kind::ResetAfterApply | Kind::Hold | Kind::HoldAfterApply), _) => (0, cut_off()),
             (Some(Kind::Truncate), Some(answer)) => (answer.status, truncated(answer)),
             (None | Some(Kind::Delay), Some(answer)) => (answer.status, sent(answer)),
             (_, _) => {
@@ -91,6 +98,7 @@ impl Gate {
             route: self.service.route(call),
             status,
             write: self.service.is_write(call),
+            secret: self.service.is_secret(call),
             applied,
             unknown_keys,
         });

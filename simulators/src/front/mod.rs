@@ -119,6 +119,9 @@ pub trait Service: Send + Sync + 'static {
     /// Whether the call asks for a change of the service's data.
     fn is_write(&self, call: &Call) -> bool;
 
+    /// Whether the body holds a credential, and is not to be kept.
+    fn is_secret(&self, call: &Call) -> bool;
+
     /// The body of an injected error with this status, in the service's own shape.
     fn error_body(&self, status: u16) -> Value;
 }

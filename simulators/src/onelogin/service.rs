@@ -269,6 +269,10 @@ impl Service for OneLogin {
         call.path.starts_with("/api/") && !matches!(call.method.as_str(), "GET" | "HEAD" | "OPTIONS")
     }
 
+    fn is_secret(&self, call: &Call) -> bool {
+        call.path.starts_with("/auth/")
+    }
+
     fn error_body(&self, status: u16) -> Value {
         errors::v2_body(status, "An injected error")
     }

@@ -3,22 +3,40 @@
 use std::time::Duration;
 
 use crate::{
-    domain::mapping::Compare,
-    provider::{Catalog, limits::Pacer},
+    domain::{account::AccountState, mapping::Compare},
+    provider::{Capabilities, Catalog, ChangeAtFirstLogin, InitialPassword, limits::Pacer},
 };
 
 /// The prefix of targets that are custom attributes.
 pub(super) const CUSTOM: &str = "custom_attributes.";
 
+/// The attribute that bears the mark: OneLogin's field for the id in another system.
+pub(super) const MARK: &str = "external_id";
+
 /// `OneLogin`, as the settings see it. The default map is Bob's own for `OneLogin` (help.hibob.com, its
 /// integration guide); that map's "Work Cell" is no attribute of a `OneLogin` user and has to be a custom attribute.
 pub const CATALOG: Catalog = Catalog {
     name: "OneLogin",
+    label: "onelogin",
     default_map: include_str!("default-map.json"),
-    default_password: false,
-    change_password_on_first_login: false,
-    required: ["email", "username"],
+    required: &["email", "username"],
+    email: "email",
+    username: "username",
     compare,
+    pacer,
+    capabilities: Capabilities {
+        initial_password: InitialPassword::Unsupported,
+        change_at_first_login: ChangeAtFirstLogin::Unsupported,
+        clears: true,
+        states: &[AccountState::Active, AccountState::Suspended, AccountState::Unactivated, AccountState::Other],
+        mark: "external_id",
+        page: 100,
+        listing_counts: true,
+        lags: false,
+        defined_attributes: true,
+        says_when: true,
+        request_ids: true,
+    },
 };
 
 /// Writable text attributes (developers.onelogin.com, "Create User") with the words in which `OneLogin`'s refusals

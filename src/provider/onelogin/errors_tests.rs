@@ -1,12 +1,14 @@
 use bytes::Bytes;
+use jiff::Timestamp;
 use proptest::prelude::*;
 use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::json;
 
 use super::*;
 use crate::domain::{
+    account::{AccountWrite, NewValue},
     employee::Fields,
-    mapping::{Compare, Row, Source},
+    mapping::{Compare, Mapping, Row, Source},
 };
 
 const TARGETS: [&str; 7] =
@@ -100,10 +102,10 @@ fn every_shape_of_body_is_understood() {
         // The value that is quoted may be the name of another attribute.
         (422, json!({"message": "Title 'Username' is odd"}), rejected(Some("title"), "Title … is odd")),
     ] {
-        assert_eq!(refuse(Route::Update, &json_answer(status, &body)), expected, "{body}");
+        assert_eq!(refuse(Route::UPDATE, &json_answer(status, &body)), expected, "{body}");
     }
-    assert_eq!(refuse(Route::Create, &answer(422, "application/json", "{")), rejected(None, "HTTP 422"));
-    assert_eq!(refuse(Route::Create, &answer(422, "text/plain", "no")), rejected(None, "HTTP 422"));
+    assert_eq!(refuse(Route::CREATE, &answer(422, "application/json", "{")), rejected(None, "HTTP 422"));
+    assert_eq!(refuse(Route::CREATE, &answer(422, "text/plain", "no")), rejected(None, "HTTP 422"));
 }
 
 #[test]
@@ -111,38 +113,38 @@ fn statuses_say_what_to_do() {
     let said = json!({"message": "No", "name": "SomeError"});
     let owner = json!({"message": "You cannot edit the Account Owner"});
     for (route, status, body, category) in [
-        (Route::Token, 400, &said, "unauthorized"),
-        (Route::Token, 401, &said, "unauthorized"),
-        (Route::Token, 403, &said, "unauthorized"),
-        (Route::Token, 404, &said, "unavailable"),
-        (Route::Token, 500, &said, "unavailable"),
-        (Route::List, 400, &said, "unavailable"),
-        (Route::List, 401, &said, "unauthorized"),
-        (Route::List, 403, &said, "denied"),
-        (Route::List, 404, &said, "unavailable"),
-        (Route::List, 502, &said, "unavailable"),
-        (Route::List, 302, &said, "unavailable"),
-        (Route::Find, 404, &said, "not_found"),
-        (Route::Find, 403, &said, "denied"),
-        (Route::Find, 422, &said, "rejected"),
-        (Route::Create, 403, &said, "denied"),
-        (Route::Create, 403, &owner, "forbidden"),
-        (Route::Create, 404, &said, "unavailable"),
-        (Route::Create, 429, &said, "throttled"),
-        (Route::Create, 500, &said, "unknown"),
-        (Route::Create, 503, &said, "unknown"),
-        (Route::Create, 307, &said, "unknown"),
-        (Route::Create, 408, &said, "unknown"),
-        (Route::Update, 401, &said, "unauthorized"),
-        (Route::Update, 403, &said, "forbidden"),
-        (Route::Update, 403, &owner, "forbidden"),
-        (Route::Update, 404, &said, "not_found"),
-        (Route::Update, 409, &said, "duplicate"),
-        (Route::Update, 415, &said, "rejected"),
+        (Route::TOKEN, 400, &said, "unauthorized"),
+        (Route::TOKEN, 401, &said, "unauthorized"),
+        (Route::TOKEN, 403, &said, "unauthorized"),
+        (Route::TOKEN, 404, &said, "unavailable"),
+        (Route::TOKEN, 500, &said, "unavailable"),
+        (Route::LIST, 400, &said, "unavailable"),
+        (Route::LIST, 401, &said, "unauthorized"),
+        (Route::LIST, 403, &said, "denied"),
+        (Route::LIST, 404, &said, "unavailable"),
+        (Route::LIST, 502, &said, "unavailable"),
+        (Route::LIST, 302, &said, "unavailable"),
+        (Route::FIND, 404, &said, "not_found"),
+        (Route::FIND, 403, &said, "denied"),
+        (Route::FIND, 422, &said, "rejected"),
+        (Route::CREATE, 403, &said, "denied"),
+        (Route::CREATE, 403, &owner, "forbidden"),
+        (Route::CREATE, 404, &said, "unavailable"),
+        (Route::CREATE, 429, &said, "throttled"),
+        (Route::CREATE, 500, &said, "unknown"),
+        (Route::CREATE, 503, &said, "unknown"),
+        (Route::CREATE, 307, &said, "unknown"),
+        (Route::CREATE, 408, &said, "unknown"),
+        (Route::UPDATE, 401, &said, "unauthorized"),
+        (Route::UPDATE, 403, &said, "forbidden"),
+        (Route::UPDATE, 403, &owner, "forbidden"),
+        (Route::UPDATE, 404, &said, "not_found"),
+        (Route::UPDATE, 409, &said, "duplicate"),
+        (Route::UPDATE, 415, &said, "rejected"),
     ] {
         assert_eq!(refuse(route, &json_answer(status, body)).category(), category, "{route:?} {status}");
     }
-    let Error::Unavailable { said } = refuse(Route::Token, &json_answer(500, &said)) else { panic!() };
+    let Error::Unavailable { said } = refuse(Route::TOKEN, &json_answer(500, &said)) else { panic!() };
     assert!(said.contains("may have been deleted"));
 }
 
@@ -150,14 +152,14 @@ fn statuses_say_what_to_do() {
 fn a_page_for_people_is_no_answer() {
     for status in [200, 201, 400, 401, 403, 404, 422] {
         let page = answer(status, "text/html; charset=utf-8", "<html>Sign in</html>");
-        assert_eq!(refuse(Route::List, &page).category(), "unavailable", "{status}");
-        assert_eq!(refuse(Route::Token, &page).category(), "unavailable", "{status}");
-        assert_eq!(refuse(Route::Update, &page).category(), "unknown", "{status}");
+        assert_eq!(refuse(Route::LIST, &page).category(), "unavailable", "{status}");
+        assert_eq!(refuse(Route::TOKEN, &page).category(), "unavailable", "{status}");
+        assert_eq!(refuse(Route::UPDATE, &page).category(), "unknown", "{status}");
     }
-    assert_eq!(refuse(Route::Update, &answer(200, "text/plain", "ok")).category(), "unknown");
-    assert_eq!(refuse(Route::Update, &answer(204, "text/plain", "")).category(), "unknown");
-    assert_eq!(refuse(Route::Update, &answer(429, "text/html", "<html>")).category(), "throttled");
-    assert!(judge(Route::Update, &answer(200, "application/json", "{}"), Sent::Nothing).is_ok());
+    assert_eq!(refuse(Route::UPDATE, &answer(200, "text/plain", "ok")).category(), "unknown");
+    assert_eq!(refuse(Route::UPDATE, &answer(204, "text/plain", "")).category(), "unknown");
+    assert_eq!(refuse(Route::UPDATE, &answer(429, "text/html", "<html>")).category(), "throttled");
+    assert!(judge(Route::UPDATE, &answer(200, "application/json", "{}"), Sent::Nothing).is_ok());
 }
 
 #[test]
@@ -182,13 +184,13 @@ fn a_throttle_says_when_to_come_back() {
 #[test]
 fn credentials_and_keys_do_not_come_back() {
     let body = json!({"message": "client_id abcdef, client_secret s3cr3t refused"});
-    let Error::Unauthorized { said } = judge(Route::Token, &json_answer(401, &body), Sent::Credential("abcdef", "s3cr3t")).unwrap_err()
+    let Error::Unauthorized { said } = judge(Route::TOKEN, &json_answer(401, &body), Sent::Credential("abcdef", "s3cr3t")).unwrap_err()
     else {
         panic!()
     };
     assert_eq!(said, "client_id …, client_secret … refused");
     let body = json!({"message": "bad filter NOA"});
-    assert_eq!(judge(Route::Find, &json_answer(400, &body), Sent::Key("noa")).unwrap_err(), rejected(None, "bad filter …"));
+    assert_eq!(judge(Route::FIND, &json_answer(400, &body), Sent::Key("noa")).unwrap_err(), rejected(None, "bad filter …"));
 }
 
 proptest! {
@@ -216,7 +218,7 @@ proptest! {
             2 => json!({"errors": [{"field": text, "message": [text]}]}),
             _ => json!({"status": {"message": {"attribute": text, "description": text}}}),
         };
-        let error = judge(Route::Update, &json_answer(status, &body), Sent::Write(&mapping, &write)).unwrap_err();
+        let error = judge(Route::UPDATE, &json_answer(status, &body), Sent::Write(&mapping, &write)).unwrap_err();
         if let Error::Rejected { field: Some(field), .. } | Error::Duplicate { field: Some(field) } = &error {
             prop_assert!(TARGETS.contains(&field.as_str()) || field == "external_id");
         }

@@ -1,16 +1,14 @@
 //! `OneLogin`, through the users API of developers.onelogin.com, version 2.
 //!
-//! [`catalog`] is what is known without a connection; `token` and `call` make one call; `read` and `write` are the
-//! wire; `errors` and `scrub` turn refusals into what to do about them. This file says which calls there are.
+//! [`catalog`] is what is known without a connection; `dialect` is how it is spoken to; `read` and `write` are the wire;
+//! `errors` turns refusals into what to do about them. This file says which calls there are.
 
 pub mod catalog;
 
-mod call;
+mod dialect;
 mod errors;
 mod pages;
 mod read;
-mod scrub;
-mod token;
 mod write;
 
 use std::{
@@ -24,17 +22,21 @@ use reqwest::Method;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-pub use call::{Config, Gate, Observer};
 pub use catalog::{CATALOG, base_for, pacer};
+pub use dialect::{Config, Tenant};
 
 use self::{
-    call::{Call, Service},
-    errors::{Route, Sent},
+    dialect::OneLoginDialect,
     pages::Pages,
     read::Reader,
     write::{body, confirmed},
 };
-use super::{Error, Initial, Key, Listing, Provider, Urgency, Written, limits::Pacer};
+use super::{
+    Error, Initial, Key, Listing, Provider, Urgency, Written,
+    answers::{Purpose, Route, Sent, request_id},
+    call::{Call, Service},
+    limits::Pacer,
+};
 use crate::domain::{
     account::{Account, AccountWrite},
     mapping::{Compare, Mapping, equal},
@@ -45,15 +47,21 @@ const USERS: &str = "/api/2/users";
 /// The largest page (developers.onelogin.com, "List Users"; a server may give less).
 const PAGE: u64 = 100;
 
+/// Asks which custom attributes are defined.
+const DEFINITIONS: Route = Route::new("custom_attributes", Purpose::Definitions);
+
 /// No tenant has this many pages; a listing that reaches it goes in circles.
 const MOST_PAGES: u64 = 20_000;
+
+/// Pauses before a later page of the listing is asked for again.
+const PAUSES: [Duration; 3] = [Duration::from_millis(250), Duration::from_millis(750), Duration::from_secs(2)];
 
 /// How long the defined custom attributes of an empty tenant are remembered.
 const REMEMBERED: Duration = Duration::from_secs(600);
 
 /// One `OneLogin` account (tenant), through one API credential.
 pub struct OneLogin {
-    service: Service,
+    service: Service<OneLoginDialect>,
     definitions: Mutex<Option<(Instant, HashSet<Box<str>>)>>,
 }
 
@@ -63,12 +71,12 @@ impl OneLogin {
     /// # Errors
     /// The TLS settings of this machine cannot be used.
     pub fn new(config: Config, pacer: Arc<Pacer>) -> Result<Self, reqwest::Error> {
-        Ok(Self { service: Service::new(config, pacer)?, definitions: Mutex::default() })
+        let (dialect, ties) = config.split();
+        Ok(Self { service: Service::new(dialect, ties, pacer)?, definitions: Mutex::default() })
     }
 
     async fn get(&self, route: Route, path: &str, query: &[(&str, &str)], sent: Sent<'_>) -> Result<super::http::Answer, Error> {
-        let call = Call { route, urgency: Urgency::Urgent, method: Method::GET, path, query, body: None, sent };
-        self.service.call(&call).await
+        self.service.call(&Call::get(route, path, query, sent)).await
     }
 
     async fn list_all(&self, mapping: &Mapping, sink: &mut (dyn FnMut(Account<'_>) + Send)) -> Result<Listing, Error> {
@@ -79,7 +87,7 @@ impl OneLogin {
         let mut pages = Pages::new(PAGE);
         for page in 1..=MOST_PAGES {
             let query = [("limit", &*PAGE.to_string()), ("page", &*page.to_string()), ("fields", &*fields)];
-            let answer = self.get(Route::List, USERS, &query, Sent::Nothing).await?;
+            let answer = self.page(&query, page > 1).await?;
             let (mut rows, mut fresh, mut nameless) = (0, 0, false);
             reader
                 .page(&answer.body, &mut |user| {
@@ -112,6 +120,20 @@ impl OneLogin {
         Err(unreadable("the listing does not end"))
     }
 
+    /// One page of the listing. A first page that fails is an outage, told at once. A later one is asked for again a few
+    /// times: of a hundred pages one fails easily, and all the others would be read in vain.
+    async fn page(&self, query: &[(&str, &str)], later: bool) -> Result<super::http::Answer, Error> {
+        let mut pauses = PAUSES.iter().filter(|_| later);
+        loop {
+            let failed = match self.get(Route::LIST, USERS, query, Sent::Nothing).await {
+                Err(error @ (Error::Unavailable { .. } | Error::Throttled { .. })) => error,
+                outcome => return outcome,
+            };
+            let Some(pause) = pauses.next() else { return Err(failed) };
+            tokio::time::sleep(*pause).await;
+        }
+    }
+
     /// The rows of custom attributes that are not defined.
     async fn unavailable(&self, reader: &Reader<'_>, empty: bool) -> Result<Vec<usize>, Error> {
         if !empty || reader.custom().is_empty() {
@@ -129,7 +151,7 @@ impl OneLogin {
         {
             return Ok(defined);
         }
-        let defined: HashSet<_> = match self.get(Route::Definitions, "/api/2/users/custom_attributes", &[], Sent::Nothing).await {
+        let defined: HashSet<_> = match self.get(DEFINITIONS, "/api/2/users/custom_attributes", &[], Sent::Nothing).await {
             Ok(answer) => {
                 let list: Vec<Definition> = serde_json::from_slice(&answer.body)
                     .map_err(|_| Error::Unavailable { said: "the answer is not a list of custom attributes".to_owned() })?;
@@ -153,7 +175,7 @@ impl OneLogin {
         let unreadable = |said: &str| Error::Unavailable { said: said.to_owned() };
         if let Key::Id(id) = key {
             let Some(path) = path_of(id) else { return Ok(Vec::new()) };
-            return match self.get(Route::Find, &path, &[], Sent::Nothing).await {
+            return match self.get(Route::FIND, &path, &[], Sent::Nothing).await {
                 Ok(answer) => {
                     let account = reader.user(&answer.body).map_err(unreadable)?.account().map(Account::into_owned);
                     let account =
@@ -166,7 +188,7 @@ impl OneLogin {
         }
         let fields = reader.fields();
         let filter = if matches!(key, Key::Mark(_)) { "external_id" } else { "email" };
-        let answer = match self.get(Route::Find, USERS, &[(filter, text), ("fields", &fields)], Sent::Key(text)).await {
+        let answer = match self.get(Route::FIND, USERS, &[(filter, text), ("fields", &fields)], Sent::Key(text)).await {
             // A filter that finds nothing is answered with an empty list; this is the wrong address.
             Err(Error::NotFound) => return Err(unreadable("HTTP 404 for the list of users")),
             answer => answer?,
@@ -184,8 +206,7 @@ impl OneLogin {
     async fn write(&self, call: Call<'_>, mapping: &Mapping, id: Option<&str>, write: &AccountWrite) -> Result<Written, Error> {
         let answer = self.service.call(&call).await?;
         let account = confirmed(mapping, write, id, &answer.body).map_err(|said| Error::Unknown { said: said.to_owned() })?;
-        let request_id = answer.header("x-request-id").map(|id| id.chars().filter(char::is_ascii_graphic).take(64).collect::<String>());
-        Ok(Written { account, request_id: request_id.filter(|id| !id.is_empty()) })
+        Ok(Written { account, request_id: request_id(&answer, "x-request-id") })
     }
 }
 
@@ -212,7 +233,7 @@ impl Provider for OneLogin {
     fn create<'a>(&'a self, mapping: &'a Mapping, write: &'a AccountWrite, _: &'a Initial<'a>) -> BoxFuture<'a, Result<Written, Error>> {
         Box::pin(async move {
             let body = Some(body(mapping, write, true)?);
-            let (route, urgency, method) = (Route::Create, Urgency::Normal, Method::POST);
+            let (route, urgency, method) = (Route::CREATE, Urgency::Normal, Method::POST);
             let call = Call { route, urgency, method, path: USERS, query: &[], body, sent: Sent::Write(mapping, write) };
             self.write(call, mapping, None, write).await
         })
@@ -229,7 +250,7 @@ impl Provider for OneLogin {
             let path = path_of(id).ok_or(Error::NotFound)?;
             let body = Some(body(mapping, write, false)?);
             let call = Call {
-                route: Route::Update,
+                route: Route::UPDATE,
                 urgency,
                 method: Method::PUT,
                 path: &path,

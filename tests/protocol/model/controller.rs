@@ -237,6 +237,7 @@ pub fn run(heard: &Heard) -> Doing {
         people: &people,
         plan: &plan,
         left_alone: &[],
+        owes: false,
         tally,
         failed: AtomicBool::new(false),
     };
@@ -246,7 +247,7 @@ pub fn run(heard: &Heard) -> Doing {
         let status = roster.with(&around.key, id, |entry| {
             let verdict = recorder.verdict(who, trouble, outcome.as_ref(), entry);
             let worth = entry.is_some() || verdict.in_scope();
-            worth.then(|| verdict.status(&settings.mapping, &EmployeeSyncStatus::default(), None, now))
+            worth.then(|| verdict.status(&settings.mapping, &EmployeeSyncStatus::default(), &[], now))
         });
         let place = id.parse::<usize>().expect("a number") - 1;
         let object = status.map(|status| Object::of(&status));

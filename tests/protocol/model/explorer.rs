@@ -93,7 +93,7 @@ pub fn explore_all(scenarios: &[Scenario], allowed: impl Fn(&Scenario) -> Allowe
                     let found = explore(scenario, allowed(scenario));
                     if let Ok(Counts { states, steps, rests, runs, .. }) = &found {
                         let (name, took) = (scenario.name, began.elapsed().as_secs_f64());
-                        println!("{name}: {states} states, {steps} steps, {rests} at rest, {runs} runs of the engine, {took:.1} s");
+                        eprintln!("{name}: {states} states, {steps} steps, {rests} at rest, {runs} runs of the engine, {took:.1} s");
                     }
                     let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
                     *sum = match (std::mem::replace(&mut *sum, Ok(Counts::default())), found) {

@@ -2,10 +2,12 @@
 
 use std::{
     net::TcpListener,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
+
+use testbed::Proxy;
 
 use super::Story;
 
@@ -36,9 +38,21 @@ impl Controller {
         controller
     }
 
+    /// Starts it on a way to the API server on which things go wrong, alone: no Lease of one that was killed is waited for.
+    pub async fn behind(story: &Story, proxy: &Proxy) -> Self {
+        let kubeconfig = story.plane.kubeconfig_through(proxy, &story.system, "bobsync").await.expect("a token");
+        let controller = Self::launch(story, &kubeconfig, &["--leader-elect=false"]);
+        controller.until_ready().await;
+        controller
+    }
+
     /// Starts it and waits for nothing.
     pub async fn spawn(story: &Story, arguments: &[&str]) -> Self {
         let kubeconfig = story.plane.kubeconfig_for(&story.system, "bobsync").await.expect("a token of the chart's ServiceAccount");
+        Self::launch(story, &kubeconfig, arguments)
+    }
+
+    fn launch(story: &Story, kubeconfig: &Path, arguments: &[&str]) -> Self {
         let [port, webhooks] = free_ports();
         let webhooks = format!("127.0.0.1:{webhooks}");
         let http = format!("127.0.0.1:{port}");
@@ -46,8 +60,8 @@ impl Controller {
         let file = std::fs::File::create(&log).expect("a log file");
         let child = Command::new(env!("CARGO_BIN_EXE_bobsync"))
             .args(["controller", "--namespace", &story.namespace, "--lease-namespace", &story.system, "--log-format", "json"])
-            .args(["--http-listen", &http, "--allow-endpoint", &story.simulated.bob, "--allow-endpoint", &story.simulated.one_login])
-            .args(["--webhook-listen", &webhooks])
+            .args(["--http-listen", &http, "--webhook-listen", &webhooks])
+            .args(story.simulated.endpoints().iter().flat_map(|endpoint| ["--allow-endpoint", endpoint]))
             .args(arguments)
             .env("KUBECONFIG", kubeconfig)
             .env("BOBSYNC_LOG", "warn,bobsync=debug")
@@ -78,6 +92,12 @@ impl Controller {
     /// Its metrics page.
     pub async fn metrics(&self) -> String {
         reqwest::get(format!("{}/metrics", self.http)).await.expect("metrics").text().await.expect("text")
+    }
+
+    /// Kills it where it stands (SIGKILL), and waits until it is gone.
+    pub fn kill(mut self) {
+        self.child.kill().expect("a signal");
+        self.child.wait().expect("its end");
     }
 
     /// Asks it to stop and waits until it has; true if it ended with success.

@@ -140,14 +140,17 @@ impl Story {
             .expect("a Secret");
     }
 
-    /// Applies the integration `onelogin`: the simulators' addresses, and over them what `spec` says.
+    /// Applies the integration `onelogin`: the simulators' addresses, and over them what `spec` says, another provider too.
     pub async fn integrate(&self, spec: Value) -> ProvisioningIntegration {
         let mut whole = json!({
             "interval": "10m",
             "bob": {"credentialsSecretRef": {"name": "bob"}, "endpoint": self.simulated.bob, "timeZone": "Europe/London",
                     "siteTimeZones": {"Berlin": "Europe/Berlin", "Auckland": "Pacific/Auckland"}},
-            "provider": {"oneLogin": {"region": "US", "endpoint": self.simulated.one_login, "credentialsSecretRef": {"name": "onelogin"}}},
         });
+        let one_login = json!({"region": "US", "endpoint": self.simulated.one_login, "credentialsSecretRef": {"name": "onelogin"}});
+        if spec["provider"].as_object().is_none_or(|provider| provider.contains_key("oneLogin")) {
+            whole["provider"] = json!({"oneLogin": one_login});
+        }
         merge(&mut whole, spec);
         let object = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "onelogin"}, "spec": whole});
         self.integrations()
@@ -200,22 +203,31 @@ impl Story {
 
     /// Asks for a sync of everybody and waits until it is answered.
     pub async fn sync(&self) -> ProvisioningIntegration {
+        let value = self.ask().await;
+        self.answered(&value).await
+    }
+
+    /// Asks for a sync of everybody, and waits for nothing. Gives what the status will echo.
+    pub async fn ask(&self) -> String {
         let value = format!("request-{}", self.requests.fetch_add(1, Ordering::Relaxed));
         let patch = json!({"metadata": {"annotations": {SYNC_REQUESTED: value}}});
         self.integrations().patch("onelogin", &PatchParams::default(), &Patch::Merge(patch)).await.expect("an annotation");
+        value
+    }
+
+    /// Waits until this sync request is answered.
+    pub async fn answered(&self, value: &str) -> ProvisioningIntegration {
         until("the sync request is answered", || async {
             let object = self.integration().await;
             let handled = object.status.as_ref().and_then(|s| s.last_handled_sync_at.clone());
-            if handled.as_deref() == Some(&value) { Ok(object) } else { Err(format!("lastHandledSyncAt is {handled:?}")) }
+            if handled.as_deref() == Some(value) { Ok(object) } else { Err(format!("lastHandledSyncAt is {handled:?}")) }
         })
         .await
     }
 
     /// Asks for a sync that does not come through, and waits until the integration says why.
     pub async fn sync_ends_in(&self, reason: &str) -> ProvisioningIntegration {
-        let value = format!("request-{}", self.requests.fetch_add(1, Ordering::Relaxed));
-        let patch = json!({"metadata": {"annotations": {SYNC_REQUESTED: value}}});
-        self.integrations().patch("onelogin", &PatchParams::default(), &Patch::Merge(patch)).await.expect("an annotation");
+        self.ask().await;
         self.ready(reason).await
     }
 

@@ -34,7 +34,7 @@ impl Moving {
         let [port, _] = super::controller::free_ports();
         let options = Options {
             namespace: vec![story.namespace.clone()],
-            allow_endpoint: vec![story.simulated.bob.clone(), story.simulated.one_login.clone()],
+            allow_endpoint: story.simulated.endpoints(),
             http_listen: "127.0.0.1:0".parse().expect("an address"),
             webhook_listen: format!("127.0.0.1:{port}").parse().expect("an address"),
             leader_elect: true,

@@ -1,4 +1,4 @@
-//! Bob and OneLogin, simulated in this process, driven through the simulators' own control API.
+//! Bob and the providers, simulated in this process, driven through the simulators' own control API.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -7,6 +7,7 @@ use simulators::{Options, World};
 pub struct Simulated {
     pub bob: String,
     pub one_login: String,
+    pub google: String,
     control: String,
     http: reqwest::Client,
     /// Ends with the story.
@@ -20,12 +21,18 @@ impl Simulated {
         let simulated = Self {
             bob: world.bob_url().to_owned(),
             one_login: world.onelogin_url().to_owned(),
+            google: world.google_url().to_owned(),
             control: world.control_url().to_owned(),
             http: reqwest::Client::new(),
             _world: world,
         };
         simulated.put("/onelogin/custom-attributes", json!({"shortnames": ["work_cell", "badge"]})).await;
         simulated
+    }
+
+    /// Every address that a controller is allowed to call.
+    pub fn endpoints(&self) -> Vec<String> {
+        vec![self.bob.clone(), self.one_login.clone(), self.google.clone()]
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Value {

@@ -14,7 +14,7 @@ const SHORT: usize = 2;
 
 /// `text` on one line, without any of `values` (whatever their case), anything in quotes, any word with an `@`, and
 /// any long number, and of bounded length.
-pub(super) fn scrub(text: &str, values: &[&str]) -> String {
+pub fn scrub(text: &str, values: &[&str]) -> String {
     let mut text = one_line(text);
     let mut values: Vec<Vec<char>> = values.iter().map(|value| folded(&one_line(value))).filter(|value| !value.is_empty()).collect();
     // The longest first: a value may be part of another.

@@ -10,7 +10,7 @@ use bobsync::{
         mapping::{Mapping, Row, Source},
     },
     provider::{
-        Provider,
+        Catalog, Provider,
         http::Secret,
         onelogin::{CATALOG, Config, OneLogin, pacer},
     },
@@ -21,7 +21,8 @@ use simulators::{Control, Fault, Options, World, client::Service};
 use crate::tenant::{Account, Calls, Tenant, Through};
 
 /// Targets in the order of `rows`.
-const TARGETS: [&str; 6] = ["email", "username", "title", "department", "manager_user_id", "custom_attributes.work_cell"];
+const TARGETS: [&str; 8] =
+    ["email", "username", "title", "department", "manager_user_id", "custom_attributes.work_cell", "firstname", "lastname"];
 
 /// Name and outcome of each call, as the provider told its observer.
 pub type Outcomes = Arc<Mutex<Vec<(&'static str, &'static str)>>>;
@@ -131,7 +132,7 @@ fn user(account: &Account) -> Value {
 }
 
 impl Tenant for Acme {
-    const PAGE: usize = 100;
+    const CATALOG: &'static Catalog = &CATALOG;
 
     async fn start() -> Self {
         let world = World::start(Options::default()).await;
@@ -218,6 +219,15 @@ impl Tenant for Acme {
         self.control.custom_attributes(&["badge"]).await.unwrap();
     }
 
+    async fn revoke_tokens(&self) {
+        self.control.revoke_tokens().await.unwrap();
+    }
+
+    async fn passwords(&self) -> Vec<(String, bool)> {
+        let log = self.log().await;
+        log.into_iter().filter_map(|(.., body)| Some((body.get("password")?.as_str()?.to_owned(), false))).collect()
+    }
+
     async fn refuse(&self, row: usize, text: &str) {
         self.control.refuse(&[(TARGETS[row], text)]).await.unwrap();
     }
@@ -230,9 +240,9 @@ impl Tenant for Acme {
         self.control.onelogin_credentials("client-1", "secret-1", "Read Users").await.unwrap();
     }
 
-    async fn exhaust(&self) -> u64 {
+    async fn exhaust(&self) -> Option<u64> {
         self.control.onelogin_limits(5000, Some(0)).await.unwrap();
-        3600
+        Some(3600)
     }
 
     async fn fault(&self, calls: Calls, fault: Fault) {

@@ -2,11 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
-use serde::Deserialize;
 use tokio::{sync::Mutex, time::Instant};
 
-use crate::provider::{Error, http::Secret};
+use super::{Error, http::Secret};
 
 /// A token is renewed this long before it ends.
 const MARGIN: Duration = Duration::from_secs(60);
@@ -14,13 +12,10 @@ const MARGIN: Duration = Duration::from_secs(60);
 /// A token is used this long at least, whatever its dates say: clocks differ, and a 401 renews it anyway.
 const SHORTEST: Duration = Duration::from_secs(30);
 
-/// developers.onelogin.com, "Generate Tokens": ten hours. Used where the answer does not say.
-const PUBLISHED: Duration = Duration::from_secs(36_000);
-
 /// One token.
 #[derive(Debug)]
-pub(super) struct Token {
-    pub(super) text: Secret,
+pub struct Token {
+    pub text: Secret,
     renew_at: Instant,
     /// When the provider last handed it out.
     confirmed: Instant,
@@ -28,7 +23,7 @@ pub(super) struct Token {
 
 /// The tokens of one credential.
 #[derive(Debug, Default)]
-pub(super) struct Tokens {
+pub struct Tokens {
     held: Mutex<Held>,
 }
 
@@ -40,7 +35,7 @@ struct Held {
 }
 
 /// What a renewal brought.
-pub(super) enum Renewed {
+pub enum Renewed {
     /// Another token, which [`Tokens::get`] now gives.
     Other,
     /// The provider insists on the one that was refused.
@@ -49,7 +44,7 @@ pub(super) enum Renewed {
 
 impl Tokens {
     /// The token, asked for with `ask` if there is none that is still good. One asks, all wait.
-    pub(super) async fn get(&self, ask: impl Future<Output = Result<Answered, Error>>) -> Result<Arc<Token>, Error> {
+    pub async fn get(&self, ask: impl Future<Output = Result<Granted, Error>>) -> Result<Arc<Token>, Error> {
         let began = Instant::now();
         let mut held = self.held.lock().await;
         match &held.token {
@@ -59,12 +54,7 @@ impl Tokens {
     }
 
     /// A token in place of `refused`, which a call that was sent at `sent` was answered 401 for.
-    pub(super) async fn renew(
-        &self,
-        refused: &Token,
-        sent: Instant,
-        ask: impl Future<Output = Result<Answered, Error>>,
-    ) -> Result<Renewed, Error> {
+    pub async fn renew(&self, refused: &Token, sent: Instant, ask: impl Future<Output = Result<Granted, Error>>) -> Result<Renewed, Error> {
         let mut held = self.held.lock().await;
         let token = match &held.token {
             // Somebody else has asked since.
@@ -76,15 +66,15 @@ impl Tokens {
 }
 
 impl Held {
-    async fn ask(&mut self, began: Instant, ask: impl Future<Output = Result<Answered, Error>>) -> Result<Arc<Token>, Error> {
+    async fn ask(&mut self, began: Instant, ask: impl Future<Output = Result<Granted, Error>>) -> Result<Arc<Token>, Error> {
         if let Some((at, error)) = &self.failed
             && *at > began
         {
             return Err(error.clone());
         }
         match ask.await {
-            Ok(answered) => {
-                let token = Arc::new(answered.token(Instant::now(), Timestamp::now()));
+            Ok(granted) => {
+                let token = Arc::new(granted.token(Instant::now()));
                 self.failed = None;
                 self.token = Some(Arc::clone(&token));
                 Ok(token)
@@ -97,29 +87,19 @@ impl Held {
     }
 }
 
-/// What the token endpoint answers (developers.onelogin.com, "Generate Tokens").
-#[derive(Deserialize)]
-pub(super) struct Answered {
-    access_token: String,
-    #[serde(default)]
-    created_at: Option<String>,
-    #[serde(default)]
-    expires_in: Option<u64>,
+/// A token as it was handed out.
+#[derive(Debug)]
+pub struct Granted {
+    /// The token itself.
+    pub text: Secret,
+    /// How long it is good for from now on, as the provider's answer says, or its documentation where it does not.
+    pub lifetime: Duration,
 }
 
-impl Answered {
-    /// The token in a body, if there is one.
-    pub(super) fn read(body: &[u8]) -> Option<Self> {
-        serde_json::from_slice::<Self>(body).ok().filter(|answered| !answered.access_token.trim().is_empty())
-    }
-
-    /// `OneLogin` hands the same token out again until it ends, so its age counts, not the time of asking.
-    fn token(self, now: Instant, today: Timestamp) -> Token {
-        let lifetime = self.expires_in.map_or(PUBLISHED, Duration::from_secs).min(PUBLISHED * 24);
-        let created: Option<Timestamp> = self.created_at.as_deref().and_then(|text| text.parse().ok());
-        let age = created.and_then(|created| Duration::try_from(today.duration_since(created)).ok()).unwrap_or_default();
-        let good_for = lifetime.saturating_sub(age).saturating_sub(MARGIN).max(SHORTEST);
-        Token { text: Secret::new(self.access_token), renew_at: now + good_for, confirmed: now }
+impl Granted {
+    fn token(self, now: Instant) -> Token {
+        let good_for = self.lifetime.saturating_sub(MARGIN).max(SHORTEST);
+        Token { text: self.text, renew_at: now + good_for, confirmed: now }
     }
 }
 
@@ -131,25 +111,15 @@ mod tests {
 
     use super::*;
 
-    fn answered(text: &str, created_at: Option<&str>, expires_in: Option<u64>) -> Answered {
-        Answered { access_token: text.to_owned(), created_at: created_at.map(str::to_owned), expires_in }
+    fn granted(text: &str, seconds: u64) -> Granted {
+        Granted { text: Secret::new(text), lifetime: Duration::from_secs(seconds) }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_token_ends_by_its_own_age() {
-        let today: Timestamp = "2026-11-24T09:00:00Z".parse().unwrap();
+    async fn a_token_is_renewed_before_it_ends_and_used_for_a_while_whatever_it_says() {
         let now = Instant::now();
-        for (created_at, expires_in, seconds) in [
-            (Some("2026-11-24T09:00:00.000Z"), Some(36_000), 35_940),
-            (Some("2026-11-24T01:00:00.000Z"), Some(36_000), 7_140),
-            // Clocks that disagree shorten or lengthen nothing beyond what was published.
-            (Some("2026-11-25T09:00:00.000Z"), Some(36_000), 35_940),
-            (Some("2026-11-01T09:00:00.000Z"), Some(36_000), 30),
-            (None, Some(600), 540),
-            (Some("yesterday"), None, 35_940),
-        ] {
-            let token = answered("t", created_at, expires_in).token(now, today);
-            assert_eq!((token.renew_at - now).as_secs(), seconds, "{created_at:?}");
+        for (seconds, used) in [(36_000, 35_940), (600, 540), (60, 30), (0, 30)] {
+            assert_eq!((granted("t", seconds).token(now).renew_at - now).as_secs(), used, "{seconds}");
         }
     }
 
@@ -160,7 +130,7 @@ mod tests {
             tokens.get(async {
                 asked.set(asked.get() + 1);
                 tokio::time::sleep(Duration::from_secs(1)).await;
-                Ok(answered("t", None, Some(600)))
+                Ok(granted("t", 600))
             })
         };
         let (a, b) = futures::join!(get(), get());
@@ -194,7 +164,7 @@ mod tests {
             let text = text.to_owned();
             asked.set(asked.get() + 1);
             tokio::time::sleep(Duration::from_secs(1)).await;
-            Ok(answered(&text, None, None))
+            Ok(granted(&text, 36_000))
         };
         let first = tokens.get(ask("one")).await.unwrap();
         let sent = Instant::now();

@@ -1,18 +1,20 @@
 //! The table of cases that every provider must pass. A provider's suite names its tenant once and has them all; a case
-//! that is in no table is dead code, and the lint says so.
+//! that is in no table is dead code, and the lint says so. What a provider cannot do, its capability table says; the
+//! case then prints that it is skipped.
 
 /// Makes a test of each case, with a tenant of its own.
 macro_rules! every_provider {
     ($tenant:ty) => {
-        $crate::conformance::table!($tenant, listing: [
+        $crate::table::table!($tenant, listing: [
             everybody_is_listed_once_as_the_tenant_has_them,
             an_empty_tenant_is_listed_whole,
             a_listing_during_which_accounts_come_or_go_is_not_whole,
             a_target_that_the_tenant_lacks_is_unavailable,
             accounts_are_found_by_id_mark_and_email_with_one_call_each,
             a_wildcard_finds_nobody_and_an_empty_key_is_not_asked_for,
+            a_token_that_ends_while_listing_is_renewed,
         ]);
-        $crate::conformance::table!($tenant, writing: [
+        $crate::table::table!($tenant, writing: [
             a_new_account_has_what_was_written_and_nothing_else,
             a_new_account_without_access_cannot_be_used,
             only_what_differs_is_written_and_the_rest_stays,
@@ -21,9 +23,26 @@ macro_rules! every_provider {
             the_mark_goes_on_an_adopted_account,
             a_manager_is_set_and_cleared,
             access_is_taken_and_given_back,
+            access_is_taken_and_given_back_from_every_state,
             writing_again_changes_nothing,
+            an_email_changes,
+            a_default_password_reaches_a_new_account_once,
         ]);
-        $crate::conformance::table!($tenant, refusals: [
+        $crate::table::table!($tenant, values: [
+            names_of_the_whole_world_come_back_as_they_were_written,
+            what_the_provider_makes_of_blanks_and_case_is_no_difference,
+            a_value_that_is_too_long_is_refused_or_kept_whole,
+        ]);
+        $crate::table::table!($tenant, passes: [
+            a_company_is_made_with_its_managers_and_then_nothing_is_written,
+            an_account_from_before_is_adopted_once,
+            an_account_of_somebody_else_is_a_conflict_and_two_with_one_mark_are_ambiguous,
+            what_a_person_changed_is_put_back_and_an_account_that_was_deleted_is_made_anew,
+            a_lost_answer_makes_no_second_account_and_no_second_change,
+            a_storm_of_refusals_for_their_number_is_waited_out,
+            one_refusal_blames_one_person_and_access_goes_all_the_same,
+        ]);
+        $crate::table::table!($tenant, refusals: [
             a_taken_email_or_username_is_a_duplicate_and_makes_no_account,
             a_refused_value_names_its_attribute_and_not_the_value,
             no_text_gives_a_value_away,

@@ -7,10 +7,8 @@ use bobsync::{
 use serde_json::{Value, json};
 use simulators::{Fault, FaultKind, client::Service};
 
-use crate::{
-    acme::{Acme, mapping},
-    tenant::{Calls, Tenant as _, account, creation, listed, rows, update, write},
-};
+use super::acme::{Acme, mapping};
+use crate::tenant::{Calls, Tenant as _, account, creation, listed, mark, rows, update, write};
 
 /// Query parameters, decoded.
 fn parameters(query: &str) -> Vec<(String, String)> {
@@ -27,7 +25,7 @@ async fn a_listing_names_the_fields_of_the_mapping_and_no_others() {
     acme.make(&(0..201).map(|number| account(&format!("person-{number}"))).collect::<Vec<_>>()).await;
     acme.provider.list(&acme.mapping, &mut |_| ()).await.unwrap();
     let log = acme.log().await;
-    let fields = "id,external_id,email,username,status,title,department,manager_user_id,custom_attributes";
+    let fields = "id,external_id,email,username,status,title,department,manager_user_id,firstname,lastname,custom_attributes";
     assert_eq!(log.len(), 3);
     for (page, (method, path, query, _)) in ["1", "2", "3"].iter().zip(&log) {
         assert_eq!((method.as_str(), path.as_str()), ("GET", "/api/2/users"));
@@ -46,10 +44,10 @@ async fn a_listing_names_the_fields_of_the_mapping_and_no_others() {
 async fn look_ups_filter_by_the_exact_text_and_name_the_fields() {
     let acme = Acme::start().await;
     let id = acme.make(&[account("noa+1&a=b")]).await.remove(0);
-    for (key, filter) in [
-        (Key::Mark("mark-noa+1&a=b"), ("external_id", "mark-noa+1&a=b")),
-        (Key::Email("noa+1&a=b@example.com"), ("email", "noa+1&a=b@example.com")),
-    ] {
+    let mark = mark("noa+1&a=b");
+    for (key, filter) in
+        [(Key::Mark(&mark), ("external_id", &*mark)), (Key::Email("noa+1&a=b@example.com"), ("email", "noa+1&a=b@example.com"))]
+    {
         let found = acme.provider.find(&acme.mapping, key).await.unwrap();
         assert_eq!(found.iter().map(|account| &*account.id).collect::<Vec<_>>(), [&*id]);
         let (_, path, query, _) = acme.log().await.pop().unwrap();
@@ -80,6 +78,25 @@ async fn fewer_users_a_page_than_asked_for_are_no_end() {
     acme.control.onelogin_quirks(json!({"pageSizeCap": 50})).await.unwrap();
     let listing = acme.provider.list(&acme.mapping, &mut |_| ()).await.unwrap();
     assert_eq!((listing.accounts, listing.whole, acme.calls().await), (120, true, 3));
+}
+
+#[tokio::test]
+async fn a_later_page_that_fails_is_asked_for_again_and_a_first_one_is_an_outage() {
+    let acme = Acme::start().await;
+    acme.make(&(0..120).map(|number| account(&format!("person-{number}"))).collect::<Vec<_>>()).await;
+    acme.control.onelogin_quirks(json!({"pageSizeCap": 50})).await.unwrap();
+    let listed = async || acme.provider.list(&acme.mapping, &mut |_| ()).await.map(|listing| (listing.accounts, listing.whole));
+    acme.fault(Calls::Reads, Fault::new(FaultKind::Status).status(503).times(1)).await;
+    assert!(matches!(listed().await, Err(Error::Unavailable { .. })));
+    assert_eq!(acme.calls().await, 1, "told at once");
+    for fault in [Fault::new(FaultKind::Status).status(503), Fault::new(FaultKind::Truncate), Fault::new(FaultKind::ResetAfterApply)] {
+        acme.heal().await;
+        let before = acme.calls().await;
+        // By this seed not the first call, but the two after it.
+        acme.fault(Calls::Reads, fault.probability(0.5, 6).times(2)).await;
+        assert_eq!(listed().await, Ok((120, true)));
+        assert_eq!(acme.calls().await - before, 5, "three pages, the second of them three times");
+    }
 }
 
 #[tokio::test]
@@ -145,7 +162,7 @@ async fn a_create_sends_what_was_written_and_nothing_else() {
     assert_eq!((method.as_str(), path.as_str(), query.as_str()), ("POST", "/api/2/users", ""));
     let wanted = json!({
         "email": "noa@example.com", "username": "noa@example.com", "title": "Engineer", "manager_user_id": boss.parse::<u64>().unwrap(),
-        "custom_attributes": {"work_cell": "A-7"}, "external_id": "mark-noa", "status": 1,
+        "custom_attributes": {"work_cell": "A-7"}, "external_id": mark("noa"), "status": 1, "firstname": "Noa", "lastname": "Lind",
     });
     assert_eq!(body, wanted);
 }

@@ -8,7 +8,7 @@ use bobsync::{
         account::{self, Access, AccountState, AccountWrite, NewValue},
         mapping::Mapping,
     },
-    provider::{Key, Provider, Urgency},
+    provider::{Capabilities, Catalog, Key, Provider, Urgency},
 };
 use serde_json::Value;
 use simulators::{Fault, FaultKind};
@@ -38,8 +38,11 @@ pub enum Through {
 
 /// One tenant of one provider.
 pub trait Tenant: Sized + Sync {
-    /// The largest page of a listing.
-    const PAGE: usize;
+    /// What is declared of the provider.
+    const CATALOG: &'static Catalog;
+
+    /// Rows that the answer to a write does not tell of unless they were written.
+    const SILENT: &'static [usize] = &[];
 
     /// An empty tenant, and a provider connected to it that has not called yet.
     async fn start() -> Self;
@@ -50,7 +53,8 @@ pub trait Tenant: Sized + Sync {
     /// Another connection to the same tenant.
     fn connect(&self, through: Through) -> Box<dyn Provider>;
 
-    /// E-mail, username, two texts, manager and one attribute that a tenant defines itself, at the rows of [`rows`].
+    /// E-mail, username (or another attribute that holds an e-mail, where the e-mail is the username), two texts, manager, one
+    /// attribute that a tenant defines itself (or a third text), and two names, at the rows of [`rows`].
     fn mapping(&self) -> &Mapping;
 
     /// Accounts as an administrator would make them, all at once; [`Account::id`] is ignored. Answers the ids.
@@ -70,8 +74,25 @@ pub trait Tenant: Sized + Sync {
 
     async fn delete(&self, id: &str);
 
+    /// [`account::Account::foreign`] of this account, which the plan gives back with every write, where the provider cannot
+    /// write an attribute without it.
+    async fn foreign(&self, _: &str) -> Option<Box<str>> {
+        None
+    }
+
+    /// What the manager's row holds for this account: its id, or its e-mail.
+    async fn reference(&self, id: &str) -> String {
+        id.to_owned()
+    }
+
     /// The attribute that tenants define themselves is not defined (any more).
     async fn undefine(&self);
+
+    /// All tokens are over.
+    async fn revoke_tokens(&self);
+
+    /// The initial passwords that new accounts were made with, oldest first, and whether they have to be changed.
+    async fn passwords(&self) -> Vec<(String, bool)>;
 
     /// Values of this row that contain `text` are refused from now on.
     async fn refuse(&self, row: usize, text: &str);
@@ -82,8 +103,8 @@ pub trait Tenant: Sized + Sync {
     /// The credential may read and not write from now on.
     async fn only_reads(&self);
 
-    /// Every call is refused as one too many; answers the seconds after which the tenant says to come back.
-    async fn exhaust(&self) -> u64;
+    /// Every call is refused as one too many; answers the seconds after which the tenant says to come back, if it says so.
+    async fn exhaust(&self) -> Option<u64>;
 
     /// Strikes these calls until [`Tenant::heal`].
     async fn fault(&self, calls: Calls, fault: Fault);
@@ -100,12 +121,29 @@ pub trait Tenant: Sized + Sync {
 /// Where the attributes stand in [`Tenant::mapping`].
 pub mod rows {
     pub const EMAIL: usize = 0;
-    pub const USERNAME: usize = 1;
+    // 1: the username, or another attribute that holds an e-mail.
     pub const TITLE: usize = 2;
     pub const DEPARTMENT: usize = 3;
     pub const MANAGER: usize = 4;
     /// What the tenant defines itself.
     pub const EXTENSION: usize = 5;
+    pub const FIRST: usize = 6;
+    // 7: the last name.
+}
+
+/// Whether the provider can do this; prints that the case is skipped where it cannot.
+pub fn can<T: Tenant>(what: &str, able: impl Fn(&Capabilities) -> bool) -> bool {
+    let able = able(&T::CATALOG.capabilities);
+    if !able {
+        println!("SKIPPED for {}, by its capability table: {what}", T::CATALOG.name);
+    }
+    able
+}
+
+/// The mark of the person of this name: a number as Bob's ids are, 19 digits.
+pub fn mark(name: &str) -> String {
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    (3_000_000_000_000_000_000 + hash % 1_000_000_000_000_000_000).to_string()
 }
 
 /// Somebody's active account, with a mark and every attribute but the manager.
@@ -114,11 +152,12 @@ pub fn account(name: &str) -> Account {
     let text = |text: &str| Some(text.to_owned().into());
     Account {
         id: "".into(),
-        mark: text(&format!("mark-{name}")),
+        mark: text(&mark(name)),
         email: Some(email.clone()),
         username: Some(email.clone()),
         state: AccountState::Active,
-        attributes: [Some(email.clone()), Some(email), text("Engineer"), text("Platform"), None, text("A-7")].into(),
+        attributes: [Some(email.clone()), Some(email), text("Engineer"), text("Platform"), None, text("A-7"), text("Noa"), text("Lind")]
+            .into(),
         foreign: None,
     }
 }
@@ -151,14 +190,29 @@ pub fn plain(account: Account) -> Account {
     Account { foreign: None, ..account }
 }
 
+/// What the answer to a write tells, with what such answers leave out taken from `whole`.
+pub fn answered<T: Tenant>(account: Account, whole: &Account) -> Account {
+    let mut account = plain(account);
+    for row in T::SILENT {
+        if account.attributes[*row].is_none() {
+            account.attributes[*row].clone_from(&whole.attributes[*row]);
+        }
+    }
+    account
+}
+
 /// Updates without haste, and says how many calls that took.
 pub async fn update<T: Tenant>(
     tenant: &T,
     id: &str,
     write: &AccountWrite,
 ) -> (Result<bobsync::provider::Written, bobsync::provider::Error>, u64) {
+    let mut write = write.clone();
+    if write.foreign.is_none() && (!write.attributes.is_empty() || write.mark.is_some()) {
+        write.foreign = tenant.foreign(id).await;
+    }
     let before = tenant.calls().await;
-    let outcome = tenant.provider().update(tenant.mapping(), id, write, Urgency::Normal).await;
+    let outcome = tenant.provider().update(tenant.mapping(), id, &write, Urgency::Normal).await;
     (outcome, tenant.calls().await - before)
 }
 

@@ -18,10 +18,8 @@ use tokio::{
     net::TcpListener,
 };
 
-use crate::{
-    acme::{Acme, connected},
-    tenant::{Tenant as _, account, creation, rows, update, write},
-};
+use super::acme::{Acme, connected};
+use crate::tenant::{Tenant as _, account, creation, rows, update, write};
 
 async fn list(provider: &OneLogin, acme: &Acme) -> Result<(), Error> {
     use bobsync::provider::Provider;

@@ -1,0 +1,22 @@
+//! Google Workspace: the token service and the users, schemas and aliases of the Directory API (Admin SDK, version 1).
+//!
+//! - `auth`: assertions, tokens, scopes, the administrator behind them
+//! - `users`: users in memory, what a caller may see of them and when
+//! - `rules`: what a write may hold
+//! - `writes`: insert, update, patch, delete, undelete
+//! - `listing`: pages, projections, partial answers and searches
+//! - `quirks`: lag, and what differs between accounts or is not documented for certain
+//! - `errors`: the documented error bodies
+//! - `service`: routes and limits
+
+pub mod auth;
+mod errors;
+mod listing;
+pub mod quirks;
+mod rules;
+pub mod service;
+pub mod users;
+mod writes;
+
+pub use quirks::{Quirks, RefuseRule};
+pub use service::Google;

@@ -1,0 +1,58 @@
+//! Lag, and what differs between accounts or is not documented for certain, as switches.
+
+use serde::{Deserialize, Serialize};
+
+/// How a call beyond the limits is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Throttle {
+    /// 403 `userRateLimitExceeded`
+    #[default]
+    Forbidden,
+    /// 429 `rateLimitExceeded`
+    TooMany,
+    /// 503 that speaks of the quota
+    Unavailable,
+}
+
+/// The switches. Seconds are of the simulators' clock.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Quirks {
+    /// How long a new user is not found by a read by key.
+    pub get_lag_seconds: i64,
+    /// How long a new user is in no listing.
+    pub list_lag_seconds: i64,
+    /// How long a new user is listed without `suspended`, `archived` and `name`.
+    pub flag_lag_seconds: i64,
+    /// How long an update of a new user is answered 412.
+    pub update_lag_seconds: i64,
+    /// How long a search does not show what was written. "Most changes within an hour."
+    pub search_lag_seconds: i64,
+    /// How a call beyond the limits is refused.
+    pub throttle: Throttle,
+    /// Whether a new user is active whatever `suspended` said.
+    pub create_ignores_suspended: bool,
+}
+
+impl Default for Quirks {
+    fn default() -> Self {
+        Self {
+            get_lag_seconds: 0,
+            list_lag_seconds: 0,
+            flag_lag_seconds: 0,
+            update_lag_seconds: 0,
+            search_lag_seconds: 3600,
+            throttle: Throttle::default(),
+            create_ignores_suspended: false,
+        }
+    }
+}
+
+/// A value that is refused: `field` is a path such as `organizations.title` or `customSchemas.Work.cell`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefuseRule {
+    pub field: String,
+    pub contains: String,
+}

@@ -1,0 +1,190 @@
+//! `spec.provider`: exactly one provider, and where its tenant is.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::integration::SecretRef;
+
+/// Where the accounts live.
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("[has(self.oneLogin), has(self.googleWorkspace), has(self.entraID), has(self.jumpCloud)].filter(set, set).size() == 1").message("name exactly one provider: oneLogin, googleWorkspace, entraID or jumpCloud"))]
+pub struct Provider {
+    /// `OneLogin`, through its API with an API credential that may "Manage users".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub one_login: Option<OneLogin>,
+    /// Google Workspace, through its Directory API with a service account that acts for an administrator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub google_workspace: Option<GoogleWorkspace>,
+    /// Microsoft Entra ID, through Microsoft Graph with an app registration.
+    #[serde(rename = "entraID", skip_serializing_if = "Option::is_none")]
+    pub entra_id: Option<EntraId>,
+    /// `JumpCloud`, through its API with an administrator's API key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jump_cloud: Option<JumpCloud>,
+}
+
+/// A `OneLogin` account (tenant).
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.region) || has(self.subdomain) || (has(self.endpoint) && self.endpoint != '')").message("say where the OneLogin account is: set subdomain, or region"))]
+pub struct OneLogin {
+    /// Region of the account; not needed where `subdomain` is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<Region>,
+    /// The account's subdomain: `acme` for `acme.onelogin.com`. Calls go to that host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
+    pub subdomain: Option<String>,
+    /// Another base address in place of `OneLogin`'s; called at `<endpoint>/auth/...` and `<endpoint>/api/2/...`.
+    /// Accepted only where the operator allowed it with `--allow-endpoint`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 512), regex(pattern = r"^(https?://[^\s?#@]+)?$"))]
+    pub endpoint: String,
+    /// Secret in this namespace with the keys `clientId` and `clientSecret`.
+    pub credentials_secret_ref: SecretRef,
+}
+
+/// `OneLogin`'s regions.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Region {
+    /// `api.us.onelogin.com`
+    US,
+    /// `api.eu.onelogin.com`
+    EU,
+}
+
+/// A Google Workspace account.
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("(has(self.endpoint) && self.endpoint != '') == (has(self.tokenEndpoint) && self.tokenEndpoint != '')").message("set both endpoint and tokenEndpoint, or neither: a key must not go to Google for calls that go elsewhere"))]
+pub struct GoogleWorkspace {
+    /// Secret in this namespace with the key `serviceAccount.json`: the service account's key file as downloaded.
+    pub credentials_secret_ref: SecretRef,
+    /// E-mail of the administrator whose rights are delegated to the service account.
+    #[schemars(length(min = 3, max = 254), regex(pattern = r"^[^@\s]+@[^@\s]+$"))]
+    pub admin_email: String,
+    /// Id of the Google Workspace account; `my_customer` is the administrator's own.
+    #[serde(default = "my_customer")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9_]+$"))]
+    pub customer: String,
+    /// Organizational unit of new accounts. A mapping row for `orgUnitPath` sets it per person.
+    #[serde(default = "top")]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^/"))]
+    pub org_unit_path: String,
+    /// Another base address in place of `https://admin.googleapis.com`; called at `<endpoint>/admin/directory/v1/...`.
+    /// Accepted only where the operator allowed it with `--allow-endpoint`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 512), regex(pattern = r"^(https?://[^\s?#@]+)?$"))]
+    pub endpoint: String,
+    /// Another base address in place of `https://oauth2.googleapis.com`; called at `<tokenEndpoint>/token`.
+    /// Accepted only where the operator allowed it with `--allow-endpoint`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 512), regex(pattern = r"^(https?://[^\s?#@]+)?$"))]
+    pub token_endpoint: String,
+}
+
+fn my_customer() -> String {
+    "my_customer".to_owned()
+}
+
+fn top() -> String {
+    "/".to_owned()
+}
+
+/// A Microsoft Entra ID tenant.
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("(has(self.endpoint) && self.endpoint != '') == (has(self.tokenEndpoint) && self.tokenEndpoint != '')").message("set both endpoint and tokenEndpoint, or neither: a secret must not go to Microsoft for calls that go elsewhere"))]
+pub struct EntraId {
+    /// The tenant: its GUID or a verified domain.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$"))]
+    pub tenant_id: String,
+    /// Which of Microsoft's clouds the tenant is in.
+    #[serde(default)]
+    pub cloud: Cloud,
+    /// Secret in this namespace with the key `clientId`, and `clientSecret` or `clientCertificate` and `clientKey` (PEM).
+    pub credentials_secret_ref: SecretRef,
+    /// Usage location of new accounts, as an ISO 3166 code of two letters such as `GB`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 2), regex(pattern = r"^[A-Z]{2}$"))]
+    pub usage_location: Option<String>,
+    /// The attribute that bears the mark: `employeeId`, or a directory extension `extension_<appId>_<name>`.
+    #[serde(default = "employee_id")]
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^(employeeId|extension_[0-9A-Fa-f]{32}_[A-Za-z0-9_]+)$"))]
+    pub mark_attribute: String,
+    /// Another base address in place of Microsoft Graph's; called at `<endpoint>/v1.0/...`.
+    /// Accepted only where the operator allowed it with `--allow-endpoint`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 512), regex(pattern = r"^(https?://[^\s?#@]+)?$"))]
+    pub endpoint: String,
+    /// Another base address in place of Microsoft's sign-in service; called at `<tokenEndpoint>/{tenantId}/oauth2/v2.0/token`.
+    /// Accepted only where the operator allowed it with `--allow-endpoint`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 512), regex(pattern = r"^(https?://[^\s?#@]+)?$"))]
+    pub token_endpoint: String,
+}
+
+fn employee_id() -> String {
+    "employeeId".to_owned()
+}
+
+/// Microsoft's clouds.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cloud {
+    /// `graph.microsoft.com`
+    #[default]
+    Global,
+    /// `graph.microsoft.us`
+    USGovernment,
+    /// `dod-graph.microsoft.us`
+    USGovernmentDoD,
+    /// `microsoftgraph.chinacloudapi.cn`
+    China,
+}
+
+/// A `JumpCloud` organization.
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct JumpCloud {
+    /// Region of the organization.
+    #[serde(default)]
+    pub region: JumpCloudRegion,
+    /// Id of the organization, for an administrator of several.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 64), regex(pattern = r"^[A-Za-z0-9]*$"))]
+    pub organization_id: String,
+    /// Secret in this namespace with the key `apiKey`.
+    pub credentials_secret_ref: SecretRef,
+    /// State of an active account that is created without a password.
+    #[serde(default)]
+    pub passwordless_state: PasswordlessState,
+    /// Another base address in place of `JumpCloud`'s; called at `<endpoint>/api/...`.
+    /// Accepted only where the operator allowed it with `--allow-endpoint`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 512), regex(pattern = r"^(https?://[^\s?#@]+)?$"))]
+    pub endpoint: String,
+}
+
+/// `JumpCloud`'s regions.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum JumpCloudRegion {
+    /// `console.jumpcloud.com`
+    #[default]
+    US,
+    /// `console.eu.jumpcloud.com`
+    EU,
+    /// `console.in.jumpcloud.com`
+    India,
+}
+
+/// State of an active account that is created without a password.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PasswordlessState {
+    /// `JumpCloud` invites the person.
+    #[default]
+    Activated,
+    /// Made ready; an administrator activates it.
+    Staged,
+}

@@ -1,0 +1,145 @@
+//! Who reports to whom, as the provider has to hold it: by the id of the account, which may have yet to be made, or by its
+//! e-mail, which is known before.
+
+use foldhash::HashMap;
+
+use super::{Change, Elsewhere, Kind, Manager, Plan, Standing};
+use crate::domain::{
+    account::{AccountWrite, NewValue},
+    drift::InPlace,
+    mapping::{Compare, Desired, Mapping, equal},
+    matching::{Matcher, Person, PersonIndex},
+};
+
+/// The manager of everybody who has one that is among the people.
+pub(super) fn managers(mapping: &Mapping, people: &[Person], matcher: &Matcher<'_>) -> Vec<Option<PersonIndex>> {
+    let Some(row) = mapping.manager else { return Vec::new() };
+    people
+        .iter()
+        .map(|person| match mapping.desired(row, &person.employee) {
+            Desired::Person(id) => matcher.person(id),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Adds the manager to the changes, and makes changes where it is all that differs.
+pub(super) fn set_managers(
+    plan: &mut Plan,
+    mapping: &Mapping,
+    people: &[Person],
+    (row, managers, elsewhere): (usize, &[Option<PersonIndex>], Elsewhere<'_>),
+    current: &HashMap<PersonIndex, Box<str>>,
+) {
+    for (index, person) in (0..).zip(people) {
+        if !person.decision.managed || person.employee.deleted {
+            continue;
+        }
+        let i = index as usize;
+        let creating = plan.standings[i].change.is_some_and(|c| plan.changes[c].kind == Kind::Create);
+        if plan.standings[i].account.is_none() && !creating {
+            continue;
+        }
+        if !creating && !mapping.keeps(row, &person.employee) {
+            continue;
+        }
+        let (state, value, waits_for) = match mapping.desired(row, &person.employee) {
+            Desired::Keep | Desired::Text(_) | Desired::Failed(_) => continue,
+            Desired::Empty => (Manager::Nothing, current.contains_key(&index).then_some(NewValue::Clear), None),
+            Desired::Person(id) => match managers[i].filter(|&m| m != index) {
+                None => match elsewhere(id).filter(|_| managers[i].is_none()) {
+                    Some(reference) => {
+                        let same = current.get(&index).is_some_and(|now| equal(mapping.rows[row].compare, now, &reference));
+                        plan.elsewhere.insert(index, reference.clone());
+                        (Manager::Resolved, (!same).then_some(NewValue::Set(reference)), None)
+                    }
+                    None => (Manager::NotManaged, None, None),
+                },
+                Some(manager) if mapping.rows[row].compare == Compare::PersonByEmail => match plan.email_of(mapping, people, manager) {
+                    Some(email) => {
+                        let same = current.get(&index).is_some_and(|now| equal(Compare::PersonByEmail, now, &email));
+                        (Manager::Resolved, (!same).then_some(NewValue::Set(email)), None)
+                    }
+                    None => (Manager::NotManaged, None, None),
+                },
+                Some(manager) => match &plan.standings[manager as usize] {
+                    Standing { account: Some(account), .. } => {
+                        let same = current.get(&index).is_some_and(|now| **now == *account.id);
+                        (Manager::Resolved, (!same).then(|| NewValue::Set(account.id.clone())), None)
+                    }
+                    Standing { change: Some(change), .. } if plan.changes[*change].kind == Kind::Create => {
+                        (Manager::Pending, None, Some(manager))
+                    }
+                    Standing { .. } => (Manager::NotManaged, None, None),
+                },
+            },
+        };
+        plan.standings[i].manager = state;
+        let account = match &value {
+            Some(NewValue::Set(account)) => Some(account),
+            Some(NewValue::Clear) | None => None,
+        };
+        let drift = |in_place: &InPlace| !creating && in_place.holds(mapping, &person.employee, row, account.map(|id| &**id));
+        if value.is_some() && person.in_place.as_deref().is_some_and(drift) {
+            plan.standings[i].drifted.push(row);
+            continue;
+        }
+        if value.is_none() && waits_for.is_none() {
+            continue;
+        }
+        let change = match plan.standings[i].change {
+            Some(change) => change,
+            None => {
+                let Some(account) = plan.standings[i].account.as_ref() else { continue };
+                let account = Some(account.id.clone());
+                plan.changes.push(Change { person: index, account, ..Change::new(AccountWrite::default()) });
+                plan.standings[i].change = Some(plan.changes.len() - 1);
+                plan.changes.len() - 1
+            }
+        };
+        if let Some(value) = value {
+            if current.contains_key(&index) {
+                plan.changes[change].replaced.push(row);
+            }
+            plan.changes[change].write.attributes.push((row, value));
+        }
+        plan.changes[change].manager = waits_for;
+    }
+}
+
+impl Plan {
+    /// What this person's account names the manager by; `None` where there is none, or the manager has no account.
+    #[must_use]
+    pub fn manager_of(&self, mapping: &Mapping, people: &[Person], person: PersonIndex) -> Option<Box<str>> {
+        match self.managers.get(person as usize).copied().flatten() {
+            Some(manager) => self.reference(mapping, people, manager),
+            None => self.elsewhere.get(&person).cloned(),
+        }
+    }
+
+    /// What the accounts of this person's reports name the person by; `None` without an account.
+    #[must_use]
+    pub fn reference(&self, mapping: &Mapping, people: &[Person], person: PersonIndex) -> Option<Box<str>> {
+        if mapping.manager.is_some_and(|row| mapping.rows[row].compare == Compare::PersonByEmail) {
+            return self.email_of(mapping, people, person);
+        }
+        self.standings[person as usize].account.as_ref().map(|held| held.id.clone())
+    }
+
+    /// The e-mail that this person's account will have when the plan is carried out; `None` without an account.
+    fn email_of(&self, mapping: &Mapping, people: &[Person], person: PersonIndex) -> Option<Box<str>> {
+        let Standing { account, change, .. } = &self.standings[person as usize];
+        let change = change.map(|change| &self.changes[change]).filter(|change| account.is_some() || change.kind == Kind::Create);
+        let written = change.and_then(|change| {
+            change.write.attributes.iter().find_map(|(row, value)| match value {
+                NewValue::Set(text) if *row == mapping.email => Some(text.clone()),
+                NewValue::Set(_) | NewValue::Clear => None,
+            })
+        });
+        let wanted = || mapping.text(mapping.email, &people[person as usize].employee).map(|text| text.as_ref().into());
+        match account {
+            Some(held) => written.or_else(|| held.email.clone()),
+            None => written.or_else(|| change.and_then(|_| wanted())),
+        }
+    }
+}

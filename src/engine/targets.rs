@@ -1,0 +1,109 @@
+//! The provider of a spec, and where its tenant is. The one place that knows every provider by its name: beyond it there is
+//! a [`Destination`], whichever provider it is.
+
+use std::{fmt, sync::Arc};
+
+use super::validate::{AllowedEndpoints, Stop};
+use crate::{
+    api::{provider as api, reasons::IntegrationReason},
+    provider::{Catalog, Destination, google, onelogin},
+};
+
+/// The provider's tenant, and where the credential for it is.
+#[derive(Clone)]
+pub struct Target {
+    /// The tenant.
+    pub destination: Arc<dyn Destination>,
+    /// Name of the Secret with the credential.
+    pub secret: String,
+}
+
+impl Target {
+    /// What is known of the provider without a connection.
+    #[must_use]
+    pub fn catalog(&self) -> &'static Catalog {
+        self.destination.catalog()
+    }
+
+    /// What tells one tenant from another, whichever provider it is at.
+    #[must_use]
+    pub fn tenant(&self) -> String {
+        format!("{} {}", self.catalog().label, self.destination.tenant())
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} with Secret {}", self.destination, self.secret)
+    }
+}
+
+impl PartialEq for Target {
+    fn eq(&self, other: &Self) -> bool {
+        format!("{self:?}") == format!("{other:?}")
+    }
+}
+
+impl Eq for Target {}
+
+fn invalid(message: &str) -> Stop {
+    Stop::new(IntegrationReason::InvalidSettings, message)
+}
+
+/// The tenant that a spec means.
+///
+/// # Errors
+/// [`Stop`] with `InvalidSettings` or `EndpointNotAllowed`, and what to do.
+pub fn target(provider: &api::Provider, allowed: &AllowedEndpoints) -> Result<Target, Stop> {
+    match provider {
+        api::Provider { one_login: Some(spec), google_workspace: None, entra_id: None, jump_cloud: None } => one_login(spec, allowed),
+        api::Provider { one_login: None, google_workspace: Some(spec), entra_id: None, jump_cloud: None } => {
+            google_workspace(spec, allowed)
+        }
+        _ => Err(invalid("spec.provider: name exactly one provider: oneLogin or googleWorkspace")),
+    }
+}
+
+fn one_login(spec: &api::OneLogin, allowed: &AllowedEndpoints) -> Result<Target, Stop> {
+    let base = if spec.endpoint.is_empty() {
+        let region = spec.region.map(|region| match region {
+            api::Region::US => "us",
+            api::Region::EU => "eu",
+        });
+        onelogin::base_for(region, spec.subdomain.as_deref())
+            .ok_or_else(|| invalid("spec.provider.oneLogin: say where the OneLogin account is: set subdomain, or region"))?
+    } else {
+        allowed.accept("spec.provider.oneLogin.endpoint", &spec.endpoint)?
+    };
+    Ok(Target { destination: Arc::new(onelogin::Tenant { base }), secret: spec.credentials_secret_ref.name.clone() })
+}
+
+fn google_workspace(spec: &api::GoogleWorkspace, allowed: &AllowedEndpoints) -> Result<Target, Stop> {
+    let field = "spec.provider.googleWorkspace";
+    let (base, tokens) = both(field, (&spec.endpoint, &spec.token_endpoint), (google::API, google::TOKENS), allowed)?;
+    let destination = google::Tenant {
+        base,
+        tokens,
+        admin: spec.admin_email.clone(),
+        customer: spec.customer.clone(),
+        org_unit: spec.org_unit_path.clone(),
+    };
+    Ok(Target { destination: Arc::new(destination), secret: spec.credentials_secret_ref.name.clone() })
+}
+
+/// The addresses of an API and of its token service: the vendor's, or both others. A credential must not go to the vendor
+/// for calls that go elsewhere, nor the other way round.
+fn both(
+    field: &str,
+    (endpoint, tokens): (&str, &str),
+    (vendor, vendors_tokens): (&str, &str),
+    allowed: &AllowedEndpoints,
+) -> Result<(String, String), Stop> {
+    match (endpoint, tokens) {
+        ("", "") => Ok((vendor.to_owned(), vendors_tokens.to_owned())),
+        ("", _) | (_, "") => Err(invalid(&format!("{field}: set both endpoint and tokenEndpoint, or neither"))),
+        (endpoint, tokens) => {
+            Ok((allowed.accept(&format!("{field}.endpoint"), endpoint)?, allowed.accept(&format!("{field}.tokenEndpoint"), tokens)?))
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! What answers mean before a provider's own words are read, and which of the sent attributes those words speak of.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{Error, http::Answer, scrub::scrub};
+use crate::domain::{
+    account::{AccountWrite, NewValue},
+    mapping::Mapping,
+};
+
+/// No wait is believed beyond this, in seconds.
+const LONGEST_WAIT: u64 = 3600;
+
+/// Error bodies beyond this many bytes are not read.
+pub const ERROR_BODY: usize = 64 * 1024;
+
+/// What a call is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Asks for a token.
+    Token,
+    /// One page of the listing.
+    List,
+    /// What the tenant defines itself.
+    Definitions,
+    /// Looks an account up.
+    Find,
+    /// Makes an account.
+    Create,
+    /// Changes an account, or finishes one that was made.
+    Update,
+}
+
+/// One kind of call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The bounded word for metrics.
+    pub name: &'static str,
+    /// What it is for.
+    pub purpose: Purpose,
+}
+
+impl Route {
+    /// Asks for a token.
+    pub const TOKEN: Self = Self::new("token", Purpose::Token);
+    /// One page of the listing.
+    pub const LIST: Self = Self::new("list", Purpose::List);
+    /// Looks an account up.
+    pub const FIND: Self = Self::new("find", Purpose::Find);
+    /// Makes an account.
+    pub const CREATE: Self = Self::new("create", Purpose::Create);
+    /// Changes an account.
+    pub const UPDATE: Self = Self::new("update", Purpose::Update);
+
+    /// A kind of call of a provider's own.
+    #[must_use]
+    pub const fn new(name: &'static str, purpose: Purpose) -> Self {
+        Self { name, purpose }
+    }
+
+    /// Whether the call changes something.
+    #[must_use]
+    pub const fn writes(self) -> bool {
+        matches!(self.purpose, Purpose::Create | Purpose::Update)
+    }
+
+    /// No trustworthy answer to a call that may have arrived.
+    pub fn no_answer(self, said: impl Into<String>) -> Error {
+        let said = said.into();
+        if self.writes() { Error::Unknown { said } } else { Error::Unavailable { said } }
+    }
+}
+
+/// What went out with a call, and must not come back in a text.
+#[derive(Clone, Copy)]
+pub enum Sent<'a> {
+    /// Nothing of a person, nothing secret.
+    Nothing,
+    /// A key that was looked up.
+    Key(&'a str),
+    /// Id and secret of a credential.
+    Credential(&'a str, &'a str),
+    /// A write.
+    Write(&'a Mapping, &'a AccountWrite),
+    /// The write that makes an account, and the initial password that goes with it.
+    Create(&'a Mapping, &'a AccountWrite, &'a str),
+}
+
+impl<'a> Sent<'a> {
+    const fn write(&self) -> Option<(&'a Mapping, &'a AccountWrite)> {
+        match *self {
+            Self::Write(mapping, write) | Self::Create(mapping, write, _) => Some((mapping, write)),
+            Self::Nothing | Self::Key(_) | Self::Credential(..) => None,
+        }
+    }
+
+    /// The provider's names of the attributes that were sent; `mark` is its name of the mark.
+    #[must_use]
+    pub fn targets(&self, mark: &'a str) -> Vec<&'a str> {
+        let Some((mapping, write)) = self.write() else { return Vec::new() };
+        let rows = write.attributes.iter().filter_map(|(row, _)| mapping.rows.get(*row));
+        rows.map(|row| &*row.target).chain(write.mark.as_ref().map(|_| mark)).collect()
+    }
+
+    /// The text without anything that was sent.
+    #[must_use]
+    pub fn clean(&self, text: &str) -> String {
+        let Some((_, write)) = self.write() else {
+            let values = match *self {
+                Self::Key(key) => vec![key],
+                Self::Credential(id, secret) => vec![id, secret],
+                Self::Nothing | Self::Write(..) | Self::Create(..) => Vec::new(),
+            };
+            return scrub(text, &values);
+        };
+        let foreign = write.foreign.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+        let mut values: Vec<&str> = Vec::new();
+        if let Some(foreign) = &foreign {
+            texts_in(foreign, &mut values);
+        }
+        values.extend(write.attributes.iter().filter_map(|(_, value)| match value {
+            NewValue::Set(text) => Some(&**text),
+            NewValue::Clear => None,
+        }));
+        values.extend(write.mark.as_deref());
+        if let Self::Create(_, _, password) = self {
+            values.push(password);
+        }
+        scrub(text, &values)
+    }
+}
+
+fn texts_in<'v>(value: &'v Value, texts: &mut Vec<&'v str>) {
+    match value {
+        Value::String(text) => texts.push(text),
+        Value::Array(items) => items.iter().for_each(|item| texts_in(item, texts)),
+        Value::Object(members) => members.values().for_each(|member| texts_in(member, texts)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// What an answer means where that needs no provider's words: granted with JSON, a page for people, a redirect, too
+/// many calls, a service in trouble. `None`: the error body has to be read. `wait`: when to come back, where it says.
+#[must_use]
+pub fn without_words(route: Route, answer: &Answer, wait: Option<Duration>) -> Option<Result<(), Error>> {
+    let status = answer.status.as_u16();
+    Some(match status {
+        200..=299 if answer.is_json() => Ok(()),
+        200..=299 if answer.is_html() => Err(route.no_answer("a page for people came instead of JSON")),
+        200..=299 => Err(route.no_answer(format!("HTTP {status} without JSON"))),
+        300..=399 => Err(route.no_answer(format!("HTTP {status}, a redirect, which is never followed"))),
+        429 => Err(Error::Throttled { wait }),
+        408 | 500.. => Err(route.no_answer(format!("HTTP {status}"))),
+        _ if answer.is_html() => Err(route.no_answer(format!("HTTP {status} with a page for people"))),
+        _ => return None,
+    })
+}
+
+/// A wait that a provider asks for, within reason.
+#[must_use]
+pub fn believed(seconds: u64) -> Duration {
+    Duration::from_secs(seconds.clamp(1, LONGEST_WAIT))
+}
+
+/// `Retry-After`: seconds or a date (RFC 9110, 10.2.3).
+#[must_use]
+pub fn retry_after(answer: &Answer) -> Option<Duration> {
+    let after = answer.header("retry-after")?;
+    let until = || {
+        let date = jiff::fmt::rfc2822::parse(after).ok()?.timestamp();
+        u64::try_from(date.duration_since(Timestamp::now()).as_secs()).ok()
+    };
+    after.parse().ok().or_else(until).map(believed)
+}
+
+/// Which of the sent attributes an error speaks of: the one it names, else the one that stands first in the texts.
+/// `names`: the words in which a refusal may speak of an attribute.
+#[must_use]
+pub fn field(targets: &[&str], named: Option<&str>, texts: &[&str], names: impl Fn(&str) -> Vec<String>) -> Option<String> {
+    let called = |target: &&str, name: &str| names(target).iter().any(|known| known.eq_ignore_ascii_case(name.trim()));
+    if let Some(target) = named.and_then(|name| targets.iter().find(|target| called(target, name))) {
+        return Some((*target).to_owned());
+    }
+    texts.iter().find_map(|text| {
+        let text = text.to_lowercase();
+        let places = targets.iter().filter_map(|target| {
+            let found =
+                names(target).into_iter().filter_map(|name| Some((word(&text, &name.to_lowercase())?, std::cmp::Reverse(name.len()))));
+            found.min().map(|place| (place, *target))
+        });
+        places.min().map(|(_, target)| target.to_owned())
+    })
+}
+
+/// Where `name` stands in `text` as a whole word.
+fn word(text: &str, name: &str) -> Option<usize> {
+    let part = |c: char| c.is_alphanumeric() || c == '_';
+    text.match_indices(name).map(|(at, _)| at).find(|&at| {
+        let after = text[at + name.len()..].chars().next();
+        !text[..at].chars().next_back().is_some_and(part) && !after.is_some_and(part)
+    })
+}
+
+/// The provider's request id in this header, for its support; printable and short.
+#[must_use]
+pub fn request_id(answer: &Answer, header: &str) -> Option<String> {
+    let id: String = answer.header(header)?.chars().filter(char::is_ascii_graphic).take(64).collect();
+    (!id.is_empty()).then_some(id)
+}

@@ -1,0 +1,238 @@
+//! One HTTP call: paced, with a token, judged, counted. A 401 renews the token and repeats the call once.
+//!
+//! What differs between providers is their [`Dialect`]: addresses, how a call is authorised, what an answer means.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::{
+    Method, RequestBuilder, Url,
+    header::{ACCEPT, CONTENT_TYPE},
+};
+use tokio::time::Instant;
+
+use super::{
+    Error, Urgency,
+    answers::{Purpose, Route, Sent},
+    http::{self, Answer, Failure},
+    limits::{Pacer, Ticket},
+    token::{Granted, Renewed, Token, Tokens},
+};
+
+/// How long one call may take; a page of a listing may take longer.
+const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE_WITH_LISTS: Duration = Duration::from_secs(60);
+
+/// How long a call stands in line before its caller is asked whether it is still wanted.
+const IN_LINE: Duration = Duration::from_secs(10);
+
+/// Told of every HTTP call: its name (`token`, `list`, `custom_attributes`, `find`, `create`, `update`) and its
+/// outcome (`ok` or [`Error::category`]).
+pub type Observer = Arc<dyn Fn(&'static str, &'static str) + Send + Sync>;
+
+/// Asked right before a write is sent: whether this process may still write.
+pub type Gate = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// What every call of a connection is told to and asked of.
+#[derive(Clone)]
+pub struct Ties {
+    /// Counts calls.
+    pub observer: Observer,
+    /// Closed where a write must not begin: it is then given back as throttled, unsent.
+    pub gate: Gate,
+}
+
+/// How one provider is spoken to.
+pub trait Dialect: Send + Sync {
+    /// Scheme, host, port and a path prefix if any, without a trailing slash.
+    fn base(&self) -> &str;
+
+    /// Whether calls are made with tokens; where not, a key goes with every call instead.
+    fn has_tokens(&self) -> bool {
+        true
+    }
+
+    /// The request for a token, and what of it is secret.
+    ///
+    /// # Errors
+    /// The request cannot be made from this credential.
+    fn ask_for_a_token(&self, _: &http::Client) -> Result<(RequestBuilder, Sent<'_>), Error> {
+        Err(Error::Unavailable { said: "the provider hands out no tokens".to_owned() })
+    }
+
+    /// The token in a body, if there is one.
+    fn granted(&self, _: &[u8]) -> Option<Granted> {
+        None
+    }
+
+    /// Adds what authorises a call. `token` is there where the dialect has tokens.
+    fn authorise(&self, request: RequestBuilder, token: Option<&Token>) -> RequestBuilder;
+
+    /// Whether an answer grants the call, and if not, what to do about it. Throttling makes everybody wait.
+    ///
+    /// # Errors
+    /// Everything that does not confirm the call.
+    fn judge(&self, route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(), Error>;
+
+    /// What the headers of an answer say of the window of calls.
+    fn learn(&self, _: &Answer, _: &Ticket<'_>) {}
+
+    /// A write that is refused as unauthorised with the very token that has just read. Default: the credential.
+    fn refused_write(&self, said: String) -> Error {
+        Error::Unauthorized { said }
+    }
+}
+
+/// The service, as seen from one credential.
+pub struct Service<D> {
+    dialect: D,
+    ties: Ties,
+    http: http::Client,
+    pacer: Arc<Pacer>,
+    tokens: Tokens,
+    /// The token with which a read was granted: a write that is refused with it lacks a right.
+    granted: Mutex<Option<Arc<Token>>>,
+}
+
+/// What to call.
+pub struct Call<'a> {
+    /// The kind of call.
+    pub route: Route,
+    /// Who is asked first when calls are scarce.
+    pub urgency: Urgency,
+    /// The HTTP method.
+    pub method: Method,
+    /// Below the base, percent-encoded.
+    pub path: &'a str,
+    /// Query pairs, not encoded.
+    pub query: &'a [(&'a str, &'a str)],
+    /// JSON.
+    pub body: Option<Vec<u8>>,
+    /// What goes out and must not come back in a text.
+    pub sent: Sent<'a>,
+}
+
+impl<'a> Call<'a> {
+    /// A read without haste of anybody else: reads may use the reserve.
+    #[must_use]
+    pub const fn get(route: Route, path: &'a str, query: &'a [(&'a str, &'a str)], sent: Sent<'a>) -> Self {
+        Self { route, urgency: Urgency::Urgent, method: Method::GET, path, query, body: None, sent }
+    }
+}
+
+impl<D: Dialect> Service<D> {
+    /// Prepares the connection; nothing is called yet. The pacer is shared by all who call this tenant.
+    ///
+    /// # Errors
+    /// The TLS settings of this machine cannot be used.
+    pub fn new(dialect: D, ties: Ties, pacer: Arc<Pacer>) -> Result<Self, reqwest::Error> {
+        let http = http::Client::new(dialect.base())?;
+        Ok(Self { dialect, ties, http, pacer, tokens: Tokens::default(), granted: Mutex::default() })
+    }
+
+    /// How this provider is spoken to.
+    pub const fn dialect(&self) -> &D {
+        &self.dialect
+    }
+
+    /// Makes the call.
+    ///
+    /// # Errors
+    /// As [`Dialect::judge`] sorts them.
+    pub async fn call(&self, call: &Call<'_>) -> Result<Answer, Error> {
+        let (token, sent, outcome) = self.once(call).await?;
+        let (Err(Error::Unauthorized { said }), Some(token)) = (&outcome, token) else { return outcome };
+        match self.tokens.renew(&token, sent, self.token()).await? {
+            Renewed::Same => Err(self.refused(call.route, &token, said.clone())),
+            Renewed::Other => match self.once(call).await? {
+                (Some(token), _, Err(Error::Unauthorized { said })) => Err(self.refused(call.route, &token, said)),
+                (_, _, outcome) => outcome,
+            },
+        }
+    }
+
+    /// One attempt, with the token it was made with and when.
+    async fn once(&self, call: &Call<'_>) -> Result<(Option<Arc<Token>>, Instant, Result<Answer, Error>), Error> {
+        // The turn comes first: a token that is fetched before a long wait may be over after it.
+        let turn = async {
+            let slot = if call.route.purpose == Purpose::Create { Some(self.pacer.creation().await) } else { None };
+            (slot, self.pacer.admit(call.urgency).await)
+        };
+        let Ok((_slot, ticket)) = tokio::time::timeout(IN_LINE, turn).await else {
+            return Err(Error::Throttled { wait: None });
+        };
+        let prepared = async {
+            let token = if self.dialect.has_tokens() { Some(self.tokens.get(self.token()).await?) } else { None };
+            Ok((self.dialect.authorise(self.request(call)?, token.as_deref()), token))
+        };
+        let (request, token) = match prepared.await {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                ticket.unused();
+                return Err(error);
+            }
+        };
+        if call.route.writes() && !(self.ties.gate)() {
+            ticket.unused();
+            return Err(Error::Throttled { wait: None });
+        }
+        let sent = Instant::now();
+        let outcome = self.exchange(call.route, request, call.sent, ticket).await;
+        if outcome.is_ok() && !call.route.writes() {
+            self.granted.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&token);
+        }
+        Ok((token, sent, outcome))
+    }
+
+    fn request(&self, call: &Call<'_>) -> Result<RequestBuilder, Error> {
+        let text = format!("{}{}", self.dialect.base(), call.path);
+        let url = if call.query.is_empty() { Url::parse(&text) } else { Url::parse_with_params(&text, call.query) };
+        let url = url.map_err(|_| Error::Unavailable { said: "the provider's address is not a URL".to_owned() })?;
+        let request = self.http.request(call.method.clone(), url.as_str()).header(ACCEPT, "application/json");
+        Ok(match &call.body {
+            Some(body) => request.header(CONTENT_TYPE, "application/json; charset=utf-8").body(body.clone()),
+            None => request,
+        })
+    }
+
+    async fn token(&self) -> Result<Granted, Error> {
+        let (request, sent) = self.dialect.ask_for_a_token(&self.http)?;
+        let ticket = self.pacer.admit(Urgency::Urgent).await;
+        let answer = self.exchange(Route::TOKEN, request.header(ACCEPT, "application/json"), sent, ticket).await?;
+        self.dialect.granted(&answer.body).ok_or_else(|| Error::Unavailable { said: "the answer for the token holds none".to_owned() })
+    }
+
+    /// Sends, learns the limits, judges, counts.
+    async fn exchange(&self, route: Route, request: RequestBuilder, sent: Sent<'_>, ticket: Ticket<'_>) -> Result<Answer, Error> {
+        let patience = if route.purpose == Purpose::List { PATIENCE_WITH_LISTS } else { PATIENCE };
+        let outcome = match self.http.send(request, patience).await {
+            Err(Failure::NotSent(said)) => {
+                ticket.unused();
+                Err(Error::Unavailable { said: said.to_owned() })
+            }
+            Err(Failure::NoAnswer(said)) => Err(route.no_answer(said)),
+            Ok(answer) => {
+                self.dialect.learn(&answer, &ticket);
+                self.dialect.judge(route, &answer, sent).map(|()| answer)
+            }
+        };
+        match &outcome {
+            Err(Error::Throttled { wait }) => self.pacer.throttled(*wait),
+            Ok(_) => self.pacer.granted(),
+            Err(_) => {}
+        }
+        (self.ties.observer)(route.name, outcome.as_ref().map_or_else(Error::category, |_| "ok"));
+        outcome
+    }
+
+    /// A call that is refused with the newest token. Missing rights are answered 401 by some, as bad tokens are; where
+    /// the same token has just read, it is the rights.
+    fn refused(&self, route: Route, token: &Token, said: String) -> Error {
+        let granted = self.granted.lock().unwrap_or_else(PoisonError::into_inner);
+        if route.writes() && granted.as_ref().is_some_and(|granted| granted.text == token.text) {
+            self.dialect.refused_write(said)
+        } else {
+            Error::Unauthorized { said }
+        }
+    }
+}

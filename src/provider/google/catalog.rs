@@ -1,0 +1,201 @@
+//! What is known of Google Workspace before there is a connection: attributes, default map, limits.
+
+use std::time::Duration;
+
+use crate::{
+    domain::{account::AccountState, mapping::Compare},
+    provider::{Capabilities, Catalog, ChangeAtFirstLogin, InitialPassword, limits::Pacer},
+};
+
+/// The entry of `externalIds` that bears the mark: type `custom` with this `customType`.
+pub(super) const MARK: &str = "bobsync";
+
+/// Google Workspace, as the settings see it. The default map is Bob's own for Google Workspace (help.hibob.com, its
+/// integration guide).
+pub const CATALOG: Catalog = Catalog {
+    name: "Google Workspace",
+    label: "googleworkspace",
+    default_map: include_str!("default-map.json"),
+    required: &["primaryEmail", "name.givenName", "name.familyName"],
+    email: "primaryEmail",
+    username: "primaryEmail",
+    compare,
+    pacer,
+    capabilities: Capabilities {
+        initial_password: InitialPassword::Generated,
+        change_at_first_login: ChangeAtFirstLogin::Supported,
+        clears: true,
+        states: &[AccountState::Active, AccountState::Suspended],
+        mark: "externalIds entry of type custom and customType bobsync",
+        page: 500,
+        listing_counts: false,
+        lags: true,
+        defined_attributes: true,
+        says_when: false,
+        request_ids: false,
+    },
+};
+
+/// Where an attribute of a Directory API user is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target<'t> {
+    /// A text of the user itself.
+    Text(&'t str),
+    /// A text of `name`.
+    Name(&'t str),
+    /// The `value` of the first entry of this type.
+    Entry(Array, &'t str),
+    /// A field of the primary or only organization.
+    Organization(&'t str),
+    /// A field of a custom schema.
+    Custom(&'t str, &'t str),
+}
+
+/// The arrays of a user that are replaced whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Array {
+    Phones,
+    Organizations,
+    Relations,
+    ExternalIds,
+}
+
+impl Array {
+    pub(super) const ALL: [Self; 4] = [Self::Phones, Self::Organizations, Self::Relations, Self::ExternalIds];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Phones => "phones",
+            Self::Organizations => "organizations",
+            Self::Relations => "relations",
+            Self::ExternalIds => "externalIds",
+        }
+    }
+
+    /// The types that the Directory API lists for entries (its reference of the resource `User`); any other is a
+    /// `custom` entry whose `customType` it is.
+    pub(super) const fn types(self) -> &'static [&'static str] {
+        match self {
+            Self::Phones => &[
+                "assistant",
+                "callback",
+                "car",
+                "company_main",
+                "custom",
+                "grand_central",
+                "home",
+                "home_fax",
+                "isdn",
+                "main",
+                "mobile",
+                "other",
+                "other_fax",
+                "pager",
+                "radio",
+                "telex",
+                "tty_tdd",
+                "work",
+                "work_fax",
+                "work_mobile",
+                "work_pager",
+            ],
+            Self::Organizations => &["domain_only", "school", "unknown", "work"],
+            Self::Relations => &[
+                "admin_assistant",
+                "assistant",
+                "brother",
+                "child",
+                "custom",
+                "domestic_partner",
+                "dotted_line_manager",
+                "exec_assistant",
+                "father",
+                "friend",
+                "manager",
+                "mother",
+                "parent",
+                "partner",
+                "referred_by",
+                "relative",
+                "sister",
+                "spouse",
+            ],
+            Self::ExternalIds => &["account", "custom", "customer", "login_id", "network", "organization"],
+        }
+    }
+}
+
+const TEXTS: [&str; 4] = ["primaryEmail", "orgUnitPath", "recoveryEmail", "recoveryPhone"];
+const NAMES: [&str; 3] = ["givenName", "familyName", "displayName"];
+const ORGANIZATION: [&str; 8] = ["name", "title", "department", "description", "costCenter", "location", "symbol", "domain"];
+
+/// Where a target is; `None`: a Directory API user has no such thing.
+pub(super) fn locate(target: &str) -> Option<Target<'_>> {
+    let word = |text: &str| (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let Some((outer, inner)) = target.split_once('.') else {
+        return TEXTS.contains(&target).then_some(Target::Text(target));
+    };
+    match outer {
+        "name" => NAMES.contains(&inner).then_some(Target::Name(inner)),
+        "phones" => word(inner).then_some(Target::Entry(Array::Phones, inner)),
+        "relations" => word(inner).then_some(Target::Entry(Array::Relations, inner)),
+        // The mark is nobody's attribute, and "custom" alone would be the mark's own entry.
+        "externalIds" => (word(inner) && inner != MARK && inner != "custom").then_some(Target::Entry(Array::ExternalIds, inner)),
+        "organizations" => ORGANIZATION.contains(&inner).then_some(Target::Organization(inner)),
+        "customSchemas" => {
+            let (schema, field) = inner.split_once('.')?;
+            let named = |text: &str| word(&text.replace('-', "_"));
+            (named(schema) && named(field)).then_some(Target::Custom(schema, field))
+        }
+        _ => None,
+    }
+}
+
+fn compare(target: &str) -> Option<Compare> {
+    Some(match locate(target)? {
+        Target::Text("primaryEmail" | "recoveryEmail") => Compare::IgnoringCase,
+        Target::Entry(Array::Relations, "manager") => Compare::PersonByEmail,
+        _ => Compare::Exact,
+    })
+}
+
+/// A pacer with the published limits: 2,400 queries a minute for each user and project, 10 new users a second for each
+/// domain, and no word of when to come back (developers.google.com, "Directory API: Limits and Quotas").
+#[must_use]
+pub fn pacer() -> Pacer {
+    Pacer::new(2400, Duration::from_secs(60)).creating(10, Duration::from_secs(1)).backing_off_from(Duration::from_secs(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_found_where_the_directory_api_keeps_them() {
+        for (target, expected) in [
+            ("primaryEmail", Some(Compare::IgnoringCase)),
+            ("recoveryEmail", Some(Compare::IgnoringCase)),
+            ("orgUnitPath", Some(Compare::Exact)),
+            ("name.givenName", Some(Compare::Exact)),
+            ("name.fullName", None),
+            ("phones.mobile", Some(Compare::Exact)),
+            ("phones.desk", Some(Compare::Exact)),
+            ("phones.", None),
+            ("organizations.title", Some(Compare::Exact)),
+            ("organizations.type", None),
+            ("relations.manager", Some(Compare::PersonByEmail)),
+            ("relations.assistant", Some(Compare::Exact)),
+            ("externalIds.organization", Some(Compare::Exact)),
+            ("externalIds.bobsync", None),
+            ("externalIds.custom", None),
+            ("customSchemas.Work.cell", Some(Compare::Exact)),
+            ("customSchemas.Work", None),
+            ("customSchemas.Work.cell.x", None),
+            ("suspended", None),
+            ("password", None),
+            ("isAdmin", None),
+        ] {
+            assert_eq!((CATALOG.compare)(target), expected, "{target}");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! How Google is spoken to: a service account that acts for an administrator (domain-wide delegation).
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use reqwest::{Method, RequestBuilder};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{CATALOG, Google, errors::judge};
+use crate::provider::{
+    Catalog, Credential, Destination, Error, Keys, Provider,
+    answers::{Route, Sent},
+    assertion::{Algorithm, SigningKey},
+    call::{Dialect, Ties},
+    http::{Answer, Client, Secret, form},
+    limits::Pacer,
+    token::{Granted, Token},
+};
+
+/// The Directory API.
+pub const API: &str = "https://admin.googleapis.com";
+/// Google's token service.
+pub const TOKENS: &str = "https://oauth2.googleapis.com";
+
+/// Read and write users.
+pub(super) const USERS: &str = "https://www.googleapis.com/auth/admin.directory.user";
+/// Read which custom schemas there are.
+pub(super) const SCHEMAS: &str = "https://www.googleapis.com/auth/admin.directory.userschema.readonly";
+
+/// An assertion and its token are good for an hour at most (developers.google.com, "Using OAuth 2.0 for Server to Server
+/// Applications").
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A Google Workspace account, as the settings name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tenant {
+    /// Scheme, host, port and a path prefix if any, without a trailing slash: called at `<base>/admin/directory/v1/...`.
+    pub base: String,
+    /// The same of the token service: called at `<tokens>/token`.
+    pub tokens: String,
+    /// The administrator whose rights are delegated.
+    pub admin: String,
+    /// Id of the account, or `my_customer`.
+    pub customer: String,
+    /// Organizational unit of new accounts.
+    pub org_unit: String,
+}
+
+impl Destination for Tenant {
+    fn catalog(&self) -> &'static Catalog {
+        &CATALOG
+    }
+
+    /// An administrator belongs to one account, and accounts are named by their administrators' domain.
+    fn tenant(&self) -> String {
+        let domain = self.admin.rsplit('@').next().unwrap_or_default().to_lowercase();
+        format!("{} {domain}", self.base)
+    }
+
+    fn keys(&self) -> Keys {
+        Keys { required: &["serviceAccount.json"], optional: &[] }
+    }
+
+    fn connect(&self, mut credential: Credential, ties: Ties, pacer: Arc<Pacer>) -> Result<Box<dyn Provider>, Error> {
+        let account = ServiceAccount::read(&credential.required("serviceAccount.json"))?;
+        match Google::new(self.clone(), account, &ties, &pacer) {
+            Ok(provider) => Ok(Box::new(provider)),
+            Err(error) => Err(Error::Unavailable { said: error.to_string() }),
+        }
+    }
+}
+
+/// A service account's key, as its key file has it. The file's `token_uri` is not believed: it would send assertions
+/// wherever whoever wrote the file wants.
+#[derive(Debug)]
+pub struct ServiceAccount {
+    email: String,
+    key_id: String,
+    key: SigningKey,
+}
+
+#[derive(Deserialize)]
+struct KeyFile {
+    #[serde(rename = "type", default)]
+    kind: String,
+    client_email: String,
+    private_key: String,
+    #[serde(default)]
+    private_key_id: String,
+}
+
+impl ServiceAccount {
+    /// Reads a key file as downloaded.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`]: it is none. Nothing of its content is in the error.
+    pub fn read(file: &Secret) -> Result<Self, Error> {
+        let refuse = |why: &str| Error::Unauthorized { said: format!("serviceAccount.json: {why}") };
+        let file: KeyFile = serde_json::from_str(file.expose()).map_err(|_| {
+            refuse("this is not the key file of a service account: JSON with client_email and private_key, as downloaded from Google Cloud")
+        })?;
+        if !file.kind.is_empty() && file.kind != "service_account" {
+            return Err(refuse("this is a key file of another kind; a service account's has \"type\": \"service_account\""));
+        }
+        let key = SigningKey::read(&Secret::new(file.private_key)).map_err(refuse)?;
+        Ok(Self { email: file.client_email, key_id: file.private_key_id, key })
+    }
+}
+
+/// One service account with one scope.
+pub(super) struct GoogleDialect {
+    tenant: Arc<Tenant>,
+    account: Arc<ServiceAccount>,
+    scope: &'static str,
+}
+
+impl GoogleDialect {
+    pub(super) fn new(tenant: Arc<Tenant>, account: Arc<ServiceAccount>, scope: &'static str) -> Self {
+        Self { tenant, account, scope }
+    }
+}
+
+impl fmt::Debug for GoogleDialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GoogleDialect").field("tenant", &self.tenant).field("scope", &self.scope).finish_non_exhaustive()
+    }
+}
+
+impl Dialect for GoogleDialect {
+    fn base(&self) -> &str {
+        &self.tenant.base
+    }
+
+    fn ask_for_a_token(&self, http: &Client) -> Result<(RequestBuilder, Sent<'_>), Error> {
+        let ServiceAccount { email, key_id, key } = &*self.account;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let url = format!("{}/token", self.tenant.tokens);
+        let claims = json!({
+            "iss": email, "sub": self.tenant.admin, "scope": self.scope,
+            // Whatever address is called, this is whom the assertion is for.
+            "aud": format!("{TOKENS}/token"), "iat": now, "exp": now + HOUR.as_secs(),
+        });
+        let header: &[(&str, &str)] = if key_id.is_empty() { &[] } else { &[("kid", key_id)] };
+        let assertion = key.sign(Algorithm::Rs256, header, &claims).map_err(|said| Error::Unavailable { said: said.to_owned() })?;
+        let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+        let request = form(http.request(Method::POST, &url), &[("grant_type", grant), ("assertion", assertion.expose())]);
+        Ok((request, Sent::Credential(email, &self.tenant.admin)))
+    }
+
+    fn granted(&self, body: &[u8]) -> Option<Granted> {
+        #[derive(Deserialize)]
+        struct Answered {
+            access_token: String,
+            #[serde(default)]
+            expires_in: Option<u64>,
+        }
+        let answered: Answered =
+            serde_json::from_slice(body).ok().filter(|answered: &Answered| !answered.access_token.trim().is_empty())?;
+        let lifetime = answered.expires_in.map_or(HOUR, Duration::from_secs).min(HOUR * 24);
+        Some(Granted { text: Secret::new(answered.access_token), lifetime })
+    }
+
+    fn authorise(&self, request: RequestBuilder, token: Option<&Token>) -> RequestBuilder {
+        match token {
+            Some(token) => request.bearer_auth(token.text.expose()),
+            None => request,
+        }
+    }
+
+    fn judge(&self, route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(), Error> {
+        judge(route, answer, sent, self.scope)
+    }
+}

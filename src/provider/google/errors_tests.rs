@@ -1,0 +1,139 @@
+use bytes::Bytes;
+use reqwest::{StatusCode, header::HeaderMap};
+use serde_json::json;
+
+use super::*;
+use crate::domain::{
+    account::{AccountWrite, NewValue},
+    employee::Fields,
+    mapping::{Compare, Mapping, Row, Source},
+};
+
+const TARGETS: [&str; 6] =
+    ["primaryEmail", "name.givenName", "organizations.title", "phones.work", "orgUnitPath", "customSchemas.Work.cell"];
+const VALUES: [&str; 6] = ["noa.lind@example.com", "Noa-Maria", "Head of Nothing", "+44 20 7946 0000", "/Nowhere/Else", "B-17-X"];
+
+fn answer(status: u16, media_type: &str, body: impl Into<Bytes>) -> Answer {
+    let mut headers = HeaderMap::new();
+    headers.insert("content-type", media_type.parse().unwrap());
+    Answer { status: StatusCode::from_u16(status).unwrap(), headers, body: body.into() }
+}
+
+fn refused(status: u16, reason: &str, message: &str) -> Answer {
+    let body =
+        json!({"error": {"code": status, "message": message, "errors": [{"domain": "global", "reason": reason, "message": message}]}});
+    answer(status, "application/json; charset=UTF-8", body.to_string())
+}
+
+fn judged(route: Route, answer: &Answer) -> Result<(), Error> {
+    let row = |target: &str| Row {
+        target: target.into(),
+        source: Source::Field(0),
+        on_create_only: false,
+        compare: Compare::Exact,
+        required: false,
+    };
+    let mapping = Mapping { rows: TARGETS.map(row).into(), fields: Fields::default(), email: 0, username: 0, manager: None };
+    let attributes = VALUES.iter().enumerate().map(|(row, &value)| (row, NewValue::Set(value.into()))).collect();
+    let write = AccountWrite { attributes, mark: Some("3332883894235038486".into()), ..AccountWrite::default() };
+    judge(route, answer, Sent::Create(&mapping, &write, "Correct-Horse-7"), "the-scope")
+}
+
+#[test]
+fn the_reason_says_what_a_status_means() {
+    for (route, status, reason, message, category) in [
+        (Route::LIST, 401, "authError", "Invalid Credentials", "unauthorized"),
+        (Route::LIST, 403, "forbidden", "Not Authorized to access this resource/api", "denied"),
+        (Route::LIST, 403, "insufficientPermissions", "Request had insufficient authentication scopes.", "denied"),
+        (Route::UPDATE, 403, "insufficientPermissions", "Request had insufficient authentication scopes.", "denied"),
+        (Route::UPDATE, 403, "forbidden", "Not Authorized to access this resource/api", "forbidden"),
+        (Route::UPDATE, 403, "adminCannotUnsuspend", "Admin cannot unsuspend", "forbidden"),
+        (Route::CREATE, 403, "forbidden", "Not Authorized to access this resource/api", "denied"),
+        (Route::FIND, 403, "forbidden", "Not Authorized to access this resource/api", "forbidden"),
+        (Route::UPDATE, 403, "quotaExceeded", "Quota", "throttled"),
+        (Route::UPDATE, 403, "userRateLimitExceeded", "Slow", "throttled"),
+        (Route::CREATE, 403, "forbidden", "Quota exceeded for quota metric 'Queries'", "throttled"),
+        (Route::UPDATE, 429, "rateLimitExceeded", "Slow", "throttled"),
+        (Route::UPDATE, 503, "backendError", "Quota exceeded for the current request.", "throttled"),
+        (Route::UPDATE, 503, "backendError", "Backend Error", "unknown"),
+        (Route::CREATE, 500, "internalError", "Internal", "unknown"),
+        (Route::LIST, 500, "internalError", "Internal", "unavailable"),
+        (Route::CREATE, 409, "duplicate", "Entity already exists.", "duplicate"),
+        (Route::UPDATE, 409, "duplicate", "Entity already exists.", "duplicate"),
+        (Route::UPDATE, 404, "notFound", "Resource Not Found: userKey", "not_found"),
+        (Route::FIND, 404, "notFound", "Resource Not Found: userKey", "not_found"),
+        (Route::CREATE, 404, "notFound", "Domain not found.", "rejected"),
+        (Route::CREATE, 403, "domainNotFound", "Domain not found.", "rejected"),
+        (Route::CREATE, 404, "notFound", "Not Found", "unavailable"),
+        (Route::UPDATE, 412, "conditionNotMet", "User creation is not complete.", "unavailable"),
+        (Route::UPDATE, 412, "", "Insufficient archived user licenses", "rejected"),
+        (Route::LIST, 400, "invalid", "Invalid Input: INVALID_PAGE_TOKEN", "unavailable"),
+        (Route::CREATE, 400, "limitExceeded", "Domain user limit reached", "rejected"),
+    ] {
+        let error = judged(route, &refused(status, reason, message)).unwrap_err();
+        assert_eq!(error.category(), category, "{} {status} {reason} {message}: {error:?}", route.name);
+    }
+}
+
+#[test]
+fn a_refused_attribute_is_named_by_its_target() {
+    for (reason, message, field) in [
+        ("invalid", "Invalid Input: primary_user_email", Some("primaryEmail")),
+        ("invalid", "Invalid Given Name", Some("name.givenName")),
+        ("invalid", "Invalid Ou Id", Some("orgUnitPath")),
+        ("invalid", "Invalid Input: INVALID_OU_ID", Some("orgUnitPath")),
+        ("invalid", "Invalid Input: custom_schema", Some("customSchemas.Work.cell")),
+        ("invalid", "Invalid Input: phones", Some("phones.work")),
+        ("invalid", "Invalid Input: organizations title", Some("organizations.title")),
+        ("invalid", "Invalid Password", None),
+        ("invalid", "", None),
+    ] {
+        match judged(Route::UPDATE, &refused(400, reason, message)).unwrap_err() {
+            Error::Rejected { field: named, .. } => assert_eq!(named.as_deref(), field, "{message}"),
+            other => panic!("{message}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn nothing_that_was_sent_comes_back_the_password_least_of_all() {
+    for status in [400, 401, 403, 404, 409, 412, 500] {
+        let echo = format!("{} and Correct-Horse-7 and 3332883894235038486", VALUES.join(", ").to_uppercase());
+        let text = format!("{:?}", judged(Route::CREATE, &refused(status, "invalid", &echo)).unwrap_err()).to_lowercase();
+        for value in VALUES.iter().chain(&["Correct-Horse-7", "3332883894235038486"]) {
+            assert!(!text.contains(&value.to_lowercase()), "{status}: {text}");
+        }
+    }
+}
+
+#[test]
+fn the_token_service_says_whether_it_is_the_key_the_delegation_or_the_administrator() {
+    let token = |status, body: Value| {
+        let answer = answer(status, "application/json", body.to_string());
+        judge(Route::TOKEN, &answer, Sent::Credential("bob@x.iam.example", "admin@example.com"), "the-scope").unwrap_err()
+    };
+    for (status, error, description, category) in [
+        (400, "invalid_grant", "Invalid JWT Signature.", "unauthorized"),
+        (400, "invalid_grant", "Invalid grant: account not found", "unauthorized"),
+        (400, "invalid_grant", "Invalid email or User ID", "denied"),
+        (401, "unauthorized_client", "Client is unauthorized to retrieve access tokens using this method", "denied"),
+        (403, "access_denied", "Requested client not authorized.", "denied"),
+        (400, "invalid_scope", "Bad scope", "denied"),
+        (401, "invalid_client", "Unknown", "unauthorized"),
+        (404, "not_found", "", "unavailable"),
+        (500, "internal_failure", "", "unavailable"),
+    ] {
+        let refused = token(status, json!({"error": error, "error_description": description}));
+        assert_eq!(refused.category(), category, "{error} {description}: {refused:?}");
+    }
+}
+
+#[test]
+fn pages_for_people_and_redirects_are_an_outage_or_an_unknown_outcome() {
+    for status in [200, 302, 403, 502] {
+        let page = answer(status, "text/html", "<html>");
+        assert_eq!(judged(Route::LIST, &page).unwrap_err().category(), "unavailable", "{status}");
+        assert_eq!(judged(Route::CREATE, &page).unwrap_err().category(), "unknown", "{status}");
+    }
+    assert!(judged(Route::CREATE, &answer(200, "application/json", "{}")).is_ok());
+}

@@ -1,0 +1,445 @@
+//! Google Workspace, through the Directory API of the Admin SDK, version 1.
+//!
+//! [`catalog`] is what is known without a connection; `dialect` is how it is spoken to; `read`, `write` and `schemas` are
+//! the wire; `errors` turns refusals into what to do about them. This file says which calls there are.
+
+pub mod catalog;
+
+mod dialect;
+mod errors;
+mod read;
+mod schemas;
+mod write;
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::future::BoxFuture;
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+pub use catalog::{CATALOG, pacer};
+pub use dialect::{API, ServiceAccount, TOKENS, Tenant};
+
+use self::{
+    dialect::GoogleDialect,
+    read::{Page, Reader, User},
+    schemas::Schemas,
+    write::{body, touches_arrays},
+};
+use super::{
+    Error, Initial, Key, Listing, Provider, Urgency, Written,
+    answers::{Purpose, Route, Sent, request_id},
+    call::{Call, Service, Ties},
+    http::{Answer, Secret},
+    limits::Pacer,
+    passwords,
+};
+use crate::domain::{
+    account::{Access, Account, AccountState, AccountWrite, NewValue},
+    mapping::{Compare, Mapping, equal},
+};
+
+const USERS: &str = "/admin/directory/v1/users";
+
+/// Asks which custom schemas there are.
+const DEFINITIONS: Route = Route::new("schemas", Purpose::Definitions);
+
+/// The largest page (Directory API, `users.list`).
+const PAGE: &str = "500";
+
+/// No account has this many pages; a listing that reaches it goes in circles.
+const MOST_PAGES: u32 = 20_000;
+
+/// Users of a listing that come without their flags are read one by one, up to this many: they were just made.
+const MOST_READ_AGAIN: usize = 20;
+
+/// How long the defined custom schemas are remembered.
+const REMEMBERED: Duration = Duration::from_secs(600);
+
+/// One Google Workspace account, through one service account that acts for one administrator.
+pub struct Google {
+    tenant: Arc<Tenant>,
+    users: Service<GoogleDialect>,
+    /// A token of its own: the right to read schemas is asked for only where a row needs it.
+    definitions: Service<GoogleDialect>,
+    schemas: Mutex<Option<(Instant, Schemas)>>,
+}
+
+impl Google {
+    /// Prepares the connection; nothing is called yet. The pacer is shared by all who call this tenant.
+    ///
+    /// # Errors
+    /// The TLS settings of this machine cannot be used.
+    pub fn new(tenant: Tenant, account: ServiceAccount, ties: &Ties, pacer: &Arc<Pacer>) -> Result<Self, reqwest::Error> {
+        let (tenant, account) = (Arc::new(tenant), Arc::new(account));
+        let service = |scope| {
+            let dialect = GoogleDialect::new(Arc::clone(&tenant), Arc::clone(&account), scope);
+            Service::new(dialect, ties.clone(), Arc::clone(pacer))
+        };
+        Ok(Self { users: service(dialect::USERS)?, definitions: service(dialect::SCHEMAS)?, schemas: Mutex::default(), tenant })
+    }
+
+    async fn get(&self, route: Route, path: &str, query: &[(&str, &str)], sent: Sent<'_>) -> Result<Answer, Error> {
+        self.users.call(&Call::get(route, path, query, sent)).await
+    }
+
+    async fn list_all(&self, mapping: &Mapping, sink: &mut (dyn FnMut(Account<'_>) + Send)) -> Result<Listing, Error> {
+        let reader = Reader::new(mapping);
+        let schemas = self.schemas_for(&reader).await?;
+        let (fields, mask) = (format!("nextPageToken,users({})", reader.fields()), reader.schemas().join(","));
+        let mut ids: foldhash::HashSet<u128> = foldhash::HashSet::default();
+        let (mut seen, mut repeats, mut read_again) = (0_u32, false, 0);
+        let mut tokens: HashSet<String> = HashSet::new();
+        let mut token: Option<String> = None;
+        for _ in 0..MOST_PAGES {
+            let mut query = vec![("customer", &*self.tenant.customer), ("maxResults", PAGE), ("fields", &*fields)];
+            query.extend(projection(&mask));
+            query.extend(token.as_deref().map(|token| ("pageToken", token)));
+            let answer = self.get(Route::LIST, USERS, &query, Sent::Nothing).await?;
+            let page = page_in(&answer)?;
+            for user in &page.users {
+                let account = reader.account(user).ok_or_else(|| unreadable("the listing holds a user without an id"))?;
+                // Ids have 21 digits.
+                let id = account.id.parse().map_err(|_| unreadable("the listing holds a user whose id is no number"))?;
+                if !ids.insert(id) {
+                    repeats = true;
+                    continue;
+                }
+                seen += 1;
+                if !user.is_whole() && read_again < MOST_READ_AGAIN {
+                    read_again += 1;
+                    if let Some(whole) = self.by_key(mapping, &reader, &account.id).await?
+                        && whole.id == account.id
+                    {
+                        sink(whole);
+                        continue;
+                    }
+                }
+                sink(account);
+            }
+            let next = page.next_page_token.map(std::borrow::Cow::into_owned).filter(|token| !token.is_empty());
+            let Some(next) = next else {
+                let missing = reader.custom().filter(|(_, schema, field)| !schemas.has(schema, field)).map(|(row, ..)| row);
+                return Ok(Listing { accounts: seen, whole: !repeats, unavailable: missing.collect() });
+            };
+            if !tokens.insert(next.clone()) {
+                return Err(unreadable("the pages of the listing repeat themselves"));
+            }
+            token = Some(next);
+        }
+        Err(unreadable("the listing does not end"))
+    }
+
+    /// The custom schemas, where rows need them.
+    async fn schemas_for(&self, reader: &Reader<'_>) -> Result<Schemas, Error> {
+        if reader.schemas().is_empty() {
+            return Ok(Schemas::default());
+        }
+        let remembered = self.schemas.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((at, schemas)) = remembered
+            && at.elapsed() < REMEMBERED
+        {
+            return Ok(schemas);
+        }
+        let path = format!("/admin/directory/v1/customer/{}/schemas", self.tenant.customer);
+        let answer = self.definitions.call(&Call::get(DEFINITIONS, &path, &[], Sent::Nothing)).await?;
+        let schemas = Schemas::read(&answer.body).ok_or_else(|| unreadable("the answer is not a list of custom schemas"))?;
+        *self.schemas.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), schemas.clone()));
+        Ok(schemas)
+    }
+
+    /// The custom schemas, where a write needs them.
+    async fn schemas_written(&self, mapping: &Mapping, write: &AccountWrite) -> Result<Schemas, Error> {
+        let reader = Reader::new(mapping);
+        let needed = reader.custom().any(|(row, ..)| write.attributes.iter().any(|(written, _)| *written == row));
+        if needed { self.schemas_for(&reader).await } else { Ok(Schemas::default()) }
+    }
+
+    /// One user by id, e-mail or alias: unlike a search, this shows what was written.
+    async fn by_key(&self, mapping: &Mapping, reader: &Reader<'_>, key: &str) -> Result<Option<Account<'static>>, Error> {
+        // Dots alone would be another address.
+        if key.bytes().all(|b| b == b'.') {
+            return Ok(None);
+        }
+        let (path, mask) = (path_of(key), reader.schemas().join(","));
+        let query: Vec<_> = projection(&mask).collect();
+        match self.get(Route::FIND, &path, &query, Sent::Key(key)).await {
+            Ok(answer) => Ok(Some(account_in(mapping, &answer).ok_or_else(|| unreadable("the answer is not a user"))?)),
+            // Whoever is in nobody's reach is not there, as far as we can see; a user who was just made is so for a moment.
+            Err(Error::NotFound | Error::Forbidden { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn look_up(&self, mapping: &Mapping, key: Key<'_>) -> Result<Vec<Account<'static>>, Error> {
+        let (Key::Id(text) | Key::Mark(text) | Key::Email(text)) = key;
+        if text.trim().is_empty() {
+            return Err(Error::Rejected { field: None, said: "an account cannot be looked up by an empty key".to_owned() });
+        }
+        let reader = Reader::new(mapping);
+        let Key::Mark(mark) = key else {
+            if matches!(key, Key::Id(id) if !is_id(id)) {
+                return Ok(Vec::new());
+            }
+            let mut found = Vec::from_iter(self.by_key(mapping, &reader, text).await?);
+            // An alias gives somebody else's account.
+            found.retain(|account| match key {
+                Key::Email(_) => account.email.as_deref().is_some_and(|email| equal(Compare::IgnoringCase, email, text)),
+                _ => *account.id == *text,
+            });
+            return Ok(found);
+        };
+        let (search, mask) = (format!("externalId={}", quoted(mark)), reader.schemas().join(","));
+        let mut query = vec![("customer", &*self.tenant.customer), ("query", &*search), ("maxResults", PAGE)];
+        query.extend(projection(&mask));
+        let answer = match self.get(Route::FIND, USERS, &query, Sent::Key(mark)).await {
+            Err(Error::NotFound) => return Err(unreadable("HTTP 404 for the list of users")),
+            Err(Error::Forbidden { said }) => return Err(Error::Denied { said }),
+            answer => answer?,
+        };
+        let page = page_in(&answer)?;
+        let found = page.users.iter().filter_map(|user| reader.account(user)).map(Account::into_owned);
+        Ok(found.filter(|account| account.mark.as_deref() == Some(mark)).collect())
+    }
+
+    async fn make(&self, mapping: &Mapping, write: &AccountWrite, initial: &Initial<'_>) -> Result<Written, Error> {
+        let schemas = self.schemas_written(mapping, write).await?;
+        let mut members = body(mapping, write, &schemas, true)?;
+        let generated;
+        let password = match initial.password {
+            Some(password) => password,
+            None => {
+                generated = passwords::generate().map_err(|said| Error::Unavailable { said: said.to_owned() })?;
+                &generated
+            }
+        };
+        members.insert("password".to_owned(), json!(password.expose()));
+        if is_crypt(password) {
+            members.insert("hashFunction".to_owned(), json!("crypt"));
+        }
+        members.insert("changePasswordAtNextLogin".to_owned(), json!(initial.change_at_first_login));
+        members.entry("orgUnitPath").or_insert_with(|| json!(self.tenant.org_unit));
+        let sent = Sent::Create(mapping, write, password.expose());
+        self.write(Route::CREATE, Urgency::Normal, Method::POST, USERS, members, sent, (mapping, write, None)).await
+    }
+
+    async fn change(&self, mapping: &Mapping, id: &str, write: &AccountWrite, urgency: Urgency) -> Result<Written, Error> {
+        if !is_id(id) {
+            return Err(Error::NotFound);
+        }
+        let schemas = self.schemas_written(mapping, write).await?;
+        // Entries that are not ours are sent along, so they have to be known.
+        let with_arrays = if write.foreign.is_none() && touches_arrays(mapping, write) {
+            let now = self.by_key(mapping, &Reader::new(mapping), id).await?.ok_or(Error::NotFound)?;
+            Some(AccountWrite { foreign: now.foreign.map(|foreign| foreign.as_ref().into()), ..write.clone() })
+        } else {
+            None
+        };
+        let write = with_arrays.as_ref().unwrap_or(write);
+        let renames = write.attributes.iter().any(|(row, _)| *row == mapping.email);
+        if let (true, Some(access)) = (renames, write.access) {
+            // A rename and a suspension in one call end in errors, and the suspension has to come last.
+            let rest = AccountWrite { access: None, ..write.clone() };
+            self.put(mapping, id, &rest, &schemas, urgency).await?;
+            let access = AccountWrite { access: Some(access), ..AccountWrite::default() };
+            return self.put(mapping, id, &access, &schemas, urgency).await;
+        }
+        self.put(mapping, id, write, &schemas, urgency).await
+    }
+
+    async fn put(&self, mapping: &Mapping, id: &str, write: &AccountWrite, schemas: &Schemas, urgency: Urgency) -> Result<Written, Error> {
+        let members = body(mapping, write, schemas, false)?;
+        let sent = Sent::Write(mapping, write);
+        self.write(Route::UPDATE, urgency, Method::PUT, &path_of(id), members, sent, (mapping, write, Some(id))).await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "everything that one write is")]
+    async fn write(
+        &self,
+        route: Route,
+        urgency: Urgency,
+        method: Method,
+        path: &str,
+        members: Map<String, Value>,
+        sent: Sent<'_>,
+        (mapping, write, id): (&Mapping, &AccountWrite, Option<&str>),
+    ) -> Result<Written, Error> {
+        let body = Some(Value::Object(members).to_string().into_bytes());
+        let answer = self.users.call(&Call { route, urgency, method, path, query: &[], body, sent }).await?;
+        let account = confirmed(mapping, write, id, &answer).map_err(|said| Error::Unknown { said: said.to_owned() })?;
+        Ok(Written { account, request_id: request_id(&answer, "x-request-id") })
+    }
+}
+
+fn unreadable(said: &str) -> Error {
+    Error::Unavailable { said: said.to_owned() }
+}
+
+fn is_id(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// What a call has to ask for to be told of custom fields.
+fn projection(mask: &str) -> impl Iterator<Item = (&str, &str)> {
+    (!mask.is_empty()).then_some([("projection", "custom"), ("customFieldMask", mask)]).into_iter().flatten()
+}
+
+/// The address of one user. A key is one segment of it, whatever it holds.
+fn path_of(key: &str) -> String {
+    let mut path = format!("{USERS}/");
+    for byte in key.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            let hex = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or('0').to_ascii_uppercase();
+            path.extend(['%', hex(byte >> 4), hex(byte & 15)]);
+        }
+    }
+    path
+}
+
+/// A value in a search (developers.google.com, "Search for users"): quoted unless it is one plain word.
+fn quoted(text: &str) -> String {
+    if text.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+/// Whether a password is a hash that Google takes in place of one: crypt's MD5, SHA-256 or SHA-512 form.
+fn is_crypt(password: &Secret) -> bool {
+    let parts: Vec<&str> = password.expose().split('$').collect();
+    let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'/');
+    let length = |kind: &str| match kind {
+        "1" => 22,
+        "5" => 43,
+        _ => 86,
+    };
+    match parts[..] {
+        ["", kind @ ("1" | "5" | "6"), salt, hash] => plain(salt) && plain(hash) && hash.len() == length(kind),
+        ["", kind @ ("5" | "6"), rounds, salt, hash] => {
+            rounds.strip_prefix("rounds=").is_some_and(|n| n.parse::<u32>().is_ok())
+                && plain(salt)
+                && plain(hash)
+                && hash.len() == length(kind)
+        }
+        _ => false,
+    }
+}
+
+/// The body, if it is an object: the deserializer takes a list for one as well.
+fn object(answer: &Answer) -> Option<&[u8]> {
+    Some(&answer.body[..]).filter(|body| body.trim_ascii_start().first() == Some(&b'{'))
+}
+
+/// A page. Whoever is listed on none is in a list without `users`, so an error that came with a status of success has to
+/// be told from it.
+fn page_in(answer: &Answer) -> Result<Page<'_>, Error> {
+    let page: Option<Page<'_>> = object(answer).and_then(|body| serde_json::from_slice(body).ok());
+    page.filter(|page| page.error.is_none()).ok_or_else(|| unreadable("the answer is not a list of users"))
+}
+
+fn account_in(mapping: &Mapping, answer: &Answer) -> Option<Account<'static>> {
+    let user: User<'_> = serde_json::from_slice(object(answer)?).ok()?;
+    Reader::new(mapping).account(&user).map(Account::into_owned)
+}
+
+/// The account as the answer tells it, filled from what was sent where the answer is short.
+///
+/// # Errors
+/// Why the answer confirms nothing.
+fn confirmed(mapping: &Mapping, write: &AccountWrite, id: Option<&str>, answer: &Answer) -> Result<Account<'static>, &'static str> {
+    let user: Option<User<'_>> = object(answer).and_then(|body| serde_json::from_slice(body).ok());
+    let user = user.ok_or("the answer is not a user")?;
+    let mut account = Reader::new(mapping).account(&user).ok_or("the answer names no account")?.into_owned();
+    if id.is_some_and(|id| *account.id != *id) {
+        return Err("the answer names another account");
+    }
+    let wanted = write.access.map(|access| match access {
+        Access::Active => AccountState::Active,
+        Access::Suspended => AccountState::Suspended,
+    });
+    match (wanted, user.suspended) {
+        (Some(wanted), Some(suspended)) if (wanted == AccountState::Suspended) != suspended => {
+            return Err("the answered state is not the one that was asked for");
+        }
+        (Some(wanted), None) => account.state = wanted,
+        _ => {}
+    }
+    for (row, value) in &write.attributes {
+        if let (NewValue::Set(text), Some(slot @ None)) = (value, account.attributes.get_mut(*row)) {
+            *slot = Some(String::from(&**text).into());
+        }
+    }
+    let email = account.attributes.get(mapping.email).cloned().flatten();
+    account.email = account.email.or_else(|| email.clone());
+    account.username = account.username.or(email);
+    account.mark = account.mark.or_else(|| write.mark.as_deref().map(|mark| mark.to_owned().into()));
+    Ok(account)
+}
+
+impl Provider for Google {
+    fn list<'a>(&'a self, mapping: &'a Mapping, sink: &'a mut (dyn FnMut(Account<'_>) + Send)) -> BoxFuture<'a, Result<Listing, Error>> {
+        Box::pin(self.list_all(mapping, sink))
+    }
+
+    fn find<'a>(&'a self, mapping: &'a Mapping, key: Key<'a>) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>> {
+        Box::pin(self.look_up(mapping, key))
+    }
+
+    fn create<'a>(
+        &'a self,
+        mapping: &'a Mapping,
+        write: &'a AccountWrite,
+        initial: &'a Initial<'a>,
+    ) -> BoxFuture<'a, Result<Written, Error>> {
+        Box::pin(self.make(mapping, write, initial))
+    }
+
+    fn update<'a>(
+        &'a self,
+        mapping: &'a Mapping,
+        id: &'a str,
+        write: &'a AccountWrite,
+        urgency: Urgency,
+    ) -> BoxFuture<'a, Result<Written, Error>> {
+        Box::pin(self.change(mapping, id, write, urgency))
+    }
+
+    fn lags(&self) -> bool {
+        CATALOG.capabilities.lags
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_one_segment_and_a_search_value_one_word() {
+        assert_eq!(path_of("noa+1/x@example.com"), "/admin/directory/v1/users/noa%2B1%2Fx@example.com");
+        assert_eq!(path_of("../../é"), "/admin/directory/v1/users/..%2F..%2F%C3%A9");
+        assert_eq!((quoted("333"), quoted("a 'b' \\")), ("333".to_owned(), "'a \\'b\\' \\\\'".to_owned()));
+    }
+
+    #[test]
+    fn only_what_is_surely_a_hash_is_sent_as_one() {
+        let (md5, sha) = ("a".repeat(22), "b".repeat(86));
+        for (text, hash) in [
+            (format!("$1$salt${md5}"), true),
+            (format!("$6$salt${sha}"), true),
+            (format!("$6$rounds=5000$salt${sha}"), true),
+            (format!("$6$salt${md5}"), false),
+            ("$6$Correct-Horse".to_owned(), false),
+            ("$1$a$b".to_owned(), false),
+            ("Correct-Horse-7".to_owned(), false),
+        ] {
+            assert_eq!(is_crypt(&Secret::new(&*text)), hash, "{text}");
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Google's users as accounts: only what the mapping asks for is kept.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::value::RawValue;
+
+use super::catalog::{Array, MARK, Target, locate};
+use crate::domain::{
+    account::{Account, AccountState},
+    mapping::Mapping,
+};
+
+/// One page of the listing (Directory API, `users.list`).
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Page<'a> {
+    #[serde(borrow, default)]
+    pub(super) users: Vec<User<'a>>,
+    #[serde(borrow, default)]
+    pub(super) next_page_token: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub(super) error: Option<IgnoredAny>,
+}
+
+/// One user (Directory API, resource `User`), with gaps where the answer had nothing.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct User<'a> {
+    #[serde(borrow)]
+    pub(super) id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) primary_email: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) org_unit_path: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) recovery_email: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) recovery_phone: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) name: Option<Name<'a>>,
+    pub(super) suspended: Option<bool>,
+    pub(super) archived: Option<bool>,
+    #[serde(borrow)]
+    pub(super) phones: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) organizations: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) relations: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) external_ids: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) custom_schemas: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Name<'a> {
+    #[serde(borrow, rename = "givenName")]
+    given: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "familyName")]
+    family: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "displayName")]
+    display: Option<Cow<'a, str>>,
+}
+
+/// An entry of an array: what tells whose it is, and the value.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Entry<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    custom_type: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    value: Option<Cow<'a, str>>,
+    primary: Option<bool>,
+    #[serde(borrow)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    title: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    department: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    description: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    cost_center: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    location: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    symbol: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    domain: Option<Cow<'a, str>>,
+}
+
+impl Entry<'_> {
+    fn is(&self, array: Array, kind: &str) -> bool {
+        is_kind(array, kind, self.kind.as_deref(), self.custom_type.as_deref())
+    }
+}
+
+/// Whether an entry with this type and custom type is the one that a target names.
+pub(super) fn is_kind(array: Array, wanted: &str, kind: Option<&str>, custom: Option<&str>) -> bool {
+    if array.types().contains(&wanted) { kind == Some(wanted) } else { kind == Some("custom") && custom == Some(wanted) }
+}
+
+/// Which of several organizations is ours: the primary, else the first of type work, else the first.
+pub(super) fn ours<T>(all: &[T], primary: impl Fn(&T) -> bool, kind: impl Fn(&T) -> Option<&str>) -> Option<usize> {
+    let work = || all.iter().position(|one| kind(one) == Some("work"));
+    all.iter().position(primary).or_else(work).or(if all.is_empty() { None } else { Some(0) })
+}
+
+/// Where the rows of one mapping are, read once for a whole listing.
+pub(super) struct Reader<'m> {
+    rows: Vec<Option<Target<'m>>>,
+    /// The arrays that the mapping writes, and the one with the mark.
+    arrays: Vec<Array>,
+}
+
+impl<'m> Reader<'m> {
+    pub(super) fn new(mapping: &'m Mapping) -> Self {
+        let rows: Vec<_> = mapping.rows.iter().map(|row| locate(&row.target)).collect();
+        let arrays = Array::ALL
+            .into_iter()
+            .filter(|array| *array == Array::ExternalIds || rows.iter().flatten().any(|t| in_array(*t) == Some(*array)));
+        Self { arrays: arrays.collect(), rows }
+    }
+
+    /// The custom schemas that are mapped.
+    pub(super) fn schemas(&self) -> Vec<&'m str> {
+        let mut schemas: Vec<&str> =
+            self.rows.iter().flatten().filter_map(|t| if let Target::Custom(schema, _) = t { Some(*schema) } else { None }).collect();
+        schemas.sort_unstable();
+        schemas.dedup();
+        schemas
+    }
+
+    /// The rows of custom schema fields.
+    pub(super) fn custom(&self) -> impl Iterator<Item = (usize, &'m str, &'m str)> + '_ {
+        self.rows
+            .iter()
+            .enumerate()
+            .filter_map(|(row, t)| if let Some(Target::Custom(schema, field)) = t { Some((row, *schema, *field)) } else { None })
+    }
+
+    /// The members of a user that are asked for.
+    pub(super) fn fields(&self) -> String {
+        let mut fields = vec!["id", "primaryEmail", "suspended", "archived", "name(givenName,familyName,displayName)"];
+        fields.extend(self.arrays.iter().map(|array| array.name()));
+        for target in self.rows.iter().flatten() {
+            match target {
+                Target::Text(name) if !fields.contains(name) => fields.push(name),
+                Target::Custom(..) if !fields.contains(&"customSchemas") => fields.push("customSchemas"),
+                _ => {}
+            }
+        }
+        fields.join(",")
+    }
+
+    /// The account; `None`: it has no id.
+    pub(super) fn account<'a>(&self, user: &User<'a>) -> Option<Account<'a>> {
+        let id = user.id.clone().filter(|id| !id.is_empty())?;
+        let mut arrays: [Option<Vec<Entry<'a>>>; 4] = [None, None, None, None];
+        let mut foreign = String::new();
+        for array in &self.arrays {
+            let Some(raw) = user.array(*array) else { continue };
+            foreign.push_str(if foreign.is_empty() { "{\"" } else { ",\"" });
+            foreign.push_str(array.name());
+            foreign.push_str("\":");
+            foreign.push_str(raw.get());
+            arrays[*array as usize] = serde_json::from_str(raw.get()).ok();
+        }
+        if !foreign.is_empty() {
+            foreign.push('}');
+        }
+        let entries = |array: Array| arrays[array as usize].as_deref().unwrap_or_default();
+        let value = |array: Array, kind: &str| {
+            let entry = entries(array).iter().find(|entry| entry.is(array, kind));
+            entry.and_then(|entry| entry.value.clone())
+        };
+        let custom = user.custom_schemas.map(|raw| serde_json::from_str::<BTreeMap<&str, BTreeMap<&str, serde_json::Value>>>(raw.get()));
+        let custom = custom.and_then(Result::ok).unwrap_or_default();
+        let attributes = self.rows.iter().map(|target| {
+            let text = match (*target)? {
+                Target::Text("primaryEmail") => user.primary_email.clone(),
+                Target::Text("orgUnitPath") => user.org_unit_path.clone(),
+                Target::Text("recoveryEmail") => user.recovery_email.clone(),
+                Target::Text(_) => user.recovery_phone.clone(),
+                Target::Name(name) => user.name.as_ref().and_then(|all| match name {
+                    "givenName" => all.given.clone(),
+                    "familyName" => all.family.clone(),
+                    _ => all.display.clone(),
+                }),
+                Target::Entry(array, kind) => value(array, kind),
+                Target::Organization(name) => {
+                    let all = entries(Array::Organizations);
+                    let at = ours(all, |one| one.primary == Some(true), |one| one.kind.as_deref())?;
+                    organization(&all[at], name)
+                }
+                Target::Custom(schema, field) => custom.get(schema).and_then(|fields| fields.get(field)).and_then(scalar).map(Cow::Owned),
+            };
+            text.filter(|text| !text.trim().is_empty())
+        });
+        Some(Account {
+            id,
+            mark: value(Array::ExternalIds, MARK).filter(|mark| !mark.trim().is_empty()),
+            email: user.primary_email.clone(),
+            username: user.primary_email.clone(),
+            state: user.state(),
+            attributes: attributes.collect(),
+            foreign: (!foreign.is_empty()).then_some(Cow::Owned(foreign)),
+        })
+    }
+}
+
+/// The array in which a target is.
+pub(super) const fn in_array(target: Target<'_>) -> Option<Array> {
+    match target {
+        Target::Entry(array, _) => Some(array),
+        Target::Organization(_) => Some(Array::Organizations),
+        Target::Text(_) | Target::Name(_) | Target::Custom(..) => None,
+    }
+}
+
+fn organization<'a>(entry: &Entry<'a>, name: &str) -> Option<Cow<'a, str>> {
+    match name {
+        "name" => entry.name.clone(),
+        "title" => entry.title.clone(),
+        "department" => entry.department.clone(),
+        "description" => entry.description.clone(),
+        "costCenter" => entry.cost_center.clone(),
+        "location" => entry.location.clone(),
+        "symbol" => entry.symbol.clone(),
+        _ => entry.domain.clone(),
+    }
+}
+
+/// The value of a custom field as text; of a field with several values the first.
+fn scalar(value: &serde_json::Value) -> Option<String> {
+    match value {
+        serde_json::Value::String(text) => Some(text.clone()),
+        serde_json::Value::Bool(flag) => Some(flag.to_string()),
+        serde_json::Value::Number(number) => Some(number.to_string()),
+        serde_json::Value::Array(all) => all.first().and_then(|first| scalar(&first["value"])),
+        serde_json::Value::Null | serde_json::Value::Object(_) => None,
+    }
+}
+
+impl<'a> User<'a> {
+    fn array(&self, array: Array) -> Option<&'a RawValue> {
+        match array {
+            Array::Phones => self.phones,
+            Array::Organizations => self.organizations,
+            Array::Relations => self.relations,
+            Array::ExternalIds => self.external_ids,
+        }
+    }
+
+    /// Whether the answer is whole: of a user who was just made, Google shows parts for a while.
+    pub(super) fn is_whole(&self) -> bool {
+        self.suspended.is_some() && self.name.is_some() && self.primary_email.is_some()
+    }
+
+    /// Absence is no evidence: without the flag nobody is suspended, and nobody is active. An archived user is neither.
+    pub(super) fn state(&self) -> AccountState {
+        match (self.suspended, self.archived) {
+            (Some(true), _) => AccountState::Suspended,
+            (Some(false), Some(true)) | (None, _) => AccountState::Other,
+            (Some(false), _) => AccountState::Active,
+        }
+    }
+}

@@ -1,0 +1,57 @@
+use super::*;
+use crate::domain::{
+    employee::Fields,
+    mapping::{Compare, Row, Source},
+};
+
+fn mapping(targets: &[&str]) -> Mapping {
+    let row = |target: &&str| Row {
+        target: (*target).into(),
+        source: Source::Field(0),
+        on_create_only: false,
+        compare: Compare::Exact,
+        required: false,
+    };
+    Mapping { rows: targets.iter().map(row).collect(), fields: Fields::default(), email: 0, username: 0, manager: None }
+}
+
+fn sent(targets: &[&str], values: &[Option<&str>], foreign: Value) -> Value {
+    let value = |text: Option<&str>| text.map_or(NewValue::Clear, |text| NewValue::Set(text.into()));
+    let attributes = values.iter().copied().map(value).enumerate().collect();
+    let write = AccountWrite { attributes, foreign: Some(foreign.to_string().into()), ..AccountWrite::default() };
+    Value::Object(body(&mapping(targets), &write, &Schemas::default(), false).unwrap())
+}
+
+#[test]
+fn several_rows_of_one_array_are_one_array() {
+    let foreign = json!({"phones": [{"type": "home", "value": "1"}, {"type": "work", "value": "2"}]});
+    assert_eq!(
+        sent(&["phones.work", "phones.mobile"], &[Some("3"), Some("4")], foreign.clone()),
+        json!({"phones": [{"type": "home", "value": "1"}, {"type": "work", "value": "3"}, {"type": "mobile", "value": "4"}]})
+    );
+    assert_eq!(sent(&["phones.work"], &[None], foreign), json!({"phones": [{"type": "home", "value": "1"}]}));
+    assert_eq!(sent(&["phones.work"], &[None], json!({"phones": [{"type": "work", "value": "2"}]})), json!({"phones": []}));
+    assert_eq!(sent(&["phones.work"], &[None], json!({})), json!({"phones": []}));
+}
+
+#[test]
+fn an_organization_with_nothing_left_in_it_goes() {
+    let one = json!({"organizations": [{"type": "work", "primary": true, "title": "Lead"}]});
+    assert_eq!(sent(&["organizations.title"], &[None], one.clone()), json!({"organizations": []}));
+    assert_eq!(
+        sent(&["organizations.title", "organizations.department"], &[None, Some("X")], one),
+        json!({"organizations": [{"type": "work", "primary": true, "department": "X"}]})
+    );
+    let cost = json!({"organizations": [{"type": "work", "title": "Lead", "costCenter": "7"}]});
+    assert_eq!(sent(&["organizations.title"], &[None], cost), json!({"organizations": [{"type": "work", "costCenter": "7"}]}));
+}
+
+#[test]
+fn scalars_are_cleared_with_null_and_a_new_account_has_nothing_to_clear() {
+    assert_eq!(
+        sent(&["recoveryEmail", "name.displayName"], &[None, None], json!({})),
+        json!({"recoveryEmail": null, "name": {"displayName": null}})
+    );
+    let write = AccountWrite { attributes: vec![(0, NewValue::Clear)], ..AccountWrite::default() };
+    assert!(body(&mapping(&["recoveryEmail"]), &write, &Schemas::default(), true).is_err(), "nothing is left to write");
+}

@@ -1,0 +1,180 @@
+//! How `OneLogin` is spoken to: where it is, its token, its window of calls.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use reqwest::{Method, RequestBuilder, header::CONTENT_TYPE};
+use serde::Deserialize;
+
+use super::{
+    CATALOG, OneLogin,
+    errors::{denied, judge},
+};
+use crate::provider::{
+    Catalog, Credential, Destination, Error, Keys, Provider,
+    answers::{Route, Sent},
+    call::{Dialect, Gate, Observer, Ties},
+    http::{Answer, Client, Secret},
+    limits::{Pacer, Ticket},
+    token::{Granted, Token},
+};
+
+/// developers.onelogin.com, "Generate Tokens": ten hours. Used where the answer does not say.
+const PUBLISHED: Duration = Duration::from_secs(36_000);
+
+/// A `OneLogin` account, as the settings name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tenant {
+    /// Scheme, host, port and a path prefix if any, without a trailing slash.
+    pub base: String,
+}
+
+impl Destination for Tenant {
+    fn catalog(&self) -> &'static Catalog {
+        &CATALOG
+    }
+
+    fn tenant(&self) -> String {
+        self.base.clone()
+    }
+
+    fn keys(&self) -> Keys {
+        Keys { required: &["clientId", "clientSecret"], optional: &[] }
+    }
+
+    fn connect(&self, mut credential: Credential, ties: Ties, pacer: Arc<Pacer>) -> Result<Box<dyn Provider>, Error> {
+        let config = Config {
+            base: self.base.clone(),
+            client_id: credential.required("clientId").expose().to_owned(),
+            client_secret: credential.required("clientSecret"),
+            observer: ties.observer,
+            gate: ties.gate,
+        };
+        match OneLogin::new(config, pacer) {
+            Ok(provider) => Ok(Box::new(provider)),
+            Err(error) => Err(Error::Unavailable { said: error.to_string() }),
+        }
+    }
+}
+
+/// How to reach one `OneLogin` account.
+#[derive(Clone)]
+pub struct Config {
+    /// Scheme, host, port and a path prefix if any: called at `<base>/auth/...` and `<base>/api/2/...`.
+    pub base: String,
+    /// The API credential's id.
+    pub client_id: String,
+    /// The API credential's secret.
+    pub client_secret: Secret,
+    /// Told of every HTTP call: `token`, `list`, `custom_attributes`, `find`, `create`, `update`.
+    pub observer: Observer,
+    /// Closed where a write must not begin.
+    pub gate: Gate,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config").field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+impl Config {
+    pub(super) fn split(self) -> (OneLoginDialect, Ties) {
+        let base = self.base.trim_end_matches('/').to_owned();
+        let dialect = OneLoginDialect { base, client_id: self.client_id, client_secret: self.client_secret };
+        (dialect, Ties { observer: self.observer, gate: self.gate })
+    }
+}
+
+/// One API credential at one account.
+pub(super) struct OneLoginDialect {
+    base: String,
+    client_id: String,
+    client_secret: Secret,
+}
+
+impl Dialect for OneLoginDialect {
+    fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Form 2 of developers.onelogin.com, "Generate Tokens", which needs no region.
+    fn ask_for_a_token(&self, http: &Client) -> Result<(RequestBuilder, Sent<'_>), Error> {
+        let (id, secret) = (&self.client_id, self.client_secret.expose());
+        let request = http.request(Method::POST, &format!("{}/auth/oauth2/v2/token", self.base)).basic_auth(id, Some(secret));
+        let request = request.header(CONTENT_TYPE, "application/json; charset=utf-8").body(r#"{"grant_type":"client_credentials"}"#);
+        Ok((request, Sent::Credential(id, secret)))
+    }
+
+    fn granted(&self, body: &[u8]) -> Option<Granted> {
+        granted(body, Timestamp::now())
+    }
+
+    fn authorise(&self, request: RequestBuilder, token: Option<&Token>) -> RequestBuilder {
+        match token {
+            Some(token) => request.bearer_auth(token.text.expose()),
+            None => request,
+        }
+    }
+
+    fn judge(&self, route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(), Error> {
+        judge(route, answer, sent)
+    }
+
+    fn learn(&self, answer: &Answer, ticket: &Ticket<'_>) {
+        let number = |name| answer.number(name).and_then(|number| u32::try_from(number).ok());
+        if let (Some(limit), Some(remaining), Some(reset)) =
+            (number("x-ratelimit-limit"), number("x-ratelimit-remaining"), answer.number("x-ratelimit-reset"))
+        {
+            ticket.learn(limit, remaining, Duration::from_secs(reset));
+        }
+    }
+
+    /// Routes that do not exist and missing scopes are answered 401 as well as bad tokens.
+    fn refused_write(&self, said: String) -> Error {
+        denied(&said)
+    }
+}
+
+/// What the token endpoint answers (developers.onelogin.com, "Generate Tokens").
+#[derive(Deserialize)]
+struct Answered {
+    access_token: String,
+    #[serde(default)]
+    created_at: Option<String>,
+    #[serde(default)]
+    expires_in: Option<u64>,
+}
+
+/// `OneLogin` hands the same token out again until it ends, so its age counts, not the time of asking.
+fn granted(body: &[u8], today: Timestamp) -> Option<Granted> {
+    let answered: Answered = serde_json::from_slice(body).ok()?;
+    let lifetime = answered.expires_in.map_or(PUBLISHED, Duration::from_secs).min(PUBLISHED * 24);
+    let created: Option<Timestamp> = answered.created_at.as_deref().and_then(|text| text.parse().ok());
+    let age = created.and_then(|created| Duration::try_from(today.duration_since(created)).ok()).unwrap_or_default();
+    let text = Some(answered.access_token).filter(|text| !text.trim().is_empty())?;
+    Some(Granted { text: Secret::new(text), lifetime: lifetime.saturating_sub(age) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_ends_by_its_own_age() {
+        let today: Timestamp = "2026-11-24T09:00:00Z".parse().unwrap();
+        for (created_at, expires_in, seconds) in [
+            (Some("2026-11-24T09:00:00.000Z"), Some(36_000), 36_000),
+            (Some("2026-11-24T01:00:00.000Z"), Some(36_000), 7_200),
+            // Clocks that disagree shorten or lengthen nothing beyond what was published.
+            (Some("2026-11-25T09:00:00.000Z"), Some(36_000), 36_000),
+            (Some("2026-11-01T09:00:00.000Z"), Some(36_000), 0),
+            (None, Some(600), 600),
+            (Some("yesterday"), None, 36_000),
+        ] {
+            let body = serde_json::json!({"access_token": "t", "created_at": created_at, "expires_in": expires_in}).to_string();
+            assert_eq!(granted(body.as_bytes(), today).unwrap().lifetime.as_secs(), seconds, "{created_at:?}");
+        }
+        assert!(granted(br#"{"access_token": " "}"#, today).is_none());
+    }
+}

@@ -1,0 +1,84 @@
+//! What the proxy promises, in front of a real kube-apiserver.
+
+use std::time::Duration;
+
+use futures::TryStreamExt as _;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{PostParams, WatchEvent, WatchParams};
+use kube::core::ObjectMeta;
+use kube::{Api, Client, Config, ResourceExt as _};
+use testbed::proxy::{Act, Method};
+use testbed::{ControlPlane, Options, Proxy};
+
+const MAPS: &str = "/api/v1/namespaces/default/configmaps";
+
+fn map(name: &str) -> ConfigMap {
+    ConfigMap { metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() }, ..ConfigMap::default() }
+}
+
+/// ConfigMaps by way of the proxy, as the administrator, and directly.
+async fn both(plane: &ControlPlane, proxy: &Proxy) -> (Api<ConfigMap>, Api<ConfigMap>) {
+    let mut file = kube::config::Kubeconfig::read_from(plane.kubeconfig()).expect("a kubeconfig");
+    file.clusters[0].cluster.as_mut().expect("a cluster").server = Some(proxy.server());
+    let mut config = Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default()).await.expect("a configuration");
+    config.default_retry = false;
+    let through = Client::try_from(config).expect("a client");
+    (Api::namespaced(through, "default"), Api::namespaced(plane.client(), "default"))
+}
+
+/// Whether there is no answer for a while.
+async fn unanswered<T>(call: impl Future<Output = T>) -> bool {
+    tokio::time::timeout(Duration::from_millis(1500), call).await.is_err()
+}
+
+/// What comes next, soon.
+async fn within<T>(next: impl Future<Output = T>) -> Result<T, tokio::time::error::Elapsed> {
+    tokio::time::timeout(Duration::from_secs(10), next).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_are_held_refused_cut_or_passed_on_as_ordered() {
+    let plane = ControlPlane::start(Options::default()).await.expect("a control plane");
+    let proxy = plane.proxy().await.expect("a proxy");
+    let (through, direct) = both(&plane, &proxy).await;
+    let create = async |name: &str| through.create(&PostParams::default(), &map(name)).await;
+    create("plain").await.expect("nothing stands in the way");
+
+    // Held before: never there. Held after: there, unanswered. Both for exactly as many requests as ordered.
+    proxy.rule(Act::HoldBefore, Method::POST, MAPS, Some(1));
+    assert!(unanswered(create("before")).await);
+    assert!(direct.get_opt("before").await.unwrap().is_none());
+    proxy.rule(Act::HoldAfter, Method::POST, MAPS, Some(1));
+    assert!(unanswered(create("after")).await);
+    assert!(direct.get_opt("after").await.unwrap().is_some());
+    assert_eq!(
+        proxy.struck().iter().map(|held| (held.act, held.answered)).collect::<Vec<_>>(),
+        [(Act::HoldBefore, None), (Act::HoldAfter, Some(201))]
+    );
+    proxy.rule(Act::Status(409), Method::GET, &format!("{MAPS}/*"), Some(1));
+    assert!(matches!(through.get("plain").await, Err(kube::Error::Api(status)) if status.code == 409));
+    through.get("plain").await.expect("once only");
+    proxy.rule(Act::Delay(Duration::from_secs(3)), Method::GET, &format!("{MAPS}/*"), None);
+    assert!(unanswered(through.get("plain")).await);
+    proxy.clear();
+
+    // A watch streams, and ends with 410 when told so; another one goes on from there.
+    let now = through.list(&kube::api::ListParams::default()).await.unwrap().metadata.resource_version.unwrap();
+    let mut watch = Box::pin(through.watch(&WatchParams::default(), &now).await.unwrap());
+    direct.create(&PostParams::default(), &map("watched")).await.unwrap();
+    let event = within(watch.try_next()).await.expect("streamed at once").unwrap();
+    assert!(matches!(event, Some(WatchEvent::Added(map)) if map.name_any() == "watched"));
+    proxy.expire_watches();
+    let event = within(watch.try_next()).await.expect("cut at once").unwrap();
+    assert!(matches!(event, Some(WatchEvent::Error(status)) if status.code == 410));
+    assert!(within(watch.try_next()).await.expect("ended").unwrap().is_none());
+
+    // Down: what runs is cut, what comes is not served. Up: as before.
+    let mut watch = Box::pin(through.watch(&WatchParams::default(), &now).await.unwrap());
+    within(watch.try_next()).await.expect("streamed at once").unwrap();
+    proxy.down();
+    assert!(!matches!(within(watch.try_next()).await.expect("cut at once"), Ok(Some(_))));
+    assert!(through.get("plain").await.is_err());
+    proxy.up();
+    through.get("plain").await.expect("back");
+}

@@ -1,0 +1,8 @@
+//! Google Workspace: `workspace` is its tenant for the cases that every provider must pass; `wire` and `credential` are what
+//! is Google's alone.
+
+mod credential;
+mod wire;
+mod workspace;
+
+crate::table::every_provider!(workspace::Workspace);

@@ -1,0 +1,7 @@
+//! OneLogin: `acme` is its tenant for the cases that every provider must pass; `wire` and `credential` are what is OneLogin's alone.
+
+mod acme;
+mod credential;
+mod wire;
+
+crate::table::every_provider!(acme::Acme);

@@ -1,0 +1,243 @@
+//! Cases of whole passes: the provider's listing, the plan made of it, and the engine's own execution, without Bob and a
+//! cluster. What is decided is given; what becomes of it at the tenant is judged.
+
+use std::{collections::HashMap, sync::Mutex, time::Duration};
+
+use bobsync::{
+    api::employee_sync::MatchedBy,
+    cluster::leadership::Leadership,
+    domain::{
+        access::{Decision, Missing, Why},
+        account::{Access, AccountState},
+        employee::{Cell, Employee, Values},
+        mapping::{Mapping, Source},
+        matching::{Matcher, Person, PersonIndex},
+        plan::{Block, Kind, Plan, plan},
+        safety::Protected,
+    },
+    engine::{
+        claims::Claims,
+        execute::{Execution, Failure, Outcome, execute},
+        guard::Released,
+    },
+    provider::Initial,
+};
+use simulators::{Fault, FaultKind};
+use tokio::time::Instant;
+
+use crate::tenant::{Account, Calls, Tenant, account, mark, rows};
+
+/// The tenant's mapping, with a field of Bob's behind each row.
+fn mapping<T: Tenant>(tenant: &T) -> Mapping {
+    let mut mapping = tenant.mapping().clone();
+    for (row, one) in mapping.rows.iter_mut().enumerate() {
+        one.source = Source::Field(row + 1);
+    }
+    mapping
+}
+
+/// Somebody in Bob who should have the attributes of this account. The manager is given by name.
+fn person(wanted: &Account, manager: Option<&str>, access: Access) -> Person {
+    let manager = manager.map(mark);
+    let mut texts: Vec<Option<&str>> = vec![wanted.mark.as_deref()];
+    texts.extend(wanted.attributes.iter().map(Option::as_deref));
+    texts[rows::MANAGER + 1] = manager.as_deref();
+    let cells: Vec<Cell<'_>> = texts.into_iter().map(|text| text.map_or(Cell::Null, Cell::Text)).collect();
+    let employee = Employee::from_values(Values::from_cells(cells.into_iter())).expect("a row with an id");
+    let missing = Missing::Create(access);
+    Person {
+        employee,
+        decision: Decision { managed: true, existing: Some(access), missing, why: Why::AtWork, date: None, next: None },
+        known_account: None,
+        known_active: false,
+        claimed_by: None,
+        scope_failure: None,
+        unknown_target: None,
+        baseline: None,
+        in_place: None,
+    }
+}
+
+fn active(name: &str) -> Person {
+    person(&account(name), None, Access::Active)
+}
+
+/// One pass: what was planned, and how each change ended.
+async fn pass<T: Tenant>(tenant: &T, people: &[Person]) -> (Plan, HashMap<PersonIndex, Outcome>) {
+    let mapping = mapping(tenant);
+    let mut matcher = Matcher::new(&mapping, people, true);
+    let listing = tenant.provider().list(&mapping, &mut |account| matcher.see(account)).await.expect("a listing");
+    let plan = plan(&mapping, people, matcher, listing.whole);
+    let (outcomes, claims) = (Mutex::new(HashMap::new()), Claims::default());
+    let summary = execute(
+        &Execution {
+            provider: tenant.provider(),
+            initial: Ok(Initial::default()),
+            mapping: &mapping,
+            unavailable: &listing.unavailable,
+            people,
+            plan: &plan,
+            looking: &claims.everybody(),
+            released: &Released { go: vec![true; plan.changes.len()], target_suspect: None, ..Released::default() },
+            leadership: &Leadership::always(),
+            halted: &|| false,
+            deadline: Instant::now() + Duration::from_mins(1),
+            adopt: true,
+            protected: &Protected::default(),
+            skip: &|_| None,
+        },
+        |person, outcome, _| drop(outcomes.lock().unwrap().insert(person, outcome)),
+    )
+    .await;
+    assert!(summary.stop.is_none() && !summary.unfinished, "{summary:?}");
+    (plan, outcomes.into_inner().unwrap())
+}
+
+/// Nothing is left to do.
+async fn settled<T: Tenant>(tenant: &T, people: &[Person]) {
+    let before = tenant.calls().await;
+    let (plan, _) = pass(tenant, people).await;
+    assert!(plan.changes.is_empty(), "{:?}", plan.changes);
+    assert!(tenant.calls().await <= before + 1, "a page is all that is read");
+}
+
+/// The id of the account that a change ended with.
+fn done(outcomes: &HashMap<PersonIndex, Outcome>, person: PersonIndex) -> String {
+    match outcomes.get(&person) {
+        Some(Outcome::Done(done)) => done.account.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+pub async fn a_company_is_made_with_its_managers_and_then_nothing_is_written<T: Tenant>(tenant: &T) {
+    let people = [
+        person(&account("noa"), Some("boss"), Access::Active),
+        person(&account("kim"), Some("noa"), Access::Suspended),
+        person(&account("boss"), None, Access::Active),
+        // These two manage each other.
+        person(&account("ola"), Some("pia"), Access::Active),
+        person(&account("pia"), Some("ola"), Access::Active),
+    ];
+    let (plan, outcomes) = pass(tenant, &people).await;
+    assert!(plan.changes.iter().all(|change| change.kind == Kind::Create) && plan.changes.len() == 5);
+    for (name, index, manager, state) in [
+        ("noa", 0, Some(2), AccountState::Active),
+        ("kim", 1, Some(0), AccountState::Suspended),
+        ("boss", 2, None, AccountState::Active),
+        ("ola", 3, Some(4), AccountState::Active),
+        ("pia", 4, Some(3), AccountState::Active),
+    ] {
+        let stored = tenant.look(&done(&outcomes, index)).await.unwrap();
+        let reference = match manager {
+            Some(manager) => Some(tenant.reference(&done(&outcomes, manager)).await),
+            None => None,
+        };
+        assert_eq!(stored.attributes[rows::MANAGER].as_deref(), reference.as_deref(), "{name}");
+        assert_eq!((stored.state, stored.mark.as_deref()), (state, Some(&*mark(name))), "{name}");
+    }
+    assert_eq!(tenant.size().await, 5);
+    settled(tenant, &people).await;
+}
+
+pub async fn an_account_from_before_is_adopted_once<T: Tenant>(tenant: &T) {
+    let mut old = account("noa");
+    (old.mark, old.attributes[rows::TITLE]) = (None, Some("Old title".into()));
+    let id = tenant.make(&[old]).await.remove(0);
+    tenant.give_foreign(&id).await;
+    let rest = tenant.rest(&id).await;
+    let people = [active("noa")];
+    let (plan, outcomes) = pass(tenant, &people).await;
+    assert_eq!((plan.changes[0].kind, done(&outcomes, 0)), (Kind::Adopt, id.clone()));
+    let stored = tenant.look(&id).await.unwrap();
+    assert_eq!((stored.mark.as_deref(), stored.attributes[rows::TITLE].as_deref()), (Some(&*mark("noa")), Some("Engineer")));
+    assert_eq!(tenant.rest(&id).await, rest, "what is not ours is kept");
+    settled(tenant, &people).await;
+}
+
+pub async fn an_account_of_somebody_else_is_a_conflict_and_two_with_one_mark_are_ambiguous<T: Tenant>(tenant: &T) {
+    let mut theirs = account("noa");
+    theirs.mark = Some(mark("somebody-else").into());
+    let mut second = account("kim-2");
+    second.mark = Some(mark("kim").into());
+    let ids = tenant.make(&[theirs, account("kim"), second]).await;
+    let mut held = Vec::new();
+    for id in &ids {
+        held.push(tenant.look(id).await);
+    }
+    let (plan, _) = pass(tenant, &[active("noa"), active("kim")]).await;
+    assert_eq!((plan.standings[0].block.clone(), plan.standings[1].block.clone()), (Some(Block::Conflict), Some(Block::Ambiguous)));
+    for (id, held) in ids.iter().zip(held) {
+        assert_eq!(tenant.look(id).await, held);
+    }
+    assert_eq!(tenant.size().await, 3);
+}
+
+pub async fn what_a_person_changed_is_put_back_and_an_account_that_was_deleted_is_made_anew<T: Tenant>(tenant: &T) {
+    let people = [active("noa")];
+    let (_, outcomes) = pass(tenant, &people).await;
+    let id = done(&outcomes, 0);
+    let wanted = tenant.look(&id).await;
+    let by_hand = crate::tenant::write(&[(rows::TITLE, Some("By hand")), (rows::DEPARTMENT, None), (rows::FIRST, Some("Hand"))]);
+    let by_hand = bobsync::domain::account::AccountWrite { access: Some(Access::Suspended), ..by_hand };
+    crate::tenant::update(tenant, &id, &by_hand).await.0.unwrap();
+    assert_ne!(tenant.look(&id).await, wanted);
+    pass(tenant, &people).await;
+    assert_eq!(tenant.look(&id).await, wanted);
+
+    tenant.delete(&id).await;
+    let mut people = people;
+    people[0].known_account = Some(id.as_str().into());
+    let (plan, outcomes) = pass(tenant, &people).await;
+    assert_eq!(plan.changes[0].kind, Kind::Create);
+    assert_ne!(done(&outcomes, 0), id);
+    assert_eq!(tenant.size().await, 1);
+    settled(tenant, &people).await;
+}
+
+pub async fn a_lost_answer_makes_no_second_account_and_no_second_change<T: Tenant>(tenant: &T) {
+    let people = [active("noa")];
+    tenant.fault(Calls::Creates, Fault::new(FaultKind::ResetAfterApply).times(1)).await;
+    let (_, outcomes) = pass(tenant, &people).await;
+    let id = done(&outcomes, 0);
+    assert!(matches!(&outcomes[&0], Outcome::Done(done) if done.matched_by == MatchedBy::Created), "found by reading, not by trying again");
+    assert_eq!(tenant.size().await, 1);
+    let mut changed = account("noa");
+    changed.attributes[rows::TITLE] = Some("Lead".into());
+    let people = [person(&changed, None, Access::Active)];
+    tenant.fault(Calls::Updates, Fault::new(FaultKind::ResetAfterApply).times(1)).await;
+    let (_, outcomes) = pass(tenant, &people).await;
+    assert_eq!(done(&outcomes, 0), id);
+    settled(tenant, &people).await;
+}
+
+pub async fn a_storm_of_refusals_for_their_number_is_waited_out<T: Tenant>(tenant: &T) {
+    let storm = || Fault::new(FaultKind::Status).status(429).header("retry-after", "1").times(3);
+    tenant.fault(Calls::Creates, storm()).await;
+    let people: Vec<Person> = ["noa", "kim", "ola", "pia", "rui", "sol"].map(active).into();
+    let (_, outcomes) = pass(tenant, &people).await;
+    assert!(outcomes.values().all(|outcome| matches!(outcome, Outcome::Done(_))), "{outcomes:?}");
+    assert_eq!(tenant.size().await, 6);
+    settled(tenant, &people).await;
+}
+
+pub async fn one_refusal_blames_one_person_and_access_goes_all_the_same<T: Tenant>(tenant: &T) {
+    let people = [active("noa"), active("kim")];
+    let (_, outcomes) = pass(tenant, &people).await;
+    let ids = [done(&outcomes, 0), done(&outcomes, 1)];
+    tenant.refuse(rows::TITLE, "Forbidden Words").await;
+    let titled = |name: &str, title: &'static str, access| {
+        let mut wanted = account(name);
+        wanted.attributes[rows::TITLE] = Some(title.into());
+        person(&wanted, None, access)
+    };
+    let people = [titled("noa", "Some Forbidden Words", Access::Suspended), titled("kim", "Lead", Access::Active)];
+    let (_, outcomes) = pass(tenant, &people).await;
+    match &outcomes[&0] {
+        Outcome::Failed { failure: Failure::Rejected(said), .. } => {
+            assert!(said.contains(&*tenant.mapping().rows[rows::TITLE].target) && !said.contains("Words"), "{said}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(tenant.look(&ids[0]).await.unwrap().state, AccountState::Suspended, "a refused attribute stops no suspension");
+    assert_eq!(tenant.look(&ids[1]).await.unwrap().attributes[rows::TITLE].as_deref(), Some("Lead"));
+}

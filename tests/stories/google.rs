@@ -1,0 +1,351 @@
+//! The same stories with Google Workspace: first sync, silence, movers, leavers, adoption, credentials, and what is Google's
+//! alone: passwords, managers by e-mail, lag.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+
+use crate::{
+    first_sync::expected,
+    support::{Controller, Story, condition, ready},
+};
+
+/// The provider's part of a spec.
+fn google(story: &Story) -> Value {
+    let url = &story.simulated.google;
+    json!({"googleWorkspace": {"credentialsSecretRef": {"name": "google"}, "adminEmail": "admin@example.com", "endpoint": url, "tokenEndpoint": url}})
+}
+
+/// A story with the Secret of the service account.
+async fn begin(name: &str, employees: usize) -> Story {
+    let story = Story::begin(name, employees).await;
+    let key = story.simulated.get("/google/service-account").await;
+    story.secret("google", &[("serviceAccount.json", &key.to_string())]).await;
+    story
+}
+
+async fn converged(name: &str, employees: usize, spec: Value) -> (Story, Controller) {
+    let story = begin(name, employees).await;
+    let controller = Controller::start(&story).await;
+    let mut spec = spec;
+    spec["provider"] = google(&story);
+    story.integrate(spec).await;
+    story.ready("Converged").await;
+    (story, controller)
+}
+
+fn entry<'a>(user: &'a Value, array: &str, kind: &str) -> &'a Value {
+    let entries = user[array].as_array().map(Vec::as_slice).unwrap_or_default();
+    let found = entries.iter().find(|entry| entry["type"] == kind || entry["customType"] == kind);
+    found.map_or(&Value::Null, |entry| &entry["value"])
+}
+
+async fn accounts(story: &Story) -> Vec<Value> {
+    story.simulated.get("/google/users").await.as_array().cloned().unwrap_or_default()
+}
+
+/// The account that bears this employee's mark.
+async fn account(story: &Story, employee: &str) -> Option<Value> {
+    accounts(story).await.into_iter().find(|user| entry(user, "externalIds", "bobsync") == employee)
+}
+
+async fn writes(story: &Story) -> u64 {
+    story.simulated.get("/google/calls").await["writes"].as_u64().unwrap_or(0)
+}
+
+async fn forget_calls(story: &Story) {
+    story.simulated.forget_calls().await;
+    story.simulated.delete("/google/calls").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_example_makes_google_equal_to_bob_with_one_write_each() {
+    let story = begin("google-first", 70).await;
+    story.secret("welcome", &[("password", "Correct-Horse-7-Battery")]).await;
+    let example: Value = serde_saphyr::from_str(include_str!("../../examples/google-workspace.yaml")).expect("YAML");
+    let mut spec = example["spec"].clone();
+    spec["mode"] = json!("Enforce");
+    spec["bob"]["endpoint"] = json!(story.simulated.bob);
+    for field in ["endpoint", "tokenEndpoint"] {
+        spec["provider"]["googleWorkspace"][field] = json!(story.simulated.google);
+    }
+    let controller = Controller::start(&story).await;
+    story.integrate(spec).await;
+    story.ready("Converged").await;
+
+    let now = Timestamp::now();
+    let employees = story.simulated.employees().await;
+    let users = accounts(&story).await;
+    let by_mark: HashMap<&str, &Value> =
+        users.iter().map(|user| (entry(user, "externalIds", "bobsync").as_str().expect("a mark"), user)).collect();
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    let mut wanted = 0;
+    for employee in &employees {
+        let id = employee["root.id"].as_str().unwrap();
+        let Some(status) = expected(employee, now) else {
+            assert!(!by_mark.contains_key(id), "{id} has left or not started, and has an account");
+            continue;
+        };
+        wanted += 1;
+        let user = by_mark.get(id).unwrap_or_else(|| panic!("{id} has no account"));
+        assert_eq!(user["suspended"], status == 2, "{id}");
+        let organization = &user["organizations"][0];
+        for (have, field) in [
+            (&user["primaryEmail"], "root.email"),
+            (&user["name"]["givenName"], "root.firstName"),
+            (&user["name"]["familyName"], "root.surname"),
+            (entry(user, "phones", "mobile"), "work.workMobile"),
+            (entry(user, "phones", "work"), "work.workPhone"),
+            (&organization["department"], "work.department"),
+            (&organization["title"], "work.title"),
+            (&organization["description"], "payroll.employment.type"),
+            (entry(user, "externalIds", "organization"), "work.employeeIdInCompany"),
+        ] {
+            assert_eq!(text(have), text(&employee[field]), "{id} {field}");
+        }
+        let manager = employee["work.manager"].as_str().and_then(|manager| by_mark.get(manager)).map(|boss| boss["primaryEmail"].clone());
+        assert_eq!(*entry(user, "relations", "manager"), manager.unwrap_or(Value::Null), "{id} manager");
+        assert_eq!((&user["orgUnitPath"], &user["changePasswordAtNextLogin"]), (&json!("/"), &json!(true)), "{id}");
+    }
+    assert_eq!(users.len(), wanted, "nobody else has an account");
+    assert_eq!(writes(&story).await, wanted as u64, "one write each, the manager included");
+    let log = story.simulated.get("/google/log?since=0").await;
+    let refused = log.as_array().unwrap().iter().filter(|call| call["status"].as_u64().is_some_and(|status| status >= 400)).count();
+    assert_eq!(refused, 0, "Google never had to say no: ten new accounts a second");
+    let told = format!("{}{}", controller.log(), serde_json::to_string(&story.everybody().await).unwrap());
+    assert!(!told.contains("Correct-Horse") && !told.contains("BEGIN PRIVATE KEY") && !told.contains("ya29."), "no secret is told");
+    for person in story.everybody().await {
+        assert_eq!(ready(&person).0, "True");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_steady_state_writes_nothing_and_reads_a_page() {
+    let (story, _controller) = converged("google-steady", 40, json!({})).await;
+    story.sync().await;
+    forget_calls(&story).await;
+    for _ in 0..2 {
+        story.sync().await;
+    }
+    let calls = story.simulated.get("/google/calls").await;
+    assert_eq!(calls["writes"], 0);
+    assert_eq!(calls["byRoute"], json!({"GET /admin/directory/v1/users": 2}), "one page each, and not one more call");
+    assert_eq!(story.simulated.calls("bob", "POST /v1/people/search").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mover_a_leaver_and_a_rehire() {
+    let (story, _controller) = converged("google-lives", 30, json!({})).await;
+    story.sync().await;
+    let (id, _) = story.simulated.somebody().await;
+    let before = account(&story, &id).await.unwrap();
+    forget_calls(&story).await;
+    story.simulated.change(&id, json!({"work.title": "Head of Lighthouses"})).await;
+    story.sync().await;
+    assert_eq!(writes(&story).await, 1);
+    assert_eq!(account(&story, &id).await.unwrap()["organizations"][0]["title"], "Head of Lighthouses");
+    let history = story.person(&id).await.unwrap().status.unwrap().history;
+    assert_eq!(history[0].fields, ["organizations.title"]);
+
+    story.simulated.change(&id, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+    story.sync().await;
+    let suspended = account(&story, &id).await.unwrap();
+    assert_eq!((&suspended["suspended"], &suspended["id"]), (&json!(true), &before["id"]));
+    assert_eq!(ready(&story.person(&id).await.unwrap()), ("True".into(), "InSync".into()));
+    story.simulated.change(&id, json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"})).await;
+    story.sync().await;
+    let again = account(&story, &id).await.unwrap();
+    assert_eq!((&again["suspended"], &again["id"]), (&json!(false), &before["id"]));
+    assert_eq!(again["changePasswordAtNextLogin"], false, "what the settings do not ask for is sent as false");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_from_before_is_adopted_by_its_address_and_keeps_what_is_not_ours_and_its_password() {
+    let story = begin("google-adopt", 12).await;
+    let (id, employee) = story.simulated.somebody().await;
+    let made = story
+        .simulated
+        .post(
+            "/google/users",
+            json!({
+                "primaryEmail": employee["root.email"], "name": {"givenName": "Old", "familyName": "Name"},
+                "phones": [{"type": "home", "value": "+44 20 7946 0000"}], "externalIds": [{"type": "network", "value": "n-1"}],
+                "relations": [{"type": "assistant", "value": "kim@example.com"}],
+            }),
+        )
+        .await;
+    let _controller = Controller::start(&story).await;
+    story.integrate(json!({"provider": google(&story)})).await;
+    story.ready("Converged").await;
+    let user = account(&story, &id).await.expect("adopted");
+    assert_eq!((&user["id"], &user["name"]["givenName"]), (&made["id"], &employee["root.firstName"]));
+    assert_eq!(
+        (entry(&user, "phones", "home"), entry(&user, "externalIds", "network"), entry(&user, "relations", "assistant")),
+        (&json!("+44 20 7946 0000"), &json!("n-1"), &json!("kim@example.com"))
+    );
+    let log = story.simulated.get("/google/log?since=0").await;
+    let puts: Vec<&Value> = log.as_array().unwrap().iter().filter(|call| call["method"] == "PUT").collect();
+    assert_eq!(puts.len(), 1);
+    assert!(puts[0]["body"].get("password").is_none() && puts[0]["body"].get("changePasswordAtNextLogin").is_none(), "{}", puts[0]);
+    let matched = story.person(&id).await.unwrap().status.unwrap().account.unwrap();
+    assert_eq!(serde_json::to_value(matched.matched_by).unwrap(), "Email");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_managers_new_address_reaches_the_reports_in_the_same_pass() {
+    let (story, _controller) = converged("google-boss", 30, json!({})).await;
+    story.sync().await;
+    let (_, employee) = story.simulated.somebody().await;
+    let boss = employee["work.manager"].as_str().unwrap().to_owned();
+    assert!(account(&story, &boss).await.is_some(), "the manager has an account");
+    let reports = |employees: &[Value]| {
+        employees
+            .iter()
+            .filter(|e| e["work.manager"] == boss.as_str())
+            .map(|e| e["root.id"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let reports = reports(&story.simulated.employees().await);
+    forget_calls(&story).await;
+    story.simulated.change(&boss, json!({"root.email": "the.boss@example.com"})).await;
+    story.sync().await;
+    let mut followed = 0;
+    for id in &reports {
+        if let Some(user) = account(&story, id).await {
+            assert_eq!(entry(&user, "relations", "manager"), "the.boss@example.com", "{id}");
+            followed += 1;
+        }
+    }
+    assert!(followed > 0);
+    assert_eq!(writes(&story).await, followed + 1);
+    story.sync().await;
+    assert_eq!(writes(&story).await, followed + 1, "and that is all");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_create_whose_answer_is_lost_while_reads_lag_makes_one_account() {
+    let (story, _controller) = converged("google-lost", 24, json!({})).await;
+    // Whoever is there now has been there for a while.
+    story.simulated.put("/clock", json!({"advanceSeconds": 600})).await;
+    story.simulated.put("/google/quirks", json!({"getLagSeconds": 3, "listLagSeconds": 20, "updateLagSeconds": 2})).await;
+    let lost = json!({"kind": "resetAfterApply", "method": "POST", "pathPrefix": "/admin/", "times": 1});
+    story.simulated.post("/google/faults", lost).await;
+    let id = story
+        .simulated
+        .hire(json!({"root.email": "late.riser@example.com", "work.startDate": "2020-01-01", "internal.lifecycleStatus": "Employed",
+                     "internal.status": "Active", "internal.terminationDate": null, "employee.lastDayOfWork": null}))
+        .await;
+    story.sync().await;
+    crate::support::until("the person is in sync", || async {
+        match story.reason(&id).await.as_str() {
+            "InSync" => Ok(()),
+            other => Err(other.to_owned()),
+        }
+    })
+    .await;
+    let named = accounts(&story).await.into_iter().filter(|user| user["primaryEmail"] == "late.riser@example.com").count();
+    assert_eq!(named, 1);
+    // The listing does not show the account for a while: that is no reason to make another, nor to say that it is gone.
+    story.sync().await;
+    let person = story.person(&id).await.unwrap();
+    assert_eq!(ready(&person).1, "InSync", "{:?}", condition(&person, "Ready"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_key_a_missing_delegation_and_a_powerless_administrator_are_told_apart() {
+    let story = begin("google-secret", 8).await;
+    story.secret("google", &[("serviceAccount.json", "{\"type\": \"service_account\"}")]).await;
+    let _controller = Controller::start(&story).await;
+    story.integrate(json!({"provider": google(&story)})).await;
+    let message = |integration: bobsync::api::ProvisioningIntegration| {
+        let conditions = integration.status.unwrap().conditions;
+        conditions.into_iter().find(|c| c.type_ == "Ready").unwrap().message
+    };
+    let said = message(story.ready("ProviderUnauthorized").await);
+    assert!(said.contains("serviceAccount.json"), "{said}");
+    assert_eq!(story.simulated.calls("google", "POST /token").await, 0);
+
+    story.simulated.put("/google/delegation", json!({"scopes": []})).await;
+    let key = story.simulated.get("/google/service-account").await;
+    story.secret("google", &[("serviceAccount.json", &key.to_string())]).await;
+    let said = message(story.ready("ProviderForbidden").await);
+    assert!(said.contains("domain-wide delegation") && said.contains("admin.directory.user"), "{said}");
+
+    story.simulated.put("/google/delegation", json!({"scopes": ["admin.directory.user"], "admins": {"admin@example.com": "none"}})).await;
+    story.sync_ends_in("ProviderForbidden").await;
+    story.simulated.put("/google/delegation", json!({"admins": {"admin@example.com": "manage"}})).await;
+    story.sync().await;
+    story.ready("Converged").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_google_cannot_do_is_refused_with_a_way_out_and_endpoints_only_where_they_are_allowed() {
+    let story = begin("google-refuse", 2).await;
+    let refused = async |provider: Value, more: Value| {
+        let mut spec = json!({"bob": {"credentialsSecretRef": {"name": "bob"}}, "provider": provider});
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let object =
+            json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "no"}, "spec": spec});
+        let patch = Patch::Apply(object);
+        story.integrations().patch("no", &PatchParams::apply("story").force(), &patch).await.expect_err("refused").to_string()
+    };
+    let required = json!([{"target": "primaryEmail", "field": "root.email"}, {"target": "name.givenName", "field": "root.firstName"},
+                          {"target": "name.familyName", "field": "root.surname"}]);
+    let with = |row: Value| {
+        let mut rows = required.as_array().unwrap().clone();
+        rows.push(row);
+        json!({"mapping": rows})
+    };
+    let one = google(&story);
+    let mut both = one.clone();
+    both["oneLogin"] = json!({"region": "US", "credentialsSecretRef": {"name": "onelogin"}});
+    let mut half = one.clone();
+    half["googleWorkspace"].as_object_mut().unwrap().remove("tokenEndpoint");
+    for (provider, more, said) in [
+        (both, json!({}), "name exactly one provider"),
+        (half, json!({}), "set both endpoint and tokenEndpoint, or neither"),
+        (one.clone(), json!({"mapping": [{"target": "primaryEmail", "field": "root.email"}]}), "requires the targets primaryEmail"),
+        (one.clone(), with(json!({"target": "title", "field": "work.title"})), "Google Workspace has no such target"),
+        (one.clone(), with(json!({"target": "externalIds.bobsync", "field": "work.title"})), "Google Workspace has no such target"),
+        (one.clone(), with(json!({"target": "relations.manager", "field": "work.title"})), "relations.manager refers to a person"),
+    ] {
+        let answer = refused(provider, more).await;
+        assert!(answer.contains(said), "{answer}");
+    }
+    // Port 9 was not allowed when the controller was started.
+    let _controller = Controller::start(&story).await;
+    let mut elsewhere = one.clone();
+    elsewhere["googleWorkspace"]["tokenEndpoint"] = json!("http://127.0.0.1:9");
+    story.integrate(json!({"provider": elsewhere})).await;
+    story.ready("EndpointNotAllowed").await;
+    assert_eq!(story.simulated.get("/google/calls").await["total"], 0, "not one request went out");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_attribute_never_stops_a_suspension_and_a_suspension_by_google_is_forbidden() {
+    let (story, _controller) = converged("google-refused", 12, json!({})).await;
+    story.sync().await;
+    let (id, _) = story.simulated.somebody().await;
+    story.simulated.put("/google/refuse", json!({"rules": [{"field": "organizations.title", "contains": "Xylophonist"}]})).await;
+    let leaves = json!({"work.title": "Chief Xylophonist", "internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"});
+    story.simulated.change(&id, leaves).await;
+    story.sync().await;
+    let user = account(&story, &id).await.unwrap();
+    assert_eq!(user["suspended"], true);
+    let person = story.person(&id).await.unwrap();
+    assert_eq!(ready(&person), ("False".into(), "Rejected".into()));
+    let (_, _, message) = condition(&person, "Stalled").unwrap();
+    assert!(message.contains("organizations.title") && !message.contains("Xylophonist"), "{message}");
+
+    story.simulated.put("/google/refuse", json!({"rules": []})).await;
+    story.simulated.put("/google/directory", json!({"suspendedByGoogle": [user["id"]]})).await;
+    story.simulated.change(&id, json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"})).await;
+    story.sync().await;
+    assert_eq!(story.reason(&id).await, "Forbidden");
+}
