@@ -148,7 +148,8 @@ mod tests {
 
     #[test]
     fn one_newline_at_the_end_is_not_part_of_a_value() {
-        let found = secret(&[("a", b"alpha\n"), ("b", b"beta\n\n"), ("c", b"gamma\r\n"), ("d", b" delta "), ("e", b"unasked"), ("g", b" \n")]);
+        let found =
+            secret(&[("a", b"alpha\n"), ("b", b"beta\n\n"), ("c", b"gamma\r\n"), ("d", b" delta "), ("e", b"unasked"), ("g", b" \n")]);
         let mut read = pick("bob", found, &["a", "b", "c"], &["d", "f", "g"]).expect("all there");
         assert_eq!(read.resource_version, "42");
         assert_eq!(read.take("a").expect("asked").expose(), "alpha");

@@ -142,6 +142,10 @@ fn settle(session: &Session, line: Line, causes: &Causes, report: &Report) {
         dirty.again(employee, Waiting { class: Class::Joiner, looks: 0, ..*waiting }, now);
     }
     retry(session, report, |employee| causes.get(employee).copied());
+    if report.rest.renamed {
+        // Who reports to them is known to a pass over everybody alone.
+        dirty.add_everybody(Trigger::Webhook, session.mailbox.next_everybody(APART).max(now));
+    }
     if report.held.is_some() && line == Line::Normal {
         // What is held is said of the integration as a whole, and approved as a whole.
         dirty.add_everybody(Trigger::Webhook, session.mailbox.next_everybody(APART).max(now));

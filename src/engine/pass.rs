@@ -73,6 +73,8 @@ pub struct Rest {
     pub deferred: Vec<Box<str>>,
     /// Changes that were not brought to an end: whether they were tried and failed for now.
     pub unsettled: Vec<(Box<str>, bool)>,
+    /// Somebody has another e-mail, and the accounts of whoever reports to them name them by it.
+    pub renamed: bool,
 }
 
 /// Everything a pass works with. The raw spec is not among it.
@@ -298,6 +300,7 @@ impl Pass<'_> {
                 }
             }
         }
+        report.rest.renamed = plan.renames(&settings.mapping, |change| released.go[change]);
         let summary = self.converge(&people, &plan, &released, &recorder, (&missing, &deferred)).await;
         self.looked_at(&people);
         report.rest.unsettled = std::mem::take(&mut recorder.unsettled.lock().unwrap_or_else(PoisonError::into_inner));

@@ -126,6 +126,14 @@ impl Plan {
         self.standings[person as usize].account.as_ref().map(|held| held.id.clone())
     }
 
+    /// Whether one of these changes gives an account another e-mail, where reports name their manager by it.
+    #[must_use]
+    pub fn renames(&self, mapping: &Mapping, wanted: impl Fn(usize) -> bool) -> bool {
+        let by_email = mapping.manager.is_some_and(|row| mapping.rows[row].compare == Compare::PersonByEmail);
+        let renames = |change: &Change| change.kind != Kind::Create && change.write.attributes.iter().any(|(row, _)| *row == mapping.email);
+        by_email && self.changes.iter().enumerate().any(|(index, change)| wanted(index) && renames(change))
+    }
+
     /// The e-mail that this person's account will have when the plan is carried out; `None` without an account.
     fn email_of(&self, mapping: &Mapping, people: &[Person], person: PersonIndex) -> Option<Box<str>> {
         let Standing { account, change, .. } = &self.standings[person as usize];
