@@ -103,7 +103,7 @@ async fn dies_everywhere(
         controller = Controller::behind(story, &proxy).await;
         story.answered(&asked).await;
         story.ready("Converged").await;
-        right(story, &told, *boundary, &person, before, &what).await;
+        right(story, told, *boundary, &person, before, &what).await;
         // And it stays so.
         let steady = (seq(story).await, story.everybody().await);
         story.sync().await;
