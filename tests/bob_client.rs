@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use bobsync::{
     bob::{Client, Config, Error, Observer, People},
     domain::employee::{Cell, Employee, Fields},
-    provider::http::Secret,
+    provider::{Urgency, http::Secret},
 };
 use serde_json::{Value, json};
 use simulators::{Control, Fault, FaultKind, Options, World, client::Service};
@@ -52,6 +52,7 @@ fn client(world: &World, token: &str, observer: Observer) -> Client {
         base: world.bob_url().to_owned(),
         service_user_id: "SERVICE-1".to_owned(),
         service_user_token: Secret::new(token),
+        pace: Arc::default(),
         observer,
     })
     .unwrap()
@@ -173,7 +174,7 @@ async fn a_hidden_or_misspelt_field_is_absent_and_an_empty_one_is_null() {
     }
     let employee = people.employees.iter().find(|employee| employee.id() == someone).unwrap();
     assert_eq!(shown(&fields, employee, "work.workPhone"), Cell::Null);
-    let read = bench.client.one(&fields, &someone).await.unwrap().unwrap();
+    let read = bench.client.one(&fields, &someone, Urgency::Normal).await.unwrap().unwrap();
     assert_eq!(read, *employee, "the single read tells the same");
 }
 
@@ -206,18 +207,18 @@ async fn one_is_found_by_id_until_the_file_is_gone() {
     let bench = bench(10).await;
     let fields = fields();
     let gone = bench.client.everybody(&fields).await.unwrap().employees[9].clone();
-    assert_eq!(bench.client.one(&fields, gone.id()).await.unwrap().as_ref(), Some(&gone));
+    assert_eq!(bench.client.one(&fields, gone.id(), Urgency::Normal).await.unwrap().as_ref(), Some(&gone));
     let read = bench.control.log(Service::Bob, 0).await.unwrap().pop().unwrap();
     assert_eq!(read.path, format!("/v1/people/{}", gone.id()));
     assert_eq!(read.body, json!({"fields": fields.ids(), "humanReadable": "APPEND"}));
     assert_eq!(bench.control.calls(Service::Bob).await.unwrap().unknown_body_keys, 0);
 
     bench.control.delete_employee(gone.id()).await.unwrap();
-    assert_eq!(bench.client.one(&fields, gone.id()).await, Ok(None));
+    assert_eq!(bench.client.one(&fields, gone.id(), Urgency::Normal).await, Ok(None));
     assert_eq!(bench.last_outcome(), ("read", "not_found"));
 
     let before = bench.total_calls().await;
-    assert!(bench.client.one(&fields, "ada.okoro@example.com").await.is_err());
+    assert!(bench.client.one(&fields, "ada.okoro@example.com", Urgency::Normal).await.is_err());
     assert_eq!(bench.total_calls().await, before, "an address is no id, and nothing is asked");
 }
 
@@ -226,7 +227,7 @@ async fn a_refused_credential_and_a_missing_right_are_told_apart_and_not_repeate
     let bench = bench(5).await;
     let wrong = client(&bench.world, "bob-token-wrong", Arc::new(|_, _| ()));
     assert_eq!(wrong.everybody(&Fields::default()).await, Err(Error::Unauthorized));
-    assert_eq!(wrong.one(&Fields::default(), "7").await, Err(Error::Unauthorized));
+    assert_eq!(wrong.one(&Fields::default(), "7", Urgency::Normal).await, Err(Error::Unauthorized));
     assert_eq!(bench.total_calls().await, 2);
 
     bench.control.bob_permissions(json!({"status": 403})).await.unwrap();
@@ -257,8 +258,15 @@ async fn a_throttled_client_says_when_and_is_silent_until_then() {
 #[tokio::test]
 async fn fifty_calls_pass_at_once_and_none_is_refused() {
     let bench = bench(3).await;
-    for _ in 0..50 {
+    for _ in 0..40 {
         bench.client.everybody(&Fields::default()).await.unwrap();
+    }
+    // The share of those who cannot wait, in one call for all that are asked for.
+    let company = bench.control.employees().await.unwrap();
+    let ids: Vec<&str> = company.iter().filter_map(|employee| employee["root.id"].as_str()).collect();
+    for _ in 0..10 {
+        let found = bench.client.some(&Fields::default(), &[ids[0], "7", ids[1]], Urgency::Urgent).await.unwrap();
+        assert_eq!(found.employees.iter().map(Employee::id).collect::<Vec<_>>(), [ids[0], ids[1]]);
     }
     assert_eq!(bench.total_calls().await, 50);
 }

@@ -16,6 +16,7 @@ use bobsync::{
         safety::Protected,
     },
     engine::{
+        claims::Claims,
         execute::{Execution, Outcome, Summary, execute},
         guard::Released,
         validate::Stop,
@@ -125,6 +126,7 @@ async fn carried_out(initial: Result<Initial<'_>, &Stop>) -> (Vec<String>, Summa
     let (people, plan) = noa_and_kim(&mapping);
     let provider = Noting::default();
     let waiting = Mutex::new(0);
+    let claims = Claims::default();
     let summary = execute(
         &Execution {
             provider: &provider,
@@ -133,6 +135,7 @@ async fn carried_out(initial: Result<Initial<'_>, &Stop>) -> (Vec<String>, Summa
             unavailable: &[],
             people: &people,
             plan: &plan,
+            looking: &claims.everybody(),
             released: &Released { go: vec![true; plan.changes.len()], target_suspect: None, ..Released::default() },
             leadership: &Leadership::always(),
             halted: &|| false,
@@ -141,7 +144,7 @@ async fn carried_out(initial: Result<Initial<'_>, &Stop>) -> (Vec<String>, Summa
             protected: &Protected::default(),
             skip: &|_| None,
         },
-        |_, outcome| {
+        |_, outcome, _| {
             if matches!(outcome, Outcome::Waiting) {
                 *waiting.lock().unwrap() += 1;
             }

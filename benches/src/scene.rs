@@ -31,7 +31,17 @@ impl Controller {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let listen = format!("127.0.0.1:{port}");
         let mut command = Command::new(binary()?);
-        command.args(["controller", "--namespace", namespace, "--lease-namespace", namespace, "--http-listen", &listen]);
+        command.args([
+            "controller",
+            "--namespace",
+            namespace,
+            "--lease-namespace",
+            namespace,
+            "--http-listen",
+            &listen,
+            "--webhook-listen",
+            "127.0.0.1:0",
+        ]);
         for endpoint in endpoints {
             command.args(["--allow-endpoint", endpoint]);
         }

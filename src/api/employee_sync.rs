@@ -209,7 +209,7 @@ pub struct AwaitingChange {
 pub struct Evidence {
     /// What was seen.
     pub kind: EvidenceKind,
-    /// When it was seen.
+    /// When it was seen; of what Bob pushed, the time that Bob names.
     pub observed_at: Time,
     /// With `AccessRevoked`: the start date in Bob at that time. A later one is another employment, and ends the revocation.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -219,7 +219,7 @@ pub struct Evidence {
 /// What was seen.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EvidenceKind {
-    /// The read by id answered that the employee file does not exist.
+    /// The read by id answered that the employee file does not exist, or Bob reported its deletion (`employee.deleted`).
     FileDeleted,
     /// Bob reported that access is revoked immediately (`employee.access.revoked.immediately`).
     AccessRevoked,
@@ -271,6 +271,8 @@ pub enum Action {
 pub enum Trigger {
     /// The interval.
     Interval,
+    /// An event that Bob pushed.
+    Webhook,
     /// A sync request.
     Manual,
     /// A date arrived.

@@ -115,6 +115,11 @@ pub struct Bob {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 512), regex(pattern = r"^(https?://[^\s?#@]+)?$"))]
     pub endpoint: String,
+    /// Key of a Secret with the secret that Bob shows for its webhook; present: webhooks are accepted at
+    /// `/webhooks/bob/<namespace>/<name>`. While the secret is being changed, the one before stays valid under the same key
+    /// with `Previous` at its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_secret_ref: Option<SecretKeyRef>,
     /// IANA time zone of sites that `siteTimeZones` does not list. Midnight is the midnight of the employee's site.
     #[serde(default = "utc")]
     #[schemars(length(min = 1, max = 64))]

@@ -106,6 +106,8 @@ reasons! {
         NothingHeld: "No guard holds anything.", "Nothing.";
         NoneFailing: "Nobody fails.", "Nothing.";
         SomeFailing: "Some people fail; the message counts them by reason.", "`kubectl get esync` shows who and why.";
+        Accepting: "Webhooks that are signed with the Secret's value are taken.", "Nothing.";
+        SecretMissing: "The Secret of `spec.bob.webhookSecretRef`, or its key, cannot be read, so webhooks are refused; the interval goes on.", "Create the Secret that the message names, with that key.";
         UpToDate: "Nothing is in progress.", "Nothing.";
         WorkInProgress: "A pass is at work.", "Wait.";
         NothingStalled: "Nobody has to act.", "Nothing.";

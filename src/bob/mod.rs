@@ -3,6 +3,8 @@
 //! From the wire inwards: [`client`](Client) makes the calls and sorts their failures, `pace` keeps it below Bob's
 //! limits, `splitter` finds the employees in the arriving bytes, `row` picks the wanted fields out of one employee by
 //! the paths in `wanted`, `value` chooses among the forms in which Bob gives a value, [`Reader`] collects the rows.
+//!
+//! [`webhook`] is the other direction: the events that Bob pushes, and who signed them.
 
 mod catalogue;
 mod client;
@@ -13,8 +15,10 @@ mod row;
 mod splitter;
 mod value;
 mod wanted;
+pub mod webhook;
 
 pub use catalogue::Catalogue;
 pub use client::{Client, Config, Observer};
 pub use error::Error;
+pub use pace::Pace;
 pub use people::{People, Reader};

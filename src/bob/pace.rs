@@ -11,10 +11,13 @@ use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use tokio::time::Instant;
 
 use super::error::Error;
+use crate::provider::Urgency;
 
 /// 50 searches in a minute (apidocs.hibob.com, "Rate limiting"). The single read's limit is not published; the same
 /// is assumed.
 const CALLS: usize = 50;
+/// So many of them are kept for whoever cannot wait: reads of people whose access may end.
+const RESERVE: usize = 10;
 
 /// A minute and a second, for calls are counted where they arrive, not where they start.
 const WINDOW: Duration = Duration::from_secs(61);
@@ -42,49 +45,73 @@ impl Route {
     }
 }
 
-/// The starts of recent calls of each route, and the time until which no call is made.
+/// The starts of recent calls of each route, and the time until which no call is made. Bob counts them for one service
+/// user, so whoever calls with that one shares one of these.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
-    // Held while waiting, so that callers are served in the order in which they came.
-    searches: tokio::sync::Mutex<VecDeque<Instant>>,
-    reads: tokio::sync::Mutex<VecDeque<Instant>>,
-    metadata: tokio::sync::Mutex<VecDeque<Instant>>,
+pub struct Pace {
+    searches: Lane,
+    reads: Lane,
+    metadata: Lane,
     silent_until: Mutex<Option<Instant>>,
 }
 
+#[derive(Debug, Default)]
+struct Lane {
+    starts: Mutex<VecDeque<Instant>>,
+    // Held while waiting, so that callers of one urgency are served in the order in which they came.
+    urgent: tokio::sync::Mutex<()>,
+    normal: tokio::sync::Mutex<()>,
+}
+
+impl Lane {
+    /// When the next call of this urgency may start; `None`: now, and it is counted.
+    fn turn(&self, urgency: Urgency, now: Instant) -> Option<Instant> {
+        let mut starts = self.starts.lock().unwrap_or_else(PoisonError::into_inner);
+        while starts.front().is_some_and(|start| now.duration_since(*start) >= WINDOW) {
+            starts.pop_front();
+        }
+        let limit = match urgency {
+            Urgency::Urgent => CALLS,
+            Urgency::Normal => CALLS - RESERVE,
+        };
+        if starts.len() >= limit {
+            return Some(starts[starts.len() - limit] + WINDOW);
+        }
+        starts.push_back(now);
+        None
+    }
+}
+
 impl Pace {
-    /// Waits, at most about a minute for each fifty callers ahead, until a call of this route may start.
+    /// Waits, at most about a minute for each forty callers ahead, until a call of this route may start. A share of each
+    /// minute is kept for urgent ones, which wait for no other.
     ///
     /// # Errors
     /// [`Error::Throttled`] at once while a 429's wait lasts: an hour is nothing to sleep through inside a call.
-    pub async fn admit(&self, route: Route) -> Result<(), Error> {
+    pub(super) async fn admit(&self, route: Route, urgency: Urgency) -> Result<(), Error> {
         let lane = match route {
             Route::Search => &self.searches,
             Route::Read => &self.reads,
             Route::Metadata => &self.metadata,
         };
-        let mut starts = lane.lock().await;
+        let _first = match urgency {
+            Urgency::Urgent => lane.urgent.lock().await,
+            Urgency::Normal => lane.normal.lock().await,
+        };
         loop {
             if let Some(wait) = self.silence() {
                 return Err(Error::Throttled { wait: Some(wait) });
             }
-            let now = Instant::now();
-            while starts.front().is_some_and(|start| now.duration_since(*start) >= WINDOW) {
-                starts.pop_front();
-            }
-            match starts.front() {
-                Some(first) if starts.len() >= CALLS => tokio::time::sleep_until(*first + WINDOW).await,
-                _ => {
-                    starts.push_back(now);
-                    return Ok(());
-                }
+            match lane.turn(urgency, Instant::now()) {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => return Ok(()),
             }
         }
     }
 
     /// No calls of any route for this long: whether Bob counts routes apart is not published. A longer silence that
     /// is already kept stays.
-    pub fn be_silent(&self, wait: Duration) {
+    pub(super) fn be_silent(&self, wait: Duration) {
         let until = Instant::now() + wait;
         let mut silent = self.silent_until.lock().unwrap_or_else(PoisonError::into_inner);
         *silent = Some(silent.map_or(until, |earlier| earlier.max(until)));
@@ -127,7 +154,7 @@ mod tests {
             if call == 30 {
                 tokio::time::advance(Duration::from_secs(40)).await;
             }
-            pace.admit(Route::Search).await.unwrap();
+            pace.admit(Route::Search, Urgency::Urgent).await.unwrap();
             starts.push(Instant::now());
         }
         for window in starts.windows(51) {
@@ -135,8 +162,25 @@ mod tests {
         }
         assert!(starts[169] - starts[0] < Duration::from_secs(185), "no slower than the limit asks for");
         let before = Instant::now();
-        pace.admit(Route::Read).await.unwrap();
+        pace.admit(Route::Read, Urgency::Urgent).await.unwrap();
         assert_eq!(Instant::now(), before, "the other route has a limit of its own");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_cannot_wait_has_a_share_of_each_minute() {
+        let pace = Pace::default();
+        for _ in 0..CALLS - RESERVE {
+            pace.admit(Route::Search, Urgency::Normal).await.unwrap();
+        }
+        let began = Instant::now();
+        let mut normal = std::pin::pin!(pace.admit(Route::Search, Urgency::Normal));
+        tokio::time::timeout(Duration::from_secs(30), &mut normal).await.expect_err("the share of everybody else is used up");
+        for _ in 0..RESERVE {
+            pace.admit(Route::Search, Urgency::Urgent).await.unwrap();
+        }
+        assert_eq!(began.elapsed(), Duration::from_secs(30), "nobody urgent waited");
+        normal.await.unwrap();
+        assert!(began.elapsed() <= WINDOW, "{:?}", began.elapsed());
     }
 
     #[tokio::test(start_paused = true)]
@@ -146,20 +190,20 @@ mod tests {
         pace.be_silent(Duration::from_secs(5));
         tokio::time::advance(Duration::from_secs(30)).await;
         for route in [Route::Search, Route::Read] {
-            let refused = pace.admit(route).await.unwrap_err();
+            let refused = pace.admit(route, Urgency::Urgent).await.unwrap_err();
             assert_eq!(refused, Error::Throttled { wait: Some(Duration::from_secs(60)) });
         }
         tokio::time::advance(Duration::from_secs(60)).await;
-        pace.admit(Route::Search).await.unwrap();
+        pace.admit(Route::Search, Urgency::Urgent).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_silence_that_falls_while_callers_wait_stops_them_too() {
         let pace = Pace::default();
         for _ in 0..CALLS {
-            pace.admit(Route::Search).await.unwrap();
+            pace.admit(Route::Search, Urgency::Urgent).await.unwrap();
         }
-        let (waited, ()) = tokio::join!(pace.admit(Route::Search), async { pace.be_silent(Duration::from_secs(300)) });
+        let (waited, ()) = tokio::join!(pace.admit(Route::Search, Urgency::Urgent), async { pace.be_silent(Duration::from_secs(300)) });
         assert!(matches!(waited, Err(Error::Throttled { wait: Some(_) })), "{waited:?}");
     }
 

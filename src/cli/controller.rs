@@ -13,7 +13,9 @@ use crate::{
         leadership::{self, Leadership},
         roster::Roster,
     },
-    engine::{clock::Clock, connection::Pacers, supervisor::supervise, tenants::Tenants, validate::AllowedEndpoints, worker::Shared},
+    engine::{
+        clock::Clock, connection::Pacers, inbox::Inbox, supervisor::supervise, tenants::Tenants, validate::AllowedEndpoints, worker::Shared,
+    },
     server::{self, Health, metrics::Metrics},
 };
 
@@ -32,6 +34,9 @@ pub struct Options {
     /// Where /metrics, /healthz and /readyz are served.
     #[arg(long, env = "BOBSYNC_HTTP_LISTEN", default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
     pub http_listen: SocketAddr,
+    /// Where Bob pushes events to: POST /webhooks/bob/{namespace}/{integration}.
+    #[arg(long, env = "BOBSYNC_WEBHOOK_LISTEN", default_value = "0.0.0.0:8081", value_name = "ADDRESS")]
+    pub webhook_listen: SocketAddr,
     /// Whether replicas elect one of them to work.
     #[arg(long, env = "BOBSYNC_LEADER_ELECT", default_value_t = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub leader_elect: bool,
@@ -97,10 +102,16 @@ pub async fn run(
         Leadership::always()
     };
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?namespaces, "started");
+    let roster = Roster::default();
+    let inbox = Inbox::new(client.clone(), roster.clone(), clock.clone(), leadership.clone());
+    metrics.watch_inbox(inbox.clone());
+    let (close, closing) = watch::channel(false);
+    let webhooks = server::webhooks::listen(options.webhook_listen, inbox.clone(), metrics.clone(), closing).await?;
     let shared = Shared {
         events: Events::start(client.clone()),
         client,
-        roster: Roster::default(),
+        roster,
+        inbox,
         metrics,
         clock,
         leadership: leadership.clone(),
@@ -122,6 +133,10 @@ pub async fn run(
     }
     // Only now may another replica begin.
     leadership.release().await;
+    // `readyz` fails since the stop began; deliveries that came all the same are told to come again, and those under way
+    // end.
+    let _ = close.send(true);
+    let _ = webhooks.await;
     listener.abort();
     Ok(())
 }

@@ -1,7 +1,9 @@
-//! The commands. `controller` runs in a cluster or outside it; `approve` releases a held plan; `crds` prints the two CRDs.
+//! The commands. `controller` runs in a cluster or outside it; `approve` releases a held plan;
+//! `sync` asks for a look now; `crds` prints the two CRDs.
 
 pub mod approve;
 pub mod controller;
+pub mod sync;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
@@ -19,6 +21,8 @@ enum Command {
     Controller(Box<controller::Options>),
     /// Shows the plan that a guard holds, and releases exactly that plan.
     Approve(approve::Options),
+    /// Asks the controller to look at everybody, at some people, or at one, now.
+    Sync(sync::Options),
     /// Prints the two CustomResourceDefinitions as YAML.
     Crds,
     /// Prints a generated reference page of the documentation.
@@ -45,6 +49,7 @@ pub fn run() -> Result<(), String> {
     match Cli::parse().command {
         Command::Controller(options) => controller::main(*options),
         Command::Approve(options) => approve::main(options),
+        Command::Sync(options) => sync::main(options),
         Command::Crds => crate::api::crds_yaml().map_err(|e| e.to_string()).map(|yaml| print!("{yaml}")),
         Command::Reference { page } => {
             print!(

@@ -77,6 +77,10 @@ pub struct Entry {
     pub sync_handled: Option<Box<str>>,
     /// [`digest`] of the status in the API server.
     pub digest: u64,
+    /// The next moment at which the decision changes by itself, in seconds of the epoch, and what access becomes.
+    pub next: Option<(i64, Access)>,
+    /// Hash of the row of Bob that was last looked at; 0 where none was.
+    pub row: u64,
     /// Whether a status of ours is on its way: the watch may bring it before the answer does.
     writing: bool,
     /// Hash of the verdict that this status was written from; 0 where it is not known.
@@ -260,8 +264,8 @@ impl Roster {
         }
     }
 
-    /// Takes out an object that is gone. Wakes its integration: it comes back while its person is there.
-    pub fn gone(&self, object: &EmployeeSync) -> Option<IntegrationKey> {
+    /// Takes out an object that is gone. Gives its integration and its person: it comes back while the person is there.
+    pub fn gone(&self, object: &EmployeeSync) -> Option<(IntegrationKey, Box<str>)> {
         let (key, employee) = key_of(object)?;
         let mut rows = self.rows();
         let people = rows.get_mut(&key)?;
@@ -272,7 +276,7 @@ impl Roster {
             entry.lose_object();
         }
         drop(rows);
-        Some(key)
+        Some((key, employee))
     }
 
     /// Forgets people whose objects went: their integration is a new one.
@@ -332,6 +336,25 @@ impl Roster {
         woken
     }
 
+    /// These rows of Bob were looked at.
+    pub fn looked<'a>(&self, key: &IntegrationKey, rows: impl Iterator<Item = (&'a str, u64)>) {
+        let mut all = self.rows();
+        let Some(people) = all.get_mut(key) else { return };
+        for (employee, row) in rows {
+            if let Some(entry) = people.get_mut(employee) {
+                entry.row = row;
+            }
+        }
+    }
+
+    /// The moment, in seconds of the epoch and after `since`, at which the next decision changes by itself.
+    #[must_use]
+    pub fn next_transition(&self, key: &IntegrationKey, since: i64) -> Option<i64> {
+        let rows = self.rows();
+        let moments = rows.get(key)?.values().filter_map(|entry| entry.next).map(|(at, _)| at);
+        moments.filter(|at| *at > since).min()
+    }
+
     /// Looks at one entry where it is. `look` must not come back to the roster.
     pub fn with<T>(&self, key: &IntegrationKey, employee: &str, look: impl FnOnce(Option<&Entry>) -> T) -> T {
         look(self.rows().get(key).and_then(|people| people.get(employee)))
@@ -389,6 +412,10 @@ fn entry(object: &EmployeeSync) -> Entry {
             .map(|s| &s.last_applied)
             .filter(|list| !list.is_empty())
             .map(|list| Box::new(InPlace::from_list(list.iter().map(String::as_str)))),
+        next: status
+            .and_then(|s| s.next_transition.as_ref())
+            .and_then(|next| Some((next.at.parse::<Timestamp>().ok()?.as_second(), next.access))),
+        row: 0,
         sync_requested: requested.filter(|r| Some(*r) != handled).map(Into::into),
         sync_handled: handled.map(Into::into),
         digest: status.map_or(0, digest),
@@ -414,7 +441,8 @@ impl Entry {
     }
 
     /// This one in place of `known`. An object without a status says nothing of the person, so what was known stays.
-    fn after(self, known: &Self) -> Self {
+    fn after(mut self, known: &Self) -> Self {
+        self.row = known.row;
         // The same object or another one: what went out has gone out.
         let latest = self.latest.or_later(known.latest);
         if self.digest != 0 {
@@ -428,8 +456,15 @@ impl Entry {
             latest,
             awaited_start: known.awaited_start,
             in_place: self.in_place.or_else(|| known.in_place.clone()),
+            next: known.next,
             ..self
         }
+    }
+
+    /// What no read of Bob would show: a revocation, and since when the file is gone.
+    #[must_use]
+    pub fn evidence(&self) -> (Option<Revoked>, Option<Timestamp>) {
+        (self.revoked, self.file_deleted)
     }
 
     /// Whether its integration manages an account of this person, or will make one.

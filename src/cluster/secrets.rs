@@ -16,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub struct SecretValues {
     /// Changes with every rotation, and with a Secret that was deleted and made again.
     pub resource_version: String,
-    /// Key and value; exactly the keys that were asked for, optional ones where they are there. A value has lost one newline at its end.
+    /// Key and value; exactly the keys that were asked for, optional ones where they are there and not empty. A value has lost one newline at its end.
     pub values: BTreeMap<String, Secret>,
 }
 
@@ -84,7 +84,7 @@ pub async fn read(client: &Client, namespace: &str, name: &str, keys: &[&str]) -
     read_some(client, namespace, name, keys, &[]).await
 }
 
-/// Reads these keys of a Secret, the optional ones if they are there: one `get`.
+/// Reads these keys of a Secret, and those of the optional ones that it has and that are not empty: one `get`.
 ///
 /// # Errors
 /// [`SecretError`]; the first key that cannot be used is named.
@@ -109,7 +109,9 @@ pub async fn read_some(
 
 fn pick(name: &str, found: KubeSecret, required: &[&str], optional: &[&str]) -> Result<SecretValues, SecretError> {
     let mut data = found.data.unwrap_or_default();
-    let there: Vec<&str> = optional.iter().copied().filter(|key| data.contains_key(*key)).collect();
+    // An optional value that was emptied is as good as one that was taken away.
+    let filled = |key: &&str| data.get(*key).is_some_and(|value| !value.0.trim_ascii().is_empty());
+    let there: Vec<&str> = optional.iter().copied().filter(filled).collect();
     let values = required
         .iter()
         .copied()
@@ -146,14 +148,16 @@ mod tests {
 
     #[test]
     fn one_newline_at_the_end_is_not_part_of_a_value() {
-        let found = secret(&[("a", b"alpha\n"), ("b", b"beta\n\n"), ("c", b"gamma\r\n"), ("d", b" delta "), ("e", b"unasked")]);
-        let mut read = pick("bob", found, &["a", "b", "c"], &["d", "f"]).expect("all there");
+        let found =
+            secret(&[("a", b"alpha\n"), ("b", b"beta\n\n"), ("c", b"gamma\r\n"), ("d", b" delta "), ("e", b"unasked"), ("g", b" \n")]);
+        let mut read = pick("bob", found, &["a", "b", "c"], &["d", "f", "g"]).expect("all there");
         assert_eq!(read.resource_version, "42");
         assert_eq!(read.take("a").expect("asked").expose(), "alpha");
         assert_eq!(read.take("b").expect("asked").expose(), "beta\n");
         assert_eq!(read.take("c").expect("asked").expose(), "gamma");
         assert_eq!(read.take("d").expect("asked").expose(), " delta ");
         assert_eq!(read.take("f"), None, "an optional key may be missing");
+        assert_eq!(read.take("g"), None, "or be empty");
         assert_eq!(read.take("e"), None, "what was not asked for is not kept");
     }
 

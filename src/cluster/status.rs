@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use super::roster::{IntegrationKey, object_name};
 use crate::api::{
     EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, FIELD_MANAGER, INTEGRATION_LABEL, ProvisioningIntegration,
-    ProvisioningIntegrationStatus, employee_sync::IntegrationRef,
+    ProvisioningIntegrationStatus,
+    employee_sync::{Evidence, IntegrationRef},
 };
 
 /// How long one call to the API server may take.
@@ -118,6 +119,18 @@ impl Writer {
         tried("writing a status", || self.people.patch_status(name, &params, &patch))
             .await
             .map_err(|failed| failed.into_error("writing a status"))
+    }
+
+    /// Replaces the evidence in the status of one person's object, and nothing else.
+    ///
+    /// # Errors
+    /// When the API server refuses or cannot be reached, or the object is gone.
+    pub async fn patch_evidence(&self, name: &str, evidence: Option<&Evidence>) -> Result<EmployeeSync, WriteError> {
+        let patch = Patch::Merge(json!({"status": {"evidence": evidence}}));
+        let params = params();
+        tried("writing evidence", || self.people.patch_status(name, &params, &patch))
+            .await
+            .map_err(|failed| failed.into_error("writing evidence"))
     }
 
     /// Deletes the object of somebody who is gone from Bob for longer than the retention. Never touches the account.

@@ -27,7 +27,9 @@ pub enum Seen {
     IntegrationGone(IntegrationKey),
     /// After the first complete list: exactly these integrations exist in this scope.
     Integrations(Option<String>, Vec<IntegrationKey>),
-    /// Something about the people of this integration changed that a pass should see.
+    /// Something about a person of this integration changed that a pass should see.
+    Person(IntegrationKey, Box<str>),
+    /// The same about people who are not told apart.
     People(IntegrationKey),
     /// The first complete list of people in this scope is in.
     PeopleListed,
@@ -127,7 +129,7 @@ async fn people(api: Api<DeserializeGuard<EmployeeSync>>, scope: Option<String>,
     let mut stream = std::pin::pin!(objects(api));
     let mut listed: HashSet<(Arc<str>, Box<str>)> = HashSet::new();
     while let Some(event) = stream.next().await {
-        let mut woken = Vec::new();
+        let (mut woken, mut lost) = (Vec::new(), Vec::new());
         let mut complete = false;
         match event {
             Ok(Event::Init) => listed.clear(),
@@ -140,15 +142,16 @@ async fn people(api: Api<DeserializeGuard<EmployeeSync>>, scope: Option<String>,
             Ok(Event::Apply(Some(object))) => woken.extend(woken_by(&roster, &object)),
             Ok(Event::Delete(Some(object))) => woken.extend(roster.gone(&object)),
             Ok(Event::InitDone) => {
-                woken = roster.keep_only(scope.as_deref(), &listed);
+                lost = roster.keep_only(scope.as_deref(), &listed);
                 listed = HashSet::new();
                 complete = true;
             }
             Ok(Event::Apply(None) | Event::Delete(None) | Event::InitApply(None)) => {}
             Err(error) => tracing::warn!(error = %watch_error(&error), "watching EmployeeSyncs failed; trying again"),
         }
-        for key in woken {
-            if seen.send(Seen::People(key)).await.is_err() {
+        let woken = woken.into_iter().map(|(key, employee)| Seen::Person(key, employee));
+        for news in woken.chain(lost.into_iter().map(Seen::People)) {
+            if seen.send(news).await.is_err() {
                 return;
             }
         }
@@ -158,10 +161,10 @@ async fn people(api: Api<DeserializeGuard<EmployeeSync>>, scope: Option<String>,
     }
 }
 
-fn woken_by(roster: &Roster, object: &EmployeeSync) -> Option<IntegrationKey> {
+fn woken_by(roster: &Roster, object: &EmployeeSync) -> Option<(IntegrationKey, Box<str>)> {
     let namespace = object.namespace()?;
-    (roster.see(object) == News::Wake)
-        .then(|| IntegrationKey { namespace: namespace.into(), name: object.spec.integration_ref.name.as_str().into() })
+    let key = || IntegrationKey { namespace: namespace.into(), name: object.spec.integration_ref.name.as_str().into() };
+    (roster.see(object) == News::Wake).then(|| (key(), object.spec.employee_id.as_str().into()))
 }
 
 /// The key of an integration.

@@ -106,7 +106,7 @@ fn trimmed(text: &str) -> &str {
 }
 
 /// The cells of one row in one allocation of text and one of offsets.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Values {
     text: Box<str>,
     /// End offset of each cell's text; the two highest bits say Absent or Null.

@@ -31,12 +31,23 @@ pub struct Sight<'a> {
     pub starts: &'a dyn Fn(PersonIndex) -> bool,
     /// Whether this person was asked for: Bob's event, or a sync request of the `EmployeeSync`.
     pub explicit: &'a dyn Fn(PersonIndex) -> bool,
+    /// How many people there are where the plan is about some of them; `None`: it is about everybody.
+    pub population: Option<Population>,
     /// Whether nobody has been dealt with before: an existing population is created and updated without a limit.
     pub first_pass: bool,
     /// The digest that a person approved.
     pub approved: Option<&'a str>,
     /// The digest that was released last. The next plan has another one, even with the same content: an approval counts once.
     pub released_before: Option<&'a str>,
+}
+
+/// How many people there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Population {
+    /// With an account that is managed.
+    pub accounts: u32,
+    /// Managed.
+    pub managed: u32,
 }
 
 /// What is held.
@@ -131,7 +142,7 @@ fn blackout(sight: &Sight<'_>) -> (Vec<usize>, String) {
     if sight.first_pass {
         return (Vec::new(), because);
     }
-    let limit = sight.field_blackout.limit(count(with_account(sight)));
+    let limit = sight.field_blackout.limit(with_account(sight));
     let mut replaced = vec![0_u32; sight.mapping.rows.len()];
     sight.plan.changes.iter().flat_map(|change| &change.replaced).for_each(|row| replaced[*row] += 1);
     let frozen: Vec<usize> = (0..replaced.len()).filter(|row| replaced[*row] > limit).collect();
@@ -158,9 +169,12 @@ fn count(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
-fn with_account(sight: &Sight<'_>) -> usize {
+fn with_account(sight: &Sight<'_>) -> u32 {
+    if let Some(population) = sight.population {
+        return population.accounts;
+    }
     let managed = sight.people.iter().zip(&sight.plan.standings).filter(|(person, _)| person.decision.managed);
-    managed.filter(|(_, standing)| standing.account.is_some()).count()
+    count(managed.filter(|(_, standing)| standing.account.is_some()).count())
 }
 
 /// How one kind stands; `None` where it has no limit.
@@ -170,11 +184,13 @@ fn account(sight: &Sight<'_>, kinds: &[Option<Kind>], kind: Kind) -> Option<Acco
     }
     let budget = sight.budgets.of(kind)?;
     let of = match kind {
-        Kind::Create => sight.people.iter().filter(|person| person.decision.managed).count(),
+        Kind::Create => sight
+            .population
+            .map_or_else(|| count(sight.people.iter().filter(|person| person.decision.managed).count()), |population| population.managed),
         Kind::Disable | Kind::Reactivate | Kind::Update => with_account(sight),
     };
     let planned = count(kinds.iter().filter(|own| **own == Some(kind)).count());
-    Some(Account { planned, spent: (sight.spent)(kind), limit: budget.limit(count(of)) })
+    Some(Account { planned, spent: (sight.spent)(kind), limit: budget.limit(of) })
 }
 
 const fn words(kind: Kind) -> &'static str {

@@ -182,6 +182,8 @@ pub struct Plan {
     pub late_managers: Vec<(PersonIndex, PersonIndex)>,
     /// Everybody's manager among the people; empty where none is mapped.
     pub managers: Vec<Option<PersonIndex>>,
+    /// Of people whose manager is not among the people: what their accounts name the manager by, where it is known.
+    pub elsewhere: HashMap<PersonIndex, Box<str>>,
 }
 
 /// How many changes of each kind. A change that suspends or reactivates counts as that and nothing else.
@@ -200,6 +202,16 @@ pub struct Counts {
 /// Makes the plan out of what the matcher saw. `whole`: the listing hung together.
 #[must_use]
 pub fn plan(mapping: &Mapping, people: &[Person], matcher: Matcher<'_>, whole: bool) -> Plan {
+    plan_of_some(mapping, people, matcher, whole, &|_| None)
+}
+
+/// Tells what accounts name somebody by who is not among the people of a plan and has an account: its id or its e-mail,
+/// as the mapping has it.
+pub type Elsewhere<'a> = &'a dyn Fn(&str) -> Option<Box<str>>;
+
+/// The same for some of the people: `elsewhere` tells of managers who are not among them.
+#[must_use]
+pub fn plan_of_some(mapping: &Mapping, people: &[Person], matcher: Matcher<'_>, whole: bool, elsewhere: Elsewhere<'_>) -> Plan {
     let managers: Vec<Option<PersonIndex>> = reporting::managers(mapping, people, &matcher);
     let matches = matcher.finish();
     let after = hand_overs(mapping, people, &matches);
@@ -220,7 +232,7 @@ pub fn plan(mapping: &Mapping, people: &[Person], matcher: Matcher<'_>, whole: b
         }
     }
     if let Some(row) = mapping.manager {
-        reporting::set_managers(&mut plan, mapping, people, row, &managers, &current_manager);
+        reporting::set_managers(&mut plan, mapping, people, (row, &managers, elsewhere), &current_manager);
     }
     order::order(&mut plan);
     plan.managers = managers;

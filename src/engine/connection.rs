@@ -14,14 +14,14 @@ use super::{
 };
 use crate::{
     api::reasons::IntegrationReason,
-    bob,
+    bob::{self, Pace},
     cluster::secrets::{self, SecretError},
     provider::{Credential, Provider, call::Ties, http::Secret, limits::Pacer},
 };
 
 /// One pacer for each tenant, whoever calls it: the provider's limit is the tenant's, not the integration's.
 #[derive(Default)]
-pub struct Pacers(Mutex<HashMap<String, Weak<Pacer>>>);
+pub struct Pacers(Mutex<HashMap<String, Weak<Pacer>>>, Mutex<HashMap<(String, String), Arc<Pace>>>);
 
 impl Pacers {
     fn of(&self, target: &Target) -> Arc<Pacer> {
@@ -34,6 +34,12 @@ impl Pacers {
         let pacer = Arc::new((target.catalog().pacer)());
         known.insert(tenant, Arc::downgrade(&pacer));
         pacer
+    }
+
+    /// The same for one service user of Bob at one address. Kept for good: another token does not open a new window.
+    fn of_bob(&self, base: &str, service_user: &str) -> Arc<Pace> {
+        let mut known = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        known.entry((base.to_owned(), service_user.to_owned())).or_default().clone()
     }
 }
 
@@ -60,7 +66,12 @@ impl Connections {
     ///
     /// # Errors
     /// A [`Stop`] that names the Secret and the key.
-    pub async fn open(shared: &Shared, namespace: &str, validated: &Validated, before: Option<Self>) -> Result<(Self, bool), Stop> {
+    pub async fn open(
+        shared: &Shared,
+        namespace: &str,
+        validated: &Validated,
+        before: Option<Arc<Self>>,
+    ) -> Result<(Arc<Self>, bool), Stop> {
         let Target { destination, secret } = &validated.target;
         let bob = secrets::read(&shared.client, namespace, &validated.bob_secret, &["serviceUserId", "serviceUserToken"]).await;
         let mut bob_secret = bob.map_err(|error| secret_stop(&error, IntegrationReason::BobUnavailable))?;
@@ -76,14 +87,16 @@ impl Connections {
         let pacer = match before {
             Some(before) if before.made_from == made_from => return Ok((before, false)),
             // A new credential does not open a new window.
-            Some(before) if before.made_from.target == made_from.target => before.pacer,
+            Some(before) if before.made_from.target == made_from.target => before.pacer.clone(),
             Some(_) | None => shared.pacers.of(&validated.target),
         };
         let mut take = |key: &str| bob_secret.take(key).unwrap_or_else(|| Secret::new(""));
         let metrics = shared.metrics.clone();
+        let service_user_id = take("serviceUserId").expose().to_owned();
         let bob = bob::Client::new(bob::Config {
             base: validated.bob.clone(),
-            service_user_id: take("serviceUserId").expose().to_owned(),
+            pace: shared.pacers.of_bob(&validated.bob, &service_user_id),
+            service_user_id,
             service_user_token: take("serviceUserToken"),
             observer: Arc::new(move |call, outcome| metrics.call("bob", call, outcome)),
         })
@@ -97,7 +110,7 @@ impl Connections {
         };
         let provider = destination.connect(Credential::new(target_secret.values), ties, pacer.clone());
         let provider = provider.map_err(|error| provider_stop(&error))?;
-        Ok((Self { bob, provider, made_from, pacer }, true))
+        Ok((Arc::new(Self { bob, provider, made_from, pacer }), true))
     }
 
     /// Whether one of the Secrets is not the one that was read. An API server that does not answer is no rotation.

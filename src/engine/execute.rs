@@ -16,7 +16,12 @@ use std::{
 use futures::{StreamExt as _, stream};
 use tokio::time::Instant;
 
-use super::{guard::Released, observe::provider_stop, validate::Stop};
+use super::{
+    claims::{Looking, Writing},
+    guard::Released,
+    observe::provider_stop,
+    validate::Stop,
+};
 use crate::{
     api::employee_sync::{Action, MatchedBy},
     cluster::leadership::Leadership,
@@ -66,6 +71,8 @@ pub enum Outcome {
     Seen(Option<AccountState>),
     /// Its turn did not come.
     Waiting,
+    /// Another pass that looked later deals with this person.
+    Outdated,
 }
 
 /// A confirmed change.
@@ -105,7 +112,7 @@ pub enum Failure {
 }
 
 /// Everything the step needs.
-pub struct Execution<'a> {
+pub struct Execution<'a, 'c> {
     /// The provider.
     pub provider: &'a dyn Provider,
     /// How the first login to a new account goes; without it none is made.
@@ -118,6 +125,8 @@ pub struct Execution<'a> {
     pub people: &'a [Person],
     /// The plan.
     pub plan: &'a Plan,
+    /// Since when this pass looks: later ones know better.
+    pub looking: &'a Looking<'c>,
     /// What may go out.
     pub released: &'a Released,
     /// Whether this process may write.
@@ -146,8 +155,8 @@ pub struct Summary {
 /// An account's id, and whether it can be used.
 type FoundAccount = (Box<str>, AccountState);
 
-struct Run<'a, 'b> {
-    cx: &'a Execution<'b>,
+struct Run<'a, 'b, 'c> {
+    cx: &'a Execution<'b, 'c>,
     accounts: Mutex<HashMap<PersonIndex, Box<str>>>,
     /// Accounts that turned out to exist, by `root.id`.
     found: Mutex<HashMap<Box<str>, FoundAccount>>,
@@ -159,7 +168,8 @@ struct Run<'a, 'b> {
 }
 
 /// Executes every released change and tells each outcome once. Held changes are told by the guard, not here.
-pub async fn execute(cx: &Execution<'_>, tell: impl Fn(PersonIndex, Outcome) + Sync) -> Summary {
+/// With an outcome comes the claim on the person, to be given back once it is on record.
+pub async fn execute<'c>(cx: &Execution<'_, 'c>, tell: impl Fn(PersonIndex, Outcome, Option<Writing<'c>>) + Sync) -> Summary {
     let run = Run {
         cx,
         accounts: Mutex::default(),
@@ -179,11 +189,14 @@ pub async fn execute(cx: &Execution<'_>, tell: impl Fn(PersonIndex, Outcome) + S
             .for_each_concurrent(CONCURRENT, |(_, change)| {
                 let (run, tell, late, held_back) = (&run, &tell, &late, &held_back);
                 async move {
+                    let Some(claim) = run.cx.looking.write(run.employee(change.person)) else {
+                        return tell(change.person, Outcome::Outdated, None);
+                    };
                     let outcome = run.one(change).await;
                     if late.contains(&change.person) && matches!(outcome, Outcome::Done(_)) {
                         held_back.lock().unwrap_or_else(PoisonError::into_inner).insert(change.person, outcome);
                     } else {
-                        tell(change.person, outcome);
+                        tell(change.person, outcome, Some(claim));
                     }
                 }
             })
@@ -192,13 +205,13 @@ pub async fn execute(cx: &Execution<'_>, tell: impl Fn(PersonIndex, Outcome) + S
     for (person, manager) in &cx.plan.late_managers {
         let waiting = held_back.lock().unwrap_or_else(PoisonError::into_inner).remove(person);
         if let Some(Outcome::Done(done)) = waiting {
-            tell(*person, run.late_manager(*done, *manager).await);
+            tell(*person, run.late_manager(*person, *done, *manager).await, None);
         }
     }
     Summary { stop: run.stop.into_inner().unwrap_or_else(PoisonError::into_inner), unfinished: run.unfinished.into_inner() }
 }
 
-impl Run<'_, '_> {
+impl Run<'_, '_, '_> {
     /// Whether another write may begin.
     fn may_begin(&self, urgency: Urgency) -> bool {
         let stopped = self.stop.lock().unwrap_or_else(PoisonError::into_inner).is_some();
@@ -208,6 +221,10 @@ impl Run<'_, '_> {
             self.unfinished.store(true, Ordering::Relaxed);
         }
         may
+    }
+
+    fn employee(&self, person: PersonIndex) -> &str {
+        self.cx.people[person as usize].employee.id()
     }
 
     /// The account of a person, planned or just made.
@@ -240,12 +257,12 @@ impl Run<'_, '_> {
             Some(id) if change.look_up_first => match self.still_there(change, id).await {
                 Ok(Some(AccountState::Suspended)) => return Outcome::Seen(Some(AccountState::Suspended)),
                 Ok(None) => return Outcome::Seen(None),
-                Ok(Some(_)) => self.update(id, &write, urgency).await.map(|written| (written, MatchedBy::Mark)),
+                Ok(Some(_)) => self.update(change.person, id, &write, urgency).await.map(|written| (written, MatchedBy::Mark)),
                 Err(ended) => Err(ended),
             },
             Some(id) => {
                 let matched_by = if change.kind == Kind::Adopt { MatchedBy::Email } else { MatchedBy::Mark };
-                self.update(id, &write, urgency).await.map(|written| (written, matched_by))
+                self.update(change.person, id, &write, urgency).await.map(|written| (written, matched_by))
             }
             None => self.create(change, &write).await,
         };
@@ -266,6 +283,7 @@ impl Run<'_, '_> {
                 }))
             }
             Err(Ended::Halted) => Outcome::Waiting,
+            Err(Ended::Outdated) => Outcome::Outdated,
             Err(Ended::Failed(failure)) => failed(failure, self.found_for(change)),
             Err(Ended::Refused(error)) => {
                 let access = self.essence_alone(change, &error).await.or_else(|| self.found_for(change));
@@ -299,7 +317,7 @@ impl Run<'_, '_> {
             return None;
         }
         let urgency = if change.suspends() { Urgency::Urgent } else { Urgency::Normal };
-        let written = self.update(id, &alone, urgency).await.ok()?;
+        let written = self.update(change.person, id, &alone, urgency).await.ok()?;
         Some((written.account.id.into(), written.account.state))
     }
 
@@ -330,8 +348,9 @@ impl Run<'_, '_> {
     }
 
     async fn create(&self, change: &Change, write: &AccountWrite) -> Result<(Written, MatchedBy), Ended> {
-        let person = &self.cx.people[change.person as usize];
-        let names = [self.cx.mapping.email, self.cx.mapping.username].map(|row| self.cx.mapping.text(row, &person.employee));
+        let person = change.person;
+        let employee = &self.cx.people[person as usize].employee;
+        let names = [self.cx.mapping.email, self.cx.mapping.username].map(|row| self.cx.mapping.text(row, employee));
         if names.iter().flatten().any(|name| self.cx.protected.names(name)) {
             return Err(Ended::Failed(Failure::Protected));
         }
@@ -349,7 +368,7 @@ impl Run<'_, '_> {
         };
         let mut doubtful = false;
         for _ in 0..TRIES {
-            match self.call(Urgency::Normal, || self.cx.provider.create(self.cx.mapping, write, initial)).await {
+            match self.call(person, Urgency::Normal, || self.cx.provider.create(self.cx.mapping, write, initial)).await {
                 Ok(written) => return Ok((written, MatchedBy::Created)),
                 Err(Ended::Refused(Error::Duplicate { field })) => return self.duplicate(person, write, field, doubtful).await,
                 Err(Ended::Refused(Error::Unknown { said })) => {
@@ -368,7 +387,7 @@ impl Run<'_, '_> {
     /// The state of an account that is on record and not in the listing; `None` if it is gone, or somebody else's.
     async fn still_there(&self, change: &Change, id: &str) -> Result<Option<AccountState>, Ended> {
         let mark = self.cx.people[change.person as usize].employee.id();
-        let found = self.call(Urgency::Urgent, || self.cx.provider.find(self.cx.mapping, Key::Id(id))).await?;
+        let found = self.call(change.person, Urgency::Urgent, || self.cx.provider.find(self.cx.mapping, Key::Id(id))).await?;
         if found.iter().any(|account| self.cx.protected.covers(account)) {
             return Err(Ended::Failed(Failure::Protected));
         }
@@ -377,12 +396,13 @@ impl Run<'_, '_> {
     }
 
     /// The account that bears this person's mark, if there is one. Where searches lag, it is read by its keys first.
-    async fn by_mark(&self, person: &Person) -> Result<Option<Account<'static>>, Ended> {
+    async fn by_mark(&self, index: PersonIndex) -> Result<Option<Account<'static>>, Ended> {
+        let person = &self.cx.people[index as usize];
         let mark = person.employee.id();
         let email = self.cx.mapping.text(self.cx.mapping.email, &person.employee);
         let keys = [person.known_account.as_deref().map(Key::Id), email.as_deref().map(Key::Email)].into_iter().flatten();
         for key in keys.filter(|_| self.cx.provider.lags()).chain([Key::Mark(mark)]) {
-            let mut found = self.call(Urgency::Urgent, || self.cx.provider.find(self.cx.mapping, key)).await?;
+            let mut found = self.call(index, Urgency::Urgent, || self.cx.provider.find(self.cx.mapping, key)).await?;
             found.retain(|account| account.mark.as_deref() == Some(mark));
             if found.len() > 1 {
                 return Err(Ended::Failed(Failure::Ambiguous));
@@ -395,10 +415,10 @@ impl Run<'_, '_> {
     }
 
     /// Accounts with this e-mail. Where reads lag behind writes, an account that surely exists is looked for again.
-    async fn by_email(&self, email: &str) -> Result<Vec<Account<'static>>, Ended> {
+    async fn by_email(&self, index: PersonIndex, email: &str) -> Result<Vec<Account<'static>>, Ended> {
         let mut pause = LAG;
         loop {
-            let mut found = self.call(Urgency::Normal, || self.cx.provider.find(self.cx.mapping, Key::Email(email))).await?;
+            let mut found = self.call(index, Urgency::Normal, || self.cx.provider.find(self.cx.mapping, Key::Email(email))).await?;
             found.retain(|account| account.email.as_deref().is_some_and(|have| key(have) == key(email)));
             if !found.is_empty() || !self.cx.provider.lags() || pause > LAG * 4 {
                 return Ok(found);
@@ -412,16 +432,17 @@ impl Run<'_, '_> {
     /// `doubtful`: an earlier try may have made it.
     async fn duplicate(
         &self,
-        person: &Person,
+        index: PersonIndex,
         write: &AccountWrite,
         field: Option<String>,
         doubtful: bool,
     ) -> Result<(Written, MatchedBy), Ended> {
+        let person = &self.cx.people[index as usize];
         let conflict = |said: &str| Ended::Failed(Failure::Conflict(said.to_owned()));
         let Some(email) = self.cx.mapping.text(self.cx.mapping.email, &person.employee) else {
             return Err(Ended::Refused(Error::Duplicate { field }));
         };
-        let mut found = self.by_email(&email).await?;
+        let mut found = self.by_email(index, &email).await?;
         if found.len() > 1 {
             return Err(Ended::Failed(Failure::Ambiguous));
         }
@@ -434,19 +455,20 @@ impl Run<'_, '_> {
         };
         match account.mark.as_deref() {
             Some(mark) if mark == person.employee.id() => {
-                self.bring_up(person, account, write).await.map(|written| (written, MatchedBy::Mark))
+                self.bring_up(index, account, write).await.map(|written| (written, MatchedBy::Mark))
             }
             Some(_) => Err(conflict("the account with this e-mail belongs to another employee")),
             None if !self.cx.adopt => Err(conflict("another account has this e-mail")),
-            None => self.bring_up(person, account, write).await.map(|written| (written, MatchedBy::Email)),
+            None => self.bring_up(index, account, write).await.map(|written| (written, MatchedBy::Email)),
         }
     }
 
     /// Brings an account that turned out to exist to what the create would have made of it.
-    async fn bring_up(&self, person: &Person, account: Account<'static>, wanted: &AccountWrite) -> Result<Written, Ended> {
+    async fn bring_up(&self, index: PersonIndex, account: Account<'static>, wanted: &AccountWrite) -> Result<Written, Ended> {
         if self.cx.protected.covers(&account) {
             return Err(Ended::Failed(Failure::Protected));
         }
+        let person = &self.cx.people[index as usize];
         let mut write = AccountWrite { attributes: differences(self.cx.mapping, &person.employee, &account), ..AccountWrite::default() };
         write.attributes.retain(|(row, _)| !self.cx.unavailable.contains(row));
         let known = ((*account.id).into(), account.state);
@@ -474,15 +496,15 @@ impl Run<'_, '_> {
             return Ok(Written { account, request_id: None });
         }
         write.foreign = account.foreign.as_deref().map(Into::into);
-        self.update(&account.id, &write, Urgency::Normal).await
+        self.update(index, &account.id, &write, Urgency::Normal).await
     }
 
-    async fn update(&self, id: &str, write: &AccountWrite, urgency: Urgency) -> Result<Written, Ended> {
+    async fn update(&self, person: PersonIndex, id: &str, write: &AccountWrite, urgency: Urgency) -> Result<Written, Ended> {
         for _ in 0..TRIES {
-            match self.call(urgency, || self.cx.provider.update(self.cx.mapping, id, write, urgency)).await {
+            match self.call(person, urgency, || self.cx.provider.update(self.cx.mapping, id, write, urgency)).await {
                 Err(Ended::Refused(Error::Unknown { said })) => {
                     tracing::debug!(said, "the outcome of an update is unknown; reading back");
-                    let found = self.call(Urgency::Urgent, || self.cx.provider.find(self.cx.mapping, Key::Id(id))).await?;
+                    let found = self.call(person, Urgency::Urgent, || self.cx.provider.find(self.cx.mapping, Key::Id(id))).await?;
                     match found.into_iter().find(|account| *account.id == *id) {
                         None => return Err(Ended::Refused(Error::NotFound)),
                         Some(account) if self.holds(&account, write) => return Ok(Written { account, request_id: None }),
@@ -513,7 +535,7 @@ impl Run<'_, '_> {
     }
 
     /// Makes a call, and again where it surely was not applied. A throttled call waits in the provider's pacer.
-    async fn call<T, F>(&self, urgency: Urgency, call: impl Fn() -> F) -> Result<T, Ended>
+    async fn call<T, F>(&self, person: PersonIndex, urgency: Urgency, call: impl Fn() -> F) -> Result<T, Ended>
     where
         F: Future<Output = Result<T, Error>>,
     {
@@ -521,6 +543,9 @@ impl Run<'_, '_> {
         for attempt in 1.. {
             if !self.may_begin(urgency) {
                 return Err(Ended::Halted);
+            }
+            if self.cx.looking.is_outdated(self.employee(person)) {
+                return Err(Ended::Outdated);
             }
             match call().await {
                 Ok(value) => return Ok(value),
@@ -538,13 +563,13 @@ impl Run<'_, '_> {
     }
 
     /// Two managers of each other: both accounts exist now, and the one who was first gets the other.
-    async fn late_manager(&self, mut done: Done, manager: PersonIndex) -> Outcome {
+    async fn late_manager(&self, person: PersonIndex, mut done: Done, manager: PersonIndex) -> Outcome {
         let (Some(row), Some(manager)) = (self.cx.mapping.manager, self.account_of(manager)) else {
             done.manager_pending = true;
             return Outcome::Done(Box::new(done));
         };
         let write = AccountWrite { attributes: vec![(row, NewValue::Set(manager))], ..AccountWrite::default() };
-        match self.update(&done.account, &write, Urgency::Normal).await {
+        match self.update(person, &done.account, &write, Urgency::Normal).await {
             Ok(_) => done.fields.push(row),
             Err(_) => done.manager_pending = true,
         }
@@ -564,6 +589,8 @@ impl Run<'_, '_> {
 enum Ended {
     /// The pass ends early.
     Halted,
+    /// A later pass deals with this person.
+    Outdated,
     /// The provider's error.
     Refused(Error),
     /// What the steps around the call found.

@@ -15,7 +15,7 @@ use crate::{
     cluster::roster::{IntegrationKey, Roster},
     domain::{
         budget::Kind,
-        guard::{Held, Sight, guard},
+        guard::{Held, Population, Sight, guard},
         matching::{Person, PersonIndex},
         plan::{Kind as PlanKind, Plan},
         safety::ShortRead,
@@ -42,6 +42,8 @@ pub struct Guarding<'a> {
     pub approved: Option<&'a str>,
     /// The digest that was released last.
     pub released_before: Option<&'a str>,
+    /// Whether the plan is about some of the people.
+    pub some: bool,
     /// The time.
     pub now: Timestamp,
 }
@@ -73,6 +75,7 @@ pub fn release(cx: &Guarding<'_>, plan: &mut Plan, people: &[Person], listing: &
             let id = people[person as usize].employee.id();
             cx.requests.contains_key(id) || cx.roster.with(cx.key, id, |entry| entry.is_some_and(|entry| entry.revoked.is_some()))
         },
+        population: cx.some.then(|| cx.population()),
         first_pass: cx.first_pass,
         approved: cx.approved,
         released_before: cx.released_before,
@@ -95,7 +98,8 @@ pub fn release(cx: &Guarding<'_>, plan: &mut Plan, people: &[Person], listing: &
             (change.kind == PlanKind::Create || change.look_up_first) && people[change.person as usize].known_account.is_some()
         })
         .count();
-    let suspect = lost > 0 && ShortRead::default().is_suspect(known, known - count(lost).min(known));
+    // Of some of the people each was looked up: who is missing then is gone.
+    let suspect = !cx.some && lost > 0 && ShortRead::default().is_suspect(known, known - count(lost).min(known));
     let created_again = |kind: PlanKind, person: u32| kind == PlanKind::Create && people[person as usize].known_account.is_some();
     Released {
         go: plan
@@ -115,6 +119,16 @@ pub fn release(cx: &Guarding<'_>, plan: &mut Plan, people: &[Person], listing: &
 }
 
 impl Guarding<'_> {
+    /// How many people there are, as the statuses know.
+    fn population(&self) -> Population {
+        let mut population = Population::default();
+        self.roster.for_each(self.key, |_, entry| {
+            population.managed += u32::from(entry.claims_account());
+            population.accounts += u32::from(entry.claims_account() && entry.account.is_some());
+        });
+        population
+    }
+
     /// How many people had a change of this kind within its window, approved ones aside. The statuses know, so the count
     /// outlives restarts and goes from replica to replica.
     fn spent(&self, kind: Kind) -> u32 {

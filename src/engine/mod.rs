@@ -7,17 +7,27 @@
 //! - `verdict`: what is said of one person. `report`: what is said of an integration.
 //! - `targets`: the provider of a spec, the one place that knows them all by name.
 //! - `tenants`: which integrations share one tenant of a provider.
+//! - `inbox`: what Bob pushes, and what of it is evidence. `dirty`: who is to be looked at, and when. `claims`: where a
+//!   pass over single people meets one over everybody.
+//! - `session`: what every pass of an integration shares. `partial`: passes over single people, at once and beside the
+//!   pass over everybody. `single`: how single people are read.
 //! - `connection`: clients, made from Secrets. `clock`: time, which stories can move.
 
+pub mod claims;
 pub mod clock;
 pub mod connection;
 pub mod decide;
+pub mod dirty;
 pub mod execute;
 pub mod guard;
+pub mod inbox;
 pub mod observe;
+pub mod partial;
 pub mod pass;
 pub mod record;
 pub mod report;
+pub mod session;
+pub mod single;
 pub mod supervisor;
 pub mod targets;
 pub mod tenants;

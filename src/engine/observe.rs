@@ -5,7 +5,10 @@ use std::{collections::HashSet, time::Duration};
 
 use jiff::Timestamp;
 
-use super::validate::Stop;
+use super::{
+    single,
+    validate::{COMPANY, Stop},
+};
 use crate::{
     api::reasons::IntegrationReason,
     bob,
@@ -36,6 +39,8 @@ pub struct Source {
     pub suspicion: Option<Suspicion>,
     /// Fields asked for that Bob sent for nobody.
     pub unseen_fields: Vec<String>,
+    /// Bob's id of the company, where events are to be compared with it.
+    pub company: Option<u64>,
     /// People whose file was confirmed to be gone in this pass.
     pub deleted_now: HashSet<Box<str>>,
 }
@@ -73,7 +78,7 @@ pub async fn employees(
         unseen_fields = unseen(settings, &people);
     }
     let in_bob = u32::try_from(people.employees.len()).unwrap_or(u32::MAX);
-    if let Some(stop) = blind(if people.employees.is_empty() { &[] } else { &people.seen }) {
+    if let Some(stop) = blind(&people) {
         return Err(stop);
     }
     let suspicion = settings.short_read.judge(&Read {
@@ -84,8 +89,16 @@ pub async fn employees(
         apart: last.apart,
         asked: last.asked,
     });
-    let mut source = Source { employees: people.employees, in_bob, suspect: None, suspicion, unseen_fields, deleted_now: HashSet::new() };
+    let company = company(settings, &people.employees);
+    let mut source =
+        Source { employees: people.employees, in_bob, suspect: None, suspicion, unseen_fields, company, deleted_now: HashSet::new() };
     let (mut missing, mut gone, mut expected) = (Vec::new(), Vec::new(), Vec::new());
+    // Bob has reported a deletion that this answer does not show yet.
+    roster.for_each(key, |employee, entry| {
+        if single::is_just_deleted(entry, now) {
+            source.employees.retain(|present| present.id() != employee);
+        }
+    });
     {
         let present: foldhash::HashSet<&str> = source.employees.iter().map(Employee::id).collect();
         roster.for_each(key, |employee, entry| {
@@ -113,7 +126,7 @@ pub async fn employees(
         let first = turn.checked_rem(missing.len()).filter(|_| missing.len() > MOST_SINGLE_READS).unwrap_or(0);
         missing.rotate_left(first);
         for id in missing.into_iter().take(MOST_SINGLE_READS) {
-            match bob.one(fields, &id).await {
+            match bob.one(fields, &id, provider::Urgency::Normal).await {
                 Ok(Some(employee)) => source.employees.push(employee),
                 Ok(None) => {
                     source.deleted_now.insert(id.as_str().into());
@@ -128,6 +141,13 @@ pub async fn employees(
     source.employees.extend(gone.iter().map(|id| Employee::gone(id)));
     source.employees.extend(expected.iter().map(|id| Employee::expected(id)));
     Ok(source)
+}
+
+/// Bob's id of the company, where it was asked for.
+#[must_use]
+pub fn company(settings: &Settings, employees: &[Employee]) -> Option<u64> {
+    let field = settings.mapping.fields.position(COMPANY)?;
+    employees.iter().find_map(|employee| employee.values.get(field).text()?.parse().ok())
 }
 
 /// Fields that the settings or the decisions rest on and that came with nobody. One that is empty for everybody did come:
@@ -170,8 +190,8 @@ async fn stand_elsewhere(bob: &bob::Client, settings: &Settings, unseen: &[Strin
 }
 
 /// Without the lifecycle nobody can be judged: that is a permission to give, not a fact about people.
-fn blind(seen: &[bool]) -> Option<Stop> {
-    (!seen.is_empty() && !seen[employee::LIFECYCLE]).then(|| {
+pub fn blind(people: &bob::People) -> Option<Stop> {
+    (!people.employees.is_empty() && !people.seen[employee::LIFECYCLE]).then(|| {
         Stop::new(
             IntegrationReason::BobForbidden,
             "Bob shows internal.lifecycleStatus of nobody, and without it nobody can be judged: give the service user's permission group the right to view the Lifecycle category",

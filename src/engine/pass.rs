@@ -9,14 +9,18 @@ use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
+    claims::{Looking, Writing},
     clock::Clock,
     connection::InitialPassword,
     decide::{self, Deciding},
+    dirty::{Causes, Line},
     execute::{Execution, Failure, Outcome, Summary, execute},
     guard::{self, Guarding, Released},
+    inbox::Mailbox,
     observe,
     record::{Recorder, Tally, held_by_suspicion},
     report::Report,
+    single,
     validate::{Stop, Validated},
     verdict::Trouble,
 };
@@ -31,15 +35,47 @@ use crate::{
     },
     domain::{
         matching::{Matcher, Person, PersonIndex},
-        plan::{Change, Kind, Plan, plan},
+        plan::{Change, Kind, Plan, plan, plan_of_some},
         settings::ExistingEmployees,
     },
-    provider::{Initial, Listing, Provider},
+    provider::{Initial, Listing, Provider, Urgency},
     server::metrics::Metrics,
 };
 
 /// Status writes under way at once.
 const RECORDED_AT_ONCE: usize = 32;
+
+/// Whom a pass is about.
+#[derive(Clone, Copy)]
+pub enum Scope<'a> {
+    /// Everybody.
+    Everybody {
+        /// Told which targets the provider does not have, as soon as that is known.
+        listed: &'a (dyn Fn(Vec<Box<str>>) + Sync),
+    },
+    /// Those for whom there is a cause.
+    Some {
+        /// The line they stood in. The urgent one waits for nothing but suspensions.
+        line: Line,
+        /// Targets that the provider does not have.
+        unavailable: &'a [Box<str>],
+    },
+}
+
+/// People whom a pass over some of them did not bring to an end.
+#[derive(Clone, Debug, Default)]
+pub struct Rest {
+    /// Bob does not show the change yet.
+    pub unseen: Vec<Box<str>>,
+    /// Bob or the provider gave no answer.
+    pub unread: Vec<Box<str>>,
+    /// Their changes are for the other line.
+    pub deferred: Vec<Box<str>>,
+    /// Changes that were not brought to an end: whether they were tried and failed for now.
+    pub unsettled: Vec<(Box<str>, bool)>,
+    /// Somebody has another e-mail, and the accounts of whoever reports to them name them by it.
+    pub renamed: bool,
+}
 
 /// Everything a pass works with. The raw spec is not among it.
 pub struct Pass<'a> {
@@ -63,10 +99,20 @@ pub struct Pass<'a> {
     pub metrics: &'a Metrics,
     /// The time.
     pub clock: &'a Clock,
+    /// Where events about its people come in.
+    pub mailbox: &'a Mailbox,
     /// Whether this process may write.
     pub leadership: &'a Leadership,
+    /// Whom it is about.
+    pub scope: Scope<'a>,
+    /// Since when this pass looks.
+    pub looking: &'a Looking<'a>,
     /// What woke the pass.
     pub trigger: Trigger,
+    /// What woke it for single people; where it is about some, exactly these.
+    pub causes: &'a Causes,
+    /// When changes that are not urgent do not begin any more.
+    pub deadline: Instant,
     /// What is known of the reads of Bob before.
     pub last_read: observe::LastRead,
     /// Whether this integration has never seen a pass through.
@@ -113,12 +159,16 @@ impl Pass<'_> {
         let settings = &self.validated.settings;
         let requests = self.requests();
 
+        if let Scope::Some { line, unavailable } = self.scope {
+            return self.some(report, line, unavailable, &requests).await;
+        }
         let now = self.clock.now();
         let source = observe::employees(self.bob, settings, self.roster, self.key, &self.last_read, now).await?;
         report.bob = Some(true);
         report.in_bob = Some(source.in_bob);
         report.suspicion = source.suspicion;
         report.unseen_fields = source.unseen_fields;
+        self.mailbox.company(source.company);
 
         let deciding = Deciding {
             settings,
@@ -134,6 +184,9 @@ impl Pass<'_> {
         let listing = observe::accounts(self.provider, &settings.mapping, &mut matcher).await?;
         report.provider = Some(true);
         report.unavailable_targets = listing.unavailable.iter().map(|row| settings.mapping.rows[*row].target.to_string()).collect();
+        if let Scope::Everybody { listed } = self.scope {
+            listed(report.unavailable_targets.iter().map(|target| target.as_str().into()).collect());
+        }
         let mut plan = self.plan(&people, matcher, &listing);
 
         let guarding = Guarding {
@@ -145,6 +198,7 @@ impl Pass<'_> {
             first_pass: self.limitless,
             approved: self.approved,
             released_before: self.released_before,
+            some: false,
             now: self.clock.now(),
         };
         let released = guard::release(&guarding, &mut plan, &people, &listing);
@@ -165,8 +219,10 @@ impl Pass<'_> {
             report.plan = Some(summarise(&plan, self.validated, &people));
             Summary::default()
         } else {
-            self.converge(&people, &plan, &released, &recorder, &listing.unavailable).await
+            self.converge(&people, &plan, &released, &recorder, (&listing.unavailable, &[])).await
         };
+        self.looked_at(&people);
+        report.rest.unsettled = std::mem::take(&mut recorder.unsettled.lock().unwrap_or_else(PoisonError::into_inner));
 
         let tally = recorder.tally.into_inner().unwrap_or_else(PoisonError::into_inner);
         report.unfinished = summary.unfinished || recorder.failed.into_inner();
@@ -180,6 +236,97 @@ impl Pass<'_> {
             report.stop = Some(Stop::new(IntegrationReason::TargetSuspect, message));
         }
         Ok(())
+    }
+
+    /// The same steps for some of the people: read by id, with the whole company as the measure of what is too much.
+    async fn some(
+        &self,
+        report: &mut Report,
+        line: Line,
+        unavailable: &[Box<str>],
+        requests: &HashMap<Box<str>, Box<str>>,
+    ) -> Result<(), Stop> {
+        let (settings, place) = (&self.validated.settings, (self.roster, self.key));
+        let urgency = match line {
+            Line::Urgent => Urgency::Urgent,
+            Line::Normal => Urgency::Normal,
+        };
+        let mut seen = single::employees(self.bob, settings, place, self.causes, urgency, self.clock.now()).await?;
+        report.bob = Some(true);
+        self.mailbox.company(seen.company);
+        let accounts = single::accounts(self.provider, &settings.mapping, place, &mut seen).await?;
+        report.provider = Some(true);
+        report.rest.unseen = seen.unseen;
+        report.rest.unread = seen.unread;
+
+        let deciding = Deciding {
+            settings,
+            roster: self.roster,
+            key: self.key,
+            elders: self.elders,
+            first_pass: self.first_pass,
+            now: self.clock.now(),
+        };
+        let people = decide::everybody(&deciding, seen.employees);
+        let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt).protecting(&settings.protected);
+        accounts.into_iter().for_each(|account| matcher.see(account));
+        let managers = single::managers(self.provider, &settings.mapping, place, &people).await?;
+        report.rest.unread.extend(managers.without_answer);
+        let elsewhere = |id: &str| managers.known.get(id).cloned();
+        let mut plan = plan_of_some(&settings.mapping, &people, matcher, false, &elsewhere);
+        let rows = &settings.mapping.rows;
+        let missing: Vec<usize> = (0..rows.len()).filter(|row| unavailable.contains(&rows[*row].target)).collect();
+        plan.without_rows(&missing);
+        plan.name_pins_without(&settings.mapping, &people, &missing);
+
+        let guarding = Guarding {
+            settings,
+            roster: self.roster,
+            key: self.key,
+            requests,
+            dry_run: self.validated.dry_run,
+            first_pass: self.limitless,
+            approved: None,
+            released_before: self.released_before,
+            some: true,
+            now: self.clock.now(),
+        };
+        let mut released = guard::release(&guarding, &mut plan, &people, &Listing::default());
+        report.held.clone_from(&released.held.plan);
+        let left_alone = [&missing[..], &released.held.frozen[..]].concat();
+        let recorder = self.recorder(&people, &plan, requests, &seen.deleted_now, None, &left_alone);
+        if self.validated.dry_run {
+            recorder.without_change(|change| Some(waiting(&recorder, &plan.changes[change]))).await;
+            self.looked_at(&people);
+            return Ok(());
+        }
+        let mut deferred = vec![false; plan.changes.len()];
+        if line == Line::Urgent {
+            for (index, change) in plan.changes.iter().enumerate().filter(|(_, change)| !change.suspends()) {
+                deferred[index] = std::mem::take(&mut released.go[index]);
+                if deferred[index] {
+                    report.rest.deferred.push(people[change.person as usize].employee.id().into());
+                }
+            }
+        }
+        report.rest.renamed = plan.renames(&settings.mapping, |change| released.go[change]);
+        let summary = self.converge(&people, &plan, &released, &recorder, (&missing, &deferred)).await;
+        self.looked_at(&people);
+        report.rest.unsettled = std::mem::take(&mut recorder.unsettled.lock().unwrap_or_else(PoisonError::into_inner));
+        report.unfinished = summary.unfinished || recorder.failed.load(std::sync::atomic::Ordering::Relaxed);
+        report.tally = Some(recorder.tally.into_inner().unwrap_or_else(PoisonError::into_inner));
+        summary.stop.map_or(Ok(()), Err)
+    }
+
+    /// Remembers what Bob said of these people, so that the next event about one of them is known to show or not.
+    fn looked_at(&self, people: &[Person]) {
+        let rows: Vec<(&str, u64)> = people
+            .iter()
+            .map(|person| &person.employee)
+            .filter(|employee| !employee.deleted && !self.looking.is_outdated(employee.id()))
+            .map(|employee| (employee.id(), single::row(employee)))
+            .collect();
+        self.roster.looked(self.key, rows.into_iter());
     }
 
     /// The plan, without rows whose target the provider does not have.
@@ -197,9 +344,9 @@ impl Pass<'_> {
         plan: &Plan,
         released: &Released,
         recorder: &Recorder<'_>,
-        unavailable: &[usize],
+        (unavailable, deferred): (&[usize], &[bool]),
     ) -> Summary {
-        let (told, outcomes) = mpsc::unbounded_channel::<(PersonIndex, Outcome)>();
+        let (told, outcomes) = mpsc::unbounded_channel::<Told<'_>>();
         let skip = |change: &Change| (self.skip)(people[change.person as usize].employee.id(), fingerprint(change));
         // Read when it is needed, and gone when this step is through.
         let creates = plan.changes.iter().zip(&released.go).any(|(change, go)| *go && change.kind == Kind::Create);
@@ -214,27 +361,28 @@ impl Pass<'_> {
             unavailable,
             people,
             plan,
+            looking: self.looking,
             released,
             leadership: self.leadership,
             halted: self.halted,
-            deadline: Instant::now() + self.validated.interval,
+            deadline: self.deadline,
             adopt: self.validated.settings.adopt,
             protected: &self.validated.settings.protected,
             skip: &skip,
         };
         // Boxed: the compiler cannot see through both closures at once that these can move between threads.
         let executing: BoxFuture<'_, Summary> = Box::pin(async move {
-            let summary = execute(&execution, |person, outcome| {
+            let summary = execute(&execution, |person, outcome, claim| {
                 let id = people[person as usize].employee.id();
                 if let Some(change) = plan.standings[person as usize].change {
                     match &outcome {
                         Outcome::Done(_) => (self.tried)(id, 0, None),
                         Outcome::Failed { failure, .. } => (self.tried)(id, fingerprint(&plan.changes[change]), Some(failure)),
-                        Outcome::Seen(_) | Outcome::Waiting => {}
+                        Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated => {}
                     }
                 }
                 // The receiver lives until the channel is closed by this step's end.
-                let _ = told.send((person, outcome));
+                let _ = told.send((person, outcome, claim));
             })
             .await;
             drop(told);
@@ -244,6 +392,7 @@ impl Pass<'_> {
             let planned = || recorder.planned(plan.changes[change].person);
             match (released.go[change], released.held.changes[change]) {
                 (true, _) => None,
+                _ if deferred.get(change) == Some(&true) => None,
                 (false, true) => Some(Trouble::Held { planned: planned() }),
                 (false, false) => Some(held_by_suspicion()),
             }
@@ -256,7 +405,8 @@ impl Pass<'_> {
     fn requests(&self) -> HashMap<Box<str>, Box<str>> {
         let mut requests = HashMap::new();
         self.roster.for_each(self.key, |employee, entry| {
-            if let Some(requested) = &entry.sync_requested {
+            let meant = matches!(self.scope, Scope::Everybody { .. }) || self.causes.contains_key(employee);
+            if let Some(requested) = entry.sync_requested.as_ref().filter(|_| meant) {
                 requests.insert(employee.into(), requested.clone());
             }
         });
@@ -281,6 +431,10 @@ impl Pass<'_> {
             events: self.events,
             metrics: self.metrics,
             clock: self.clock,
+            claims: &self.mailbox.claims,
+            looking: self.looking,
+            causes: self.causes,
+            unsettled: Mutex::default(),
             trigger: self.trigger,
             requests,
             deleted_now,
@@ -295,13 +449,20 @@ impl Pass<'_> {
     }
 }
 
+/// What the execution tells.
+type Told<'a> = (PersonIndex, Outcome, Option<Writing<'a>>);
+
 /// Writes outcomes down as they come, several at once.
-async fn record_each(recorder: &Recorder<'_>, mut outcomes: mpsc::UnboundedReceiver<(PersonIndex, Outcome)>) {
+async fn record_each(recorder: &Recorder<'_>, mut outcomes: mpsc::UnboundedReceiver<Told<'_>>) {
     let mut writing = FuturesUnordered::new();
     loop {
         tokio::select! {
             next = outcomes.recv(), if writing.len() < RECORDED_AT_ONCE => match next {
-                Some((person, outcome)) => writing.push(recorder.outcome(person, outcome)),
+                Some((person, outcome, claim)) => writing.push(async move {
+                    recorder.outcome(person, outcome).await;
+                    // Only now may another pass write to this person.
+                    drop(claim);
+                }),
                 None => break,
             },
             Some(()) = writing.next(), if !writing.is_empty() => {}

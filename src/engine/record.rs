@@ -15,7 +15,9 @@ use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta:
 use kube::{Resource as _, ResourceExt as _};
 
 use super::{
+    claims::{Claims, Looking},
     clock::Clock,
+    dirty::Causes,
     execute::{Failure, Outcome},
     observe::is_expired,
     validate::Validated,
@@ -37,6 +39,7 @@ use crate::{
         account::{Access, AccountState},
         drift::InPlace,
         employee::{BobStatus, SITE},
+        known::Revoked,
         matching::{Person, PersonIndex},
         plan::{Block, Change, Kind, Manager, Plan},
     },
@@ -61,8 +64,14 @@ pub struct Recorder<'a> {
     pub metrics: &'a Metrics,
     /// The time.
     pub clock: &'a Clock,
+    /// Whose records are being written.
+    pub claims: &'a Claims,
+    /// Since when this pass looks.
+    pub looking: &'a Looking<'a>,
     /// What woke the pass.
     pub trigger: Trigger,
+    /// What woke it for single people.
+    pub causes: &'a Causes,
     /// Sync requests of single people that this pass answers.
     pub requests: &'a HashMap<Box<str>, Box<str>>,
     /// The digest of the held plan that this pass was allowed to carry out, and which changes are part of it.
@@ -77,6 +86,8 @@ pub struct Recorder<'a> {
     pub left_alone: &'a [usize],
     /// What is counted along the way.
     pub tally: Mutex<Tally>,
+    /// People whose change was not brought to an end: whether it was tried and failed for now.
+    pub unsettled: Mutex<Vec<(Box<str>, bool)>>,
     /// Whether a write to the API server failed.
     pub failed: AtomicBool,
     /// Whether lines of some history could not be written before.
@@ -135,7 +146,19 @@ impl Recorder<'_> {
 
     /// One person whose change was tried.
     pub async fn outcome(&self, index: PersonIndex, outcome: Outcome) {
+        if matches!(outcome, Outcome::Outdated) {
+            return;
+        }
         let trouble = self.trouble(index, Some(&outcome));
+        let again = match &outcome {
+            Outcome::Failed { failure: Failure::Retrying(_), .. } => Some(true),
+            Outcome::Waiting => Some(false),
+            _ => None,
+        };
+        if let Some(failed) = again {
+            let id = self.people[index as usize].employee.id().into();
+            self.unsettled.lock().unwrap_or_else(PoisonError::into_inner).push((id, failed));
+        }
         let write = self.weigh(index, trouble, Some(outcome));
         self.write_all(write.into_iter().collect()).await;
     }
@@ -144,7 +167,7 @@ impl Recorder<'_> {
     #[must_use]
     pub fn trouble(&self, index: PersonIndex, outcome: Option<&Outcome>) -> Trouble {
         match outcome {
-            None | Some(Outcome::Done(_) | Outcome::Seen(_)) => self.blocked(index),
+            None | Some(Outcome::Done(_) | Outcome::Seen(_) | Outcome::Outdated) => self.blocked(index),
             Some(Outcome::Failed { failure, .. }) => Trouble::Failed(failure.clone()),
             // All that is left is a manager whose account could not be made: the person is in sync but for that.
             Some(Outcome::Waiting) if self.only_waits_for_a_manager(index) => self.blocked(index),
@@ -170,13 +193,18 @@ impl Recorder<'_> {
     fn weigh(&self, index: PersonIndex, trouble: Trouble, outcome: Option<Outcome>) -> Option<Write<'_>> {
         let person = &self.people[index as usize];
         let id = person.employee.id();
-        let (verdict, known) = self.roster.with(self.key, id, |entry| {
+        let (verdict, known, evidence) = self.roster.with(self.key, id, |entry| {
             (
                 self.verdict(index, trouble, outcome.as_ref(), entry),
                 entry.filter(|entry| entry.exists).map(|entry| (entry.verdict, entry.digest)),
+                entry.map(Entry::evidence).unwrap_or_default(),
             )
         });
         self.count(&verdict, outcome.as_ref());
+        if outcome.is_none() && self.looking.is_outdated(id) {
+            // A later pass has looked at this person: what this one saw is not written over what that one found.
+            return None;
+        }
         if known.is_none() && !worth_an_object(person, &verdict) {
             return None;
         }
@@ -185,7 +213,7 @@ impl Recorder<'_> {
         let news = match &outcome {
             Some(Outcome::Done(_)) => true,
             Some(Outcome::Failed { .. }) => !unchanged,
-            Some(Outcome::Seen(_) | Outcome::Waiting) | None => false,
+            Some(Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated) | None => false,
         };
         let expired =
             is_expired(verdict.file_deleted.and_then(|at| Timestamp::from_second(at).ok()), self.validated.retention, self.clock.now());
@@ -195,7 +223,17 @@ impl Recorder<'_> {
             return None;
         }
         let history = news.then(|| outcome.as_ref().and_then(|outcome| self.history(index, outcome))).flatten();
-        Some(Write { index, verdict, hash, history, owed, expired, exists: known.is_some(), digest: known.map_or(0, |(_, digest)| digest) })
+        Some(Write {
+            index,
+            verdict,
+            hash,
+            history,
+            owed,
+            expired,
+            evidence,
+            exists: known.is_some(),
+            digest: known.map_or(0, |(_, digest)| digest),
+        })
     }
 
     /// What is said of one person. Pure: whatever is written into a status comes out of this.
@@ -271,7 +309,7 @@ impl Recorder<'_> {
             revoked: entry
                 .and_then(|entry| entry.revoked)
                 .filter(|revoked| revoked.holds(person.employee.start.date()))
-                .map(|revoked| (revoked.at.as_second(), revoked.start)),
+                .map(|revoked| (revoked.at.as_second(), revoked.start.or(person.employee.start.date()))),
             baseline: person.baseline.as_deref().copied(),
             drifted: !standing.drifted.is_empty(),
             in_place,
@@ -297,8 +335,7 @@ impl Recorder<'_> {
             let left = standing.drifted.contains(&row) || self.left_alone.contains(&row) || taken && key;
             !waits(row) && !left
         };
-        let manager = self.plan.managers.get(index as usize).copied().flatten();
-        let manager = manager.and_then(|manager| self.plan.reference(mapping, self.people, manager));
+        let manager = self.plan.manager_of(mapping, self.people, index);
         Some(InPlace::after(person.in_place.as_deref(), mapping, &person.employee, manager.as_deref(), as_desired))
     }
 
@@ -336,7 +373,7 @@ impl Recorder<'_> {
                 tally.failed += 1;
                 self.metrics.change(action_word(*action), "failed");
             }
-            Some(Outcome::Seen(_) | Outcome::Waiting) | None => {}
+            Some(Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated) | None => {}
         }
     }
 
@@ -344,13 +381,13 @@ impl Recorder<'_> {
         let (action, fields, word, request_id) = match outcome {
             Outcome::Done(done) => (done.action, &done.fields, OutcomeWord::Succeeded, done.request_id.clone()),
             Outcome::Failed { action, fields, .. } => (*action, fields, OutcomeWord::Failed, None),
-            Outcome::Seen(_) | Outcome::Waiting => return None,
+            Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated => return None,
         };
         Some(HistoryEntry {
             at: Time(to_the_second(self.clock.now())),
             action,
             fields: fields.iter().map(|row| self.validated.settings.mapping.rows[*row].target.to_string()).collect(),
-            trigger: self.trigger,
+            trigger: self.causes.get(self.people[index as usize].employee.id()).map_or(self.trigger, |cause| cause.trigger),
             outcome: word,
             plan: self.approved_with(index).map(str::to_owned),
             request_id,
@@ -369,11 +406,14 @@ impl Recorder<'_> {
         futures::stream::iter(writes).for_each_concurrent(32, |write| self.write(write)).await;
     }
 
-    async fn write(&self, write: Write<'_>) {
+    async fn write(&self, mut write: Write<'_>) {
         let id = self.people[write.index as usize].employee.id();
         if write.expired {
             return self.note(self.writer.delete_person(&object_name(&self.key.name, id), None).await.err().as_ref());
         }
+        let _alone = self.claims.record(id).await;
+        // What another pass has written meanwhile is not owed any more, and what it could not write is.
+        write.owed = self.roster.owed(self.key, id);
         match self.try_write(&write, id).await {
             Ok(()) if write.owed.is_empty() => {}
             Ok(()) => self.roster.owe(self.key, id, Vec::new()),
@@ -381,6 +421,9 @@ impl Recorder<'_> {
                 // A change that failed is tried again, and tells of itself then. One that was made never comes again.
                 let made = write.history.into_iter().filter(|line| line.outcome == OutcomeWord::Succeeded);
                 self.roster.owe(self.key, id, made.chain(write.owed).collect());
+                if !error.gone {
+                    self.unsettled.lock().unwrap_or_else(PoisonError::into_inner).push((id.into(), true));
+                }
                 self.note(Some(&error));
             }
         }
@@ -420,6 +463,14 @@ impl Recorder<'_> {
         let mut status = write.verdict.status(mapping, before, &lines, now);
         // The object may be there already, written by somebody: its generation is the truth.
         status.observed_generation = object.metadata.generation.map(|generation| generation.min(write.verdict.generation).max(1));
+        // What Bob reported since this pass looked is not known to its verdict, and must not go with it.
+        let (reported, unknown_evidence) = self.roster.with(self.key, id, |entry| {
+            let now = entry.map(Entry::evidence).unwrap_or_default();
+            (now, now != write.evidence)
+        });
+        if unknown_evidence && reported != Default::default() {
+            status.evidence.clone_from(&before.evidence);
+        }
         let same = object.status.as_ref().is_some_and(|old| {
             digest(old) == digest(&status) && conditions::same(&old.conditions, &status.conditions) && old.history == status.history
         });
@@ -430,8 +481,12 @@ impl Recorder<'_> {
         self.roster.writing(self.key, id, true);
         let written = self.writer.patch_person(&object.name_any(), &status).await;
         let written = written.inspect_err(|_| self.roster.writing(self.key, id, false))?;
-        self.roster.wrote(&written, write.hash);
+        self.roster.wrote(&written, if unknown_evidence { 0 } else { write.hash });
         self.metrics.status_patch("EmployeeSync", "written");
+        let done = write.history.as_ref().is_some_and(|entry| entry.outcome == OutcomeWord::Succeeded);
+        if let Some(cause) = self.causes.get(id).filter(|_| done) {
+            self.metrics.reached(cause.trigger, cause.class, cause.since.elapsed());
+        }
         for line in lines.iter().rev() {
             self.announce(&written, write, line);
         }
@@ -491,6 +546,8 @@ struct Write<'a> {
     owed: Vec<HistoryEntry>,
     /// The person has been gone for longer than the retention: the object goes.
     expired: bool,
+    /// Evidence that the verdict knows of.
+    evidence: (Option<Revoked>, Option<Timestamp>),
     exists: bool,
     digest: u64,
 }

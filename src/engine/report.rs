@@ -5,7 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{record::Tally, validate::Stop};
+use super::{pass::Rest, record::Tally, validate::Stop};
 use crate::{
     api::{
         ProvisioningIntegrationStatus,
@@ -52,6 +52,10 @@ pub struct Report {
     pub unfinished: bool,
     /// The sync request that this pass answers.
     pub sync_handled: Option<String>,
+    /// Whether webhooks are accepted, and if not, why; `None` where none are asked for.
+    pub webhooks: Option<Result<(), String>>,
+    /// Whom it did not bring to an end.
+    pub rest: Rest,
     /// How long it took.
     pub took: Duration,
 }
@@ -78,6 +82,7 @@ pub fn after(before: &ProvisioningIntegrationStatus, report: &Report, generation
     ];
     wanted.extend(connection("BobConnected", report.bob, report, before));
     wanted.extend(connection("ProviderConnected", report.provider, report, before));
+    wanted.extend(webhooks_accepted(report.webhooks.as_ref()));
     wanted.extend(mapping_complete(report, before));
     wanted.extend(plan_held(report, before));
     wanted.extend(employees_failing(report, before));
@@ -144,7 +149,7 @@ pub fn progressing(before: &ProvisioningIntegrationStatus, generation: i64, now:
         Wanted { kind: "Reconciling", status: true, reason, message },
         Wanted { kind: "Stalled", status: false, reason: DetailReason::NothingStalled.as_str(), message: String::new() },
     ];
-    for kind in ["BobConnected", "ProviderConnected", "MappingComplete", "PlanHeld", "EmployeesFailing"] {
+    for kind in ["BobConnected", "ProviderConnected", "WebhooksAccepted", "MappingComplete", "PlanHeld", "EmployeesFailing"] {
         wanted.extend(kept(kind, before));
     }
     ProvisioningIntegrationStatus { conditions: merge(&before.conditions, &wanted, generation, now), ..before.clone() }
@@ -163,7 +168,7 @@ pub fn suspended(before: &ProvisioningIntegrationStatus, generation: i64, now: T
         Wanted { kind: "Reconciling", status: false, reason: DetailReason::UpToDate.as_str(), message: String::new() },
         Wanted { kind: "Stalled", status: false, reason: DetailReason::NothingStalled.as_str(), message: String::new() },
     ];
-    for kind in ["BobConnected", "ProviderConnected", "MappingComplete", "PlanHeld", "EmployeesFailing"] {
+    for kind in ["BobConnected", "ProviderConnected", "WebhooksAccepted", "MappingComplete", "PlanHeld", "EmployeesFailing"] {
         wanted.extend(kept(kind, before));
     }
     ProvisioningIntegrationStatus {
@@ -233,6 +238,14 @@ fn connection(kind: &'static str, connected: Option<bool>, report: &Report, befo
         }
         None => kept(kind, before),
     }
+}
+
+fn webhooks_accepted(webhooks: Option<&Result<(), String>>) -> Option<Wanted> {
+    let (reason, message) = match webhooks? {
+        Ok(()) => (DetailReason::Accepting, "Webhooks are accepted.".to_owned()),
+        Err(why) => (DetailReason::SecretMissing, format!("Webhooks are refused: {why}.")),
+    };
+    Some(Wanted { kind: "WebhooksAccepted", status: reason == DetailReason::Accepting, reason: reason.as_str(), message })
 }
 
 fn mapping_complete(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {

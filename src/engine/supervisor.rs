@@ -52,9 +52,14 @@ pub async fn supervise(shared: Shared, namespaces: Vec<String>, health: Health) 
                     .collect();
                 gone.iter().for_each(|key| forget(&shared, &mut workers, key));
             }
+            Some(Seen::Person(key, employee)) => {
+                if let Some(running) = workers.get(&key) {
+                    running.handle.wake(&shared.roster, &key, &employee);
+                }
+            }
             Some(Seen::People(key)) => {
                 if let Some(running) = workers.get(&key) {
-                    running.handle.wake();
+                    running.handle.wake_everybody();
                 }
             }
             Some(Seen::PeopleListed) => {
@@ -114,5 +119,6 @@ fn forget(shared: &Shared, workers: &mut HashMap<IntegrationKey, Running>, key: 
         running.task.abort();
         shared.metrics.forget(key);
         shared.tenants.forget(key);
+        shared.inbox.close(key);
     }
 }

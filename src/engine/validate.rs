@@ -23,6 +23,9 @@ use crate::{
     provider::{Catalog, ChangeAtFirstLogin, InitialPassword},
 };
 
+/// The Bob field that says whose people they are: events name it.
+pub const COMPANY: &str = "root.companyId";
+
 /// Everything a worker needs to know of a spec.
 #[derive(Clone, Debug)]
 pub struct Validated {
@@ -32,6 +35,8 @@ pub struct Validated {
     pub bob: String,
     /// Secret with Bob's service user.
     pub bob_secret: String,
+    /// Secret and key of the webhook's secret, where webhooks are accepted.
+    pub webhook_secret: Option<(String, String)>,
     /// The provider and how to reach it.
     pub target: Target,
     /// Time between two passes.
@@ -148,6 +153,9 @@ pub fn validate(spec: &ProvisioningIntegrationSpec, allowed: &AllowedEndpoints) 
     initial_password(catalog, provisioning).map_err(invalid)?;
     let mut mapping = mapping(catalog, spec.mapping.as_deref()).map_err(|why| invalid(format!("spec.mapping: {why}")))?;
     let scope = provisioning.scope.as_deref().map(|scope| Expression::compile(scope, &mut mapping.fields)).transpose();
+    if spec.bob.webhook_secret_ref.is_some() {
+        mapping.fields.want(COMPANY);
+    }
     let scope = scope.map_err(|why| invalid(format!("spec.provisioning.scope: {why}")))?;
     Ok(Validated {
         settings: Settings {
@@ -183,6 +191,7 @@ pub fn validate(spec: &ProvisioningIntegrationSpec, allowed: &AllowedEndpoints) 
         },
         bob,
         bob_secret: spec.bob.credentials_secret_ref.name.clone(),
+        webhook_secret: spec.bob.webhook_secret_ref.as_ref().map(|secret| (secret.name.clone(), secret.key.clone())),
         target,
         interval: go_duration(&spec.interval).map_err(|e| invalid(format!("spec.interval: {e}")))?.max(Duration::from_mins(1)),
         retention: go_duration(&spec.retention).map_err(|e| invalid(format!("spec.retention: {e}")))?,

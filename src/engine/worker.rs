@@ -2,38 +2,35 @@
 //! request, a rotated Secret, a deleted or changed `EmployeeSync`, a date that arrives, a retry. After a refused
 //! credential it keeps quiet until a person has changed something, for Bob blocks addresses that keep knocking.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
-use tokio::{
-    sync::{Notify, watch},
-    time::Instant,
-};
+use tokio::{sync::watch, task::JoinSet, time::Instant};
 
 use super::{
     clock::Clock,
-    connection::{Connections, InitialPassword, Pacers},
-    execute::Failure,
-    observe::LastRead,
-    pass::Pass,
+    connection::{Connections, Pacers},
+    dirty::{Causes, Class, Line},
+    inbox::{Inbox, Mailbox},
+    partial,
     report::{self, Report},
+    session::{Door, Opened, Refusals, Session, Wanted},
     tenants::Tenants,
     validate::{AllowedEndpoints, Stop, Validated, validate},
 };
 use crate::{
     api::{
-        APPROVE_MANAGER, ProvisioningIntegration, ProvisioningIntegrationStatus, SYNC_REQUESTED, employee_sync::Trigger,
-        reasons::IntegrationReason,
+        APPROVE_MANAGER, ProvisioningIntegration, ProvisioningIntegrationStatus, SYNC_REQUESTED,
+        employee_sync::Trigger,
+        reasons::{EmployeeReason, IntegrationReason},
     },
+    bob::webhook::SigningSecrets,
     cluster::{
         events::Events,
         leadership::Leadership,
         roster::{IntegrationKey, Roster},
+        secrets::{self, SecretError},
         status::Writer,
     },
     domain::safety::Suspicion,
@@ -46,8 +43,6 @@ const SECRET_POLL: SignedDuration = SignedDuration::from_secs(20);
 const MISSING_SECRET_POLL: SignedDuration = SignedDuration::from_secs(5);
 /// The first wait after a failed pass; doubled each time, up to the interval.
 const RETRY: SignedDuration = SignedDuration::from_secs(10);
-/// How long news about people collect before a pass.
-const COLLECT: Duration = Duration::from_millis(500);
 
 /// What every worker shares.
 #[derive(Clone)]
@@ -68,6 +63,8 @@ pub struct Shared {
     pub allowed: Arc<AllowedEndpoints>,
     /// Windows of provider limits, shared by integrations of one tenant.
     pub pacers: Arc<Pacers>,
+    /// What Bob pushes.
+    pub inbox: Inbox,
     /// Who works on which tenant.
     pub tenants: Arc<Tenants>,
     /// True when the process stops.
@@ -77,7 +74,8 @@ pub struct Shared {
 /// The status of an integration as it was last read or written, and which generation the last write spoke of.
 #[derive(Default)]
 pub struct Said {
-    status: ProvisioningIntegrationStatus,
+    /// The status.
+    pub status: ProvisioningIntegrationStatus,
     version: u64,
     generation: i64,
 }
@@ -86,7 +84,7 @@ pub struct Said {
 #[derive(Clone)]
 pub struct Handle {
     object: watch::Sender<Arc<ProvisioningIntegration>>,
-    people: Arc<Notify>,
+    mailbox: Arc<Mailbox>,
     said: Arc<tokio::sync::Mutex<Said>>,
 }
 
@@ -110,9 +108,16 @@ impl Handle {
         });
     }
 
-    /// Something about its people changed.
-    pub fn wake(&self) {
-        self.people.notify_one();
+    /// Something about one of its people changed: a sync is asked for, or the spec, the status or the object is another.
+    pub fn wake(&self, roster: &Roster, key: &IntegrationKey, employee: &str) {
+        let requested = roster.with(key, employee, |entry| entry.is_some_and(|entry| entry.sync_requested.is_some()));
+        let trigger = if requested { Trigger::Manual } else { Trigger::Spec };
+        self.mailbox.dirty.add(employee, trigger, Class::Mover, Instant::now());
+    }
+
+    /// Something about people changed who are not told apart.
+    pub fn wake_everybody(&self) {
+        self.mailbox.dirty.add_everybody(Trigger::Spec, Instant::now());
     }
 
     /// Says that a generation is in progress, unless something was said of it already. Must follow a change within a
@@ -158,6 +163,11 @@ pub struct Worker {
     shared: Shared,
     object: watch::Receiver<Arc<ProvisioningIntegration>>,
     handle: Handle,
+    session: Arc<Session>,
+    /// People for whom the next pass over everybody was asked.
+    causes: Causes,
+    /// Whether webhooks are accepted, and if not, why; `None` where none are asked for.
+    webhooks: Option<Result<(), String>>,
     /// Generation of the spec that the last pass worked with; 0 before the first.
     generation: i64,
     /// The sync request that the last pass answered.
@@ -166,27 +176,17 @@ pub struct Worker {
     asked: bool,
     /// Bob's last answer, if it is too short to be believed yet. After a restart it takes another answer.
     suspicion: Option<Suspicion>,
-    connections: Option<Connections>,
-    refusals: Mutex<HashMap<Box<str>, Refusal>>,
+    connections: Option<Arc<Connections>>,
     /// Set after a refused credential or an impossible setting: only a change by a person helps.
     quiet: bool,
     failures: u32,
     next: Next,
 }
 
-/// A change that the provider refused.
-struct Refusal {
-    fingerprint: u64,
-    failure: Failure,
-    times: u32,
-    again: Instant,
-}
-
 /// When the next pass is due, by cause.
 #[derive(Clone, Copy, Debug, Default)]
 struct Next {
     interval: Option<Timestamp>,
-    transition: Option<Timestamp>,
     retry: Option<Timestamp>,
     secrets: Option<Timestamp>,
 }
@@ -198,9 +198,23 @@ impl Worker {
         let said = Said { version: version(&object), status: object.status.clone().unwrap_or_default(), generation: 0 };
         let answered = said.status.last_handled_sync_at.clone();
         let (sender, receiver) = watch::channel(Arc::new(object));
-        let handle = Handle { object: sender, people: Arc::default(), said: Arc::new(tokio::sync::Mutex::new(said)) };
+        let mailbox = shared.inbox.open(&key, receiver.borrow().uid().unwrap_or_default());
+        let said = Arc::new(tokio::sync::Mutex::new(said));
+        let handle = Handle { object: sender, mailbox: mailbox.clone(), said: said.clone() };
+        let session = Session {
+            key: key.clone(),
+            shared: shared.clone(),
+            mailbox,
+            said,
+            object: receiver.clone(),
+            door: watch::Sender::new(Door::Pending),
+            refusals: Refusals::default(),
+        };
         let worker = Self {
             key,
+            session: Arc::new(session),
+            causes: Causes::default(),
+            webhooks: None,
             shared,
             object: receiver,
             handle: handle.clone(),
@@ -209,7 +223,6 @@ impl Worker {
             asked: false,
             suspicion: None,
             connections: None,
-            refusals: Mutex::default(),
             quiet: false,
             failures: 0,
             next: Next::default(),
@@ -219,6 +232,18 @@ impl Worker {
 
     /// Works until the process stops or the task is dropped with its integration.
     pub async fn run(mut self) {
+        // They end with this task, and at a stop after what they began.
+        let mut beside = JoinSet::new();
+        for line in [Line::Urgent, Line::Normal] {
+            beside.spawn(partial::serve(self.session.clone(), line));
+        }
+        beside.spawn(partial::transitions(self.session.clone()));
+        self.work().await;
+        while beside.join_next().await.is_some() {}
+    }
+
+    /// Passes over everybody.
+    async fn work(&mut self) {
         loop {
             let mut stopping = self.shared.stopping.clone();
             let leadership = self.shared.leadership.clone();
@@ -238,6 +263,11 @@ impl Worker {
     /// Waits until a pass is due, and says why.
     async fn due(&mut self) -> Trigger {
         loop {
+            let session = self.session.clone();
+            let changed = session.mailbox.dirty.changed();
+            tokio::pin!(changed);
+            // Listening begins before looking, so that nothing falls between.
+            changed.as_mut().enable();
             let object = self.object.borrow_and_update().clone();
             if object.metadata.generation.unwrap_or(0) != self.generation {
                 return Trigger::Spec;
@@ -252,17 +282,21 @@ impl Worker {
                 return Trigger::Spec;
             }
             if !idle && !self.quiet {
-                for (at, trigger) in [
-                    (self.next.transition, Trigger::Transition),
-                    (self.next.retry, Trigger::Retry),
-                    (self.next.interval, Trigger::Interval),
-                ] {
+                for (at, trigger) in [(self.next.retry, Trigger::Retry), (self.next.interval, Trigger::Interval)] {
                     if at.is_some_and(|at| at <= now) {
                         return trigger;
                     }
                 }
             }
-            let dates = [self.next.transition, self.next.retry, self.next.interval].into_iter().filter(|_| !self.quiet);
+            let dates = [self.next.retry, self.next.interval].into_iter().filter(|_| !self.quiet);
+            let everybody = self.session.mailbox.dirty.everybody_due().filter(|_| !idle);
+            if everybody.is_some_and(|due| due <= Instant::now())
+                && let Some(everybody) = self.session.mailbox.dirty.take_everybody()
+                && !self.quiet
+            {
+                self.causes = everybody.people;
+                return everybody.trigger;
+            }
             let until = dates.chain([self.next.secrets]).flatten().filter(|_| !idle).min();
             let clock = self.shared.clock.clone();
             tokio::select! {
@@ -270,21 +304,11 @@ impl Worker {
                     // The supervisor let go of this integration; the task is about to be dropped.
                     std::future::pending::<()>().await;
                 },
-                () = self.handle.people.notified() => {
-                    if !idle && !self.quiet {
-                        tokio::time::sleep(COLLECT).await;
-                        return self.people_trigger();
-                    }
-                }
+                () = changed => {}
+                () = async { match everybody { Some(due) => tokio::time::sleep_until(due).await, None => std::future::pending().await } } => {}
                 () = async { match until { Some(at) => clock.sleep_until(at).await, None => std::future::pending().await } } => {}
             }
         }
-    }
-
-    fn people_trigger(&self) -> Trigger {
-        let mut requested = false;
-        self.shared.roster.for_each(&self.key, |_, entry| requested |= entry.sync_requested.is_some());
-        if requested { Trigger::Manual } else { Trigger::Spec }
     }
 
     /// One turn: mark, validate, connect, pass, report.
@@ -294,14 +318,17 @@ impl Worker {
         let new_spec = generation != self.generation;
         if new_spec {
             self.handle.mark_progressing(&self.shared, &self.key).await;
-            self.refusals.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+            self.session.refusals.clear();
+            self.session.door.send_replace(Door::Pending);
         }
         self.generation = generation;
+        self.read_webhook_secret(&object).await;
         let requested = object.annotations().get(SYNC_REQUESTED).cloned();
         self.asked = requested.is_some() && requested != self.answered;
         if object.spec.suspend {
             self.answered.clone_from(&requested);
             self.next = Next::default();
+            self.session.door.send_replace(Door::Closed);
             let mut said = self.handle.said.lock().await;
             let status = report::suspended(&said.status, generation, self.shared.clock.now());
             return write(&self.shared, &self.key, &mut said, status, generation).await;
@@ -314,6 +341,7 @@ impl Worker {
             Err(stop) => (Report { stop: Some(stop), ..Report::default() }, Duration::from_mins(10)),
         };
         report.sync_handled.clone_from(&requested);
+        report.webhooks.clone_from(&self.webhooks);
         self.answered = requested;
         if report.in_bob.is_some() {
             self.suspicion = report.suspicion;
@@ -325,24 +353,28 @@ impl Worker {
     /// been rotated meanwhile.
     async fn connected_pass(
         &mut self,
-        object: &ProvisioningIntegration,
+        object: &Arc<ProvisioningIntegration>,
         validated: &Validated,
         trigger: Trigger,
         new_spec: bool,
     ) -> Report {
+        let causes = std::mem::take(&mut self.causes);
         for attempt in 0..2 {
-            match Connections::open(&self.shared, &self.key.namespace, validated, self.connections.take()).await {
+            let connections = match Connections::open(&self.shared, &self.key.namespace, validated, self.connections.take()).await {
                 Ok((connections, fresh)) => {
-                    self.connections = Some(connections);
+                    self.connections = Some(connections.clone());
                     if attempt > 0 && !fresh {
                         break;
                     }
+                    connections
                 }
                 Err(stop) => {
                     return Report { stop: Some(stop), ..Report::default() };
                 }
-            }
-            let report = self.pass(object, validated, trigger, new_spec).await;
+            };
+            let opened =
+                Opened { object: object.clone(), validated: validated.clone(), connections, targets: Vec::new(), unavailable: Vec::new() };
+            let report = self.pass(&Arc::new(opened), trigger, new_spec, &causes).await;
             let refused = report
                 .stop
                 .as_ref()
@@ -357,71 +389,25 @@ impl Worker {
         }
     }
 
-    async fn pass(&self, object: &ProvisioningIntegration, validated: &Validated, trigger: Trigger, new_spec: bool) -> Report {
-        let Some(connections) = &self.connections else { return Report::default() };
-        let generation = self.generation;
-        let (spec, stopping) = (self.object.clone(), self.shared.stopping.clone());
-        let halted =
-            move || *stopping.borrow() || spec.has_changed().is_err() || spec.borrow().metadata.generation.unwrap_or(0) != generation;
-        let forgiving = matches!(trigger, Trigger::Manual) || new_spec;
-        let skip = |employee: &str, fingerprint: u64| {
-            let refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-            let refusal = refusals.get(employee).filter(|refusal| refusal.fingerprint == fingerprint)?;
-            (!forgiving && Instant::now() < refusal.again).then(|| refusal.failure.clone())
-        };
-        let tried = |employee: &str, fingerprint: u64, failure: Option<&Failure>| self.remember(employee, fingerprint, failure);
-        let (counts, limitless, released) = {
-            let said = self.handle.said.lock().await;
-            (
-                said.status.employees.clone(),
-                said.status.first_pass_at.is_none(),
-                said.status.approved.as_ref().map(|approved| approved.digest.clone()),
-            )
-        };
-        let approved = object.spec.approved_plan.as_deref().filter(|digest| Some(*digest) != released.as_deref());
-        let created = object.metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
-        let elders = self.shared.tenants.elders(&self.key, &validated.target.tenant(), created);
-        let validated = self.with_pinned_targets(validated);
-        let initial_password = InitialPassword::new(&self.shared.client, &self.key.namespace, validated.default_password.clone());
-        let uid = object.uid().unwrap_or_default();
-        let writer = Writer::new(&self.shared.client, &self.key.namespace);
-        let mut report = Pass {
-            key: &self.key,
-            uid: &uid,
-            validated: &validated,
-            bob: &connections.bob,
-            provider: &*connections.provider,
-            roster: &self.shared.roster,
-            writer: &writer,
-            events: &self.shared.events,
-            metrics: &self.shared.metrics,
-            clock: &self.shared.clock,
-            leadership: &self.shared.leadership,
+    /// The pass over everybody.
+    async fn pass(&mut self, opened: &Arc<Opened>, trigger: Trigger, new_spec: bool, people: &Causes) -> Report {
+        let wanted = Wanted {
             trigger,
-            last_read: LastRead {
-                believed: counts.as_ref().map_or(0, |counts| counts.in_bob),
-                suspicion: self.suspicion,
-                apart: validated.interval / 2,
-                asked: self.asked,
-            },
-            first_pass: counts.is_none(),
-            limitless,
-            elders: &elders,
-            approved,
-            released_before: released.as_deref(),
-            initial_password: &initial_password,
-            halted: &halted,
-            skip: &skip,
-            tried: &tried,
-        }
-        .run()
-        .await;
+            causes: people,
+            scope: None,
+            forgiving: matches!(trigger, Trigger::Manual) || new_spec,
+            suspicion: self.suspicion,
+            asked: self.asked,
+            within: opened.validated.interval,
+        };
+        let mut report = self.session.pass(opened, wanted).await;
+        self.session.mailbox.everybody_ended(report.took);
         if let Some(digest) = &report.released {
-            report.approved_by = approver(object);
+            report.approved_by = approver(&opened.object);
             let by = report.approved_by.as_deref().unwrap_or("somebody whom the API server did not record");
             tracing::info!(integration = %self.key, digest, by, "a held plan was approved");
             let note = format!("{by} approved the held plan {digest}, and it was released.");
-            self.shared.events.publish(kube::Resource::object_ref(object, &()), false, "PlanApproved", "Approve", note);
+            self.shared.events.publish(kube::Resource::object_ref(&*opened.object, &()), false, "PlanApproved", "Approve", note);
         }
         tracing::info!(
             integration = %self.key,
@@ -439,44 +425,58 @@ impl Worker {
         report
     }
 
-    /// The settings, with a mapping row for every target that somebody's `EmployeeSync` pins.
-    fn with_pinned_targets(&self, validated: &Validated) -> Validated {
-        let mut validated = validated.clone();
-        let mut targets = std::collections::BTreeSet::new();
-        self.shared.roster.for_each(&self.key, |_, entry| {
-            let overrides = entry.overrides.iter();
-            targets.extend(overrides.flat_map(|overrides| &overrides.attributes).map(|(target, _)| target.clone()));
-        });
-        validated.settings.mapping.pin_also(targets.iter().map(|target| &**target), validated.target.catalog().compare);
-        validated
-    }
-
-    /// A rejected write is tried again when something changed, otherwise ever more rarely.
-    fn remember(&self, employee: &str, fingerprint: u64, failure: Option<&Failure>) {
-        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        match failure {
+    /// Reads what webhooks are signed with. Whether that changes what is said of it.
+    async fn read_webhook_secret(&mut self, object: &ProvisioningIntegration) -> bool {
+        let before = self.webhooks.clone();
+        match &object.spec.bob.webhook_secret_ref {
             None => {
-                refusals.remove(employee);
+                self.session.mailbox.sign_with(None);
+                self.webhooks = None;
             }
-            Some(Failure::Retrying(_)) => {}
-            Some(failure) => {
-                let same = refusals.get(employee).filter(|known| known.fingerprint == fingerprint);
-                if same.is_some_and(|known| Instant::now() < known.again) {
-                    return;
+            Some(reference) => {
+                let previous = format!("{}Previous", reference.key);
+                let (required, optional) = ([&*reference.key], [&*previous]);
+                match secrets::read_some(&self.shared.client, &self.key.namespace, &reference.name, &required, &optional).await {
+                    Ok(mut values) => {
+                        let current = values.take(&reference.key);
+                        let previous = values.take(&previous);
+                        self.session.mailbox.sign_with(current.map(|current| SigningSecrets { current, previous }));
+                        self.webhooks = Some(Ok(()));
+                    }
+                    // What was read before stays valid while the API server does not answer.
+                    Err(SecretError::Unavailable { .. }) if before.is_some() => {}
+                    Err(error) => {
+                        self.session.mailbox.sign_with(None);
+                        self.webhooks = Some(Err(error.to_string()));
+                    }
                 }
-                let times = same.map_or(0, |known| known.times) + 1;
-                let wait = Duration::from_mins(1 << times.min(9)).min(Duration::from_hours(6));
-                refusals.insert(employee.into(), Refusal { fingerprint, failure: failure.clone(), times, again: Instant::now() + wait });
             }
         }
+        self.webhooks != before
     }
 
     /// Whether a Secret is not the one that was read, or could not be read before.
     async fn secrets_changed(&mut self) -> bool {
+        let object = self.object.borrow().clone();
+        if self.read_webhook_secret(&object).await {
+            return true;
+        }
         let Some(connections) = &self.connections else { return true };
         let changed = connections.secrets_changed(&self.shared.client, &self.key.namespace).await;
         self.next.secrets = self.shared.clock.now().checked_add(SECRET_POLL).ok();
         changed
+    }
+
+    /// Puts those in line whose change failed for now, if they are few: each backs off alone, and nobody else is looked at.
+    fn retried_singly(&self, report: &Report) -> bool {
+        let failed: u32 = report.rest.unsettled.iter().map(|(_, failed)| u32::from(*failed)).sum();
+        let all = report.tally.as_ref().and_then(|tally| tally.reasons.get(&EmployeeReason::Retrying).copied());
+        let singly = report.stop.is_none() && !report.unfinished && failed > 0 && all == Some(failed);
+        let singly = singly && report.rest.unsettled.len() <= self.session.most_single();
+        if singly {
+            partial::retry(&self.session, report, |_| None);
+        }
+        singly
     }
 
     /// Writes the status and says when the next pass is due.
@@ -484,12 +484,19 @@ impl Worker {
         let now = self.shared.clock.now();
         let interval = SignedDuration::try_from(interval).unwrap_or(SignedDuration::from_mins(10));
         self.quiet = report.stop.as_ref().is_some_and(|stop| stop.reason.is_stalled());
-        let troubled = report.stop.is_some() || report.unfinished || report.tally.as_ref().is_some_and(|tally| tally.retry);
+        self.session.door.send_if_modified(|door| {
+            let closes = self.quiet && !matches!(door, Door::Closed);
+            if closes {
+                *door = Door::Closed;
+            }
+            closes
+        });
+        let singly = self.retried_singly(report);
+        let troubled = report.stop.is_some() || report.unfinished || report.tally.as_ref().is_some_and(|tally| tally.retry && !singly);
         self.failures = if troubled { self.failures.saturating_add(1) } else { 0 };
         let poll = if self.connections.is_some() { SECRET_POLL } else { MISSING_SECRET_POLL };
         self.next = Next {
             interval: now.checked_add(jittered(interval, &self.key)).ok(),
-            transition: report.tally.as_ref().and_then(|tally| tally.next_transition),
             retry: troubled.then(|| now.checked_add((RETRY * (1 << (self.failures - 1).min(10))).min(interval)).ok()).flatten(),
             secrets: now.checked_add(poll).ok(),
         };

@@ -11,6 +11,7 @@ use std::{
         Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -22,8 +23,9 @@ use prometheus_client::{
 use tokio::time::Instant;
 
 use crate::{
+    api::employee_sync::Trigger,
     cluster::{events::Events, roster::IntegrationKey},
-    engine::report::Report,
+    engine::{dirty::Class, inbox::Inbox, report::Report},
 };
 
 /// The format of [`Metrics::render`].
@@ -48,7 +50,7 @@ const PASSES: Row = Row {
     name: "bobsync_passes_total",
     kind: "counter",
     labels: &["outcome"],
-    help: "Passes over an integration; the outcome is Converged, Unfinished, or the reason of its Ready condition",
+    help: "Passes over an integration; the outcome is Converged, Unfinished, Partial (over single people), or the reason of its Ready condition",
 };
 const PASS_SECONDS: Row =
     Row { name: "bobsync_pass_duration_seconds", kind: "histogram", labels: &[], help: "How long passes that read Bob took" };
@@ -91,13 +93,53 @@ const EVENTS: Row = Row {
     labels: &["why"],
     help: "Kubernetes events that nobody will see; dropped because the queue was full, or failed because the API server did not take them",
 };
+const WEBHOOKS: Row = Row {
+    name: "bobsync_webhooks_total",
+    kind: "counter",
+    labels: &["outcome"],
+    help: "Webhooks by outcome: queued, duplicate, ignored (says nothing about people), other_company, unreadable, ping, refused (401: no such integration, no secret, or a wrong signature), not_leading and not_recorded (503: Bob sends it again)",
+};
+const REACHED: Row = Row {
+    name: "bobsync_event_to_account_seconds",
+    kind: "histogram",
+    labels: &["trigger", "class"],
+    help: "Time from an event (a webhook, a sync request, a date, a changed EmployeeSync) to the changed account on record, by what woke the pass and by what was at stake (revocation, leaver, joiner, mover, cosmetic)",
+};
+const WAITING: Row =
+    Row { name: "bobsync_queue_depth", kind: "gauge", labels: &["class"], help: "People in line to be looked at, by what is at stake" };
+const WAITING_AGE: Row = Row {
+    name: "bobsync_queue_oldest_age_seconds",
+    kind: "gauge",
+    labels: &["class"],
+    help: "How long the oldest of them has been in line; 0 where nobody is",
+};
 const BUILD: Row = Row { name: "bobsync_build_info", kind: "gauge", labels: &["version"], help: "Always 1; the label is the version" };
 
 /// Every metric, in the order of the page.
-pub const TABLE: &[Row] = &[CALLS, PASSES, PASS_SECONDS, CHANGES, EMPLOYEES, UNSYNCED, SUCCESS, PATCHES, OBJECTS, LEADER, EVENTS, BUILD];
+pub const TABLE: &[Row] = &[
+    CALLS,
+    PASSES,
+    PASS_SECONDS,
+    CHANGES,
+    EMPLOYEES,
+    UNSYNCED,
+    SUCCESS,
+    PATCHES,
+    OBJECTS,
+    LEADER,
+    EVENTS,
+    WEBHOOKS,
+    REACHED,
+    WAITING,
+    WAITING_AGE,
+    BUILD,
+];
 
 /// Upper bounds of the buckets for passes, in seconds: from a handful of people to a hundred thousand new ones.
 const PASS_BUCKETS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0];
+
+/// The same from an event to the account: from the moment that events collect in, to the interval.
+const REACHED_BUCKETS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 45.0, 120.0, 600.0, 3600.0];
 
 /// Values of the label `state`.
 const STATES: [&str; 4] = ["in_sync", "pending", "failing", "unmanaged"];
@@ -111,7 +153,6 @@ fn labels<const N: usize>(row: &Row, values: [Cow<'static, str>; N]) -> Labels<N
 }
 
 /// Counts. Methods are cheap and never fail.
-#[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     calls: Family<Labels<3>, Counter>,
@@ -127,6 +168,11 @@ pub struct Metrics {
     objects: Gauge,
     leader: Gauge,
     lost: Family<Labels<1>, Counter>,
+    webhooks: Family<Labels<1>, Counter>,
+    reached: Family<Labels<2>, Histogram, fn() -> Histogram>,
+    waiting: Family<Labels<1>, Gauge>,
+    waiting_age: Family<Labels<1>, Gauge<f64, AtomicU64>>,
+    inbox: OnceLock<Inbox>,
     events: OnceLock<Events>,
     /// When everybody of an integration was in sync; the start where that has not been yet.
     in_sync: Mutex<HashMap<String, Instant>>,
@@ -148,7 +194,10 @@ impl Metrics {
         register(&mut registry, &BUILD, build);
         let pass_seconds = Histogram::new(PASS_BUCKETS);
         register(&mut registry, &PASS_SECONDS, pass_seconds.clone());
+        let reached: Family<Labels<2>, Histogram, fn() -> Histogram> = Family::new_with_constructor(|| Histogram::new(REACHED_BUCKETS));
+        register(&mut registry, &REACHED, reached.clone());
         Self {
+            reached,
             calls: registered(&mut registry, &CALLS),
             passes: registered(&mut registry, &PASSES),
             pass_seconds,
@@ -161,6 +210,10 @@ impl Metrics {
             objects: registered(&mut registry, &OBJECTS),
             leader: registered(&mut registry, &LEADER),
             lost: registered(&mut registry, &EVENTS),
+            webhooks: registered(&mut registry, &WEBHOOKS),
+            waiting: registered(&mut registry, &WAITING),
+            waiting_age: registered(&mut registry, &WAITING_AGE),
+            inbox: OnceLock::new(),
             events: OnceLock::new(),
             in_sync: Mutex::default(),
             registry,
@@ -180,6 +233,30 @@ impl Metrics {
     /// A status was `written`, `skipped` or `failed`.
     pub fn status_patch(&self, kind: &'static str, outcome: &'static str) {
         self.patches.get_or_create(&labels(&PATCHES, [kind.into(), outcome.into()])).inc();
+    }
+
+    /// A change that an event asked for is on record.
+    pub fn reached(&self, trigger: Trigger, class: Class, took: Duration) {
+        let trigger: &'static str = match trigger {
+            Trigger::Interval => "Interval",
+            Trigger::Webhook => "Webhook",
+            Trigger::Manual => "Manual",
+            Trigger::Transition => "Transition",
+            Trigger::Spec => "Spec",
+            Trigger::Retry => "Retry",
+        };
+        self.reached.get_or_create(&labels(&REACHED, [trigger.into(), class.word().into()])).observe(took.as_secs_f64());
+    }
+
+    /// Shows from now on who stands in line.
+    pub fn watch_inbox(&self, inbox: Inbox) {
+        // A process has one; the first one counts.
+        let _ = self.inbox.set(inbox);
+    }
+
+    /// A webhook ended so.
+    pub fn webhook(&self, outcome: &'static str) {
+        self.webhooks.get_or_create(&labels(&WEBHOOKS, [outcome.into()])).inc();
     }
 
     /// The status of an `EmployeeSync` was not written because nothing changed.
@@ -216,6 +293,12 @@ impl Metrics {
         if everybody {
             *since = Instant::now();
         }
+    }
+
+    /// A pass over single people ended.
+    pub fn partial_pass(&self, report: &Report) {
+        let outcome = report.stop.as_ref().map_or("Partial", |stop| stop.reason.as_str());
+        self.passes.get_or_create(&labels(&PASSES, [outcome.into()])).inc();
     }
 
     /// An integration is gone, and its series with it.
@@ -257,6 +340,13 @@ impl Metrics {
         if let Some(events) = self.events.get() {
             for (why, count) in [("dropped", events.dropped()), ("failed", events.failed())] {
                 self.lost.get_or_create(&labels(&EVENTS, [why.into()])).inner().store(count, Ordering::Relaxed);
+            }
+        }
+        if let Some(inbox) = self.inbox.get() {
+            for (class, (count, oldest)) in Class::ALL.into_iter().zip(inbox.depths()) {
+                let label = labels(&WAITING, [class.word().into()]);
+                self.waiting.get_or_create(&label).set(i64::try_from(count).unwrap_or(i64::MAX));
+                self.waiting_age.get_or_create(&label).set(oldest.map_or(0.0, |since| since.elapsed().as_secs_f64()));
             }
         }
         let mut page = String::new();

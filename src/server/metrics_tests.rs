@@ -5,6 +5,10 @@ use crate::{
     api::reasons::IntegrationReason,
     engine::{record::Tally, validate::Stop},
 };
+use crate::{
+    cluster::{leadership::Leadership, roster::Roster},
+    engine::clock::Clock,
+};
 
 fn key(name: &str) -> IntegrationKey {
     IntegrationKey { namespace: Arc::from("people"), name: Arc::from(name) }
@@ -55,7 +59,11 @@ async fn the_table_is_what_is_registered() {
     metrics.pass(&key("onelogin"), &went_well(), now());
     crate::cluster::connect::install_crypto();
     let config = kube::Config::new("http://127.0.0.1:1".parse().expect("an address"));
-    metrics.watch_events(Events::start(kube::Client::try_from(config).expect("a client")));
+    let client = kube::Client::try_from(config).expect("a client");
+    metrics.watch_events(Events::start(client.clone()));
+    metrics.watch_inbox(Inbox::new(client, Roster::default(), Clock::system(), Leadership::always()));
+    metrics.webhook("queued");
+    metrics.reached(Trigger::Webhook, Class::Leaver, Duration::from_secs(1));
     let page = metrics.render();
     assert!(page.ends_with("# EOF\n"));
     let table: BTreeMap<_, _> = TABLE

@@ -1,12 +1,14 @@
-//! What the process shows of itself over HTTP: `/metrics`, `/healthz`, `/readyz`.
+//! What the process shows of itself over HTTP, `/metrics`, `/healthz`, `/readyz`, and what it takes in.
 //!
 //! - `front`: accepts connections and ends those that dawdle.
 //! - `health`: whether the loops beat, and whether there is anything to wait for before work can begin.
+//! - `webhooks`: the address that Bob pushes to, on a listener of its own.
 //! - `metrics`: what is counted. The table in it is the documentation.
 
 pub mod front;
 pub mod health;
 pub mod metrics;
+pub mod webhooks;
 
 use std::{net::SocketAddr, sync::Arc};
 

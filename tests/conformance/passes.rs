@@ -16,6 +16,7 @@ use bobsync::{
         safety::Protected,
     },
     engine::{
+        claims::Claims,
         execute::{Execution, Failure, Outcome, execute},
         guard::Released,
     },
@@ -67,7 +68,7 @@ async fn pass<T: Tenant>(tenant: &T, people: &[Person]) -> (Plan, HashMap<Person
     let mut matcher = Matcher::new(&mapping, people, true);
     let listing = tenant.provider().list(&mapping, &mut |account| matcher.see(account)).await.expect("a listing");
     let plan = plan(&mapping, people, matcher, listing.whole);
-    let outcomes = Mutex::new(HashMap::new());
+    let (outcomes, claims) = (Mutex::new(HashMap::new()), Claims::default());
     let summary = execute(
         &Execution {
             provider: tenant.provider(),
@@ -76,6 +77,7 @@ async fn pass<T: Tenant>(tenant: &T, people: &[Person]) -> (Plan, HashMap<Person
             unavailable: &listing.unavailable,
             people,
             plan: &plan,
+            looking: &claims.everybody(),
             released: &Released { go: vec![true; plan.changes.len()], target_suspect: None, ..Released::default() },
             leadership: &Leadership::always(),
             halted: &|| false,
@@ -84,7 +86,7 @@ async fn pass<T: Tenant>(tenant: &T, people: &[Person]) -> (Plan, HashMap<Person
             protected: &Protected::default(),
             skip: &|_| None,
         },
-        |person, outcome| drop(outcomes.lock().unwrap().insert(person, outcome)),
+        |person, outcome, _| drop(outcomes.lock().unwrap().insert(person, outcome)),
     )
     .await;
     assert!(summary.stop.is_none() && !summary.unfinished, "{summary:?}");

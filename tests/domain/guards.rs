@@ -2,7 +2,7 @@
 
 use bobsync::domain::{
     budget::{Blackout, Budget, Budgets, Kind},
-    guard::{Held, Sight, guard},
+    guard::{Held, Population, Sight, guard},
     matching::Person,
     plan::{Block, Plan},
 };
@@ -51,6 +51,19 @@ fn look_with(
     (first_pass, approved): (bool, Option<&str>),
     at_least: u32,
 ) -> Looked {
+    look_at_some(crowd, budgets, spent, explicit, (first_pass, approved), at_least, None)
+}
+
+/// The same where the crowd is a part of so many people.
+fn look_at_some(
+    crowd: &Crowd,
+    budgets: Budgets,
+    spent: u32,
+    explicit: &[usize],
+    (first_pass, approved): (bool, Option<&str>),
+    at_least: u32,
+    population: Option<Population>,
+) -> Looked {
     let (people, accounts, mapping): (Vec<Person>, _, _) = (crowd.people(), crowd.accounts(), crowd.mapping());
     let plan = planned(crowd, &people, &accounts);
     let held = guard(&Sight {
@@ -62,6 +75,7 @@ fn look_with(
         spent: &|_| spent,
         starts: &|_| false,
         explicit: &|person| explicit.contains(&crowd.people[person as usize].who),
+        population,
         first_pass,
         approved,
         released_before: None,
@@ -87,6 +101,20 @@ fn a_drip_passes_until_the_window_is_spent() {
     let one = company(100, 1, 0);
     assert!(look(&one, Budgets::default(), 4, &[], false, None).held.plan.is_none());
     assert!(look(&one, Budgets::default(), 5, &[], false, None).held.plan.is_some());
+}
+
+#[test]
+fn the_measure_of_a_plan_about_one_person_is_the_whole_company() {
+    let budgets = Budgets { disables: Some(budget(10, 1)), ..Budgets::default() };
+    let one = company(1, 1, 0);
+    let held = |spent, accounts| {
+        let population = Population { accounts, managed: accounts };
+        look_at_some(&one, budgets, spent, &[], (false, None), 10, Some(population)).held.plan.map(|held| held.because)
+    };
+    assert_eq!(held(1, 20), None, "the second of two");
+    assert_eq!(held(2, 20).as_deref(), Some("1 suspensions planned, 2 done within the window, and the limit is 2"));
+    assert_eq!(held(2, 30), None);
+    assert!(look(&one, budgets, 1, &[], false, None).held.plan.is_some(), "as if there were nobody else");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     first_sync::expected,
-    support::{Controller, Story, condition, ready},
+    support::{Controller, Story, condition, ready, until},
 };
 
 /// The provider's part of a spec.
@@ -348,4 +348,37 @@ async fn a_refused_attribute_never_stops_a_suspension_and_a_suspension_by_google
     story.simulated.change(&id, json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"})).await;
     story.sync().await;
     assert_eq!(story.reason(&id).await, "Forbidden");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_about_one_person_names_the_manager_by_an_address_and_a_new_address_reaches_the_reports() {
+    let story = begin("google-events", 20).await;
+    story.secret("hook", &[("webhookSecret", "s3cret")]).await;
+    let controller = Controller::start(&story).await;
+    let bob = json!({"webhookSecretRef": {"name": "hook", "key": "webhookSecret"}});
+    story.integrate(json!({"interval": "24h", "provider": google(&story), "bob": bob})).await;
+    story.ready("Converged").await;
+    story.simulated.put("/bob/webhook", json!({"url": controller.webhooks, "secret": "s3cret"})).await;
+    let (boss, employee) = story.simulated.somebody().await;
+    let email = employee["root.email"].as_str().unwrap();
+    forget_calls(&story).await;
+    let joiner = json!({"root.firstName": "Noa", "work.startDate": "2022-01-01", "work.manager": boss});
+    let joiner = story.simulated.hire(joiner).await;
+    let named = |address: String| {
+        let (story, joiner) = (&story, &joiner);
+        async move {
+            until("the joiner's account names the manager", || async {
+                let manager = account(story, joiner).await.map(|user| entry(&user, "relations", "manager").clone());
+                if manager == Some(json!(address)) { Ok(()) } else { Err(format!("{manager:?}")) }
+            })
+            .await;
+        }
+    };
+    named(email.to_owned()).await;
+    let reads = story.simulated.get("/google/calls").await["byRoute"].clone();
+    assert_eq!(reads["GET /admin/directory/v1/users"], 1, "the search for the mark, and no listing: {reads}");
+    assert!(reads.to_string().contains("GET /admin/directory/v1/users/"), "the manager's account was read by its id: {reads}");
+    story.simulated.change(&boss, json!({"root.email": "the.boss@example.com"})).await;
+    named("the.boss@example.com".to_owned()).await;
+    assert_eq!(ready(&story.person(&joiner).await.unwrap()).1, "InSync");
 }

@@ -18,4 +18,6 @@ mod operations;
 mod outages;
 mod settings;
 mod storms;
+mod triggers;
+mod webhooks;
 mod windows;

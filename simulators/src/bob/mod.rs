@@ -18,6 +18,7 @@ pub mod quirks;
 mod render;
 mod search;
 pub mod service;
+pub mod webhooks;
 
 pub use quirks::{Permissions, Quirks};
 pub use service::Bob;

@@ -12,6 +12,7 @@ use super::company::{Company, Employee};
 use super::quirks::{Permissions, Quirks};
 use super::render::{Plan, View};
 use super::search::{Filter, Refusal, Request};
+use super::webhooks::{self, Webhook};
 use crate::clock::Clock;
 use crate::front::window::{Taken, Window};
 use crate::front::{Answer, Call, Content, Service};
@@ -38,6 +39,8 @@ pub struct State {
     windows: HashMap<String, Window>,
     stale: HashMap<u64, (Timestamp, Arc<Employee>)>,
     refusals: Refusals,
+    /// Where events are pushed to.
+    pub webhook: Option<Webhook>,
 }
 
 /// The simulated Bob.
@@ -58,6 +61,7 @@ impl Bob {
             windows: HashMap::new(),
             stale: HashMap::new(),
             refusals: Refusals::default(),
+            webhook: None,
         };
         Self { clock, state: Mutex::new(state) }
     }
@@ -83,6 +87,14 @@ impl Bob {
             state.stale.entry(id).and_modify(|(end, _)| *end = until).or_insert((until, old));
         }
         Some(done)
+    }
+
+    /// Pushes an event to the webhook, if one is set up.
+    pub fn push(&self, kind: &str, data: &Value) {
+        let now = self.clock.now();
+        if let Some(webhook) = &self.state().webhook {
+            webhook.push(&webhooks::event(kind, data, now));
+        }
     }
 
     /// Another limit of calls a minute and route, and what is left of it now.

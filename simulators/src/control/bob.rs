@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Refused, Reply, Shared, array, done, ok, overlay, parse};
 use crate::bob::fields::Kind;
+use crate::bob::webhooks::{self, Webhook};
 use crate::bob::{Permissions, Quirks};
 use crate::company::{self, Summary};
 use crate::world::Plant;
@@ -25,6 +26,8 @@ pub fn routes() -> Router<Arc<Plant>> {
         .route("/bob/credentials", put(credentials))
         .route("/bob/permissions", put(permissions))
         .route("/bob/quirks", get(quirks).put(set_quirks).delete(reset_quirks))
+        .route("/bob/webhook", get(webhook).put(set_up_webhook).delete(remove_webhook))
+        .route("/bob/webhook/events", post(push_event))
         .route("/bob/serve", put(serve))
         .route("/bob/limits", put(limits))
 }
@@ -49,7 +52,9 @@ async fn create(State(plant): Shared, body: Bytes) -> Reply {
     let now = plant.clock.now();
     let make = |given: &Value| {
         let given = given.as_object().ok_or_else(|| Refused::bad("an employee is an object"))?;
-        plant.bob.edit(|company| company.create(given, now)).map_err(Refused::bad)
+        let id = plant.bob.edit(|company| company.create(given, now)).map_err(Refused::bad)?;
+        plant.bob.push("employee.created", &json!({"employeeId": id.to_string()}));
+        Ok(id)
     };
     match parse(&body)? {
         Value::Array(all) => {
@@ -62,15 +67,75 @@ async fn create(State(plant): Shared, body: Bytes) -> Reply {
 
 async fn change(State(plant): Shared, Path(identifier): Path<String>, body: Bytes) -> Reply {
     let given: Map<String, Value> = parse(&body)?;
-    match plant.bob.change(id(&identifier)?, &given) {
-        None => Err(Refused::missing("employee")),
-        Some(done_or_not) => done_or_not.map_err(Refused::bad).and_then(|()| done()),
+    let id = id(&identifier)?;
+    plant.bob.change(id, &given).ok_or_else(|| Refused::missing("employee"))?.map_err(Refused::bad)?;
+    for (kind, data) in webhooks::events_of_change(id, &given) {
+        plant.bob.push(kind, &data);
     }
+    done()
 }
 
 async fn remove(State(plant): Shared, Path(identifier): Path<String>) -> Reply {
     let id = id(&identifier)?;
-    if plant.bob.edit(|company| company.remove(id)) { done() } else { Err(Refused::missing("employee")) }
+    let company = plant.bob.state().company.clone();
+    let email = company.employee(id).map(|employee| company.human(employee)["root.email"].clone());
+    if !plant.bob.edit(|company| company.remove(id)) {
+        return Err(Refused::missing("employee"));
+    }
+    plant.bob.push("employee.deleted", &json!({"employeeId": id.to_string(), "email": email}));
+    done()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetUp {
+    url: String,
+    secret: String,
+}
+
+async fn webhook(State(plant): Shared) -> Reply {
+    let found = plant.bob.state().webhook.as_ref().map(|webhook| json!({"url": webhook.url, "deliveries": webhook.deliveries()}));
+    found.map_or_else(|| Err(Refused::missing("webhook")), |found| ok(&found))
+}
+
+/// Sets the webhook up as an administrator would; Bob pings the address, and from now on every edit is pushed there.
+async fn set_up_webhook(State(plant): Shared, body: Bytes) -> Reply {
+    let SetUp { url, secret } = parse(&body)?;
+    let made = Webhook::set_up(url, secret).await.map_err(Refused::bad)?;
+    plant.bob.state().webhook = Some(made);
+    done()
+}
+
+async fn remove_webhook(State(plant): Shared) -> Reply {
+    plant.bob.state().webhook = None;
+    done()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Push {
+    #[serde(rename = "type")]
+    kind: String,
+    data: Value,
+    company_id: Option<u64>,
+    triggered_at: Option<String>,
+}
+
+/// Pushes one event that no edit causes, such as `employee.access.revoked.immediately`.
+async fn push_event(State(plant): Shared, body: Bytes) -> Reply {
+    let Push { kind, data, company_id, triggered_at } = parse(&body)?;
+    let mut event = webhooks::event(&kind, &data, plant.clock.now());
+    if let Some(company) = company_id {
+        event["companyId"] = company.into();
+    }
+    if let Some(at) = triggered_at {
+        event["triggeredAt"] = at.into();
+    }
+    match &plant.bob.state().webhook {
+        Some(webhook) => webhook.push(&event),
+        None => return Err(Refused::missing("webhook")),
+    }
+    ok(&event)
 }
 
 async fn summary(State(plant): Shared) -> Reply {

@@ -48,6 +48,7 @@ async fn against(script: Vec<Then>) -> (Client, oneshot::Receiver<Vec<String>>, 
         base,
         service_user_id: "SERVICE-77".to_owned(),
         service_user_token: Secret::new("t0ken-very-secret"),
+        pace: Arc::default(),
         observer: Arc::new(move |call, outcome| told.lock().unwrap().push((call, outcome))),
     };
     let patience =
@@ -173,7 +174,7 @@ async fn after_a_429_nothing_is_sent_until_its_time() {
     let (client, requests, outcomes) = against(vec![Then::Close("HTTP/1.1 429 X\r\nretry-after: 600\r\n\r\n")]).await;
     let fields = Fields::default();
     assert!(client.everybody(&fields).await.is_err());
-    for refused in [client.everybody(&fields).await.unwrap_err(), client.one(&fields, "7").await.unwrap_err()] {
+    for refused in [client.everybody(&fields).await.unwrap_err(), client.one(&fields, "7", Urgency::Normal).await.unwrap_err()] {
         match refused {
             Error::Throttled { wait: Some(wait) } => assert!(wait.as_secs() >= 590, "{wait:?}"),
             other => panic!("{other:?}"),
@@ -185,7 +186,7 @@ async fn after_a_429_nothing_is_sent_until_its_time() {
 
 async fn read(id: &str, answer: &'static str) -> (Result<Option<Employee>, Error>, Vec<(&'static str, &'static str)>) {
     let (client, _requests, outcomes) = against(vec![Then::Close(answer)]).await;
-    let result = client.one(&Fields::default(), id).await;
+    let result = client.one(&Fields::default(), id, Urgency::Normal).await;
     let told = outcomes.lock().unwrap().clone();
     (result, told)
 }
@@ -194,7 +195,7 @@ async fn read(id: &str, answer: &'static str) -> (Result<Option<Employee>, Error
 async fn one_employee_is_read_by_id_only() {
     let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n {\"id\":\"4110000000000000017\",\"email\":\"a@example.com\"} ";
     let (client, requests, outcomes) = against(vec![Then::Close(answer)]).await;
-    let found = client.one(&Fields::default(), "4110000000000000017").await.unwrap().unwrap();
+    let found = client.one(&Fields::default(), "4110000000000000017", Urgency::Normal).await.unwrap().unwrap();
     assert_eq!(found.email(), Some("a@example.com"));
     let sent = requests.await.unwrap().remove(0);
     let (head, body) = sent.split_once("\r\n\r\n").unwrap();

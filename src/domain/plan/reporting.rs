@@ -3,7 +3,7 @@
 
 use foldhash::HashMap;
 
-use super::{Change, Kind, Manager, Plan, Standing};
+use super::{Change, Elsewhere, Kind, Manager, Plan, Standing};
 use crate::domain::{
     account::{AccountWrite, NewValue},
     drift::InPlace,
@@ -28,8 +28,7 @@ pub(super) fn set_managers(
     plan: &mut Plan,
     mapping: &Mapping,
     people: &[Person],
-    row: usize,
-    managers: &[Option<PersonIndex>],
+    (row, managers, elsewhere): (usize, &[Option<PersonIndex>], Elsewhere<'_>),
     current: &HashMap<PersonIndex, Box<str>>,
 ) {
     for (index, person) in (0..).zip(people) {
@@ -47,8 +46,15 @@ pub(super) fn set_managers(
         let (state, value, waits_for) = match mapping.desired(row, &person.employee) {
             Desired::Keep | Desired::Text(_) | Desired::Failed(_) => continue,
             Desired::Empty => (Manager::Nothing, current.contains_key(&index).then_some(NewValue::Clear), None),
-            Desired::Person(_) => match managers[i].filter(|&m| m != index) {
-                None => (Manager::NotManaged, None, None),
+            Desired::Person(id) => match managers[i].filter(|&m| m != index) {
+                None => match elsewhere(id).filter(|_| managers[i].is_none()) {
+                    Some(reference) => {
+                        let same = current.get(&index).is_some_and(|now| equal(mapping.rows[row].compare, now, &reference));
+                        plan.elsewhere.insert(index, reference.clone());
+                        (Manager::Resolved, (!same).then_some(NewValue::Set(reference)), None)
+                    }
+                    None => (Manager::NotManaged, None, None),
+                },
                 Some(manager) if mapping.rows[row].compare == Compare::PersonByEmail => match plan.email_of(mapping, people, manager) {
                     Some(email) => {
                         let same = current.get(&index).is_some_and(|now| equal(Compare::PersonByEmail, now, &email));
@@ -102,6 +108,15 @@ pub(super) fn set_managers(
 }
 
 impl Plan {
+    /// What this person's account names the manager by; `None` where there is none, or the manager has no account.
+    #[must_use]
+    pub fn manager_of(&self, mapping: &Mapping, people: &[Person], person: PersonIndex) -> Option<Box<str>> {
+        match self.managers.get(person as usize).copied().flatten() {
+            Some(manager) => self.reference(mapping, people, manager),
+            None => self.elsewhere.get(&person).cloned(),
+        }
+    }
+
     /// What the accounts of this person's reports name the person by; `None` without an account.
     #[must_use]
     pub fn reference(&self, mapping: &Mapping, people: &[Person], person: PersonIndex) -> Option<Box<str>> {
@@ -109,6 +124,14 @@ impl Plan {
             return self.email_of(mapping, people, person);
         }
         self.standings[person as usize].account.as_ref().map(|held| held.id.clone())
+    }
+
+    /// Whether one of these changes gives an account another e-mail, where reports name their manager by it.
+    #[must_use]
+    pub fn renames(&self, mapping: &Mapping, wanted: impl Fn(usize) -> bool) -> bool {
+        let by_email = mapping.manager.is_some_and(|row| mapping.rows[row].compare == Compare::PersonByEmail);
+        let renames = |change: &Change| change.kind != Kind::Create && change.write.attributes.iter().any(|(row, _)| *row == mapping.email);
+        by_email && self.changes.iter().enumerate().any(|(index, change)| wanted(index) && renames(change))
     }
 
     /// The e-mail that this person's account will have when the plan is carried out; `None` without an account.

@@ -28,8 +28,10 @@ use bobsync::{
         plan::plan,
     },
     engine::{
+        claims::Claims,
         clock::Clock,
         decide::{Deciding, everybody},
+        dirty::Causes,
         execute::{Execution, Outcome, execute},
         guard::{Guarding, release},
         observe,
@@ -166,6 +168,7 @@ pub fn run(heard: &Heard) -> Doing {
         first_pass: false,
         approved: None,
         released_before: None,
+        some: false,
         now,
     };
     let released = release(&guarding, &mut plan, &people, &listing);
@@ -173,6 +176,8 @@ pub fn run(heard: &Heard) -> Doing {
     told.lock()
         .expect("told")
         .extend((0..).zip(&plan.standings).filter(|(_, standing)| standing.change.is_none()).map(|(who, _)| (who, None)));
+    let claims = Claims::default();
+    let looking = claims.everybody();
     let execution = Execution {
         provider: &desk,
         initial: Ok(Initial::default()),
@@ -180,6 +185,7 @@ pub fn run(heard: &Heard) -> Doing {
         unavailable: &listing.unavailable,
         people: &people,
         plan: &plan,
+        looking: &looking,
         released: &released,
         leadership: &leadership,
         halted: &|| false,
@@ -192,7 +198,7 @@ pub fn run(heard: &Heard) -> Doing {
     let lose = || leadership.release().now_or_never().expect("nobody is elected here");
     let mut begun_in_time = usize::MAX;
     {
-        let mut pass = std::pin::pin!(execute(&execution, |who, outcome| told.lock().expect("told").push((who, Some(outcome)))));
+        let mut pass = std::pin::pin!(execute(&execution, |who, outcome, _| told.lock().expect("told").push((who, Some(outcome)))));
         let mut go_on = || pass.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
         if heard.lost == Some(Lost::BeforeListing) {
             begun_in_time = 0;
@@ -220,7 +226,11 @@ pub fn run(heard: &Heard) -> Doing {
         events: &around.events,
         metrics: &around.metrics,
         clock: &around.clock,
+        claims: &claims,
+        looking: &looking,
         trigger: Trigger::Interval,
+        causes: &Causes::default(),
+        unsettled: Mutex::default(),
         requests: &requests,
         approved: None,
         deleted_now: &deleted_now,

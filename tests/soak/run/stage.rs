@@ -84,6 +84,7 @@ impl Stage {
             namespace: vec![self.namespace.clone()],
             allow_endpoint: vec![self.world.bob_url().to_owned(), self.world.onelogin_url().to_owned()],
             http_listen: "127.0.0.1:0".parse().expect("an address"),
+            webhook_listen: "127.0.0.1:0".parse().expect("an address"),
             // Whoever dies here leaves no lease that the next one would have to wait for.
             leader_elect: false,
             lease_namespace: None,

@@ -15,6 +15,14 @@ pub struct Controller {
     child: Child,
     log: PathBuf,
     pub http: String,
+    /// Where Bob pushes this story's events to.
+    pub webhooks: String,
+}
+
+/// Two different ports that are free now.
+pub fn free_ports() -> [u16; 2] {
+    let held = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    held.map(|listener| listener.local_addr().expect("an address").port())
 }
 
 impl Controller {
@@ -45,13 +53,14 @@ impl Controller {
     }
 
     fn launch(story: &Story, kubeconfig: &Path, arguments: &[&str]) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
+        let [port, webhooks] = free_ports();
+        let webhooks = format!("127.0.0.1:{webhooks}");
         let http = format!("127.0.0.1:{port}");
         let log = std::env::temp_dir().join(format!("bobsync-story-{}-{port}.log", std::process::id()));
         let file = std::fs::File::create(&log).expect("a log file");
         let child = Command::new(env!("CARGO_BIN_EXE_bobsync"))
             .args(["controller", "--namespace", &story.namespace, "--lease-namespace", &story.system, "--log-format", "json"])
-            .args(["--http-listen", &http])
+            .args(["--http-listen", &http, "--webhook-listen", &webhooks])
             .args(story.simulated.endpoints().iter().flat_map(|endpoint| ["--allow-endpoint", endpoint]))
             .args(arguments)
             .env("KUBECONFIG", kubeconfig)
@@ -61,7 +70,8 @@ impl Controller {
             .stderr(file)
             .spawn()
             .expect("the binary starts");
-        Self { child, log, http: format!("http://{http}") }
+        let webhooks = format!("http://{webhooks}/webhooks/bob/{}/onelogin", story.namespace);
+        Self { child, log, http: format!("http://{http}"), webhooks }
     }
 
     async fn until_ready(&self) {

@@ -16,6 +16,9 @@ pub struct Moving {
     hand: ClockHand,
     stop: watch::Sender<bool>,
     running: JoinHandle<Result<(), String>>,
+    /// Where Bob pushes this story's events to.
+    #[allow(dead_code)]
+    pub webhooks: String,
 }
 
 impl Moving {
@@ -28,10 +31,12 @@ impl Moving {
         let config =
             kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default()).await.expect("a configuration");
         let client = with_settings(config).expect("a client");
+        let [port, _] = super::controller::free_ports();
         let options = Options {
             namespace: vec![story.namespace.clone()],
             allow_endpoint: story.simulated.endpoints(),
             http_listen: "127.0.0.1:0".parse().expect("an address"),
+            webhook_listen: format!("127.0.0.1:{port}").parse().expect("an address"),
             leader_elect: true,
             lease_namespace: None,
             log_format: LogFormat::Json,
@@ -41,7 +46,7 @@ impl Moving {
         story.simulated.put("/clock", json!({"now": moving_to.to_string()})).await;
         let system = story.system.clone();
         let running = tokio::spawn(async move { run(options, client, &system, clock, stopping).await });
-        Self { hand, stop, running }
+        Self { hand, stop, running, webhooks: format!("http://127.0.0.1:{port}/webhooks/bob/{}/onelogin", story.namespace) }
     }
 
     /// Makes it this time, for the controller and for the simulators.

@@ -1,0 +1,263 @@
+//! `bobsync sync`: asks the controller to look at everybody, at a set of people, or at one, now. All it writes is the
+//! annotation `bobsync.dev/sync-requested-at`; the controller echoes its value in the status once it is through.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use clap::Args;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use kube::{
+    Api, Client, ResourceExt as _,
+    api::{ListParams, Patch, PatchParams},
+    core::DeserializeGuard,
+};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::{
+    api::{EmployeeSync, ProvisioningIntegration, SYNC_REQUESTED, conditions},
+    cluster::connect::{self, bounded},
+    domain::settings::go_duration,
+};
+
+/// How long one call to the API server may take.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// People in one answer of the API server.
+const PAGE: u32 = 500;
+/// Annotations written at once.
+const AT_ONCE: usize = 16;
+/// The pause between two looks.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// What `bobsync sync` is told.
+#[derive(Clone, Debug, Args)]
+pub struct Options {
+    /// Name of the ProvisioningIntegration: all of its people, or only those that --selector or --employee names.
+    #[arg(value_name = "INTEGRATION", required_unless_present_any = ["selector", "employee"])]
+    pub integration: Option<String>,
+    /// Namespace. Default: the namespace of the kubeconfig's context.
+    #[arg(long, short, value_name = "NAME")]
+    pub namespace: Option<String>,
+    /// People whose EmployeeSync has these labels.
+    #[arg(long, short = 'l', value_name = "LABELS", conflicts_with = "employee")]
+    pub selector: Option<String>,
+    /// One person, by Bob's employee id or by the username in the status; repeatable.
+    #[arg(long, value_name = "ID|EMAIL")]
+    pub employee: Vec<String>,
+    /// Waits until everybody was looked at, and says how far it is.
+    #[arg(long)]
+    pub wait: bool,
+    /// How long to wait, as a Go duration.
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = go_duration)]
+    pub timeout: Duration,
+}
+
+/// Asks, and waits if told to. Ends with success only if everybody who was meant was asked for (with `--wait`: was looked at).
+///
+/// # Errors
+/// A sentence for the person at the terminal.
+pub fn main(options: Options) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("cannot start: {e}"))?;
+    runtime.block_on(async {
+        connect::install_crypto();
+        let (client, default_namespace) = connect::client().await?;
+        let namespace = options.namespace.clone().unwrap_or(default_namespace);
+        let value = jiff::Timestamp::now().to_string();
+        let desk = Desk { client, namespace, options, value };
+        if desk.options.selector.is_none() && desk.options.employee.is_empty() { desk.everybody().await } else { desk.some().await }
+    })
+}
+
+struct Desk {
+    client: Client,
+    namespace: String,
+    options: Options,
+    /// The value of the annotation.
+    value: String,
+}
+
+/// One EmployeeSync, as far as it matters here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Person {
+    name: String,
+    integration: String,
+    employee: String,
+    username: Option<String>,
+    handled: Option<String>,
+    /// `Ready`'s reason.
+    reason: String,
+}
+
+impl Person {
+    fn of(object: &EmployeeSync) -> Self {
+        let status = object.status.clone().unwrap_or_default();
+        Self {
+            name: object.name_any(),
+            integration: object.spec.integration_ref.name.clone(),
+            employee: object.spec.employee_id.clone(),
+            reason: conditions::find(&status.conditions, "Ready").map_or_else(|| "Pending".to_owned(), |ready| ready.reason.clone()),
+            username: status.username,
+            handled: status.last_handled_sync_at,
+        }
+    }
+
+    fn is(&self, who: &str) -> bool {
+        self.employee == who || self.username.as_deref().is_some_and(|username| username.eq_ignore_ascii_case(who))
+    }
+}
+
+/// Those who are meant.
+///
+/// # Errors
+/// Names who is not there.
+fn meant(people: Vec<Person>, integration: Option<&str>, employees: &[String]) -> Result<Vec<Person>, String> {
+    let people: Vec<Person> = people.into_iter().filter(|person| integration.is_none_or(|name| person.integration == name)).collect();
+    if employees.is_empty() {
+        return if people.is_empty() { Err("no EmployeeSync has these labels".to_owned()) } else { Ok(people) };
+    }
+    if let Some(stranger) = employees.iter().find(|who| !people.iter().any(|person| person.is(who))) {
+        return Err(format!(
+            "no EmployeeSync is about `{stranger}`: give Bob's employee id, or the username in the status (absent with privacy.usernames: Hide)"
+        ));
+    }
+    Ok(people.into_iter().filter(|person| employees.iter().any(|who| person.is(who))).collect())
+}
+
+impl Desk {
+    fn request(&self) -> Patch<Value> {
+        Patch::Merge(json!({"metadata": {"annotations": {SYNC_REQUESTED: self.value}}}))
+    }
+
+    async fn everybody(&self) -> Result<(), String> {
+        let name = self.options.integration.as_deref().unwrap_or_default();
+        let api: Api<ProvisioningIntegration> = Api::namespaced(self.client.clone(), &self.namespace);
+        let asked = bounded(TIMEOUT, api.patch(name, &PatchParams::default(), &self.request())).await;
+        asked.map_err(|error| format!("ProvisioningIntegration `{name}` in `{}` cannot be annotated: {error}", self.namespace))?;
+        println!("a sync of everybody in {}/{name} is requested", self.namespace);
+        if !self.options.wait {
+            return Ok(());
+        }
+        let began = Instant::now();
+        let mut said = String::new();
+        loop {
+            let object = bounded(TIMEOUT, api.get(name)).await.map_err(|error| format!("`{name}` cannot be read: {error}"))?;
+            let status = object.status.unwrap_or_default();
+            let ready = conditions::find(&status.conditions, "Ready").map(|ready| format!("{}: {}", ready.reason, ready.message));
+            let line = ready.unwrap_or_default();
+            if status.last_handled_sync_at.as_deref() == Some(&*self.value) {
+                println!("done. {line}");
+                return Ok(());
+            }
+            self.in_time(began, &line)?;
+            if line != said {
+                println!("{line}");
+                said = line;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    async fn some(&self) -> Result<(), String> {
+        let people = meant(self.list().await?, self.options.integration.as_deref(), &self.options.employee)?;
+        let api: Api<EmployeeSync> = Api::namespaced(self.client.clone(), &self.namespace);
+        let request = self.request();
+        let asked = stream::iter(&people).map(|person| {
+            let (api, request) = (&api, &request);
+            async move {
+                let asked = bounded(TIMEOUT, api.patch(&person.name, &PatchParams::default(), request)).await;
+                asked.map(drop).map_err(|error| format!("{} cannot be annotated: {error}", person.name))
+            }
+        });
+        asked.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+        println!("a sync of {} in `{}` is requested", words(people.len()), self.namespace);
+        let names: BTreeSet<&str> = people.iter().map(|person| &*person.name).collect();
+        if !self.options.wait {
+            return Ok(());
+        }
+        let (began, mut said) = (Instant::now(), usize::MAX);
+        loop {
+            let now: Vec<Person> = self.list().await?.into_iter().filter(|person| names.contains(&*person.name)).collect();
+            let through = now.iter().filter(|person| person.handled.as_deref() == Some(&*self.value)).count();
+            if through == now.len() {
+                println!("done: {}", by_reason(&now));
+                return Ok(());
+            }
+            let line = format!("{through} of {} were looked at", now.len());
+            self.in_time(began, &line)?;
+            if through != said {
+                println!("{line}");
+                said = through;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    fn in_time(&self, began: Instant, line: &str) -> Result<(), String> {
+        if began.elapsed() < self.options.timeout {
+            return Ok(());
+        }
+        Err(format!("not through after {} s; {line}", self.options.timeout.as_secs()))
+    }
+
+    async fn list(&self) -> Result<Vec<Person>, String> {
+        // An object that does not fit its type must not hide the others.
+        let api: Api<DeserializeGuard<EmployeeSync>> = Api::namespaced(self.client.clone(), &self.namespace);
+        let mut page = ListParams::default().limit(PAGE);
+        page.label_selector.clone_from(&self.options.selector);
+        let mut people = Vec::new();
+        loop {
+            let list = bounded(TIMEOUT, api.list(&page)).await;
+            let list = list.map_err(|error| format!("the EmployeeSyncs in `{}` cannot be listed: {error}", self.namespace))?;
+            people.extend(list.items.iter().filter_map(|person| person.0.as_ref().ok()).map(Person::of));
+            match list.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => page.continue_token = Some(token),
+                None => return Ok(people),
+            }
+        }
+    }
+}
+
+fn words(people: usize) -> String {
+    if people == 1 { "1 person".to_owned() } else { format!("{people} people") }
+}
+
+/// `3 InSync, 1 Rejected`
+fn by_reason(people: &[Person]) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    people.iter().for_each(|person| *counts.entry(&person.reason).or_default() += 1);
+    counts.iter().map(|(reason, count)| format!("{count} {reason}")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person(integration: &str, employee: &str, username: Option<&str>) -> Person {
+        Person {
+            name: format!("{integration}-{employee}"),
+            integration: integration.to_owned(),
+            employee: employee.to_owned(),
+            username: username.map(str::to_owned),
+            handled: None,
+            reason: "InSync".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_person_is_meant_by_id_or_username_and_a_stranger_is_named() {
+        let all = || vec![person("a", "1", Some("Noa.Lind@example.com")), person("b", "1", None), person("a", "2", None)];
+        let names = |integration, who: &[&str]| {
+            let who: Vec<String> = who.iter().map(ToString::to_string).collect();
+            meant(all(), integration, &who).map(|people| people.into_iter().map(|person| person.name).collect::<Vec<_>>())
+        };
+        assert_eq!(names(None, &["noa.lind@EXAMPLE.com"]).unwrap(), ["a-1"]);
+        assert_eq!(names(None, &["1"]).unwrap(), ["a-1", "b-1"], "in each of the integrations");
+        assert_eq!(names(Some("b"), &["1"]).unwrap(), ["b-1"]);
+        assert_eq!(names(Some("a"), &[]).unwrap(), ["a-1", "a-2"]);
+        assert!(names(Some("b"), &["2"]).unwrap_err().contains("`2`"));
+        assert!(names(Some("c"), &[]).is_err());
+        assert_eq!(by_reason(&all()), "3 InSync");
+    }
+}

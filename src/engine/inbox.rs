@@ -1,0 +1,381 @@
+//! What an event that Bob pushed means: who is dirty, and what is evidence. The server hands over a raw body; here it is
+//! checked, read, and put into its integration's lines.
+//!
+//! Two kinds of event are evidence that no later read of Bob would show: an immediate revocation, and the deletion of a
+//! file whose read by id may already fail. They stand in the status of the `EmployeeSync` before Bob hears 200. All
+//! others are in memory only: what a crash loses, the first pass of the next process finds.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::{sync::Notify, time::Instant};
+
+use super::{
+    claims::Claims,
+    clock::Clock,
+    dirty::{Class, Depths, Dirty},
+};
+use crate::{
+    api::{
+        EmployeeSync,
+        employee_sync::{Evidence, EvidenceKind, Trigger},
+    },
+    bob::webhook::{self, Event, Kind, SigningSecrets},
+    cluster::{
+        leadership::Leadership,
+        roster::{IntegrationKey, Roster, object_name},
+        status::{WriteError, Writer, to_the_second},
+    },
+};
+
+/// How many deliveries are remembered, so that a repeated one does nothing.
+const REMEMBERED: usize = 4096;
+/// Bob repeats a delivery for three days. An older event is no evidence any more, whoever signed it: it names people.
+const OLDEST_EVIDENCE: SignedDuration = SignedDuration::from_hours(4 * 24);
+/// Bob names no time zone; so far ahead is still now.
+const AHEAD: SignedDuration = SignedDuration::from_hours(15);
+/// How long evidence may take to be written. Bob waits for its answer for ten seconds at most.
+const RECORD_WITHIN: Duration = Duration::from_secs(8);
+
+/// How one delivery ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// It stands in line.
+    Queued,
+    /// The same delivery came before.
+    Duplicate,
+    /// It says nothing about people.
+    Ignored,
+    /// It speaks of another company.
+    OtherCompany,
+    /// The signature is right and the body is no event.
+    Unreadable,
+    /// Bob's test of the address.
+    Ping,
+    /// No such integration, no secret, or no signature of it: not told apart.
+    Refused,
+    /// Another replica leads.
+    NotLeading,
+    /// It is evidence, and the API server did not take it.
+    NotRecorded,
+}
+
+impl Received {
+    /// The word for metrics.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Duplicate => "duplicate",
+            Self::Ignored => "ignored",
+            Self::OtherCompany => "other_company",
+            Self::Unreadable => "unreadable",
+            Self::Ping => "ping",
+            Self::Refused => "refused",
+            Self::NotLeading => "not_leading",
+            Self::NotRecorded => "not_recorded",
+        }
+    }
+}
+
+/// Takes in deliveries for every integration. Clones share it.
+#[derive(Clone)]
+pub struct Inbox(Arc<Inner>);
+
+struct Inner {
+    client: kube::Client,
+    roster: Roster,
+    clock: Clock,
+    leadership: Leadership,
+    mailboxes: Mutex<HashMap<IntegrationKey, Arc<Mailbox>>>,
+}
+
+/// What one integration receives.
+pub struct Mailbox {
+    uid: String,
+    /// Who is to be looked at.
+    pub dirty: Dirty,
+    /// Who is being written to.
+    pub claims: Claims,
+    state: Mutex<State>,
+    /// A pass is through: dates may be other ones.
+    dates: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// When a pass over everybody last ended, and how long it took.
+    everybody: Option<(Instant, Duration)>,
+    secrets: Option<SigningSecrets>,
+    company: Option<u64>,
+    remembered: HashSet<webhook::Tag>,
+    order: VecDeque<webhook::Tag>,
+}
+
+impl Mailbox {
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What deliveries are signed with from now on; `None`: none is taken.
+    pub fn sign_with(&self, secrets: Option<SigningSecrets>) {
+        self.lock().secrets = secrets;
+    }
+
+    /// Bob's id of the company, as its people show it.
+    pub fn company(&self, id: Option<u64>) {
+        if id.is_some() {
+            self.lock().company = id;
+        }
+    }
+
+    /// A pass over everybody has ended.
+    pub fn everybody_ended(&self, took: Duration) {
+        self.lock().everybody = Some((Instant::now(), took));
+        self.dates.notify_one();
+    }
+
+    /// Completes once dates may be other ones.
+    pub async fn dates_changed(&self) {
+        self.dates.notified().await;
+    }
+
+    /// When events may ask for the next pass over everybody: such passes take a fifth of the time at most.
+    #[must_use]
+    pub fn next_everybody(&self, apart: Duration) -> Instant {
+        self.lock().everybody.map_or_else(Instant::now, |(ended, took)| ended + apart.max(took * 4))
+    }
+
+    fn came_before(&self, tag: &webhook::Tag) -> bool {
+        self.lock().remembered.contains(tag)
+    }
+
+    fn remember(&self, tag: webhook::Tag) {
+        let mut state = self.lock();
+        if state.remembered.insert(tag) {
+            state.order.push_back(tag);
+        }
+        if state.order.len() > REMEMBERED
+            && let Some(oldest) = state.order.pop_front()
+        {
+            state.remembered.remove(&oldest);
+        }
+    }
+}
+
+impl Inbox {
+    /// An inbox without integrations.
+    #[must_use]
+    pub fn new(client: kube::Client, roster: Roster, clock: Clock, leadership: Leadership) -> Self {
+        Self(Arc::new(Inner { client, roster, clock, leadership, mailboxes: Mutex::default() }))
+    }
+
+    fn mailboxes(&self) -> std::sync::MutexGuard<'_, HashMap<IntegrationKey, Arc<Mailbox>>> {
+        self.0.mailboxes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens a mailbox for an integration, in place of an older one.
+    #[must_use]
+    pub fn open(&self, key: &IntegrationKey, uid: String) -> Arc<Mailbox> {
+        let mailbox =
+            Arc::new(Mailbox { uid, dirty: Dirty::default(), claims: Claims::default(), state: Mutex::default(), dates: Notify::new() });
+        self.mailboxes().insert(key.clone(), mailbox.clone());
+        mailbox
+    }
+
+    /// Closes the mailbox of an integration that is gone.
+    pub fn close(&self, key: &IntegrationKey) {
+        self.mailboxes().remove(key);
+    }
+
+    /// How many stand in line by class, and since when the oldest, over all integrations.
+    #[must_use]
+    pub fn depths(&self) -> Depths {
+        let mailboxes: Vec<_> = self.mailboxes().values().cloned().collect();
+        mailboxes.iter().map(|mailbox| mailbox.dirty.depths()).fold(Depths::default(), |mut sum, depths| {
+            for ((count, oldest), (more, since)) in sum.iter_mut().zip(depths) {
+                *count += more;
+                *oldest = match (*oldest, since) {
+                    (Some(one), Some(other)) => Some(one.min(other)),
+                    (one, other) => one.or(other),
+                };
+            }
+            sum
+        })
+    }
+
+    /// Takes in one delivery. `signature`: the header `Bob-Signature`, if there is exactly one.
+    pub async fn receive(&self, namespace: &str, name: &str, signature: Option<&[u8]>, body: &[u8]) -> Received {
+        if !self.0.leadership.is_leader() {
+            return Received::NotLeading;
+        }
+        let key = IntegrationKey { namespace: namespace.into(), name: name.into() };
+        let mailbox = self.mailboxes().get(&key).cloned();
+        let secrets = mailbox.as_ref().and_then(|mailbox| mailbox.lock().secrets.clone());
+        let signed = signature.and_then(|signature| webhook::verify(secrets.as_ref(), signature, body));
+        let (Some(mailbox), Some(tag)) = (mailbox, signed) else { return Received::Refused };
+        if mailbox.came_before(&tag) {
+            return Received::Duplicate;
+        }
+        let Ok(event) = Event::read(body) else { return Received::Unreadable };
+        let received = self.take_in(&key, &mailbox, &event).await;
+        if received != Received::NotRecorded {
+            mailbox.remember(tag);
+        }
+        received
+    }
+
+    async fn take_in(&self, key: &IntegrationKey, mailbox: &Mailbox, event: &Event) -> Received {
+        if !event.kind.is_about_people() {
+            return Received::Ignored;
+        }
+        let known = mailbox.lock().company;
+        if event.company.zip(known).is_some_and(|(said, known)| said != known) {
+            return Received::OtherCompany;
+        }
+        let Some(employee) = event.employee.as_deref() else {
+            // Somebody, and Bob does not say who: everybody is looked at.
+            mailbox.dirty.add_everybody(Trigger::Webhook, Instant::now());
+            return Received::Queued;
+        };
+        let recording = tokio::time::timeout(RECORD_WITHIN, self.record(key, mailbox, employee, event));
+        match recording.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(integration = %key, %error, "evidence from Bob could not be written; Bob is asked to send it again");
+                return Received::NotRecorded;
+            }
+            Err(_) => {
+                tracing::warn!(integration = %key, "evidence from Bob could not be written in time; Bob is asked to send it again");
+                return Received::NotRecorded;
+            }
+        }
+        mailbox.dirty.add(employee, Trigger::Webhook, class(event), Instant::now());
+        Received::Queued
+    }
+
+    /// Writes down what no later read would show, and takes a revocation back once Bob reports the person activated.
+    async fn record(&self, key: &IntegrationKey, mailbox: &Mailbox, employee: &str, event: &Event) -> Result<(), WriteError> {
+        let now = self.0.clock.now();
+        let Some(at) = believable(event, now) else { return Ok(()) };
+        let at = to_the_second(at);
+        let evidence =
+            |kind| Some(Evidence { kind, observed_at: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at), start_date: None });
+        let _guard = mailbox.claims.record(employee).await;
+        let known = self.0.roster.get(key, employee);
+        let (deleted, revoked) = known.as_ref().map_or((None, None), |entry| (entry.file_deleted, entry.revoked));
+        let evidence = match event.kind {
+            Kind::AccessRevoked if revoked.is_none() && deleted.is_none() => evidence(EvidenceKind::AccessRevoked),
+            // Of somebody who never had an object nothing is kept, and there is no account to suspend.
+            Kind::Deleted if deleted.is_none() && known.is_some() => evidence(EvidenceKind::FileDeleted),
+            Kind::Activated if revoked.is_some_and(|revoked| revoked.at <= at) && deleted.is_none() => None,
+            _ => return Ok(()),
+        };
+        self.0.roster.writing(key, employee, true);
+        let written = self.write(key, mailbox, employee, evidence.as_ref()).await;
+        if written.is_err() {
+            self.0.roster.writing(key, employee, false);
+        }
+        if let Some(object) = written? {
+            self.0.roster.wrote(&object, 0);
+        }
+        tracing::info!(integration = %key, employee, kind = ?event.kind, "evidence from Bob is recorded");
+        Ok(())
+    }
+
+    /// Writes the evidence into the status; for somebody without an object, one is made. `None`: there is nothing to write to.
+    async fn write(
+        &self,
+        key: &IntegrationKey,
+        mailbox: &Mailbox,
+        employee: &str,
+        evidence: Option<&Evidence>,
+    ) -> Result<Option<EmployeeSync>, WriteError> {
+        let writer = Writer::new(&self.0.client, &key.namespace);
+        let name = object_name(&key.name, employee);
+        match writer.patch_evidence(&name, evidence).await {
+            Err(error) if error.gone && evidence.is_none() => Ok(None),
+            Err(error) if error.gone => {
+                writer.create_person(key, &mailbox.uid, employee).await?;
+                writer.patch_evidence(&name, evidence).await.map(Some)
+            }
+            other => other.map(Some),
+        }
+    }
+}
+
+/// When the event happened, if it can be evidence: the second version of the envelope, and not so old that somebody
+/// other than Bob must have kept it.
+fn believable(event: &Event, now: Timestamp) -> Option<Timestamp> {
+    if event.legacy {
+        return None;
+    }
+    let at = event.at.unwrap_or(now);
+    let age = now.duration_since(at);
+    (age <= OLDEST_EVIDENCE && age >= -AHEAD).then_some(at)
+}
+
+/// What is at stake.
+fn class(event: &Event) -> Class {
+    match event.kind {
+        Kind::AccessRevoked => Class::Revocation,
+        Kind::Deleted | Kind::Left | Kind::Inactivated | Kind::TemporaryLeave => Class::Leaver,
+        Kind::Created | Kind::Joined | Kind::Activated => Class::Joiner,
+        Kind::Updated if !event.fields.is_empty() && !event.fields.iter().any(|field| is_position(field)) => Class::Cosmetic,
+        Kind::Updated | Kind::TableEntry | Kind::Employee | Kind::Other => Class::Mover,
+    }
+}
+
+/// Whether access or a position rests on this field: status, dates, e-mail, the work table.
+fn is_position(field: &str) -> bool {
+    let phones = ["work.workPhone", "work.workMobile"];
+    let tables = ["work.", "internal.", "employee."];
+    field == "root.email" || (tables.iter().any(|table| field.starts_with(table)) && !phones.contains(&field))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(kind: &str, data: &str) -> Event {
+        let at = "2026-10-14T09:21:07.118204";
+        Event::read(format!("{{\"type\":\"{kind}\",\"triggeredAt\":\"{at}\",\"data\":{data}}}").as_bytes()).expect("an event")
+    }
+
+    #[test]
+    fn what_is_at_stake_follows_from_the_type_and_the_fields() {
+        for (kind, data, at_stake) in [
+            ("employee.access.revoked.immediately", "{}", Class::Revocation),
+            ("employee.deleted", "{}", Class::Leaver),
+            ("employee.left", "{}", Class::Leaver),
+            ("employee.inactivated", "{}", Class::Leaver),
+            ("employee.temporaryLeave", "{}", Class::Leaver),
+            ("employee.created", "{}", Class::Joiner),
+            ("employee.joined", "{}", Class::Joiner),
+            ("employee.activated", "{}", Class::Joiner),
+            ("employee.updated", "{}", Class::Mover),
+            ("employee.updated", "{\"fieldUpdates\":[{\"id\":\"root.firstName\"},{\"id\":\"work.department\"}]}", Class::Mover),
+            ("employee.updated", "{\"fieldUpdates\":[\"work.workPhone\",\"about.hobbies\"]}", Class::Cosmetic),
+            ("table.entry.created", "{\"tableId\":\"lifecycle\"}", Class::Mover),
+        ] {
+            assert_eq!(class(&event(kind, data)), at_stake, "{kind} {data}");
+        }
+    }
+
+    #[test]
+    fn an_old_event_is_no_evidence_and_neither_is_the_first_version() {
+        let now = |text: &str| text.parse::<Timestamp>().unwrap();
+        let revoked = event("employee.access.revoked.immediately", "{\"employeeId\":\"7\"}");
+        assert_eq!(believable(&revoked, now("2026-10-14T09:21:08Z")), revoked.at);
+        assert!(believable(&revoked, now("2026-10-17T09:21:08Z")).is_some(), "Bob repeats for three days");
+        assert!(believable(&revoked, now("2026-10-18T10:00:00Z")).is_none(), "kept by somebody else");
+        assert!(believable(&revoked, now("2026-10-13T22:00:00Z")).is_some(), "the zone is not told");
+        assert!(believable(&revoked, now("2026-10-13T02:00:00Z")).is_none());
+        assert!(believable(&Event { legacy: true, ..revoked.clone() }, now("2026-10-14T09:21:08Z")).is_none());
+        assert!(believable(&Event { at: None, ..revoked }, now("2026-10-18T10:00:00Z")).is_some(), "no time is no reason to lose it");
+    }
+}

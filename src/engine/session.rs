@@ -1,0 +1,255 @@
+//! What every pass of one integration shares: its place in the cluster, its mailbox, what was refused before, and, once
+//! a first listing of the provider is through, everything that a pass over single people needs to begin.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use tokio::{sync::watch, time::Instant};
+
+use super::{
+    connection::{Connections, InitialPassword},
+    dirty::Causes,
+    execute::Failure,
+    inbox::Mailbox,
+    observe::LastRead,
+    pass::{Pass, Scope},
+    report::Report,
+    validate::Validated,
+    worker::{Said, Shared},
+};
+use crate::{
+    api::{ProvisioningIntegration, employee_sync::Trigger},
+    cluster::{roster::IntegrationKey, status::Writer},
+    domain::safety::Suspicion,
+};
+
+/// Whether passes over single people may begin.
+#[derive(Clone, Default)]
+pub enum Door {
+    /// Not yet: the provider has not been listed with these settings.
+    #[default]
+    Pending,
+    /// Not before a person has changed something, and then a whole pass comes first.
+    Closed,
+    /// With these.
+    Open(Arc<Opened>),
+}
+
+/// What a pass begins with.
+pub struct Opened {
+    /// The integration as it was validated.
+    pub object: Arc<ProvisioningIntegration>,
+    /// Its settings.
+    pub validated: Validated,
+    /// Its connections.
+    pub connections: Arc<Connections>,
+    /// Targets that were looked for when the provider was listed.
+    pub targets: Vec<Box<str>>,
+    /// Those of them that the provider does not have.
+    pub unavailable: Vec<Box<str>>,
+}
+
+/// What every pass of one integration shares.
+pub struct Session {
+    /// The integration.
+    pub key: IntegrationKey,
+    /// What every worker shares.
+    pub shared: Shared,
+    /// What it receives.
+    pub mailbox: Arc<Mailbox>,
+    /// What is said of it.
+    pub said: Arc<tokio::sync::Mutex<Said>>,
+    /// The integration as the watch shows it.
+    pub object: watch::Receiver<Arc<ProvisioningIntegration>>,
+    /// Whether passes over single people may begin.
+    pub door: watch::Sender<Door>,
+    /// What was refused before.
+    pub refusals: Refusals,
+}
+
+/// One pass, as it is asked for.
+pub struct Wanted<'a> {
+    /// What woke it.
+    pub trigger: Trigger,
+    /// What woke it for single people.
+    pub causes: &'a Causes,
+    /// Whom it is about; `None`: everybody, and the door opens once the provider is listed.
+    pub scope: Option<Scope<'a>>,
+    /// Whether what was refused before is tried at once.
+    pub forgiving: bool,
+    /// Bob's last answer, of passes over everybody.
+    pub suspicion: Option<Suspicion>,
+    /// Whether a person asked for a sync of everybody.
+    pub asked: bool,
+    /// How long changes that are not urgent may begin.
+    pub within: Duration,
+}
+
+impl Session {
+    /// Runs one pass.
+    pub async fn pass(&self, opened: &Arc<Opened>, wanted: Wanted<'_>) -> Report {
+        let Opened { object, connections, .. } = &**opened;
+        let generation = object.metadata.generation.unwrap_or(0);
+        let (spec, stopping) = (self.object.clone(), self.shared.stopping.clone());
+        let halted =
+            move || *stopping.borrow() || spec.has_changed().is_err() || spec.borrow().metadata.generation.unwrap_or(0) != generation;
+        let skip = |employee: &str, fingerprint: u64| if wanted.forgiving { None } else { self.refusals.of(employee, fingerprint) };
+        let tried = |employee: &str, fingerprint: u64, failure: Option<&Failure>| self.refusals.remember(employee, fingerprint, failure);
+        let (counts, limitless, released) = {
+            let said = self.said.lock().await;
+            (
+                said.status.employees.clone(),
+                said.status.first_pass_at.is_none(),
+                said.status.approved.as_ref().map(|approved| approved.digest.clone()),
+            )
+        };
+        let approved = object.spec.approved_plan.as_deref().filter(|digest| Some(*digest) != released.as_deref());
+        let created = object.metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
+        let elders = self.shared.tenants.elders(&self.key, &opened.validated.target.tenant(), created);
+        let validated = self.with_pinned_targets(&opened.validated);
+        let initial_password = InitialPassword::new(&self.shared.client, &self.key.namespace, validated.default_password.clone());
+        let uid = object.uid().unwrap_or_default();
+        let writer = Writer::new(&self.shared.client, &self.key.namespace);
+        let listed = |unavailable: Vec<Box<str>>| {
+            let targets = validated.settings.mapping.rows.iter().map(|row| row.target.clone()).collect();
+            let (object, connections) = (object.clone(), connections.clone());
+            let opened = Opened { object, validated: opened.validated.clone(), connections, targets, unavailable };
+            self.door.send_replace(Door::Open(Arc::new(opened)));
+        };
+        let looking = match wanted.scope {
+            Some(_) => self.mailbox.claims.people(wanted.causes.keys().map(|employee| &**employee)),
+            None => self.mailbox.claims.everybody(),
+        };
+        Pass {
+            key: &self.key,
+            uid: &uid,
+            validated: &validated,
+            bob: &connections.bob,
+            provider: &*connections.provider,
+            roster: &self.shared.roster,
+            writer: &writer,
+            events: &self.shared.events,
+            metrics: &self.shared.metrics,
+            clock: &self.shared.clock,
+            mailbox: &self.mailbox,
+            leadership: &self.shared.leadership,
+            scope: wanted.scope.unwrap_or(Scope::Everybody { listed: &listed }),
+            looking: &looking,
+            trigger: wanted.trigger,
+            causes: wanted.causes,
+            deadline: Instant::now() + wanted.within,
+            last_read: LastRead {
+                believed: counts.as_ref().map_or(0, |counts| counts.in_bob),
+                suspicion: wanted.suspicion,
+                apart: validated.interval / 2,
+                asked: wanted.asked,
+            },
+            first_pass: counts.is_none(),
+            limitless,
+            elders: &elders,
+            approved,
+            released_before: released.as_deref(),
+            initial_password: &initial_password,
+            halted: &halted,
+            skip: &skip,
+            tried: &tried,
+        }
+        .run()
+        .await
+    }
+
+    /// The settings, with a mapping row for every target that somebody's `EmployeeSync` pins.
+    fn with_pinned_targets(&self, validated: &Validated) -> Validated {
+        let mut validated = validated.clone();
+        let mut targets = std::collections::BTreeSet::new();
+        self.shared.roster.for_each(&self.key, |_, entry| {
+            let overrides = entry.overrides.iter();
+            targets.extend(overrides.flat_map(|overrides| &overrides.attributes).map(|(target, _)| target.clone()));
+        });
+        validated.settings.mapping.pin_also(targets.iter().map(|target| &**target), validated.target.catalog().compare);
+        validated
+    }
+
+    /// Whether somebody pins a target that nobody knows whether the provider has it.
+    #[must_use]
+    pub fn has_new_target(&self, opened: &Opened) -> bool {
+        let rows = self.with_pinned_targets(&opened.validated).settings.mapping.rows;
+        rows.iter().any(|row| !opened.targets.contains(&row.target))
+    }
+
+    /// How many people are better looked at one by one: as many as the provider's listing has pages, within reason.
+    #[must_use]
+    pub fn most_single(&self) -> usize {
+        (self.shared.roster.count(&self.key) / 100).clamp(20, 500)
+    }
+}
+
+/// What the provider refused, so that it is tried ever more rarely.
+#[derive(Default)]
+pub struct Refusals {
+    refused: Mutex<HashMap<Box<str>, Refusal>>,
+    /// How often in a row a change failed for now.
+    failed: Mutex<HashMap<Box<str>, u32>>,
+}
+
+/// A change that the provider refused.
+struct Refusal {
+    fingerprint: u64,
+    failure: Failure,
+    times: u32,
+    again: Instant,
+}
+
+impl Refusals {
+    /// Forgets all: something changed that they rest on.
+    pub fn clear(&self) {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Why this change is not tried now.
+    fn of(&self, employee: &str, fingerprint: u64) -> Option<Failure> {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let refusal = refused.get(employee).filter(|refusal| refusal.fingerprint == fingerprint)?;
+        (Instant::now() < refusal.again).then(|| refusal.failure.clone())
+    }
+
+    /// A rejected write is tried again when something changed, otherwise ever more rarely.
+    fn remember(&self, employee: &str, fingerprint: u64, failure: Option<&Failure>) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        match failure {
+            None => {
+                refused.remove(employee);
+                self.settled(employee);
+            }
+            Some(Failure::Retrying(_)) => {}
+            Some(failure) => {
+                let same = refused.get(employee).filter(|known| known.fingerprint == fingerprint);
+                if same.is_some_and(|known| Instant::now() < known.again) {
+                    return;
+                }
+                let times = same.map_or(0, |known| known.times) + 1;
+                let wait = Duration::from_mins(1 << times.min(9)).min(Duration::from_hours(6));
+                refused.insert(employee.into(), Refusal { fingerprint, failure: failure.clone(), times, again: Instant::now() + wait });
+            }
+        }
+    }
+
+    /// Somebody's change was brought to an end.
+    pub fn settled(&self, employee: &str) {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).remove(employee);
+    }
+
+    /// How long somebody waits whose change failed for now: `first`, doubled each time, up to `most`.
+    pub fn back_off(&self, employee: &str, first: Duration, most: Duration) -> Duration {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = failed.entry(employee.into()).or_default();
+        let wait = first.saturating_mul(1 << (*times).min(16)).min(most);
+        *times += 1;
+        wait
+    }
+}

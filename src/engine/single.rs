@@ -1,0 +1,245 @@
+//! Step 2 for single people: Bob in one search for all of them, with a filter; the provider with one look-up for each
+//! account that is on record. What an event announced and Bob does not show yet is named, to be looked at again: a read
+//! may be as much as 20 s behind a change (apidocs.hibob.com, "Update employee").
+
+use std::{
+    collections::{HashMap, HashSet},
+    hash::BuildHasher as _,
+};
+
+use futures::{StreamExt as _, stream};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    dirty::Causes,
+    observe::{blind, bob_stop, company, provider_stop},
+    validate::Stop,
+};
+use crate::{
+    bob,
+    cluster::roster::{Entry, IntegrationKey, Roster},
+    domain::{
+        account::Account,
+        employee::Employee,
+        mapping::{Compare, Desired, Mapping},
+        matching::Person,
+        settings::Settings,
+    },
+    provider::{self, Key, Provider, Urgency},
+};
+
+/// Ids in one filter. How many Bob takes is not published.
+const CHUNK: usize = 100;
+/// How many people one pass asks Bob about one by one, because the search does not have them.
+const MOST_SINGLE_READS: usize = 10;
+/// Look-ups at the provider that are under way at once.
+const AT_ONCE: usize = 8;
+/// For so long Bob may still show somebody whose deletion it has reported.
+const LAG: SignedDuration = SignedDuration::from_secs(60);
+
+/// Bob, as far as it was asked.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Those who are to be decided on.
+    pub employees: Vec<Employee>,
+    /// Those whose change Bob does not show yet, or who are not there yet.
+    pub unseen: Vec<Box<str>>,
+    /// Those about whom Bob gave no answer.
+    pub unread: Vec<Box<str>>,
+    /// Bob's id of the company.
+    pub company: Option<u64>,
+    /// People whose file was confirmed to be gone.
+    pub deleted_now: HashSet<Box<str>>,
+}
+
+/// A hash of everything that was asked of Bob about somebody; never 0.
+#[must_use]
+pub fn row(employee: &Employee) -> u64 {
+    foldhash::quality::FixedState::default().hash_one(&employee.values).max(1)
+}
+
+/// Whether Bob has just reported the deletion of the file, and reads may not show it yet.
+#[must_use]
+pub fn is_just_deleted(entry: &Entry, now: Timestamp) -> bool {
+    entry.file_deleted.is_some_and(|at| now.duration_since(at).abs() < LAG)
+}
+
+/// Reads these people. Of those who were looked at before without a change, only whoever has changed now is decided on.
+///
+/// # Errors
+/// A [`Stop`]: Bob does not answer, or not to this service user.
+pub async fn employees(
+    bob: &bob::Client,
+    settings: &Settings,
+    (roster, key): (&Roster, &IntegrationKey),
+    wanted: &Causes,
+    urgency: Urgency,
+    now: Timestamp,
+) -> Result<Seen, Stop> {
+    let fields = &settings.mapping.fields;
+    let mut seen = Seen::default();
+    let mut ids: Vec<&str> = wanted.keys().map(|id| &**id).collect();
+    ids.sort_unstable_by_key(|id| (wanted[*id].class, wanted[*id].since, *id));
+    let mut found: HashMap<Box<str>, Employee> = HashMap::new();
+    for chunk in ids.chunks(CHUNK) {
+        let people = bob.some(fields, chunk, urgency).await.map_err(bob_stop)?;
+        if let Some(stop) = blind(&people) {
+            return Err(stop);
+        }
+        seen.company = seen.company.or_else(|| company(settings, &people.employees));
+        found.extend(people.employees.into_iter().map(|employee| (employee.id().into(), employee)));
+    }
+    let mut single_reads = 0;
+    for id in ids {
+        let waiting = &wanted[id];
+        let entry = roster.get(key, id);
+        let known_row = entry.as_ref().map_or(0, |entry| entry.row);
+        if let Some(employee) = found.remove(id) {
+            if entry.as_ref().is_some_and(|entry| is_just_deleted(entry, now)) {
+                seen.employees.push(Employee::gone(id));
+                continue;
+            }
+            let changed = known_row != row(&employee);
+            if !changed {
+                seen.unseen.push(id.into());
+            }
+            if changed || waiting.looks == 0 {
+                seen.employees.push(employee);
+            }
+            continue;
+        }
+        match entry {
+            // Not there yet.
+            None => seen.unseen.push(id.into()),
+            Some(entry) if entry.file_deleted.is_some() => seen.employees.push(Employee::gone(id)),
+            Some(entry) if entry.was_in_bob() => {
+                single_reads += 1;
+                if single_reads > MOST_SINGLE_READS {
+                    seen.unread.push(id.into());
+                    continue;
+                }
+                match bob.one(fields, id, urgency).await {
+                    Ok(Some(employee)) => seen.employees.push(employee),
+                    Ok(None) => {
+                        seen.deleted_now.insert(id.into());
+                        seen.employees.push(Employee::gone(id));
+                    }
+                    // No answer is no evidence.
+                    Err(error @ (bob::Error::Unauthorized | bob::Error::Forbidden { .. })) => return Err(bob_stop(error)),
+                    Err(_) => seen.unread.push(id.into()),
+                }
+            }
+            Some(_) => seen.employees.push(Employee::expected(id)),
+        }
+    }
+    Ok(seen)
+}
+
+/// Looks up the accounts on record, and takes out whoever's cannot be looked up now: no answer is no evidence.
+///
+/// # Errors
+/// A [`Stop`]: the credential is refused.
+pub async fn accounts(
+    provider: &dyn Provider,
+    mapping: &Mapping,
+    (roster, key): (&Roster, &IntegrationKey),
+    seen: &mut Seen,
+) -> Result<Vec<Account<'static>>, Stop> {
+    let recorded = seen.employees.iter().filter_map(|employee| {
+        let account = roster.with(key, employee.id(), |entry| entry?.account.as_ref().map(|(id, _)| id.clone()))?;
+        Some((Box::<str>::from(employee.id()), account))
+    });
+    let recorded: Vec<_> = recorded.collect();
+    let looked_up: Vec<_> = stream::iter(recorded)
+        .map(|(employee, account)| async move {
+            let found = provider.find(mapping, Key::Id(&account)).await;
+            (employee, found.map(|found| found.into_iter().find(|one| *one.id == *account)))
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    let mut accounts = Vec::with_capacity(looked_up.len());
+    let mut failed: HashSet<Box<str>> = HashSet::new();
+    for (employee, found) in looked_up {
+        match found {
+            Ok(account) => accounts.extend(account),
+            Err(provider::Error::NotFound) => {}
+            Err(error @ (provider::Error::Unauthorized { .. } | provider::Error::Denied { .. })) => return Err(provider_stop(&error)),
+            Err(error) => {
+                tracing::debug!(integration = %key, employee, %error, "an account could not be looked up; it is tried again");
+                failed.insert(employee);
+            }
+        }
+    }
+    seen.employees.retain(|employee| !failed.contains(employee.id()));
+    seen.unread.extend(failed);
+    Ok(accounts)
+}
+
+/// Managers who are not among the people of a pass.
+#[derive(Debug, Default)]
+pub struct Managers {
+    /// What accounts name them by, by `root.id`: the id of their account, or its e-mail.
+    pub known: HashMap<Box<str>, Box<str>>,
+    /// People whose manager could not be looked up now. They are dealt with all the same, and looked at again.
+    pub without_answer: Vec<Box<str>>,
+}
+
+/// What the accounts of these people name their managers by, where the managers are not among them: an id is on record,
+/// and an e-mail is read from the manager's account, one look-up for each manager.
+///
+/// # Errors
+/// A [`Stop`]: the credential is refused.
+pub async fn managers(
+    provider: &dyn Provider,
+    mapping: &Mapping,
+    (roster, key): (&Roster, &IntegrationKey),
+    people: &[Person],
+) -> Result<Managers, Stop> {
+    let mut managers = Managers::default();
+    let Some(row) = mapping.manager else { return Ok(managers) };
+    let present: HashSet<&str> = people.iter().map(|person| person.employee.id()).collect();
+    let reports: Vec<(&str, &str)> = people
+        .iter()
+        .filter(|person| person.decision.managed && !person.employee.deleted)
+        .filter_map(|person| match mapping.desired(row, &person.employee) {
+            Desired::Person(manager) if !present.contains(manager) => Some((person.employee.id(), manager)),
+            _ => None,
+        })
+        .collect();
+    let wanted: HashSet<&str> = reports.iter().map(|(_, manager)| *manager).collect();
+    let mut recorded: Vec<(Box<str>, Box<str>)> = Vec::new();
+    for manager in wanted {
+        let account = roster.with(key, manager, |entry| entry?.account.as_ref().map(|(id, _)| id.clone()));
+        recorded.extend(account.map(|account| (manager.into(), account)));
+    }
+    if mapping.rows[row].compare != Compare::PersonByEmail {
+        managers.known = recorded.into_iter().collect();
+        return Ok(managers);
+    }
+    let looked_up: Vec<_> = stream::iter(recorded)
+        .map(|(manager, account)| async move {
+            let found = provider.find(mapping, Key::Id(&account)).await;
+            (manager, found.map(|found| found.into_iter().find(|one| *one.id == *account)))
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    let mut failed: HashSet<Box<str>> = HashSet::new();
+    for (manager, found) in looked_up {
+        match found {
+            Ok(account) => {
+                let ours = account.filter(|account| account.mark.as_deref().is_none_or(|mark| *mark == *manager));
+                managers.known.extend(ours.and_then(|account| account.email).map(|email| (manager, (*email).into())));
+            }
+            Err(provider::Error::NotFound) => {}
+            Err(error @ (provider::Error::Unauthorized { .. } | provider::Error::Denied { .. })) => return Err(provider_stop(&error)),
+            Err(error) => {
+                tracing::debug!(integration = %key, manager, %error, "a manager's account could not be looked up; it is tried again");
+                failed.insert(manager);
+            }
+        }
+    }
+    managers.without_answer = reports.iter().filter(|(_, manager)| failed.contains(*manager)).map(|(report, _)| (*report).into()).collect();
+    Ok(managers)
+}

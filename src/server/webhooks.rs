@@ -1,0 +1,101 @@
+//! The address that Bob pushes to: `POST /webhooks/bob/{namespace}/{integration}`, on a listener of its own. A body is
+//! read whole within the front door's bounds, its signature is checked before anything in it is parsed, and the answer
+//! goes out as soon as the event stands in line.
+//!
+//! | answer | when |
+//! | --- | --- |
+//! | 200 | in line; or known to need nothing: a repeated delivery, another company, an event about something else |
+//! | 200 | Bob's ping test, signed or not, for whatever integration: it has no effect |
+//! | 401 | no such integration, no secret, a wrong or missing signature: the same answer for each |
+//! | 503 | another replica leads, or evidence could not be recorded: Bob sends it again |
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse as _, Response},
+    routing::post,
+};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+use super::{
+    front::{self, Limits},
+    metrics::Metrics,
+};
+use crate::{
+    bob::webhook,
+    engine::inbox::{Inbox, Received},
+};
+
+/// What a delivery may cost: Bob's are small, and Bob waits for ten seconds at most.
+const LIMITS: Limits = Limits {
+    head: Duration::from_secs(5),
+    body: Duration::from_secs(10),
+    body_bytes: 1024 * 1024,
+    head_bytes: 16 * 1024,
+    connection: Duration::from_mins(1),
+    connections: 200,
+};
+
+struct Door {
+    inbox: Inbox,
+    metrics: Arc<Metrics>,
+}
+
+/// Serves the address until `stopping` turns true: then deliveries that began end, and the listener is gone.
+///
+/// # Errors
+/// A sentence that names the address, when it cannot be listened on.
+pub async fn listen(
+    address: SocketAddr,
+    inbox: Inbox,
+    metrics: Arc<Metrics>,
+    mut stopping: watch::Receiver<bool>,
+) -> Result<JoinHandle<()>, String> {
+    let listener = TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))?;
+    let stop = async move {
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+    };
+    Ok(tokio::spawn(front::serve(listener, router(inbox, metrics), LIMITS, stop)))
+}
+
+/// The one path; a POST anywhere below `/webhooks/bob/` may be a ping.
+pub fn router(inbox: Inbox, metrics: Arc<Metrics>) -> Router {
+    let door = Arc::new(Door { inbox, metrics });
+    Router::new().route("/webhooks/bob/{*place}", post(deliver)).with_state(door)
+}
+
+async fn deliver(State(door): State<Arc<Door>>, Path(place): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+    if webhook::is_ping(&body) {
+        return door.answer(Received::Ping);
+    }
+    let mut signatures = headers.get_all("bob-signature").iter();
+    let signature = match (signatures.next(), signatures.next()) {
+        (Some(one), None) => Some(one.as_bytes()),
+        _ => None,
+    };
+    // A place that is none is treated as an integration that is not there.
+    let (namespace, integration) = place.split_once('/').unwrap_or_default();
+    let received = door.inbox.receive(namespace, integration, signature, &body).await;
+    door.answer(received)
+}
+
+impl Door {
+    fn answer(&self, received: Received) -> Response {
+        self.metrics.webhook(received.word());
+        match received {
+            Received::Queued | Received::Duplicate | Received::Ignored | Received::OtherCompany | Received::Unreadable | Received::Ping => {
+                StatusCode::OK.into_response()
+            }
+            Received::Refused => StatusCode::UNAUTHORIZED.into_response(),
+            Received::NotLeading | Received::NotRecorded => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "webhooks_tests.rs"]
+mod tests;

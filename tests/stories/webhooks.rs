@@ -1,0 +1,254 @@
+//! Bob pushes: seconds instead of the interval, which never comes within these stories.
+
+use bobsync::api::employee_sync::EvidenceKind;
+use futures::StreamExt as _;
+use serde_json::{Value, json};
+use simulators::bob::webhooks::{event, send};
+
+use crate::support::{Controller, Story, ready, until};
+
+const SECRET: &str = "s3cret of the webhook";
+
+/// An integration that has converged, with webhooks, and Bob pushing to it where `pushing`.
+async fn begin(name: &str, employees: usize, pushing: bool) -> (Story, Controller) {
+    let story = Story::begin(name, employees).await;
+    story.secret("hook", &[("webhookSecret", SECRET)]).await;
+    let controller = Controller::start(&story).await;
+    story.integrate(spec()).await;
+    story.ready("Converged").await;
+    if pushing {
+        push_to(&story, &controller).await;
+    }
+    (story, controller)
+}
+
+fn spec() -> Value {
+    json!({"interval": "24h", "bob": {"webhookSecretRef": {"name": "hook", "key": "webhookSecret"}}})
+}
+
+async fn push_to(story: &Story, controller: &Controller) {
+    story.simulated.put("/bob/webhook", json!({"url": controller.webhooks, "secret": SECRET})).await;
+}
+
+async fn until_account(story: &Story, id: &str, what: &str, holds: impl Fn(&Value) -> bool) {
+    until(what, || async {
+        match story.simulated.account(id).await {
+            Some(account) if holds(&account) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+}
+
+/// Waits until the last change on record was woken by this. The account shows a change before the record does.
+async fn until_trigger(story: &Story, id: &str, trigger: &str) {
+    until(&format!("the last change on record says {trigger}"), || async {
+        let history = story.person(id).await.and_then(|person| person.status).map(|status| status.history).unwrap_or_default();
+        let last = history.first().map(|entry| serde_json::to_value(entry.trigger).expect("JSON"));
+        if last == Some(trigger.into()) { Ok(()) } else { Err(format!("{last:?}")) }
+    })
+    .await;
+}
+
+/// Delivers one event and gives the status of the answer.
+async fn deliver(controller: &Controller, kind: &str, data: Value) -> Option<u16> {
+    let body = event(kind, &data, jiff::Timestamp::now()).to_string();
+    send(&controller.webhooks, Some(SECRET), body.into_bytes()).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_bob_pushes_reaches_the_account_without_the_interval() {
+    let (story, controller) = begin("pushed", 6, true).await;
+    let (id, _) = story.simulated.somebody().await;
+    story.simulated.change(&id, json!({"work.title": "Head of Nothing"})).await;
+    until_account(&story, &id, "the title is there", |account| account["title"] == "Head of Nothing").await;
+    until_trigger(&story, &id, "Webhook").await;
+    let joiner = story.simulated.hire(json!({"root.firstName": "Noa", "work.startDate": "2022-01-01"})).await;
+    until_account(&story, &joiner, "the joiner has an account", |account| account["status"] == 1).await;
+    until_trigger(&story, &joiner, "Webhook").await;
+    let left = json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"});
+    story.simulated.change(&joiner, left).await;
+    until_account(&story, &joiner, "the leaver is suspended", |account| account["status"] == 2).await;
+    let metrics = controller.metrics().await;
+    assert!(metrics.contains("bobsync_webhooks_total{outcome=\"queued\"}"), "{metrics}");
+    assert!(!controller.log().contains("Head of Nothing"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_immediate_revocation_stands_in_the_status_before_bob_hears_200_and_holds_until_bob_activates() {
+    let (story, controller) = begin("revoked", 6, false).await;
+    let (id, _) = story.simulated.somebody().await;
+    let employee = json!({"employeeId": id});
+    assert_eq!(deliver(&controller, "employee.access.revoked.immediately", employee.clone()).await, Some(200));
+    let evidence = story.person(&id).await.and_then(|person| person.status).and_then(|status| status.evidence);
+    assert_eq!(evidence.map(|evidence| evidence.kind), Some(EvidenceKind::AccessRevoked), "at the moment of the 200");
+    until_account(&story, &id, "access is gone", |account| account["status"] == 2).await;
+    until_trigger(&story, &id, "Webhook").await;
+    // Bob still shows somebody who is active; neither a pass nor another process gives access back.
+    story.sync().await;
+    controller.stop().await;
+    let controller = Controller::start(&story).await;
+    story.sync().await;
+    assert_eq!(story.simulated.account(&id).await.unwrap()["status"], 2);
+    let status = story.person(&id).await.unwrap().status.unwrap();
+    let evidence = status.evidence.expect("evidence");
+    assert!(evidence.kind == EvidenceKind::AccessRevoked && evidence.start_date.is_some(), "{evidence:?}");
+    assert_eq!(deliver(&controller, "employee.activated", employee).await, Some(200));
+    until_account(&story, &id, "access is back", |account| account["status"] == 1).await;
+    until("the revocation is off the record", || async {
+        let status = story.person(&id).await.unwrap().status.unwrap();
+        if status.evidence.is_none() { Ok(()) } else { Err(format!("{:?}", status.evidence)) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deletion_is_on_record_before_the_200_and_takes_access() {
+    let (story, controller) = begin("deleted", 6, false).await;
+    let (id, _) = story.simulated.somebody().await;
+    story.simulated.delete(&format!("/bob/employees/{id}")).await;
+    assert_eq!(deliver(&controller, "employee.deleted", json!({"employeeId": id, "email": "x@example.com"})).await, Some(200));
+    let evidence = story.person(&id).await.and_then(|person| person.status).and_then(|status| status.evidence);
+    assert_eq!(evidence.map(|evidence| evidence.kind), Some(EvidenceKind::FileDeleted));
+    until_account(&story, &id, "access is gone", |account| account["status"] == 2).await;
+    // Of somebody nobody knows there is nothing to record.
+    assert_eq!(deliver(&controller, "employee.deleted", json!({"employeeId": "1234567890"})).await, Some(200));
+    assert!(story.person("1234567890").await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missing_webhook_secret_stops_nothing_but_webhooks_and_says_so() {
+    let story = Story::begin("hookless", 3).await;
+    let controller = Controller::start(&story).await;
+    story.integrate(spec()).await;
+    let object = story.ready("Converged").await;
+    let said = |object: &bobsync::api::ProvisioningIntegration| {
+        let status = object.status.clone().unwrap_or_default();
+        bobsync::api::conditions::find(&status.conditions, "WebhooksAccepted").map(|c| (c.status.clone(), c.message.clone()))
+    };
+    let (status, message) = said(&object).expect("a condition");
+    assert!(status == "False" && message.contains("Secret hook does not exist"), "{message}");
+    let (id, _) = story.simulated.somebody().await;
+    assert_eq!(deliver(&controller, "employee.updated", json!({"employeeId": id})).await, Some(401));
+    story.secret("hook", &[("webhookSecret", "newer"), ("webhookSecretPrevious", SECRET)]).await;
+    until("webhooks are accepted", || async {
+        let object = story.integration().await;
+        if said(&object).is_some_and(|(status, _)| status == "True") { Ok(()) } else { Err(format!("{:?}", said(&object))) }
+    })
+    .await;
+    assert_eq!(deliver(&controller, "employee.updated", json!({"employeeId": id})).await, Some(200), "the secret before is valid too");
+    assert_eq!(ready(&story.person(&id).await.unwrap()).1, "InSync");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_bob_does_not_show_yet_is_looked_at_again() {
+    let (story, _controller) = begin("lagging", 6, true).await;
+    let (id, _) = story.simulated.somebody().await;
+    story.simulated.put("/bob/quirks", json!({"lagSeconds": 8})).await;
+    story.simulated.forget_calls().await;
+    story.simulated.change(&id, json!({"work.title": "Head of Nothing"})).await;
+    until_account(&story, &id, "the title is there", |account| account["title"] == "Head of Nothing").await;
+    let calls = story.simulated.get("/bob/calls").await["total"].as_u64().unwrap();
+    assert!((2..=4).contains(&calls), "{calls} calls: at once, after 5 s and after 15 s");
+    until_trigger(&story, &id, "Webhook").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_storm_of_events_costs_few_calls_and_nobody_is_lost() {
+    let (story, controller) = begin("storm", 60, false).await;
+    let ids: Vec<String> = story.simulated.employees().await.iter().map(|e| e["root.id"].as_str().unwrap().to_owned()).collect();
+    let (changed, _) = story.simulated.somebody().await;
+    story.simulated.change(&changed, json!({"work.title": "Head of Nothing"})).await;
+    let joiner = story.simulated.hire(json!({"root.firstName": "Noa", "work.startDate": "2022-01-01"})).await;
+    story.simulated.forget_calls().await;
+    // 5,000 events, most of them about people of whom nothing changed, many for people whom nobody knows, in any order.
+    let began = std::time::Instant::now();
+    let deliveries = (0..5000_usize).map(|delivery| {
+        // Each is sent twice, to the byte.
+        let number = delivery / 2;
+        let id = match number % 50 {
+            0 => changed.clone(),
+            1 => joiner.clone(),
+            2..10 => (9_000_000 + number % 400).to_string(),
+            _ => ids[number * 7 % ids.len()].clone(),
+        };
+        let mut body = event("employee.updated", &json!({"employeeId": id}), jiff::Timestamp::now());
+        body["triggeredAt"] = format!("2026-10-14T09:21:07.{number:06}").into();
+        (controller.webhooks.clone(), body.to_string().into_bytes())
+    });
+    let answers: Vec<Option<u16>> = futures::stream::iter(deliveries)
+        .map(|(url, body)| async move { send(&url, Some(SECRET), body).await })
+        .buffer_unordered(16)
+        .collect()
+        .await;
+    assert!(answers.iter().all(|answer| *answer == Some(200)), "{:?}", answers.iter().find(|answer| **answer != Some(200)));
+    let took = began.elapsed();
+    until_account(&story, &changed, "the change is there", |account| account["title"] == "Head of Nothing").await;
+    until_account(&story, &joiner, "the joiner has an account", |account| account["status"] == 1).await;
+    let calls = story.simulated.get("/bob/calls").await;
+    let searches = calls["byRoute"]["POST /v1/people/search"].as_u64().unwrap();
+    let bound = 10 + took.as_secs() * 2;
+    assert!(searches <= bound, "{searches} searches for 5,000 events in {took:?}");
+    let metrics = controller.metrics().await;
+    assert!(!metrics.contains("call=\"search\",outcome=\"throttled\""), "{metrics}");
+    assert!(metrics.contains("bobsync_webhooks_total{outcome=\"duplicate\"}"), "{metrics}");
+    assert_eq!(story.simulated.writes().await, 2, "one write for each of the two, and none for anybody else");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leaver_overtakes_joiners_who_wait_for_the_provider() {
+    let (story, controller) = begin("overtakes", 6, false).await;
+    let (id, _) = story.simulated.somebody().await;
+    // The provider has room for few more calls in this hour, and two hundred are waiting for it.
+    let joiners: Vec<Value> = (0..200).map(|_| json!({"root.firstName": "Noa", "work.startDate": "2022-01-01"})).collect();
+    story.simulated.post("/bob/employees", Value::Array(joiners)).await;
+    story.simulated.put("/onelogin/limits", json!({"limit": 100, "remaining": 60})).await;
+    let patch = json!({"metadata": {"annotations": {bobsync::api::SYNC_REQUESTED: "now"}}});
+    let params = kube::api::PatchParams::default();
+    story.integrations().patch("onelogin", &params, &kube::api::Patch::Merge(patch)).await.expect("an annotation");
+    until("some joiners are through and the others wait", || async {
+        let accounts = story.simulated.accounts().await.len();
+        if accounts > 25 { Ok(()) } else { Err(format!("{accounts} accounts")) }
+    })
+    .await;
+    let began = std::time::Instant::now();
+    story.simulated.change(&id, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+    assert_eq!(deliver(&controller, "employee.left", json!({"employeeId": id})).await, Some(200));
+    until_account(&story, &id, "the leaver is suspended", |account| account["status"] == 2).await;
+    assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+    assert!(story.simulated.accounts().await.len() < 120, "the joiners are still waiting");
+    until_trigger(&story, &id, "Webhook").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_that_a_dead_process_took_with_it_are_healed_by_the_next() {
+    let (story, controller) = begin("lost", 6, false).await;
+    let (id, _) = story.simulated.somebody().await;
+    story.simulated.change(&id, json!({"work.title": "Head of Nothing"})).await;
+    assert_eq!(deliver(&controller, "employee.updated", json!({"employeeId": id})).await, Some(200));
+    // Killed, most likely with the event still in line.
+    drop(controller);
+    let arguments = ["--leader-elect=false"];
+    let _controller = Controller::with(&story, &arguments).await;
+    until_account(&story, &id, "the title is there", |account| account["title"] == "Head of Nothing").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_credential_is_not_knocked_on_by_events() {
+    let (story, controller) = begin("refused", 6, false).await;
+    let (id, _) = story.simulated.somebody().await;
+    story.simulated.put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"})).await;
+    story.simulated.forget_calls().await;
+    assert_eq!(deliver(&controller, "employee.updated", json!({"employeeId": id})).await, Some(200));
+    story.ready("BobUnauthorized").await;
+    for number in 0..5 {
+        let data = json!({"employeeId": id, "fieldUpdates": [format!("work.custom.field_{number}")]});
+        assert_eq!(deliver(&controller, "employee.updated", data).await, Some(200));
+        tokio::time::sleep(std::time::Duration::from_millis(400)).await;
+    }
+    let calls = story.simulated.get("/bob/calls").await["total"].as_u64().unwrap();
+    assert!(calls <= 3, "{calls} calls with a refused credential");
+    story.simulated.change(&id, json!({"work.title": "Head of Nothing"})).await;
+    story.secret("bob", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "bob-token-2")]).await;
+    until_account(&story, &id, "the title is there", |account| account["title"] == "Head of Nothing").await;
+}
