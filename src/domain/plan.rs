@@ -251,6 +251,12 @@ fn hand_overs(mapping: &Mapping, people: &[Person], matches: &[Match]) -> Vec<Op
             && [mapping.email, mapping.username].iter().all(|row| mapping.keeps(*row, &holder.employee))
             && keys(mapping, holder).iter().all(|own| own.is_some() && !wanted.contains(own))
     };
+    let leaves = |person: PersonIndex| match &matches[person as usize] {
+        Match::One { candidate, .. } => {
+            people[person as usize].decision.existing == Some(Access::Suspended) && candidate.state != AccountState::Suspended
+        }
+        Match::None | Match::Ambiguous { .. } | Match::Taken(_) => false,
+    };
     let holder = |person: PersonIndex| match &matches[person as usize] {
         Match::One { taken, .. } | Match::Taken(taken) => taken,
         Match::None | Match::Ambiguous { .. } => &Taken::No,
@@ -263,6 +269,8 @@ fn hand_overs(mapping: &Mapping, people: &[Person], matches: &[Match]) -> Vec<Op
             loop {
                 match holder(at) {
                     Taken::No => return Some(*first),
+                    // Who leaves does not wait, and gives up nothing while something else is taken.
+                    Taken::By(..) if at != person && leaves(at) => return None,
                     Taken::By(next, account) if seen.insert(at) && gives_up(*next, account, at) => at = *next,
                     Taken::By(..) | Taken::ForGood => return None,
                 }

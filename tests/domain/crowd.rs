@@ -179,6 +179,11 @@ pub fn crowd(people: Vec<Someone>, accounts: Vec<Stored>) -> Crowd {
 }
 
 impl Someone {
+    /// Whether access is to be taken away, where there is any.
+    pub fn leaves(&self) -> bool {
+        matches!(self.stance, Stance::Left | Stance::OnLeave | Stance::Starts)
+    }
+
     /// The one place in these tests where a [`Person`] and a [`Decision`] are made.
     pub fn person(&self) -> Person {
         let id = root_id(self.who);

@@ -1,6 +1,9 @@
 //! `matching` against an oracle that asks, for each person and each account, what the contract's sentences say.
 
-use bobsync::domain::matching::{Match, Matcher, Taken};
+use bobsync::domain::{
+    account::AccountState,
+    matching::{Match, Matcher, Taken},
+};
 use proptest::prelude::*;
 
 use crate::crowd::{Crowd, EMAIL, Someone, Stance, Stored, USERNAME, any_crowd, any_shuffled, root_id};
@@ -115,6 +118,12 @@ pub fn waits_for<'a>(crowd: &'a Crowd, one: &Someone) -> Option<&'a Someone> {
         path.push(at.who);
         match whose(crowd, at) {
             Whose::One { taken: false, .. } => return Some(first),
+            // Who leaves does not wait, and gives up nothing while something else is taken.
+            Whose::One { taken: true, id, .. }
+                if at.leaves() && crowd.accounts.iter().any(|account| account.id == id && account.state != AccountState::Suspended) =>
+            {
+                return None;
+            }
             Whose::One { taken: true, .. } if !loses_shared_email(crowd, at) => at = giver(crowd, at)?,
             _ => return None,
         }

@@ -106,9 +106,17 @@ async fn one_login_equals_bob_and_everybody_has_an_object() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_steady_state_writes_nothing_anywhere() {
     let (story, _controller) = Story::converged("steady", 230, json!({})).await;
-    // What the first sync wrote has to come back through the watch before the silence is measured.
+    // What the first sync wrote has to come back through the watch before the silence is measured, and its events go out
+    // at their own pace.
     story.sync().await;
     let accounts = story.simulated.accounts().await.len() as u64;
+    until("nothing of the first sync is on its way", || async {
+        let before = story.mark().await;
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        let late = story.audited(before).await.into_iter().filter(|event| event.resource == "events").count();
+        if late == 0 { Ok(()) } else { Err(format!("{late} events")) }
+    })
+    .await;
     story.simulated.forget_calls().await;
     let mark = story.mark().await;
     story.sync().await;
