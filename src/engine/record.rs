@@ -1,19 +1,18 @@
 //! Step 6: what was found and done is written down: one status patch for each person whose outcome changed, and none
 //! for anybody else.
 
+mod write;
+
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Mutex, PoisonError, atomic::AtomicBool},
 };
 
 use jiff::Timestamp;
-use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::Time};
-use kube::{Resource as _, ResourceExt as _};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use self::write::Write;
 use super::{
     claims::{Claims, Looking},
     clock::Clock,
@@ -25,13 +24,12 @@ use super::{
 };
 use crate::{
     api::{
-        EmployeeSync, EmployeeSyncStatus, conditions,
         employee_sync::{self as api, Action, HistoryEntry, MatchedBy, OutcomeWord, Trigger},
         reasons::EmployeeReason,
     },
     cluster::{
         events::Events,
-        roster::{Entry, IntegrationKey, Roster, digest, object_name},
+        roster::{Entry, IntegrationKey, Roster},
         status::{Writer, to_the_second},
     },
     domain::{
@@ -39,7 +37,6 @@ use crate::{
         account::{Access, AccountState},
         drift::InPlace,
         employee::{BobStatus, SITE},
-        known::Revoked,
         matching::{Person, PersonIndex},
         plan::{Block, Change, Kind, Manager, Plan},
     },
@@ -400,126 +397,6 @@ impl Recorder<'_> {
         let change = self.plan.standings[index as usize].change?;
         parts.get(change).is_some_and(|part| *part).then_some(digest)
     }
-
-    async fn write_all(&self, writes: Vec<Write<'_>>) {
-        use futures::StreamExt as _;
-        futures::stream::iter(writes).for_each_concurrent(32, |write| self.write(write)).await;
-    }
-
-    async fn write(&self, mut write: Write<'_>) {
-        let id = self.people[write.index as usize].employee.id();
-        if write.expired {
-            return self.note(self.writer.delete_person(&object_name(&self.key.name, id), None).await.err().as_ref());
-        }
-        let _alone = self.claims.record(id).await;
-        // What another pass has written meanwhile is not owed any more, and what it could not write is.
-        write.owed = self.roster.owed(self.key, id);
-        match self.try_write(&write, id).await {
-            Ok(()) if write.owed.is_empty() => {}
-            Ok(()) => self.roster.owe(self.key, id, Vec::new()),
-            Err(error) => {
-                // A change that failed is tried again, and tells of itself then. One that was made never comes again.
-                let made = write.history.into_iter().filter(|line| line.outcome == OutcomeWord::Succeeded);
-                self.roster.owe(self.key, id, made.chain(write.owed).collect());
-                if !error.gone {
-                    self.unsettled.lock().unwrap_or_else(PoisonError::into_inner).push((id.into(), true));
-                }
-                self.note(Some(&error));
-            }
-        }
-    }
-
-    fn note(&self, error: Option<&crate::cluster::status::WriteError>) {
-        if let Some(error) = error.filter(|error| !error.gone) {
-            tracing::warn!(integration = %self.key, %error, "a status could not be written; the next pass writes it");
-            self.metrics.status_patch("EmployeeSync", "failed");
-            self.failed.store(true, Ordering::Relaxed);
-        }
-    }
-
-    async fn try_write(&self, write: &Write<'_>, id: &str) -> Result<(), crate::cluster::status::WriteError> {
-        let mapping = &self.validated.settings.mapping;
-        let now = self.clock.now();
-        let blank = EmployeeSyncStatus::default();
-        if write.exists && write.history.is_none() && write.owed.is_empty() && write.verdict.file_deleted.is_none() {
-            // After a restart the verdict behind a status is not known, but its digest is.
-            if digest(&write.verdict.status(mapping, &blank, &[], now)) == write.digest {
-                self.roster.confirm(self.key, id, write.hash);
-                self.metrics.status_patch("EmployeeSync", "skipped");
-                return Ok(());
-            }
-        }
-        let object = if write.exists {
-            self.writer.read_person(self.key, id).await?
-        } else {
-            let created = self.writer.create_person(self.key, self.uid, id).await?;
-            self.roster.wrote(&created, 0);
-            created
-        };
-        let before = object.status.as_ref().unwrap_or(&blank);
-        // A write whose answer was lost may have stored its line all the same.
-        let owed = write.owed.iter().filter(|line| !before.history.contains(line));
-        let lines: Vec<HistoryEntry> = write.history.iter().chain(owed).cloned().collect();
-        let mut status = write.verdict.status(mapping, before, &lines, now);
-        // The object may be there already, written by somebody: its generation is the truth.
-        status.observed_generation = object.metadata.generation.map(|generation| generation.min(write.verdict.generation).max(1));
-        // What Bob reported since this pass looked is not known to its verdict, and must not go with it.
-        let (reported, unknown_evidence) = self.roster.with(self.key, id, |entry| {
-            let now = entry.map(Entry::evidence).unwrap_or_default();
-            (now, now != write.evidence)
-        });
-        if unknown_evidence && reported != Default::default() {
-            status.evidence.clone_from(&before.evidence);
-        }
-        let same = object.status.as_ref().is_some_and(|old| {
-            digest(old) == digest(&status) && conditions::same(&old.conditions, &status.conditions) && old.history == status.history
-        });
-        if same {
-            self.roster.wrote(&object, write.hash);
-            return Ok(());
-        }
-        self.roster.writing(self.key, id, true);
-        let written = self.writer.patch_person(&object.name_any(), &status).await;
-        let written = written.inspect_err(|_| self.roster.writing(self.key, id, false))?;
-        self.roster.wrote(&written, if unknown_evidence { 0 } else { write.hash });
-        self.metrics.status_patch("EmployeeSync", "written");
-        let done = write.history.as_ref().is_some_and(|entry| entry.outcome == OutcomeWord::Succeeded);
-        if let Some(cause) = self.causes.get(id).filter(|_| done) {
-            self.metrics.reached(cause.trigger, cause.class, cause.since.elapsed());
-        }
-        for line in lines.iter().rev() {
-            self.announce(&written, write, line);
-        }
-        Ok(())
-    }
-
-    fn announce(&self, object: &EmployeeSync, write: &Write<'_>, entry: &HistoryEntry) {
-        let regarding = reference(object);
-        let fields = if entry.fields.is_empty() { String::new() } else { format!(" ({})", entry.fields.join(", ")) };
-        match entry.outcome {
-            OutcomeWord::Succeeded => {
-                let (reason, done) = match entry.action {
-                    Action::Create => ("AccountCreated", "Created the account"),
-                    Action::Adopt => ("AccountAdopted", "Adopted the account that has this e-mail"),
-                    Action::Update => ("AccountUpdated", "Updated the account"),
-                    Action::Suspend => ("AccountSuspended", "Suspended the account"),
-                    Action::Reactivate => ("AccountReactivated", "Reactivated the account"),
-                };
-                let why = write.verdict.decision.because();
-                self.events.publish(regarding, false, reason, action_word(entry.action), format!("{done}{fields}: {why}."));
-            }
-            OutcomeWord::Failed => {
-                let reason = write.verdict.reason();
-                self.events.publish(
-                    regarding,
-                    true,
-                    reason.as_str(),
-                    action_word(entry.action),
-                    format!("{} {}", write.verdict.message(&self.validated.settings.mapping), reason.what_to_do()),
-                );
-            }
-        }
-    }
 }
 
 /// The account in the status.
@@ -533,33 +410,6 @@ fn recorded_state(entry: &Entry) -> Option<AccountState> {
         api::Access::Active => Some(AccountState::Active),
         api::Access::Suspended => Some(AccountState::Suspended),
         api::Access::NotYet | api::Access::Absent | api::Access::Unmanaged => None,
-    }
-}
-
-/// One status to write.
-struct Write<'a> {
-    index: PersonIndex,
-    verdict: Verdict<'a>,
-    hash: u64,
-    history: Option<HistoryEntry>,
-    /// Older lines that could not be written when their changes were made, newest first.
-    owed: Vec<HistoryEntry>,
-    /// The person has been gone for longer than the retention: the object goes.
-    expired: bool,
-    /// Evidence that the verdict knows of.
-    evidence: (Option<Revoked>, Option<Timestamp>),
-    exists: bool,
-    digest: u64,
-}
-
-fn reference(object: &EmployeeSync) -> ObjectReference {
-    ObjectReference {
-        api_version: Some(EmployeeSync::api_version(&()).into_owned()),
-        kind: Some(EmployeeSync::kind(&()).into_owned()),
-        name: Some(object.name_any()),
-        namespace: object.namespace(),
-        uid: object.uid(),
-        ..ObjectReference::default()
     }
 }
 

@@ -1,0 +1,170 @@
+//! How a status is written: once, with the lines of history that are owed, and never over what came meanwhile.
+
+use std::sync::{PoisonError, atomic::Ordering};
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::{Resource as _, ResourceExt as _};
+
+use super::{Recorder, action_word};
+use crate::{
+    api::{
+        EmployeeSync, EmployeeSyncStatus, conditions,
+        employee_sync::{Action, HistoryEntry, OutcomeWord},
+    },
+    cluster::{
+        roster::{Entry, digest, object_name},
+        status::WriteError,
+    },
+    domain::{known::Revoked, matching::PersonIndex},
+    engine::verdict::Verdict,
+};
+
+impl Recorder<'_> {
+    pub(super) async fn write_all(&self, writes: Vec<Write<'_>>) {
+        use futures::StreamExt as _;
+        futures::stream::iter(writes).for_each_concurrent(32, |write| self.write(write)).await;
+    }
+
+    async fn write(&self, mut write: Write<'_>) {
+        let id = self.people[write.index as usize].employee.id();
+        if write.expired {
+            return self.note(self.writer.delete_person(&object_name(&self.key.name, id), None).await.err().as_ref());
+        }
+        let _alone = self.claims.record(id).await;
+        // What another pass has written meanwhile is not owed any more, and what it could not write is.
+        write.owed = self.roster.owed(self.key, id);
+        match self.try_write(&write, id).await {
+            Ok(()) if write.owed.is_empty() => {}
+            Ok(()) => self.roster.owe(self.key, id, Vec::new()),
+            Err(error) => {
+                // A change that failed is tried again, and tells of itself then. One that was made never comes again.
+                let made = write.history.into_iter().filter(|line| line.outcome == OutcomeWord::Succeeded);
+                self.roster.owe(self.key, id, made.chain(write.owed).collect());
+                if !error.gone {
+                    self.unsettled.lock().unwrap_or_else(PoisonError::into_inner).push((id.into(), true));
+                }
+                self.note(Some(&error));
+            }
+        }
+    }
+
+    fn note(&self, error: Option<&WriteError>) {
+        if let Some(error) = error.filter(|error| !error.gone) {
+            tracing::warn!(integration = %self.key, %error, "a status could not be written; the next pass writes it");
+            self.metrics.status_patch("EmployeeSync", "failed");
+            self.failed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    async fn try_write(&self, write: &Write<'_>, id: &str) -> Result<(), WriteError> {
+        let mapping = &self.validated.settings.mapping;
+        let now = self.clock.now();
+        let blank = EmployeeSyncStatus::default();
+        if write.exists && write.history.is_none() && write.owed.is_empty() && write.verdict.file_deleted.is_none() {
+            // After a restart the verdict behind a status is not known, but its digest is.
+            if digest(&write.verdict.status(mapping, &blank, &[], now)) == write.digest {
+                self.roster.confirm(self.key, id, write.hash);
+                self.metrics.status_patch("EmployeeSync", "skipped");
+                return Ok(());
+            }
+        }
+        let object = if write.exists {
+            self.writer.read_person(self.key, id).await?
+        } else {
+            let created = self.writer.create_person(self.key, self.uid, id).await?;
+            self.roster.wrote(&created, 0);
+            created
+        };
+        let before = object.status.as_ref().unwrap_or(&blank);
+        // A write whose answer was lost may have stored its line all the same.
+        let owed = write.owed.iter().filter(|line| !before.history.contains(line));
+        let lines: Vec<HistoryEntry> = write.history.iter().chain(owed).cloned().collect();
+        let mut status = write.verdict.status(mapping, before, &lines, now);
+        // The object may be there already, written by somebody: its generation is the truth.
+        status.observed_generation = object.metadata.generation.map(|generation| generation.min(write.verdict.generation).max(1));
+        // What Bob reported since this pass looked is not known to its verdict, and must not go with it.
+        let (reported, unknown_evidence) = self.roster.with(self.key, id, |entry| {
+            let now = entry.map(Entry::evidence).unwrap_or_default();
+            (now, now != write.evidence)
+        });
+        if unknown_evidence && reported != Default::default() {
+            status.evidence.clone_from(&before.evidence);
+        }
+        let same = object.status.as_ref().is_some_and(|old| {
+            digest(old) == digest(&status) && conditions::same(&old.conditions, &status.conditions) && old.history == status.history
+        });
+        if same {
+            self.roster.wrote(&object, write.hash);
+            return Ok(());
+        }
+        self.roster.writing(self.key, id, true);
+        let written = self.writer.patch_person(&object.name_any(), &status).await;
+        let written = written.inspect_err(|_| self.roster.writing(self.key, id, false))?;
+        self.roster.wrote(&written, if unknown_evidence { 0 } else { write.hash });
+        self.metrics.status_patch("EmployeeSync", "written");
+        let done = write.history.as_ref().is_some_and(|entry| entry.outcome == OutcomeWord::Succeeded);
+        if let Some(cause) = self.causes.get(id).filter(|_| done) {
+            self.metrics.reached(cause.trigger, cause.class, cause.since.elapsed());
+        }
+        for line in lines.iter().rev() {
+            self.announce(&written, write, line);
+        }
+        Ok(())
+    }
+
+    fn announce(&self, object: &EmployeeSync, write: &Write<'_>, entry: &HistoryEntry) {
+        let regarding = reference(object);
+        let fields = if entry.fields.is_empty() { String::new() } else { format!(" ({})", entry.fields.join(", ")) };
+        match entry.outcome {
+            OutcomeWord::Succeeded => {
+                let (reason, done) = match entry.action {
+                    Action::Create => ("AccountCreated", "Created the account"),
+                    Action::Adopt => ("AccountAdopted", "Adopted the account that has this e-mail"),
+                    Action::Update => ("AccountUpdated", "Updated the account"),
+                    Action::Suspend => ("AccountSuspended", "Suspended the account"),
+                    Action::Reactivate => ("AccountReactivated", "Reactivated the account"),
+                };
+                let why = write.verdict.decision.because();
+                self.events.publish(regarding, false, reason, action_word(entry.action), format!("{done}{fields}: {why}."));
+            }
+            OutcomeWord::Failed => {
+                let reason = write.verdict.reason();
+                self.events.publish(
+                    regarding,
+                    true,
+                    reason.as_str(),
+                    action_word(entry.action),
+                    format!("{} {}", write.verdict.message(&self.validated.settings.mapping), reason.what_to_do()),
+                );
+            }
+        }
+    }
+}
+
+/// One status to write.
+pub(super) struct Write<'a> {
+    pub(super) index: PersonIndex,
+    pub(super) verdict: Verdict<'a>,
+    pub(super) hash: u64,
+    pub(super) history: Option<HistoryEntry>,
+    /// Older lines that could not be written when their changes were made, newest first.
+    pub(super) owed: Vec<HistoryEntry>,
+    /// The person has been gone for longer than the retention: the object goes.
+    pub(super) expired: bool,
+    /// Evidence that the verdict knows of.
+    pub(super) evidence: (Option<Revoked>, Option<Timestamp>),
+    pub(super) exists: bool,
+    pub(super) digest: u64,
+}
+
+fn reference(object: &EmployeeSync) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(EmployeeSync::api_version(&()).into_owned()),
+        kind: Some(EmployeeSync::kind(&()).into_owned()),
+        name: Some(object.name_any()),
+        namespace: object.namespace(),
+        uid: object.uid(),
+        ..ObjectReference::default()
+    }
+}
