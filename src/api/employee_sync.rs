@@ -107,6 +107,9 @@ pub struct EmployeeSyncStatus {
     /// When a change of each kind last went out, where the line in the history had to make room: the budgets count it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counted: Option<Counted>,
+    /// This person's part in a plan that is held, or was approved and is not through: a digest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_part: Option<String>,
     /// The last ten changes, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<HistoryEntry>,

@@ -444,6 +444,10 @@ pub struct ProvisioningIntegrationStatus {
     /// The plan that was released last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approved: Option<Approved>,
+    /// Immediate revocations that hold against what Bob shows, so that they outlive a deleted `EmployeeSync`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1000), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["employeeId"]))]
+    pub revoked: Vec<RevokedAccess>,
     /// The value of the annotation `bobsync.dev/sync-requested-at` that was last answered by a whole pass.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_handled_sync_at: Option<String>,
@@ -498,6 +502,22 @@ pub struct Approved {
     pub by: Option<String>,
     /// When it was released.
     pub at: Time,
+    /// What its digest is chained to: the digest released before, or the integration's uid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// One immediate revocation (Bob's `employee.access.revoked.immediately`).
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct RevokedAccess {
+    /// Bob's `root.id` of the employee.
+    pub employee_id: String,
+    /// The time that Bob names.
+    pub observed_at: Time,
+    /// The start date in Bob at that time. A later one is another employment, and ends the revocation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_date: Option<String>,
 }
 
 /// What a dry run would do, or what a guard holds.

@@ -3,6 +3,7 @@
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
+    num::NonZeroU64,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -44,7 +45,7 @@ impl std::fmt::Display for IntegrationKey {
 /// One `EmployeeSync`, as far as a pass needs it.
 // Each is a fact of its own about one object, not a state in pieces.
 #[allow(clippy::struct_excessive_bools)]
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
     /// Whether there is an object now. What is known of a person stays when somebody deletes the object, for the account
     /// is still there: a revocation, what the person waits for, what went out lately.
@@ -69,6 +70,8 @@ pub struct Entry {
     pub latest: Latest,
     /// Whether the status says that the start date brings access.
     pub awaited_start: bool,
+    /// The part in a plan that is held, or was approved and is not through.
+    pub part: Option<NonZeroU64>,
     /// What was last in place on the account, where the status keeps it.
     pub in_place: Option<Box<InPlace>>,
     /// A sync request that is not answered yet.
@@ -279,11 +282,24 @@ impl Roster {
         Some((key, employee))
     }
 
-    /// Forgets people whose objects went: their integration is a new one.
+    /// An immediate revocation that the integration's status keeps, of somebody whose own status is gone.
+    pub fn remember(&self, key: &IntegrationKey, employee: &str, revoked: Revoked) {
+        let mut rows = self.rows();
+        let people = rows.entry(key.clone()).or_default();
+        let entry = people.entry(employee.into()).or_insert_with(|| Entry { generation: 1, ..Entry::default() });
+        if entry.met.is_none() {
+            entry.revoked.get_or_insert(revoked);
+        }
+    }
+
+    /// Forgets people whose objects went, but for revocations: their integration is a new one.
     pub fn forget_lost(&self, key: &IntegrationKey) {
         self.owed.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         if let Some(people) = self.rows().get_mut(key) {
-            people.retain(|_, entry| entry.exists);
+            people.retain(|_, entry| entry.exists || entry.revoked.is_some());
+            for entry in people.values_mut().filter(|entry| !entry.exists) {
+                *entry = Entry { generation: 1, revoked: entry.revoked, ..Entry::default() };
+            }
         }
     }
 
@@ -408,6 +424,7 @@ fn entry(object: &EmployeeSync) -> Entry {
         file_deleted: status.and_then(|s| s.evidence.as_ref()).filter(|e| e.kind == EvidenceKind::FileDeleted).map(|e| e.observed_at.0),
         latest: status.map(Latest::of_status).unwrap_or_default(),
         awaited_start: status.and_then(|s| s.next_transition.as_ref()).is_some_and(|next| next.because == Because::StartDate),
+        part: status.and_then(|s| u64::from_str_radix(s.held_part.as_deref()?, 16).ok()).and_then(NonZeroU64::new),
         in_place: status
             .map(|s| &s.last_applied)
             .filter(|list| !list.is_empty())
@@ -456,6 +473,7 @@ impl Entry {
             latest,
             awaited_start: known.awaited_start,
             in_place: self.in_place.or_else(|| known.in_place.clone()),
+            part: self.part.or(known.part),
             next: known.next,
             ..self
         }
@@ -534,6 +552,7 @@ pub fn digest(status: &EmployeeSyncStatus) -> u64 {
     }
     status.awaiting_change.as_ref().map(|waiting| &waiting.baseline).hash(&mut hash);
     status.last_applied.hash(&mut hash);
+    status.held_part.hash(&mut hash);
     status.last_handled_sync_at.hash(&mut hash);
     // 0 stands for "no status".
     hash.finish().max(1)

@@ -111,6 +111,7 @@ impl Writer {
                 "awaitingChange",
                 "lastApplied",
                 "counted",
+                "heldPart",
                 "lastHandledSyncAt",
                 "history",
             ],
@@ -157,7 +158,7 @@ impl Writer {
     ) -> Result<ProvisioningIntegration, WriteError> {
         let patch = Patch::Merge(with_nulls(
             status,
-            &["observedGeneration", "employees", "lastPass", "plan", "firstPassAt", "approved", "lastHandledSyncAt"],
+            &["observedGeneration", "employees", "lastPass", "plan", "firstPassAt", "approved", "revoked", "lastHandledSyncAt"],
         ));
         let params = params();
         tried("writing a status", || self.integrations.patch_status(name, &params, &patch))

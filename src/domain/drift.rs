@@ -29,7 +29,7 @@ impl InPlace {
     }
 
     /// What is in place after a pass: every row that the account has as desired, and for the others what was in place
-    /// before. `manager` is what the attribute names the manager by, where it is known.
+    /// before, also of a target that is not mapped any more: it may come back. `manager` is what the attribute names the manager by, where it is known.
     #[must_use]
     pub fn after(
         before: Option<&Self>,
@@ -46,6 +46,8 @@ impl InPlace {
                 now.or_else(|| before?.of(target)).map(|digest| (target.clone(), digest))
             })
             .collect();
+        let unmapped = |target: &str| !mapping.rows.iter().any(|row| *row.target == *target);
+        list.extend(before.into_iter().flat_map(|before| &before.0).filter(|(target, _)| unmapped(target)).cloned());
         list.sort_unstable();
         Self(list)
     }

@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 
+use foldhash::HashMap;
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -33,12 +34,16 @@ pub struct Sight<'a> {
     pub explicit: &'a dyn Fn(PersonIndex) -> bool,
     /// How many people there are where the plan is about some of them; `None`: it is about everybody.
     pub population: Option<Population>,
-    /// Whether nobody has been dealt with before: an existing population is created and updated without a limit.
+    /// Whether nobody has been dealt with before: an existing population is created and updated without a limit, but for
+    /// accounts that bear their mark already, which were dealt with once.
     pub first_pass: bool,
     /// The digest that a person approved.
     pub approved: Option<&'a str>,
-    /// The digest that was released last. The next plan has another one, even with the same content: an approval counts once.
-    pub released_before: Option<&'a str>,
+    /// What the next digest is chained to, so that an approval counts once: the digest that was released last, and before the
+    /// first one what tells this integration from another of the same name.
+    pub released_before: &'a str,
+    /// Whether this change is part of the plan that was released last and has not been brought through.
+    pub continues: &'a dyn Fn(&Change) -> bool,
 }
 
 /// How many people there are.
@@ -63,6 +68,10 @@ pub struct Held {
     pub released: Option<String>,
     /// For each change of a plan that was released so: whether it is part of what was approved.
     pub approved: Vec<bool>,
+    /// For each change: whether it is part of the plan that was released before, and goes on.
+    pub continued: Vec<bool>,
+    /// Everybody's part in what is held or was approved, so that what was approved goes on after an interruption.
+    pub parts: HashMap<PersonIndex, u64>,
 }
 
 /// What is held as a whole.
@@ -81,14 +90,15 @@ pub struct HeldPlan {
 /// Looks at the whole plan.
 #[must_use]
 pub fn guard(sight: &Sight<'_>) -> Held {
-    let (frozen, mut because) = blackout(sight);
-    let kinds: Vec<Option<Kind>> = sight
-        .plan
-        .changes
+    let all = &sight.plan.changes;
+    let continued: Vec<bool> = all.iter().map(|change| (sight.continues)(change)).collect();
+    let (frozen, mut because) = blackout(sight, &continued);
+    let kinds: Vec<Option<Kind>> = all
         .iter()
-        .map(|change| {
+        .zip(&continued)
+        .map(|(change, continued)| {
             let rest = change.write.attributes.iter().filter(|(row, _)| !frozen.contains(row)).count();
-            kind_of(change, rest, (sight.starts)(change.person))
+            kind_of(change, rest, (sight.starts)(change.person)).filter(|kind| !continued && !unlimited(sight, change, *kind))
         })
         .collect();
     let mut changes = vec![false; kinds.len()];
@@ -96,9 +106,7 @@ pub fn guard(sight: &Sight<'_>) -> Held {
         let Some(account) = account(sight, &kinds, kind).filter(|account| account.is_over()) else { continue };
         // What was asked for person by person is no flood, as long as there is room for it.
         let mut room = account.room();
-        for (held, change) in
-            changes.iter_mut().zip(&sight.plan.changes).zip(&kinds).filter(|(_, own)| **own == Some(kind)).map(|(pair, _)| pair)
-        {
+        for (held, change) in changes.iter_mut().zip(all).zip(&kinds).filter(|(_, own)| **own == Some(kind)).map(|(pair, _)| pair) {
             let passes = kind == Kind::Disable && room > 0 && (sight.explicit)(change.person);
             room -= u32::from(passes);
             *held = !passes;
@@ -113,12 +121,19 @@ pub fn guard(sight: &Sight<'_>) -> Held {
             account.limit
         );
     }
+    let part = |change: &Change, rows| (change.person, sight.plan.part(change, rows, sight.mapping, sight.people, sight.released_before));
     let over = changes.contains(&true);
     if !over && frozen.is_empty() {
-        return Held { changes, ..Held::default() };
+        return Held { changes, continued, ..Held::default() };
     }
+    let touched = |change: &Change| change.only_rows(&frozen).is_some();
+    let parts = all
+        .iter()
+        .zip(&changes)
+        .filter_map(|(change, held)| if *held { Some(part(change, None)) } else { touched(change).then(|| part(change, Some(&frozen))) })
+        .collect();
     let content = sight.plan.digest_of(sight.mapping, sight.people, &frozen, |index| changes[index]);
-    let digest = sight.released_before.map_or_else(|| content.clone(), |before| chained(&content, before));
+    let digest = chained(&content, sight.released_before);
     if sight.approved == Some(&digest) {
         // What only has a frozen row beside others is not what the person looked at.
         let only_frozen = |change: &Change| {
@@ -126,25 +141,39 @@ pub fn guard(sight: &Sight<'_>) -> Held {
             let more = write.access.is_some() || write.mark.is_some() || change.manager.is_some();
             !more && !write.attributes.is_empty() && write.attributes.iter().all(|(row, _)| frozen.contains(row))
         };
-        let approved = changes.iter().zip(&sight.plan.changes).map(|(held, change)| *held || only_frozen(change)).collect();
-        return Held { changes: vec![false; kinds.len()], released: Some(digest), approved, ..Held::default() };
+        let approved = changes.iter().zip(all).map(|(held, change)| *held || only_frozen(change)).collect();
+        return Held { changes: vec![false; kinds.len()], released: Some(digest), approved, continued, parts, ..Held::default() };
     }
     let mut counts = sight.plan.counts_of(|index| changes[index]);
-    let touched = |(index, change): &(usize, &Change)| !changes[*index] && change.only_rows(&frozen).is_some();
-    counts.updates += count(sight.plan.changes.iter().enumerate().filter(touched).count());
-    Held { changes, frozen, plan: Some(HeldPlan { digest, counts, because, only_fields: !over }), ..Held::default() }
+    counts.updates += count(all.iter().zip(&changes).filter(|(change, held)| !**held && touched(change)).count());
+    let plan = Some(HeldPlan { digest, counts, because, only_fields: !over });
+    Held { changes, frozen, plan, continued, parts, ..Held::default() }
 }
 
-/// The rows that would replace or clear a value for too many people, and why in one sentence. An existing population is
-/// brought in line once without this limit.
-fn blackout(sight: &Sight<'_>) -> (Vec<usize>, String) {
+/// Whether a first pass makes this change without a limit. One to an account that bears its person's mark has a limit:
+/// somebody has dealt with it before, and only what was known of that is lost.
+fn unlimited(sight: &Sight<'_>, change: &Change, kind: Kind) -> bool {
+    sight.first_pass
+        && match kind {
+            Kind::Create => true,
+            Kind::Update => !is_marked(sight, change),
+            Kind::Disable | Kind::Reactivate => false,
+        }
+}
+
+fn is_marked(sight: &Sight<'_>, change: &Change) -> bool {
+    sight.plan.standings[change.person as usize].account.as_ref().is_some_and(|account| account.marked)
+}
+
+/// The rows that would replace or clear a value for too many people, and why in one sentence. An existing population
+/// without marks is brought in line once without this limit.
+fn blackout(sight: &Sight<'_>, continued: &[bool]) -> (Vec<usize>, String) {
     let mut because = String::new();
-    if sight.first_pass {
-        return (Vec::new(), because);
-    }
     let limit = sight.field_blackout.limit(with_account(sight));
     let mut replaced = vec![0_u32; sight.mapping.rows.len()];
-    sight.plan.changes.iter().flat_map(|change| &change.replaced).for_each(|row| replaced[*row] += 1);
+    let counted = |(change, continued): &(&Change, &bool)| !**continued && (!sight.first_pass || is_marked(sight, change));
+    let counted = sight.plan.changes.iter().zip(continued).filter(counted);
+    counted.flat_map(|(change, _)| &change.replaced).for_each(|row| replaced[*row] += 1);
     let frozen: Vec<usize> = (0..replaced.len()).filter(|row| replaced[*row] > limit).collect();
     for &row in &frozen {
         let separator = if because.is_empty() { "" } else { "; " };
@@ -179,9 +208,6 @@ fn with_account(sight: &Sight<'_>) -> u32 {
 
 /// How one kind stands; `None` where it has no limit.
 fn account(sight: &Sight<'_>, kinds: &[Option<Kind>], kind: Kind) -> Option<Account> {
-    if sight.first_pass && matches!(kind, Kind::Create | Kind::Update) {
-        return None;
-    }
     let budget = sight.budgets.of(kind)?;
     let of = match kind {
         Kind::Create => sight

@@ -12,12 +12,13 @@ use std::{
 use jiff::Timestamp;
 
 use crate::{
+    api::integration::Approved,
     cluster::roster::{IntegrationKey, Roster},
     domain::{
         budget::Kind,
         guard::{Held, Population, Sight, guard},
         matching::{Person, PersonIndex},
-        plan::{Kind as PlanKind, Plan},
+        plan::{Change, Kind as PlanKind, Plan},
         safety::ShortRead,
         settings::Settings,
     },
@@ -40,8 +41,10 @@ pub struct Guarding<'a> {
     pub first_pass: bool,
     /// The digest that a person approved and that has not been released yet.
     pub approved: Option<&'a str>,
-    /// The digest that was released last.
-    pub released_before: Option<&'a str>,
+    /// The plan that was released last, and what its digest was chained to.
+    pub released: Option<&'a Approved>,
+    /// The integration's uid: what the first digest is chained to, so that an approval dies with the integration.
+    pub uid: &'a str,
     /// Whether the plan is about some of the people.
     pub some: bool,
     /// The time.
@@ -78,16 +81,20 @@ pub fn release(cx: &Guarding<'_>, plan: &mut Plan, people: &[Person], listing: &
         population: cx.some.then(|| cx.population()),
         first_pass: cx.first_pass,
         approved: cx.approved,
-        released_before: cx.released_before,
+        released_before: cx.released.map_or(cx.uid, |released| &released.digest),
+        continues: &|change| cx.continues(plan, people, change),
     });
     if cx.dry_run {
         held = Held { changes: vec![false; plan.changes.len()], ..Held::default() };
     }
     if !held.frozen.is_empty() {
-        let held_people: HashSet<PersonIndex> =
-            plan.changes.iter().zip(&held.changes).filter(|(_, held)| **held).map(|(change, _)| change.person).collect();
+        let of = |flags: &[bool]| -> HashSet<PersonIndex> {
+            plan.changes.iter().zip(flags).filter(|(_, flag)| **flag).map(|(change, _)| change.person).collect()
+        };
+        let (held_people, continuing) = (of(&held.changes), of(&held.continued));
         plan.freeze(&held.frozen);
         held.changes = plan.changes.iter().map(|change| held_people.contains(&change.person)).collect();
+        held.continued = plan.changes.iter().map(|change| continuing.contains(&change.person)).collect();
     }
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let known = count(people.iter().filter(|person| person.known_account.is_some()).count());
@@ -119,6 +126,15 @@ pub fn release(cx: &Guarding<'_>, plan: &mut Plan, people: &[Person], listing: &
 }
 
 impl Guarding<'_> {
+    /// Whether the status of this person holds this change as a part of the plan that was released last: it was not brought
+    /// through, because the process ended or a write failed.
+    fn continues(&self, plan: &Plan, people: &[Person], change: &Change) -> bool {
+        let Some(after) = self.released.and_then(|released| released.after.as_deref()) else { return false };
+        let id = people[change.person as usize].employee.id();
+        let part = self.roster.with(self.key, id, |entry| entry.and_then(|entry| entry.part));
+        part.is_some_and(|part| part.get() == plan.part(change, None, &self.settings.mapping, people, after))
+    }
+
     /// How many people there are, as the statuses know.
     fn population(&self) -> Population {
         let mut population = Population::default();

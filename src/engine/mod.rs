@@ -5,6 +5,7 @@
 //! - `pass`: the driver, which reads as the list of steps:
 //!   `validate` → `observe` → `decide` → (`domain::plan`) → `guard` → `execute` → `record`.
 //! - `verdict`: what is said of one person. `report`: what is said of an integration.
+//! - `approval`: a held plan that a person released, recorded before anything of it goes out.
 //! - `targets`: the provider of a spec, the one place that knows them all by name.
 //! - `tenants`: which integrations share one tenant of a provider.
 //! - `inbox`: what Bob pushes, and what of it is evidence. `dirty`: who is to be looked at, and when. `claims`: where a
@@ -13,6 +14,7 @@
 //!   pass over everybody. `single`: how single people are read.
 //! - `connection`: clients, made from Secrets. `clock`: time, which stories can move.
 
+pub mod approval;
 pub mod claims;
 pub mod clock;
 pub mod connection;

@@ -2,7 +2,7 @@
 //! so that a suspension waits for no update. What cannot be brought to an end stands in line again: what Bob does not
 //! show yet after 5, 15 and 30 seconds, what failed ever more rarely, each person on their own.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
 use tokio::time::Instant;
@@ -107,12 +107,12 @@ async fn turn(session: &Session, opened: &Arc<Opened>, line: Line, taken: Vec<(B
         stop = report.stop.as_ref().map(|stop| stop.reason.as_str()),
         "pass over single people"
     );
-    settle(session, line, &causes, &report);
+    settle(session, line, &causes, &report).await;
     session.shared.metrics.partial_pass(&report);
 }
 
 /// Puts those in line again who were not brought to an end.
-fn settle(session: &Session, line: Line, causes: &Causes, report: &Report) {
+async fn settle(session: &Session, line: Line, causes: &Causes, report: &Report) {
     let (dirty, now) = (&session.mailbox.dirty, Instant::now());
     if report.stop.as_ref().is_some_and(|stop| stop.reason.is_stalled()) {
         // A refused credential is not tried again and again: the pass over everybody finds out whether there is another
@@ -127,6 +127,11 @@ fn settle(session: &Session, line: Line, causes: &Causes, report: &Report) {
         return;
     }
     session.refusals.settled("");
+    if let Some(tally) = &report.tally {
+        let unsure: HashSet<&str> = report.rest.unseen.iter().chain(&report.rest.unread).map(|id| &**id).collect();
+        let looked_at = causes.keys().map(|id| &**id).filter(|id| !unsure.contains(id));
+        session.note_revocations(looked_at, &tally.revoked).await;
+    }
     for employee in &report.rest.unseen {
         let Some(waiting) = causes.get(employee).filter(|waiting| rests_on_bob(waiting.trigger)) else { continue };
         if let Some(pause) = LOOK_AGAIN.get(usize::from(waiting.looks)) {

@@ -18,14 +18,18 @@ use super::{
     guard::{self, Guarding, Released},
     inbox::Mailbox,
     observe,
-    record::{Recorder, Tally, held_by_suspicion},
+    record::{self, Recorder, Tally, held_by_suspicion},
     report::Report,
     single,
     validate::{Stop, Validated},
     verdict::Trouble,
 };
 use crate::{
-    api::{employee_sync::Trigger, integration::PlanSummary, reasons::IntegrationReason},
+    api::{
+        employee_sync::Trigger,
+        integration::{Approved, PlanSummary},
+        reasons::IntegrationReason,
+    },
     bob,
     cluster::{
         events::Events,
@@ -123,8 +127,10 @@ pub struct Pass<'a> {
     pub elders: &'a [IntegrationKey],
     /// The digest that a person approved and that has not been released yet.
     pub approved: Option<&'a str>,
-    /// The digest that was released last.
-    pub released_before: Option<&'a str>,
+    /// The plan that was released last.
+    pub released: Option<&'a Approved>,
+    /// Records that this plan is released, before anything of it goes out. Whether that was recorded.
+    pub release: &'a (dyn Fn(String) -> BoxFuture<'a, bool> + Sync),
     /// Reads the initial password of new accounts, if the settings name one.
     pub initial_password: &'a InitialPassword,
     /// Set when the pass shall end early.
@@ -197,23 +203,22 @@ impl Pass<'_> {
             dry_run: self.validated.dry_run,
             first_pass: self.limitless,
             approved: self.approved,
-            released_before: self.released_before,
+            released: self.released,
+            uid: self.uid,
             some: false,
             now: self.clock.now(),
         };
         let released = guard::release(&guarding, &mut plan, &people, &listing);
         report.held.clone_from(&released.held.plan);
-        report.released.clone_from(&released.held.released);
+        if let Some(digest) = &released.held.released
+            && !(self.release)(digest.clone()).await
+        {
+            report.unfinished = true;
+            return Ok(());
+        }
 
         let left_alone = [&listing.unavailable[..], &released.held.frozen[..]].concat();
-        let recorder = self.recorder(
-            &people,
-            &plan,
-            &requests,
-            &source.deleted_now,
-            released.held.released.as_deref().map(|digest| (digest, &released.held.approved[..])),
-            &left_alone,
-        );
+        let recorder = self.recorder(&people, &plan, &requests, &source.deleted_now, self.approvals(&released), &left_alone);
         let summary = if self.validated.dry_run {
             recorder.without_change(|change| Some(waiting(&recorder, &plan.changes[change]))).await;
             report.plan = Some(summarise(&plan, self.validated, &people));
@@ -287,27 +292,28 @@ impl Pass<'_> {
             dry_run: self.validated.dry_run,
             first_pass: self.limitless,
             approved: None,
-            released_before: self.released_before,
+            released: self.released,
+            uid: self.uid,
             some: true,
             now: self.clock.now(),
         };
         let mut released = guard::release(&guarding, &mut plan, &people, &Listing::default());
         report.held.clone_from(&released.held.plan);
         let left_alone = [&missing[..], &released.held.frozen[..]].concat();
-        let recorder = self.recorder(&people, &plan, requests, &seen.deleted_now, None, &left_alone);
-        if self.validated.dry_run {
-            recorder.without_change(|change| Some(waiting(&recorder, &plan.changes[change]))).await;
-            self.looked_at(&people);
-            return Ok(());
-        }
         let mut deferred = vec![false; plan.changes.len()];
-        if line == Line::Urgent {
+        if line == Line::Urgent && !self.validated.dry_run {
             for (index, change) in plan.changes.iter().enumerate().filter(|(_, change)| !change.suspends()) {
                 deferred[index] = std::mem::take(&mut released.go[index]);
                 if deferred[index] {
                     report.rest.deferred.push(people[change.person as usize].employee.id().into());
                 }
             }
+        }
+        let recorder = self.recorder(&people, &plan, requests, &seen.deleted_now, self.approvals(&released), &left_alone);
+        if self.validated.dry_run {
+            recorder.without_change(|change| Some(waiting(&recorder, &plan.changes[change]))).await;
+            self.looked_at(&people);
+            return Ok(());
         }
         report.rest.renamed = plan.renames(&settings.mapping, |change| released.go[change]);
         let summary = self.converge(&people, &plan, &released, &recorder, (&missing, &deferred)).await;
@@ -413,13 +419,23 @@ impl Pass<'_> {
         requests
     }
 
+    /// What of the plan goes out because a person approved it.
+    fn approvals<'b>(&'b self, released: &'b Released) -> record::Approved<'b> {
+        let held = &released.held;
+        record::Approved {
+            released: held.released.as_deref().map(|digest| (digest, &held.approved[..])),
+            continued: self.released.map(|released| (&*released.digest, &held.continued[..])),
+            parts: Some(&held.parts),
+        }
+    }
+
     fn recorder<'b>(
         &'b self,
         people: &'b [Person],
         plan: &'b Plan,
         requests: &'b HashMap<Box<str>, Box<str>>,
         deleted_now: &'b HashSet<Box<str>>,
-        approved: Option<(&'b str, &'b [bool])>,
+        approved: record::Approved<'b>,
         left_alone: &'b [usize],
     ) -> Recorder<'b> {
         Recorder {

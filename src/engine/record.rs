@@ -6,6 +6,7 @@ mod write;
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap, HashSet},
+    num::NonZeroU64,
     sync::{Mutex, PoisonError, atomic::AtomicBool},
 };
 
@@ -37,6 +38,7 @@ use crate::{
         account::{Access, AccountState},
         drift::InPlace,
         employee::{BobStatus, SITE},
+        known::Revoked,
         matching::{Person, PersonIndex},
         plan::{Block, Change, Kind, Manager, Plan},
     },
@@ -71,8 +73,8 @@ pub struct Recorder<'a> {
     pub causes: &'a Causes,
     /// Sync requests of single people that this pass answers.
     pub requests: &'a HashMap<Box<str>, Box<str>>,
-    /// The digest of the held plan that this pass was allowed to carry out, and which changes are part of it.
-    pub approved: Option<(&'a str, &'a [bool])>,
+    /// What went out before, and goes out now, because a person approved it.
+    pub approved: Approved<'a>,
     /// Files confirmed to be gone in this pass.
     pub deleted_now: &'a HashSet<Box<str>>,
     /// People and plan.
@@ -91,6 +93,17 @@ pub struct Recorder<'a> {
     pub owes: bool,
 }
 
+/// What goes out because a person approved it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Approved<'a> {
+    /// The digest of the held plan that this pass releases, and which changes are part of it.
+    pub released: Option<(&'a str, &'a [bool])>,
+    /// The same of the plan that was released before and has not been brought through.
+    pub continued: Option<(&'a str, &'a [bool])>,
+    /// Everybody's part in either, and in what is held.
+    pub parts: Option<&'a foldhash::HashMap<PersonIndex, u64>>,
+}
+
 /// What a pass amounts to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -104,6 +117,8 @@ pub struct Tally {
     pub pending: u32,
     /// Left alone by the settings.
     pub unmanaged: u32,
+    /// People whose access Bob revoked at once while it shows them at work, by id.
+    pub revoked: BTreeMap<Box<str>, Revoked>,
     /// Failing people by reason.
     pub reasons: BTreeMap<EmployeeReason, u32>,
     /// Accounts created.
@@ -197,7 +212,7 @@ impl Recorder<'_> {
                 entry.map(Entry::evidence).unwrap_or_default(),
             )
         });
-        self.count(&verdict, outcome.as_ref());
+        self.count(id, &verdict, outcome.as_ref());
         if outcome.is_none() && self.looking.is_outdated(id) {
             // A later pass has looked at this person: what this one saw is not written over what that one found.
             return None;
@@ -310,6 +325,7 @@ impl Recorder<'_> {
             baseline: person.baseline.as_deref().copied(),
             drifted: !standing.drifted.is_empty(),
             in_place,
+            part: self.part(index, outcome, entry),
             sync_handled: self.requests.get(id).cloned().or_else(|| entry.and_then(|entry| entry.sync_handled.clone())),
         }
     }
@@ -319,8 +335,12 @@ impl Recorder<'_> {
     fn in_place(&self, index: PersonIndex, exists: bool, settled: bool) -> Option<InPlace> {
         let person = &self.people[index as usize];
         let settings = &self.validated.settings;
-        if !settings.report_drift || !person.decision.managed || !exists {
+        if !settings.report_drift || !exists {
             return None;
+        }
+        if !person.decision.managed {
+            // Nothing is compared while the settings leave the person alone, and what was in place is not forgotten.
+            return person.in_place.as_deref().cloned();
         }
         let standing = &self.plan.standings[index as usize];
         let mapping = &settings.mapping;
@@ -336,8 +356,12 @@ impl Recorder<'_> {
         Some(InPlace::after(person.in_place.as_deref(), mapping, &person.employee, manager.as_deref(), as_desired))
     }
 
-    fn count(&self, verdict: &Verdict<'_>, outcome: Option<&Outcome>) {
+    fn count(&self, id: &str, verdict: &Verdict<'_>, outcome: Option<&Outcome>) {
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, start)) = verdict.revoked.filter(|_| verdict.decision.why == Why::AccessRevoked) {
+            let at = Timestamp::from_second(at).unwrap_or(Timestamp::UNIX_EPOCH);
+            tally.revoked.insert(id.into(), Revoked { at, start });
+        }
         let reason = verdict.reason();
         if !verdict.decision.managed {
             tally.unmanaged += 1;
@@ -391,11 +415,24 @@ impl Recorder<'_> {
         })
     }
 
+    /// The part in a held or approved plan that is still to come after this outcome.
+    fn part(&self, index: PersonIndex, outcome: Option<&Outcome>, entry: Option<&Entry>) -> Option<u64> {
+        if matches!(outcome, Some(Outcome::Done(_))) {
+            return None;
+        }
+        let goes_on = || {
+            let change = self.plan.standings[index as usize].change?;
+            let (_, parts) = self.approved.continued?;
+            entry?.part.filter(|_| parts.get(change).is_some_and(|part| *part)).map(NonZeroU64::get)
+        };
+        goes_on().or_else(|| self.approved.parts?.get(&index).copied())
+    }
+
     /// The digest with which this person's change was approved; whatever else goes out in the same pass was not.
     fn approved_with(&self, index: PersonIndex) -> Option<&str> {
-        let (digest, parts) = self.approved?;
         let change = self.plan.standings[index as usize].change?;
-        parts.get(change).is_some_and(|part| *part).then_some(digest)
+        let is_part = |(digest, parts): (_, &[bool])| parts.get(change).is_some_and(|part| *part).then_some(digest);
+        self.approved.continued.and_then(is_part).or_else(|| self.approved.released.and_then(is_part))
     }
 }
 

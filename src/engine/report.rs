@@ -10,12 +10,15 @@ use crate::{
     api::{
         ProvisioningIntegrationStatus,
         conditions::{self, Wanted, merge},
-        integration::{Approved, EmployeeCounts, LastPass, PlanSummary},
+        integration::{EmployeeCounts, LastPass, PlanSummary, RevokedAccess},
         reasons::{DetailReason, IntegrationReason},
     },
     cluster::status::to_the_second,
-    domain::{guard::HeldPlan, safety::Suspicion},
+    domain::{guard::HeldPlan, known::Revoked, safety::Suspicion},
 };
+
+/// How many revocations the status keeps.
+const MOST_REVOKED: usize = 1000;
 
 /// How far a pass came, and what it found.
 #[derive(Clone, Debug, Default)]
@@ -40,10 +43,6 @@ pub struct Report {
     pub plan: Option<PlanSummary>,
     /// What a guard holds.
     pub held: Option<HeldPlan>,
-    /// The digest of the held plan that was released, and who approved it.
-    pub released: Option<String>,
-    /// Who wrote `spec.approvedPlan`.
-    pub approved_by: Option<String>,
     /// Whether nothing was to be written.
     pub dry_run: bool,
     /// Whether a first pass that was not seen through counts as none (`existingEmployees: OnChange`).
@@ -102,7 +101,8 @@ pub fn after(before: &ProvisioningIntegrationStatus, report: &Report, generation
             let whole = report.tally.is_some() && !report.unfinished && !report.dry_run && report.stop.is_none();
             whole.then(|| Time(to_the_second(now)))
         }),
-        approved: approved(before, report, now),
+        approved: before.approved.clone(),
+        revoked: revoked(before, report),
         last_handled_sync_at: report
             .sync_handled
             .clone()
@@ -188,6 +188,7 @@ pub fn same(a: &ProvisioningIntegrationStatus, b: &ProvisioningIntegrationStatus
         && a.plan == b.plan
         && a.first_pass_at == b.first_pass_at
         && a.approved == b.approved
+        && a.revoked == b.revoked
         && a.last_handled_sync_at == b.last_handled_sync_at
 }
 
@@ -309,11 +310,33 @@ fn summary(held: &HeldPlan) -> PlanSummary {
     }
 }
 
-fn approved(before: &ProvisioningIntegrationStatus, report: &Report, now: Timestamp) -> Option<Approved> {
-    match &report.released {
-        Some(digest) => Some(Approved { digest: digest.clone(), by: report.approved_by.clone(), at: Time(to_the_second(now)) }),
-        None => before.approved.clone(),
+/// Immediate revocations that hold against what Bob shows; of a pass that left people out, those known before as well.
+fn revoked(before: &ProvisioningIntegrationStatus, report: &Report) -> Vec<RevokedAccess> {
+    let Some(tally) = &report.tally else { return before.revoked.clone() };
+    let mut now: Vec<RevokedAccess> = tally.revoked.iter().map(|(id, revoked)| revoked_access(id, *revoked)).collect();
+    if report.unfinished || report.stop.is_some() {
+        now.extend(before.revoked.iter().filter(|known| !tally.revoked.contains_key(&*known.employee_id)).cloned());
     }
+    bounded(now)
+}
+
+/// One revocation as the status keeps it.
+#[must_use]
+pub fn revoked_access(employee: &str, revoked: Revoked) -> RevokedAccess {
+    RevokedAccess {
+        employee_id: employee.to_owned(),
+        observed_at: Time(revoked.at),
+        start_date: revoked.start.map(|date| date.to_string()),
+    }
+}
+
+/// The latest of them, by employee.
+#[must_use]
+pub fn bounded(mut revoked: Vec<RevokedAccess>) -> Vec<RevokedAccess> {
+    revoked.sort_unstable_by_key(|one| std::cmp::Reverse(one.observed_at.0));
+    revoked.truncate(MOST_REVOKED);
+    revoked.sort_unstable_by(|a, b| a.employee_id.cmp(&b.employee_id));
+    revoked
 }
 
 fn employees_failing(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {

@@ -2,30 +2,32 @@
 //! a first listing of the provider is through, everything that a pass over single people needs to begin.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
+    approval,
     connection::{Connections, InitialPassword},
     dirty::Causes,
     execute::Failure,
     inbox::Mailbox,
     observe::LastRead,
     pass::{Pass, Scope},
-    report::Report,
+    report::{Report, bounded, revoked_access},
     validate::Validated,
-    worker::{Said, Shared},
+    worker::{Said, Shared, write},
 };
 use crate::{
-    api::{ProvisioningIntegration, employee_sync::Trigger},
+    api::{ProvisioningIntegration, ProvisioningIntegrationStatus, employee_sync::Trigger, integration::RevokedAccess},
     cluster::{roster::IntegrationKey, status::Writer},
-    domain::safety::Suspicion,
+    domain::{known::Revoked, safety::Suspicion},
 };
 
 /// Whether passes over single people may begin.
@@ -102,13 +104,12 @@ impl Session {
         let tried = |employee: &str, fingerprint: u64, failure: Option<&Failure>| self.refusals.remember(employee, fingerprint, failure);
         let (counts, limitless, released) = {
             let said = self.said.lock().await;
-            (
-                said.status.employees.clone(),
-                said.status.first_pass_at.is_none(),
-                said.status.approved.as_ref().map(|approved| approved.digest.clone()),
-            )
+            self.remember_revocations(&said.status.revoked);
+            (said.status.employees.clone(), said.status.first_pass_at.is_none(), said.status.approved.clone())
         };
-        let approved = object.spec.approved_plan.as_deref().filter(|digest| Some(*digest) != released.as_deref());
+        let approved =
+            object.spec.approved_plan.as_deref().filter(|digest| released.as_ref().is_none_or(|released| released.digest != *digest));
+        let release = |digest: String| -> BoxFuture<'_, bool> { Box::pin(approval::release(self, object, digest)) };
         let created = object.metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
         let elders = self.shared.tenants.elders(&self.key, &opened.validated.target.tenant(), created);
         let validated = self.with_pinned_targets(&opened.validated);
@@ -153,7 +154,8 @@ impl Session {
             limitless,
             elders: &elders,
             approved,
-            released_before: released.as_deref(),
+            released: released.as_ref(),
+            release: &release,
             initial_password: &initial_password,
             halted: &halted,
             skip: &skip,
@@ -161,6 +163,29 @@ impl Session {
         }
         .run()
         .await
+    }
+
+    /// What the integration's status keeps of people whose own status is gone.
+    fn remember_revocations(&self, revoked: &[RevokedAccess]) {
+        for one in revoked {
+            let start = one.start_date.as_deref().and_then(|date| date.parse().ok());
+            self.shared.roster.remember(&self.key, &one.employee_id, Revoked { at: one.observed_at.0, start });
+        }
+    }
+
+    /// Writes down which of these people Bob has revoked access from, and from which it has not any more: a pass over
+    /// single people has seen them, and the next one over everybody may come too late.
+    pub async fn note_revocations(&self, people: impl Iterator<Item = &str>, revoked: &BTreeMap<Box<str>, Revoked>) {
+        let seen: HashSet<&str> = people.collect();
+        let mut said = self.said.lock().await;
+        let mut list: Vec<RevokedAccess> =
+            said.status.revoked.iter().filter(|known| !seen.contains(&*known.employee_id)).cloned().collect();
+        list.extend(revoked.iter().map(|(id, revoked)| revoked_access(id, *revoked)));
+        let list = bounded(list);
+        if list != said.status.revoked {
+            let status = ProvisioningIntegrationStatus { revoked: list, ..said.status.clone() };
+            write(&self.shared, &self.key, &mut said, status, 0).await;
+        }
     }
 
     /// The settings, with a mapping row for every target that somebody's `EmployeeSync` pins.

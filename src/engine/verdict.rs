@@ -63,6 +63,8 @@ pub struct Verdict<'a> {
     pub drifted: bool,
     /// What is in place on the account, where a change at the provider is only reported.
     pub in_place: Option<InPlace>,
+    /// The part in a plan that is held, or was approved and is not through.
+    pub part: Option<u64>,
     /// The sync request that this answers.
     pub sync_handled: Option<Box<str>>,
 }
@@ -251,6 +253,7 @@ impl Verdict<'_> {
             evidence: self.evidence(now),
             awaiting_change: self.baseline.map(|baseline| AwaitingChange { baseline: baseline.to_text() }),
             last_applied: self.in_place.as_ref().map(InPlace::to_list).unwrap_or_default(),
+            held_part: self.part.map(|part| format!("{part:016x}")),
             last_handled_sync_at: self.sync_handled.as_deref().map(str::to_owned),
             history: entries,
         }

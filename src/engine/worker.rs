@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     api::{
-        APPROVE_MANAGER, ProvisioningIntegration, ProvisioningIntegrationStatus, SYNC_REQUESTED,
+        ProvisioningIntegration, ProvisioningIntegrationStatus, SYNC_REQUESTED,
         employee_sync::Trigger,
         reasons::{EmployeeReason, IntegrationReason},
     },
@@ -139,7 +139,8 @@ fn version(object: &ProvisioningIntegration) -> u64 {
     object.metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0)
 }
 
-async fn write(shared: &Shared, key: &IntegrationKey, said: &mut Said, status: ProvisioningIntegrationStatus, generation: i64) {
+/// Writes a status, unless it says the same. `generation`: the one it speaks of; 0 for none.
+pub(super) async fn write(shared: &Shared, key: &IntegrationKey, said: &mut Said, status: ProvisioningIntegrationStatus, generation: i64) {
     said.generation = said.generation.max(generation);
     if report::same(&said.status, &status) {
         return;
@@ -400,15 +401,8 @@ impl Worker {
             asked: self.asked,
             within: opened.validated.interval,
         };
-        let mut report = self.session.pass(opened, wanted).await;
+        let report = self.session.pass(opened, wanted).await;
         self.session.mailbox.everybody_ended(report.took);
-        if let Some(digest) = &report.released {
-            report.approved_by = approver(&opened.object);
-            let by = report.approved_by.as_deref().unwrap_or("somebody whom the API server did not record");
-            tracing::info!(integration = %self.key, digest, by, "a held plan was approved");
-            let note = format!("{by} approved the held plan {digest}, and it was released.");
-            self.shared.events.publish(kube::Resource::object_ref(&*opened.object, &()), false, "PlanApproved", "Approve", note);
-        }
         tracing::info!(
             integration = %self.key,
             ?trigger,
@@ -523,18 +517,6 @@ impl Worker {
             }
         }
     }
-}
-
-/// Who wrote `spec.approvedPlan`: the field manager, as the API server recorded it; of one of `bobsync approve`, the user
-/// whom it names. Where several wrote the same digest, the first of them.
-fn approver(object: &ProvisioningIntegration) -> Option<String> {
-    let managers = object.metadata.managed_fields.iter().flatten();
-    let wrote = |fields: &serde_json::Value| fields.pointer("/f:spec/f:approvedPlan").is_some();
-    let first = managers
-        .filter(|entry| entry.fields_v1.as_ref().is_some_and(|fields| wrote(&fields.0)))
-        .min_by_key(|entry| entry.time.as_ref().map(|time| time.0))?;
-    let manager = first.manager.as_deref()?;
-    Some(manager.strip_prefix(APPROVE_MANAGER).unwrap_or(manager).to_owned())
 }
 
 /// The interval, up to 5 % shorter: integrations that start together drift apart. Depends on the name and the moment,

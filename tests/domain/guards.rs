@@ -78,7 +78,8 @@ fn look_at_some(
         population,
         first_pass,
         approved,
-        released_before: None,
+        released_before: "",
+        continues: &|_| false,
     });
     Looked { plan, held }
 }

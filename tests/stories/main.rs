@@ -13,6 +13,7 @@ mod google;
 mod guards;
 mod hostile;
 mod lives;
+mod memory;
 mod midnights;
 mod operations;
 mod outages;

@@ -1,0 +1,44 @@
+//! What a person approved: who it was, and that it is recorded before anything of it goes out. Only then does it go on after
+//! an interruption, for the part of each person in it stands in their status.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt as _;
+
+use super::{session::Session, worker::write};
+use crate::{
+    api::{APPROVE_MANAGER, ProvisioningIntegration, ProvisioningIntegrationStatus, integration::Approved},
+    cluster::status::to_the_second,
+};
+
+/// Records that the plan with this digest is released, and says who approved it. Whether that was stored.
+pub async fn release(session: &Session, object: &ProvisioningIntegration, digest: String) -> bool {
+    let by = approver(object);
+    let now: Timestamp = session.shared.clock.now();
+    let mut said = session.said.lock().await;
+    let after = said.status.approved.as_ref().map(|before| before.digest.clone()).or_else(|| object.uid());
+    let approved = Approved { digest, by, at: Time(to_the_second(now)), after };
+    let status = ProvisioningIntegrationStatus { approved: Some(approved.clone()), ..said.status.clone() };
+    write(&session.shared, &session.key, &mut said, status, 0).await;
+    if said.status.approved.as_ref() != Some(&approved) {
+        return false;
+    }
+    drop(said);
+    let who = approved.by.as_deref().unwrap_or("somebody whom the API server did not record");
+    tracing::info!(integration = %session.key, digest = approved.digest, by = who, "a held plan was approved");
+    let note = format!("{who} approved the held plan {}, and it was released.", approved.digest);
+    session.shared.events.publish(kube::Resource::object_ref(object, &()), false, "PlanApproved", "Approve", note);
+    true
+}
+
+/// Who wrote `spec.approvedPlan`: the field manager, as the API server recorded it; of one of `bobsync approve`, the user
+/// whom it names. Where several wrote the same digest, the first of them.
+fn approver(object: &ProvisioningIntegration) -> Option<String> {
+    let managers = object.metadata.managed_fields.iter().flatten();
+    let wrote = |fields: &serde_json::Value| fields.pointer("/f:spec/f:approvedPlan").is_some();
+    let first = managers
+        .filter(|entry| entry.fields_v1.as_ref().is_some_and(|fields| wrote(&fields.0)))
+        .min_by_key(|entry| entry.time.as_ref().map(|time| time.0))?;
+    let manager = first.manager.as_deref()?;
+    Some(manager.strip_prefix(APPROVE_MANAGER).unwrap_or(manager).to_owned())
+}
