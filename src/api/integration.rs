@@ -47,9 +47,9 @@ pub struct ProvisioningIntegrationSpec {
     pub suspend: bool,
     /// Time between two full convergence passes, as a Go duration such as `10m`. At least 1m, jittered by 5 %.
     #[serde(default = "ten_minutes")]
-    #[schemars(length(max = 20), regex(pattern = r"^([0-9]+(\.[0-9]+)?(h|m|s|ms))+$"))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('1m')").message("the interval must be at least 1m"))]
-    #[x_kube(validation = Rule::new("duration(self) <= duration('24h')").message("the interval must be at most 24h"))]
+    #[schemars(length(max = 20))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]+([.][0-9]+)?(h|m|s|ms))+$') && duration(self) >= duration('1m')").message("the interval is a duration of at least 1m, such as 10m"))]
+    #[x_kube(validation = Rule::new("!self.matches('^([0-9]+([.][0-9]+)?(h|m|s|ms))+$') || duration(self) <= duration('24h')").message("the interval must be at most 24h"))]
     pub interval: String,
     /// Enforce converges the provider. `DryRun` plans and reports, and writes nothing to the provider.
     #[serde(default)]
@@ -71,12 +71,13 @@ pub struct ProvisioningIntegrationSpec {
     pub safety: Safety,
     /// Digest of a held plan (`status.plan.digest`) that may go out. Releases exactly that plan, once.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 80), regex(pattern = r"^sha256:[0-9a-f]{64}$"))]
+    #[schemars(length(max = 80))]
+    #[x_kube(validation = Rule::new("self.matches('^sha256:[0-9a-f]{64}$')").message("approvedPlan is the digest of a held plan as status.plan.digest shows it: sha256: and 64 hexadecimal digits"))]
     pub approved_plan: Option<String>,
     /// How long the `EmployeeSync` of a person who is gone from Bob is kept as evidence, as a Go duration. The account stays as it is.
     #[serde(default = "ninety_days")]
-    #[schemars(length(max = 20), regex(pattern = r"^([0-9]+(\.[0-9]+)?(h|m|s|ms))+$"))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('0s')").message("the retention is a duration such as 2160h"))]
+    #[schemars(length(max = 20))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]+([.][0-9]+)?(h|m|s|ms))+$') && duration(self) >= duration('0s')").message("the retention is a duration such as 2160h"))]
     pub retention: String,
     /// What may be written into status.
     #[serde(default)]
@@ -113,7 +114,8 @@ pub struct Bob {
     /// Another base address in place of Bob's (scheme, host, port and a path prefix if any); called at `<endpoint>/v1/...`.
     /// Accepted only where the operator allowed it with `--allow-endpoint`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(length(max = 512), regex(pattern = r"^(https?://[^\s?#@]+)?$"))]
+    #[schemars(length(max = 512))]
+    #[x_kube(validation = Rule::new("self.matches('^(https?://[^ ?#@]+)?$')").message("an endpoint is http:// or https://, a host, and a port and a path prefix if any, without user, query and fragment"))]
     pub endpoint: String,
     /// Key of a Secret with the secret that Bob shows for its webhook; present: webhooks are accepted at
     /// `/webhooks/bob/<namespace>/<name>`. While the secret is being changed, the one before stays valid under the same key
@@ -353,7 +355,8 @@ pub struct AccountName(#[schemars(length(min = 1, max = 320), regex(pattern = r"
 pub struct Budget {
     /// Share in percent, rounded up, such as `5%`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 4), regex(pattern = r"^([0-9]|[1-9][0-9]|100)%$"))]
+    #[schemars(length(max = 4))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]|[1-9][0-9]|100)%$')").message("a share is a whole number of percent between 0% and 100%, such as 5%"))]
     pub max: Option<String>,
     /// A floor for small companies.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -361,18 +364,19 @@ pub struct Budget {
     pub at_least: Option<u32>,
     /// The window, as a Go duration such as `24h`; at most 720h.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 20), regex(pattern = r"^([0-9]+(\.[0-9]+)?(h|m|s|ms))+$"))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('1m') && duration(self) <= duration('720h')").message("the window is a duration between 1m and 720h"))]
+    #[schemars(length(max = 20))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]+([.][0-9]+)?(h|m|s|ms))+$') && duration(self) >= duration('1m') && duration(self) <= duration('720h')").message("the window is a duration between 1m and 720h, such as 24h"))]
     pub per: Option<String>,
 }
 
 /// The larger of a share and a floor.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Share {
     /// Share in percent, rounded up, such as `10%`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 4), regex(pattern = r"^([0-9]|[1-9][0-9]|100)%$"))]
+    #[schemars(length(max = 4))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]|[1-9][0-9]|100)%$')").message("a share is a whole number of percent between 0% and 100%, such as 5%"))]
     pub max: Option<String>,
     /// A floor for small companies.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -58,6 +58,8 @@ pub struct Released {
     pub go: Vec<bool>,
     /// What passes a budget.
     pub held: Held,
+    /// What would be held if this were no dry run, in one sentence.
+    pub would_hold: Option<String>,
     /// Why the provider's listing is not believed, if it is not.
     pub target_suspect: Option<String>,
 }
@@ -84,6 +86,7 @@ pub fn release(cx: &Guarding<'_>, plan: &mut Plan, people: &[Person], listing: &
         released_before: cx.released.map_or(cx.uid, |released| &released.digest),
         continues: &|change| cx.continues(plan, people, change),
     });
+    let would_hold = held.plan.as_ref().filter(|_| cx.dry_run).map(|plan| plan.because.clone());
     if cx.dry_run {
         held = Held { changes: vec![false; plan.changes.len()], ..Held::default() };
     }
@@ -116,6 +119,7 @@ pub fn release(cx: &Guarding<'_>, plan: &mut Plan, people: &[Person], listing: &
             .map(|(change, held)| !(*held || suspect && created_again(change.kind, change.person)))
             .collect(),
         held,
+        would_hold,
         target_suspect: suspect.then(|| {
             format!(
                 "the provider listed {} accounts, and {lost} of the {known} accounts that are known are not among them; nobody missing is created on its word alone",

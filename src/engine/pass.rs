@@ -221,6 +221,7 @@ impl Pass<'_> {
         let recorder = self.recorder(&people, &plan, &requests, &source.deleted_now, self.approvals(&released), &left_alone);
         let summary = if self.validated.dry_run {
             recorder.without_change(|change| Some(waiting(&recorder, &plan.changes[change]))).await;
+            report.would_hold.clone_from(&released.would_hold);
             report.plan = Some(summarise(&plan, self.validated, &people));
             Summary::default()
         } else {

@@ -315,6 +315,7 @@ impl Recorder<'_> {
             differs,
             access_as_decided,
             manager,
+            adopts: self.validated.settings.adopt,
             manager_mapped: mapping.manager.is_some(),
             zone: self.validated.settings.zones.of(person.employee.values.get(SITE).text()).iana_name().unwrap_or("UTC"),
             file_deleted: deleted.map(Timestamp::as_second),

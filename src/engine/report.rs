@@ -41,6 +41,8 @@ pub struct Report {
     pub tally: Option<Tally>,
     /// The plan of a dry run.
     pub plan: Option<PlanSummary>,
+    /// What of a dry run's plan a guard would hold, in one sentence.
+    pub would_hold: Option<String>,
     /// What a guard holds.
     pub held: Option<HeldPlan>,
     /// Whether nothing was to be written.
@@ -207,8 +209,10 @@ fn message(report: &Report, reason: IntegrationReason) -> String {
         Some(stop) => stop.message.clone(),
         None => match reason {
             IntegrationReason::DryRun => report.plan.as_ref().map_or_else(String::new, |plan| {
+                let held =
+                    report.would_hold.as_ref().map(|because| format!("; a guard would hold part of it: {because}")).unwrap_or_default();
                 format!(
-                    "Dry run: would create {}, reactivate {}, update {} and suspend {} accounts; nothing was written to the provider",
+                    "Dry run: would create {}, reactivate {}, update {} and suspend {} accounts{held}; nothing was written to the provider",
                     plan.creates, plan.reactivations, plan.updates, plan.disables
                 )
             }),

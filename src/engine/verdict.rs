@@ -49,6 +49,8 @@ pub struct Verdict<'a> {
     pub access_as_decided: bool,
     /// The manager attribute.
     pub manager: Manager,
+    /// Whether an account without a mark may be taken over.
+    pub adopts: bool,
     /// Whether the mapping has a manager at all.
     pub manager_mapped: bool,
     /// The site's zone, for the transition.
@@ -182,7 +184,8 @@ impl Verdict<'_> {
                 format!("spec.attributes names {target}, which the provider does not have; the rest is in sync.")
             }
             Trouble::Blocked(Block::Conflict) => {
-                "Another account has this e-mail or username, or the account with it belongs to another employee.".to_owned()
+                let never = if self.adopts { "" } else { "; with spec.safety.adoption: Never an account without a mark is not taken over" };
+                format!("Another account has this e-mail or username, or the account with it belongs to another employee{never}.")
             }
             Trouble::Blocked(Block::Protected) | Trouble::Failed(Failure::Protected) => {
                 format!("The account is listed in spec.safety.protectedAccounts and left as it is: {why}.")

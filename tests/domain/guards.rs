@@ -150,11 +150,19 @@ fn an_approval_releases_that_plan_and_no_other() {
 
 #[test]
 fn the_first_pass_updates_and_creates_an_existing_population_but_does_not_suspend_it() {
-    let crowd = company(100, 20, 60);
+    let mut crowd = company(100, 20, 60);
+    crowd.accounts.iter_mut().for_each(|account| account.mark = None);
     let Looked { plan, held } = look(&crowd, Budgets::default(), 0, &[], true, None);
     assert!(plan.changes.iter().zip(&held.changes).all(|(change, held)| *held == change.suspends()));
     let later = look(&crowd, Budgets::default(), 0, &[], false, None).held.plan.expect("held");
     assert_eq!((later.counts.disables, later.counts.updates), (20, 60));
+}
+
+#[test]
+fn an_account_that_bears_its_mark_was_dealt_with_before_and_has_its_limits_in_a_first_pass_too() {
+    let crowd = company(100, 0, 60);
+    let held = look(&crowd, Budgets::default(), 0, &[], true, None).held;
+    assert_eq!((&held.frozen[..], held.plan.map(|plan| plan.counts.updates)), (&[TITLE][..], Some(60)));
 }
 
 #[test]

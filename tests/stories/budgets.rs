@@ -109,6 +109,23 @@ async fn a_flood_of_leavers_waits_for_a_person_and_the_rest_flows() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dry_run_says_what_a_guard_would_hold() {
+    let story = Story::begin("would-hold", 2).await;
+    let people = staff(&story, 30).await;
+    let _controller = Controller::start(&story).await;
+    story.integrate(json!({})).await;
+    story.ready("Converged").await;
+    story.integrate(json!({"mode": "DryRun"})).await;
+    story.ready("DryRun").await;
+    leave(&story, &people[..8]).await;
+    story.sync().await;
+    let status = story.ready("DryRun").await.status.unwrap();
+    let said = &conditions::find(&status.conditions, "Ready").unwrap().message;
+    assert!(said.contains("suspend 8 accounts; a guard would hold part of it: 8 suspensions planned"), "{said}");
+    assert_eq!(suspended(&story, &people).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn creations_have_a_budget_where_one_is_set_and_adoption_can_be_off() {
     let story = Story::begin("creates", 2).await;
     story.simulated.post("/onelogin/users", json!({"email": "robin.0@example.com", "username": "robin.0@example.com", "status": 1})).await;
@@ -118,6 +135,8 @@ async fn creations_have_a_budget_where_one_is_set_and_adoption_can_be_off() {
     story.integrate(json!({"safety": safety})).await;
     story.ready("Converged").await;
     assert_eq!(story.reason(&first[0]).await, "Conflict");
+    let why = condition(&story.person(&first[0]).await.unwrap(), "Ready").unwrap().2;
+    assert!(why.contains("with spec.safety.adoption: Never an account without a mark is not taken over"), "{why}");
     assert!(story.simulated.account(&first[0]).await.is_none());
     let before = story.simulated.accounts().await.len();
     let mut spec = json!({"root.email": "many.0@example.com", "work.startDate": "2022-03-01"});

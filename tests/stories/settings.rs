@@ -121,6 +121,21 @@ async fn what_onelogin_or_the_language_cannot_do_is_refused_with_a_way_out() {
     let mut two = spec(json!({}));
     two["mapping"] = json!([{"target": "email", "field": "root.email", "cel": "'x'"}, {"target": "username", "field": "root.email"}]);
     assert!(refused(two).await.contains("exactly one of field, formula and cel"));
+    // No message is a pattern that has to be read.
+    for (key, value, says) in [
+        ("interval", json!("ten minutes"), "a duration of at least 1m, such as 10m"),
+        ("interval", json!("25h"), "at most 24h"),
+        ("retention", json!("90 days"), "a duration such as 2160h"),
+        ("approvedPlan", json!("yes"), "as status.plan.digest shows it"),
+        ("safety", json!({"disables": {"max": "5"}}), "a whole number of percent between 0% and 100%, such as 5%"),
+        ("safety", json!({"fieldBlackout": {"max": "101%"}}), "a whole number of percent between 0% and 100%, such as 5%"),
+        ("safety", json!({"updates": {"per": "1d"}}), "a duration between 1m and 720h, such as 24h"),
+    ] {
+        let mut wrong = spec(json!({}));
+        wrong[key] = value;
+        let message = refused(wrong).await;
+        assert!(message.contains(says), "{message}");
+    }
 
     // What the API server cannot know ends in a condition that says what to do.
     let _controller = Controller::start(&story).await;

@@ -115,7 +115,9 @@ impl Run<'_, '_, '_> {
                 self.bring_up(index, account, write).await.map(|written| (written, MatchedBy::Mark))
             }
             Some(_) => Err(conflict("the account with this e-mail belongs to another employee")),
-            None if !self.cx.adopt => Err(conflict("another account has this e-mail")),
+            None if !self.cx.adopt => Err(conflict(
+                "another account has this e-mail, and with spec.safety.adoption: Never an account without a mark is not taken over",
+            )),
             None => self.bring_up(index, account, write).await.map(|written| (written, MatchedBy::Email)),
         }
     }
