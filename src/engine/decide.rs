@@ -1,8 +1,9 @@
 //! Step 3: everybody is decided on. Calls the pure decision and brings along what the roster knows: what the person's
 //! `EmployeeSync` asks for, and what its status keeps.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 
+use super::validate::CREATED;
 use crate::{
     api::employee_sync::Access,
     cluster::roster::{Entry, IntegrationKey, Roster},
@@ -29,6 +30,8 @@ pub struct Deciding<'a> {
     pub elders: &'a [IntegrationKey],
     /// Whether this integration has never seen a pass through.
     pub first_pass: bool,
+    /// The day on which its first pass was through (UTC).
+    pub since: Option<Date>,
     /// The time.
     pub now: Timestamp,
 }
@@ -46,7 +49,7 @@ impl Deciding<'_> {
             let account = entry.and_then(|entry| entry.account.as_ref()).map(|(id, _)| id.clone());
             let active = entry.is_some_and(|entry| entry.access == Some(Access::Active));
             let in_place = entry.filter(|_| self.settings.report_drift).and_then(|entry| entry.in_place.clone());
-            (known(entry, self.first_pass), account, active, in_place)
+            (known(entry, || self.unmet(&employee)), account, active, in_place)
         });
         let mut unknown_target = None;
         if !known.overrides.attributes.is_empty() {
@@ -79,6 +82,18 @@ impl Deciding<'_> {
         (decision, (decision.why == Why::AwaitingChange).then(|| Box::new(now_says)))
     }
 
+    /// How somebody stands of whom no status speaks. With `existingEmployees: OnChange` Bob's date of entry tells who was there
+    /// before the integration, should their `EmployeeSync` have been deleted since.
+    fn unmet(&self, employee: &Employee) -> Met {
+        let entered = || {
+            let field = self.settings.mapping.fields.position(CREATED)?;
+            employee.values.get(field).text()?.get(..10)?.parse::<Date>().ok()
+        };
+        let on_change = self.settings.existing_employees == ExistingEmployees::OnChange;
+        let before = || self.since.zip(entered()).is_some_and(|(since, entered)| entered < since);
+        if self.first_pass || on_change && before() { Met::BeforeIntegration } else { Met::New }
+    }
+
     /// The first of the elders that manages this person's account, or will make it.
     fn claimed_by(&self, employee: &str) -> Option<Box<str>> {
         let manages = |elder: &&IntegrationKey| self.roster.with(elder, employee, |entry| entry.is_some_and(Entry::claims_account));
@@ -87,10 +102,13 @@ impl Deciding<'_> {
 }
 
 /// What the object of one person says.
-fn known(entry: Option<&Entry>, first_pass: bool) -> Known {
-    let unmet = if first_pass { Met::BeforeIntegration } else { Met::New };
-    let Some(entry) = entry else { return Known { met: unmet, ..Known::default() } };
-    Known { overrides: entry.overrides.as_deref().cloned().unwrap_or_default(), met: entry.met.unwrap_or(unmet), revoked: entry.revoked }
+fn known(entry: Option<&Entry>, unmet: impl FnOnce() -> Met) -> Known {
+    let Some(entry) = entry else { return Known { met: unmet(), ..Known::default() } };
+    Known {
+        overrides: entry.overrides.as_deref().cloned().unwrap_or_default(),
+        met: entry.met.unwrap_or_else(unmet),
+        revoked: entry.revoked,
+    }
 }
 
 /// Puts what is pinned for this person to the rows of the mapping. Gives the targets that have no row: the provider does

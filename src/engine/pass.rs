@@ -6,6 +6,7 @@ use std::{
 };
 
 use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use jiff::civil::Date;
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
@@ -121,6 +122,8 @@ pub struct Pass<'a> {
     pub last_read: observe::LastRead,
     /// Whether this integration has never seen a pass through.
     pub first_pass: bool,
+    /// The day on which the first pass was through (UTC).
+    pub since: Option<Date>,
     /// Whether none that writes was seen through: an existing population is brought in line without a limit.
     pub limitless: bool,
     /// Integrations of the same tenant that come before this one.
@@ -182,6 +185,7 @@ impl Pass<'_> {
             key: self.key,
             elders: self.elders,
             first_pass: self.first_pass,
+            since: self.since,
             now: self.clock.now(),
         };
         let people = decide::everybody(&deciding, source.employees);
@@ -271,6 +275,7 @@ impl Pass<'_> {
             key: self.key,
             elders: self.elders,
             first_pass: self.first_pass,
+            since: self.since,
             now: self.clock.now(),
         };
         let people = decide::everybody(&deciding, seen.employees);

@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 use kube::ResourceExt as _;
 use tokio::{sync::watch, time::Instant};
 
@@ -102,10 +102,10 @@ impl Session {
             move || *stopping.borrow() || spec.has_changed().is_err() || spec.borrow().metadata.generation.unwrap_or(0) != generation;
         let skip = |employee: &str, fingerprint: u64| if wanted.forgiving { None } else { self.refusals.of(employee, fingerprint) };
         let tried = |employee: &str, fingerprint: u64, failure: Option<&Failure>| self.refusals.remember(employee, fingerprint, failure);
-        let (counts, limitless, released) = {
+        let (counts, first_pass_at, released) = {
             let said = self.said.lock().await;
             self.remember_revocations(&said.status.revoked);
-            (said.status.employees.clone(), said.status.first_pass_at.is_none(), said.status.approved.clone())
+            (said.status.employees.clone(), said.status.first_pass_at.clone(), said.status.approved.clone())
         };
         let approved =
             object.spec.approved_plan.as_deref().filter(|digest| released.as_ref().is_none_or(|released| released.digest != *digest));
@@ -151,7 +151,8 @@ impl Session {
                 asked: wanted.asked,
             },
             first_pass: counts.is_none(),
-            limitless,
+            since: first_pass_at.as_ref().map(|at| at.0.to_zoned(TimeZone::UTC).date()),
+            limitless: first_pass_at.is_none(),
             elders: &elders,
             approved,
             released: released.as_ref(),

@@ -26,6 +26,9 @@ use crate::{
 /// The Bob field that says whose people they are: events name it.
 pub const COMPANY: &str = "root.companyId";
 
+/// The Bob field that says when somebody was entered: with `existingEmployees: OnChange` it tells who was there before.
+pub const CREATED: &str = "root.creationDate";
+
 /// Everything a worker needs to know of a spec.
 #[derive(Clone, Debug)]
 pub struct Validated {
@@ -155,6 +158,9 @@ pub fn validate(spec: &ProvisioningIntegrationSpec, allowed: &AllowedEndpoints) 
     let scope = provisioning.scope.as_deref().map(|scope| Expression::compile(scope, &mut mapping.fields)).transpose();
     if spec.bob.webhook_secret_ref.is_some() {
         mapping.fields.want(COMPANY);
+    }
+    if provisioning.existing_employees == api::ExistingEmployees::OnChange {
+        mapping.fields.want(CREATED);
     }
     let scope = scope.map_err(|why| invalid(format!("spec.provisioning.scope: {why}")))?;
     Ok(Validated {

@@ -248,3 +248,42 @@ async fn reported_drift_is_not_forgotten_while_a_setting_leaves_the_person_alone
     hands_off(false).await;
     assert_eq!((title(&story, &at[4]).await, story.reason(&people[4]).await), (json!("Wizard"), "Drifted".into()));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_employee_sync_ends_no_waiting_for_a_change() {
+    let story = Story::begin("waiting", 2).await;
+    let people = staff(&story, 4).await;
+    for id in &people[..3] {
+        story.simulated.change(id, json!({"root.creationDate": "2022-02-01"})).await;
+    }
+    let mut at = Vec::new();
+    for number in 0..2 {
+        let email = format!("robin.{number}@example.com");
+        let account = json!({"email": email, "username": email, "firstname": "Old", "lastname": "Name", "status": ACTIVE});
+        at.push(format!("/onelogin/users/{}", story.simulated.post("/onelogin/users", account).await["id"]));
+    }
+    let controller = Controller::start(&story).await;
+    story.integrate(json!({"provisioning": {"existingEmployees": "OnChange"}})).await;
+    story.ready("Converged").await;
+    assert_eq!(story.reason(&people[0]).await, "AwaitingChange");
+    forget(&story, &people[0]).await;
+    came_back(&story, &people[0]).await;
+    assert!(controller.stop().await);
+    forget(&story, &people[1]).await;
+    forget(&story, &people[2]).await;
+    // Who comes to Bob later is news.
+    let later =
+        json!({"root.firstName": "Late", "root.surname": "Comer", "root.email": "late@example.com", "work.startDate": "2022-03-01"});
+    let later = story.simulated.hire(later).await;
+    let _controller = Controller::start(&story).await;
+    for id in &people[1..3] {
+        came_back(&story, id).await;
+    }
+    for id in &people[..3] {
+        assert_eq!(story.reason(id).await, "AwaitingChange");
+    }
+    for at in &at {
+        assert_eq!(story.simulated.get(at).await["firstname"], "Old");
+    }
+    assert!(story.simulated.account(&people[2]).await.is_none() && story.simulated.account(&later).await.is_some());
+}
