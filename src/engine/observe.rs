@@ -43,6 +43,8 @@ pub struct Source {
     pub company: Option<u64>,
     /// People whose file was confirmed to be gone in this pass.
     pub deleted_now: HashSet<Box<str>>,
+    /// How many are missing from the answer and wait to be asked about one by one.
+    pub unconfirmed: usize,
 }
 
 /// What is known of the reads before this one.
@@ -90,8 +92,16 @@ pub async fn employees(
         asked: last.asked,
     });
     let company = company(settings, &people.employees);
-    let mut source =
-        Source { employees: people.employees, in_bob, suspect: None, suspicion, unseen_fields, company, deleted_now: HashSet::new() };
+    let mut source = Source {
+        employees: people.employees,
+        in_bob,
+        suspect: None,
+        suspicion,
+        unseen_fields,
+        company,
+        deleted_now: HashSet::new(),
+        unconfirmed: 0,
+    };
     let (mut missing, mut gone, mut expected) = (Vec::new(), Vec::new(), Vec::new());
     // Bob has reported a deletion that this answer does not show yet.
     roster.for_each(key, |employee, entry| {
@@ -125,6 +135,7 @@ pub async fn employees(
         let turn = usize::try_from(now.as_second()).unwrap_or(0) / 60 * MOST_SINGLE_READS;
         let first = turn.checked_rem(missing.len()).filter(|_| missing.len() > MOST_SINGLE_READS).unwrap_or(0);
         missing.rotate_left(first);
+        source.unconfirmed = missing.len().saturating_sub(MOST_SINGLE_READS);
         for id in missing.into_iter().take(MOST_SINGLE_READS) {
             match bob.one(fields, &id, provider::Urgency::Normal).await {
                 Ok(Some(employee)) => source.employees.push(employee),

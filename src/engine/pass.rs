@@ -177,6 +177,7 @@ impl Pass<'_> {
         report.in_bob = Some(source.in_bob);
         report.suspicion = source.suspicion;
         report.unseen_fields = source.unseen_fields;
+        report.unconfirmed = source.unconfirmed;
         self.mailbox.company(source.company);
 
         let deciding = Deciding {

@@ -33,6 +33,8 @@ pub struct Report {
     pub unavailable_targets: Vec<String>,
     /// Mapped fields that Bob sent for nobody.
     pub unseen_fields: Vec<String>,
+    /// How many people are missing from Bob's answer and wait to be asked about one by one.
+    pub unconfirmed: usize,
     /// Everybody in Bob's answer.
     pub in_bob: Option<u32>,
     /// Bob's answer, if it is too short to be believed yet.
@@ -216,7 +218,7 @@ fn message(report: &Report, reason: IntegrationReason) -> String {
                     plan.creates, plan.reactivations, plan.updates, plan.disables
                 )
             }),
-            IntegrationReason::PlanHeld => report.held.as_ref().map_or_else(String::new, held_message),
+            IntegrationReason::PlanHeld => report.held.as_ref().map_or_else(String::new, |held| held_message(held, report)),
             IntegrationReason::Progressing => {
                 report.tally.as_ref().map_or_else(String::new, |tally| format!("{} people wait for their turn", tally.pending))
             }
@@ -285,8 +287,14 @@ fn mapping_complete(report: &Report, before: &ProvisioningIntegrationStatus) -> 
     })
 }
 
-fn held_message(held: &HeldPlan) -> String {
-    format!("{}; nothing of it is written until spec.approvedPlan is {}, or the cause is gone", held.because, held.digest)
+fn held_message(held: &HeldPlan, report: &Report) -> String {
+    let more = match report.unconfirmed {
+        0 => String::new(),
+        count => format!(
+            "; {count} more people are missing from Bob's answer and are asked about in the next passes, so wait with an approval: the digest changes with each of them who is gone"
+        ),
+    };
+    format!("{}; nothing of it is written until spec.approvedPlan is {}, or the cause is gone{more}", held.because, held.digest)
 }
 
 fn plan_held(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
@@ -297,7 +305,7 @@ fn plan_held(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<
     Some(match &report.held {
         Some(held) => {
             let reason = if held.only_fields { DetailReason::FieldBlackout } else { DetailReason::BudgetExceeded };
-            Wanted { kind, status: true, reason: reason.as_str(), message: held_message(held) + "." }
+            Wanted { kind, status: true, reason: reason.as_str(), message: held_message(held, report) + "." }
         }
         None => Wanted { kind, status: false, reason: DetailReason::NothingHeld.as_str(), message: String::new() },
     })

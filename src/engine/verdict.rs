@@ -29,6 +29,8 @@ use crate::{
 };
 
 /// Everything a status rests on, but for times that do not matter and history.
+// Each is a fact of its own, not a state in pieces.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Clone, Debug, Hash)]
 pub struct Verdict<'a> {
     /// Generation of the spec.

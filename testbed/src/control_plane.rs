@@ -10,6 +10,7 @@ use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::PostParams;
 use kube::{Api, Client, Config};
+use serde_json::json;
 use tokio::process::Command;
 
 use crate::assets::{self, Assets};
@@ -118,6 +119,32 @@ impl ControlPlane {
     /// When there is no port for it.
     pub async fn proxy(&self) -> Result<Proxy> {
         Proxy::start(&self.running.server, &self.authority).await
+    }
+
+    /// Ends kube-apiserver where it stands (SIGKILL). etcd keeps what it has.
+    pub fn end_server(&self) {
+        self.running.end_server();
+    }
+
+    /// Starts kube-apiserver again at the same address, with nothing in its caches.
+    ///
+    /// # Errors
+    /// When it does not answer within two minutes.
+    pub async fn start_server(&self) -> Result<()> {
+        self.running.start_server().await
+    }
+
+    /// Makes etcd forget every revision but the last (its JSON gateway, `/v3/kv/compaction`). Gives the last one.
+    ///
+    /// # Errors
+    /// When etcd refuses or does not answer.
+    pub async fn compact(&self) -> Result<i64> {
+        let http = reqwest::Client::new();
+        let call = |path: &str, body: serde_json::Value| http.post(format!("{}{path}", self.running.etcd)).json(&body).send();
+        let answer: serde_json::Value = call("/v3/kv/range", json!({"key": "AA=="})).await?.error_for_status()?.json().await?;
+        let revision = answer["header"]["revision"].as_str().context("etcd tells no revision")?.parse()?;
+        call("/v3/kv/compaction", json!({"revision": revision, "physical": true})).await?.error_for_status()?;
+        Ok(revision)
     }
 
     async fn kubeconfig_at(&self, server: &str, namespace: &str, service_account: &str) -> Result<PathBuf> {

@@ -1,7 +1,8 @@
 //! The command lines, free ports, and waiting until everything is ready.
 
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -42,8 +43,12 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Running {
     _controller_manager: Option<Supervised>,
-    _kube_apiserver: Supervised,
+    kube_apiserver: Mutex<Option<Supervised>>,
     _etcd: Supervised,
+    /// How the server was started, for a second time.
+    command: (PathBuf, Vec<String>, PathBuf),
+    /// `http://127.0.0.1:<port>` of etcd.
+    pub(crate) etcd: String,
     /// `https://127.0.0.1:<port>`.
     pub(crate) server: String,
     /// The administrator's.
@@ -74,8 +79,10 @@ pub(crate) async fn launch(assets: &Assets, folder: &Path, credentials: &Credent
                 };
                 return Ok(Running {
                     _controller_manager: controller_manager,
-                    _kube_apiserver: kube_apiserver,
+                    kube_apiserver: Mutex::new(Some(kube_apiserver)),
                     _etcd: etcd,
+                    command: (program, arguments, folder.to_owned()),
+                    etcd: format!("http://127.0.0.1:{client}"),
                     server,
                     config,
                 });
@@ -85,6 +92,22 @@ pub(crate) async fn launch(assets: &Assets, folder: &Path, credentials: &Credent
         }
     }
     Err(last.context("no attempt was made")?.context(format!("no free ports in {ATTEMPTS} attempts")))
+}
+
+impl Running {
+    /// Ends kube-apiserver where it stands; etcd stays.
+    pub(crate) fn end_server(&self) {
+        drop(self.kube_apiserver.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    /// Starts it again at the same address, and returns once it answers.
+    pub(crate) async fn start_server(&self) -> Result<()> {
+        let (program, arguments, folder) = &self.command;
+        let mut server = Supervised::start("kube-apiserver", program, arguments, folder)?;
+        until_ready(&self.config, &mut [&mut server]).await?;
+        *self.kube_apiserver.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
+        Ok(())
+    }
 }
 
 fn kubeconfig<'a>(server: &'a str, credentials: &'a Credentials, user: &'a str, token: &'a str) -> Kubeconfig<'a> {

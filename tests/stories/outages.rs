@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use testbed::{
-    Proxy,
+    ControlPlane, Options, Proxy,
     proxy::{Act, Method},
 };
 
@@ -167,6 +167,50 @@ async fn watches_that_expire_begin_anew_and_nothing_is_missed() {
     story.sync().await;
     assert_eq!(journal(&story).await.len(), before + 1);
     assert_eq!(story.reason(&id).await, "InSync");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_killed_and_an_etcd_that_has_forgotten_its_past() {
+    // Nobody else's server may be killed.
+    let plane = ControlPlane::start(Options::default()).await.expect("a control plane");
+    let plane: &'static ControlPlane = Box::leak(Box::new(plane));
+    plane.apply_yaml(include_str!("../../crds/bobsync.dev.yaml")).await.expect("the CRDs");
+    let story = Story::on(plane, "compacted", 8).await;
+    story.namespaces().await;
+    story.chart().await;
+    story.secrets().await;
+    let controller = Controller::with(&story, &["--leader-elect=false"]).await;
+    story.integrate(json!({})).await;
+    story.ready("Converged").await;
+    let (id, _) = story.simulated.somebody().await;
+    let mover = story.simulated.hire(starter("mover@example.com")).await;
+    story.sync().await;
+    let before = journal(&story).await.len();
+
+    // While nobody is watching: an EmployeeSync goes, another is pinned, and all revisions in between are forgotten.
+    controller.pause();
+    story.people().delete(&format!("onelogin-{id}"), &kube::api::DeleteParams::default()).await.expect("deleted");
+    let pin = kube::api::Patch::Merge(json!({"spec": {"attributes": {"title": "Head of Nothing"}}}));
+    story.people().patch(&format!("onelogin-{mover}"), &kube::api::PatchParams::default(), &pin).await.expect("pinned");
+    let revision = plane.compact().await.expect("etcd compacts");
+    plane.end_server();
+    controller.resume();
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    plane.start_server().await.expect("the server is back");
+    assert!(revision > 0);
+    until("the override is carried out", || async {
+        let account = story.simulated.account(&mover).await.unwrap_or_default();
+        if account["title"] == "Head of Nothing" { Ok(()) } else { Err(account["title"].to_string()) }
+    })
+    .await;
+    until("the EmployeeSync is back", || async {
+        let person = story.person(&id).await.ok_or("not there")?;
+        if ready(&person).1 == "InSync" { Ok(()) } else { Err(ready(&person).1) }
+    })
+    .await;
+    story.sync().await;
+    assert_eq!(journal(&story).await.len(), before + 1, "one write, for what was pinned");
+    assert!(controller.stop().await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
