@@ -7,6 +7,7 @@
 //! - `baseline`: who was in Bob before the integration, and has anything changed since? `drift`: who changed an account?
 //! - `mapping`: Bob's fields → the provider's attributes. `expression`: CEL, for mapping rows and the scope.
 //! - `matching`: which account is whose. `plan`: what has to change, and in which order.
+//! - `priority`: what is at stake, and whose turn it is.
 //! - `safety`: when a read is not to be believed. `budget`: how many changes may go out. `guard`: what of a plan is held.
 
 pub mod access;
@@ -22,5 +23,6 @@ pub mod known;
 pub mod mapping;
 pub mod matching;
 pub mod plan;
+pub mod priority;
 pub mod safety;
 pub mod settings;

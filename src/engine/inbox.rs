@@ -17,7 +17,7 @@ use tokio::{sync::Notify, time::Instant};
 use super::{
     claims::Claims,
     clock::Clock,
-    dirty::{Class, Depths, Dirty},
+    dirty::{Depths, Dirty},
 };
 use crate::{
     api::{
@@ -30,6 +30,7 @@ use crate::{
         roster::{IntegrationKey, Roster, object_name},
         status::{WriteError, Writer, to_the_second},
     },
+    domain::priority::{Class, is_position},
 };
 
 /// How many deliveries are remembered, so that a repeated one does nothing.
@@ -328,13 +329,6 @@ fn class(event: &Event) -> Class {
         Kind::Updated if !event.fields.is_empty() && !event.fields.iter().any(|field| is_position(field)) => Class::Cosmetic,
         Kind::Updated | Kind::TableEntry | Kind::Employee | Kind::Other => Class::Mover,
     }
-}
-
-/// Whether access or a position rests on this field: status, dates, e-mail, the work table.
-fn is_position(field: &str) -> bool {
-    let phones = ["work.workPhone", "work.workMobile"];
-    let tables = ["work.", "internal.", "employee."];
-    field == "root.email" || (tables.iter().any(|table| field.starts_with(table)) && !phones.contains(&field))
 }
 
 #[cfg(test)]

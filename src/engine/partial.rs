@@ -8,12 +8,15 @@ use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use super::{
-    dirty::{Causes, Class, Line, Waiting},
+    dirty::{Causes, Line, Waiting},
     pass::Scope,
     report::Report,
     session::{Door, Opened, Session, Wanted},
 };
-use crate::api::employee_sync::{Access, Trigger};
+use crate::{
+    api::employee_sync::{Access, Trigger},
+    domain::priority::Class,
+};
 
 /// When Bob is looked at again after an event whose change it does not show: its reads may be 20 s behind.
 const LOOK_AGAIN: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(30)];

@@ -2,10 +2,14 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Mutex, PoisonError, atomic::AtomicBool},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64},
+    },
 };
 
 use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use jiff::Timestamp;
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
@@ -117,6 +121,8 @@ pub struct Pass<'a> {
     pub causes: &'a Causes,
     /// When changes that are not urgent do not begin any more.
     pub deadline: Instant,
+    /// How many of those have had their turn, in all passes of this integration.
+    pub turns: &'a AtomicU64,
     /// What is known of the reads of Bob before.
     pub last_read: observe::LastRead,
     /// Whether this integration has never seen a pass through.
@@ -360,6 +366,8 @@ impl Pass<'_> {
         let initial = password
             .as_ref()
             .map(|password| Initial { password: password.as_ref(), change_at_first_login: self.validated.change_password_on_first_login });
+        let now = self.clock.now();
+        let since = |person: PersonIndex| self.waiting_since(people[person as usize].employee.id(), now);
         let execution = Execution {
             provider: self.provider,
             initial,
@@ -372,6 +380,8 @@ impl Pass<'_> {
             leadership: self.leadership,
             halted: self.halted,
             deadline: self.deadline,
+            since: &since,
+            turns: self.turns,
             adopt: self.validated.settings.adopt,
             protected: &self.validated.settings.protected,
             skip: &skip,
@@ -405,6 +415,15 @@ impl Pass<'_> {
         });
         let (summary, (), ()) = tokio::join!(executing, without_change, record_each(recorder, outcomes));
         summary
+    }
+
+    /// Since when somebody waits, in seconds of the epoch: since the first event that was not answered, since a date came,
+    /// since the status says that something is not as decided. For whom nothing of it holds: since now.
+    fn waiting_since(&self, employee: &str, now: Timestamp) -> i64 {
+        let told = self.causes.get(employee).map(|cause| i64::try_from(cause.since.elapsed().as_secs()).unwrap_or(0));
+        let now = now.as_second();
+        let known = self.roster.with(self.key, employee, |entry| entry.and_then(|entry| entry.waiting_since(now)));
+        told.map(|ago| now.saturating_sub(ago)).into_iter().chain(known).min().unwrap_or(now)
     }
 
     /// Sync requests of single people that were there before Bob was read.

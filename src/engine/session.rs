@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -72,6 +72,8 @@ pub struct Session {
     pub door: watch::Sender<Door>,
     /// What was refused before.
     pub refusals: Refusals,
+    /// How many changes that are not urgent have had their turn.
+    pub turns: AtomicU64,
 }
 
 /// One pass, as it is asked for.
@@ -144,6 +146,7 @@ impl Session {
             trigger: wanted.trigger,
             causes: wanted.causes,
             deadline: Instant::now() + wanted.within,
+            turns: &self.turns,
             last_read: LastRead {
                 believed: counts.as_ref().map_or(0, |counts| counts.in_bob),
                 suspicion: wanted.suspicion,

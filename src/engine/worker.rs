@@ -11,7 +11,7 @@ use tokio::{sync::watch, task::JoinSet, time::Instant};
 use super::{
     clock::Clock,
     connection::{Connections, Pacers},
-    dirty::{Causes, Class, Line},
+    dirty::{Causes, Line},
     inbox::{Inbox, Mailbox},
     partial,
     report::{self, Report},
@@ -33,7 +33,7 @@ use crate::{
         secrets::{self, SecretError},
         status::Writer,
     },
-    domain::safety::Suspicion,
+    domain::{priority::Class, safety::Suspicion},
     server::metrics::Metrics,
 };
 
@@ -210,6 +210,7 @@ impl Worker {
             object: receiver.clone(),
             door: watch::Sender::new(Door::Pending),
             refusals: Refusals::default(),
+            turns: std::sync::atomic::AtomicU64::new(0),
         };
         let worker = Self {
             key,

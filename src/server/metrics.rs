@@ -25,7 +25,8 @@ use tokio::time::Instant;
 use crate::{
     api::employee_sync::Trigger,
     cluster::{events::Events, roster::IntegrationKey},
-    engine::{dirty::Class, inbox::Inbox, report::Report},
+    domain::priority::Class,
+    engine::{inbox::Inbox, report::Report},
 };
 
 /// The format of [`Metrics::render`].

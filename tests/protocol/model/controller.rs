@@ -3,7 +3,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, OnceLock, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, AtomicU64},
+    },
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -191,6 +194,8 @@ pub fn run(heard: &Heard) -> Doing {
         leadership: &leadership,
         halted: &|| false,
         deadline: tokio::time::Instant::now() + Duration::from_hours(1),
+        since: &|_| 0,
+        turns: &AtomicU64::new(0),
         protected: &settings.protected,
         adopt: settings.adopt,
         skip: &|_| None,
