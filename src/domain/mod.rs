@@ -8,7 +8,8 @@
 //! - `mapping`: Bob's fields → the provider's attributes. `expression`: CEL, for mapping rows and the scope.
 //! - `matching`: which account is whose. `plan`: what has to change, and in which order.
 //! - `priority`: what is at stake, and whose turn it is.
-//! - `safety`: when a read is not to be believed. `budget`: how many changes may go out. `guard`: what of a plan is held.
+//! - `safety`: when a read is not to be believed. `budget`: how many changes may go out. `guard`: what of a plan is held,
+//!   summed over passes by `ledger`.
 
 pub mod access;
 pub mod account;
@@ -20,6 +21,7 @@ pub mod employee;
 pub mod expression;
 pub mod guard;
 pub mod known;
+pub mod ledger;
 pub mod mapping;
 pub mod matching;
 pub mod plan;

@@ -30,7 +30,10 @@ use crate::{
         roster::{IntegrationKey, Roster, object_name},
         status::{WriteError, Writer, to_the_second},
     },
-    domain::priority::{Class, is_position},
+    domain::{
+        ledger::Ledger,
+        priority::{Class, is_position},
+    },
 };
 
 /// How many deliveries are remembered, so that a repeated one does nothing.
@@ -102,6 +105,8 @@ pub struct Mailbox {
     pub dirty: Dirty,
     /// Who is being written to.
     pub claims: Claims,
+    /// What passes let out that no status tells.
+    pub ledger: Mutex<Ledger>,
     state: Mutex<State>,
     /// A pass is through: dates may be other ones.
     dates: Notify,
@@ -182,8 +187,14 @@ impl Inbox {
     /// Opens a mailbox for an integration, in place of an older one.
     #[must_use]
     pub fn open(&self, key: &IntegrationKey, uid: String) -> Arc<Mailbox> {
-        let mailbox =
-            Arc::new(Mailbox { uid, dirty: Dirty::default(), claims: Claims::default(), state: Mutex::default(), dates: Notify::new() });
+        let mailbox = Arc::new(Mailbox {
+            uid,
+            dirty: Dirty::default(),
+            claims: Claims::default(),
+            ledger: Mutex::default(),
+            state: Mutex::default(),
+            dates: Notify::new(),
+        });
         self.mailboxes().insert(key.clone(), mailbox.clone());
         mailbox
     }

@@ -162,6 +162,7 @@ impl Pass<'_> {
             }
             report.stop = Some(stop);
         }
+        self.mailbox.ledger.lock().unwrap_or_else(PoisonError::into_inner).close(self.looking.epoch());
         report.took = began.elapsed();
         report
     }
@@ -201,19 +202,7 @@ impl Pass<'_> {
         }
         let mut plan = self.plan(&people, matcher, &listing);
 
-        let guarding = Guarding {
-            settings,
-            roster: self.roster,
-            key: self.key,
-            requests: &requests,
-            dry_run: self.validated.dry_run,
-            first_pass: self.limitless,
-            approved: self.approved,
-            released: self.released,
-            uid: self.uid,
-            some: false,
-            now: self.clock.now(),
-        };
+        let guarding = self.guarding(&requests, self.approved);
         let released = guard::release(&guarding, &mut plan, &people, &listing);
         report.held.clone_from(&released.held.plan);
         if let Some(digest) = &released.held.released
@@ -290,19 +279,7 @@ impl Pass<'_> {
         plan.without_rows(&missing);
         plan.name_pins_without(&settings.mapping, &people, &missing);
 
-        let guarding = Guarding {
-            settings,
-            roster: self.roster,
-            key: self.key,
-            requests,
-            dry_run: self.validated.dry_run,
-            first_pass: self.limitless,
-            approved: None,
-            released: self.released,
-            uid: self.uid,
-            some: true,
-            now: self.clock.now(),
-        };
+        let guarding = self.guarding(requests, None);
         let mut released = guard::release(&guarding, &mut plan, &people, &Listing::default());
         report.held.clone_from(&released.held.plan);
         let left_alone = [&missing[..], &released.held.frozen[..]].concat();
@@ -328,6 +305,28 @@ impl Pass<'_> {
         report.unfinished = summary.unfinished || recorder.failed.load(std::sync::atomic::Ordering::Relaxed);
         report.tally = Some(recorder.tally.into_inner().unwrap_or_else(PoisonError::into_inner));
         summary.stop.map_or(Ok(()), Err)
+    }
+
+    /// What the guard looks at, beside the plan.
+    fn guarding<'b>(&'b self, requests: &'b HashMap<Box<str>, Box<str>>, approved: Option<&'b str>) -> Guarding<'b> {
+        let some = matches!(self.scope, Scope::Some { .. });
+        Guarding {
+            settings: &self.validated.settings,
+            roster: self.roster,
+            key: self.key,
+            requests,
+            dry_run: self.validated.dry_run,
+            first_pass: self.limitless,
+            approved,
+            released: self.released,
+            uid: self.uid,
+            some,
+            ledger: &self.mailbox.ledger,
+            pass: self.looking.epoch(),
+            events: some || matches!(self.trigger, Trigger::Webhook | Trigger::Transition),
+            interval: self.validated.interval,
+            now: self.clock.now(),
+        }
     }
 
     /// Remembers what Bob said of these people, so that the next event about one of them is known to show or not.

@@ -173,6 +173,10 @@ pub fn run(heard: &Heard) -> Doing {
         released: None,
         uid: "uid",
         some: false,
+        ledger: &Mutex::default(),
+        pass: 1,
+        events: false,
+        interval: Duration::from_mins(10),
         now,
     };
     let released = release(&guarding, &mut plan, &people, &listing);
