@@ -504,6 +504,12 @@ impl Entry {
         matches!(self.access, Some(Access::NotYet | Access::Active | Access::Suspended))
     }
 
+    /// Whether there is an account of this person that its integration manages.
+    #[must_use]
+    pub fn has_managed_account(&self) -> bool {
+        self.claims_account() && self.account.is_some()
+    }
+
     /// Whether the person was in Bob at some time; a pinned person may not be there yet.
     #[must_use]
     pub fn was_in_bob(&self) -> bool {

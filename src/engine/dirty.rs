@@ -238,6 +238,11 @@ impl Dirty {
         depths
     }
 
+    /// Something else is to be looked at by whoever waits here.
+    pub fn nudge(&self) {
+        self.changed.notify_waiters();
+    }
+
     /// Completes once something came after it was enabled.
     pub fn changed(&self) -> tokio::sync::futures::Notified<'_> {
         self.changed.notified()

@@ -165,7 +165,7 @@ impl Guarding<'_> {
         let mut population = Population::default();
         self.roster.for_each(self.key, |_, entry| {
             population.managed += u32::from(entry.claims_account());
-            population.accounts += u32::from(entry.claims_account() && entry.account.is_some());
+            population.accounts += u32::from(entry.has_managed_account());
         });
         population
     }

@@ -118,6 +118,10 @@ struct State {
     everybody: Option<(Instant, Duration)>,
     secrets: Option<SigningSecrets>,
     company: Option<u64>,
+    /// By manager without an account: who reports to them and is in order but for that.
+    leaderless: HashMap<Box<str>, HashSet<Box<str>>>,
+    /// Of them those who were looked at once because the manager turned out to have one.
+    looked_for_manager: HashSet<Box<str>>,
     remembered: HashSet<webhook::Tag>,
     order: VecDeque<webhook::Tag>,
 }
@@ -154,6 +158,46 @@ impl Mailbox {
     #[must_use]
     pub fn next_everybody(&self, apart: Duration) -> Instant {
         self.lock().everybody.map_or_else(Instant::now, |(ended, took)| ended + apart.max(took * 4))
+    }
+
+    /// These people wait for a manager without an account, each named with the manager. `some`: whom the pass was about,
+    /// of whom nobody else waits any more; `None`: everybody.
+    pub fn wait_for_managers(&self, some: Option<Vec<&str>>, pairs: Vec<(Box<str>, Box<str>)>) {
+        let mut state = self.lock();
+        match some {
+            None => state.leaderless.clear(),
+            Some(people) => state.leaderless.retain(|_, reports| {
+                for employee in &people {
+                    reports.remove(*employee);
+                }
+                !reports.is_empty()
+            }),
+        }
+        for (report, manager) in pairs {
+            state.leaderless.entry(manager).or_default().insert(report);
+        }
+    }
+
+    /// Somebody has an account now: whoever waits for it as a report is looked at.
+    pub fn has_account(&self, manager: &str) {
+        let reports = self.lock().leaderless.remove(manager);
+        for report in reports.into_iter().flatten() {
+            self.lock().looked_for_manager.remove(&report);
+            self.dirty.add(&report, Trigger::Retry, Class::Mover, Instant::now());
+        }
+    }
+
+    /// The same for everybody who waits for a manager of whom this holds: one who came while a pass was looking has not
+    /// seen its people wait. Once for each of them: where it does not help, nothing is gained by looking again.
+    pub fn have_accounts(&self, has: impl Fn(&str) -> bool) {
+        let mut state = self.lock();
+        let State { leaderless, looked_for_manager, .. } = &mut *state;
+        let come = leaderless.iter().filter(|(manager, _)| has(manager)).flat_map(|(_, reports)| reports);
+        let fresh: Vec<Box<str>> = come.filter(|report| looked_for_manager.insert((*report).clone())).cloned().collect();
+        drop(state);
+        for report in fresh {
+            self.dirty.add(&report, Trigger::Retry, Class::Mover, Instant::now());
+        }
     }
 
     fn came_before(&self, tag: &webhook::Tag) -> bool {

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     api::{
-        employee_sync::Trigger,
+        employee_sync::{Action, Trigger},
         integration::{Approved, PlanSummary},
         reasons::IntegrationReason,
     },
@@ -38,10 +38,11 @@ use crate::{
     cluster::{
         events::Events,
         leadership::Leadership,
-        roster::{IntegrationKey, Roster},
+        roster::{Entry, IntegrationKey, Roster},
         status::Writer,
     },
     domain::{
+        mapping::Desired,
         matching::{Matcher, Person, PersonIndex},
         plan::{Change, Kind, Plan, plan, plan_of_some},
         settings::ExistingEmployees,
@@ -284,7 +285,7 @@ impl Pass<'_> {
         report.held.clone_from(&released.held.plan);
         let left_alone = [&missing[..], &released.held.frozen[..]].concat();
         let mut deferred = vec![false; plan.changes.len()];
-        if line == Line::Urgent && !self.validated.dry_run {
+        if line == Line::Urgent {
             for (index, change) in plan.changes.iter().enumerate().filter(|(_, change)| !change.suspends()) {
                 deferred[index] = std::mem::take(&mut released.go[index]);
                 if deferred[index] {
@@ -293,11 +294,6 @@ impl Pass<'_> {
             }
         }
         let recorder = self.recorder(&people, &plan, requests, &seen.deleted_now, self.approvals(&released), &left_alone);
-        if self.validated.dry_run {
-            recorder.without_change(|change| Some(waiting(&recorder, &plan.changes[change]))).await;
-            self.looked_at(&people);
-            return Ok(());
-        }
         report.rest.renamed = plan.renames(&settings.mapping, |change| released.go[change]);
         let summary = self.converge(&people, &plan, &released, &recorder, (&missing, &deferred)).await;
         self.looked_at(&people);
@@ -412,8 +408,25 @@ impl Pass<'_> {
                 (false, false) => Some(held_by_suspicion()),
             }
         });
-        let (summary, (), ()) = tokio::join!(executing, without_change, record_each(recorder, outcomes));
+        let (summary, (), ()) = tokio::join!(executing, without_change, record_each(recorder, self.mailbox, outcomes));
+        self.wait_for_managers(people, recorder);
         summary
+    }
+
+    /// Notes whose manager has no account yet, so that they are looked at once there is one.
+    fn wait_for_managers(&self, people: &[Person], recorder: &Recorder<'_>) {
+        let mapping = &self.validated.settings.mapping;
+        let leaderless = std::mem::take(&mut *recorder.leaderless.lock().unwrap_or_else(PoisonError::into_inner));
+        let pairs = leaderless.into_iter().filter_map(|index| {
+            let employee = &people[index as usize].employee;
+            match mapping.desired(mapping.manager?, employee) {
+                Desired::Person(manager) => Some((Box::from(employee.id()), Box::from(manager))),
+                _ => None,
+            }
+        });
+        let some = matches!(self.scope, Scope::Some { .. }).then(|| people.iter().map(|person| person.employee.id()).collect());
+        self.mailbox.wait_for_managers(some, pairs.collect());
+        self.mailbox.have_accounts(|id| self.roster.with(self.key, id, |entry| entry.is_some_and(Entry::has_managed_account)));
     }
 
     /// Since when somebody waits, in seconds of the epoch: since the first event that was not answered, since a date came,
@@ -469,6 +482,7 @@ impl Pass<'_> {
             looking: self.looking,
             causes: self.causes,
             unsettled: Mutex::default(),
+            leaderless: Mutex::default(),
             trigger: self.trigger,
             requests,
             deleted_now,
@@ -487,13 +501,17 @@ impl Pass<'_> {
 type Told<'a> = (PersonIndex, Outcome, Option<Writing<'a>>);
 
 /// Writes outcomes down as they come, several at once.
-async fn record_each(recorder: &Recorder<'_>, mut outcomes: mpsc::UnboundedReceiver<Told<'_>>) {
+async fn record_each(recorder: &Recorder<'_>, mailbox: &Mailbox, mut outcomes: mpsc::UnboundedReceiver<Told<'_>>) {
     let mut writing = FuturesUnordered::new();
     loop {
         tokio::select! {
             next = outcomes.recv(), if writing.len() < RECORDED_AT_ONCE => match next {
                 Some((person, outcome, claim)) => writing.push(async move {
+                    let made = matches!(&outcome, Outcome::Done(done) if matches!(done.action, Action::Create | Action::Adopt));
                     recorder.outcome(person, outcome).await;
+                    if made {
+                        mailbox.has_account(recorder.people[person as usize].employee.id());
+                    }
                     // Only now may another pass write to this person.
                     drop(claim);
                 }),

@@ -241,6 +241,7 @@ pub fn run(heard: &Heard) -> Doing {
         trigger: Trigger::Interval,
         causes: &Causes::default(),
         unsettled: Mutex::default(),
+        leaderless: Mutex::default(),
         requests: &requests,
         approved: Approved::default(),
         deleted_now: &deleted_now,
