@@ -1,7 +1,7 @@
 //! The execute step alone, with a provider that only notes what it is asked: how initial passwords reach a new account and
 //! nothing else, and that a missing one keeps nobody's access open.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, atomic::AtomicU64};
 
 use bobsync::{
     api::reasons::IntegrationReason,
@@ -11,7 +11,7 @@ use bobsync::{
         account::{Access, Account, AccountState, AccountWrite},
         employee::{Cell, Employee, Fields, Values},
         mapping::{Compare, Mapping, Row, Source},
-        matching::{Matcher, Person},
+        matching::{Matcher, Person, PersonIndex},
         plan::{Plan, plan},
         safety::Protected,
     },
@@ -102,11 +102,9 @@ fn person(id: &str, existing: Access, missing: Missing) -> Person {
     }
 }
 
-/// Noa is new, Kim leaves.
-fn noa_and_kim(mapping: &Mapping) -> (Vec<Person>, Plan) {
-    let people = vec![person("1", Access::Active, Missing::Create(Access::Active)), person("2", Access::Suspended, Missing::Never)];
+fn account_of_kim() -> Account<'static> {
     let email = Some("2@example.com".into());
-    let kim = Account {
+    Account {
         id: "k".into(),
         mark: Some("2".into()),
         email: email.clone(),
@@ -114,9 +112,14 @@ fn noa_and_kim(mapping: &Mapping) -> (Vec<Person>, Plan) {
         state: AccountState::Active,
         attributes: vec![email].into(),
         foreign: None,
-    };
+    }
+}
+
+/// Noa is new, Kim leaves.
+fn noa_and_kim(mapping: &Mapping) -> (Vec<Person>, Plan) {
+    let people = vec![person("1", Access::Active, Missing::Create(Access::Active)), person("2", Access::Suspended, Missing::Never)];
     let mut matcher = Matcher::new(mapping, &people, true);
-    matcher.see(kim);
+    matcher.see(account_of_kim());
     let plan = plan(mapping, &people, matcher, true);
     (people, plan)
 }
@@ -124,6 +127,19 @@ fn noa_and_kim(mapping: &Mapping) -> (Vec<Person>, Plan) {
 async fn carried_out(initial: Result<Initial<'_>, &Stop>) -> (Vec<String>, Summary, usize) {
     let mapping = mapping();
     let (people, plan) = noa_and_kim(&mapping);
+    let (provider, summary, waiting) =
+        carried_out_in_turn(&mapping, &people, &plan, initial, (&|_| 0, &AtomicU64::new(0)), &|| false).await;
+    (provider.calls(), summary, waiting)
+}
+
+async fn carried_out_in_turn(
+    mapping: &Mapping,
+    people: &[Person],
+    plan: &Plan,
+    initial: Result<Initial<'_>, &Stop>,
+    (since, turns): (&(dyn Fn(PersonIndex) -> i64 + Sync), &AtomicU64),
+    halted: &(dyn Fn() -> bool + Sync),
+) -> (Noting, Summary, usize) {
     let provider = Noting::default();
     let waiting = Mutex::new(0);
     let claims = Claims::default();
@@ -131,15 +147,17 @@ async fn carried_out(initial: Result<Initial<'_>, &Stop>) -> (Vec<String>, Summa
         &Execution {
             provider: &provider,
             initial,
-            mapping: &mapping,
+            mapping,
             unavailable: &[],
-            people: &people,
-            plan: &plan,
+            people,
+            plan,
             looking: &claims.everybody(),
             released: &Released { go: vec![true; plan.changes.len()], target_suspect: None, ..Released::default() },
             leadership: &Leadership::always(),
-            halted: &|| false,
+            halted,
             deadline: Instant::now() + std::time::Duration::from_mins(1),
+            since,
+            turns,
             adopt: true,
             protected: &Protected::default(),
             skip: &|_| None,
@@ -151,7 +169,7 @@ async fn carried_out(initial: Result<Initial<'_>, &Stop>) -> (Vec<String>, Summa
         },
     )
     .await;
-    (provider.calls(), summary, waiting.into_inner().unwrap())
+    (provider, summary, waiting.into_inner().unwrap())
 }
 
 #[tokio::test]
@@ -169,4 +187,27 @@ async fn without_the_secret_nobody_is_created_and_a_leaver_is_suspended_all_the_
     let (calls, summary, waiting) = carried_out(Err(&stop)).await;
     assert_eq!(calls, ["update k Some(Suspended)"]);
     assert_eq!((summary.stop, waiting), (Some(stop), 1));
+}
+
+#[tokio::test]
+async fn the_leaver_goes_first_then_who_has_waited_longest_and_only_who_had_a_turn_is_counted() {
+    let mapping = mapping();
+    let (mut people, _) = noa_and_kim(&mapping);
+    people.extend((3..23).map(|id| person(&id.to_string(), Access::Active, Missing::Create(Access::Active))));
+    let mut matcher = Matcher::new(&mapping, &people, true);
+    matcher.see(account_of_kim());
+    let plan = plan(&mapping, &people, matcher, true);
+    // The last in Bob's answer has waited longest.
+    let since = |person: PersonIndex| -i64::from(person);
+    let turns = AtomicU64::new(7);
+    let initial = || Ok(Initial { password: None, change_at_first_login: false });
+    let (provider, ..) = carried_out_in_turn(&mapping, &people, &plan, initial(), (&since, &turns), &|| false).await;
+    let calls = provider.calls.into_inner().unwrap();
+    assert!(calls[0].starts_with("update k"), "{calls:?}");
+    let created: Vec<u32> = calls[1..].iter().map(|call| call.split(' ').nth(1).unwrap().parse().unwrap()).collect();
+    assert!(created.len() == 21 && created.is_sorted_by(|a, b| a > b), "{created:?}");
+    assert_eq!(turns.into_inner(), 7 + 21, "the leaver takes nobody's turn");
+    let turns = AtomicU64::new(7);
+    let (provider, _, waiting) = carried_out_in_turn(&mapping, &people, &plan, initial(), (&since, &turns), &|| true).await;
+    assert_eq!((provider.calls().len(), waiting, turns.into_inner()), (0, 22, 7), "who had no turn comes first the next time");
 }

@@ -14,7 +14,7 @@ use kube::ResourceExt as _;
 
 use crate::{
     api::{
-        EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, SYNC_REQUESTED,
+        EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, SYNC_REQUESTED, conditions,
         employee_sync::{Access, Action, Because, Counted, Evidence, EvidenceKind, HISTORY, HistoryEntry, MatchedBy, OutcomeWord},
         integration::UserStatus,
     },
@@ -82,6 +82,8 @@ pub struct Entry {
     pub digest: u64,
     /// The next moment at which the decision changes by itself, in seconds of the epoch, and what access becomes.
     pub next: Option<(i64, Access)>,
+    /// Since when the status says that something is not as decided, in seconds of the epoch; 0 where all is.
+    unready_since: u32,
     /// Hash of the row of Bob that was last looked at; 0 where none was.
     pub row: u64,
     /// Whether a status of ours is on its way: the watch may bring it before the answer does.
@@ -432,6 +434,7 @@ fn entry(object: &EmployeeSync) -> Entry {
         next: status
             .and_then(|s| s.next_transition.as_ref())
             .and_then(|next| Some((next.at.parse::<Timestamp>().ok()?.as_second(), next.access))),
+        unready_since: status.map_or(0, unready_since),
         row: 0,
         sync_requested: requested.filter(|r| Some(*r) != handled).map(Into::into),
         sync_handled: handled.map(Into::into),
@@ -475,6 +478,7 @@ impl Entry {
             in_place: self.in_place.or_else(|| known.in_place.clone()),
             part: self.part.or(known.part),
             next: known.next,
+            unready_since: known.unready_since,
             ..self
         }
     }
@@ -485,10 +489,25 @@ impl Entry {
         (self.revoked, self.file_deleted)
     }
 
+    /// Since when this person waits for something, as far as the status says, in seconds of the epoch: since it is not as
+    /// decided, or since the date that it names has come.
+    #[must_use]
+    pub fn waiting_since(&self, now: i64) -> Option<i64> {
+        let unready = (self.unready_since != 0).then_some(i64::from(self.unready_since));
+        let date = self.next.map(|(at, _)| at).filter(|at| *at <= now);
+        unready.into_iter().chain(date).min()
+    }
+
     /// Whether its integration manages an account of this person, or will make one.
     #[must_use]
     pub fn claims_account(&self) -> bool {
         matches!(self.access, Some(Access::NotYet | Access::Active | Access::Suspended))
+    }
+
+    /// Whether there is an account of this person that its integration manages.
+    #[must_use]
+    pub fn has_managed_account(&self) -> bool {
+        self.claims_account() && self.account.is_some()
     }
 
     /// Whether the person was in Bob at some time; a pinned person may not be there yet.
@@ -496,6 +515,11 @@ impl Entry {
     pub fn was_in_bob(&self) -> bool {
         self.met.is_some()
     }
+}
+
+fn unready_since(status: &EmployeeSyncStatus) -> u32 {
+    let unready = conditions::find(&status.conditions, "Ready").filter(|ready| ready.status == "False");
+    unready.map_or(0, |ready| u32::try_from(ready.last_transition_time.0.as_second()).unwrap_or(0))
 }
 
 fn overrides(spec: &EmployeeSyncSpec) -> Option<Box<Overrides>> {

@@ -28,6 +28,8 @@ pub struct Sight<'a> {
     pub field_blackout: Blackout,
     /// How many changes of this kind went out within its window.
     pub spent: &'a dyn Fn(Kind) -> u32,
+    /// For how many people who are not in the plan for it events have replaced or cleared this row within the interval.
+    pub replaced_before: &'a dyn Fn(usize) -> u32,
     /// Whether this person's start date has come as the status announced it.
     pub starts: &'a dyn Fn(PersonIndex) -> bool,
     /// Whether this person was asked for: Bob's event, or a sync request of the `EmployeeSync`.
@@ -70,6 +72,8 @@ pub struct Held {
     pub approved: Vec<bool>,
     /// For each change: whether it is part of the plan that was released before, and goes on.
     pub continued: Vec<bool>,
+    /// For each change: the budget that it is counted against.
+    pub kinds: Vec<Option<Kind>>,
     /// Everybody's part in what is held or was approved, so that what was approved goes on after an interruption.
     pub parts: HashMap<PersonIndex, u64>,
 }
@@ -124,7 +128,7 @@ pub fn guard(sight: &Sight<'_>) -> Held {
     let part = |change: &Change, rows| (change.person, sight.plan.part(change, rows, sight.mapping, sight.people, sight.released_before));
     let over = changes.contains(&true);
     if !over && frozen.is_empty() {
-        return Held { changes, continued, ..Held::default() };
+        return Held { changes, continued, kinds, ..Held::default() };
     }
     let touched = |change: &Change| change.only_rows(&frozen).is_some();
     let parts = all
@@ -142,12 +146,12 @@ pub fn guard(sight: &Sight<'_>) -> Held {
             !more && !write.attributes.is_empty() && write.attributes.iter().all(|(row, _)| frozen.contains(row))
         };
         let approved = changes.iter().zip(all).map(|(held, change)| *held || only_frozen(change)).collect();
-        return Held { changes: vec![false; kinds.len()], released: Some(digest), approved, continued, parts, ..Held::default() };
+        return Held { changes: vec![false; kinds.len()], released: Some(digest), approved, continued, kinds, parts, ..Held::default() };
     }
     let mut counts = sight.plan.counts_of(|index| changes[index]);
     counts.updates += count(all.iter().zip(&changes).filter(|(change, held)| !**held && touched(change)).count());
     let plan = Some(HeldPlan { digest, counts, because, only_fields: !over });
-    Held { changes, frozen, plan, continued, parts, ..Held::default() }
+    Held { changes, frozen, plan, continued, kinds, parts, ..Held::default() }
 }
 
 /// Whether a first pass makes this change without a limit. One to an account that bears its person's mark has a limit:
@@ -174,13 +178,19 @@ fn blackout(sight: &Sight<'_>, continued: &[bool]) -> (Vec<usize>, String) {
     let counted = |(change, continued): &(&Change, &bool)| !**continued && (!sight.first_pass || is_marked(sight, change));
     let counted = sight.plan.changes.iter().zip(continued).filter(counted);
     counted.flat_map(|(change, _)| &change.replaced).for_each(|row| replaced[*row] += 1);
-    let frozen: Vec<usize> = (0..replaced.len()).filter(|row| replaced[*row] > limit).collect();
+    let before: Vec<u32> = replaced.iter().enumerate().map(|(row, now)| if *now == 0 { 0 } else { (sight.replaced_before)(row) }).collect();
+    let frozen: Vec<usize> = (0..replaced.len()).filter(|row| replaced[*row].saturating_add(before[*row]) > limit).collect();
     for &row in &frozen {
         let separator = if because.is_empty() { "" } else { "; " };
         let target = &sight.mapping.rows[row].target;
         let fields = sight.mapping.fields_of(row).join(", ");
         let from = if fields.is_empty() { "from the settings".to_owned() } else { format!("from {fields}") };
-        let _ = write!(because, "{separator}{target} ({from}) would change for {} people at once, and the limit is {limit}", replaced[row]);
+        let already = match before[row] {
+            0 => String::new(),
+            before => format!(", events have changed it for {before} others within the interval"),
+        };
+        let now = replaced[row];
+        let _ = write!(because, "{separator}{target} ({from}) would change for {now} people at once{already}, and the limit is {limit}");
     }
     (frozen, because)
 }

@@ -7,7 +7,9 @@
 //! - `baseline`: who was in Bob before the integration, and has anything changed since? `drift`: who changed an account?
 //! - `mapping`: Bob's fields → the provider's attributes. `expression`: CEL, for mapping rows and the scope.
 //! - `matching`: which account is whose. `plan`: what has to change, and in which order.
-//! - `safety`: when a read is not to be believed. `budget`: how many changes may go out. `guard`: what of a plan is held.
+//! - `priority`: what is at stake, and whose turn it is.
+//! - `safety`: when a read is not to be believed. `budget`: how many changes may go out. `guard`: what of a plan is held,
+//!   summed over passes by `ledger`.
 
 pub mod access;
 pub mod account;
@@ -19,8 +21,10 @@ pub mod employee;
 pub mod expression;
 pub mod guard;
 pub mod known;
+pub mod ledger;
 pub mod mapping;
 pub mod matching;
 pub mod plan;
+pub mod priority;
 pub mod safety;
 pub mod settings;

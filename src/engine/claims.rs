@@ -94,6 +94,12 @@ impl Claims {
 }
 
 impl<'a> Looking<'a> {
+    /// Which pass this is.
+    #[must_use]
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
     /// Whether a later pass has looked at this person.
     #[must_use]
     pub fn is_outdated(&self, employee: &str) -> bool {

@@ -10,39 +10,9 @@ use std::{
 use foldhash::HashMap;
 use tokio::{sync::Notify, time::Instant};
 
-use crate::api::employee_sync::Trigger;
-
-/// What is at stake, the most urgent first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Class {
-    /// Access was revoked at once.
-    Revocation,
-    /// Access may end.
-    Leaver,
-    /// Access may begin.
-    Joiner,
-    /// Something changed that access or position rest on.
-    Mover,
-    /// Anything else.
-    Cosmetic,
-}
+use crate::{api::employee_sync::Trigger, domain::priority::Class};
 
 impl Class {
-    /// All of them, the most urgent first.
-    pub const ALL: [Self; 5] = [Self::Revocation, Self::Leaver, Self::Joiner, Self::Mover, Self::Cosmetic];
-
-    /// The word for metrics.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Revocation => "revocation",
-            Self::Leaver => "leaver",
-            Self::Joiner => "joiner",
-            Self::Mover => "mover",
-            Self::Cosmetic => "cosmetic",
-        }
-    }
-
     /// Which line it stands in.
     #[must_use]
     pub const fn line(self) -> Line {
@@ -266,6 +236,11 @@ impl Dirty {
             *oldest = Some(oldest.map_or(waiting.since, |known| known.min(waiting.since)));
         }
         depths
+    }
+
+    /// Something else is to be looked at by whoever waits here.
+    pub fn nudge(&self) {
+        self.changed.notify_waiters();
     }
 
     /// Completes once something came after it was enabled.

@@ -1,4 +1,5 @@
-//! Step 5: the released changes go out, leavers first, each on its own: one failure blames one employee.
+//! Step 5: the released changes go out, leavers first and then in turns (`domain::priority`), each on its own: one failure
+//! blames one employee.
 //!
 //! A refused write is told. A throttled one waits for its turn. One that surely was not applied is tried again. One
 //! whose outcome is unknown is read back before anything else. A create that meets a duplicate looks once who has the
@@ -10,12 +11,12 @@ use std::{
     collections::{HashMap, HashSet},
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use futures::{StreamExt as _, stream};
+use futures::{StreamExt as _, stream::FuturesUnordered};
 use tokio::time::Instant;
 
 use super::{
@@ -32,6 +33,7 @@ use crate::{
         mapping::{Mapping, equal},
         matching::{Person, PersonIndex},
         plan::{Change, Kind, Plan},
+        priority::Queue,
         safety::Protected,
     },
     provider::{Error, Initial, Key, Provider, Urgency, Written},
@@ -137,6 +139,10 @@ pub struct Execution<'a, 'c> {
     pub halted: &'a (dyn Fn() -> bool + Sync),
     /// Changes that are not urgent do not begin after this.
     pub deadline: Instant,
+    /// Since when somebody waits, in seconds of the epoch: within a class the oldest goes first.
+    pub since: &'a (dyn Fn(PersonIndex) -> i64 + Sync),
+    /// How many changes that are not urgent have had their turn, in all passes: no class waits for ever.
+    pub turns: &'a AtomicU64,
     /// Whether accounts without a mark may be adopted.
     pub adopt: bool,
     /// Accounts that are never written.
@@ -184,26 +190,36 @@ pub async fn execute<'c>(cx: &Execution<'_, 'c>, tell: impl Fn(PersonIndex, Outc
     };
     let late: HashSet<PersonIndex> = cx.plan.late_managers.iter().map(|(person, _)| *person).collect();
     let held_back: Mutex<HashMap<PersonIndex, Outcome>> = Mutex::default();
-    let order: Vec<(usize, &Change)> = cx.plan.changes.iter().enumerate().filter(|(index, _)| cx.released.go[*index]).collect();
-    // The plan is sorted by stage and level. A group ends where the next may depend on it.
-    for group in order.chunk_by(|(_, a), (_, b)| (a.stage, a.level) == (b.stage, b.level)) {
-        stream::iter(group)
-            .for_each_concurrent(CONCURRENT, |(_, change)| {
-                let (run, tell, late, held_back) = (&run, &tell, &late, &held_back);
-                async move {
-                    let Some(claim) = run.cx.looking.write(run.employee(change.person)) else {
-                        return tell(change.person, Outcome::Outdated, None);
-                    };
-                    let outcome = run.one(change).await;
-                    if late.contains(&change.person) && matches!(outcome, Outcome::Done(_)) {
-                        held_back.lock().unwrap_or_else(PoisonError::into_inner).insert(change.person, outcome);
-                    } else {
-                        tell(change.person, outcome, Some(claim));
-                    }
+    let mut queue = Queue::new(cx.plan, cx.people, cx.mapping, &cx.released.go, cx.since);
+    let mut under_way = FuturesUnordered::new();
+    loop {
+        while under_way.len() < CONCURRENT
+            && let Some(next) = queue.next(cx.turns.load(Ordering::Relaxed))
+        {
+            let (run, tell, late, held_back) = (&run, &tell, &late, &held_back);
+            under_way.push(async move {
+                let change = &run.cx.plan.changes[next];
+                let Some(claim) = run.cx.looking.write(run.employee(change.person)) else {
+                    tell(change.person, Outcome::Outdated, None);
+                    return (next, false);
+                };
+                let outcome = run.one(change).await;
+                let had_its_turn = matches!(outcome, Outcome::Done(_) | Outcome::Failed { .. });
+                if late.contains(&change.person) && matches!(outcome, Outcome::Done(_)) {
+                    held_back.lock().unwrap_or_else(PoisonError::into_inner).insert(change.person, outcome);
+                } else {
+                    tell(change.person, outcome, Some(claim));
                 }
-            })
-            .await;
+                (next, had_its_turn)
+            });
+        }
+        let Some((ended, had_its_turn)) = under_way.next().await else { break };
+        // Who waited in vain for the provider has had no turn: it comes first in the next pass.
+        if queue.ended(ended) && had_its_turn {
+            cx.turns.fetch_add(1, Ordering::Relaxed);
+        }
     }
+    drop(under_way);
     for (person, manager) in &cx.plan.late_managers {
         let waiting = held_back.lock().unwrap_or_else(PoisonError::into_inner).remove(person);
         if let Some(Outcome::Done(done)) = waiting {

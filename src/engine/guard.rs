@@ -6,6 +6,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -17,6 +18,7 @@ use crate::{
     domain::{
         budget::Kind,
         guard::{Held, Population, Sight, guard},
+        ledger::Ledger,
         matching::{Person, PersonIndex},
         plan::{Change, Kind as PlanKind, Plan},
         safety::ShortRead,
@@ -47,6 +49,15 @@ pub struct Guarding<'a> {
     pub uid: &'a str,
     /// Whether the plan is about some of the people.
     pub some: bool,
+    /// What other passes let out that no status tells.
+    pub ledger: &'a Mutex<Ledger>,
+    /// Which pass this is.
+    pub pass: u64,
+    /// Whether events asked for it. What such passes let out is summed up over an interval, as a pass over everybody would
+    /// have found it.
+    pub events: bool,
+    /// That interval.
+    pub interval: Duration,
     /// The time.
     pub now: Timestamp,
 }
@@ -66,13 +77,20 @@ pub struct Released {
 
 /// Looks at the whole plan. Attributes that are frozen go out of it.
 pub fn release(cx: &Guarding<'_>, plan: &mut Plan, people: &[Person], listing: &Listing) -> Released {
+    // From the count to the release nobody else counts.
+    let mut ledger = cx.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+    let since = before(cx.now, cx.interval);
     let mut held = guard(&Sight {
         plan: &*plan,
         people,
         mapping: &cx.settings.mapping,
         budgets: cx.settings.budgets,
         field_blackout: cx.settings.field_blackout,
-        spent: &|kind| cx.spent(kind),
+        spent: &|kind| cx.spent(kind, &ledger, plan, people),
+        replaced_before: &|row| {
+            let own: HashSet<&str> = of_row(plan, row).map(|change| people[change.person as usize].employee.id()).collect();
+            ledger.replaced(&cx.settings.mapping.rows[row].target, since, &|employee| own.contains(employee))
+        },
         starts: &|person| {
             cx.roster.with(cx.key, people[person as usize].employee.id(), |entry| entry.is_some_and(|entry| entry.awaited_start))
         },
@@ -90,6 +108,8 @@ pub fn release(cx: &Guarding<'_>, plan: &mut Plan, people: &[Person], listing: &
     if cx.dry_run {
         held = Held { changes: vec![false; plan.changes.len()], ..Held::default() };
     }
+    let kinds: HashMap<PersonIndex, Kind> =
+        plan.changes.iter().zip(&held.kinds).filter_map(|(change, kind)| Some((change.person, (*kind)?))).collect();
     if !held.frozen.is_empty() {
         let of = |flags: &[bool]| -> HashSet<PersonIndex> {
             plan.changes.iter().zip(flags).filter(|(_, flag)| **flag).map(|(change, _)| change.person).collect()
@@ -111,13 +131,18 @@ pub fn release(cx: &Guarding<'_>, plan: &mut Plan, people: &[Person], listing: &
     // Of some of the people each was looked up: who is missing then is gone.
     let suspect = !cx.some && lost > 0 && ShortRead::default().is_suspect(known, known - count(lost).min(known));
     let created_again = |kind: PlanKind, person: u32| kind == PlanKind::Create && people[person as usize].known_account.is_some();
+    let go: Vec<bool> = plan
+        .changes
+        .iter()
+        .zip(&held.changes)
+        .map(|(change, held)| !(*held || suspect && created_again(change.kind, change.person)))
+        .collect();
+    if !cx.dry_run {
+        cx.note(&mut ledger, plan, people, (&go, &held, &kinds));
+    }
+    drop(ledger);
     Released {
-        go: plan
-            .changes
-            .iter()
-            .zip(&held.changes)
-            .map(|(change, held)| !(*held || suspect && created_again(change.kind, change.person)))
-            .collect(),
+        go,
         held,
         would_hold,
         target_suspect: suspect.then(|| {
@@ -144,18 +169,49 @@ impl Guarding<'_> {
         let mut population = Population::default();
         self.roster.for_each(self.key, |_, entry| {
             population.managed += u32::from(entry.claims_account());
-            population.accounts += u32::from(entry.claims_account() && entry.account.is_some());
+            population.accounts += u32::from(entry.has_managed_account());
         });
         population
     }
 
     /// How many people had a change of this kind within its window, approved ones aside. The statuses know, so the count
-    /// outlives restarts and goes from replica to replica.
-    fn spent(&self, kind: Kind) -> u32 {
+    /// outlives restarts and goes from replica to replica. With them those whose change another pass is making now.
+    fn spent(&self, kind: Kind, ledger: &Ledger, plan: &Plan, people: &[Person]) -> u32 {
         let window = self.settings.budgets.of(kind).map_or(Duration::ZERO, |budget| budget.per);
-        let since = self.now.as_second().saturating_sub(i64::try_from(window.as_secs()).unwrap_or(i64::MAX));
+        let since = before(self.now, window);
         let mut spent = 0;
         self.roster.for_each(self.key, |_, entry| spent += u32::from(entry.latest.of(kind).is_some_and(|at| at > since)));
-        spent
+        let own: HashSet<&str> = plan.changes.iter().map(|change| people[change.person as usize].employee.id()).collect();
+        let told = |id: &str| self.roster.with(self.key, id, |entry| entry.is_some_and(|e| e.latest.of(kind).is_some_and(|at| at > since)));
+        // An earlier pass gives up whoever is in this plan.
+        spent + ledger.under_way(kind, &|employee| own.contains(employee) || told(employee))
     }
+
+    /// Writes down what is about to go out. What a person approved counts nowhere.
+    fn note(&self, ledger: &mut Ledger, plan: &Plan, people: &[Person], (go, held, kinds): (&[bool], &Held, &HashMap<PersonIndex, Kind>)) {
+        let (mut open, now) = (Vec::new(), self.now.as_second());
+        ledger.forget_before(before(self.now, self.interval));
+        for (index, change) in plan.changes.iter().enumerate().filter(|(index, _)| go[*index]) {
+            if held.approved.get(index) == Some(&true) || held.continued.get(index) == Some(&true) {
+                continue;
+            }
+            let id = people[change.person as usize].employee.id();
+            open.extend(kinds.get(&change.person).map(|kind| (id.into(), *kind)));
+            let written = |row: &&usize| change.write.attributes.iter().any(|(own, _)| own == *row);
+            for &row in change.replaced.iter().filter(written).filter(|_| self.events) {
+                ledger.replace(&self.settings.mapping.rows[row].target, id, now);
+            }
+        }
+        ledger.open(self.pass, open);
+    }
+}
+
+/// Changes that replace or clear this row.
+fn of_row(plan: &Plan, row: usize) -> impl Iterator<Item = &Change> {
+    plan.changes.iter().filter(move |change| change.replaced.contains(&row))
+}
+
+/// So long before, in seconds of the epoch.
+fn before(now: Timestamp, window: Duration) -> i64 {
+    now.as_second().saturating_sub(i64::try_from(window.as_secs()).unwrap_or(i64::MAX))
 }

@@ -17,7 +17,7 @@ use tokio::{sync::Notify, time::Instant};
 use super::{
     claims::Claims,
     clock::Clock,
-    dirty::{Class, Depths, Dirty},
+    dirty::{Depths, Dirty},
 };
 use crate::{
     api::{
@@ -29,6 +29,10 @@ use crate::{
         leadership::Leadership,
         roster::{IntegrationKey, Roster, object_name},
         status::{WriteError, Writer, to_the_second},
+    },
+    domain::{
+        ledger::Ledger,
+        priority::{Class, is_position},
     },
 };
 
@@ -101,6 +105,8 @@ pub struct Mailbox {
     pub dirty: Dirty,
     /// Who is being written to.
     pub claims: Claims,
+    /// What passes let out that no status tells.
+    pub ledger: Mutex<Ledger>,
     state: Mutex<State>,
     /// A pass is through: dates may be other ones.
     dates: Notify,
@@ -112,6 +118,10 @@ struct State {
     everybody: Option<(Instant, Duration)>,
     secrets: Option<SigningSecrets>,
     company: Option<u64>,
+    /// By manager without an account: who reports to them and is in order but for that.
+    leaderless: HashMap<Box<str>, HashSet<Box<str>>>,
+    /// Of them those who were looked at once because the manager turned out to have one.
+    looked_for_manager: HashSet<Box<str>>,
     remembered: HashSet<webhook::Tag>,
     order: VecDeque<webhook::Tag>,
 }
@@ -150,6 +160,46 @@ impl Mailbox {
         self.lock().everybody.map_or_else(Instant::now, |(ended, took)| ended + apart.max(took * 4))
     }
 
+    /// These people wait for a manager without an account, each named with the manager. `some`: whom the pass was about,
+    /// of whom nobody else waits any more; `None`: everybody.
+    pub fn wait_for_managers(&self, some: Option<Vec<&str>>, pairs: Vec<(Box<str>, Box<str>)>) {
+        let mut state = self.lock();
+        match some {
+            None => state.leaderless.clear(),
+            Some(people) => state.leaderless.retain(|_, reports| {
+                for employee in &people {
+                    reports.remove(*employee);
+                }
+                !reports.is_empty()
+            }),
+        }
+        for (report, manager) in pairs {
+            state.leaderless.entry(manager).or_default().insert(report);
+        }
+    }
+
+    /// Somebody has an account now: whoever waits for it as a report is looked at.
+    pub fn has_account(&self, manager: &str) {
+        let reports = self.lock().leaderless.remove(manager);
+        for report in reports.into_iter().flatten() {
+            self.lock().looked_for_manager.remove(&report);
+            self.dirty.add(&report, Trigger::Retry, Class::Mover, Instant::now());
+        }
+    }
+
+    /// The same for everybody who waits for a manager of whom this holds: one who came while a pass was looking has not
+    /// seen its people wait. Once for each of them: where it does not help, nothing is gained by looking again.
+    pub fn have_accounts(&self, has: impl Fn(&str) -> bool) {
+        let mut state = self.lock();
+        let State { leaderless, looked_for_manager, .. } = &mut *state;
+        let come = leaderless.iter().filter(|(manager, _)| has(manager)).flat_map(|(_, reports)| reports);
+        let fresh: Vec<Box<str>> = come.filter(|report| looked_for_manager.insert((*report).clone())).cloned().collect();
+        drop(state);
+        for report in fresh {
+            self.dirty.add(&report, Trigger::Retry, Class::Mover, Instant::now());
+        }
+    }
+
     fn came_before(&self, tag: &webhook::Tag) -> bool {
         self.lock().remembered.contains(tag)
     }
@@ -181,8 +231,14 @@ impl Inbox {
     /// Opens a mailbox for an integration, in place of an older one.
     #[must_use]
     pub fn open(&self, key: &IntegrationKey, uid: String) -> Arc<Mailbox> {
-        let mailbox =
-            Arc::new(Mailbox { uid, dirty: Dirty::default(), claims: Claims::default(), state: Mutex::default(), dates: Notify::new() });
+        let mailbox = Arc::new(Mailbox {
+            uid,
+            dirty: Dirty::default(),
+            claims: Claims::default(),
+            ledger: Mutex::default(),
+            state: Mutex::default(),
+            dates: Notify::new(),
+        });
         self.mailboxes().insert(key.clone(), mailbox.clone());
         mailbox
     }
@@ -328,13 +384,6 @@ fn class(event: &Event) -> Class {
         Kind::Updated if !event.fields.is_empty() && !event.fields.iter().any(|field| is_position(field)) => Class::Cosmetic,
         Kind::Updated | Kind::TableEntry | Kind::Employee | Kind::Other => Class::Mover,
     }
-}
-
-/// Whether access or a position rests on this field: status, dates, e-mail, the work table.
-fn is_position(field: &str) -> bool {
-    let phones = ["work.workPhone", "work.workMobile"];
-    let tables = ["work.", "internal.", "employee."];
-    field == "root.email" || (tables.iter().any(|table| field.starts_with(table)) && !phones.contains(&field))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 //!   pass over single people meets one over everybody.
 //! - `session`: what every pass of an integration shares. `partial`: passes over single people, at once and beside the
 //!   pass over everybody. `single`: how single people are read.
+//! - `signing`: what webhooks are signed with, read beside the passes.
 //! - `connection`: clients, made from Secrets. `clock`: time, which stories can move.
 
 pub mod approval;
@@ -29,6 +30,7 @@ pub mod pass;
 pub mod record;
 pub mod report;
 pub mod session;
+pub mod signing;
 pub mod single;
 pub mod supervisor;
 pub mod targets;

@@ -8,12 +8,12 @@ use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use super::{
-    dirty::{Causes, Class, Line, Waiting},
+    dirty::{Causes, Line, Waiting},
     pass::Scope,
     report::Report,
-    session::{Door, Opened, Session, Wanted},
+    session::{Door, Opened, Session, Wanted, class_of_date},
 };
-use crate::api::employee_sync::{Access, Trigger};
+use crate::{api::employee_sync::Trigger, domain::priority::Class};
 
 /// When Bob is looked at again after an event whose change it does not show: its reads may be 20 s behind.
 const LOOK_AGAIN: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(30)];
@@ -64,12 +64,18 @@ async fn turn(session: &Session, opened: &Arc<Opened>, line: Line, taken: Vec<(B
     let dirty = &session.mailbox.dirty;
     let most = session.most_single();
     let now = Instant::now();
+    // Neither a date nor a person's wish waits for calmer times.
+    let awaited = taken.iter().any(|(_, waiting)| matches!(waiting.trigger, Trigger::Transition | Trigger::Manual));
+    let due = match line {
+        Line::Normal if !awaited => session.mailbox.next_everybody(APART).max(now),
+        Line::Urgent | Line::Normal => now,
+    };
+    if opened.validated.dry_run {
+        // Whose address is taken shows in a listing, and otherwise only by trying.
+        return dirty.join_everybody(taken, due);
+    }
     if taken.iter().filter(|(_, waiting)| waiting.looks == 0).count() > most {
         // One read of everybody is cheaper, and the pass begins with who has to lose access.
-        let due = match line {
-            Line::Urgent => now,
-            Line::Normal => session.mailbox.next_everybody(APART).max(now),
-        };
         return dirty.join_everybody(taken, due);
     }
     if session.has_new_target(opened) {
@@ -202,7 +208,7 @@ pub async fn transitions(session: Arc<Session>) {
         let mut due = Vec::new();
         session.shared.roster.for_each(&session.key, |employee, entry| {
             if let Some((_, access)) = entry.next.filter(|(at, _)| *at > since.as_second() && *at <= now.as_second()) {
-                due.push((Box::<str>::from(employee), if access == Access::Active { Class::Joiner } else { Class::Leaver }));
+                due.push((Box::<str>::from(employee), class_of_date(access)));
             }
         });
         since = now.max(since);

@@ -2,11 +2,14 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Mutex, PoisonError, atomic::AtomicBool},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64},
+    },
 };
 
 use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
-use jiff::civil::Date;
+use jiff::{Timestamp, civil::Date};
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
@@ -27,7 +30,7 @@ use super::{
 };
 use crate::{
     api::{
-        employee_sync::Trigger,
+        employee_sync::{Action, Trigger},
         integration::{Approved, PlanSummary},
         reasons::IntegrationReason,
     },
@@ -35,10 +38,11 @@ use crate::{
     cluster::{
         events::Events,
         leadership::Leadership,
-        roster::{IntegrationKey, Roster},
+        roster::{Entry, IntegrationKey, Roster},
         status::Writer,
     },
     domain::{
+        mapping::Desired,
         matching::{Matcher, Person, PersonIndex},
         plan::{Change, Kind, Plan, plan, plan_of_some},
         settings::ExistingEmployees,
@@ -118,6 +122,8 @@ pub struct Pass<'a> {
     pub causes: &'a Causes,
     /// When changes that are not urgent do not begin any more.
     pub deadline: Instant,
+    /// How many of those have had their turn, in all passes of this integration.
+    pub turns: &'a AtomicU64,
     /// What is known of the reads of Bob before.
     pub last_read: observe::LastRead,
     /// Whether this integration has never seen a pass through.
@@ -159,6 +165,7 @@ impl Pass<'_> {
             }
             report.stop = Some(stop);
         }
+        self.mailbox.ledger.lock().unwrap_or_else(PoisonError::into_inner).close(self.looking.epoch());
         report.took = began.elapsed();
         report
     }
@@ -200,19 +207,7 @@ impl Pass<'_> {
         }
         let mut plan = self.plan(&people, matcher, &listing);
 
-        let guarding = Guarding {
-            settings,
-            roster: self.roster,
-            key: self.key,
-            requests: &requests,
-            dry_run: self.validated.dry_run,
-            first_pass: self.limitless,
-            approved: self.approved,
-            released: self.released,
-            uid: self.uid,
-            some: false,
-            now: self.clock.now(),
-        };
+        let guarding = self.guarding(&requests, self.approved);
         let released = guard::release(&guarding, &mut plan, &people, &listing);
         report.held.clone_from(&released.held.plan);
         if let Some(digest) = &released.held.released
@@ -291,24 +286,12 @@ impl Pass<'_> {
         plan.without_rows(&missing);
         plan.name_pins_without(&settings.mapping, &people, &missing);
 
-        let guarding = Guarding {
-            settings,
-            roster: self.roster,
-            key: self.key,
-            requests,
-            dry_run: self.validated.dry_run,
-            first_pass: self.limitless,
-            approved: None,
-            released: self.released,
-            uid: self.uid,
-            some: true,
-            now: self.clock.now(),
-        };
+        let guarding = self.guarding(requests, None);
         let mut released = guard::release(&guarding, &mut plan, &people, &Listing::default());
         report.held.clone_from(&released.held.plan);
         let left_alone = [&missing[..], &released.held.frozen[..]].concat();
         let mut deferred = vec![false; plan.changes.len()];
-        if line == Line::Urgent && !self.validated.dry_run {
+        if line == Line::Urgent {
             for (index, change) in plan.changes.iter().enumerate().filter(|(_, change)| !change.suspends()) {
                 deferred[index] = std::mem::take(&mut released.go[index]);
                 if deferred[index] {
@@ -317,11 +300,6 @@ impl Pass<'_> {
             }
         }
         let recorder = self.recorder(&people, &plan, requests, &seen.deleted_now, self.approvals(&released), &left_alone);
-        if self.validated.dry_run {
-            recorder.without_change(|change| Some(waiting(&recorder, &plan.changes[change]))).await;
-            self.looked_at(&people);
-            return Ok(());
-        }
         report.rest.renamed = plan.renames(&settings.mapping, |change| released.go[change]);
         let summary = self.converge(&people, &plan, &released, &recorder, (&missing, &deferred)).await;
         self.looked_at(&people);
@@ -329,6 +307,28 @@ impl Pass<'_> {
         report.unfinished = summary.unfinished || recorder.failed.load(std::sync::atomic::Ordering::Relaxed);
         report.tally = Some(recorder.tally.into_inner().unwrap_or_else(PoisonError::into_inner));
         summary.stop.map_or(Ok(()), Err)
+    }
+
+    /// What the guard looks at, beside the plan.
+    fn guarding<'b>(&'b self, requests: &'b HashMap<Box<str>, Box<str>>, approved: Option<&'b str>) -> Guarding<'b> {
+        let some = matches!(self.scope, Scope::Some { .. });
+        Guarding {
+            settings: &self.validated.settings,
+            roster: self.roster,
+            key: self.key,
+            requests,
+            dry_run: self.validated.dry_run,
+            first_pass: self.limitless,
+            approved,
+            released: self.released,
+            uid: self.uid,
+            some,
+            ledger: &self.mailbox.ledger,
+            pass: self.looking.epoch(),
+            events: some || matches!(self.trigger, Trigger::Webhook | Trigger::Transition),
+            interval: self.validated.interval,
+            now: self.clock.now(),
+        }
     }
 
     /// Remembers what Bob said of these people, so that the next event about one of them is known to show or not.
@@ -367,6 +367,8 @@ impl Pass<'_> {
         let initial = password
             .as_ref()
             .map(|password| Initial { password: password.as_ref(), change_at_first_login: self.validated.change_password_on_first_login });
+        let now = self.clock.now();
+        let since = |person: PersonIndex| self.waiting_since(people[person as usize].employee.id(), now);
         let execution = Execution {
             provider: self.provider,
             initial,
@@ -379,6 +381,8 @@ impl Pass<'_> {
             leadership: self.leadership,
             halted: self.halted,
             deadline: self.deadline,
+            since: &since,
+            turns: self.turns,
             adopt: self.validated.settings.adopt,
             protected: &self.validated.settings.protected,
             skip: &skip,
@@ -410,8 +414,34 @@ impl Pass<'_> {
                 (false, false) => Some(held_by_suspicion()),
             }
         });
-        let (summary, (), ()) = tokio::join!(executing, without_change, record_each(recorder, outcomes));
+        let (summary, (), ()) = tokio::join!(executing, without_change, record_each(recorder, self.mailbox, outcomes));
+        self.wait_for_managers(people, recorder);
         summary
+    }
+
+    /// Notes whose manager has no account yet, so that they are looked at once there is one.
+    fn wait_for_managers(&self, people: &[Person], recorder: &Recorder<'_>) {
+        let mapping = &self.validated.settings.mapping;
+        let leaderless = std::mem::take(&mut *recorder.leaderless.lock().unwrap_or_else(PoisonError::into_inner));
+        let pairs = leaderless.into_iter().filter_map(|index| {
+            let employee = &people[index as usize].employee;
+            match mapping.desired(mapping.manager?, employee) {
+                Desired::Person(manager) => Some((Box::from(employee.id()), Box::from(manager))),
+                _ => None,
+            }
+        });
+        let some = matches!(self.scope, Scope::Some { .. }).then(|| people.iter().map(|person| person.employee.id()).collect());
+        self.mailbox.wait_for_managers(some, pairs.collect());
+        self.mailbox.have_accounts(|id| self.roster.with(self.key, id, |entry| entry.is_some_and(Entry::has_managed_account)));
+    }
+
+    /// Since when somebody waits, in seconds of the epoch: since the first event that was not answered, since a date came,
+    /// since the status says that something is not as decided. For whom nothing of it holds: since now.
+    fn waiting_since(&self, employee: &str, now: Timestamp) -> i64 {
+        let told = self.causes.get(employee).map(|cause| i64::try_from(cause.since.elapsed().as_secs()).unwrap_or(0));
+        let now = now.as_second();
+        let known = self.roster.with(self.key, employee, |entry| entry.and_then(|entry| entry.waiting_since(now)));
+        told.map(|ago| now.saturating_sub(ago)).into_iter().chain(known).min().unwrap_or(now)
     }
 
     /// Sync requests of single people that were there before Bob was read.
@@ -458,6 +488,7 @@ impl Pass<'_> {
             looking: self.looking,
             causes: self.causes,
             unsettled: Mutex::default(),
+            leaderless: Mutex::default(),
             trigger: self.trigger,
             requests,
             deleted_now,
@@ -476,13 +507,17 @@ impl Pass<'_> {
 type Told<'a> = (PersonIndex, Outcome, Option<Writing<'a>>);
 
 /// Writes outcomes down as they come, several at once.
-async fn record_each(recorder: &Recorder<'_>, mut outcomes: mpsc::UnboundedReceiver<Told<'_>>) {
+async fn record_each(recorder: &Recorder<'_>, mailbox: &Mailbox, mut outcomes: mpsc::UnboundedReceiver<Told<'_>>) {
     let mut writing = FuturesUnordered::new();
     loop {
         tokio::select! {
             next = outcomes.recv(), if writing.len() < RECORDED_AT_ONCE => match next {
                 Some((person, outcome, claim)) => writing.push(async move {
+                    let made = matches!(&outcome, Outcome::Done(done) if matches!(done.action, Action::Create | Action::Adopt));
                     recorder.outcome(person, outcome).await;
+                    if made {
+                        mailbox.has_account(recorder.people[person as usize].employee.id());
+                    }
                     // Only now may another pass write to this person.
                     drop(claim);
                 }),

@@ -87,6 +87,8 @@ pub struct Recorder<'a> {
     pub tally: Mutex<Tally>,
     /// People whose change was not brought to an end: whether it was tried and failed for now.
     pub unsettled: Mutex<Vec<(Box<str>, bool)>>,
+    /// People in order but for their manager, who has no account yet.
+    pub leaderless: Mutex<Vec<PersonIndex>>,
     /// Whether a write to the API server failed.
     pub failed: AtomicBool,
     /// Whether lines of some history could not be written before.
@@ -213,6 +215,10 @@ impl Recorder<'_> {
             )
         });
         self.count(id, &verdict, outcome.as_ref());
+        let settled = matches!(outcome, None | Some(Outcome::Done(_))) && verdict.decision.managed && verdict.account.is_some();
+        if settled && matches!(verdict.manager, Manager::NotManaged | Manager::Pending) {
+            self.leaderless.lock().unwrap_or_else(PoisonError::into_inner).push(index);
+        }
         if outcome.is_none() && self.looking.is_outdated(id) {
             // A later pass has looked at this person: what this one saw is not written over what that one found.
             return None;

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -15,19 +15,24 @@ use tokio::{sync::watch, time::Instant};
 use super::{
     approval,
     connection::{Connections, InitialPassword},
-    dirty::Causes,
+    dirty::{Causes, Waiting},
     execute::Failure,
     inbox::Mailbox,
     observe::LastRead,
     pass::{Pass, Scope},
     report::{Report, bounded, revoked_access},
+    signing::Signing,
     validate::Validated,
     worker::{Said, Shared, write},
 };
 use crate::{
-    api::{ProvisioningIntegration, ProvisioningIntegrationStatus, employee_sync::Trigger, integration::RevokedAccess},
+    api::{
+        ProvisioningIntegration, ProvisioningIntegrationStatus,
+        employee_sync::{Access, Trigger},
+        integration::RevokedAccess,
+    },
     cluster::{roster::IntegrationKey, status::Writer},
-    domain::{known::Revoked, safety::Suspicion},
+    domain::{known::Revoked, priority::Class, safety::Suspicion},
 };
 
 /// Whether passes over single people may begin.
@@ -72,6 +77,10 @@ pub struct Session {
     pub door: watch::Sender<Door>,
     /// What was refused before.
     pub refusals: Refusals,
+    /// Whether webhooks are accepted.
+    pub signing: Signing,
+    /// How many changes that are not urgent have had their turn.
+    pub turns: AtomicU64,
 }
 
 /// One pass, as it is asked for.
@@ -144,6 +153,7 @@ impl Session {
             trigger: wanted.trigger,
             causes: wanted.causes,
             deadline: Instant::now() + wanted.within,
+            turns: &self.turns,
             last_read: LastRead {
                 believed: counts.as_ref().map_or(0, |counts| counts.in_bob),
                 suspicion: wanted.suspicion,
@@ -208,11 +218,33 @@ impl Session {
         rows.iter().any(|row| !opened.targets.contains(&row.target))
     }
 
+    /// Whose date came and was not acted on, because no process ran or a pass could not be made: with everybody they are
+    /// looked at as they would have been then.
+    #[must_use]
+    pub fn overdue(&self) -> Causes {
+        let (now, began) = (self.shared.clock.now().as_second(), Instant::now());
+        let mut causes = Causes::default();
+        self.shared.roster.for_each(&self.key, |employee, entry| {
+            if let Some((at, access)) = entry.next.filter(|(at, _)| *at <= now) {
+                let late = Duration::from_secs(u64::try_from(now - at).unwrap_or(0));
+                let since = began.checked_sub(late).unwrap_or(began);
+                causes.insert(employee.into(), Waiting::new(Trigger::Transition, class_of_date(access), since));
+            }
+        });
+        causes
+    }
+
     /// How many people are better looked at one by one: as many as the provider's listing has pages, within reason.
     #[must_use]
     pub fn most_single(&self) -> usize {
         (self.shared.roster.count(&self.key) / 100).clamp(20, 500)
     }
+}
+
+/// What is at stake when a date comes that makes access this.
+#[must_use]
+pub fn class_of_date(access: Access) -> Class {
+    if access == Access::Active { Class::Joiner } else { Class::Leaver }
 }
 
 /// What the provider refused, so that it is tried ever more rarely.

@@ -11,11 +11,12 @@ use tokio::{sync::watch, task::JoinSet, time::Instant};
 use super::{
     clock::Clock,
     connection::{Connections, Pacers},
-    dirty::{Causes, Class, Line},
+    dirty::{Causes, Line},
     inbox::{Inbox, Mailbox},
     partial,
     report::{self, Report},
     session::{Door, Opened, Refusals, Session, Wanted},
+    signing::{self, Signing},
     tenants::Tenants,
     validate::{AllowedEndpoints, Stop, Validated, validate},
 };
@@ -25,15 +26,13 @@ use crate::{
         employee_sync::Trigger,
         reasons::{EmployeeReason, IntegrationReason},
     },
-    bob::webhook::SigningSecrets,
     cluster::{
         events::Events,
         leadership::Leadership,
         roster::{IntegrationKey, Roster},
-        secrets::{self, SecretError},
         status::Writer,
     },
-    domain::safety::Suspicion,
+    domain::{priority::Class, safety::Suspicion},
     server::metrics::Metrics,
 };
 
@@ -167,8 +166,6 @@ pub struct Worker {
     session: Arc<Session>,
     /// People for whom the next pass over everybody was asked.
     causes: Causes,
-    /// Whether webhooks are accepted, and if not, why; `None` where none are asked for.
-    webhooks: Option<Result<(), String>>,
     /// Generation of the spec that the last pass worked with; 0 before the first.
     generation: i64,
     /// The sync request that the last pass answered.
@@ -210,12 +207,13 @@ impl Worker {
             object: receiver.clone(),
             door: watch::Sender::new(Door::Pending),
             refusals: Refusals::default(),
+            signing: Signing::default(),
+            turns: std::sync::atomic::AtomicU64::new(0),
         };
         let worker = Self {
             key,
             session: Arc::new(session),
             causes: Causes::default(),
-            webhooks: None,
             shared,
             object: receiver,
             handle: handle.clone(),
@@ -239,6 +237,7 @@ impl Worker {
             beside.spawn(partial::serve(self.session.clone(), line));
         }
         beside.spawn(partial::transitions(self.session.clone()));
+        beside.spawn(signing::keep(self.session.clone()));
         self.work().await;
         while beside.join_next().await.is_some() {}
     }
@@ -278,6 +277,9 @@ impl Worker {
                 return Trigger::Manual;
             }
             let idle = object.spec.suspend;
+            if !idle && self.session.signing.has_news() {
+                return Trigger::Spec;
+            }
             let now = self.shared.clock.now();
             if !idle && self.next.secrets.is_some_and(|at| at <= now) && self.secrets_changed().await {
                 return Trigger::Spec;
@@ -323,7 +325,7 @@ impl Worker {
             self.session.door.send_replace(Door::Pending);
         }
         self.generation = generation;
-        self.read_webhook_secret(&object).await;
+        signing::read(&self.session, &object).await;
         let requested = object.annotations().get(SYNC_REQUESTED).cloned();
         self.asked = requested.is_some() && requested != self.answered;
         if object.spec.suspend {
@@ -342,7 +344,7 @@ impl Worker {
             Err(stop) => (Report { stop: Some(stop), ..Report::default() }, Duration::from_mins(10)),
         };
         report.sync_handled.clone_from(&requested);
-        report.webhooks.clone_from(&self.webhooks);
+        report.webhooks = self.session.signing.said();
         self.answered = requested;
         if report.in_bob.is_some() {
             self.suspicion = report.suspicion;
@@ -392,9 +394,11 @@ impl Worker {
 
     /// The pass over everybody.
     async fn pass(&mut self, opened: &Arc<Opened>, trigger: Trigger, new_spec: bool, people: &Causes) -> Report {
+        let mut causes = self.session.overdue();
+        causes.extend(people.iter().map(|(employee, waiting)| (employee.clone(), *waiting)));
         let wanted = Wanted {
             trigger,
-            causes: people,
+            causes: &causes,
             scope: None,
             forgiving: matches!(trigger, Trigger::Manual) || new_spec,
             suspicion: self.suspicion,
@@ -419,42 +423,8 @@ impl Worker {
         report
     }
 
-    /// Reads what webhooks are signed with. Whether that changes what is said of it.
-    async fn read_webhook_secret(&mut self, object: &ProvisioningIntegration) -> bool {
-        let before = self.webhooks.clone();
-        match &object.spec.bob.webhook_secret_ref {
-            None => {
-                self.session.mailbox.sign_with(None);
-                self.webhooks = None;
-            }
-            Some(reference) => {
-                let previous = format!("{}Previous", reference.key);
-                let (required, optional) = ([&*reference.key], [&*previous]);
-                match secrets::read_some(&self.shared.client, &self.key.namespace, &reference.name, &required, &optional).await {
-                    Ok(mut values) => {
-                        let current = values.take(&reference.key);
-                        let previous = values.take(&previous);
-                        self.session.mailbox.sign_with(current.map(|current| SigningSecrets { current, previous }));
-                        self.webhooks = Some(Ok(()));
-                    }
-                    // What was read before stays valid while the API server does not answer.
-                    Err(SecretError::Unavailable { .. }) if before.is_some() => {}
-                    Err(error) => {
-                        self.session.mailbox.sign_with(None);
-                        self.webhooks = Some(Err(error.to_string()));
-                    }
-                }
-            }
-        }
-        self.webhooks != before
-    }
-
     /// Whether a Secret is not the one that was read, or could not be read before.
     async fn secrets_changed(&mut self) -> bool {
-        let object = self.object.borrow().clone();
-        if self.read_webhook_secret(&object).await {
-            return true;
-        }
         let Some(connections) = &self.connections else { return true };
         let changed = connections.secrets_changed(&self.shared.client, &self.key.namespace).await;
         self.next.secrets = self.shared.clock.now().checked_add(SECRET_POLL).ok();

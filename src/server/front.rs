@@ -56,8 +56,16 @@ impl Default for Limits {
 /// How long the last request of a connection may take once the connection has to end.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// Told of every request that no handler sees: 413, its body was too large; 408, it took too long; 400, it broke off.
+pub type Refused = Arc<dyn Fn(StatusCode) + Send + Sync>;
+
 /// Serves `router` on `listener` until `stop` completes; then lets requests that began end.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: impl Future<Output = ()>) {
+    serve_telling(listener, router, limits, Arc::new(|_| ()), stop).await;
+}
+
+/// The same, and tells of what was refused.
+pub async fn serve_telling(listener: TcpListener, router: Router, limits: Limits, refused: Refused, stop: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(limits.connections));
     let (stopped, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
@@ -71,9 +79,9 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
             () = &mut stop => break,
             (place, accepted) = accept => match accepted {
                 Ok((stream, _)) => {
-                    let (router, stopping) = (router.clone(), stopping.clone());
+                    let (router, refused, stopping) = (router.clone(), refused.clone(), stopping.clone());
                     connections.spawn(async move {
-                        connection(stream, router, limits, stopping).await;
+                        connection(stream, router, limits, refused, stopping).await;
                         drop(place);
                     });
                 }
@@ -88,8 +96,8 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
     while connections.join_next().await.is_some() {}
 }
 
-async fn connection(stream: TcpStream, router: Router, limits: Limits, mut stopping: watch::Receiver<bool>) {
-    let service = service_fn(move |request| answer(router.clone(), request, limits));
+async fn connection(stream: TcpStream, router: Router, limits: Limits, refused: Refused, mut stopping: watch::Receiver<bool>) {
+    let service = service_fn(move |request| answer(router.clone(), request, limits, refused.clone()));
     let mut connection = std::pin::pin!(
         hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
@@ -107,16 +115,17 @@ async fn connection(stream: TcpStream, router: Router, limits: Limits, mut stopp
 }
 
 /// Reads the whole body within its bounds, then asks the router.
-async fn answer(mut router: Router, request: Request<Incoming>, limits: Limits) -> Result<Response<Body>, Infallible> {
+async fn answer(mut router: Router, request: Request<Incoming>, limits: Limits, refused: Refused) -> Result<Response<Body>, Infallible> {
     let (head, body) = request.into_parts();
     let whole = tokio::time::timeout(limits.body, Limited::new(body, limits.body_bytes).collect()).await;
-    let body = match whole {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => return Ok(refuse(StatusCode::PAYLOAD_TOO_LARGE)),
-        Ok(Err(_)) => return Ok(refuse(StatusCode::BAD_REQUEST)),
-        Err(_) => return Ok(refuse(StatusCode::REQUEST_TIMEOUT)),
+    let status = match whole {
+        Ok(Ok(body)) => return router.call(Request::from_parts(head, Body::from(body.to_bytes()))).await,
+        Ok(Err(error)) if error.is::<LengthLimitError>() => StatusCode::PAYLOAD_TOO_LARGE,
+        Ok(Err(_)) => StatusCode::BAD_REQUEST,
+        Err(_) => StatusCode::REQUEST_TIMEOUT,
     };
-    router.call(Request::from_parts(head, Body::from(body))).await
+    refused(status);
+    Ok(refuse(status))
 }
 
 /// An answer after which the connection ends: what is left of the request is not read.

@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | 200 | in line; or known to need nothing: a repeated delivery, another company, an event about something else |
 //! | 200 | Bob's ping test, signed or not, for whatever integration: it has no effect |
+//! | 408, 413 | the body took too long, or is too large: counted, and nothing else |
 //! | 401 | no such integration, no secret, a wrong or missing signature: the same answer for each |
 //! | 503 | another replica leads, or evidence could not be recorded: Bob sends it again |
 
@@ -31,7 +32,7 @@ use crate::{
 };
 
 /// What a delivery may cost: Bob's are small, and Bob waits for ten seconds at most.
-const LIMITS: Limits = Limits {
+pub const LIMITS: Limits = Limits {
     head: Duration::from_secs(5),
     body: Duration::from_secs(10),
     body_bytes: 1024 * 1024,
@@ -59,13 +60,24 @@ pub async fn listen(
     let stop = async move {
         let _ = stopping.wait_for(|stopping| *stopping).await;
     };
-    Ok(tokio::spawn(front::serve(listener, router(inbox, metrics), LIMITS, stop)))
+    let counted = metrics.clone();
+    let refused = Arc::new(move |status| counted.webhook(unread(status)));
+    Ok(tokio::spawn(front::serve_telling(listener, router(inbox, metrics), LIMITS, refused, stop)))
 }
 
 /// The one path; a POST anywhere below `/webhooks/bob/` may be a ping.
 pub fn router(inbox: Inbox, metrics: Arc<Metrics>) -> Router {
     let door = Arc::new(Door { inbox, metrics });
     Router::new().route("/webhooks/bob/{*place}", post(deliver)).with_state(door)
+}
+
+/// The word for metrics of a delivery that was not read to its end.
+fn unread(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => "too_large",
+        StatusCode::REQUEST_TIMEOUT => "too_slow",
+        _ => "broken_off",
+    }
 }
 
 async fn deliver(State(door): State<Arc<Door>>, Path(place): Path<String>, headers: HeaderMap, body: Bytes) -> Response {

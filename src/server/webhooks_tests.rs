@@ -162,7 +162,24 @@ async fn a_huge_body_costs_nothing() {
     }
     assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 413"), "{}", String::from_utf8_lossy(&answer));
     assert!(sent < 32 << 20, "{sent} bytes were taken");
+    assert!(scene.counted("too_large"));
     assert!(scene.deliver("new", &event("1")).await.starts_with("HTTP/1.1 200"), "and the next is served");
+}
+
+#[tokio::test]
+async fn a_body_that_dawdles_or_breaks_off_is_counted_and_has_no_effect() {
+    let scene = Scene::start().await;
+    let head = format!("POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{\"type\"");
+    let mut broken = TcpStream::connect(scene.address).await.expect("connects");
+    broken.write_all(head.as_bytes()).await.expect("sent");
+    drop(broken);
+    let mut slow = TcpStream::connect(scene.address).await.expect("connects");
+    slow.write_all(head.as_bytes()).await.expect("sent");
+    let mut answer = Vec::new();
+    tokio::time::timeout(LIMITS.body + Duration::from_secs(5), slow.read_to_end(&mut answer)).await.expect("an end").expect("read");
+    assert!(answer.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&answer));
+    assert!(scene.counted("too_slow") && scene.counted("broken_off") && !scene.counted("too_large"));
+    assert_eq!(scene.dirty(), 0);
 }
 
 #[tokio::test]

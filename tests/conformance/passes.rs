@@ -1,7 +1,11 @@
 //! Cases of whole passes: the provider's listing, the plan made of it, and the engine's own execution, without Bob and a
 //! cluster. What is decided is given; what becomes of it at the tenant is judged.
 
-use std::{collections::HashMap, sync::Mutex, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, atomic::AtomicU64},
+    time::Duration,
+};
 
 use bobsync::{
     api::employee_sync::MatchedBy,
@@ -82,6 +86,8 @@ async fn pass<T: Tenant>(tenant: &T, people: &[Person]) -> (Plan, HashMap<Person
             leadership: &Leadership::always(),
             halted: &|| false,
             deadline: Instant::now() + Duration::from_mins(1),
+            since: &|_| 0,
+            turns: &AtomicU64::new(0),
             adopt: true,
             protected: &Protected::default(),
             skip: &|_| None,

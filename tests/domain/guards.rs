@@ -51,7 +51,7 @@ fn look_with(
     (first_pass, approved): (bool, Option<&str>),
     at_least: u32,
 ) -> Looked {
-    look_at_some(crowd, budgets, spent, explicit, (first_pass, approved), at_least, None)
+    look_at_some(crowd, budgets, spent, explicit, (first_pass, approved), at_least, (None, 0))
 }
 
 /// The same where the crowd is a part of so many people.
@@ -62,7 +62,7 @@ fn look_at_some(
     explicit: &[usize],
     (first_pass, approved): (bool, Option<&str>),
     at_least: u32,
-    population: Option<Population>,
+    (population, replaced_before): (Option<Population>, u32),
 ) -> Looked {
     let (people, accounts, mapping): (Vec<Person>, _, _) = (crowd.people(), crowd.accounts(), crowd.mapping());
     let plan = planned(crowd, &people, &accounts);
@@ -73,6 +73,7 @@ fn look_at_some(
         budgets,
         field_blackout: Blackout { max_percent: 40, at_least },
         spent: &|_| spent,
+        replaced_before: &|_| replaced_before,
         starts: &|_| false,
         explicit: &|person| explicit.contains(&crowd.people[person as usize].who),
         population,
@@ -110,7 +111,7 @@ fn the_measure_of_a_plan_about_one_person_is_the_whole_company() {
     let one = company(1, 1, 0);
     let held = |spent, accounts| {
         let population = Population { accounts, managed: accounts };
-        look_at_some(&one, budgets, spent, &[], (false, None), 10, Some(population)).held.plan.map(|held| held.because)
+        look_at_some(&one, budgets, spent, &[], (false, None), 10, (Some(population), 0)).held.plan.map(|held| held.because)
     };
     assert_eq!(held(1, 20), None, "the second of two");
     assert_eq!(held(2, 20).as_deref(), Some("1 suspensions planned, 2 done within the window, and the limit is 2"));
@@ -189,6 +190,22 @@ fn an_attribute_that_would_change_for_too_many_freezes_and_the_rest_flows() {
     assert!(look(&crowd, budgets, 0, &[], false, Some(&said.digest)).held.frozen.is_empty());
     crowd.people[20].title = Told::Text("Engineer of Nothing");
     assert_eq!(look(&crowd, budgets, 0, &[], false, Some(&said.digest)).held.frozen, [TITLE]);
+}
+
+#[test]
+fn what_events_have_changed_within_the_interval_counts_with_a_plan_about_one_person() {
+    let budgets = Budgets { updates: None, ..Budgets::default() };
+    let population = Some(Population { accounts: 100, managed: 100 });
+    let look = |crowd: &Crowd, before| look_at_some(crowd, budgets, 0, &[], (false, None), 10, (population, before)).held;
+    let one = company(1, 0, 1);
+    assert_eq!(look(&one, 39).plan, None, "the fortieth of a hundred");
+    let held = look(&one, 40);
+    assert_eq!(held.frozen, [TITLE]);
+    let said = held.plan.expect("held").because;
+    let words = "title (from work.title) would change for 1 people at once, events have changed it for 40 others within the interval, and the limit is 40";
+    assert_eq!(said, words);
+    assert!(look(&company(1, 0, 0), 90).frozen.is_empty(), "nobody is kept from what nobody wants");
+    assert_eq!(look(&company(11, 0, 11), 30).frozen, [TITLE], "and with a plan about everybody");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! - `oracle`: the contract's prose about access, written down a second time, naively; `decisions` compares.
 //! - `crowd`: a few people and accounts in every constellation; `matching` has the oracle of which account is whose,
 //!   `plans` what holds for every plan, `golden` plans to read.
-//! - `guards`: what of a plan is held. `table`: the decision as the table that docs/decisions.md holds.
+//! - `priority`: whose turn it is. `guards`: what of a plan is held. `table`: the decision as the table that docs/decisions.md holds.
 //! - `expressions`: CEL for scope and mapping rows, and hostile texts; `random_expressions` compares with a naive reader.
 
 mod crowd;
@@ -14,5 +14,6 @@ mod guards;
 mod matching;
 mod oracle;
 mod plans;
+mod priority;
 mod random_expressions;
 mod table;

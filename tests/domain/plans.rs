@@ -8,6 +8,7 @@ use bobsync::domain::{
     mapping::{Mapping, key},
     matching::{Matcher, Person, PersonIndex},
     plan::{Block, Change, Counts, Kind, Manager, Plan, Stage, plan},
+    priority::Queue,
 };
 use proptest::prelude::*;
 
@@ -87,7 +88,7 @@ struct After {
     refused: HashSet<PersonIndex>,
 }
 
-/// Carries a plan out, change by change, in its order. "Access goes out by itself where a mixed write was refused."
+/// Carries a plan out, change by change, as the queue gives them. "Access goes out by itself where a mixed write was refused."
 fn carry_out(crowd: &Crowd, people: &[Person], accounts: &[Account<'static>], plan: &Plan) -> After {
     let mut tenant = Tenant { mapping: crowd.mapping(), accounts: accounts.to_vec() };
     let mut held: HashMap<PersonIndex, Box<str>> = HashMap::new();
@@ -96,7 +97,10 @@ fn carry_out(crowd: &Crowd, people: &[Person], accounts: &[Account<'static>], pl
         held.extend(standing.account.as_ref().map(|account| (index, account.id.clone())));
     }
     let mut late = Vec::new();
-    for change in &plan.changes {
+    let mut queue = Queue::new(plan, people, &tenant.mapping, &vec![true; plan.changes.len()], &|_| 0);
+    while let Some(next) = queue.next(0) {
+        let change = &plan.changes[next];
+        queue.ended(next);
         let mut write = change.write.clone();
         match change.manager.map(|manager| (manager, held.get(&manager))) {
             Some((_, Some(id))) => write.attributes.push((MANAGER, NewValue::Set(id.clone()))),

@@ -3,7 +3,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, OnceLock, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, AtomicU64},
+    },
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -170,6 +173,10 @@ pub fn run(heard: &Heard) -> Doing {
         released: None,
         uid: "uid",
         some: false,
+        ledger: &Mutex::default(),
+        pass: 1,
+        events: false,
+        interval: Duration::from_mins(10),
         now,
     };
     let released = release(&guarding, &mut plan, &people, &listing);
@@ -191,6 +198,8 @@ pub fn run(heard: &Heard) -> Doing {
         leadership: &leadership,
         halted: &|| false,
         deadline: tokio::time::Instant::now() + Duration::from_hours(1),
+        since: &|_| 0,
+        turns: &AtomicU64::new(0),
         protected: &settings.protected,
         adopt: settings.adopt,
         skip: &|_| None,
@@ -232,6 +241,7 @@ pub fn run(heard: &Heard) -> Doing {
         trigger: Trigger::Interval,
         causes: &Causes::default(),
         unsettled: Mutex::default(),
+        leaderless: Mutex::default(),
         requests: &requests,
         approved: Approved::default(),
         deleted_now: &deleted_now,

@@ -1,0 +1,101 @@
+//! What the guard's sums need beside the plan that it looks at. Events cut what one pass over everybody would have done
+//! into many small ones, several of which run at the same time: each of them has to count with the others.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::budget::Kind;
+
+/// What passes of one integration have let out that no status tells.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// What was released in passes that are under way, by pass. Their statuses may not be written yet.
+    open: BTreeMap<u64, Vec<(Box<str>, Kind)>>,
+    /// When passes that events asked for replaced or cleared the value of an attribute, in seconds of the epoch, by
+    /// target and `root.id`.
+    replaced: HashMap<Box<str>, HashMap<Box<str>, i64>>,
+}
+
+impl Ledger {
+    /// A pass is about to make these changes.
+    pub fn open(&mut self, pass: u64, released: Vec<(Box<str>, Kind)>) {
+        if !released.is_empty() {
+            self.open.insert(pass, released);
+        }
+    }
+
+    /// A pass has ended: its changes are in the statuses.
+    pub fn close(&mut self, pass: u64) {
+        self.open.remove(&pass);
+    }
+
+    /// How many people have a change of this kind under way, without those who are counted elsewhere.
+    #[must_use]
+    pub fn under_way(&self, kind: Kind, counted: &dyn Fn(&str) -> bool) -> u32 {
+        let people: HashSet<&str> = self.open.values().flatten().filter(|(_, own)| *own == kind).map(|(employee, _)| &**employee).collect();
+        count(people.into_iter().filter(|employee| !counted(employee)).count())
+    }
+
+    /// An event replaced or cleared this attribute of this person.
+    pub fn replace(&mut self, target: &str, employee: &str, at: i64) {
+        if let Some(people) = self.replaced.get_mut(target) {
+            people.insert(employee.into(), at);
+        } else {
+            self.replaced.insert(target.into(), HashMap::from([(employee.into(), at)]));
+        }
+    }
+
+    /// For how many people this attribute was replaced or cleared after `since`, without those who are counted elsewhere.
+    #[must_use]
+    pub fn replaced(&self, target: &str, since: i64, counted: &dyn Fn(&str) -> bool) -> u32 {
+        let people = self.replaced.get(target).into_iter().flatten();
+        count(people.filter(|(employee, at)| **at > since && !counted(employee)).count())
+    }
+
+    /// Forgets what was replaced before.
+    pub fn forget_before(&mut self, since: i64) {
+        self.replaced.retain(|_, people| {
+            people.retain(|_, at| *at > since);
+            !people.is_empty()
+        });
+    }
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybody_is_counted_once_however_many_passes_are_about_them() {
+        let mut ledger = Ledger::default();
+        let of = |ids: &[&str], kind| ids.iter().map(|id| (Box::from(*id), kind)).collect();
+        ledger.open(1, of(&["1", "2"], Kind::Disable));
+        ledger.open(2, of(&["2", "3"], Kind::Disable));
+        ledger.open(3, of(&["4"], Kind::Update));
+        assert_eq!(ledger.under_way(Kind::Disable, &|_| false), 3);
+        assert_eq!(ledger.under_way(Kind::Disable, &|id| id == "3"), 2, "somebody whom a status tells of");
+        assert_eq!(ledger.under_way(Kind::Update, &|_| false), 1);
+        ledger.close(1);
+        assert_eq!(ledger.under_way(Kind::Disable, &|_| false), 2);
+        ledger.close(2);
+        assert_eq!(ledger.under_way(Kind::Disable, &|_| false), 0);
+    }
+
+    #[test]
+    fn an_attribute_is_counted_for_as_long_as_the_window_and_then_forgotten() {
+        let mut ledger = Ledger::default();
+        for (id, at) in [("1", 10), ("2", 20), ("1", 30)] {
+            ledger.replace("title", id, at);
+        }
+        ledger.replace("company", "9", 5);
+        let since = |ledger: &Ledger, since| ledger.replaced("title", since, &|_| false);
+        assert_eq!([0, 15, 20, 30].map(|at| since(&ledger, at)), [2, 2, 1, 0], "the last time counts");
+        assert_eq!(ledger.replaced("title", 0, &|id| id == "2"), 1);
+        ledger.forget_before(20);
+        assert_eq!((since(&ledger, 0), ledger.replaced("company", 0, &|_| false)), (1, 0));
+        assert_eq!(ledger.replaced.len(), 1, "nothing is kept");
+    }
+}

@@ -1,0 +1,280 @@
+//! Whose turn it is: what holds for every queue, however its changes need each other and in whatever order they end.
+
+use std::collections::HashSet;
+
+use bobsync::domain::{
+    access::{Decision, Missing, Why},
+    account::{Access, AccountWrite, NewValue},
+    employee::{Cell, Employee, Fields, Values},
+    mapping::{Compare, Mapping, Row, Source},
+    matching::{Person, PersonIndex},
+    plan::{Change, Kind, Manager, Plan, Stage, Standing},
+    priority::{Class, Queue, is_position},
+};
+use proptest::prelude::*;
+
+const EMAIL: usize = 0;
+const HOBBY: usize = 1;
+const MANAGER: usize = 2;
+const TITLE: usize = 3;
+
+fn mapping() -> Mapping {
+    let mut fields = Fields::default();
+    let mut row = |target: &str, field: &str, compare| Row {
+        target: target.into(),
+        source: Source::Field(fields.want(field)),
+        on_create_only: false,
+        compare,
+        required: false,
+    };
+    let rows = vec![
+        row("email", "root.email", Compare::IgnoringCase),
+        row("hobby", "about.hobbies", Compare::Exact),
+        row("manager", "about.buddy", Compare::Person),
+        row("title", "work.title", Compare::Exact),
+    ];
+    Mapping { rows, fields, email: EMAIL, username: EMAIL, manager: Some(MANAGER) }
+}
+
+fn person(number: usize, why: Why) -> Person {
+    let id = number.to_string();
+    let decision = Decision { managed: true, existing: None, missing: Missing::Never, why, date: None, next: None };
+    Person {
+        employee: Employee::from_values(Values::from_cells([Cell::Text(&id)].into_iter())).expect("a row with an id"),
+        decision,
+        known_account: None,
+        known_active: false,
+        claimed_by: None,
+        scope_failure: None,
+        unknown_target: None,
+        baseline: None,
+        in_place: None,
+    }
+}
+
+/// A change as it is drawn: what is at stake, since when it waits, and whom it needs.
+#[derive(Clone, Copy, Debug)]
+struct Drawn {
+    class: Class,
+    since: i64,
+    manager: Option<u32>,
+    after: Option<u32>,
+    go: bool,
+}
+
+fn change(number: u32, drawn: &Drawn) -> Change {
+    let text = |row: usize| vec![(row, NewValue::Set("x".into()))];
+    let write = |attributes, access| AccountWrite { attributes, access, ..AccountWrite::default() };
+    let (kind, stage, write) = match drawn.class {
+        Class::Revocation | Class::Leaver => (Kind::Update, Stage::Suspend, write(Vec::new(), Some(Access::Suspended))),
+        Class::Joiner => (Kind::Create, Stage::Create, write(text(EMAIL), Some(Access::Active))),
+        Class::Mover => (Kind::Update, Stage::Rest, write(text(TITLE), None)),
+        Class::Cosmetic => (Kind::Update, Stage::Rest, write(text(HOBBY), None)),
+    };
+    let account = (kind == Kind::Update).then(|| number.to_string().into());
+    let (manager, after) = (drawn.manager, drawn.after);
+    Change { person: number, kind, account, write, replaced: Vec::new(), manager, after, stage, level: 0, look_up_first: false }
+}
+
+fn drawn() -> impl Strategy<Value = Vec<Drawn>> {
+    let one = (0..5_usize, 0..9_i64, proptest::option::weighted(0.3, 0..40_u32), proptest::option::weighted(0.2, 0..40_u32), any::<bool>());
+    let one = one.prop_map(|(class, since, manager, after, held)| Drawn {
+        class: Class::ALL[class],
+        since,
+        manager,
+        after,
+        go: !held || since > 3,
+    });
+    proptest::collection::vec(one, 0..40)
+}
+
+struct Scene {
+    mapping: Mapping,
+    people: Vec<Person>,
+    plan: Plan,
+    go: Vec<bool>,
+}
+
+/// Person `n` has change `n`.
+fn scene(drawn: &[Drawn]) -> Scene {
+    let why = |class| if class == Class::Revocation { Why::AccessRevoked } else { Why::Terminated };
+    let standing = |number| Standing { account: None, manager: Manager::Nothing, block: None, change: Some(number), drifted: Vec::new() };
+    Scene {
+        mapping: mapping(),
+        people: drawn.iter().enumerate().map(|(number, one)| person(number, why(one.class))).collect(),
+        plan: Plan {
+            changes: (0..).zip(drawn).map(|(number, one)| change(number, one)).collect(),
+            standings: (0..drawn.len()).map(standing).collect(),
+            ..Plan::default()
+        },
+        go: drawn.iter().map(|one| one.go).collect(),
+    }
+}
+
+impl Scene {
+    fn queue(&self, since: impl Fn(PersonIndex) -> i64) -> Queue {
+        Queue::new(&self.plan, &self.people, &self.mapping, &self.go, &since)
+    }
+}
+
+/// Whom a change needs, as the plan says it.
+fn needs(drawn: &[Drawn], at: usize) -> Vec<usize> {
+    let one = &drawn[at];
+    if one.class <= Class::Leaver {
+        return Vec::new();
+    }
+    let there = |other: &usize| *other != at && drawn.get(*other).is_some_and(|other| other.go);
+    one.manager.into_iter().chain(one.after).map(|other| other as usize).filter(there).collect()
+}
+
+/// Whether somebody waits for this one, near or far, through whom it waits for itself.
+fn in_a_circle(drawn: &[Drawn], at: usize) -> bool {
+    let (mut open, mut seen) = (needs(drawn, at), HashSet::new());
+    while let Some(next) = open.pop() {
+        if next == at {
+            return true;
+        }
+        if seen.insert(next) {
+            open.extend(needs(drawn, next));
+        }
+    }
+    false
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn everything_goes_once_and_after_what_it_needs(drawn in drawn(), order in proptest::collection::vec(0..8_usize, 40), at_once in 1..9_usize) {
+        let scene = scene(&drawn);
+        let mut queue = scene.queue(|person| drawn[person as usize].since);
+        let circle = (0..drawn.len()).any(|at| drawn[at].go && in_a_circle(&drawn, at));
+        let (mut under_way, mut ended, mut gone, mut turns) = (Vec::new(), HashSet::new(), HashSet::new(), 0);
+        for pick in order.into_iter().cycle() {
+            while under_way.len() < at_once && let Some(next) = queue.next(turns) {
+                prop_assert!(drawn[next].go && gone.insert(next), "{next} is held, or went before");
+                let early = needs(&drawn, next).into_iter().find(|needed| !ended.contains(needed));
+                prop_assert!(circle || early.is_none(), "{next} does not wait for {early:?}");
+                under_way.push(next);
+            }
+            if under_way.is_empty() {
+                break;
+            }
+            let done = under_way.swap_remove(pick % under_way.len());
+            ended.insert(done);
+            turns += u64::from(queue.ended(done));
+        }
+        prop_assert_eq!(ended.len(), drawn.iter().filter(|one| one.go).count(), "everything goes");
+    }
+
+    #[test]
+    fn whose_access_ends_goes_first_and_the_oldest_of_a_class_first(mut drawn in drawn()) {
+        drawn.iter_mut().for_each(|one| (one.manager, one.after) = (None, None));
+        let scene = scene(&drawn);
+        let mut queue = scene.queue(|person| drawn[person as usize].since);
+        let (mut order, mut turns) = (Vec::new(), 0);
+        while let Some(next) = queue.next(turns) {
+            order.push(next);
+            turns += u64::from(queue.ended(next));
+        }
+        let urgent = |at: &usize| drawn[*at].class <= Class::Leaver;
+        prop_assert!(order.is_sorted_by_key(|at| !urgent(at)));
+        prop_assert!(order.iter().filter(|at| urgent(at)).is_sorted_by_key(|at| drawn[*at].class));
+        for class in Class::ALL {
+            let of_class = order.iter().filter(|at| drawn[**at].class == class);
+            prop_assert!(of_class.is_sorted_by_key(|at| drawn[*at].since), "{class:?}");
+        }
+    }
+
+    #[test]
+    fn no_class_starves_however_many_of_the_others_come(many in proptest::collection::vec(2..4_usize, 1..60), turns in 0..100_u64) {
+        // Joiners without end, and a few others: each of them goes within a bounded number of turns.
+        let mut drawn: Vec<Drawn> = many.iter().map(|class| Drawn { class: Class::ALL[*class + 1], since: 9, manager: None, after: None, go: true }).collect();
+        let others = drawn.len();
+        drawn.extend((0..others * 16 + 16).map(|_| Drawn { class: Class::Joiner, since: 0, manager: None, after: None, go: true }));
+        let scene = scene(&drawn);
+        let mut queue = scene.queue(|person| drawn[person as usize].since);
+        let mut left: HashSet<usize> = (0..others).collect();
+        for turn in 0..=others as u64 * 16 {
+            let next = queue.next(turns + turn).expect("joiners without end");
+            queue.ended(next);
+            left.remove(&next);
+        }
+        prop_assert!(left.is_empty(), "{} of {others} still wait", left.len());
+        // And joiners have most of the turns all the same.
+        let joiners = (0..16).filter(|_| queue.next(turns).is_some_and(|next| drawn[next].class == Class::Joiner)).count();
+        prop_assert!(joiners >= 12, "{joiners} of 16");
+    }
+}
+
+#[test]
+fn turns_are_counted_over_passes_so_that_short_ones_do_not_begin_with_joiners_for_ever() {
+    let of = |class| Drawn { class, since: 0, manager: None, after: None, go: true };
+    let drawn = [of(Class::Joiner), of(Class::Joiner), of(Class::Mover), of(Class::Cosmetic)];
+    // One turn in each pass, as with a provider that lets through one call in a quarter of a minute.
+    let first: Vec<Class> = (0..16)
+        .map(|turns| {
+            let scene = scene(&drawn);
+            drawn[scene.queue(|_| 0).next(turns).expect("somebody waits")].class
+        })
+        .collect();
+    assert_eq!(first.iter().filter(|class| **class == Class::Mover).count(), 3);
+    assert_eq!(first.iter().filter(|class| **class == Class::Cosmetic).count(), 1);
+}
+
+#[test]
+fn whom_a_joiner_needs_comes_with_the_joiner() {
+    let of = |class, since, after| Drawn { class, since, manager: None, after, go: true };
+    // Somebody new takes the e-mail that a colleague's new name gives up: that colleague overtakes older joiners.
+    let drawn = [of(Class::Joiner, 5, None), of(Class::Joiner, 1, Some(2)), of(Class::Cosmetic, 9, None), of(Class::Joiner, 2, None)];
+    let scene = scene(&drawn);
+    let mut queue = scene.queue(|person| drawn[person as usize].since);
+    let mut order = Vec::new();
+    while let Some(next) = queue.next(0) {
+        order.push(next);
+        queue.ended(next);
+    }
+    assert_eq!(order, [2, 1, 3, 0]);
+}
+
+#[test]
+fn what_is_at_stake_follows_from_what_is_written() {
+    let mapping = mapping();
+    let access = |kind, access| AccountWrite { access, ..AccountWrite::default() }.into_change(kind);
+    let text =
+        |row| AccountWrite { attributes: vec![(row, NewValue::Set("x".into()))], ..AccountWrite::default() }.into_change(Kind::Update);
+    let fired = person(1, Why::Terminated);
+    assert_eq!(Class::of(&access(Kind::Update, Some(Access::Suspended)), &person(1, Why::AccessRevoked), &mapping), Class::Revocation);
+    for (change, class) in [
+        (access(Kind::Update, Some(Access::Suspended)), Class::Leaver),
+        (access(Kind::Update, Some(Access::Active)), Class::Joiner),
+        (access(Kind::Create, Some(Access::Active)), Class::Joiner),
+        // An account that waits for a start date.
+        (access(Kind::Create, Some(Access::Suspended)), Class::Mover),
+        (access(Kind::Adopt, None), Class::Mover),
+        (text(EMAIL), Class::Mover),
+        (text(TITLE), Class::Mover),
+        (text(MANAGER), Class::Mover),
+        (text(HOBBY), Class::Cosmetic),
+    ] {
+        assert_eq!(Class::of(&change, &fired, &mapping), class, "{change:?}");
+    }
+    assert!(
+        is_position("work.department")
+            && is_position("internal.status")
+            && !is_position("work.workMobile")
+            && !is_position("about.hobbies")
+    );
+}
+
+/// So that the cases above can be read.
+trait IntoChange {
+    fn into_change(self, kind: Kind) -> Change;
+}
+
+impl IntoChange for AccountWrite {
+    fn into_change(self, kind: Kind) -> Change {
+        let drawn = Drawn { class: Class::Mover, since: 0, manager: None, after: None, go: true };
+        Change { kind, write: self, ..change(1, &drawn) }
+    }
+}
