@@ -28,6 +28,13 @@ pub struct Wrong {
     said: String,
 }
 
+impl Wrong {
+    /// Nothing stands in the way any more, and there is still something to write.
+    pub fn no_rest(last: String) -> Self {
+        Self { kind: Kind::LostUpdate, said: format!("it comes to no rest; the last sync: {last}") }
+    }
+}
+
 /// Which rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

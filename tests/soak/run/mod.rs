@@ -84,8 +84,9 @@ pub async fn soak(plane: &ControlPlane, wish: Wish) -> Seen {
             faults::none(&stage.control).await;
             stage.to(now).await;
             judge.time_passes(&company, now);
-            stage.comes_to_rest().await;
+            let rested = stage.comes_to_rest().await;
             seen.wrong = judge.look(&company, stage.now()).await;
+            seen.wrong.extend(rested.err().map(Wrong::no_rest));
             seen.wrong.extend(judge.at_rest(&company, stage.now()).await);
             seen.rests += 1;
         } else {

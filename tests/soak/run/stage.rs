@@ -168,7 +168,7 @@ impl Stage {
                 return conditions::find(&status.conditions, "Ready").map(|ready| ready.reason.clone()).unwrap_or_default();
             }
             assert!(began.elapsed() < PATIENCE, "no pass comes through; last said: {:?}", status.conditions);
-            if pushed.elapsed() > Duration::from_millis(200) {
+            if pushed.elapsed() > Duration::from_millis(400) {
                 // Tries become ever rarer; so much of the controller's time is not waited for.
                 pushed = Instant::now();
                 self.to(self.now() + patience).await;
@@ -178,22 +178,27 @@ impl Stage {
         }
     }
 
-    /// Syncs until one writes nothing to the provider.
-    pub async fn comes_to_rest(&mut self) {
+    /// Syncs until two in a row write nothing to the provider. What the last one said if that never happens.
+    pub async fn comes_to_rest(&mut self) -> Result<(), String> {
         let mut quiet = 0;
-        for _ in 0..10 {
+        let mut last = String::new();
+        for _ in 0..30 {
+            let began = self.now();
             let before = self.control.calls(simulators::client::Service::OneLogin).await.expect("calls").applied_writes;
             let reason = self.sync().await;
             let after = self.control.calls(simulators::client::Service::OneLogin).await.expect("calls").applied_writes;
             // Passes over single people run beside the one that answers: one silence may be somebody's turn elsewhere.
-            quiet = if before == after && reason == "Converged" { quiet + 1 } else { 0 };
+            // So may be a date that came while the sync was waited for: a slow one moves the clock.
+            quiet = if before == after && reason == "Converged" && self.now() == began { quiet + 1 } else { 0 };
             if quiet == 2 {
-                return;
+                return Ok(());
             }
+            last = format!("{reason}, {} writes", after - before);
             tokio::time::sleep(Duration::from_millis(200)).await;
             // Whatever waits for a moment waits no longer.
             self.to(self.now() + RETRIED * 4).await;
         }
+        Err(last)
     }
 }
 
