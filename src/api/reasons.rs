@@ -93,6 +93,7 @@ reasons! {
         Differs: "Some mapped attributes are not as decided yet.", "See `Ready`.";
         AsDecided: "Access is as decided.", "Nothing.";
         NotAsDecided: "Access is not as decided yet.", "See `Ready`.";
+        AwaitingActivation: "The account is made and staged: it is left so until an administrator activates it.", "Activate it at the provider (JumpCloud: Users, Activate).";
         NotManaged: "The settings leave this account alone.", "See `Ready`.";
         Resolved: "The manager's account is known, or there is no manager to set.", "Nothing.";
         ManagerNotManaged: "The manager has no account that bobsync manages.", "Nothing; the attribute is left as it is.";
