@@ -248,9 +248,9 @@ fn hand_overs(mapping: &Mapping, people: &[Person], matches: &[Match]) -> Vec<Op
         let wanted = keys(mapping, to);
         own && holder.decision.managed
             && holder.claimed_by.is_none()
-            && keys(mapping, holder).iter().all(|(row, own)| {
-                mapping.keeps(*row, &holder.employee) && own.is_some() && !wanted.iter().any(|(_, key)| key == own)
-            })
+            && keys(mapping, holder)
+                .iter()
+                .all(|(row, own)| mapping.keeps(*row, &holder.employee) && own.is_some() && !wanted.iter().any(|(_, key)| key == own))
     };
     let leaves = |person: PersonIndex| match &matches[person as usize] {
         Match::One { candidate, .. } => {

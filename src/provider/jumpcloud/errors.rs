@@ -38,9 +38,9 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(),
         (401, _) => Error::Unauthorized { said: format!("{said}; an administrator of several organizations also needs organizationId") },
         // jumpcloud.com, "A JumpCloud service returns 403 Forbidden: your IP has been blocked due to suspected abuse".
         (403, _) if lower.contains("blocked") || lower.contains("abuse") => route.no_answer(format!("HTTP 403: {said}")),
-        (400 | 403 | 404, _) if speaks_of_the_organization(&lower) => {
-            Error::Denied { said: format!("organizationId has to be an organization of the administrator who owns the API key; JumpCloud said: {said}") }
-        }
+        (400 | 403 | 404, _) if speaks_of_the_organization(&lower) => Error::Denied {
+            said: format!("organizationId has to be an organization of the administrator who owns the API key; JumpCloud said: {said}"),
+        },
         (403, Purpose::Update | Purpose::Find) => Error::Forbidden { said },
         (403, _) => denied(&said),
         (404, Purpose::Find | Purpose::Update) => Error::NotFound,
@@ -71,7 +71,8 @@ fn denied(said: &str) -> Error {
 }
 
 fn speaks_of_the_organization(text: &str) -> bool {
-    text.contains("x-org-id") || (text.contains("organization") && ["not found", "not match", "invalid"].iter().any(|word| text.contains(word)))
+    text.contains("x-org-id")
+        || (text.contains("organization") && ["not found", "not match", "invalid"].iter().any(|word| text.contains(word)))
 }
 
 /// JumpCloud has no code for it ("User already exists or Bad Request").
@@ -98,7 +99,8 @@ impl Body {
             return Self { text: if text.chars().count() <= SENTENCE { text.to_owned() } else { String::new() }, field: None };
         };
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let message = [&body["message"], &body["error"], &body["error"]["message"], &body].into_iter().map(text).find(|text| !text.is_empty());
+        let message =
+            [&body["message"], &body["error"], &body["error"]["message"], &body].into_iter().map(text).find(|text| !text.is_empty());
         let mut message = message.unwrap_or_default();
         let violations = body["details"].as_array().into_iter().flatten();
         let violations: Vec<&Value> =

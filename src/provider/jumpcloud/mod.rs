@@ -259,7 +259,9 @@ impl JumpCloud {
     ) -> Result<Written, Error> {
         let answer = match self.service.call(call).await {
             // "User already exists or Bad Request": only looking tells which, and which value is in the way.
-            Err(Error::Duplicate { field: None }) => return Err(Error::Duplicate { field: self.in_the_way(mapping, expected.0, call).await? }),
+            Err(Error::Duplicate { field: None }) => {
+                return Err(Error::Duplicate { field: self.in_the_way(mapping, expected.0, call).await? });
+            }
             Err(Error::Rejected { field: None, said }) => {
                 return Err(match self.in_the_way(mapping, expected.0, call).await? {
                     None => Error::Rejected { field: None, said },
@@ -277,7 +279,8 @@ impl JumpCloud {
         let sent: Map<String, Value> = call.body.as_deref().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
         for name in UNIQUE {
             let Some(text) = sent.get(name).and_then(Value::as_str) else { continue };
-            let found = if name == "email" { self.look_up(mapping, Key::Email(text)).await? } else { self.by_member(mapping, name, text).await? };
+            let found =
+                if name == "email" { self.look_up(mapping, Key::Email(text)).await? } else { self.by_member(mapping, name, text).await? };
             if found.iter().any(|account| own.is_none_or(|own| *account.id != *own)) {
                 return Ok(Some(name.to_owned()));
             }

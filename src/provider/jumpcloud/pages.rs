@@ -58,7 +58,10 @@ mod tests {
         assert_eq!((pages.more(Some(150), 50, 50), pages.whole(150)), (Ok(false), true));
         // A server may give less than it was asked for.
         let mut pages = Pages::new(100);
-        assert_eq!((pages.more(Some(25), 10, 10), pages.more(Some(25), 10, 10), pages.more(Some(25), 5, 5)), (Ok(true), Ok(true), Ok(false)));
+        assert_eq!(
+            (pages.more(Some(25), 10, 10), pages.more(Some(25), 10, 10), pages.more(Some(25), 5, 5)),
+            (Ok(true), Ok(true), Ok(false))
+        );
         assert_eq!(Pages::new(100).more(Some(100), 100, 100), Ok(false));
         assert_eq!((Pages::new(100).more(None, 100, 100), Pages::new(100).more(None, 99, 99)), (Ok(true), Ok(false)));
         assert_eq!(Pages::new(100).more(Some(7), 0, 0), Ok(false), "whatever the total says, there is no more");

@@ -34,7 +34,10 @@ fn arrays_are_sent_whole_without_the_ids_of_their_entries() {
         json!({"phoneNumbers": [{"type": "home", "number": "1"}, {"type": "work", "number": "3"}, {"type": "mobile", "number": "4"}]})
     );
     assert_eq!(sent(&["phoneNumbers.work"], &[None], &foreign), json!({"phoneNumbers": [{"type": "home", "number": "1"}]}));
-    assert_eq!(sent(&["phoneNumbers.work"], &[None], &json!({"phoneNumbers": [{"type": "work", "number": "2"}]})), json!({"phoneNumbers": []}));
+    assert_eq!(
+        sent(&["phoneNumbers.work"], &[None], &json!({"phoneNumbers": [{"type": "work", "number": "2"}]})),
+        json!({"phoneNumbers": []})
+    );
     let marked = AccountWrite { mark: Some("4711".into()), foreign: Some(foreign.to_string().into()), ..AccountWrite::default() };
     assert_eq!(
         Value::Object(body(&mapping(&[]), &marked, false).unwrap()),
