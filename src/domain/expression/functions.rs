@@ -192,3 +192,27 @@ fn matches<'b, 'v>(operands: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, Exec
         _ => Err(ExecutionError::missing_argument_or_target()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::username_of;
+
+    #[test]
+    fn a_username_is_ascii_in_lower_case_with_one_dot_for_whatever_is_between() {
+        for (name, username) in [
+            ("Noa Lind", "noa.lind"),
+            ("  Zoë   Ñandú-Łukasz ", "zoe.nandu.lukasz"),
+            ("O'Brien, Jr.", "o.brien.jr"),
+            ("Größe", "grosse"),
+            ("e\u{301}clair", "eclair"),
+            ("王小明", "wang.xiao.ming"),
+            ("Доктор Щука", "doktor.shchuka"),
+            ("R2 D2", "r2.d2"),
+            ("a...b__c", "a.b.c"),
+            ("- . -", ""),
+            ("", ""),
+        ] {
+            assert_eq!(username_of(name), username, "{name}");
+        }
+    }
+}

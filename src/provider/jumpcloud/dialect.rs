@@ -131,7 +131,8 @@ mod tests {
     fn a_key_is_one_line_and_never_told() {
         let tenant = Tenant { base: Region::Eu.base().to_owned(), organization: "5f0c".to_owned(), stages: false };
         let dialect = JumpCloudDialect::new(tenant.clone(), &Secret::new("secret-key-1\n")).unwrap();
-        assert_eq!((dialect.headers["x-api-key"].to_str().unwrap(), &dialect.headers["x-org-id"]), ("secret-key-1", "5f0c"));
+        let header = |name: &str| dialect.headers[name].to_str().unwrap();
+        assert_eq!((header("x-api-key"), header("x-org-id")), ("secret-key-1", "5f0c"));
         assert!(!format!("{dialect:?} {:?}", dialect.headers).contains("secret-key-1"));
         for bad in ["", " \n", "two\nlines"] {
             let refused = JumpCloudDialect::new(tenant.clone(), &Secret::new(bad)).unwrap_err();
