@@ -76,11 +76,9 @@ fn the_default_map_makes_a_username_of_the_display_name_or_else_of_the_email() {
     assert_eq!(row["apply"], "OnCreate");
     let mut fields = Fields::default();
     let expression = Expression::compile(row["cel"].as_str().unwrap(), &mut fields).unwrap();
-    for (name, username) in [
-        (Cell::Text("Zoë O'Brien-Łukasz"), "zoe.o.brien.lukasz"),
-        (Cell::Text("..."), "noa.lind.1"),
-        (Cell::Null, "noa.lind.1"),
-    ] {
+    for (name, username) in
+        [(Cell::Text("Zoë O'Brien-Łukasz"), "zoe.o.brien.lukasz"), (Cell::Text("..."), "noa.lind.1"), (Cell::Null, "noa.lind.1")]
+    {
         let shown = [("root.displayName", name), ("root.email", Cell::Text("Noa_Lind+1@example.com"))];
         assert_eq!(expression.text(&employee(&fields, &shown)), Ok(Outcome::Known(Some(username.to_owned()))));
     }
