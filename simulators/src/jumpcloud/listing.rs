@@ -120,6 +120,8 @@ struct Asked {
     skip: usize,
     sort: Vec<(bool, String)>,
     fields: Vec<String>,
+    /// Members that are never shown.
+    hidden: &'static [&'static str],
     /// Words, and where they may stand.
     words: Option<(Vec<String>, Vec<String>)>,
 }
@@ -171,7 +173,8 @@ impl Asked {
             return Err(bad("Content-Type"));
         }
         let given: Map<String, Value> = serde_json::from_slice(&call.body).map_err(|_| bad("body"))?;
-        let mut asked = Self { limit: USUAL, ..Self::default() };
+        // `systemuserSearchReturn` has everything else.
+        let mut asked = Self { limit: USUAL, hidden: &["delegatedAuthority"], ..Self::default() };
         for (name, value) in &given {
             let text = || value.as_str().map(str::to_owned).ok_or_else(|| bad(name));
             let number = || value.as_u64().map(|number| number.to_string()).ok_or_else(|| bad(name));
@@ -236,6 +239,7 @@ impl Asked {
 
     fn shown(&self, user: &User) -> Value {
         let mut value = user.value();
+        value.retain(|name, _| !self.hidden.contains(&name.as_str()));
         if !self.fields.is_empty() {
             value.retain(|name, _| name == "_id" || self.fields.contains(name));
         }

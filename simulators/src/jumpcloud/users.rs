@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
+/// Members that are null where there is nothing (JumpCloud API v1, `systemuserreturn`).
+const NULLABLE: [&str; 4] = ["admin", "delegatedAuthority", "password_date", "account_locked_date"];
+
 /// One user.
 #[derive(Debug, Clone)]
 pub struct User {
@@ -27,6 +30,8 @@ impl User {
     /// The whole user.
     pub fn value(&self) -> Map<String, Value> {
         let mut value = self.members.clone();
+        // What can be nothing is null, what only is not there is left out.
+        value.retain(|name, value| !value.is_null() || NULLABLE.contains(&name.as_str()));
         for name in ["_id", "id"] {
             value.insert(name.into(), json!(self.id));
         }

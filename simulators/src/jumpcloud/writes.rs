@@ -100,7 +100,7 @@ pub fn apply(state: &mut State, members: &mut Map<String, Value>, given: Map<Str
                 continue;
             }
             ("email", Value::String(text)) if state.quirks.lowers_addresses => json!(text.trim().to_lowercase()),
-            (name, Value::Array(mut entries)) if ARRAYS.iter().any(|(known, ..)| *known == name) => {
+            (name, Value::Array(mut entries)) if ARRAYS.iter().any(|(known, ..)| *known == name && name != "relationships") => {
                 // Custom attributes have an id under the name that MongoDB gives it.
                 let key = if name == "attributes" { "_id" } else { "id" };
                 for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
