@@ -77,7 +77,7 @@ reasons! {
         BobUnauthorized: "Bob refused the service user.", "Correct the service user's id or token in the Secret.";
         BobForbidden: "The service user may not read what the settings need.", "Put the service user into a permission group with the fields that the message names, then request a sync.";
         ProviderUnauthorized: "The provider refused the credential.", "Correct the credential in the Secret.";
-        ProviderForbidden: "The credential lacks a permission.", "Give the credential the permission that the message names (OneLogin: Manage users; Google Workspace: domain-wide delegation, and an administrator who may manage users).";
+        ProviderForbidden: "The credential lacks a permission.", "Give the credential the permission that the message names (OneLogin: Manage users; Google Workspace: domain-wide delegation, and an administrator who may manage users; JumpCloud: an administrator whose role may manage users).";
         InvalidSettings: "The spec asks for something that cannot be.", "Correct what the message names.";
         EndpointNotAllowed: "The controller was not started with `--allow-endpoint` for an `endpoint` of this integration.", "Ask the operator to allow it, or remove `endpoint`.";
     }

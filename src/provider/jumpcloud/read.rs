@@ -188,7 +188,7 @@ impl<'m> Reader<'m> {
         let rows: Vec<_> = mapping.rows.iter().map(|row| locate(&row.target)).collect();
         let mapped = |array| rows.iter().flatten().any(|target| target.entry().is_some_and(|(own, ..)| own == array));
         let arrays = Array::ALL.into_iter().filter(|array| *array == Array::Attributes || mapped(*array)).collect();
-        Self { arrays, rows }
+        Self { rows, arrays }
     }
 
     /// The members of a user that are asked for.
