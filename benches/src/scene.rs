@@ -129,6 +129,18 @@ pub const GOOGLE_WORKSPACE: Provider = Provider {
     prepared: Vec::new,
 };
 
+/// JumpCloud, at the pace that bobsync keeps: no limit is published.
+pub const JUMPCLOUD: Provider = Provider {
+    name: "JumpCloud",
+    service: "jumpcloud",
+    create: "POST /api/systemusers",
+    page: 100,
+    spec: |url| json!({"jumpCloud": {"endpoint": url, "credentialsSecretRef": {"name": "jumpcloud"}}}),
+    address: World::jumpcloud_url,
+    secret: ("jumpcloud", "/clock", |_| json!({"apiKey": "jumpcloud-key-1"})),
+    prepared: Vec::new,
+};
+
 /// One company, one provider, one namespace.
 pub struct Scene {
     /// The provider.

@@ -18,6 +18,7 @@ pub enum Service {
     Bob,
     OneLogin,
     Google,
+    JumpCloud,
 }
 
 impl Service {
@@ -26,6 +27,7 @@ impl Service {
             Self::Bob => "bob",
             Self::OneLogin => "onelogin",
             Self::Google => "google",
+            Self::JumpCloud => "jumpcloud",
         }
     }
 }
@@ -243,6 +245,14 @@ impl Control {
     pub async fn google(&self, method: &str, path: &str, body: Value) -> Result<Value> {
         let body = (!body.is_null()).then_some(body);
         Ok(self.send(method.parse()?, &format!("/google{path}"), body).await?.json().await?)
+    }
+
+    // --- JumpCloud ---
+
+    /// A call of JumpCloud's half of the control API, such as `PUT /jumpcloud/quirks`; docs/simulators.md lists them.
+    pub async fn jumpcloud(&self, method: &str, path: &str, body: Value) -> Result<Value> {
+        let body = (!body.is_null()).then_some(body);
+        Ok(self.send(method.parse()?, &format!("/jumpcloud{path}"), body).await?.json().await?)
     }
 
     // --- traffic ---

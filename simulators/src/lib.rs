@@ -4,7 +4,7 @@
 //! - [`world`]: start and stop
 //! - [`client`]: the typed client of the control API
 //! - [`control`]: the control API itself
-//! - [`bob`], [`onelogin`], [`google`]: the services
+//! - [`bob`], [`onelogin`], [`google`], [`jumpcloud`]: the services
 //! - [`company`]: made-up employees
 //! - [`front`]: requests, faults, call records, connections, limits
 //! - [`clock`], [`rng`]: time and chance, both in the hands of a test
@@ -18,6 +18,7 @@ pub mod company;
 pub mod control;
 pub mod front;
 pub mod google;
+pub mod jumpcloud;
 pub mod onelogin;
 pub mod rng;
 pub mod world;

@@ -14,6 +14,7 @@ use crate::control;
 use crate::front::gate::Gate;
 use crate::front::net::{Listening, Site, listen};
 use crate::google::Google;
+use crate::jumpcloud::JumpCloud;
 use crate::onelogin::OneLogin;
 
 /// How to start a world. The default: free ports, nobody in Bob, wall time.
@@ -22,6 +23,7 @@ pub struct Options {
     pub bob: Option<SocketAddr>,
     pub onelogin: Option<SocketAddr>,
     pub google: Option<SocketAddr>,
+    pub jumpcloud: Option<SocketAddr>,
     pub control: Option<SocketAddr>,
     /// How many generated employees Bob starts with.
     pub employees: usize,
@@ -36,9 +38,11 @@ pub struct Plant {
     pub bob: Arc<Bob>,
     pub onelogin: Arc<OneLogin>,
     pub google: Arc<Google>,
+    pub jumpcloud: Arc<JumpCloud>,
     pub bob_gate: Arc<Gate>,
     pub onelogin_gate: Arc<Gate>,
     pub google_gate: Arc<Gate>,
+    pub jumpcloud_gate: Arc<Gate>,
 }
 
 /// Running simulators; dropping it stops them and closes their connections.
@@ -46,6 +50,7 @@ pub struct World {
     bob: (String, Listening),
     onelogin: (String, Listening),
     google: (String, Listening),
+    jumpcloud: (String, Listening),
     control: (String, Listening),
 }
 
@@ -74,19 +79,23 @@ impl World {
         let bob = Arc::new(Bob::new(clock.clone(), people));
         let onelogin = Arc::new(OneLogin::new(clock.clone()));
         let google = Arc::new(Google::new(clock.clone()));
+        let jumpcloud = Arc::new(JumpCloud::new(clock.clone()));
         let plant = Plant {
             bob_gate: Arc::new(Gate::new(bob.clone(), clock.clone())),
             onelogin_gate: Arc::new(Gate::new(onelogin.clone(), clock.clone())),
             google_gate: Arc::new(Gate::new(google.clone(), clock.clone())),
+            jumpcloud_gate: Arc::new(Gate::new(jumpcloud.clone(), clock.clone())),
             clock,
             bob,
             onelogin,
             google,
+            jumpcloud,
         };
         Ok(Self {
             bob: open(options.bob, Site::Gate(plant.bob_gate.clone())).await?,
             onelogin: open(options.onelogin, Site::Gate(plant.onelogin_gate.clone())).await?,
             google: open(options.google, Site::Gate(plant.google_gate.clone())).await?,
+            jumpcloud: open(options.jumpcloud, Site::Gate(plant.jumpcloud_gate.clone())).await?,
             control: open(options.control, Site::Router(control::router(Arc::new(plant)))).await?,
         })
     }
@@ -103,6 +112,11 @@ impl World {
     /// Both the Directory API and the token service.
     pub fn google_url(&self) -> &str {
         &self.google.0
+    }
+
+    /// JumpCloud's address without `/api`.
+    pub fn jumpcloud_url(&self) -> &str {
+        &self.jumpcloud.0
     }
 
     pub fn control_url(&self) -> &str {

@@ -77,7 +77,7 @@ reasons! {
         BobUnauthorized: "Bob refused the service user.", "Correct the service user's id or token in the Secret.";
         BobForbidden: "The service user may not read what the settings need.", "Put the service user into a permission group with the fields that the message names, then request a sync.";
         ProviderUnauthorized: "The provider refused the credential.", "Correct the credential in the Secret.";
-        ProviderForbidden: "The credential lacks a permission.", "Give the credential the permission that the message names (OneLogin: Manage users; Google Workspace: domain-wide delegation, and an administrator who may manage users).";
+        ProviderForbidden: "The credential lacks a permission.", "Give the credential the permission that the message names (OneLogin: Manage users; Google Workspace: domain-wide delegation, and an administrator who may manage users; JumpCloud: an administrator whose role may manage users).";
         InvalidSettings: "The spec asks for something that cannot be.", "Correct what the message names.";
         EndpointNotAllowed: "The controller was not started with `--allow-endpoint` for an `endpoint` of this integration.", "Ask the operator to allow it, or remove `endpoint`.";
     }
@@ -93,6 +93,7 @@ reasons! {
         Differs: "Some mapped attributes are not as decided yet.", "See `Ready`.";
         AsDecided: "Access is as decided.", "Nothing.";
         NotAsDecided: "Access is not as decided yet.", "See `Ready`.";
+        AwaitingActivation: "The account is made and staged: it is left so until an administrator activates it.", "Activate it at the provider (JumpCloud: Users, Activate).";
         NotManaged: "The settings leave this account alone.", "See `Ready`.";
         Resolved: "The manager's account is known, or there is no manager to set.", "Nothing.";
         ManagerNotManaged: "The manager has no account that bobsync manages.", "Nothing; the attribute is left as it is.";

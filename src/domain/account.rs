@@ -11,6 +11,8 @@ pub enum AccountState {
     Suspended,
     /// Never activated; an active employee's account is activated from here.
     Unactivated,
+    /// Made ready, and an administrator activates it: an active employee's account is left so.
+    Staged,
     /// A state of the provider's own that an active employee's account is left in: locked, password states.
     Other,
 }

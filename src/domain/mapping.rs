@@ -14,6 +14,8 @@ pub enum Compare {
     Exact,
     /// Equal after trimming, ignoring case: e-mail addresses and usernames.
     IgnoringCase,
+    /// The same, of a username that gets a number where it is taken, if it is chosen once ([`Mapping::numbers_username`]).
+    Numbered,
     /// The id of another account.
     Person,
     /// The e-mail of another account: known before that account is made.
@@ -159,6 +161,13 @@ impl Mapping {
         !self.rows[row].on_create_only || employee.pinned(row).is_some()
     }
 
+    /// Whether this person's username is chosen when the account is made, with a number where it is taken: then nobody else
+    /// is in its way, and it is not known before.
+    #[must_use]
+    pub fn numbers_username(&self, employee: &Employee) -> bool {
+        self.rows[self.username].compare == Compare::Numbered && !self.keeps(self.username, employee)
+    }
+
     /// Adds rows for targets that an `EmployeeSync` pins and the settings do not map. `compare` knows the provider's
     /// targets; one that it does not have gets no row.
     pub fn pin_also<'t>(&mut self, targets: impl Iterator<Item = &'t str>, compare: fn(&str) -> Option<Compare>) {
@@ -291,7 +300,7 @@ pub fn equal(compare: Compare, have: &str, want: &str) -> bool {
     let (have, want) = (have.trim(), want.trim());
     match compare {
         Compare::Exact | Compare::Person => have == want,
-        Compare::IgnoringCase | Compare::PersonByEmail => have == want || key(have) == key(want),
+        Compare::IgnoringCase | Compare::Numbered | Compare::PersonByEmail => have == want || key(have) == key(want),
     }
 }
 

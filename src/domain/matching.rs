@@ -207,6 +207,7 @@ impl<'a> Matcher<'a> {
             }
             let email = mapping.text(mapping.email, &person.employee).map(key_of);
             let username = mapping.text(mapping.username, &person.employee).map(key_of);
+            let username = username.filter(|_| !mapping.numbers_username(&person.employee));
             if let Some(username) = username.filter(|username| Some(username) != email.as_ref()) {
                 own(&mut matcher.by_username, username, index);
             }
@@ -268,7 +269,9 @@ impl<'a> Matcher<'a> {
                 .map(|o| {
                     o.iter()
                         .filter(|&p| {
-                            self.mapping.text(self.mapping.username, &self.people[p as usize].employee).is_some_and(|t| key(&t) == name)
+                            let employee = &self.people[p as usize].employee;
+                            let wanted = self.mapping.text(self.mapping.username, employee);
+                            wanted.is_some_and(|text| key(&text) == name) && !self.mapping.numbers_username(employee)
                         })
                         .collect()
                 })

@@ -248,8 +248,9 @@ fn hand_overs(mapping: &Mapping, people: &[Person], matches: &[Match]) -> Vec<Op
         let wanted = keys(mapping, to);
         own && holder.decision.managed
             && holder.claimed_by.is_none()
-            && [mapping.email, mapping.username].iter().all(|row| mapping.keeps(*row, &holder.employee))
-            && keys(mapping, holder).iter().all(|own| own.is_some() && !wanted.contains(own))
+            && keys(mapping, holder)
+                .iter()
+                .all(|(row, own)| mapping.keeps(*row, &holder.employee) && own.is_some() && !wanted.iter().any(|(_, key)| key == own))
     };
     let leaves = |person: PersonIndex| match &matches[person as usize] {
         Match::One { candidate, .. } => {
@@ -279,9 +280,11 @@ fn hand_overs(mapping: &Mapping, people: &[Person], matches: &[Match]) -> Vec<Op
         .collect()
 }
 
-/// The keys that a person's account should have.
-fn keys<'a>(mapping: &'a Mapping, person: &'a Person) -> [Option<Cow<'a, str>>; 2] {
-    [mapping.email, mapping.username].map(|row| mapping.text(row, &person.employee).map(key_of))
+/// The keys that a person's account should have, by row: the e-mail, and the username unless it is chosen freely.
+fn keys<'a>(mapping: &'a Mapping, person: &'a Person) -> Vec<(usize, Option<Cow<'a, str>>)> {
+    let rows = [mapping.email, mapping.username].into_iter();
+    let rows = rows.filter(|row| *row == mapping.email || !mapping.numbers_username(&person.employee));
+    rows.map(|row| (row, mapping.text(row, &person.employee).map(key_of))).collect()
 }
 
 /// Standing and change of one person, managers aside.
@@ -377,7 +380,9 @@ fn existing(mapping: &Mapping, person: &Person, candidate: Candidate, taken: boo
         write.attributes.retain(|(row, _)| *row != mapping.email && *row != mapping.username);
     }
     write.access = match (person.decision.existing, candidate.state) {
-        (Some(Access::Suspended), AccountState::Active | AccountState::Unactivated | AccountState::Other) => Some(Access::Suspended),
+        (Some(Access::Suspended), AccountState::Active | AccountState::Unactivated | AccountState::Staged | AccountState::Other) => {
+            Some(Access::Suspended)
+        }
         (Some(Access::Active), AccountState::Suspended | AccountState::Unactivated) => Some(Access::Active),
         _ => None,
     };

@@ -308,12 +308,16 @@ impl Recorder<'_> {
         };
         let settled = matches!(outcome, Some(Outcome::Done(_))) || standing.change.is_none();
         let in_place = self.in_place(index, account.is_some(), settled);
+        let numbered = mapping.numbers_username(&person.employee);
         let id = person.employee.id();
         let known = entry.and_then(|entry| entry.file_deleted).filter(|_| person.employee.deleted);
         let deleted = known.or_else(|| (person.employee.deleted && self.deleted_now.contains(id)).then(|| to_the_second(self.clock.now())));
         Verdict {
             generation: entry.map_or(1, |entry| entry.generation),
-            username: (self.validated.show_usernames).then(|| mapping.text(mapping.username, &person.employee)).flatten(),
+            // A username that got a number is known to the provider alone; people log in by their e-mail there as well.
+            username: (self.validated.show_usernames)
+                .then(|| mapping.text(if numbered { mapping.email } else { mapping.username }, &person.employee))
+                .flatten(),
             account,
             state,
             decision: person.decision,

@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 use super::validate::{AllowedEndpoints, Stop};
 use crate::{
     api::{provider as api, reasons::IntegrationReason},
-    provider::{Catalog, Destination, google, onelogin},
+    provider::{Catalog, Destination, google, jumpcloud, onelogin},
 };
 
 /// The provider's tenant, and where the credential for it is.
@@ -60,7 +60,8 @@ pub fn target(provider: &api::Provider, allowed: &AllowedEndpoints) -> Result<Ta
         api::Provider { one_login: None, google_workspace: Some(spec), entra_id: None, jump_cloud: None } => {
             google_workspace(spec, allowed)
         }
-        _ => Err(invalid("spec.provider: name exactly one provider: oneLogin or googleWorkspace")),
+        api::Provider { one_login: None, google_workspace: None, entra_id: None, jump_cloud: Some(spec) } => jump_cloud(spec, allowed),
+        _ => Err(invalid("spec.provider: name exactly one provider: oneLogin, googleWorkspace or jumpCloud")),
     }
 }
 
@@ -94,6 +95,22 @@ fn google_workspace(spec: &api::GoogleWorkspace, allowed: &AllowedEndpoints) -> 
         customer: spec.customer.clone(),
         org_unit: spec.org_unit_path.clone(),
     };
+    Ok(Target { destination: Arc::new(destination), secret: spec.credentials_secret_ref.name.clone() })
+}
+
+fn jump_cloud(spec: &api::JumpCloud, allowed: &AllowedEndpoints) -> Result<Target, Stop> {
+    let base = if spec.endpoint.is_empty() {
+        let region = match spec.region {
+            api::JumpCloudRegion::US => jumpcloud::Region::Us,
+            api::JumpCloudRegion::EU => jumpcloud::Region::Eu,
+            api::JumpCloudRegion::India => jumpcloud::Region::India,
+        };
+        region.base().to_owned()
+    } else {
+        allowed.accept("spec.provider.jumpCloud.endpoint", &spec.endpoint)?
+    };
+    let stages = spec.passwordless_state == api::PasswordlessState::Staged;
+    let destination = jumpcloud::Tenant { base, organization: spec.organization_id.clone(), stages };
     Ok(Target { destination: Arc::new(destination), secret: spec.credentials_secret_ref.name.clone() })
 }
 

@@ -225,7 +225,7 @@ impl Verdict<'_> {
             (false, _) if self.decision.why == Why::NotInBob => return None,
             (false, _) => api::Access::Unmanaged,
             (true, Some(AccountState::Suspended | AccountState::Unactivated)) => api::Access::Suspended,
-            (true, Some(AccountState::Active | AccountState::Other)) => api::Access::Active,
+            (true, Some(AccountState::Active | AccountState::Staged | AccountState::Other)) => api::Access::Active,
             (true, None) if self.decision.missing == Missing::Never => api::Access::Absent,
             (true, None) => api::Access::NotYet,
         })
@@ -322,7 +322,10 @@ impl Verdict<'_> {
             } else {
                 detail("AttributesSynced", false, DetailReason::Differs, format!("Not as decided: {}.", self.differs.join(", ")));
             }
-            if self.access_as_decided {
+            if self.access_as_decided && self.state == Some(AccountState::Staged) {
+                let message = format!("The account is staged, and an administrator activates it: {why}.");
+                detail("AccessSynced", true, DetailReason::AwaitingActivation, message);
+            } else if self.access_as_decided {
                 detail("AccessSynced", true, DetailReason::AsDecided, sentence(&why));
             } else {
                 detail("AccessSynced", false, DetailReason::NotAsDecided, format!("Not as decided yet: {why}."));

@@ -15,6 +15,7 @@ pub mod bursts;
 pub mod call;
 pub mod google;
 pub mod http;
+pub mod jumpcloud;
 
 pub mod limits;
 pub mod onelogin;
@@ -71,9 +72,19 @@ pub trait Provider: Send + Sync {
         urgency: Urgency,
     ) -> BoxFuture<'a, Result<Written, Error>>;
 
+    /// Does for a new account what [`Provider::create`] does after it is made: for one whose answer to the create was lost.
+    fn finish<'a>(&'a self, _: &'a str, _: &'a Initial<'a>) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// [`Capabilities::lags`]: whether a search may not show yet what a read by key shows.
     fn lags(&self) -> bool {
         false
+    }
+
+    /// [`Capabilities::searches_marks`]: whether [`Key::Mark`] can be asked for.
+    fn searches_marks(&self) -> bool {
+        true
     }
 }
 
@@ -289,6 +300,8 @@ pub struct Capabilities {
     pub listing_counts: bool,
     /// Whether searches and listings may not show for a while what was written.
     pub lags: bool,
+    /// Whether an account can be looked up by its mark. Where not, one that was just made is looked up by its e-mail.
+    pub searches_marks: bool,
     /// Whether tenants define attributes of their own that have to exist before they are written.
     pub defined_attributes: bool,
     /// Whether a refusal for the number of calls says when to come back.

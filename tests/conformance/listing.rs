@@ -97,6 +97,8 @@ pub async fn a_target_that_the_tenant_lacks_is_unavailable<T: Tenant>(tenant: &T
 pub async fn accounts_are_found_by_id_mark_and_email_with_one_call_each<T: Tenant>(tenant: &T) {
     let ids = tenant.make(&[account("noa"), account("kim")]).await;
     let kim = mark("kim");
+    let marks = can::<T>("accounts are looked up by their marks", |can| can.searches_marks);
+    let asked = |key: &Key<'_>| marks || !matches!(key, Key::Mark(_));
     for (key, found) in [
         (Key::Id(&ids[1]), true),
         (Key::Mark(&kim), true),
@@ -104,7 +106,10 @@ pub async fn accounts_are_found_by_id_mark_and_email_with_one_call_each<T: Tenan
         (Key::Email("KIM@Example.com"), true),
         (Key::Mark(&kim[..18]), false),
         (Key::Email("kim@example.co"), false),
-    ] {
+    ]
+    .into_iter()
+    .filter(|(key, _)| asked(key))
+    {
         let before = tenant.calls().await;
         let answer: Vec<_> = tenant.provider().find(tenant.mapping(), key).await.unwrap().into_iter().map(plain).collect();
         let expected: Vec<_> = tenant.look(&ids[1]).await.into_iter().filter(|_| found).collect();
@@ -118,7 +123,9 @@ pub async fn accounts_are_found_by_id_mark_and_email_with_one_call_each<T: Tenan
 
 pub async fn a_wildcard_finds_nobody_and_an_empty_key_is_not_asked_for<T: Tenant>(tenant: &T) {
     tenant.make(&[account("noa"), account("kim")]).await;
-    for key in [Key::Email("*@example.com"), Key::Email("*"), Key::Mark("*"), Key::Mark("3*"), Key::Id("*")] {
+    let marks = can::<T>("accounts are looked up by their marks", |can| can.searches_marks);
+    let keys = [Key::Email("*@example.com"), Key::Email("*"), Key::Mark("*"), Key::Mark("3*"), Key::Id("*")];
+    for key in keys.into_iter().filter(|key| marks || !matches!(key, Key::Mark(_))) {
         assert_eq!(tenant.provider().find(tenant.mapping(), key).await, Ok(vec![]), "{key:?}");
     }
     let before = tenant.calls().await;

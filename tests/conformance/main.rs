@@ -8,6 +8,7 @@
 //! A case is skipped only where the provider's capability table says that it cannot do such a thing, and says so.
 
 mod google;
+mod jumpcloud;
 mod listing;
 mod onelogin;
 mod passes;

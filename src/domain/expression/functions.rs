@@ -55,6 +55,8 @@ pub(super) enum Yields {
     Replaced,
     /// A truth, by a pattern that is compiled once.
     Matched,
+    /// ASCII text for the first operand, which may take several letters for one of its.
+    Transliterated,
 }
 
 /// Every function there is. Operators and macros are CEL's own.
@@ -78,6 +80,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("replace", Style::Member, (3, 4), Yields::Replaced),
     function("split", Style::Member, (2, 3), Yields::Parts),
     function("join", Style::Member, (1, 2), Yields::Joined),
+    function(USERNAME, Style::Global, (1, 1), Yields::Transliterated),
 ];
 
 const fn function(name: &'static str, style: Style, operands: (usize, usize), yields: Yields) -> Function {
@@ -89,12 +92,16 @@ pub(super) const MATCHES: &str = "matches";
 /// What it is rewritten to: the same over a compiled [`Pattern`].
 pub(super) const MATCHES_COMPILED: &str = "@matches";
 
+/// Ours: a username made of a name.
+pub(super) const USERNAME: &str = "username";
+
 /// CEL's standard library, its strings extension, and ours. Only what [`FUNCTIONS`] names is ever called.
 pub(super) static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut environment = Env::default().with_optional_support(false).with_stdlib();
     let added = environment
         .add_extension(extensions::strings)
-        .and_then(|()| environment.add_overload(MATCHES_COMPILED, "string_matches_pattern", vec![STRING_TYPE, PATTERN], matches));
+        .and_then(|()| environment.add_overload(MATCHES_COMPILED, "string_matches_pattern", vec![STRING_TYPE, PATTERN], matches))
+        .and_then(|()| environment.add_overload(USERNAME, "username_string", vec![STRING_TYPE], username));
     debug_assert!(added.is_ok(), "every overload is new");
     Arc::new(environment)
 });
@@ -151,10 +158,61 @@ impl Val for Pattern {
 
 impl StaticVal for Pattern {}
 
+/// A username made of a name: transliterated to ASCII, lower case, every run of anything but letters and digits one dot,
+/// none at the ends.
+pub(super) fn username_of(text: &str) -> String {
+    let mut name = String::with_capacity(text.len());
+    let mut gap = false;
+    // What cannot be told in ASCII is no letter.
+    for c in text.chars().flat_map(|c| deunicode::deunicode_char(c).unwrap_or(" ").chars()) {
+        if !c.is_ascii_alphanumeric() {
+            gap = true;
+            continue;
+        }
+        if std::mem::take(&mut gap) && !name.is_empty() {
+            name.push('.');
+        }
+        name.push(c.to_ascii_lowercase());
+    }
+    name
+}
+
+fn username<'b, 'v>(operands: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let [text] = operands.as_slice() else { return Err(ExecutionError::missing_argument_or_target()) };
+    match text.downcast_ref::<CelString>() {
+        Some(text) => Ok(CowVal::owned(CelString::from(username_of(text.inner())))),
+        None => Err(ExecutionError::missing_argument_or_target()),
+    }
+}
+
 fn matches<'b, 'v>(operands: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
     let [text, pattern] = operands.as_slice() else { return Err(ExecutionError::missing_argument_or_target()) };
     match (text.downcast_ref::<CelString>(), pattern.downcast_ref::<Pattern>()) {
         (Some(text), Some(pattern)) => Ok(CowVal::owned(CelBool::from(pattern.0.is_match(text.inner())))),
         _ => Err(ExecutionError::missing_argument_or_target()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::username_of;
+
+    #[test]
+    fn a_username_is_ascii_in_lower_case_with_one_dot_for_whatever_is_between() {
+        for (name, username) in [
+            ("Noa Lind", "noa.lind"),
+            ("  Zoë   Ñandú-Łukasz ", "zoe.nandu.lukasz"),
+            ("O'Brien, Jr.", "o.brien.jr"),
+            ("Größe", "grosse"),
+            ("e\u{301}clair", "eclair"),
+            ("王小明", "wang.xiao.ming"),
+            ("Доктор Щука", "doktor.shchuka"),
+            ("R2 D2", "r2.d2"),
+            ("a...b__c", "a.b.c"),
+            ("- . -", ""),
+            ("", ""),
+        ] {
+            assert_eq!(username_of(name), username, "{name}");
+        }
     }
 }

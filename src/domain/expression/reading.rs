@@ -445,8 +445,12 @@ fn price(yields: Yields, bounds: &[Bound], limit: Option<u64>) -> (Bound, u64) {
             (Bound::text(first.weight.saturating_add(inserted)), 0)
         }
         Yields::Matched => (Bound::SCALAR, first.weight.saturating_mul(PATTERN)),
+        Yields::Transliterated => (Bound::text(first.weight.saturating_mul(LETTERS)), first.weight.saturating_mul(LETTERS)),
     }
 }
+
+/// Bytes of ASCII for one byte of text, at most: single signs have whole names, such as `(partnership sign)`.
+const LETTERS: u64 = 32;
 
 const EMPLOYEE: &str = "employee";
 

@@ -43,6 +43,7 @@ impl Run<'_, '_, '_> {
                     tracing::debug!(said, "the outcome of a create is unknown; reading back");
                     doubtful = true;
                     if let Some(account) = self.by_mark(person).await? {
+                        self.call(person, Urgency::Normal, || self.cx.provider.finish(&account.id, initial)).await?;
                         return self.bring_up(person, account, write).await.map(|written| (written, MatchedBy::Created));
                     }
                 }
@@ -52,13 +53,16 @@ impl Run<'_, '_, '_> {
         Err(Ended::Failed(Failure::Retrying("the outcome of the create stayed unknown; the next pass looks again".to_owned())))
     }
 
-    /// The account that bears this person's mark, if there is one. Where searches lag, it is read by its keys first.
+    /// The account that bears this person's mark, if there is one. Where searches lag, it is read by its keys first; where
+    /// marks cannot be searched, by its keys alone.
     async fn by_mark(&self, index: PersonIndex) -> Result<Option<Account<'static>>, Ended> {
         let person = &self.cx.people[index as usize];
         let mark = person.employee.id();
         let email = self.cx.mapping.text(self.cx.mapping.email, &person.employee);
         let keys = [person.known_account.as_deref().map(Key::Id), email.as_deref().map(Key::Email)].into_iter().flatten();
-        for key in keys.filter(|_| self.cx.provider.lags()).chain([Key::Mark(mark)]) {
+        let searches = self.cx.provider.searches_marks();
+        let by_keys = self.cx.provider.lags() || !searches;
+        for key in keys.filter(|_| by_keys).chain(searches.then_some(Key::Mark(mark))) {
             let mut found = self.call(index, Urgency::Urgent, || self.cx.provider.find(self.cx.mapping, key)).await?;
             found.retain(|account| account.mark.as_deref() == Some(mark));
             if found.len() > 1 {
@@ -108,7 +112,8 @@ impl Run<'_, '_, '_> {
                 let said = "the provider has an account with this e-mail and does not show it yet; the next pass looks again";
                 return Err(Ended::Failed(Failure::Retrying(said.to_owned())));
             }
-            return Err(conflict("another account has this username"));
+            let field = field.as_deref().filter(|field| **field != *self.cx.mapping.rows[self.cx.mapping.email].target);
+            return Err(conflict(&format!("another account has this {}", field.unwrap_or("username"))));
         };
         match account.mark.as_deref() {
             Some(mark) if mark == person.employee.id() => {

@@ -30,6 +30,7 @@ pub const CATALOG: Catalog = Catalog {
         page: 500,
         listing_counts: false,
         lags: true,
+        searches_marks: true,
         defined_attributes: true,
         says_when: false,
         request_ids: false,

@@ -33,6 +33,7 @@ pub const CATALOG: Catalog = Catalog {
         page: 100,
         listing_counts: true,
         lags: false,
+        searches_marks: true,
         defined_attributes: true,
         says_when: true,
         request_ids: true,

@@ -122,7 +122,7 @@ fn user(account: &Account) -> Value {
         AccountState::Active => 1,
         AccountState::Suspended => 2,
         AccountState::Unactivated => 0,
-        AccountState::Other => 5,
+        AccountState::Staged | AccountState::Other => 5,
     };
     user.extend([("status".to_owned(), json!(status)), ("external_id".to_owned(), json!(account.mark))]);
     if !custom.is_empty() {

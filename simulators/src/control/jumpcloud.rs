@@ -1,0 +1,159 @@
+//! JumpCloud's half of the control API.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::routing::{get, put};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{Refused, Reply, Shared, done, ok, overlay, parse};
+use crate::jumpcloud::service::Rights;
+use crate::jumpcloud::{Quirks, RefuseRule, service};
+use crate::world::Plant;
+
+pub fn routes() -> Router<Arc<Plant>> {
+    Router::new()
+        .route("/jumpcloud/users", get(list).post(create).delete(clear))
+        .route("/jumpcloud/users/{id}", get(one).patch(change).delete(remove))
+        .route("/jumpcloud/credentials", put(credentials))
+        .route("/jumpcloud/limits", put(limits))
+        .route("/jumpcloud/refuse", put(refuse))
+        .route("/jumpcloud/quirks", get(quirks).put(set_quirks).delete(reset_quirks))
+        .route("/jumpcloud/organization", put(organization))
+}
+
+async fn list(State(plant): Shared) -> Reply {
+    let state = plant.jumpcloud.state();
+    ok(&state.users.rows().map(|user| Value::Object(user.value())).collect())
+}
+
+fn shown(state: &service::State, id: &str) -> Reply {
+    let user = state.users.get(id).ok_or_else(|| Refused::missing("user"))?;
+    ok(&Value::Object(user.value()))
+}
+
+async fn one(State(plant): Shared, Path(id): Path<String>) -> Reply {
+    shown(&plant.jumpcloud.state(), &id)
+}
+
+/// One user, answered whole, or an array of them, answered as ids.
+async fn create(State(plant): Shared, body: Bytes) -> Reply {
+    let now = plant.clock.now();
+    let mut state = plant.jumpcloud.state();
+    let mut make = |given: &Value| {
+        let given = given.as_object().ok_or_else(|| Refused::bad("a user is an object"))?;
+        state.edit(None, given, now).map_err(Refused::bad)
+    };
+    match parse(&body)? {
+        Value::Array(all) => {
+            let ids: Vec<Value> = all.iter().map(|given| Ok(json!({"_id": make(given)?}))).collect::<Result<_, Refused>>()?;
+            ok(&Value::Array(ids))
+        }
+        given => {
+            let id = make(&given)?;
+            shown(&state, &id)
+        }
+    }
+}
+
+async fn change(State(plant): Shared, Path(id): Path<String>, body: Bytes) -> Reply {
+    let given: Map<String, Value> = parse(&body)?;
+    let now = plant.clock.now();
+    let mut state = plant.jumpcloud.state();
+    if state.users.get(&id).is_none() {
+        return Err(Refused::missing("user"));
+    }
+    state.edit(Some(&id), &given, now).map_err(Refused::bad)?;
+    shown(&state, &id)
+}
+
+async fn remove(State(plant): Shared, Path(id): Path<String>) -> Reply {
+    if plant.jumpcloud.state().users.remove(&id).is_some() { done() } else { Err(Refused::missing("user")) }
+}
+
+async fn clear(State(plant): Shared) -> Reply {
+    plant.jumpcloud.state().users.clear();
+    done()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Credentials {
+    api_key: Option<String>,
+    rights: Option<Rights>,
+    /// Whether the administrator has several organizations.
+    several: Option<bool>,
+}
+
+async fn credentials(State(plant): Shared, body: Bytes) -> Reply {
+    let given: Credentials = parse(&body)?;
+    let mut state = plant.jumpcloud.state();
+    if let Some(key) = given.api_key {
+        state.key = key;
+    }
+    state.rights = given.rights.unwrap_or(state.rights);
+    state.several = given.several.unwrap_or(state.several);
+    done()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Limits {
+    limit: u64,
+    remaining: Option<u64>,
+}
+
+/// Calls a minute.
+async fn limits(State(plant): Shared, body: Bytes) -> Reply {
+    let Limits { limit, remaining } = parse(&body)?;
+    plant.jumpcloud.state().window.set(limit, remaining);
+    done()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rules {
+    rules: Vec<RefuseRule>,
+}
+
+async fn refuse(State(plant): Shared, body: Bytes) -> Reply {
+    plant.jumpcloud.state().refuse = parse::<Rules>(&body)?.rules;
+    done()
+}
+
+async fn quirks(State(plant): Shared) -> Reply {
+    ok(&json!(plant.jumpcloud.state().quirks))
+}
+
+async fn set_quirks(State(plant): Shared, body: Bytes) -> Reply {
+    let mut state = plant.jumpcloud.state();
+    state.quirks = overlay(&state.quirks, &body)?;
+    ok(&json!(state.quirks))
+}
+
+async fn reset_quirks(State(plant): Shared) -> Reply {
+    plant.jumpcloud.state().quirks = Quirks::default();
+    done()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Organization {
+    /// Users out of the administrator's reach.
+    protected: Option<Vec<String>>,
+    /// Whether the caller's address is blocked.
+    blocked: Option<bool>,
+}
+
+async fn organization(State(plant): Shared, body: Bytes) -> Reply {
+    let given: Organization = parse(&body)?;
+    let mut state = plant.jumpcloud.state();
+    if let Some(protected) = given.protected {
+        state.protected = protected.into_iter().collect();
+    }
+    state.blocked = given.blocked.unwrap_or(state.blocked);
+    done()
+}

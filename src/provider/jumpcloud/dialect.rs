@@ -1,0 +1,142 @@
+//! How JumpCloud is spoken to: an administrator's API key with every call, and the organization where the administrator has
+//! several.
+
+use std::{fmt, sync::Arc};
+
+use reqwest::{
+    RequestBuilder,
+    header::{CONTENT_TYPE, HeaderMap, HeaderValue},
+};
+
+use super::{CATALOG, JumpCloud, errors::judge};
+use crate::provider::{
+    Catalog, Credential, Destination, Error, Keys, Provider,
+    answers::{Route, Sent},
+    call::{Dialect, Ties},
+    http::{Answer, Secret},
+    limits::Pacer,
+    token::Token,
+};
+
+/// Where an organization is (jumpcloud.com, "JumpCloud API": each region has a console of its own).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Region {
+    /// The first one.
+    Us,
+    /// The European Union.
+    Eu,
+    /// India.
+    India,
+}
+
+impl Region {
+    /// The base address of the region.
+    #[must_use]
+    pub const fn base(self) -> &'static str {
+        match self {
+            Self::Us => "https://console.jumpcloud.com",
+            Self::Eu => "https://console.eu.jumpcloud.com",
+            Self::India => "https://console.in.jumpcloud.com",
+        }
+    }
+}
+
+/// A JumpCloud organization, as the settings name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tenant {
+    /// Scheme, host, port and a path prefix if any, without a trailing slash: called at `<base>/api/...`.
+    pub base: String,
+    /// Id of the organization; empty: the administrator has only one.
+    pub organization: String,
+    /// Whether an active account that is created without a password is staged.
+    pub stages: bool,
+}
+
+impl Destination for Tenant {
+    fn catalog(&self) -> &'static Catalog {
+        &CATALOG
+    }
+
+    fn tenant(&self) -> String {
+        format!("{} {}", self.base, self.organization)
+    }
+
+    fn keys(&self) -> Keys {
+        Keys { required: &["apiKey"], optional: &[] }
+    }
+
+    fn connect(&self, mut credential: Credential, ties: Ties, pacer: Arc<Pacer>) -> Result<Box<dyn Provider>, Error> {
+        Ok(Box::new(JumpCloud::new(self.clone(), &credential.required("apiKey"), ties, pacer)?))
+    }
+}
+
+/// One key at one organization.
+pub(super) struct JumpCloudDialect {
+    pub(super) tenant: Tenant,
+    headers: HeaderMap,
+}
+
+impl JumpCloudDialect {
+    /// # Errors
+    /// [`Error::Unauthorized`]: the key cannot be one. Nothing of it is in the error.
+    pub(super) fn new(tenant: Tenant, key: &Secret) -> Result<Self, Error> {
+        let refuse = |said: &str| Error::Unauthorized { said: said.to_owned() };
+        let mut key = HeaderValue::from_str(key.expose().trim())
+            .ok()
+            .filter(|key| !key.is_empty())
+            .ok_or_else(|| refuse("apiKey: this is no JumpCloud API key, which is one line of letters and digits"))?;
+        key.set_sensitive(true);
+        let mut headers = HeaderMap::from_iter([
+            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (reqwest::header::HeaderName::from_static("x-api-key"), key),
+        ]);
+        if !tenant.organization.is_empty() {
+            let organization = HeaderValue::from_str(&tenant.organization).map_err(|_| refuse("organizationId: this is no id"))?;
+            headers.insert("x-org-id", organization);
+        }
+        Ok(Self { tenant, headers })
+    }
+}
+
+impl fmt::Debug for JumpCloudDialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JumpCloudDialect").field("tenant", &self.tenant).finish_non_exhaustive()
+    }
+}
+
+impl Dialect for JumpCloudDialect {
+    fn base(&self) -> &str {
+        &self.tenant.base
+    }
+
+    fn has_tokens(&self) -> bool {
+        false
+    }
+
+    /// Every call says that it is about JSON, reads too (docs.jumpcloud.com, the samples of API v1).
+    fn authorise(&self, request: RequestBuilder, _: Option<&Token>) -> RequestBuilder {
+        request.headers(self.headers.clone())
+    }
+
+    fn judge(&self, route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(), Error> {
+        judge(route, answer, sent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_one_line_and_never_told() {
+        let tenant = Tenant { base: Region::Eu.base().to_owned(), organization: "5f0c".to_owned(), stages: false };
+        let dialect = JumpCloudDialect::new(tenant.clone(), &Secret::new("secret-key-1\n")).unwrap();
+        let header = |name: &str| dialect.headers[name].to_str().unwrap();
+        assert_eq!((header("x-api-key"), header("x-org-id")), ("secret-key-1", "5f0c"));
+        assert!(!format!("{dialect:?} {:?}", dialect.headers).contains("secret-key-1"));
+        for bad in ["", " \n", "two\nlines"] {
+            let refused = JumpCloudDialect::new(tenant.clone(), &Secret::new(bad)).unwrap_err();
+            assert!(matches!(&refused, Error::Unauthorized { said } if !said.contains("lines")), "{refused:?}");
+        }
+    }
+}
