@@ -44,8 +44,12 @@ fn somebody_of_the_same_name_gets_an_account_where_the_username_is_chosen_and_is
     let plan = planned(vec![someone(0), someone(1)], there(), true);
     assert_eq!(plan.standings.iter().filter_map(|standing| standing.block.clone()).count(), 0);
     let [change] = &plan.changes[..] else { panic!("{:?}", plan.changes) };
-    assert_eq!((change.person, change.kind), (1, Kind::Create));
+    assert_eq!((change.person, change.kind, change.after), (1, Kind::Create, None));
     assert!(change.write.attributes.contains(&(USERNAME, NewValue::Set(NAME.into()))));
+    // Nor is a stranger's account in the way.
+    let stranger = || Stored { username: Some(NAME), ..stored("9", "stranger@example.com") };
+    assert_eq!(planned(vec![someone(1)], vec![stranger()], true).changes.len(), 1);
+    assert_eq!(planned(vec![someone(1)], vec![stranger()], false).changes.len(), 0);
     let plan = planned(vec![someone(0), someone(1)], there(), false);
     assert_eq!((plan.changes.len(), plan.standings[1].block.clone()), (0, Some(Block::Conflict)));
 }

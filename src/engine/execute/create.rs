@@ -75,13 +75,13 @@ impl Run<'_, '_, '_> {
         Ok(None)
     }
 
-    /// Accounts with this e-mail. Where reads lag behind writes, an account that surely exists is looked for again.
-    async fn by_email(&self, index: PersonIndex, email: &str) -> Result<Vec<Account<'static>>, Ended> {
+    /// Accounts with this e-mail. Where reads lag behind writes, one that is `sure` to exist is looked for again.
+    async fn by_email(&self, index: PersonIndex, email: &str, sure: bool) -> Result<Vec<Account<'static>>, Ended> {
         let mut pause = LAG;
         loop {
             let mut found = self.call(index, Urgency::Normal, || self.cx.provider.find(self.cx.mapping, Key::Email(email))).await?;
             found.retain(|account| account.email.as_deref().is_some_and(|have| key(have) == key(email)));
-            if !found.is_empty() || !self.cx.provider.lags() || pause > LAG * 4 {
+            if !found.is_empty() || !sure || !self.cx.provider.lags() || pause > LAG * 4 {
                 return Ok(found);
             }
             tokio::time::sleep(pause).await;
@@ -103,7 +103,9 @@ impl Run<'_, '_, '_> {
         let Some(email) = self.cx.mapping.text(self.cx.mapping.email, &person.employee) else {
             return Err(Ended::Refused(Error::Duplicate { field }));
         };
-        let mut found = self.by_email(index, &email).await?;
+        // What another value is in the way of may be a stranger's, whose e-mail it is not.
+        let other = field.as_deref().filter(|field| **field != *self.cx.mapping.rows[self.cx.mapping.email].target);
+        let mut found = self.by_email(index, &email, doubtful || other.is_none()).await?;
         if found.len() > 1 {
             return Err(Ended::Failed(Failure::Ambiguous));
         }
@@ -112,11 +114,13 @@ impl Run<'_, '_, '_> {
                 let said = "the provider has an account with this e-mail and does not show it yet; the next pass looks again";
                 return Err(Ended::Failed(Failure::Retrying(said.to_owned())));
             }
-            let field = field.as_deref().filter(|field| **field != *self.cx.mapping.rows[self.cx.mapping.email].target);
-            return Err(conflict(&format!("another account has this {}", field.unwrap_or("username"))));
+            return Err(conflict(&format!("another account has this {}", other.unwrap_or("username"))));
         };
         match account.mark.as_deref() {
             Some(mark) if mark == person.employee.id() => {
+                if let (true, Ok(initial)) = (doubtful, &self.cx.initial) {
+                    self.call(index, Urgency::Normal, || self.cx.provider.finish(&account.id, initial)).await?;
+                }
                 self.bring_up(index, account, write).await.map(|written| (written, MatchedBy::Mark))
             }
             Some(_) => Err(conflict("the account with this e-mail belongs to another employee")),
