@@ -12,6 +12,7 @@ mod first_sync;
 mod google;
 mod guards;
 mod hostile;
+mod isolation;
 mod lives;
 mod memory;
 mod midnights;
