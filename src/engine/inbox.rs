@@ -131,8 +131,8 @@ struct State {
     company: Option<u64>,
     /// By manager without an account: who reports to them and is in order but for that.
     leaderless: HashMap<Box<str>, HashSet<Box<str>>>,
-    /// Of them those who were looked at once because the manager turned out to have one.
-    looked_for_manager: HashSet<Box<str>>,
+    /// Who was looked at once because this manager turned out to have one.
+    looked_for: HashMap<Box<str>, Box<str>>,
     /// When Bob last reported somebody activated.
     activated: HashMap<Box<str>, Timestamp>,
     remembered: HashSet<webhook::Tag>,
@@ -193,22 +193,16 @@ impl Mailbox {
         }
     }
 
-    /// Somebody has an account now: whoever waits for it as a report is looked at.
-    pub fn has_account(&self, manager: &str) {
-        let reports = self.lock().leaderless.remove(manager);
-        for report in reports.into_iter().flatten() {
-            self.lock().looked_for_manager.remove(&report);
-            self.dirty.add(&report, Trigger::Retry, Class::Mover, Instant::now());
-        }
-    }
-
-    /// The same for everybody who waits for a manager of whom this holds: one who came while a pass was looking has not
-    /// seen its people wait. Once for each of them: where it does not help, nothing is gained by looking again.
+    /// Whoever waits for a manager of whom this holds is looked at. Once for each manager: where it does not help, nothing is
+    /// gained by looking again.
     pub fn have_accounts(&self, has: impl Fn(&str) -> bool) {
         let mut state = self.lock();
-        let State { leaderless, looked_for_manager, .. } = &mut *state;
-        let come = leaderless.iter().filter(|(manager, _)| has(manager)).flat_map(|(_, reports)| reports);
-        let fresh: Vec<Box<str>> = come.filter(|report| looked_for_manager.insert((*report).clone())).cloned().collect();
+        let State { leaderless, looked_for, .. } = &mut *state;
+        let mut fresh = Vec::new();
+        for (manager, reports) in leaderless.iter().filter(|(manager, _)| has(manager)) {
+            let news = reports.iter().filter(|report| looked_for.insert((*report).clone(), manager.clone()).as_ref() != Some(manager));
+            fresh.extend(news.cloned());
+        }
         drop(state);
         for report in fresh {
             self.dirty.add(&report, Trigger::Retry, Class::Mover, Instant::now());
