@@ -7,7 +7,10 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -64,6 +67,8 @@ pub enum Received {
     Refused,
     /// Another replica leads.
     NotLeading,
+    /// The process has just begun, and does not know yet what deliveries are signed with.
+    Starting,
     /// It is evidence, and the API server did not take it.
     NotRecorded,
 }
@@ -81,6 +86,7 @@ impl Received {
             Self::Ping => "ping",
             Self::Refused => "refused",
             Self::NotLeading => "not_leading",
+            Self::Starting => "starting",
             Self::NotRecorded => "not_recorded",
         }
     }
@@ -96,6 +102,9 @@ struct Inner {
     clock: Clock,
     leadership: Leadership,
     mailboxes: Mutex<HashMap<IntegrationKey, Arc<Mailbox>>>,
+    /// Whether the integrations are known, and whether it is known of each what its deliveries are signed with.
+    listed: AtomicBool,
+    started: AtomicBool,
 }
 
 /// What one integration receives.
@@ -117,11 +126,15 @@ struct State {
     /// When a pass over everybody last ended, and how long it took.
     everybody: Option<(Instant, Duration)>,
     secrets: Option<SigningSecrets>,
+    /// Whether the Secret was looked for.
+    secrets_known: bool,
     company: Option<u64>,
     /// By manager without an account: who reports to them and is in order but for that.
     leaderless: HashMap<Box<str>, HashSet<Box<str>>>,
-    /// Of them those who were looked at once because the manager turned out to have one.
-    looked_for_manager: HashSet<Box<str>>,
+    /// Who was looked at once because this manager turned out to have one.
+    looked_for: HashMap<Box<str>, Box<str>>,
+    /// When Bob last reported somebody activated.
+    activated: HashMap<Box<str>, Timestamp>,
     remembered: HashSet<webhook::Tag>,
     order: VecDeque<webhook::Tag>,
 }
@@ -133,7 +146,9 @@ impl Mailbox {
 
     /// What deliveries are signed with from now on; `None`: none is taken.
     pub fn sign_with(&self, secrets: Option<SigningSecrets>) {
-        self.lock().secrets = secrets;
+        let mut state = self.lock();
+        state.secrets = secrets;
+        state.secrets_known = true;
     }
 
     /// Bob's id of the company, as its people show it.
@@ -178,26 +193,36 @@ impl Mailbox {
         }
     }
 
-    /// Somebody has an account now: whoever waits for it as a report is looked at.
-    pub fn has_account(&self, manager: &str) {
-        let reports = self.lock().leaderless.remove(manager);
-        for report in reports.into_iter().flatten() {
-            self.lock().looked_for_manager.remove(&report);
-            self.dirty.add(&report, Trigger::Retry, Class::Mover, Instant::now());
-        }
-    }
-
-    /// The same for everybody who waits for a manager of whom this holds: one who came while a pass was looking has not
-    /// seen its people wait. Once for each of them: where it does not help, nothing is gained by looking again.
+    /// Whoever waits for a manager of whom this holds is looked at. Once for each manager: where it does not help, nothing is
+    /// gained by looking again.
     pub fn have_accounts(&self, has: impl Fn(&str) -> bool) {
         let mut state = self.lock();
-        let State { leaderless, looked_for_manager, .. } = &mut *state;
-        let come = leaderless.iter().filter(|(manager, _)| has(manager)).flat_map(|(_, reports)| reports);
-        let fresh: Vec<Box<str>> = come.filter(|report| looked_for_manager.insert((*report).clone())).cloned().collect();
+        let State { leaderless, looked_for, .. } = &mut *state;
+        let mut fresh = Vec::new();
+        for (manager, reports) in leaderless.iter().filter(|(manager, _)| has(manager)) {
+            let news = reports.iter().filter(|report| looked_for.insert((*report).clone(), manager.clone()).as_ref() != Some(manager));
+            fresh.extend(news.cloned());
+        }
         drop(state);
         for report in fresh {
             self.dirty.add(&report, Trigger::Retry, Class::Mover, Instant::now());
         }
+    }
+
+    /// Bob reported somebody activated. The last few thousand are remembered.
+    fn was_activated(&self, employee: &str, at: Timestamp) {
+        let mut state = self.lock();
+        if state.activated.len() >= REMEMBERED {
+            let oldest = state.activated.iter().min_by_key(|(_, at)| **at).map(|(employee, _)| employee.clone());
+            oldest.map(|oldest| state.activated.remove(&oldest));
+        }
+        let last = state.activated.entry(employee.into()).or_insert(at);
+        *last = at.max(*last);
+    }
+
+    /// Whether Bob has reported somebody activated after this moment. A process knows those that it was told of.
+    fn is_activated_since(&self, employee: &str, at: Timestamp) -> bool {
+        self.lock().activated.get(employee).is_some_and(|activated| *activated > at)
     }
 
     fn came_before(&self, tag: &webhook::Tag) -> bool {
@@ -221,11 +246,33 @@ impl Inbox {
     /// An inbox without integrations.
     #[must_use]
     pub fn new(client: kube::Client, roster: Roster, clock: Clock, leadership: Leadership) -> Self {
-        Self(Arc::new(Inner { client, roster, clock, leadership, mailboxes: Mutex::default() }))
+        Self(Arc::new(Inner {
+            client,
+            roster,
+            clock,
+            leadership,
+            mailboxes: Mutex::default(),
+            listed: false.into(),
+            started: false.into(),
+        }))
     }
 
     fn mailboxes(&self) -> std::sync::MutexGuard<'_, HashMap<IntegrationKey, Arc<Mailbox>>> {
         self.0.mailboxes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Every integration that there is has a mailbox now.
+    pub fn listed(&self) {
+        self.0.listed.store(true, Ordering::Release);
+    }
+
+    /// Whether it is known what the deliveries of every integration are signed with. Before that whoever knocks is asked to
+    /// come again, for whichever integration: a process that has just begun must not say that a signature is wrong.
+    fn has_started(&self) -> bool {
+        let started = self.0.started.load(Ordering::Acquire)
+            || self.0.listed.load(Ordering::Acquire) && self.mailboxes().values().all(|mailbox| mailbox.lock().secrets_known);
+        self.0.started.store(started, Ordering::Release);
+        started
     }
 
     /// Opens a mailbox for an integration, in place of an older one.
@@ -268,6 +315,9 @@ impl Inbox {
     pub async fn receive(&self, namespace: &str, name: &str, signature: Option<&[u8]>, body: &[u8]) -> Received {
         if !self.0.leadership.is_leader() {
             return Received::NotLeading;
+        }
+        if !self.has_started() {
+            return Received::Starting;
         }
         let key = IntegrationKey { namespace: namespace.into(), name: name.into() };
         let mailbox = self.mailboxes().get(&key).cloned();
@@ -319,6 +369,12 @@ impl Inbox {
         let now = self.0.clock.now();
         let Some(at) = believable(event, now) else { return Ok(()) };
         let at = to_the_second(at);
+        if event.kind == Kind::Activated {
+            mailbox.was_activated(employee, at);
+        } else if event.kind == Kind::AccessRevoked && mailbox.is_activated_since(employee, at) {
+            // It was overtaken on its way: Bob repeats what was not answered.
+            return Ok(());
+        }
         let evidence =
             |kind| Some(Evidence { kind, observed_at: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at), start_date: None });
         let _guard = mailbox.claims.record(employee).await;

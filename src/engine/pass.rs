@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     api::{
-        employee_sync::{Action, Trigger},
+        employee_sync::Trigger,
         integration::{Approved, PlanSummary},
         reasons::IntegrationReason,
     },
@@ -414,7 +414,7 @@ impl Pass<'_> {
                 (false, false) => Some(held_by_suspicion()),
             }
         });
-        let (summary, (), ()) = tokio::join!(executing, without_change, record_each(recorder, self.mailbox, outcomes));
+        let (summary, (), ()) = tokio::join!(executing, without_change, record_each(recorder, outcomes));
         self.wait_for_managers(people, recorder);
         summary
     }
@@ -507,17 +507,13 @@ impl Pass<'_> {
 type Told<'a> = (PersonIndex, Outcome, Option<Writing<'a>>);
 
 /// Writes outcomes down as they come, several at once.
-async fn record_each(recorder: &Recorder<'_>, mailbox: &Mailbox, mut outcomes: mpsc::UnboundedReceiver<Told<'_>>) {
+async fn record_each(recorder: &Recorder<'_>, mut outcomes: mpsc::UnboundedReceiver<Told<'_>>) {
     let mut writing = FuturesUnordered::new();
     loop {
         tokio::select! {
             next = outcomes.recv(), if writing.len() < RECORDED_AT_ONCE => match next {
                 Some((person, outcome, claim)) => writing.push(async move {
-                    let made = matches!(&outcome, Outcome::Done(done) if matches!(done.action, Action::Create | Action::Adopt));
                     recorder.outcome(person, outcome).await;
-                    if made {
-                        mailbox.has_account(recorder.people[person as usize].employee.id());
-                    }
                     // Only now may another pass write to this person.
                     drop(claim);
                 }),

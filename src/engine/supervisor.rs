@@ -76,6 +76,7 @@ pub async fn supervise(shared: Shared, namespaces: Vec<String>, health: Health) 
         }
         if people_listed >= scopes && integrations_listed >= scopes {
             health.ready();
+            shared.inbox.listed();
         }
     }
     watching.abort();

@@ -8,7 +8,7 @@
 //! | 200 | Bob's ping test, signed or not, for whatever integration: it has no effect |
 //! | 408, 413 | the body took too long, or is too large: counted, and nothing else |
 //! | 401 | no such integration, no secret, a wrong or missing signature: the same answer for each |
-//! | 503 | another replica leads, or evidence could not be recorded: Bob sends it again |
+//! | 503 | another replica leads, the process has just begun, or evidence could not be recorded: Bob sends it again |
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -103,7 +103,7 @@ impl Door {
                 StatusCode::OK.into_response()
             }
             Received::Refused => StatusCode::UNAUTHORIZED.into_response(),
-            Received::NotLeading | Received::NotRecorded => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+            Received::NotLeading | Received::Starting | Received::NotRecorded => StatusCode::SERVICE_UNAVAILABLE.into_response(),
         }
     }
 }

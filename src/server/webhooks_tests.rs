@@ -34,6 +34,7 @@ impl Scene {
         let inbox = Inbox::new(client, Roster::default(), Clock::system(), Leadership::always());
         let key = IntegrationKey { namespace: "people".into(), name: "onelogin".into() };
         let mailbox = inbox.open(&key, "uid".to_owned());
+        inbox.listed();
         mailbox.sign_with(Some(SigningSecrets { current: Secret::new("new"), previous: Some(Secret::new("old")) }));
         let metrics = Arc::new(Metrics::new());
         let (stop, stopping) = watch::channel(false);
@@ -194,6 +195,24 @@ async fn slow_senders_on_every_place_keep_nobody_out_for_long() {
     let began = Instant::now();
     assert!(scene.deliver("new", &event("1")).await.starts_with("HTTP/1.1 200"));
     assert!(began.elapsed() < LIMITS.head + Duration::from_secs(3), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn before_the_secrets_are_known_everybody_is_asked_to_come_again() {
+    let nowhere = kube::Config::new("http://127.0.0.1:9".parse().expect("an address"));
+    crate::cluster::connect::install_crypto();
+    let inbox = Inbox::new(kube::Client::try_from(nowhere).expect("a client"), Roster::default(), Clock::system(), Leadership::always());
+    let knock = async |name: &str| inbox.receive("people", name, Some(b"x"), b"{}").await;
+    assert_eq!((knock("onelogin").await, knock("other").await), (Received::Starting, Received::Starting));
+    let key = |name: &str| IntegrationKey { namespace: "people".into(), name: name.into() };
+    let (one, other) = (inbox.open(&key("onelogin"), String::new()), inbox.open(&key("other"), String::new()));
+    inbox.listed();
+    one.sign_with(None);
+    assert_eq!((knock("onelogin").await, knock("nobody").await), (Received::Starting, Received::Starting), "one Secret is not read yet");
+    other.sign_with(None);
+    assert_eq!((knock("onelogin").await, knock("nobody").await), (Received::Refused, Received::Refused));
+    let _later = inbox.open(&key("later"), String::new());
+    assert_eq!(knock("onelogin").await, Received::Refused, "and stays so");
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod google;
 mod guards;
 mod hostile;
 mod jumpcloud;
+mod isolation;
 mod lives;
 mod memory;
 mod midnights;

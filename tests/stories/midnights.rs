@@ -1,5 +1,7 @@
 //! Dates arrive: the clock is moved, and the worker wakes for them without waiting for its interval.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::support::{Moving, Story, condition, ready, until};
@@ -26,6 +28,15 @@ fn with(mut person: Value, fields: Value) -> Value {
 async fn next(story: &Story, id: &str) -> Value {
     let person = story.person(id).await.expect("an object");
     serde_json::to_value(person.status.expect("a status").next_transition).expect("JSON")
+}
+
+/// Waits for thousands of objects, on a machine that does other things too.
+async fn patiently<F: Future<Output = Result<(), String>>>(what: &str, look: impl Fn() -> F) {
+    let began = Instant::now();
+    while let Err(seen) = look().await {
+        assert!(began.elapsed() < Duration::from_mins(4), "waited four minutes until {what}; last seen: {seen}");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 async fn until_status(story: &Story, id: &str, status: u64) {
@@ -93,17 +104,130 @@ async fn access_ends_at_the_end_of_the_last_day_and_a_withdrawn_date_ends_nothin
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_controller_that_was_down_over_midnight_does_it_when_it_is_back() {
+async fn a_controller_that_was_down_over_midnight_does_it_first_when_it_is_back_and_says_why() {
     let story = Story::begin("down", 3).await;
     let leaver =
         story.simulated.hire(with(person("ola.berg@example.com", "Berlin"), json!({"internal.terminationDate": "2027-02-10"}))).await;
     let controller = Moving::start(&story, "2027-02-10T20:00:00Z").await;
+    // These stand before the starter in Bob's answer, and are to be hired while nobody looks.
+    let hire = |number: usize| with(person(&format!("new.{number}@example.com"), "Berlin"), json!({"work.startDate": "2027-03-01"}));
+    let late = json!({"internal.lifecycleStatus": "Hired", "internal.status": "Inactive"});
+    let mut others = Vec::new();
+    for number in 0..25 {
+        others.push(story.simulated.hire(with(hire(number), late.clone())).await);
+    }
+    let starts = json!({"work.startDate": "2027-02-11", "internal.lifecycleStatus": "Hired", "internal.status": "Inactive"});
+    let starter = story.simulated.hire(with(person("tui.rewi@example.com", "Berlin"), starts)).await;
     story.integrate(rarely()).await;
     story.ready("Converged").await;
     assert_eq!(story.simulated.account(&leaver).await.unwrap()["status"], 1);
     controller.stop().await;
+    for id in &others {
+        story
+            .simulated
+            .change(id, json!({"work.startDate": "2027-01-01", "internal.lifecycleStatus": "Employed", "internal.status": "Active"}))
+            .await;
+    }
     let controller = Moving::start(&story, "2027-02-11T06:00:00Z").await;
     until_status(&story, &leaver, 2).await;
+    until_status(&story, &starter, 1).await;
+    for id in &others {
+        until_status(&story, id, 1).await;
+    }
+    let number = |account: Value| account["id"].as_u64().expect("a number");
+    let own = number(story.simulated.account(&starter).await.unwrap());
+    let mut earlier = 0;
+    for id in &others {
+        earlier += usize::from(number(story.simulated.account(id).await.unwrap()) < own);
+    }
+    assert!(earlier < 8, "{earlier} accounts of others were made before, and eight are made at once");
+    for id in [&leaver, &starter] {
+        until("the record says that a date came", || async {
+            let history = story.person(id).await.unwrap().status.unwrap().history;
+            let trigger = history.first().map(|line| serde_json::to_value(line.trigger).unwrap());
+            if trigger == Some("Transition".into()) { Ok(()) } else { Err(format!("{trigger:?}")) }
+        })
+        .await;
+    }
+    controller.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thousands_start_at_one_midnight_within_the_provider_s_limit_and_the_leaver_waits_for_none_of_them() {
+    let story = Story::begin("thousands", 3).await;
+    let leaver =
+        story.simulated.hire(with(person("ola.berg@example.com", "Berlin"), json!({"internal.terminationDate": "2027-01-31"}))).await;
+    let starts = json!({"work.startDate": "2027-02-01", "internal.lifecycleStatus": "Hired", "internal.status": "Inactive"});
+    let starters: Vec<Value> =
+        (0..2000).map(|number| with(person(&format!("starter.{number}@example.com"), "Berlin"), starts.clone())).collect();
+    story.simulated.post("/bob/employees", Value::Array(starters)).await;
+    let controller = Moving::start(&story, "2027-01-31T22:30:00Z").await;
+    story.integrate(rarely()).await;
+    patiently("everybody is known", || async {
+        let known = story.everybody().await.iter().filter(|person| ready(person).1 == "NotDue").count();
+        if known == 2000 { Ok(()) } else { Err(format!("{known} wait for their day")) }
+    })
+    .await;
+    story.ready("Converged").await;
+    story.simulated.forget_calls().await;
+    let began = Instant::now();
+    controller.to(&story, "2027-01-31T23:00:00Z").await;
+    until_status(&story, &leaver, 2).await;
+    let left = began.elapsed();
+    until("the first of them are in", || async {
+        let made = story.simulated.calls("onelogin", "POST /api/2/users").await;
+        if made > 0 { Ok(()) } else { Err("nobody".to_owned()) }
+    })
+    .await;
+    let first = began.elapsed();
+    patiently("everybody is in", || async {
+        let made = story.simulated.calls("onelogin", "POST /api/2/users").await;
+        if made >= 2000 { Ok(()) } else { Err(format!("{made} accounts")) }
+    })
+    .await;
+    assert!(
+        left < Duration::from_secs(10) && first < Duration::from_secs(15),
+        "the leaver after {left:?}, the first starter after {first:?}"
+    );
+    let searches = story.simulated.calls("bob", "POST /v1/people/search").await;
+    assert!(searches <= 4, "{searches} searches for one midnight");
+    let made = story.simulated.calls("onelogin", "POST /api/2/users").await;
+    assert_eq!(made, 2000, "one call each, and none in vain");
+    patiently("the record says why", || async {
+        let people = story.everybody().await;
+        let why = |person: &&bobsync::api::EmployeeSync| {
+            let line = person.status.as_ref().and_then(|status| status.history.first());
+            line.is_some_and(|line| serde_json::to_value(line.trigger).unwrap() == "Transition")
+        };
+        let said = people.iter().filter(why).count();
+        if said == 2001 { Ok(()) } else { Err(format!("{said} of 2001")) }
+    })
+    .await;
+    controller.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_never_came_is_healed_by_the_interval() {
+    let story = Story::begin("unheard", 4).await;
+    let controller = Moving::start(&story, "2027-02-10T20:00:00Z").await;
+    story.integrate(json!({"interval": "1h"})).await;
+    story.ready("Converged").await;
+    let (id, _) = story.simulated.somebody().await;
+    story.simulated.change(&id, json!({"work.title": "Head of Nothing"})).await;
+    controller.to(&story, "2027-02-10T21:00:00Z").await;
+    until("the title is there", || async {
+        match story.simulated.account(&id).await {
+            Some(account) if account["title"] == "Head of Nothing" => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    until("the record says that the interval found it", || async {
+        let history = story.person(&id).await.unwrap().status.unwrap().history;
+        let trigger = history.first().map(|line| serde_json::to_value(line.trigger).unwrap());
+        if trigger == Some("Interval".into()) { Ok(()) } else { Err(format!("{trigger:?}")) }
+    })
+    .await;
     controller.stop().await;
 }
 

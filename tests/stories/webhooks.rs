@@ -252,3 +252,133 @@ async fn a_refused_credential_is_not_knocked_on_by_events() {
     story.secret("bob", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "bob-token-2")]).await;
     until_account(&story, &id, "the title is there", |account| account["title"] == "Head of Nothing").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_dies_in_the_middle_of_a_storm_loses_nobody_and_does_nothing_twice() {
+    let (story, controller) = begin("died", 60, false).await;
+    let at_work = |e: &&Value| e["internal.status"] == "Active" && e["internal.lifecycleStatus"] == "Employed";
+    let ids: Vec<String> = {
+        let all = story.simulated.employees().await;
+        all.iter().filter(at_work).filter_map(|e| e["root.id"].as_str().map(str::to_owned)).take(10).collect()
+    };
+    let (revoked, changed) = ids.split_first().expect("people at work");
+    for id in changed {
+        story.simulated.change(id, json!({"work.title": "Keeper of Storms"})).await;
+    }
+    story.simulated.forget_calls().await;
+    let body = |number: usize| {
+        let mut body = event("employee.updated", &json!({"employeeId": changed[number % changed.len()]}), jiff::Timestamp::now());
+        body["triggeredAt"] = format!("2026-10-14T09:21:07.{number:06}").into();
+        body.to_string().into_bytes()
+    };
+    let deliver_from = async |url: &str, from: usize| {
+        let mut answers = futures::stream::iter(from..from + 600)
+            .map(|number| async move { (number, send(url, Some(SECRET), body(number)).await) })
+            .buffer_unordered(8);
+        let (mut count, mut last) = (0, from);
+        while let Some((number, answer)) = answers.next().await {
+            if answer != Some(200) {
+                break;
+            }
+            (count, last) = (count + 1, last.max(number));
+        }
+        (count, last)
+    };
+    // Of the events before, Bob heard 200; so it did of a revocation. Then the process is gone.
+    let url = controller.webhooks.clone();
+    let killed = async {
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        assert_eq!(deliver(&controller, "employee.access.revoked.immediately", json!({"employeeId": revoked})).await, Some(200));
+        controller.kill();
+    };
+    let ((count, last), ()) = tokio::join!(deliver_from(&url, 0), killed);
+    assert!(count > 20 && count < 600, "{count} deliveries before the end");
+    // Bob goes on with what was not answered.
+    let controller = Controller::with(&story, &["--leader-elect=false"]).await;
+    // A process that has just begun asks for another try, and never says that the signature is wrong.
+    until("the new process takes events", || async {
+        match deliver(&controller, "employee.updated", json!({"employeeId": changed[0]})).await {
+            Some(200) => Ok(()),
+            Some(503) => Err("503".to_owned()),
+            other => panic!("{other:?}"),
+        }
+    })
+    .await;
+    let (again, _) = deliver_from(&controller.webhooks, last + 1).await;
+    assert_eq!(again, 600);
+    until_account(&story, revoked, "the revoked person is out", |account| account["status"] == 2).await;
+    for id in changed {
+        until_account(&story, id, "the title is there", |account| account["title"] == "Keeper of Storms").await;
+    }
+    story.sync().await;
+    let writes = story.simulated.writes().await;
+    // One that the dead process had begun may have been made again: it cannot know.
+    assert!((10..=18).contains(&writes), "{writes} writes for 10 changes");
+    assert_eq!(story.simulated.account(revoked).await.unwrap()["status"], 2, "as was recorded before the 200");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_in_the_wrong_order_end_where_bob_stands() {
+    let (story, controller) = begin("disorder", 6, false).await;
+    let (id, _) = story.simulated.somebody().await;
+    let deliver_at = async |kind: &str, seconds_ago: i64| {
+        let at = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(seconds_ago);
+        let body = event(kind, &json!({"employeeId": id}), at).to_string();
+        assert_eq!(send(&controller.webhooks, Some(SECRET), body.into_bytes()).await, Some(200));
+    };
+    let stays = async |status: u64, what: &str| {
+        for _ in 0..15 {
+            assert_eq!(story.simulated.account(&id).await.unwrap()["status"], status, "{what}");
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+    };
+    // Lifecycle events are hints: whatever their order, Bob's file says what is so.
+    for kind in ["employee.left", "employee.joined", "employee.inactivated", "employee.created", "employee.temporaryLeave"] {
+        deliver_at(kind, 10).await;
+    }
+    stays(1, "Bob shows somebody at work").await;
+    // A revocation that was repeated for an hour, and in the meantime Bob gave access again.
+    deliver_at("employee.activated", 60).await;
+    deliver_at("employee.access.revoked.immediately", 3600).await;
+    stays(1, "the revocation is older than the activation").await;
+    // And the other way round: the activation is the older one.
+    deliver_at("employee.access.revoked.immediately", 1).await;
+    until_account(&story, &id, "access is gone", |account| account["status"] == 2).await;
+    deliver_at("employee.activated", 1800).await;
+    stays(2, "the activation is older than the revocation").await;
+    // The person's file is changed, and the event of the change before comes last.
+    story.simulated.change(&id, json!({"work.title": "First"})).await;
+    story.simulated.change(&id, json!({"work.title": "Second"})).await;
+    deliver_at("employee.updated", 5).await;
+    deliver_at("employee.updated", 9).await;
+    deliver_at("employee.activated", 0).await;
+    until_account(&story, &id, "access and title are as in Bob", |account| account["status"] == 1 && account["title"] == "Second").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_secret_is_valid_while_a_long_pass_is_under_way() {
+    let (story, controller) = begin("rotated", 6, false).await;
+    let (id, _) = story.simulated.somebody().await;
+    // A pass that waits for the provider's next window.
+    let joiners: Vec<Value> = (0..200).map(|_| json!({"root.firstName": "Noa", "work.startDate": "2022-01-01"})).collect();
+    story.simulated.post("/bob/employees", Value::Array(joiners)).await;
+    story.simulated.put("/onelogin/limits", json!({"limit": 100, "remaining": 60})).await;
+    let request = story.ask().await;
+    until("the joiners wait", || async {
+        let accounts = story.simulated.accounts().await.len();
+        if accounts > 25 { Ok(()) } else { Err(format!("{accounts} accounts")) }
+    })
+    .await;
+    story.secret("hook", &[("webhookSecret", "a newer one")]).await;
+    until("the new secret is valid", || async {
+        let body = event("employee.updated", &json!({"employeeId": id}), jiff::Timestamp::now()).to_string();
+        match send(&controller.webhooks, Some("a newer one"), body.into_bytes()).await {
+            Some(200) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    assert_eq!(deliver(&controller, "employee.updated", json!({"employeeId": id})).await, Some(401), "the old one is not");
+    let handled = story.integration().await.status.unwrap().last_handled_sync_at;
+    assert_ne!(handled, Some(request), "the pass is still under way");
+}
