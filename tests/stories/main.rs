@@ -8,6 +8,7 @@ mod support;
 mod approvals;
 mod budgets;
 mod crashes;
+mod eyes;
 mod first_sync;
 mod google;
 mod guards;
