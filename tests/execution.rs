@@ -92,6 +92,7 @@ fn person(id: &str, existing: Access, missing: Missing) -> Person {
     Person {
         employee,
         decision,
+        forgotten: false,
         known_account: None,
         known_active: false,
         claimed_by: None,

@@ -449,6 +449,9 @@ pub struct ProvisioningIntegrationStatus {
     /// When the first pass that writes was through: until then an existing population is created and updated without a limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_pass_at: Option<Time>,
+    /// The provider's tenant that the recorded accounts belong to: its address, and what else tells it from others there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
     /// The plan that was released last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approved: Option<Approved>,
@@ -526,6 +529,9 @@ pub struct RevokedAccess {
     /// The start date in Bob at that time. A later one is another employment, and ends the revocation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_date: Option<String>,
+    /// When Bob reported the person activated again: kept for some days, so that an older event is not taken for a newer one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Time>,
 }
 
 /// What a dry run would do, or what a guard holds.

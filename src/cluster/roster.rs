@@ -284,13 +284,28 @@ impl Roster {
         Some((key, employee))
     }
 
-    /// An immediate revocation that the integration's status keeps, of somebody whose own status is gone.
+    /// An immediate revocation that the integration's status keeps, of somebody whose own status is gone, or is an older one.
     pub fn remember(&self, key: &IntegrationKey, employee: &str, revoked: Revoked) {
         let mut rows = self.rows();
         let people = rows.entry(key.clone()).or_default();
         let entry = people.entry(employee.into()).or_insert_with(|| Entry { generation: 1, ..Entry::default() });
-        if entry.met.is_none() {
+        if entry.file_deleted.is_none() {
             entry.revoked.get_or_insert(revoked);
+        }
+    }
+
+    /// A revocation of somebody without an object has ended.
+    pub fn forget_revocation(&self, key: &IntegrationKey, employee: &str) {
+        if let Some(entry) = self.rows().get_mut(key).and_then(|people| people.get_mut(employee)) {
+            entry.revoked = None;
+            entry.writing = false;
+        }
+    }
+
+    /// Forgets which accounts are on record: they are another tenant's.
+    pub fn forget_accounts(&self, key: &IntegrationKey) {
+        for entry in self.rows().get_mut(key).into_iter().flat_map(|people| people.values_mut()) {
+            *entry = Entry { account: None, in_place: None, verdict: 0, ..entry.clone() };
         }
     }
 
@@ -389,6 +404,14 @@ impl Roster {
         if let Some(people) = self.rows().get(key) {
             people.iter().for_each(|(employee, entry)| look(employee, entry));
         }
+    }
+
+    /// How many people have an account of this integration, or will have one, as the statuses say.
+    #[must_use]
+    pub fn claims(&self, key: &IntegrationKey) -> u32 {
+        let rows = self.rows();
+        let claim = |people: &HashMap<Box<str>, Entry>| people.values().filter(|entry| entry.claims_account()).count();
+        rows.get(key).map_or(0, claim).try_into().unwrap_or(u32::MAX)
     }
 
     /// Objects of one integration.

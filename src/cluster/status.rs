@@ -32,6 +32,14 @@ pub struct WriteError {
     pub gone: bool,
 }
 
+impl WriteError {
+    /// A write that may succeed later.
+    #[must_use]
+    pub fn for_now(what: &'static str, why: &str) -> Self {
+        Self { what, why: why.to_owned(), gone: false }
+    }
+}
+
 /// Writes objects of one namespace.
 #[derive(Clone)]
 pub struct Writer {
@@ -158,7 +166,7 @@ impl Writer {
     ) -> Result<ProvisioningIntegration, WriteError> {
         let patch = Patch::Merge(with_nulls(
             status,
-            &["observedGeneration", "employees", "lastPass", "plan", "firstPassAt", "approved", "revoked", "lastHandledSyncAt"],
+            &["observedGeneration", "employees", "lastPass", "plan", "firstPassAt", "tenant", "approved", "revoked", "lastHandledSyncAt"],
         ));
         let params = params();
         tried("writing a status", || self.integrations.patch_status(name, &params, &patch))

@@ -341,7 +341,8 @@ pub fn unless_waiting(settings: &Settings, known: &Known, decision: Decision, no
         (ExistingEmployees::OnChange, Met::New) => decision.is_end(),
         (ExistingEmployees::OnChange, Met::Waiting(before)) => now_says.is_none_or(|now_says| !now_says.differs_from(before)),
     };
-    if waits && decision.managed {
+    // A revocation is news of this person, and waits for nothing.
+    if waits && decision.managed && decision.why != Why::AccessRevoked {
         Decision { managed: false, existing: None, why: Why::AwaitingChange, date: None, ..decision }
     } else {
         decision

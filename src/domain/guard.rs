@@ -44,6 +44,9 @@ pub struct Sight<'a> {
     /// What the next digest is chained to, so that an approval counts once: the digest that was released last, and before the
     /// first one what tells this integration from another of the same name.
     pub released_before: &'a str,
+    /// This person's part in what a pass over everybody holds, where the plan is about some of them: single passes let nothing
+    /// of it out piece by piece.
+    pub held_before: &'a dyn Fn(PersonIndex) -> Option<u64>,
     /// Whether this change is part of the plan that was released last and has not been brought through.
     pub continues: &'a dyn Fn(&Change) -> bool,
 }
@@ -125,7 +128,24 @@ pub fn guard(sight: &Sight<'_>) -> Held {
             account.limit
         );
     }
-    let part = |change: &Change, rows| (change.person, sight.plan.part(change, rows, sight.mapping, sight.people, sight.released_before));
+    let mut waiting = 0_u32;
+    for ((held, change), (kind, continued)) in changes.iter_mut().zip(all).zip(kinds.iter().zip(&continued)) {
+        let asked = *kind == Some(Kind::Disable) && (sight.explicit)(change.person);
+        if !*held && !continued && !asked && (sight.held_before)(change.person).is_some() {
+            *held = true;
+            waiting += 1;
+        }
+    }
+    if waiting > 0 {
+        let separator = if because.is_empty() { "" } else { "; " };
+        let _ = write!(because, "{separator}{waiting} of the people have changes that are held already");
+    }
+    let part = |change: &Change, rows: Option<&[usize]>| {
+        if let Some(before) = (sight.held_before)(change.person) {
+            return (change.person, before);
+        }
+        (change.person, sight.plan.part(change, rows, sight.mapping, sight.people, sight.released_before))
+    };
     let over = changes.contains(&true);
     if !over && frozen.is_empty() {
         return Held { changes, continued, kinds, ..Held::default() };
@@ -134,7 +154,9 @@ pub fn guard(sight: &Sight<'_>) -> Held {
     let parts = all
         .iter()
         .zip(&changes)
-        .filter_map(|(change, held)| if *held { Some(part(change, None)) } else { touched(change).then(|| part(change, Some(&frozen))) })
+        .filter_map(
+            |(change, held)| if *held { Some(part(change, None)) } else { touched(change).then(|| part(change, Some(&frozen[..]))) },
+        )
         .collect();
     let content = sight.plan.digest_of(sight.mapping, sight.people, &frozen, |index| changes[index]);
     let digest = chained(&content, sight.released_before);

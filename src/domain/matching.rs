@@ -34,6 +34,8 @@ pub struct Person {
     pub scope_failure: Option<Box<str>>,
     /// A target that the `EmployeeSync` pins and the provider does not have.
     pub unknown_target: Option<Box<str>>,
+    /// Whether the status of this person may have been lost, and with it which account is theirs.
+    pub forgotten: bool,
     /// What Bob says of somebody who waits for a change.
     pub baseline: Option<Box<Baseline>>,
     /// What was last in place on the account, where a change at the provider is only reported.

@@ -400,7 +400,7 @@ fn create(mapping: &Mapping, person: &Person, access: Access, whole: bool) -> Ch
         })
         .collect();
     let write = AccountWrite { attributes, mark: Some(employee.id().into()), access: Some(access), foreign: None };
-    Change { kind: Kind::Create, look_up_first: !whole || person.known_account.is_some(), ..Change::new(write) }
+    Change { kind: Kind::Create, look_up_first: !whole || person.forgotten || person.known_account.is_some(), ..Change::new(write) }
 }
 
 impl Plan {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 
-use super::{session::Session, worker::write};
+use super::session::Session;
 use crate::{
     api::{APPROVE_MANAGER, ProvisioningIntegration, ProvisioningIntegrationStatus, integration::Approved},
     cluster::status::to_the_second,
@@ -19,8 +19,7 @@ pub async fn release(session: &Session, object: &ProvisioningIntegration, digest
     let after = said.status.approved.as_ref().map(|before| before.digest.clone()).or_else(|| object.uid());
     let approved = Approved { digest, by, at: Time(to_the_second(now)), after };
     let status = ProvisioningIntegrationStatus { approved: Some(approved.clone()), ..said.status.clone() };
-    write(&session.shared, &session.key, &mut said, status, 0).await;
-    if said.status.approved.as_ref() != Some(&approved) {
+    if !said.write(&session.shared.client, &session.key, status, 0).await {
         return false;
     }
     drop(said);

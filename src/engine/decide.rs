@@ -30,6 +30,8 @@ pub struct Deciding<'a> {
     pub elders: &'a [IntegrationKey],
     /// Whether this integration has never seen a pass through.
     pub first_pass: bool,
+    /// Whether statuses are gone that there were at the last pass.
+    pub forgotten: bool,
     /// The day on which its first pass was through (UTC).
     pub since: Option<Date>,
     /// The time.
@@ -45,11 +47,11 @@ pub fn everybody(cx: &Deciding<'_>, employees: Vec<Employee>) -> Vec<Person> {
 
 impl Deciding<'_> {
     fn one(&self, mut employee: Employee, mapped: &[FieldIndex]) -> Person {
-        let (known, known_account, known_active, in_place) = self.roster.with(self.key, employee.id(), |entry| {
+        let (known, known_account, known_active, in_place, unmet) = self.roster.with(self.key, employee.id(), |entry| {
             let account = entry.and_then(|entry| entry.account.as_ref()).map(|(id, _)| id.clone());
             let active = entry.is_some_and(|entry| entry.access == Some(Access::Active));
             let in_place = entry.filter(|_| self.settings.report_drift).and_then(|entry| entry.in_place.clone());
-            (known(entry, || self.unmet(&employee)), account, active, in_place)
+            (known(entry, || self.unmet(&employee)), account, active, in_place, entry.is_none_or(|entry| entry.met.is_none()))
         });
         let mut unknown_target = None;
         if !known.overrides.attributes.is_empty() {
@@ -66,6 +68,7 @@ impl Deciding<'_> {
             claimed_by: self.claimed_by(employee.id()),
             scope_failure: scope_failure.map(|why| why.to_string().into()),
             unknown_target,
+            forgotten: self.forgotten && unmet,
             employee,
         }
     }

@@ -6,6 +6,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    num::NonZeroU64,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -14,7 +15,7 @@ use jiff::Timestamp;
 
 use crate::{
     api::integration::Approved,
-    cluster::roster::{IntegrationKey, Roster},
+    cluster::roster::{Entry, IntegrationKey, Roster},
     domain::{
         budget::Kind,
         guard::{Held, Population, Sight, guard},
@@ -92,7 +93,9 @@ pub fn release(cx: &Guarding<'_>, plan: &mut Plan, people: &[Person], listing: &
             ledger.replaced(&cx.settings.mapping.rows[row].target, since, &|employee| own.contains(employee))
         },
         starts: &|person| {
-            cx.roster.with(cx.key, people[person as usize].employee.id(), |entry| entry.is_some_and(|entry| entry.awaited_start))
+            // The day that was announced, and not one that was moved into the past.
+            let come = |entry: &Entry| entry.awaited_start && entry.next.is_some_and(|(at, _)| at <= cx.now.as_second());
+            cx.roster.with(cx.key, people[person as usize].employee.id(), |entry| entry.is_some_and(come))
         },
         explicit: &|person| {
             let id = people[person as usize].employee.id();
@@ -103,6 +106,10 @@ pub fn release(cx: &Guarding<'_>, plan: &mut Plan, people: &[Person], listing: &
         approved: cx.approved,
         released_before: cx.released.map_or(cx.uid, |released| &released.digest),
         continues: &|change| cx.continues(plan, people, change),
+        held_before: &|person| {
+            let part = |entry: &Entry| entry.part.map(NonZeroU64::get);
+            cx.some.then(|| cx.roster.with(cx.key, people[person as usize].employee.id(), |entry| entry.and_then(part))).flatten()
+        },
     });
     let would_hold = held.plan.as_ref().filter(|_| cx.dry_run).map(|plan| plan.because.clone());
     if cx.dry_run {

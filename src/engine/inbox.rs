@@ -21,6 +21,8 @@ use super::{
     claims::Claims,
     clock::Clock,
     dirty::{Depths, Dirty},
+    revocations::{self, OLDEST_EVIDENCE},
+    said::Said,
 };
 use crate::{
     api::{
@@ -34,6 +36,7 @@ use crate::{
         status::{WriteError, Writer, to_the_second},
     },
     domain::{
+        known::Revoked,
         ledger::Ledger,
         priority::{Class, is_position},
     },
@@ -41,8 +44,6 @@ use crate::{
 
 /// How many deliveries are remembered, so that a repeated one does nothing.
 const REMEMBERED: usize = 4096;
-/// Bob repeats a delivery for three days. An older event is no evidence any more, whoever signed it: it names people.
-const OLDEST_EVIDENCE: SignedDuration = SignedDuration::from_hours(4 * 24);
 /// Bob names no time zone; so far ahead is still now.
 const AHEAD: SignedDuration = SignedDuration::from_hours(15);
 /// How long evidence may take to be written. Bob waits for its answer for ten seconds at most.
@@ -110,6 +111,8 @@ struct Inner {
 /// What one integration receives.
 pub struct Mailbox {
     uid: String,
+    /// What is said of the integration.
+    said: Arc<tokio::sync::Mutex<Said>>,
     /// Who is to be looked at.
     pub dirty: Dirty,
     /// Who is being written to.
@@ -277,9 +280,10 @@ impl Inbox {
 
     /// Opens a mailbox for an integration, in place of an older one.
     #[must_use]
-    pub fn open(&self, key: &IntegrationKey, uid: String) -> Arc<Mailbox> {
+    pub fn open(&self, key: &IntegrationKey, uid: String, said: Arc<tokio::sync::Mutex<Said>>) -> Arc<Mailbox> {
         let mailbox = Arc::new(Mailbox {
             uid,
+            said,
             dirty: Dirty::default(),
             claims: Claims::default(),
             ledger: Mutex::default(),
@@ -377,13 +381,17 @@ impl Inbox {
         }
         let evidence =
             |kind| Some(Evidence { kind, observed_at: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at), start_date: None });
+        if event.kind == Kind::AccessRevoked && revocations::is_over(&mailbox.said.lock().await.status.revoked, employee, at) {
+            return Ok(());
+        }
         let _guard = mailbox.claims.record(employee).await;
         let known = self.0.roster.get(key, employee);
         let (deleted, revoked) = known.as_ref().map_or((None, None), |entry| (entry.file_deleted, entry.revoked));
         let evidence = match event.kind {
             Kind::AccessRevoked if revoked.is_none() && deleted.is_none() => evidence(EvidenceKind::AccessRevoked),
             // Of somebody who never had an object nothing is kept, and there is no account to suspend.
-            Kind::Deleted if deleted.is_none() && known.is_some() => evidence(EvidenceKind::FileDeleted),
+            // There is room for one, and a revocation suspends as well: if the file is gone, its read by id says so in time.
+            Kind::Deleted if deleted.is_none() && revoked.is_none() && known.is_some() => evidence(EvidenceKind::FileDeleted),
             Kind::Activated if revoked.is_some_and(|revoked| revoked.at <= at) && deleted.is_none() => None,
             _ => return Ok(()),
         };
@@ -392,8 +400,20 @@ impl Inbox {
         if written.is_err() {
             self.0.roster.writing(key, employee, false);
         }
-        if let Some(object) = written? {
-            self.0.roster.wrote(&object, 0);
+        match written? {
+            Some(object) => self.0.roster.wrote(&object, 0),
+            None => self.0.roster.forget_revocation(key, employee),
+        }
+        if event.kind != Kind::Deleted {
+            // It outlives the object there, and has to end there as well.
+            let mut said = mailbox.said.lock().await;
+            let list = match event.kind {
+                Kind::AccessRevoked => revocations::with(&said.status.revoked, employee, Revoked { at, start: None }),
+                _ => revocations::ended(&said.status.revoked, employee, at),
+            };
+            if !said.revoked(&self.0.client, key, list).await {
+                return Err(WriteError::for_now("writing the integration's status", "the API server did not take it"));
+            }
         }
         tracing::info!(integration = %key, employee, kind = ?event.kind, "evidence from Bob is recorded");
         Ok(())

@@ -5,6 +5,8 @@
 //! - `pass`: the driver, which reads as the list of steps:
 //!   `validate` → `observe` → `decide` → (`domain::plan`) → `guard` → `execute` → `record`.
 //! - `verdict`: what is said of one person. `report`: what is said of an integration.
+//! - `said`: what is said of an integration, in one place for all who add to it.
+//! - `revocations`: immediate revocations, as the integration's status keeps them.
 //! - `approval`: a held plan that a person released, recorded before anything of it goes out.
 //! - `targets`: the provider of a spec, the one place that knows them all by name.
 //! - `tenants`: which integrations share one tenant of a provider.
@@ -29,6 +31,8 @@ pub mod partial;
 pub mod pass;
 pub mod record;
 pub mod report;
+pub mod revocations;
+pub mod said;
 pub mod session;
 pub mod signing;
 pub mod single;

@@ -138,6 +138,11 @@ async fn settle(session: &Session, line: Line, causes: &Causes, report: &Report)
         let looked_at = causes.keys().map(|id| &**id).filter(|id| !unsure.contains(id));
         session.note_revocations(looked_at, &tally.revoked).await;
     }
+    // First: whoever stands in line already is not put there again, and a change that is known waits for no second look.
+    for employee in &report.rest.deferred {
+        let Some(waiting) = causes.get(employee) else { continue };
+        dirty.again(employee, Waiting { class: Class::Joiner, looks: 0, ..*waiting }, now);
+    }
     for employee in &report.rest.unseen {
         let Some(waiting) = causes.get(employee).filter(|waiting| rests_on_bob(waiting.trigger)) else { continue };
         if let Some(pause) = LOOK_AGAIN.get(usize::from(waiting.looks)) {
@@ -147,10 +152,6 @@ async fn settle(session: &Session, line: Line, causes: &Causes, report: &Report)
     for employee in &report.rest.unread {
         let Some(waiting) = causes.get(employee) else { continue };
         dirty.again(employee, *waiting, now + session.refusals.back_off(employee, RETRY / 10, RETRY * 6));
-    }
-    for employee in &report.rest.deferred {
-        let Some(waiting) = causes.get(employee) else { continue };
-        dirty.again(employee, Waiting { class: Class::Joiner, looks: 0, ..*waiting }, now);
     }
     retry(session, report, |employee| causes.get(employee).copied());
     if report.rest.renamed {

@@ -128,6 +128,8 @@ pub struct Pass<'a> {
     pub last_read: observe::LastRead,
     /// Whether this integration has never seen a pass through.
     pub first_pass: bool,
+    /// Whether statuses are gone that there were at the last pass.
+    pub forgotten: bool,
     /// The day on which the first pass was through (UTC).
     pub since: Option<Date>,
     /// Whether none that writes was seen through: an existing population is brought in line without a limit.
@@ -193,6 +195,7 @@ impl Pass<'_> {
             key: self.key,
             elders: self.elders,
             first_pass: self.first_pass,
+            forgotten: self.forgotten,
             since: self.since,
             now: self.clock.now(),
         };
@@ -271,6 +274,7 @@ impl Pass<'_> {
             key: self.key,
             elders: self.elders,
             first_pass: self.first_pass,
+            forgotten: self.forgotten,
             since: self.since,
             now: self.clock.now(),
         };

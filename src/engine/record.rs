@@ -369,7 +369,7 @@ impl Recorder<'_> {
 
     fn count(&self, id: &str, verdict: &Verdict<'_>, outcome: Option<&Outcome>) {
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, start)) = verdict.revoked.filter(|_| verdict.decision.why == Why::AccessRevoked) {
+        if let Some((at, start)) = verdict.revoked {
             let at = Timestamp::from_second(at).unwrap_or(Timestamp::UNIX_EPOCH);
             tally.revoked.insert(id.into(), Revoked { at, start });
         }

@@ -5,20 +5,17 @@ use std::{fmt::Write as _, time::Duration};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{pass::Rest, record::Tally, validate::Stop};
+use super::{pass::Rest, record::Tally, revocations, validate::Stop};
 use crate::{
     api::{
         ProvisioningIntegrationStatus,
         conditions::{self, Wanted, merge},
-        integration::{EmployeeCounts, LastPass, PlanSummary, RevokedAccess},
+        integration::{EmployeeCounts, LastPass, PlanSummary},
         reasons::{DetailReason, IntegrationReason},
     },
     cluster::status::to_the_second,
-    domain::{guard::HeldPlan, known::Revoked, safety::Suspicion},
+    domain::{guard::HeldPlan, safety::Suspicion},
 };
-
-/// How many revocations the status keeps.
-const MOST_REVOKED: usize = 1000;
 
 /// How far a pass came, and what it found.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +44,8 @@ pub struct Report {
     pub would_hold: Option<String>,
     /// What a guard holds.
     pub held: Option<HeldPlan>,
+    /// The tenant that the pass was about.
+    pub tenant: Option<String>,
     /// Whether nothing was to be written.
     pub dry_run: bool,
     /// Whether a first pass that was not seen through counts as none (`existingEmployees: OnChange`).
@@ -105,8 +104,18 @@ pub fn after(before: &ProvisioningIntegrationStatus, report: &Report, generation
             let whole = report.tally.is_some() && !report.unfinished && !report.dry_run && report.stop.is_none();
             whole.then(|| Time(to_the_second(now)))
         }),
+        // Until a pass is through, some statuses may tell of accounts of the tenant before.
+        tenant: if report.tally.is_some() && report.in_bob.is_some() && !report.unfinished && report.stop.is_none() {
+            report.tenant.clone()
+        } else {
+            before.tenant.clone()
+        },
         approved: before.approved.clone(),
-        revoked: revoked(before, report),
+        revoked: report.tally.as_ref().map_or_else(
+            || before.revoked.clone(),
+            // A pass that left people out says nothing of those.
+            |tally| revocations::after(&before.revoked, |_| !report.unfinished && report.stop.is_none(), &tally.revoked, now),
+        ),
         last_handled_sync_at: report
             .sync_handled
             .clone()
@@ -191,6 +200,7 @@ pub fn same(a: &ProvisioningIntegrationStatus, b: &ProvisioningIntegrationStatus
         && a.last_pass == b.last_pass
         && a.plan == b.plan
         && a.first_pass_at == b.first_pass_at
+        && a.tenant == b.tenant
         && a.approved == b.approved
         && a.revoked == b.revoked
         && a.last_handled_sync_at == b.last_handled_sync_at
@@ -320,35 +330,6 @@ fn summary(held: &HeldPlan) -> PlanSummary {
         disables: held.counts.disables,
         held_because: Some(held.because.clone()),
     }
-}
-
-/// Immediate revocations that hold against what Bob shows; of a pass that left people out, those known before as well.
-fn revoked(before: &ProvisioningIntegrationStatus, report: &Report) -> Vec<RevokedAccess> {
-    let Some(tally) = &report.tally else { return before.revoked.clone() };
-    let mut now: Vec<RevokedAccess> = tally.revoked.iter().map(|(id, revoked)| revoked_access(id, *revoked)).collect();
-    if report.unfinished || report.stop.is_some() {
-        now.extend(before.revoked.iter().filter(|known| !tally.revoked.contains_key(&*known.employee_id)).cloned());
-    }
-    bounded(now)
-}
-
-/// One revocation as the status keeps it.
-#[must_use]
-pub fn revoked_access(employee: &str, revoked: Revoked) -> RevokedAccess {
-    RevokedAccess {
-        employee_id: employee.to_owned(),
-        observed_at: Time(revoked.at),
-        start_date: revoked.start.map(|date| date.to_string()),
-    }
-}
-
-/// The latest of them, by employee.
-#[must_use]
-pub fn bounded(mut revoked: Vec<RevokedAccess>) -> Vec<RevokedAccess> {
-    revoked.sort_unstable_by_key(|one| std::cmp::Reverse(one.observed_at.0));
-    revoked.truncate(MOST_REVOKED);
-    revoked.sort_unstable_by(|a, b| a.employee_id.cmp(&b.employee_id));
-    revoked
 }
 
 fn employees_failing(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {

@@ -20,16 +20,17 @@ use super::{
     inbox::Mailbox,
     observe::LastRead,
     pass::{Pass, Scope},
-    report::{Report, bounded, revoked_access},
+    report::Report,
+    revocations,
+    said::Said,
     signing::Signing,
     validate::Validated,
-    worker::{Said, Shared, write},
+    worker::Shared,
 };
 use crate::{
     api::{
-        ProvisioningIntegration, ProvisioningIntegrationStatus,
+        ProvisioningIntegration,
         employee_sync::{Access, Trigger},
-        integration::RevokedAccess,
     },
     cluster::{roster::IntegrationKey, status::Writer},
     domain::{known::Revoked, priority::Class, safety::Suspicion},
@@ -111,16 +112,20 @@ impl Session {
             move || *stopping.borrow() || spec.has_changed().is_err() || spec.borrow().metadata.generation.unwrap_or(0) != generation;
         let skip = |employee: &str, fingerprint: u64| if wanted.forgiving { None } else { self.refusals.of(employee, fingerprint) };
         let tried = |employee: &str, fingerprint: u64, failure: Option<&Failure>| self.refusals.remember(employee, fingerprint, failure);
+        let tenant = opened.validated.target.tenant();
         let (counts, first_pass_at, released) = {
             let said = self.said.lock().await;
-            self.remember_revocations(&said.status.revoked);
+            if said.status.tenant.as_ref().is_some_and(|known| *known != tenant) {
+                self.shared.roster.forget_accounts(&self.key);
+            }
+            revocations::remember(&self.shared.roster, &self.key, &said.status.revoked);
             (said.status.employees.clone(), said.status.first_pass_at.clone(), said.status.approved.clone())
         };
         let approved =
             object.spec.approved_plan.as_deref().filter(|digest| released.as_ref().is_none_or(|released| released.digest != *digest));
         let release = |digest: String| -> BoxFuture<'_, bool> { Box::pin(approval::release(self, object, digest)) };
         let created = object.metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
-        let elders = self.shared.tenants.elders(&self.key, &opened.validated.target.tenant(), created);
+        let elders = self.shared.tenants.elders(&self.key, &tenant, created);
         let validated = self.with_pinned_targets(&opened.validated);
         let initial_password = InitialPassword::new(&self.shared.client, &self.key.namespace, validated.default_password.clone());
         let uid = object.uid().unwrap_or_default();
@@ -135,7 +140,7 @@ impl Session {
             Some(_) => self.mailbox.claims.people(wanted.causes.keys().map(|employee| &**employee)),
             None => self.mailbox.claims.everybody(),
         };
-        Pass {
+        let pass = Pass {
             key: &self.key,
             uid: &uid,
             validated: &validated,
@@ -160,6 +165,8 @@ impl Session {
                 apart: validated.interval / 2,
                 asked: wanted.asked,
             },
+            // Statuses that are gone cannot tell whose account is only missing from a listing.
+            forgotten: counts.as_ref().is_some_and(|counts| self.shared.roster.claims(&self.key) < counts.in_scope),
             first_pass: counts.is_none(),
             since: first_pass_at.as_ref().map(|at| at.0.to_zoned(TimeZone::UTC).date()),
             limitless: first_pass_at.is_none(),
@@ -171,17 +178,8 @@ impl Session {
             halted: &halted,
             skip: &skip,
             tried: &tried,
-        }
-        .run()
-        .await
-    }
-
-    /// What the integration's status keeps of people whose own status is gone.
-    fn remember_revocations(&self, revoked: &[RevokedAccess]) {
-        for one in revoked {
-            let start = one.start_date.as_deref().and_then(|date| date.parse().ok());
-            self.shared.roster.remember(&self.key, &one.employee_id, Revoked { at: one.observed_at.0, start });
-        }
+        };
+        Report { tenant: Some(tenant), ..pass.run().await }
     }
 
     /// Writes down which of these people Bob has revoked access from, and from which it has not any more: a pass over
@@ -189,14 +187,8 @@ impl Session {
     pub async fn note_revocations(&self, people: impl Iterator<Item = &str>, revoked: &BTreeMap<Box<str>, Revoked>) {
         let seen: HashSet<&str> = people.collect();
         let mut said = self.said.lock().await;
-        let mut list: Vec<RevokedAccess> =
-            said.status.revoked.iter().filter(|known| !seen.contains(&*known.employee_id)).cloned().collect();
-        list.extend(revoked.iter().map(|(id, revoked)| revoked_access(id, *revoked)));
-        let list = bounded(list);
-        if list != said.status.revoked {
-            let status = ProvisioningIntegrationStatus { revoked: list, ..said.status.clone() };
-            write(&self.shared, &self.key, &mut said, status, 0).await;
-        }
+        let list = revocations::after(&said.status.revoked, |id| seen.contains(id), revoked, self.shared.clock.now());
+        said.revoked(&self.shared.client, &self.key, list).await;
     }
 
     /// The settings, with a mapping row for every target that somebody's `EmployeeSync` pins.

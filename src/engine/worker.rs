@@ -15,6 +15,8 @@ use super::{
     inbox::{Inbox, Mailbox},
     partial,
     report::{self, Report},
+    revocations,
+    said::{self, Said},
     session::{Door, Opened, Refusals, Session, Wanted},
     signing::{self, Signing},
     tenants::Tenants,
@@ -22,7 +24,7 @@ use super::{
 };
 use crate::{
     api::{
-        ProvisioningIntegration, ProvisioningIntegrationStatus, SYNC_REQUESTED,
+        ProvisioningIntegration, SYNC_REQUESTED,
         employee_sync::Trigger,
         reasons::{EmployeeReason, IntegrationReason},
     },
@@ -30,7 +32,6 @@ use crate::{
         events::Events,
         leadership::Leadership,
         roster::{IntegrationKey, Roster},
-        status::Writer,
     },
     domain::{priority::Class, safety::Suspicion},
     server::metrics::Metrics,
@@ -70,15 +71,6 @@ pub struct Shared {
     pub stopping: watch::Receiver<bool>,
 }
 
-/// The status of an integration as it was last read or written, and which generation the last write spoke of.
-#[derive(Default)]
-pub struct Said {
-    /// The status.
-    pub status: ProvisioningIntegrationStatus,
-    version: u64,
-    generation: i64,
-}
-
 /// What the supervisor holds of a worker.
 #[derive(Clone)]
 pub struct Handle {
@@ -90,16 +82,12 @@ pub struct Handle {
 impl Handle {
     /// A newer version of the integration.
     pub async fn see(&self, object: ProvisioningIntegration) {
-        let version = version(&object);
+        let version = said::version(&object);
         {
-            let mut said = self.said.lock().await;
-            if version > said.version {
-                said.version = version;
-                said.status = object.status.clone().unwrap_or_default();
-            }
+            self.said.lock().await.see(&object);
         }
         self.object.send_if_modified(|known| {
-            let newer = version > self::version(known);
+            let newer = version > said::version(known);
             if newer {
                 *known = Arc::new(object);
             }
@@ -125,35 +113,11 @@ impl Handle {
         let object = self.object.borrow().clone();
         let generation = object.metadata.generation.unwrap_or(0);
         let mut said = self.said.lock().await;
-        let spoken = said.generation.max(said.status.conditions.iter().filter_map(|c| c.observed_generation).max().unwrap_or(0));
-        if spoken >= generation || !shared.leadership.is_leader() {
+        if said.spoken_of() >= generation || !shared.leadership.is_leader() {
             return;
         }
         let status = report::progressing(&said.status, generation, shared.clock.now());
-        write(shared, key, &mut said, status, generation).await;
-    }
-}
-
-fn version(object: &ProvisioningIntegration) -> u64 {
-    object.metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0)
-}
-
-/// Writes a status, unless it says the same. `generation`: the one it speaks of; 0 for none.
-pub(super) async fn write(shared: &Shared, key: &IntegrationKey, said: &mut Said, status: ProvisioningIntegrationStatus, generation: i64) {
-    said.generation = said.generation.max(generation);
-    if report::same(&said.status, &status) {
-        return;
-    }
-    match Writer::new(&shared.client, &key.namespace).patch_integration(&key.name, &status).await {
-        Ok(written) => {
-            said.version = version(&written);
-            said.status = written.status.unwrap_or_default();
-        }
-        Err(error) if error.gone => {}
-        Err(error) => {
-            said.generation = 0;
-            tracing::warn!(integration = %key, %error, "the integration's status could not be written");
-        }
+        said.write(&shared.client, key, status, generation).await;
     }
 }
 
@@ -193,11 +157,12 @@ impl Worker {
     /// A worker for this integration, and the handle to it.
     #[must_use]
     pub fn new(key: IntegrationKey, object: ProvisioningIntegration, shared: Shared) -> (Self, Handle) {
-        let said = Said { version: version(&object), status: object.status.clone().unwrap_or_default(), generation: 0 };
+        let said = Said::of(&object);
         let answered = said.status.last_handled_sync_at.clone();
         let (sender, receiver) = watch::channel(Arc::new(object));
-        let mailbox = shared.inbox.open(&key, receiver.borrow().uid().unwrap_or_default());
+        revocations::remember(&shared.roster, &key, &said.status.revoked);
         let said = Arc::new(tokio::sync::Mutex::new(said));
+        let mailbox = shared.inbox.open(&key, receiver.borrow().uid().unwrap_or_default(), said.clone());
         let handle = Handle { object: sender, mailbox: mailbox.clone(), said: said.clone() };
         let session = Session {
             key: key.clone(),
@@ -334,7 +299,8 @@ impl Worker {
             self.session.door.send_replace(Door::Closed);
             let mut said = self.handle.said.lock().await;
             let status = report::suspended(&said.status, generation, self.shared.clock.now());
-            return write(&self.shared, &self.key, &mut said, status, generation).await;
+            said.write(&self.shared.client, &self.key, status, generation).await;
+            return;
         }
         let (mut report, interval) = match validate(&object.spec, &self.shared.allowed) {
             Ok(validated) => {
@@ -473,7 +439,7 @@ impl Worker {
         let before_reason = said.status.conditions.first().map(|ready| ready.reason.clone());
         let status = report::after(&said.status, report, self.generation, now);
         let ready = status.conditions.first().cloned();
-        write(&self.shared, &self.key, &mut said, status, self.generation).await;
+        said.write(&self.shared.client, &self.key, status, self.generation).await;
         if let Some(ready) = ready.filter(|ready| Some(&ready.reason) != before_reason.as_ref()) {
             let reason = IntegrationReason::ALL.iter().find(|reason| reason.as_str() == ready.reason);
             if let Some(reason) = reason.filter(|reason| **reason != IntegrationReason::Progressing) {

@@ -33,7 +33,7 @@ impl Scene {
         let client = kube::Client::try_from(nowhere).expect("a client");
         let inbox = Inbox::new(client, Roster::default(), Clock::system(), Leadership::always());
         let key = IntegrationKey { namespace: "people".into(), name: "onelogin".into() };
-        let mailbox = inbox.open(&key, "uid".to_owned());
+        let mailbox = inbox.open(&key, "uid".to_owned(), Arc::default());
         inbox.listed();
         mailbox.sign_with(Some(SigningSecrets { current: Secret::new("new"), previous: Some(Secret::new("old")) }));
         let metrics = Arc::new(Metrics::new());
@@ -205,13 +205,14 @@ async fn before_the_secrets_are_known_everybody_is_asked_to_come_again() {
     let knock = async |name: &str| inbox.receive("people", name, Some(b"x"), b"{}").await;
     assert_eq!((knock("onelogin").await, knock("other").await), (Received::Starting, Received::Starting));
     let key = |name: &str| IntegrationKey { namespace: "people".into(), name: name.into() };
-    let (one, other) = (inbox.open(&key("onelogin"), String::new()), inbox.open(&key("other"), String::new()));
+    let (one, other) =
+        (inbox.open(&key("onelogin"), String::new(), Arc::default()), inbox.open(&key("other"), String::new(), Arc::default()));
     inbox.listed();
     one.sign_with(None);
     assert_eq!((knock("onelogin").await, knock("nobody").await), (Received::Starting, Received::Starting), "one Secret is not read yet");
     other.sign_with(None);
     assert_eq!((knock("onelogin").await, knock("nobody").await), (Received::Refused, Received::Refused));
-    let _later = inbox.open(&key("later"), String::new());
+    let _later = inbox.open(&key("later"), String::new(), Arc::default());
     assert_eq!(knock("onelogin").await, Received::Refused, "and stays so");
 }
 

@@ -52,6 +52,7 @@ fn person(wanted: &Account, manager: Option<&str>, access: Access) -> Person {
     Person {
         employee,
         decision: Decision { managed: true, existing: Some(access), missing, why: Why::AtWork, date: None, next: None },
+        forgotten: false,
         known_account: None,
         known_active: false,
         claimed_by: None,

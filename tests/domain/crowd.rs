@@ -220,6 +220,7 @@ impl Someone {
         let decision = Decision { managed, existing, missing, why, date: None, next: None };
         let known_account = self.recorded.map(Into::into);
         Person {
+            forgotten: false,
             employee,
             decision,
             known_account,

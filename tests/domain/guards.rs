@@ -80,6 +80,7 @@ fn look_at_some(
         first_pass,
         approved,
         released_before: "",
+        held_before: &|_| None,
         continues: &|_| false,
     });
     Looked { plan, held }

@@ -42,6 +42,7 @@ fn person(number: usize, why: Why) -> Person {
     Person {
         employee: Employee::from_values(Values::from_cells([Cell::Text(&id)].into_iter())).expect("a row with an id"),
         decision,
+        forgotten: false,
         known_account: None,
         known_active: false,
         claimed_by: None,

@@ -47,6 +47,7 @@ fn decided(settings: &Settings, mut employee: Employee, object: Option<&Object>,
     let decision = unless_waiting(settings, &known, decide(settings, &known, &employee, now), Some(now_says));
     Person {
         decision,
+        forgotten: false,
         known_account: object.and_then(|object| object.account.as_deref()).map(Into::into),
         known_active: object.is_some_and(|object| object.active),
         claimed_by: None,

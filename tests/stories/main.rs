@@ -6,15 +6,15 @@
 mod support;
 
 mod approvals;
+mod attempts;
 mod budgets;
 mod crashes;
-mod eyes;
 mod first_sync;
 mod google;
 mod guards;
 mod hostile;
-mod jumpcloud;
 mod isolation;
+mod jumpcloud;
 mod lives;
 mod memory;
 mod midnights;
