@@ -516,6 +516,38 @@ pub struct Approved {
     /// What its digest is chained to: the digest released before, or the integration's uid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
+    /// The plans released before it, newest first: whatever of them was not brought through goes on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    pub earlier: Vec<EarlierPlan>,
+}
+
+/// A plan that was released before the last one.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct EarlierPlan {
+    /// Its digest.
+    pub digest: String,
+    /// What its digest is chained to.
+    pub after: String,
+}
+
+impl Approved {
+    /// The plan of which somebody's part is `part`, out of the last and the earlier ones. `of`: what the part would be after
+    /// this release.
+    #[must_use]
+    pub fn plan_of(&self, part: u64, of: impl Fn(&str) -> u64) -> Option<&str> {
+        let last = self.after.as_deref().map(|after| (&*self.digest, after));
+        let all = last.into_iter().chain(self.earlier.iter().map(|plan| (&*plan.digest, &*plan.after)));
+        all.filter(|(_, after)| of(after) == part).map(|(digest, _)| digest).next()
+    }
+
+    /// The plans that are earlier than the next one.
+    #[must_use]
+    pub fn and_earlier(&self) -> Vec<EarlierPlan> {
+        let this = self.after.clone().map(|after| EarlierPlan { digest: self.digest.clone(), after });
+        this.into_iter().chain(self.earlier.iter().cloned()).take(10).collect()
+    }
 }
 
 /// One immediate revocation (Bob's `employee.access.revoked.immediately`).

@@ -17,7 +17,8 @@ pub async fn release(session: &Session, object: &ProvisioningIntegration, digest
     let now: Timestamp = session.shared.clock.now();
     let mut said = session.said.lock().await;
     let after = said.status.approved.as_ref().map(|before| before.digest.clone()).or_else(|| object.uid());
-    let approved = Approved { digest, by, at: Time(to_the_second(now)), after };
+    let earlier = said.status.approved.as_ref().map(Approved::and_earlier).unwrap_or_default();
+    let approved = Approved { digest, by, at: Time(to_the_second(now)), after, earlier };
     let status = ProvisioningIntegrationStatus { approved: Some(approved.clone()), ..said.status.clone() };
     if !said.write(&session.shared.client, &session.key, status, 0).await {
         return false;

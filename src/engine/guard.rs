@@ -29,6 +29,8 @@ use crate::{
 };
 
 /// What the step works with.
+// Each is a fact of its own.
+#[allow(clippy::struct_excessive_bools)]
 pub struct Guarding<'a> {
     /// The settings.
     pub settings: &'a Settings,
@@ -165,10 +167,10 @@ impl Guarding<'_> {
     /// Whether the status of this person holds this change as a part of the plan that was released last: it was not brought
     /// through, because the process ended or a write failed.
     fn continues(&self, plan: &Plan, people: &[Person], change: &Change) -> bool {
-        let Some(after) = self.released.and_then(|released| released.after.as_deref()) else { return false };
         let id = people[change.person as usize].employee.id();
         let part = self.roster.with(self.key, id, |entry| entry.and_then(|entry| entry.part));
-        part.is_some_and(|part| part.get() == plan.part(change, None, &self.settings.mapping, people, after))
+        let of = |after: &str| plan.part(change, None, &self.settings.mapping, people, after);
+        self.released.zip(part).is_some_and(|(released, part)| released.plan_of(part.get(), of).is_some())
     }
 
     /// How many people there are, as the statuses know.

@@ -465,7 +465,7 @@ impl Pass<'_> {
         let held = &released.held;
         record::Approved {
             released: held.released.as_deref().map(|digest| (digest, &held.approved[..])),
-            continued: self.released.map(|released| (&*released.digest, &held.continued[..])),
+            continued: self.released.map(|released| (released, &held.continued[..])),
             parts: Some(&held.parts),
         }
     }

@@ -26,6 +26,7 @@ use super::{
 use crate::{
     api::{
         employee_sync::{self as api, Action, HistoryEntry, MatchedBy, OutcomeWord, Trigger},
+        integration,
         reasons::EmployeeReason,
     },
     cluster::{
@@ -100,8 +101,8 @@ pub struct Recorder<'a> {
 pub struct Approved<'a> {
     /// The digest of the held plan that this pass releases, and which changes are part of it.
     pub released: Option<(&'a str, &'a [bool])>,
-    /// The same of the plan that was released before and has not been brought through.
-    pub continued: Option<(&'a str, &'a [bool])>,
+    /// The same of the plans that were released before and have not been brought through.
+    pub continued: Option<(&'a integration::Approved, &'a [bool])>,
     /// Everybody's part in either, and in what is held.
     pub parts: Option<&'a foldhash::HashMap<PersonIndex, u64>>,
 }
@@ -442,8 +443,13 @@ impl Recorder<'_> {
     /// The digest with which this person's change was approved; whatever else goes out in the same pass was not.
     fn approved_with(&self, index: PersonIndex) -> Option<&str> {
         let change = self.plan.standings[index as usize].change?;
-        let is_part = |(digest, parts): (_, &[bool])| parts.get(change).is_some_and(|part| *part).then_some(digest);
-        self.approved.continued.and_then(is_part).or_else(|| self.approved.released.and_then(is_part))
+        let is_part = |parts: &[bool]| parts.get(change).is_some_and(|part| *part);
+        if let Some((released, _)) = self.approved.continued.filter(|(_, parts)| is_part(parts)) {
+            let part = self.roster.with(self.key, self.people[index as usize].employee.id(), |entry| entry.and_then(|entry| entry.part))?;
+            let (mapping, change) = (&self.validated.settings.mapping, &self.plan.changes[change]);
+            return released.plan_of(part.get(), |after| self.plan.part(change, None, mapping, self.people, after));
+        }
+        self.approved.released.filter(|(_, parts)| is_part(parts)).map(|(digest, _)| digest)
     }
 }
 

@@ -60,10 +60,11 @@ async fn an_approval_is_over_when_the_scope_took_its_people_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_left_of_a_plan_waits_when_the_next_is_approved() {
+async fn what_is_left_of_a_plan_goes_on_beside_the_next_that_is_approved() {
     let (story, people, _controller) = approved_and_stuck("next-plan").await;
     leave(&story, &people[8..16]).await;
     story.sync().await;
+    let first = story.integration().await.status.unwrap().approved.unwrap().digest;
     let second = approve(&story).await;
     until("the second approval is on record", || async {
         let approved = story.integration().await.status.unwrap().approved.map(|one| one.digest);
@@ -72,8 +73,12 @@ async fn what_is_left_of_a_plan_waits_when_the_next_is_approved() {
     .await;
     mended(&story).await;
     story.sync().await;
-    assert_eq!(suspended(&story, &people[8..16]).await, 8);
-    assert_eq!(suspended(&story, &people[..8]).await, 0, "docs: so does whatever is left of a plan when the next one is approved");
+    assert_eq!((suspended(&story, &people[8..16]).await, suspended(&story, &people[..8]).await), (8, 8));
+    for (person, digest) in [(&people[0], first), (&people[8], second)] {
+        let history = story.person(person).await.unwrap().status.unwrap().history;
+        let line = history.iter().find(|line| line.outcome == bobsync::api::employee_sync::OutcomeWord::Succeeded).unwrap();
+        assert_eq!(line.plan.as_ref(), Some(&digest), "each with its own approval");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
