@@ -308,6 +308,8 @@ pub struct Capabilities {
     pub says_when: bool,
     /// Whether answers to writes bear a request id, for the provider's support.
     pub request_ids: bool,
+    /// Whether the provider says which accounts are administrators'.
+    pub tells_administrators: bool,
 }
 
 /// What becomes of the password of a new account.

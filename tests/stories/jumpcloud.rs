@@ -446,3 +446,20 @@ async fn a_manager_can_be_mapped_and_goes_into_the_create() {
     let updates = story.simulated.get("/jumpcloud/calls").await["byRoute"]["PUT /api/systemusers/{id}"].as_u64().unwrap_or(0);
     assert!(creates >= accounts && updates <= 2, "managers first: {creates} creates and {updates} updates for {accounts} accounts");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn administrators_are_recognised_and_left_alone() {
+    let (story, _controller) = converged("jumpcloud-administrators", 16, json!({})).await;
+    story.sync().await;
+    let (id, _) = story.simulated.somebody().await;
+    let path = format!("/jumpcloud/users/{}", account(&story, &id).await.unwrap()["_id"].as_str().unwrap());
+    story.simulated.patch(&path, json!({"admin": {"id": "5f0c1b2c3d4e5f6071829306", "roleName": "Help Desk"}})).await;
+    story.simulated.change(&id, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+    forget_calls(&story).await;
+    story.sync().await;
+    assert_eq!(writes(&story).await, 0);
+    assert_eq!(ready(&story.person(&id).await.unwrap()), ("True".into(), "HandsOff".into()));
+    story.simulated.patch(&path, json!({"admin": null})).await;
+    story.sync().await;
+    assert_eq!(account(&story, &id).await.unwrap()["state"], "SUSPENDED");
+}
