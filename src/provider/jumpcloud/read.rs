@@ -220,7 +220,9 @@ impl<'m> Reader<'m> {
         for array in &self.arrays {
             let Some(raw) = user.array(*array) else { continue };
             keep(array.name(), raw);
-            arrays[*array as usize] = serde_json::from_str(raw.get()).ok();
+            // An entry of another shape is nobody's, and hides none of the others.
+            let all: Option<Vec<&'a RawValue>> = serde_json::from_str(raw.get()).ok();
+            arrays[*array as usize] = all.map(|all| all.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok()).collect());
         }
         if let Some(raw) = user.restricted_fields.filter(|raw| !matches!(raw.get(), "[]" | "null")) {
             keep("restrictedFields", raw);
