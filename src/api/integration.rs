@@ -342,7 +342,7 @@ pub struct Safety {
     /// Whether an account without a mark is taken over by its e-mail.
     #[serde(default)]
     pub adoption: Adoption,
-    /// Accounts that are never written, whoever they belong to: administrators and break-glass accounts, by e-mail, username or the provider's id.
+    /// Accounts that are never written, whoever they belong to: administrators and break-glass accounts, by e-mail, username or the provider's id. Administrators whom Google Workspace or JumpCloud names as such are protected without being listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1000), extend("x-kubernetes-list-type" = "set"))]
     pub protected_accounts: Vec<AccountName>,

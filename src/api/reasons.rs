@@ -47,7 +47,7 @@ reasons! {
         Drifted: "A person changed the account at the provider, and `safety.driftPolicy: Report` only reports it; `AttributesSynced` names the attributes.", "Set the value back at the provider, change it in Bob, or set `driftPolicy: Correct`.";
         DomainNotListed: "The work e-mail is in no domain that `provisioning.emailDomains` lists.", "Add the domain, if this person should be managed.";
         OutOfScope: "`provisioning.scope` leaves this person out.", "Change the expression, if this person should be managed.";
-        HandsOff: "`spec.suspend` is set on this EmployeeSync, or the account is listed in `safety.protectedAccounts`; the message says which.", "Remove `spec.suspend`, or the account from the list, to let bobsync manage it again.";
+        HandsOff: "`spec.suspend` is set on this EmployeeSync, or the account is listed in `safety.protectedAccounts` or an administrator's by the provider's own word; the message says which.", "Remove `spec.suspend`, the account from the list, or the administrator's role, to let bobsync manage it again. An administrator who leaves is suspended by hand.";
         Pending: "Decided, and waiting for its turn.", "Nothing; look at the integration if it lasts.";
         Held: "Part of a plan that a guard holds.", "See `PlanHeld` of the integration: approve the plan, or remove its cause.";
         Frozen: "An attribute is frozen, because it would change for too many people at once; the rest is in sync.", "See `PlanHeld` of the integration: approve the plan, or correct the field in Bob or the mapping.";

@@ -58,7 +58,7 @@ pub struct Candidate {
     pub email: Option<Box<str>>,
     /// Whether it bears the mark (else it was found by e-mail, or by the recorded id).
     pub marked: bool,
-    /// Whether the settings protect it from every write.
+    /// Whether the settings protect it from every write, or that it is an administrator's.
     pub protected: bool,
     /// Rows of what has to be written where the account has another value now.
     pub replaced: Vec<usize>,
@@ -348,7 +348,7 @@ impl<'a> Matcher<'a> {
             Box::new(write)
         });
         let manager = self.mapping.manager.and_then(|row| account.attributes.get(row)?.as_deref()).map(Into::into);
-        let protected = self.protected.is_some_and(|protected| protected.covers(account));
+        let protected = account.administrator || self.protected.is_some_and(|protected| protected.covers(account));
         let by_email = self.mapping.manager.is_some_and(|row| self.mapping.rows[row].compare == Compare::PersonByEmail);
         let email = account.email.as_deref().filter(|_| by_email).map(Into::into);
         Box::new(Candidate { account: (*account.id).into(), state: account.state, manager, email, marked, protected, replaced, write })

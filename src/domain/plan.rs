@@ -115,7 +115,7 @@ pub enum Block {
     ClaimedBy(Box<str>),
     /// Several accounts match.
     Ambiguous,
-    /// The settings protect the account from every write.
+    /// The settings protect the account from every write, or it is an administrator's.
     Protected,
     /// The required row of this index has no value in Bob.
     MissingAttribute(usize),

@@ -90,11 +90,12 @@ impl Protected {
         self.0.contains(&*key(name))
     }
 
-    /// Whether this account's id, e-mail or username is among them.
+    /// Whether this account's id, e-mail or username is among them, or the provider itself says that it is an administrator's.
     #[must_use]
     pub fn covers(&self, account: &Account<'_>) -> bool {
         let has = |name: Option<&str>| name.is_some_and(|name| self.0.contains(&*key(name)));
-        !self.0.is_empty() && (has(Some(&account.id)) || has(account.email.as_deref()) || has(account.username.as_deref()))
+        account.administrator
+            || !self.0.is_empty() && (has(Some(&account.id)) || has(account.email.as_deref()) || has(account.username.as_deref()))
     }
 }
 
@@ -119,6 +120,28 @@ mod tests {
         let nobody = read(0, 0, None, false);
         assert_eq!(nobody, Some(Suspicion { count: 0, since: at(0) }));
         assert_eq!(read(0, 900, nobody, true), Some(Suspicion { count: 0, since: at(900) }), "nobody at all is never believed");
+    }
+
+    #[test]
+    fn an_account_is_protected_by_its_names_and_where_the_provider_says_that_it_is_an_administrators() {
+        let account = |administrator| Account {
+            id: "7".into(),
+            mark: None,
+            email: Some("Boss@example.com".into()),
+            username: Some("the.boss".into()),
+            state: crate::domain::account::AccountState::Active,
+            attributes: Box::default(),
+            administrator,
+            foreign: None,
+        };
+        let none = Protected::default();
+        assert_eq!((none.covers(&account(false)), none.covers(&account(true))), (false, true));
+        for name in ["7", "boss@EXAMPLE.com", "The.Boss"] {
+            assert!(Protected::new([name].into_iter()).covers(&account(false)), "{name}");
+        }
+        let other = Protected::new(["8", "other@example.com"].into_iter());
+        assert_eq!((other.covers(&account(false)), other.covers(&account(true))), (false, true));
+        assert!(!other.names("boss@example.com"));
     }
 
     #[test]

@@ -190,7 +190,9 @@ impl Verdict<'_> {
                 format!("Another account has this e-mail or username, or the account with it belongs to another employee{never}.")
             }
             Trouble::Blocked(Block::Protected) | Trouble::Failed(Failure::Protected) => {
-                format!("The account is listed in spec.safety.protectedAccounts and left as it is: {why}.")
+                format!(
+                    "The account is listed in spec.safety.protectedAccounts, or the provider says that it is an administrator's, and it is left as it is: {why}."
+                )
             }
             Trouble::Blocked(Block::Ambiguous) | Trouble::Failed(Failure::Ambiguous) => {
                 "Several accounts match this employee; leave one of them with this e-mail or mark.".to_owned()

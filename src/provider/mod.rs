@@ -54,8 +54,8 @@ pub trait Provider: Send + Sync {
     /// Looks accounts up by one key: one call. Answers are compared by the caller, never believed blindly.
     fn find<'a>(&'a self, mapping: &'a Mapping, key: Key<'a>) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>>;
 
-    /// Creates an account: one call, and a further one only where [`Capabilities`] say so. A duplicate is
-    /// [`Error::Duplicate`].
+    /// Creates an account: one call, and further ones only where [`Capabilities`] say so, or a username that is chosen is
+    /// taken ([`Mapping::numbers_username`]). A duplicate is [`Error::Duplicate`].
     fn create<'a>(
         &'a self,
         mapping: &'a Mapping,
@@ -308,6 +308,8 @@ pub struct Capabilities {
     pub says_when: bool,
     /// Whether answers to writes bear a request id, for the provider's support.
     pub request_ids: bool,
+    /// Whether the provider says which accounts are administrators'.
+    pub tells_administrators: bool,
 }
 
 /// What becomes of the password of a new account.

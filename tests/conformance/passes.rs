@@ -29,7 +29,7 @@ use bobsync::{
 use simulators::{Fault, FaultKind};
 use tokio::time::Instant;
 
-use crate::tenant::{Account, Calls, Tenant, account, mark, rows};
+use crate::tenant::{Account, Calls, Tenant, account, can, mark, rows};
 
 /// The tenant's mapping, with a field of Bob's behind each row.
 fn mapping<T: Tenant>(tenant: &T) -> Mapping {
@@ -73,13 +73,23 @@ async fn pass<T: Tenant>(tenant: &T, people: &[Person]) -> (Plan, HashMap<Person
     let mut matcher = Matcher::new(&mapping, people, true);
     let listing = tenant.provider().list(&mapping, &mut |account| matcher.see(account)).await.expect("a listing");
     let plan = plan(&mapping, people, matcher, listing.whole);
+    execute_plan(tenant, &mapping, people, plan, &listing.unavailable).await
+}
+
+async fn execute_plan<T: Tenant>(
+    tenant: &T,
+    mapping: &Mapping,
+    people: &[Person],
+    plan: Plan,
+    unavailable: &[usize],
+) -> (Plan, HashMap<PersonIndex, Outcome>) {
     let (outcomes, claims) = (Mutex::new(HashMap::new()), Claims::default());
     let summary = execute(
         &Execution {
             provider: tenant.provider(),
             initial: Ok(Initial::default()),
-            mapping: &mapping,
-            unavailable: &listing.unavailable,
+            mapping,
+            unavailable,
             people,
             plan: &plan,
             looking: &claims.everybody(),
@@ -247,4 +257,43 @@ pub async fn one_refusal_blames_one_person_and_access_goes_all_the_same<T: Tenan
     }
     assert_eq!(tenant.look(&ids[0]).await.unwrap().state, AccountState::Suspended, "a refused attribute stops no suspension");
     assert_eq!(tenant.look(&ids[1]).await.unwrap().attributes[rows::TITLE].as_deref(), Some("Lead"));
+}
+
+pub async fn an_administrator_is_recognised_and_never_written<T: Tenant>(tenant: &T) {
+    if !can::<T>("the provider says which accounts are administrators'", |can| can.tells_administrators) {
+        return;
+    }
+    let mut unmarked = account("kim");
+    unmarked.mark = None;
+    let ids = tenant.make(&[account("noa"), unmarked, account("ola")]).await;
+    for id in &ids[..2] {
+        tenant.promote(id).await;
+        assert!(crate::tenant::listed(tenant, id).await.administrator, "a look-up tells it as well");
+    }
+    assert!(!crate::tenant::listed(tenant, &ids[2]).await.administrator);
+    let leaves = |name: &str| {
+        let mut wanted = account(name);
+        wanted.attributes[rows::TITLE] = Some("Lead".into());
+        person(&wanted, None, Access::Suspended)
+    };
+    let people = [leaves("noa"), leaves("kim"), leaves("ola")];
+    let held = [tenant.look(&ids[0]).await, tenant.look(&ids[1]).await];
+    let (plan, outcomes) = pass(tenant, &people).await;
+    for person in [0, 1] {
+        assert_eq!(plan.standings[person].block, Some(Block::Protected));
+        assert_eq!(tenant.look(&ids[person]).await, held[person], "neither adopted nor suspended");
+    }
+    assert_eq!((outcomes.len(), done(&outcomes, 2)), (1, ids[2].clone()), "who is none is suspended");
+    // One that turns out to be there when an account is to be made is not taken over either.
+    let mut before = account("pia");
+    before.mark = None;
+    let late = tenant.make(&[before]).await.remove(0);
+    tenant.promote(&late).await;
+    let held = tenant.look(&late).await;
+    let people = [active("pia")];
+    let mapping = mapping(tenant);
+    let plan = bobsync::domain::plan::plan(&mapping, &people, Matcher::new(&mapping, &people, true), true);
+    let (_, outcomes) = execute_plan(tenant, &mapping, &people, plan, &[]).await;
+    assert!(matches!(&outcomes[&0], Outcome::Failed { failure: Failure::Protected, .. }), "{outcomes:?}");
+    assert_eq!(tenant.look(&late).await, held);
 }

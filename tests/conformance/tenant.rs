@@ -97,6 +97,11 @@ pub trait Tenant: Sized + Sync {
     /// Values of this row that contain `text` are refused from now on.
     async fn refuse(&self, row: usize, text: &str);
 
+    /// The account becomes an administrator's, where the provider says such a thing.
+    async fn promote(&self, _: &str) {
+        unreachable!("the capability table says that the provider does not tell administrators")
+    }
+
     /// The credential may not change this account.
     async fn protect(&self, id: &str);
 
@@ -158,6 +163,7 @@ pub fn account(name: &str) -> Account {
         state: AccountState::Active,
         attributes: [Some(email.clone()), Some(email), text("Engineer"), text("Platform"), None, text("A-7"), text("Noa"), text("Lind")]
             .into(),
+        administrator: false,
         foreign: None,
     }
 }

@@ -382,3 +382,27 @@ async fn an_event_about_one_person_names_the_manager_by_an_address_and_a_new_add
     named("the.boss@example.com".to_owned()).await;
     assert_eq!(ready(&story.person(&joiner).await.unwrap()).1, "InSync");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn administrators_are_recognised_and_left_alone() {
+    let (story, _controller) = converged("google-administrators", 16, json!({})).await;
+    story.sync().await;
+    let (id, _) = story.simulated.somebody().await;
+    let leaves = json!({"work.title": "Head of Lighthouses", "internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"});
+    story.simulated.change(&id, leaves).await;
+    for role in ["isAdmin", "isDelegatedAdmin"] {
+        let user = account(&story, &id).await.unwrap();
+        let path = format!("/google/users/{}", user["id"].as_str().unwrap());
+        story.simulated.patch(&path, json!({role: true})).await;
+        forget_calls(&story).await;
+        story.sync().await;
+        assert_eq!(writes(&story).await, 0, "{role}");
+        let person = story.person(&id).await.unwrap();
+        assert_eq!(ready(&person), ("True".into(), "HandsOff".into()), "{role}");
+        assert!(condition(&person, "Ready").unwrap().2.contains("administrator"));
+        assert_eq!(condition(&person, "AccessSynced").unwrap().1, "NotAsDecided", "what should be is still said");
+        story.simulated.patch(&path, json!({role: false})).await;
+    }
+    story.sync().await;
+    assert_eq!(account(&story, &id).await.unwrap()["suspended"], true, "without the role the decision is carried out");
+}

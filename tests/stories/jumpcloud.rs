@@ -446,3 +446,59 @@ async fn a_manager_can_be_mapped_and_goes_into_the_create() {
     let updates = story.simulated.get("/jumpcloud/calls").await["byRoute"]["PUT /api/systemusers/{id}"].as_u64().unwrap_or(0);
     assert!(creates >= accounts && updates <= 2, "managers first: {creates} creates and {updates} updates for {accounts} accounts");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn administrators_are_recognised_and_left_alone() {
+    let (story, _controller) = converged("jumpcloud-administrators", 16, json!({})).await;
+    story.sync().await;
+    let (id, _) = story.simulated.somebody().await;
+    let path = format!("/jumpcloud/users/{}", account(&story, &id).await.unwrap()["_id"].as_str().unwrap());
+    story.simulated.patch(&path, json!({"admin": {"id": "5f0c1b2c3d4e5f6071829306", "roleName": "Help Desk"}})).await;
+    story.simulated.change(&id, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+    forget_calls(&story).await;
+    story.sync().await;
+    assert_eq!(writes(&story).await, 0);
+    assert_eq!(ready(&story.person(&id).await.unwrap()), ("True".into(), "HandsOff".into()));
+    story.simulated.patch(&path, json!({"admin": null})).await;
+    story.sync().await;
+    assert_eq!(account(&story, &id).await.unwrap()["state"], "SUSPENDED");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_about_a_joiner_costs_one_look_up_and_one_create_and_one_about_a_mover_one_read_and_one_change() {
+    let story = begin("jumpcloud-events", 12).await;
+    story.secret("hook", &[("webhookSecret", "s3cret")]).await;
+    let controller = Controller::start(&story).await;
+    let bob = json!({"webhookSecretRef": {"name": "hook", "key": "webhookSecret"}});
+    story.integrate(json!({"interval": "24h", "provider": jumpcloud(&story), "bob": bob})).await;
+    story.ready("Converged").await;
+    story.simulated.put("/bob/webhook", json!({"url": controller.webhooks, "secret": "s3cret"})).await;
+    forget_calls(&story).await;
+    let joiner = json!({"root.firstName": "Noa", "root.displayName": "Noa Unheard-Of", "work.startDate": "2022-01-01"});
+    let joiner = story.simulated.hire(joiner).await;
+    until("the joiner has an account", || async {
+        if account(&story, &joiner).await.is_some() { Ok(()) } else { Err("not yet".to_owned()) }
+    })
+    .await;
+    let routes = story.simulated.get("/jumpcloud/calls").await["byRoute"].clone();
+    assert_eq!(routes, json!({"GET /api/systemusers": 1, "POST /api/systemusers": 1}), "no listing: the e-mail is looked up");
+    let log = story.simulated.get("/jumpcloud/log?since=0").await;
+    assert!(log.as_array().unwrap().iter().any(|call| call["query"].as_str().unwrap().contains("filter=email")), "{log}");
+
+    until("the joiner is on record", || async {
+        match story.reason(&joiner).await.as_str() {
+            "InSync" => Ok(()),
+            other => Err(other.to_owned()),
+        }
+    })
+    .await;
+    forget_calls(&story).await;
+    story.simulated.change(&joiner, json!({"work.title": "Head of Lighthouses"})).await;
+    until("the new title is there", || async {
+        let title = account(&story, &joiner).await.unwrap()["jobTitle"].clone();
+        if title == "Head of Lighthouses" { Ok(()) } else { Err(title.to_string()) }
+    })
+    .await;
+    let routes = story.simulated.get("/jumpcloud/calls").await["byRoute"].clone();
+    assert_eq!(routes, json!({"GET /api/systemusers/{id}": 1, "PUT /api/systemusers/{id}": 1}));
+}

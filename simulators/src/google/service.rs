@@ -102,6 +102,12 @@ impl State {
             None => User { id: self.users.next_id(), members: defaults(now), made: None, indexed: None },
         };
         apply(&mut user.members, checked, id.is_none());
+        // Rights are given in the console alone.
+        for name in ["isAdmin", "isDelegatedAdmin"] {
+            if let Some(flag) = given.get(name).filter(|flag| flag.is_boolean()) {
+                user.members.insert(name.into(), flag.clone());
+            }
+        }
         if self.users.is_taken(user.email(), Some(user.id)) {
             return Err("the address is in use".to_owned());
         }

@@ -195,7 +195,7 @@ fn matches<'b, 'v>(operands: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, Exec
 
 #[cfg(test)]
 mod tests {
-    use super::username_of;
+    use super::{super::reading::LETTERS, username_of};
 
     #[test]
     fn a_username_is_ascii_in_lower_case_with_one_dot_for_whatever_is_between() {
@@ -213,6 +213,15 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(username_of(name), username, "{name}");
+        }
+    }
+
+    #[test]
+    fn no_letter_becomes_longer_than_the_cost_of_an_expression_allows() {
+        for c in '\0'..=char::MAX {
+            // A dot may come before each.
+            let longest = deunicode::deunicode_char(c).map_or(1, str::len) as u64 + 1;
+            assert!(longest <= LETTERS * c.len_utf8() as u64, "{c:?} becomes {longest} letters");
         }
     }
 }

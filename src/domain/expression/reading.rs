@@ -450,7 +450,7 @@ fn price(yields: Yields, bounds: &[Bound], limit: Option<u64>) -> (Bound, u64) {
 }
 
 /// Bytes of ASCII for one byte of text, at most: single signs have whole names, such as `(partnership sign)`.
-const LETTERS: u64 = 32;
+pub(super) const LETTERS: u64 = 32;
 
 const EMPLOYEE: &str = "employee";
 

@@ -34,6 +34,7 @@ pub const CATALOG: Catalog = Catalog {
         defined_attributes: true,
         says_when: false,
         request_ids: false,
+        tells_administrators: true,
     },
 };
 

@@ -41,6 +41,8 @@ pub(super) struct User<'a> {
     pub(super) name: Option<Name<'a>>,
     pub(super) suspended: Option<bool>,
     pub(super) archived: Option<bool>,
+    is_admin: Option<bool>,
+    is_delegated_admin: Option<bool>,
     #[serde(borrow)]
     pub(super) phones: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -145,7 +147,8 @@ impl<'m> Reader<'m> {
 
     /// The members of a user that are asked for.
     pub(super) fn fields(&self) -> String {
-        let mut fields = vec!["id", "primaryEmail", "suspended", "archived", "name(givenName,familyName,displayName)"];
+        let mut fields =
+            vec!["id", "primaryEmail", "suspended", "archived", "isAdmin", "isDelegatedAdmin", "name(givenName,familyName,displayName)"];
         fields.extend(self.arrays.iter().map(|array| array.name()));
         for target in self.rows.iter().flatten() {
             match target {
@@ -208,6 +211,7 @@ impl<'m> Reader<'m> {
             username: user.primary_email.clone(),
             state: user.state(),
             attributes: attributes.collect(),
+            administrator: user.is_admin == Some(true) || user.is_delegated_admin == Some(true),
             foreign: (!foreign.is_empty()).then_some(Cow::Owned(foreign)),
         })
     }

@@ -36,6 +36,7 @@ pub const CATALOG: Catalog = Catalog {
         defined_attributes: false,
         says_when: false,
         request_ids: false,
+        tells_administrators: true,
     },
 };
 

@@ -51,11 +51,9 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(),
         _ => {
             let named = body.field.as_deref().filter(|name| !name.is_empty());
             let field = field(&sent.targets(MARK), named, &[&said, &body.text], names);
-            if status == 409 || speaks_of_a_duplicate(&lower) {
-                match field.filter(|field| UNIQUE.contains(&field.as_str())) {
-                    Some(field) => Error::Duplicate { field: Some(field) },
-                    None => Error::Duplicate { field: None },
-                }
+            let unique = field.as_deref().is_none_or(|field| UNIQUE.contains(&field));
+            if unique && (status == 409 || speaks_of_a_duplicate(&lower)) {
+                Error::Duplicate { field }
             } else if lower.contains("password") && matches!(sent, Sent::Create(_, _, password) if !password.is_empty()) {
                 Error::Rejected { field: Some("password".to_owned()), said }
             } else {

@@ -92,6 +92,7 @@ fn a_refusal_names_its_attribute_and_no_value() {
         ("Validation failed: phoneNumbers of +44 20 7946 0000", Some("phoneNumbers.work")),
         ("attributes: badge B-17-X may not be", Some("attributes.badge")),
         ("bobsyncEmployeeId 3332883894235038486 may not be", Some("bobsyncEmployeeId")),
+        ("attributes: badge is a duplicate", Some("attributes.badge")),
         ("Head of Nothing is no good", None),
     ] {
         let Err(Error::Rejected { field: named, said }) = judged(Route::UPDATE, &refused(400, message)) else { panic!("{message}") };

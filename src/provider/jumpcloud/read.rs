@@ -75,6 +75,8 @@ pub(super) struct User<'a> {
     attributes: Option<&'a RawValue>,
     #[serde(borrow)]
     restricted_fields: Option<&'a RawValue>,
+    /// The administrator whose user this is.
+    admin: Option<IgnoredAny>,
     /// Only an error has one.
     pub(super) message: Option<IgnoredAny>,
 }
@@ -193,7 +195,7 @@ impl<'m> Reader<'m> {
 
     /// The members of a user that are asked for.
     pub(super) fn fields(&self) -> String {
-        let mut fields = vec!["_id", "email", "username", "state", "suspended", "restrictedFields"];
+        let mut fields = vec!["_id", "email", "username", "state", "suspended", "restrictedFields", "admin"];
         fields.extend(self.arrays.iter().map(|array| array.name()));
         for target in self.rows.iter().flatten() {
             match target {
@@ -218,7 +220,9 @@ impl<'m> Reader<'m> {
         for array in &self.arrays {
             let Some(raw) = user.array(*array) else { continue };
             keep(array.name(), raw);
-            arrays[*array as usize] = serde_json::from_str(raw.get()).ok();
+            // An entry of another shape is nobody's, and hides none of the others.
+            let all: Option<Vec<&'a RawValue>> = serde_json::from_str(raw.get()).ok();
+            arrays[*array as usize] = all.map(|all| all.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok()).collect());
         }
         if let Some(raw) = user.restricted_fields.filter(|raw| !matches!(raw.get(), "[]" | "null")) {
             keep("restrictedFields", raw);
@@ -246,6 +250,7 @@ impl<'m> Reader<'m> {
             username: user.username.clone(),
             state: user.state(),
             attributes: attributes.collect(),
+            administrator: user.admin.is_some(),
             foreign: (!foreign.is_empty()).then_some(Cow::Owned(foreign)),
         })
     }

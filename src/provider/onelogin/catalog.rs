@@ -37,6 +37,7 @@ pub const CATALOG: Catalog = Catalog {
         defined_attributes: true,
         says_when: true,
         request_ids: true,
+        tells_administrators: false,
     },
 };
 

@@ -151,6 +151,8 @@ impl<'a> User<'a> {
             username: self.username,
             state: self.state.unwrap_or(AccountState::Other),
             attributes: self.attributes.into(),
+            // OneLogin keeps roles of its administrators elsewhere, and does not say.
+            administrator: false,
             foreign: self.foreign,
         })
     }

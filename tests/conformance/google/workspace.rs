@@ -231,6 +231,7 @@ impl Tenant for Workspace {
             username: text(&user["primaryEmail"]),
             state: if user["suspended"] == true { AccountState::Suspended } else { AccountState::Active },
             attributes: attributes.into(),
+            administrator: user["isAdmin"] == true || user["isDelegatedAdmin"] == true,
             foreign: None,
         })
     }
@@ -310,6 +311,10 @@ impl Tenant for Workspace {
     async fn refuse(&self, row: usize, text: &str) {
         let rule = json!({"field": TARGETS[row], "contains": text});
         self.control.google("PUT", "/refuse", json!({"rules": [rule]})).await.unwrap();
+    }
+
+    async fn promote(&self, id: &str) {
+        self.edit(id, json!({"isDelegatedAdmin": true})).await;
     }
 
     async fn protect(&self, id: &str) {

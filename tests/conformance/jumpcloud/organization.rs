@@ -200,6 +200,7 @@ impl Tenant for Organization {
                 other => panic!("{other:?}"),
             },
             attributes: TARGETS.iter().map(value).collect(),
+            administrator: user["admin"].is_object(),
             foreign: None,
         })
     }
@@ -263,6 +264,11 @@ impl Tenant for Organization {
     async fn refuse(&self, row: usize, text: &str) {
         let rule = json!({"field": TARGETS[row], "contains": text});
         self.control.jumpcloud("PUT", "/refuse", json!({"rules": [rule]})).await.unwrap();
+    }
+
+    async fn promote(&self, id: &str) {
+        let admin = json!({"id": "5f0c1b2c3d4e5f6071829306", "roleName": "Administrator", "roleNames": ["Administrator"]});
+        self.edit(id, json!({"admin": admin})).await;
     }
 
     async fn protect(&self, id: &str) {

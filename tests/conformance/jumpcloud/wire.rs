@@ -32,7 +32,7 @@ async fn a_listing_goes_from_page_to_page_in_the_order_of_ids_and_asks_for_what_
             ("limit", "100"),
             ("skip", skip),
             ("sort", "_id"),
-            ("fields", "_id email username state suspended restrictedFields phoneNumbers attributes jobTitle"),
+            ("fields", "_id email username state suspended restrictedFields admin phoneNumbers attributes jobTitle"),
         ] {
             assert_eq!(parameter(query, name).as_deref(), Some(value), "{name}");
         }
@@ -357,6 +357,22 @@ async fn states_are_told_apart_and_being_locked_is_none() {
         assert_eq!(listed(&jumpcloud, &id).await.state, state, "{answer}");
         jumpcloud.heal().await;
     }
+}
+
+#[tokio::test]
+async fn an_entry_of_another_shape_hides_neither_the_mark_nor_its_neighbours_and_goes_back_as_it_was() {
+    let jumpcloud = Organization::start().await;
+    let id = jumpcloud.make(&[account("noa")]).await.remove(0);
+    let odd =
+        json!([{"name": "floor", "value": 7}, 7, {"name": "badge", "value": "A-7"}, {"name": "bobsyncEmployeeId", "value": mark("noa")}]);
+    let body = json!({"_id": id, "email": "noa@example.com", "username": "noa", "state": "ACTIVATED", "attributes": odd});
+    jumpcloud.fault(Calls::Reads, Fault::new(FaultKind::Status).status(200).body(body)).await;
+    let read = listed(&jumpcloud, &id).await;
+    assert_eq!((read.mark, read.attributes[rows::EXTENSION].as_deref()), (Some(mark("noa").into()), Some("A-7")));
+    let change = AccountWrite { foreign: read.foreign.map(|foreign| foreign.as_ref().into()), ..write(&[(rows::EXTENSION, Some("B-8"))]) };
+    drop(jumpcloud.provider.update(&jumpcloud.mapping, &id, &change, Urgency::Normal).await);
+    let sent = jumpcloud.last_body().await;
+    assert_eq!((&sent["attributes"][0], &sent["attributes"][2]["value"]), (&json!({"name": "floor", "value": 7}), &json!("B-8")));
 }
 
 #[tokio::test]
