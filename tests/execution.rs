@@ -53,6 +53,7 @@ fn answer(write: &AccountWrite, id: &str) -> Written {
         username: None,
         state,
         attributes: Box::default(),
+        elsewhere: false,
         foreign: None,
     };
     Written { account, request_id: None }
@@ -112,6 +113,7 @@ fn account_of_kim() -> Account<'static> {
         username: email.clone(),
         state: AccountState::Active,
         attributes: vec![email].into(),
+        elsewhere: false,
         foreign: None,
     }
 }

@@ -43,6 +43,8 @@ pub struct Account<'a> {
     /// The values of the mapping's targets, in row order; `None` where the provider has none (empty and null are one).
     /// For a target that refers to a person: the id of that account.
     pub attributes: Box<[Option<Cow<'a, str>>]>,
+    /// Whether another directory is its master, so that nothing can be written to it here.
+    pub elsewhere: bool,
     /// Whatever the provider needs again for an update that must not wipe what we do not own. Opaque here.
     pub foreign: Option<Cow<'a, str>>,
 }
@@ -59,6 +61,7 @@ impl Account<'_> {
             username: own(self.username),
             state: self.state,
             attributes: self.attributes.into_iter().map(own).collect(),
+            elsewhere: self.elsewhere,
             foreign: own(self.foreign),
         }
     }

@@ -86,6 +86,11 @@ pub trait Provider: Send + Sync {
     fn searches_marks(&self) -> bool {
         true
     }
+
+    /// [`Capabilities::answers_changes`]: whether the answer to an update tells the state of the account.
+    fn answers_changes(&self) -> bool {
+        true
+    }
 }
 
 /// How the first login to a new account goes. Nothing that is adopted or updated ever gets any of this, and a provider
@@ -124,7 +129,7 @@ pub struct Listing {
 /// A confirmed write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
-    /// The account as the provider answered it.
+    /// The account as the provider answered it; see [`Capabilities::answers_changes`].
     pub account: Account<'static>,
     /// The provider's request id, for its support.
     pub request_id: Option<String>,
@@ -308,6 +313,12 @@ pub struct Capabilities {
     pub says_when: bool,
     /// Whether answers to writes bear a request id, for the provider's support.
     pub request_ids: bool,
+    /// Whether the answer to an update tells of the account; where not, what was not written is as it was known before.
+    pub answers_changes: bool,
+    /// Whether a manager is set by a call of its own.
+    pub manager_apart: bool,
+    /// Whether a suspension ends sessions by a call of its own.
+    pub ends_sessions: bool,
 }
 
 /// What becomes of the password of a new account.

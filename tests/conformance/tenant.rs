@@ -158,6 +158,7 @@ pub fn account(name: &str) -> Account {
         state: AccountState::Active,
         attributes: [Some(email.clone()), Some(email), text("Engineer"), text("Platform"), None, text("A-7"), text("Noa"), text("Lind")]
             .into(),
+        elsewhere: false,
         foreign: None,
     }
 }

@@ -249,6 +249,7 @@ impl Stored {
             username: text(self.username),
             state: self.state,
             attributes: [self.email, self.username, self.title, self.manager].into_iter().map(text).collect(),
+            elsewhere: false,
             foreign: None,
         }
     }

@@ -547,6 +547,7 @@ impl Account {
             username: self.username.as_deref().map(Into::into),
             state: self.state(),
             attributes: mapping.rows.iter().map(|row| self.get(&row.target).map(Into::into)).collect(),
+            elsewhere: false,
             foreign: None,
         }
     }

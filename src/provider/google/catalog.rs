@@ -34,6 +34,9 @@ pub const CATALOG: Catalog = Catalog {
         defined_attributes: true,
         says_when: false,
         request_ids: false,
+        answers_changes: true,
+        manager_apart: false,
+        ends_sessions: false,
     },
 };
 

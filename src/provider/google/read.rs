@@ -208,6 +208,7 @@ impl<'m> Reader<'m> {
             username: user.primary_email.clone(),
             state: user.state(),
             attributes: attributes.collect(),
+            elsewhere: false,
             foreign: (!foreign.is_empty()).then_some(Cow::Owned(foreign)),
         })
     }

@@ -36,6 +36,9 @@ pub const CATALOG: Catalog = Catalog {
         defined_attributes: false,
         says_when: false,
         request_ids: false,
+        answers_changes: true,
+        manager_apart: false,
+        ends_sessions: false,
     },
 };
 

@@ -246,6 +246,7 @@ impl<'m> Reader<'m> {
             username: user.username.clone(),
             state: user.state(),
             attributes: attributes.collect(),
+            elsewhere: false,
             foreign: (!foreign.is_empty()).then_some(Cow::Owned(foreign)),
         })
     }

@@ -37,6 +37,9 @@ pub const CATALOG: Catalog = Catalog {
         defined_attributes: true,
         says_when: true,
         request_ids: true,
+        answers_changes: true,
+        manager_apart: false,
+        ends_sessions: false,
     },
 };
 

@@ -151,6 +151,7 @@ impl<'a> User<'a> {
             username: self.username,
             state: self.state.unwrap_or(AccountState::Other),
             attributes: self.attributes.into(),
+            elsewhere: false,
             foreign: self.foreign,
         })
     }

@@ -43,6 +43,7 @@ fn a_user_becomes_an_account_in_the_mapping_s_columns() {
             username: text("mia"),
             state: AccountState::Active,
             attributes: [text("Mia.Lang@example.com"), text("mia"), None, text("7"), text("+49 \"1\""), None].into(),
+            elsewhere: false,
             foreign: text(r#"{"work_cell":"+49 \"1\"","t-shirt":"Größe M"}"#),
         }
     );

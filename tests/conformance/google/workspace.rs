@@ -231,6 +231,7 @@ impl Tenant for Workspace {
             username: text(&user["primaryEmail"]),
             state: if user["suspended"] == true { AccountState::Suspended } else { AccountState::Active },
             attributes: attributes.into(),
+            elsewhere: false,
             foreign: None,
         })
     }

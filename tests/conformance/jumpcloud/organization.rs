@@ -200,6 +200,7 @@ impl Tenant for Organization {
                 other => panic!("{other:?}"),
             },
             attributes: TARGETS.iter().map(value).collect(),
+            elsewhere: false,
             foreign: None,
         })
     }

@@ -180,6 +180,7 @@ impl Tenant for Acme {
                 _ => AccountState::Other,
             },
             attributes: TARGETS.iter().map(|target| text(at(&user, target))).collect(),
+            elsewhere: false,
             foreign: None,
         })
     }

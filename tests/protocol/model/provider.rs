@@ -173,6 +173,7 @@ impl Account {
             username: Some(own(&self.email)),
             state: if self.suspended { AccountState::Suspended } else { AccountState::Active },
             attributes: mapping.rows.iter().map(|row| value(&row.target)).collect(),
+            elsewhere: false,
             foreign: None,
         }
     }
