@@ -320,10 +320,11 @@ fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::{google, jumpcloud, onelogin};
+    use crate::provider::{entra, google, jumpcloud, onelogin};
 
     /// Every provider, and the rows of its default map.
-    const CATALOGS: [(&Catalog, usize); 3] = [(&onelogin::CATALOG, 9), (&google::CATALOG, 10), (&jumpcloud::CATALOG, 13)];
+    const CATALOGS: [(&Catalog, usize); 4] =
+        [(&onelogin::CATALOG, 9), (&google::CATALOG, 10), (&entra::CATALOG, 11), (&jumpcloud::CATALOG, 13)];
 
     #[test]
     fn the_default_maps_are_valid_mappings() {

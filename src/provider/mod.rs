@@ -13,6 +13,7 @@ pub mod answers;
 pub mod assertion;
 pub mod bursts;
 pub mod call;
+pub mod entra;
 pub mod google;
 pub mod http;
 pub mod jumpcloud;

@@ -57,7 +57,16 @@ impl Tenant {
                 let id = format!("new-{}", self.accounts.len());
                 let attributes = vec![None; self.mapping.rows.len()].into();
                 let (mark, state) = (None, AccountState::Unactivated);
-                self.accounts.push(Account { id: id.into(), mark, email: None, username: None, state, attributes, elsewhere: false, foreign: None });
+                self.accounts.push(Account {
+                    id: id.into(),
+                    mark,
+                    email: None,
+                    username: None,
+                    state,
+                    attributes,
+                    elsewhere: false,
+                    foreign: None,
+                });
                 self.accounts.len() - 1
             }
         };

@@ -1,0 +1,8 @@
+//! Microsoft Entra ID: `directory` is its tenant for the cases that every provider must pass; `wire` and `credential` are what
+//! is Entra's alone.
+
+mod credential;
+mod directory;
+mod wire;
+
+crate::table::every_provider!(directory::Directory);

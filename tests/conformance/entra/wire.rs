@@ -1,0 +1,1 @@
+//! What is Entra's alone.
