@@ -155,6 +155,9 @@ pub fn validate(spec: &ProvisioningIntegrationSpec, allowed: &AllowedEndpoints) 
         .collect::<Result<_, _>>()?;
     initial_password(catalog, provisioning).map_err(invalid)?;
     let mut mapping = mapping(catalog, spec.mapping.as_deref()).map_err(|why| invalid(format!("spec.mapping: {why}")))?;
+    if let Some(reserved) = target.destination.reserved().filter(|reserved| mapping.position(reserved).is_some()) {
+        return Err(invalid(format!("spec.mapping: `{reserved}` bears the mark; map another target, or move the mark with markAttribute")));
+    }
     let scope = provisioning.scope.as_deref().map(|scope| Expression::compile(scope, &mut mapping.fields)).transpose();
     if spec.bob.webhook_secret_ref.is_some() {
         mapping.fields.want(COMPANY);

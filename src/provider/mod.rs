@@ -225,6 +225,11 @@ pub trait Destination: fmt::Debug + Send + Sync {
     /// The keys of the Secret that hold the credential.
     fn keys(&self) -> Keys;
 
+    /// A target that these settings keep for the mark, so that no row may write it.
+    fn reserved(&self) -> Option<&str> {
+        None
+    }
+
     /// Prepares the connection; nothing is called yet. The pacer is shared by all who call this tenant.
     ///
     /// # Errors

@@ -82,6 +82,10 @@ impl Destination for Tenant {
         Keys { required: &["clientId"], optional: &["clientSecret", "clientCertificate", "clientKey"] }
     }
 
+    fn reserved(&self) -> Option<&str> {
+        Some(self.mark.attribute())
+    }
+
     fn connect(&self, credential: Credential, ties: Ties, pacer: Arc<Pacer>) -> Result<Box<dyn Provider>, Error> {
         let app = App::read(credential)?;
         match Entra::new(self.clone(), app, ties, pacer) {
