@@ -75,6 +75,18 @@ pub fn answer(calls: Vec<(String, Vec<String>, Call)>, mut one: impl FnMut(&Call
     Answer::json(200, &json!({ "responses": responses }))
 }
 
+/// The requests of a batch that was answered, and the statuses of their answers.
+pub fn within(call: &Call, answer: &Answer) -> Vec<(Call, u16)> {
+    let (Ok(calls), 200, Content::Full(body)) = (requests(call), answer.status, &answer.content) else { return Vec::new() };
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let status = |id: &str| {
+        let responses = body["responses"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let found = responses.iter().find(|response| response["id"] == id)?;
+        u16::try_from(found["status"].as_u64()?).ok()
+    };
+    calls.into_iter().map(|(id, _, one)| (status(&id).unwrap_or_default(), one)).map(|(status, one)| (one, status)).collect()
+}
+
 fn response(id: &str, answer: Answer) -> Value {
     let headers: Map<String, Value> = answer
         .headers

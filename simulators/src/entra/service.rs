@@ -187,11 +187,19 @@ impl Service for Entra {
     }
 
     fn is_write(&self, call: &Call) -> bool {
-        call.path.starts_with("/v1.0/") && !matches!(call.method.as_str(), "GET" | "HEAD" | "OPTIONS")
+        // A batch changes nothing but by what is in it.
+        call.path.starts_with("/v1.0/") && call.path != "/v1.0/$batch" && !matches!(call.method.as_str(), "GET" | "HEAD" | "OPTIONS")
     }
 
     fn is_secret(&self, call: &Call) -> bool {
         call.path.ends_with("/token")
+    }
+
+    fn within(&self, call: &Call, answer: &Answer) -> Vec<(Call, u16)> {
+        match route(call).0 {
+            Route::Batch => batch::within(call, answer),
+            _ => Vec::new(),
+        }
     }
 
     fn error_body(&self, status: u16) -> Value {

@@ -171,6 +171,11 @@ impl EntraDialect {
         format!("{}/v1.0{below}", self.prefix)
     }
 
+    /// A path as it is written within a batch.
+    pub(super) fn within<'p>(&self, path: &'p str) -> &'p str {
+        path.strip_prefix(&*self.path("")).unwrap_or(path)
+    }
+
     /// The path and query of a link, if it leads to where calls go.
     pub(super) fn same_origin(&self, link: &str) -> Option<String> {
         let url = Url::parse(link).ok().filter(|url| url.origin().ascii_serialization() == self.origin)?;

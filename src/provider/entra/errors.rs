@@ -13,6 +13,8 @@ use crate::provider::{
 pub(super) const MANAGER: Route = Route::new("manager", Purpose::Update);
 /// Ends the sessions of a user.
 pub(super) const SESSIONS: Route = Route::new("sessions", Purpose::Update);
+/// Several writes in one call.
+pub(super) const BATCH: Route = Route::new("batch", Purpose::Update);
 /// Asks whether a directory extension is defined.
 pub(super) const EXTENSION: Route = Route::new("extensions", Purpose::Definitions);
 
@@ -25,11 +27,15 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, mark: &str) -
     if answer.status.is_success() && route.purpose == Purpose::Update && answer.body.is_empty() {
         return Ok(());
     }
+    if route == BATCH && matches!(status, 404 | 405 | 501) {
+        return Err(Error::NotFound);
+    }
     if let Some(judged) = without_words(route, answer, retry_after(answer)) {
         return judged;
     }
     let body = Body::read(answer);
-    let clean = sent.clean(&body.message);
+    // What is said of a batch as a whole may speak of anybody in it.
+    let clean = if route == BATCH { String::new() } else { sent.clean(&body.message) };
     let said = if clean.is_empty() { format!("HTTP {status}") } else { clean };
     if route.purpose == Purpose::Token {
         return Err(token_refused(status, &body, said));

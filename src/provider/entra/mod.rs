@@ -1,11 +1,12 @@
 //! Microsoft Entra ID, through Microsoft Graph, version 1.0.
 //!
 //! [`catalog`] is what is known without a connection; `dialect` is how it is spoken to; `mark` is where Bob's id stands;
-//! `read` and `write` are the wire; `errors` turns refusals into what to do about them. This file says which calls there
+//! `read` and `write` are the wire; `batch` sends together what waits together; `errors` turns refusals into what to do about them. This file says which calls there
 //! are.
 
 pub mod catalog;
 
+mod batch;
 mod dialect;
 mod errors;
 mod mark;
@@ -29,6 +30,7 @@ pub use dialect::{App, Cloud, Tenant};
 pub use mark::Mark;
 
 use self::{
+    batch::Lane,
     dialect::EntraDialect,
     errors::{EXTENSION, MANAGER, SESSIONS, sensitive},
     read::{Page, Reader, User},
@@ -64,6 +66,7 @@ const LAG: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Dura
 pub struct Entra {
     tenant: Arc<Tenant>,
     graph: Service<EntraDialect>,
+    lane: Lane,
     /// Users whose access was taken and whose sessions may still be open, because that call failed or its turn did not come.
     open: Mutex<BTreeSet<Box<str>>>,
     /// Whether a directory extension is defined, as it was last asked.
@@ -78,7 +81,7 @@ impl Entra {
     pub fn new(tenant: Tenant, app: App, ties: Ties, pacer: Arc<Pacer>) -> Result<Self, reqwest::Error> {
         let tenant = Arc::new(tenant);
         let graph = Service::new(EntraDialect::new(Arc::clone(&tenant), app), ties, pacer)?;
-        Ok(Self { tenant, graph, open: Mutex::default(), extensions: Mutex::default() })
+        Ok(Self { tenant, graph, lane: Lane::default(), open: Mutex::default(), extensions: Mutex::default() })
     }
 
     fn path(&self, below: &str) -> String {
@@ -405,7 +408,12 @@ impl Entra {
         sent: Sent<'_>,
     ) -> Result<Answer, Error> {
         let body = members.map(|members| Value::Object(members).to_string().into_bytes());
-        self.graph.call(&Call { route, urgency, method, path, query: &[], body, sent }).await
+        let call = Call { route, urgency, method, path, query: &[], body, sent };
+        match urgency {
+            // Whoever cannot wait goes alone.
+            Urgency::Urgent => self.graph.call(&call).await,
+            Urgency::Normal => self.lane.send(&self.graph, &call).await,
+        }
     }
 }
 
