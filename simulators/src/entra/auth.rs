@@ -16,7 +16,7 @@ use crate::rng::Rng;
 const LIFETIME: i64 = 3599;
 
 /// "Slightly less than an hour" for tokens; an assertion is "short-lived", and beyond a day it is refused.
-const LONGEST_ASSERTION: i64 = 86_400;
+const LONGEST_ASSERTION: f64 = 86_400.0;
 
 const ASSERTED: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -164,7 +164,8 @@ impl Tokens {
         if head["alg"] != "PS256" || head["typ"] != "JWT" {
             return Err((5_002_723, "The JWT header has no algorithm that is accepted."));
         }
-        if head["x5t#S256"] != self.thumbprint.as_str() {
+        // Microsoft's own library pads it, the standard does not.
+        if head["x5t#S256"].as_str().map(|text| text.trim_end_matches('=')) != Some(&self.thumbprint) {
             return Err((700_027, "The certificate with identifier used to sign the client assertion is not registered on application."));
         }
         let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).map_err(|_| MALFORMED)?;
@@ -178,9 +179,10 @@ impl Tokens {
             return Err((700_021, "Client assertion application identifier doesn't match 'client_id' parameter."));
         }
         let id = claims["jti"].as_str().filter(|id| !id.is_empty()).ok_or(MALFORMED)?;
-        let (from, ends) = (claims["nbf"].as_i64().unwrap_or_default(), claims["exp"].as_i64().ok_or(MALFORMED)?);
-        let wall = Timestamp::now().as_second();
-        if ends <= wall || from > wall + 300 || ends > wall + LONGEST_ASSERTION {
+        // Times may have fractions (RFC 7519, 2).
+        let (from, ends) = (claims["nbf"].as_f64().unwrap_or_default(), claims["exp"].as_f64().ok_or(MALFORMED)?);
+        let wall = Timestamp::now().as_duration().as_secs_f64();
+        if ends <= wall || from > wall + 300.0 || ends > wall + LONGEST_ASSERTION {
             return Err((700_024, "Client assertion is not within its valid time range."));
         }
         Ok(id.to_owned())

@@ -8,6 +8,9 @@ use crate::front::Answer;
 
 type Checked<T = ()> = Result<T, Answer>;
 
+/// What kind of thing an object is; every SDK sends it along.
+pub const TYPE: &str = "@odata.type";
+
 /// Texts that can be written, with the most characters.
 pub const TEXTS: [(&str, usize); 21] = [
     ("userPrincipalName", 113),
@@ -57,6 +60,9 @@ pub fn check(state: &State, given: &Map<String, Value>, new: bool) -> Checked<Ma
     let mut checked = Map::new();
     for (name, value) in given {
         let name = name.as_str();
+        if name == TYPE {
+            continue;
+        }
         if READ_ONLY.contains(&name) {
             return Err(errors::bad(&format!("Property '{name}' is read-only and cannot be set.")));
         }
@@ -150,20 +156,24 @@ fn instant(name: &str, value: &Value) -> Checked<Value> {
 
 fn numbered(value: &Value) -> Checked<Value> {
     let bad = || errors::invalid("onPremisesExtensionAttributes");
-    for (name, value) in value.as_object().ok_or_else(bad)? {
+    for (name, value) in value.as_object().ok_or_else(bad)?.iter().filter(|(name, _)| *name != TYPE) {
         let number = name.strip_prefix("extensionAttribute").and_then(|number| number.parse::<u8>().ok());
         let right = value.is_null() || value.as_str().is_some_and(|text| text.chars().count() <= 1024);
         if !number.is_some_and(|number| (1..=15).contains(&number)) || !right {
             return Err(errors::invalid(name));
         }
     }
-    Ok(value.clone())
+    let mut value = value.clone();
+    if let Some(members) = value.as_object_mut() {
+        members.remove(TYPE);
+    }
+    Ok(value)
 }
 
 fn password(value: &Value) -> Checked<Value> {
     let bad = || errors::invalid("passwordProfile");
     let members = value.as_object().ok_or_else(bad)?;
-    for (name, value) in members {
+    for (name, value) in members.iter().filter(|(name, _)| *name != TYPE) {
         let right = match name.as_str() {
             "password" => value.is_string(),
             "forceChangePasswordNextSignIn" | "forceChangePasswordNextSignInWithMfa" => value.is_boolean(),

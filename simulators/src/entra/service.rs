@@ -151,7 +151,7 @@ fn route(call: &Call) -> (Route, String) {
             (Route::ManagerReference(of(key)), "/v1.0/users/{id}/manager/$ref")
         }
         ("POST", ["v1.0", "users", key, "revokeSignInSessions"]) => (Route::Sessions(of(key)), "/v1.0/users/{id}/revokeSignInSessions"),
-        ("GET", ["v1.0", "directory", "deletedItems", "microsoft.graph.user"]) => {
+        ("GET", ["v1.0", "directory", "deletedItems", "microsoft.graph.user" | "graph.user"]) => {
             (Route::Deleted, "/v1.0/directory/deletedItems/microsoft.graph.user")
         }
         ("POST", ["v1.0", "directory", "deletedItems", id, "restore"]) => {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::auth::CLOUDS;
 use super::errors;
 use super::listing::DEFAULT;
-use super::rules::{SENSITIVE, check};
+use super::rules::{SENSITIVE, TYPE, check};
 use super::service::State;
 use super::users::User;
 use crate::front::{Answer, Call};
@@ -168,7 +168,8 @@ pub fn set_manager(state: &mut State, call: &Call, key: &str, now: Timestamp) ->
         if young(&user) {
             return Err(lagging(state));
         }
-        let link = given.get("@odata.id").and_then(Value::as_str).filter(|_| given.len() == 1);
+        let only = given.keys().all(|name| name == "@odata.id" || name == TYPE);
+        let link = given.get("@odata.id").and_then(Value::as_str).filter(|_| only);
         let link = link.ok_or_else(|| errors::bad("A value is required for '@odata.id'."))?;
         let own = call.header("host").map(|host| format!("http://{host}")).unwrap_or_default();
         let roots = [CLOUDS[state.tokens.cloud].1, &own];
