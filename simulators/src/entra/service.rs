@@ -165,6 +165,11 @@ fn route(call: &Call) -> (Route, String) {
 impl Service for Entra {
     fn answer(&self, call: &Call) -> Answer {
         let now = self.clock.now();
+        // Microsoft's web servers want to know how long a body is, even one that is empty.
+        let measured = ["content-length", "transfer-encoding"].iter().any(|name| call.headers.contains_key(*name));
+        if matches!(call.method.as_str(), "POST" | "PUT" | "PATCH") && !measured {
+            return Answer::html(411, "<!DOCTYPE html><html><title>Length Required</title></html>");
+        }
         let mut state = self.state();
         match route(call).0 {
             Route::Token(tenant) => state.tokens.answer(call, &tenant, now),
