@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use reqwest::{
     Method, RequestBuilder, Url,
-    header::{ACCEPT, CONTENT_TYPE},
+    header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE},
 };
 use tokio::time::Instant;
 
@@ -225,6 +225,8 @@ impl<D: Dialect> Service<D> {
         let request = self.http.request(call.method.clone(), url.as_str()).header(ACCEPT, "application/json");
         Ok(match &call.body {
             Some(body) => request.header(CONTENT_TYPE, "application/json; charset=utf-8").body(body.clone()),
+            // Not every server takes a POST that does not say that it has no body.
+            None if call.method == Method::POST => request.header(CONTENT_LENGTH, 0),
             None => request,
         })
     }

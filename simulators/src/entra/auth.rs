@@ -60,7 +60,7 @@ impl Default for Tokens {
             tenants: vec!["5ea70000-0000-4000-8000-00000000e17a".into(), "example.com".into()],
             client_id: "c11e0000-0000-4000-8000-0000000000a9".into(),
             client_secret: "entra-client-secret".into(),
-            permissions: vec!["User.ReadWrite.All".into()],
+            permissions: vec!["User.ReadWrite.All".into(), "User.RevokeSessions.All".into()],
             cloud: 0,
             live: HashMap::new(),
             used: Vec::new(),

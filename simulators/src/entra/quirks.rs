@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The switches. Seconds are of the simulators' clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools)]
 pub struct Quirks {
     /// How long a new user is not found by a read or an update by key.
     pub read_lag_seconds: i64,

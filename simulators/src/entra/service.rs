@@ -133,8 +133,7 @@ fn route(call: &Call) -> (Route, String) {
     if let Some(name) =
         segments.get(1).and_then(|part| part.strip_prefix("users('")?.strip_suffix("')")).map(|name| name.replace("''", "'"))
     {
-        segments[1] = "users".to_owned();
-        segments.insert(2, name);
+        segments.splice(1..2, ["users".to_owned(), name]);
     }
     let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
     let method = call.method.as_str();
@@ -218,8 +217,13 @@ fn resource(state: &mut State, call: &Call, route: &Route, now: Timestamp) -> An
     if !state.tokens.granted(call, now) {
         return errors::unauthorized();
     }
-    let (writes, reads) = (["User.ReadWrite.All", "Directory.ReadWrite.All"], ["User.Read.All", "Directory.Read.All"]);
-    if !state.tokens.may(&writes) && !(read && state.tokens.may(&reads)) {
+    let all = ["User.ReadWrite.All", "Directory.ReadWrite.All"];
+    let may = match route {
+        // The reference names no higher permission of an application for it.
+        Route::Sessions(_) => state.tokens.may(&["User.RevokeSessions.All"]),
+        _ => state.tokens.may(&all) || (read && state.tokens.may(&["User.Read.All", "Directory.Read.All"])),
+    };
+    if !may {
         return errors::forbidden();
     }
     for _ in 0..units(call, route) {

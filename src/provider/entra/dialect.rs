@@ -106,7 +106,7 @@ pub struct App {
 enum Proof {
     Secret(Secret),
     Certificate {
-        key: SigningKey,
+        key: Box<SigningKey>,
         /// SHA-256 of the certificate, as `x5t#S256` has it.
         thumbprint: String,
     },
@@ -127,7 +127,7 @@ impl App {
                 let der = CertificateDer::from_pem_slice(certificate.expose().as_bytes())
                     .map_err(|_| refuse("clientCertificate: this is not a certificate in PEM"))?;
                 let key = SigningKey::read(&key).map_err(|why| refuse(&format!("clientKey: {why}")))?;
-                Proof::Certificate { key, thumbprint: BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&der)) }
+                Proof::Certificate { key: Box::new(key), thumbprint: BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&der)) }
             }
             (Some(_), ..) => return Err(refuse("set clientSecret, or clientCertificate and clientKey, and not both")),
             (None, Some(_), None) => return Err(refuse("clientCertificate needs its private key as clientKey")),

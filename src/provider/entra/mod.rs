@@ -34,7 +34,7 @@ use self::{
     dialect::EntraDialect,
     errors::{EXTENSION, MANAGER, SESSIONS, sensitive},
     read::{Page, Reader, User},
-    write::{Parts, apart, complete, parts},
+    write::{Parts, Reference, apart, complete, parts},
 };
 use super::{
     Error, Initial, Key, Listing, Provider, Urgency, Written,
@@ -241,7 +241,9 @@ impl Entra {
         if !later.is_empty() && !self.soon(|| self.patch(&account.id, later.clone(), Urgency::Normal, sent)).await {
             forget(&mut account, |target| target.starts_with(catalog::NUMBERED));
         }
-        if manager.is_some() && !self.soon(|| self.set_manager(&account.id, manager.flatten(), Urgency::Normal, sent)).await {
+        if let Some(manager) = manager
+            && !self.soon(|| self.set_manager(&account.id, manager, Urgency::Normal, sent)).await
+        {
             forget(&mut account, |target| target == "manager");
         }
         Ok(Written { account, request_id: request_id(&answer, "request-id") })
@@ -344,18 +346,18 @@ impl Entra {
     }
 
     /// Sets the manager by a reference, or takes it away; where there is none, that is done already.
-    async fn set_manager(&self, id: &str, manager: Option<&str>, urgency: Urgency, sent: Sent<'_>) -> Result<Option<Answer>, Error> {
+    async fn set_manager(&self, id: &str, manager: Reference<'_>, urgency: Urgency, sent: Sent<'_>) -> Result<Option<Answer>, Error> {
         let path = self.path(&format!("{}/manager/$ref", user_path(id)));
         let (method, body) = match manager {
-            Some(manager) => {
+            Reference::To(manager) => {
                 let target = format!("{}/v1.0{}", self.tenant.cloud.graph, user_path(manager));
                 (Method::PUT, json!({"@odata.id": target}).as_object().cloned())
             }
-            None => (Method::DELETE, None),
+            Reference::Gone => (Method::DELETE, None),
         };
         match self.write(MANAGER, urgency, method, &path, body, sent).await {
             Ok(answer) => Ok(Some(answer)),
-            Err(Error::NotFound) if manager.is_none() => Ok(None),
+            Err(Error::NotFound) if manager == Reference::Gone => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -366,8 +368,7 @@ impl Entra {
         match outcome {
             Ok(_) => drop(self.open().remove(id)),
             Err(Error::Forbidden { said }) => {
-                self.open().remove(id);
-                let what = "access is taken, and the open sessions may not be ended (application permission User.RevokeSessions.All)";
+                let what = "access is taken, and open sessions cannot be ended without the application permission User.RevokeSessions.All";
                 return Err(Error::Forbidden { said: format!("{what}: {said}") });
             }
             Err(Error::NotFound) => {
@@ -385,9 +386,10 @@ impl Entra {
     async fn end_open_sessions(&self) {
         let open: Vec<Box<str>> = self.open().iter().cloned().collect();
         for id in open {
-            if let Err(error) = self.end_sessions(&id, Urgency::Urgent).await {
-                tracing::debug!(category = error.category(), "open sessions could not be ended yet");
-                if !matches!(error, Error::NotFound | Error::Forbidden { .. }) {
+            match self.end_sessions(&id, Urgency::Urgent).await {
+                Ok(()) | Err(Error::NotFound) => {}
+                Err(error) => {
+                    tracing::debug!(category = error.category(), "open sessions could not be ended yet");
                     return;
                 }
             }

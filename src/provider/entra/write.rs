@@ -14,6 +14,15 @@ use crate::{
     provider::Error,
 };
 
+/// What becomes of the manager.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reference<'w> {
+    /// The user of this id.
+    To(&'w str),
+    /// Nobody.
+    Gone,
+}
+
 /// The calls that one write comes to.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Parts<'w> {
@@ -21,8 +30,8 @@ pub(super) struct Parts<'w> {
     pub(super) members: Map<String, Value>,
     /// Members that a new user cannot be made with and that are written right after.
     pub(super) later: Map<String, Value>,
-    /// The manager to set, or to take away.
-    pub(super) manager: Option<Option<&'w str>>,
+    /// The manager, where that changes.
+    pub(super) manager: Option<Reference<'w>>,
     /// Whether access is taken away, which ends sessions.
     pub(super) ends: bool,
 }
@@ -52,7 +61,7 @@ pub(super) fn parts<'w>(tenant: &Tenant, mapping: &Mapping, write: &'w AccountWr
                 let members = if new { &mut parts.later } else { &mut parts.members };
                 members.entry(NUMBERED).or_insert_with(|| json!({}))[name] = json!(text);
             }
-            Target::Manager => parts.manager = Some(text),
+            Target::Manager => parts.manager = Some(text.map_or(Reference::Gone, Reference::To)),
         }
     }
     if let Some(id) = &write.mark {

@@ -417,3 +417,19 @@ async fn every_call_is_told_with_its_outcome() {
     ];
     assert_eq!(*entra.outcomes.lock().unwrap(), told);
 }
+
+#[tokio::test]
+async fn without_the_right_to_end_sessions_access_is_taken_and_the_right_is_named_and_made_up_for() {
+    let entra = Directory::start().await;
+    let id = entra.make(&[account("noa")]).await.remove(0);
+    entra.put("/app", json!({"permissions": ["User.ReadWrite.All"]})).await;
+    match update(&entra, &id, &SUSPEND).await.0 {
+        Err(Error::Forbidden { said }) => assert!(said.contains("access is taken") && said.contains("User.RevokeSessions.All"), "{said}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(entra.look(&id).await.unwrap().state, AccountState::Suspended);
+    entra.provider.list(&entra.mapping, &mut |_| ()).await.unwrap();
+    entra.put("/app", json!({"permissions": ["User.ReadWrite.All", "User.RevokeSessions.All"]})).await;
+    entra.provider.list(&entra.mapping, &mut |_| ()).await.unwrap();
+    assert_eq!(entra.ended().await, [id]);
+}

@@ -124,7 +124,7 @@ class Judge(unittest.IsolatedAsyncioTestCase):
         control("PUT", "/entra/limits", {"limit": 3000})
         control("PUT", "/entra/refuse", {"rules": []})
         control("PUT", "/entra/directory", {"extensions": [CELL], "administrators": [], "restricted": []})
-        control("PUT", "/entra/app", {"permissions": ["User.ReadWrite.All"], "graph": "graph.microsoft.com"})
+        control("PUT", "/entra/app", {"permissions": ["User.ReadWrite.All", "User.RevokeSessions.All"], "graph": "graph.microsoft.com"})
         # Without the middleware that waits and tries again: what is refused is to be seen.
         self.http = httpx.AsyncClient(trust_env=False, timeout=30)
         self.adapter = GraphRequestAdapter(Bearer(), client=self.http)
