@@ -28,6 +28,7 @@ pub const CATALOG: Catalog = Catalog {
         page: 100,
         listing_counts: false,
         lags: true,
+        searches_marks: true,
         defined_attributes: true,
         says_when: true,
         request_ids: true,
