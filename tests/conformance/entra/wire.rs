@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use bobsync::{
     domain::account::{Access, AccountState, AccountWrite, NewValue},
+    engine::execute::Outcome,
     provider::{Error, Initial, Key, Provider as _, Urgency, entra, entra::Mark, http::Secret},
 };
 use serde_json::{Value, json};
 use simulators::{Fault, FaultKind, client::Service};
 
 use super::directory::{Directory, EXTENSION, employee_id, mapping};
+use crate::passes::{pass, person};
 use crate::tenant::{Calls, Tenant as _, account, creation, listed, mark, rows, update, write};
 
 const SUSPEND: AccountWrite = AccountWrite { attributes: Vec::new(), mark: None, access: Some(Access::Suspended), foreign: None };
@@ -432,4 +434,19 @@ async fn without_the_right_to_end_sessions_access_is_taken_and_the_right_is_name
     entra.put("/app", json!({"permissions": ["User.ReadWrite.All", "User.RevokeSessions.All"]})).await;
     entra.provider.list(&entra.mapping, &mut |_| ()).await.unwrap();
     assert_eq!(entra.ended().await, [id]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_manager_who_cannot_be_set_yet_is_told_as_pending_and_set_by_the_next_pass() {
+    let entra = Directory::start().await;
+    entra.put("/quirks", json!({"referenceLagSeconds": 3600})).await;
+    let people = [person(&account("noa"), Some("boss"), Access::Active), person(&account("boss"), None, Access::Active)];
+    for pending in [true, false] {
+        let (_, outcomes) = pass(&entra, &people).await;
+        let Outcome::Done(done) = &outcomes[&0] else { panic!("{outcomes:?}") };
+        assert_eq!(done.manager_pending, pending);
+        assert_eq!(entra.look(&done.account).await.unwrap().attributes[rows::MANAGER].is_none(), pending);
+        entra.control.advance(3_601).await.unwrap();
+    }
+    assert_eq!(entra.size().await, 2);
 }
