@@ -134,10 +134,7 @@ impl Tokens {
                 "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID.",
             )),
             (None, Some(assertion), Some(ASSERTED)) => {
-                let own = call.header("host").map(|host| format!("http://{host}{}", call.path));
-                let id = self
-                    .verified(assertion, tenant, own.as_deref())
-                    .map_err(|(number, why)| errors::token(401, "invalid_client", number, why))?;
+                let id = self.verified(assertion, tenant).map_err(|(number, why)| errors::token(401, "invalid_client", number, why))?;
                 if self.used.contains(&id) {
                     return Err(errors::token(401, "invalid_client", 700_023, "Client assertion was used before."));
                 }
@@ -155,7 +152,7 @@ impl Tokens {
     }
 
     /// The id of an assertion that is as it should be.
-    fn verified(&self, assertion: &str, tenant: &str, own: Option<&str>) -> Result<String, (u64, &'static str)> {
+    fn verified(&self, assertion: &str, tenant: &str) -> Result<String, (u64, &'static str)> {
         const MALFORMED: (u64, &str) = (50_027, "JWT token is invalid or malformed.");
         let (message, signature) = assertion.rsplit_once('.').ok_or(MALFORMED)?;
         let (head, claims) = message.split_once('.').ok_or(MALFORMED)?;
@@ -172,7 +169,7 @@ impl Tokens {
         let key = UnparsedPublicKey::new(&RSA_PSS_2048_8192_SHA256, &self.public);
         key.verify(message.as_bytes(), &signature).map_err(|_| (700_027, "Client assertion failed signature validation."))?;
         let audience = format!("{}/{tenant}/oauth2/v2.0/token", CLOUDS[self.cloud].0);
-        if claims["aud"] != audience.as_str() && claims["aud"].as_str() != own {
+        if claims["aud"] != audience.as_str() {
             return Err((700_023, "Client assertion audience claim does not match Realm issuer."));
         }
         if claims["iss"] != self.client_id.as_str() || claims["sub"] != self.client_id.as_str() {

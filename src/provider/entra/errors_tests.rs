@@ -120,6 +120,17 @@ fn nothing_that_was_sent_comes_back_the_password_least_of_all() {
 }
 
 #[test]
+fn what_is_said_of_a_batch_as_a_whole_gives_nobody_in_it_away() {
+    for (status, category) in [(400, "rejected"), (401, "unauthorized"), (403, "forbidden"), (404, "not_found"), (501, "not_found")] {
+        let answer = refused(status, "x", "Noa-Maria and Correct-Horse-7 are no batch", &json!([]));
+        // Whose values are in it is not known where the whole is judged.
+        let error = judge(BATCH, &answer, Sent::Nothing, "employeeId").unwrap_err();
+        assert_eq!(error.category(), category, "{status}: {error:?}");
+        assert!(!format!("{error} {error:?}").contains("Noa-Maria") && !format!("{error:?}").contains("Horse"), "{error:?}");
+    }
+}
+
+#[test]
 fn the_sign_in_service_says_whether_it_is_the_credential_or_a_right() {
     let token = |status, body: Value| {
         let answer = answer(status, "application/json", body.to_string());
