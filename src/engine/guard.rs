@@ -29,6 +29,7 @@ use crate::{
 };
 
 /// What the step works with.
+#[expect(clippy::struct_excessive_bools, reason = "what the guard has to know of a pass, each on its own")]
 pub struct Guarding<'a> {
     /// The settings.
     pub settings: &'a Settings,
