@@ -54,6 +54,7 @@ fn answer(write: &AccountWrite, id: &str) -> Written {
         state,
         attributes: Box::default(),
         administrator: false,
+        elsewhere: false,
         foreign: None,
     };
     Written { account, request_id: None }
@@ -114,6 +115,7 @@ fn account_of_kim() -> Account<'static> {
         state: AccountState::Active,
         attributes: vec![email].into(),
         administrator: false,
+        elsewhere: false,
         foreign: None,
     }
 }

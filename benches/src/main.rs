@@ -85,7 +85,7 @@ async fn main() -> Result<()> {
         ratios.extend(ratios::of_company(&plane, employees).await?);
     }
     if options.provider_employees > 0 {
-        for provider in [&scene::GOOGLE_WORKSPACE, &scene::JUMPCLOUD] {
+        for provider in [&scene::GOOGLE_WORKSPACE, &scene::ENTRA_ID, &scene::JUMPCLOUD] {
             eprintln!("bench: {} employees with {}", options.provider_employees, provider.name);
             ratios.extend(ratios::of_provider(&plane, provider, options.provider_employees).await?);
         }

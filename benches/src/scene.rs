@@ -129,6 +129,18 @@ pub const GOOGLE_WORKSPACE: Provider = Provider {
     prepared: Vec::new,
 };
 
+/// Microsoft Entra ID, with its published limits from the beginning. The default map has managers, so pages are small.
+pub const ENTRA_ID: Provider = Provider {
+    name: "Entra ID",
+    service: "entra",
+    create: "POST /v1.0/users",
+    page: 100,
+    spec: |url| json!({"entraID": {"tenantId": "example.com", "endpoint": url, "tokenEndpoint": url, "credentialsSecretRef": {"name": "entra"}}}),
+    address: World::entra_url,
+    secret: ("entra", "/entra/app", |app| json!({"clientId": app["clientId"], "clientSecret": app["clientSecret"]})),
+    prepared: Vec::new,
+};
+
 /// JumpCloud, at the pace that bobsync keeps: no limit is published.
 pub const JUMPCLOUD: Provider = Provider {
     name: "JumpCloud",

@@ -18,6 +18,7 @@ pub enum Service {
     Bob,
     OneLogin,
     Google,
+    Entra,
     JumpCloud,
 }
 
@@ -27,6 +28,7 @@ impl Service {
             Self::Bob => "bob",
             Self::OneLogin => "onelogin",
             Self::Google => "google",
+            Self::Entra => "entra",
             Self::JumpCloud => "jumpcloud",
         }
     }
@@ -245,6 +247,14 @@ impl Control {
     pub async fn google(&self, method: &str, path: &str, body: Value) -> Result<Value> {
         let body = (!body.is_null()).then_some(body);
         Ok(self.send(method.parse()?, &format!("/google{path}"), body).await?.json().await?)
+    }
+
+    // --- Entra ID ---
+
+    /// A call of Entra ID's half of the control API, such as `PUT /entra/app`; docs/simulators.md lists them.
+    pub async fn entra(&self, method: &str, path: &str, body: Value) -> Result<Value> {
+        let body = (!body.is_null()).then_some(body);
+        Ok(self.send(method.parse()?, &format!("/entra{path}"), body).await?.json().await?)
     }
 
     // --- JumpCloud ---

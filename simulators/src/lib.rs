@@ -4,7 +4,7 @@
 //! - [`world`]: start and stop
 //! - [`client`]: the typed client of the control API
 //! - [`control`]: the control API itself
-//! - [`bob`], [`onelogin`], [`google`], [`jumpcloud`]: the services
+//! - [`bob`], [`onelogin`], [`google`], [`entra`], [`jumpcloud`]: the services
 //! - [`company`]: made-up employees
 //! - [`front`]: requests, faults, call records, connections, limits
 //! - [`clock`], [`rng`]: time and chance, both in the hands of a test
@@ -16,6 +16,7 @@ pub mod client;
 pub mod clock;
 pub mod company;
 pub mod control;
+pub mod entra;
 pub mod front;
 pub mod google;
 pub mod jumpcloud;

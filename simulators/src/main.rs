@@ -32,6 +32,9 @@ enum Command {
         /// Address of Google Workspace [default: a free port of 127.0.0.1]
         #[arg(long)]
         google: Option<SocketAddr>,
+        /// Address of Microsoft Graph and its sign-in service [default: a free port of 127.0.0.1]
+        #[arg(long)]
+        entra: Option<SocketAddr>,
         /// Address of JumpCloud [default: a free port of 127.0.0.1]
         #[arg(long)]
         jumpcloud: Option<SocketAddr>,
@@ -62,12 +65,12 @@ enum Command {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
-        Command::Serve { bob, onelogin, google, jumpcloud, control, employees, seed, today } => {
+        Command::Serve { bob, onelogin, google, entra, jumpcloud, control, employees, seed, today } => {
             // Listened for before the line is printed, so that nobody can be too quick.
             let mut terminate = signal(SignalKind::terminate())?;
             let mut interrupt = signal(SignalKind::interrupt())?;
-            let world = World::try_start(Options { bob, onelogin, google, jumpcloud, control, employees, seed, today }).await?;
-            let line = json!({"bob": world.bob_url(), "oneLogin": world.onelogin_url(), "google": world.google_url(), "jumpCloud": world.jumpcloud_url(), "control": world.control_url()});
+            let world = World::try_start(Options { bob, onelogin, google, entra, jumpcloud, control, employees, seed, today }).await?;
+            let line = json!({"bob": world.bob_url(), "oneLogin": world.onelogin_url(), "google": world.google_url(), "entra": world.entra_url(), "jumpCloud": world.jumpcloud_url(), "control": world.control_url()});
             writeln!(std::io::stdout(), "{line}")?;
             std::io::stdout().flush()?;
             tokio::select! {

@@ -11,6 +11,7 @@ use crate::client::Control;
 use crate::clock::Clock;
 use crate::company;
 use crate::control;
+use crate::entra::Entra;
 use crate::front::gate::Gate;
 use crate::front::net::{Listening, Site, listen};
 use crate::google::Google;
@@ -23,6 +24,7 @@ pub struct Options {
     pub bob: Option<SocketAddr>,
     pub onelogin: Option<SocketAddr>,
     pub google: Option<SocketAddr>,
+    pub entra: Option<SocketAddr>,
     pub jumpcloud: Option<SocketAddr>,
     pub control: Option<SocketAddr>,
     /// How many generated employees Bob starts with.
@@ -38,10 +40,12 @@ pub struct Plant {
     pub bob: Arc<Bob>,
     pub onelogin: Arc<OneLogin>,
     pub google: Arc<Google>,
+    pub entra: Arc<Entra>,
     pub jumpcloud: Arc<JumpCloud>,
     pub bob_gate: Arc<Gate>,
     pub onelogin_gate: Arc<Gate>,
     pub google_gate: Arc<Gate>,
+    pub entra_gate: Arc<Gate>,
     pub jumpcloud_gate: Arc<Gate>,
 }
 
@@ -50,6 +54,7 @@ pub struct World {
     bob: (String, Listening),
     onelogin: (String, Listening),
     google: (String, Listening),
+    entra: (String, Listening),
     jumpcloud: (String, Listening),
     control: (String, Listening),
 }
@@ -79,22 +84,26 @@ impl World {
         let bob = Arc::new(Bob::new(clock.clone(), people));
         let onelogin = Arc::new(OneLogin::new(clock.clone()));
         let google = Arc::new(Google::new(clock.clone()));
+        let entra = Arc::new(Entra::new(clock.clone()));
         let jumpcloud = Arc::new(JumpCloud::new(clock.clone()));
         let plant = Plant {
             bob_gate: Arc::new(Gate::new(bob.clone(), clock.clone())),
             onelogin_gate: Arc::new(Gate::new(onelogin.clone(), clock.clone())),
             google_gate: Arc::new(Gate::new(google.clone(), clock.clone())),
+            entra_gate: Arc::new(Gate::new(entra.clone(), clock.clone())),
             jumpcloud_gate: Arc::new(Gate::new(jumpcloud.clone(), clock.clone())),
             clock,
             bob,
             onelogin,
             google,
+            entra,
             jumpcloud,
         };
         Ok(Self {
             bob: open(options.bob, Site::Gate(plant.bob_gate.clone())).await?,
             onelogin: open(options.onelogin, Site::Gate(plant.onelogin_gate.clone())).await?,
             google: open(options.google, Site::Gate(plant.google_gate.clone())).await?,
+            entra: open(options.entra, Site::Gate(plant.entra_gate.clone())).await?,
             jumpcloud: open(options.jumpcloud, Site::Gate(plant.jumpcloud_gate.clone())).await?,
             control: open(options.control, Site::Router(control::router(Arc::new(plant)))).await?,
         })
@@ -112,6 +121,11 @@ impl World {
     /// Both the Directory API and the token service.
     pub fn google_url(&self) -> &str {
         &self.google.0
+    }
+
+    /// Both Microsoft Graph and the sign-in service.
+    pub fn entra_url(&self) -> &str {
+        &self.entra.0
     }
 
     /// JumpCloud's address without `/api`.

@@ -58,6 +58,7 @@ reasons! {
         MissingAttribute: "A required target has no value in Bob.", "Fill the field in Bob that the message names.";
         MappingFailed: "An expression failed for this person; the message names the target and why.", "Correct the expression, or the field in Bob that it stumbles over.";
         Forbidden: "The credential may not change this account.", "Give the credential more rights, or set `spec.suspend` for this person.";
+        ManagedElsewhere: "Another directory is the master of this account: it is synchronised from there, or it is a guest.", "Change the account in that directory, or set `spec.suspend` for this person.";
     }
 }
 
@@ -77,7 +78,7 @@ reasons! {
         BobUnauthorized: "Bob refused the service user.", "Correct the service user's id or token in the Secret.";
         BobForbidden: "The service user may not read what the settings need.", "Put the service user into a permission group with the fields that the message names, then request a sync.";
         ProviderUnauthorized: "The provider refused the credential.", "Correct the credential in the Secret.";
-        ProviderForbidden: "The credential lacks a permission.", "Give the credential the permission that the message names (OneLogin: Manage users; Google Workspace: domain-wide delegation, and an administrator who may manage users; JumpCloud: an administrator whose role may manage users).";
+        ProviderForbidden: "The credential lacks a permission.", "Give the credential the permission that the message names (OneLogin: Manage users; Google Workspace: domain-wide delegation, and an administrator who may manage users; Entra ID: the application permissions User.ReadWrite.All and User.RevokeSessions.All, with admin consent; JumpCloud: an administrator whose role may manage users).";
         InvalidSettings: "The spec asks for something that cannot be.", "Correct what the message names.";
         EndpointNotAllowed: "The controller was not started with `--allow-endpoint` for an `endpoint` of this integration.", "Ask the operator to allow it, or remove `endpoint`.";
     }
@@ -128,7 +129,16 @@ impl EmployeeReason {
     /// Whether a person has to act (`Stalled` True).
     #[must_use]
     pub const fn is_stalled(self) -> bool {
-        matches!(self, Self::Rejected | Self::Conflict | Self::Ambiguous | Self::MissingAttribute | Self::MappingFailed | Self::Forbidden)
+        matches!(
+            self,
+            Self::Rejected
+                | Self::Conflict
+                | Self::Ambiguous
+                | Self::MissingAttribute
+                | Self::MappingFailed
+                | Self::Forbidden
+                | Self::ManagedElsewhere
+        )
     }
 }
 

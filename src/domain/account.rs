@@ -45,6 +45,8 @@ pub struct Account<'a> {
     pub attributes: Box<[Option<Cow<'a, str>>]>,
     /// Whether the provider says that it is an administrator's; such an account is never written.
     pub administrator: bool,
+    /// Whether another directory is its master, so that nothing can be written to it here.
+    pub elsewhere: bool,
     /// Whatever the provider needs again for an update that must not wipe what we do not own. Opaque here.
     pub foreign: Option<Cow<'a, str>>,
 }
@@ -62,6 +64,7 @@ impl Account<'_> {
             state: self.state,
             attributes: self.attributes.into_iter().map(own).collect(),
             administrator: self.administrator,
+            elsewhere: self.elsewhere,
             foreign: own(self.foreign),
         }
     }

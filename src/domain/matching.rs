@@ -60,6 +60,8 @@ pub struct Candidate {
     pub marked: bool,
     /// Whether the settings protect it from every write, or that it is an administrator's.
     pub protected: bool,
+    /// Whether another directory is its master.
+    pub elsewhere: bool,
     /// Rows of what has to be written where the account has another value now.
     pub replaced: Vec<usize>,
     /// What has to be written, but for access and manager.
@@ -294,7 +296,8 @@ impl<'a> Matcher<'a> {
                 username: self.wants(person, self.mapping.username, account.username.as_deref()),
             };
             let in_use = |candidate: &Candidate| {
-                (candidate.state != AccountState::Suspended && !candidate.protected && !others_email).then(|| candidate.account.clone())
+                let writable = !candidate.protected && !candidate.elsewhere;
+                (candidate.state != AccountState::Suspended && writable && !others_email).then(|| candidate.account.clone())
             };
             let found = &mut self.found[person as usize];
             if candidate.marked
@@ -351,7 +354,8 @@ impl<'a> Matcher<'a> {
         let protected = account.administrator || self.protected.is_some_and(|protected| protected.covers(account));
         let by_email = self.mapping.manager.is_some_and(|row| self.mapping.rows[row].compare == Compare::PersonByEmail);
         let email = account.email.as_deref().filter(|_| by_email).map(Into::into);
-        Box::new(Candidate { account: (*account.id).into(), state: account.state, manager, email, marked, protected, replaced, write })
+        let (account, state, elsewhere) = ((*account.id).into(), account.state, account.elsewhere);
+        Box::new(Candidate { account, state, manager, email, marked, protected, elsewhere, replaced, write })
     }
 
     /// The answers, in the order of the people.

@@ -117,6 +117,8 @@ pub enum Block {
     Ambiguous,
     /// The settings protect the account from every write, or it is an administrator's.
     Protected,
+    /// Another directory is the account's master.
+    ManagedElsewhere,
     /// The required row of this index has no value in Bob.
     MissingAttribute(usize),
     /// The expression of the row of this index failed, for this reason; the attribute is left as it is.
@@ -316,6 +318,7 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
             (standing(None, Some(Block::Ambiguous)), change)
         }
         Match::One { candidate, .. } if candidate.protected => (standing(Some(held(&candidate)), Some(Block::Protected)), None),
+        Match::One { candidate, .. } if candidate.elsewhere => (standing(Some(held(&candidate)), Some(Block::ManagedElsewhere)), None),
         Match::One { mut candidate, taken } => {
             let account = held(&candidate);
             let drifted = drifted(mapping, person, &mut candidate);
@@ -337,7 +340,12 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
                 let possible = |block: &Block| match block {
                     Block::MappingFailed(row, _) => !mapping.rows[*row].required,
                     Block::UnknownTarget(_) | Block::ScopeFailed(_) | Block::Frozen(_) => true,
-                    Block::Conflict | Block::ClaimedBy(_) | Block::Ambiguous | Block::Protected | Block::MissingAttribute(_) => false,
+                    Block::Conflict
+                    | Block::ClaimedBy(_)
+                    | Block::Ambiguous
+                    | Block::Protected
+                    | Block::ManagedElsewhere
+                    | Block::MissingAttribute(_) => false,
                 };
                 let block = missing(false).or_else(|| taken.then_some(Block::Conflict)).or(failed);
                 let change = block.as_ref().is_none_or(possible).then(|| create(mapping, person, access, whole));

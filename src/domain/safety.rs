@@ -132,6 +132,7 @@ mod tests {
             state: crate::domain::account::AccountState::Active,
             attributes: Box::default(),
             administrator,
+            elsewhere: false,
             foreign: None,
         };
         let none = Protected::default();

@@ -109,6 +109,8 @@ pub enum Failure {
     Ambiguous,
     /// The account turned out to be one that is never written.
     Protected,
+    /// Another directory turned out to be the account's master.
+    ManagedElsewhere,
     /// The credential may not change this account.
     Forbidden(String),
     /// Tried again by itself.
@@ -275,12 +277,12 @@ impl Run<'_, '_, '_> {
             Some(id) if change.look_up_first => match self.still_there(change, id).await {
                 Ok(Some(AccountState::Suspended)) => return Outcome::Seen(Some(AccountState::Suspended)),
                 Ok(None) => return Outcome::Seen(None),
-                Ok(Some(_)) => self.update(change.person, id, &write, urgency).await.map(|written| (written, MatchedBy::Mark)),
+                Ok(Some(state)) => self.update((change.person, state), id, &write, urgency).await.map(|written| (written, MatchedBy::Mark)),
                 Err(ended) => Err(ended),
             },
             Some(id) => {
                 let matched_by = if change.kind == Kind::Adopt { MatchedBy::Email } else { MatchedBy::Mark };
-                self.update(change.person, id, &write, urgency).await.map(|written| (written, matched_by))
+                self.update((change.person, self.state_of(change.person)), id, &write, urgency).await.map(|written| (written, matched_by))
             }
             None => self.create(change, &write).await,
         };
@@ -289,6 +291,11 @@ impl Run<'_, '_, '_> {
                 self.unreachable.store(0, Ordering::Relaxed);
                 self.succeeded.fetch_add(1, Ordering::Relaxed);
                 let account = written.account;
+                let unconfirmed = |row: usize| {
+                    let asked = write.attributes.iter().any(|(r, value)| *r == row && matches!(value, NewValue::Set(_)));
+                    asked && account.attributes.get(row).is_some_and(Option::is_none)
+                };
+                let manager_pending = manager_pending || self.cx.mapping.manager.is_some_and(unconfirmed);
                 self.accounts.lock().unwrap_or_else(PoisonError::into_inner).insert(change.person, (*account.id).into());
                 Outcome::Done(Box::new(Done {
                     action: if matched_by == MatchedBy::Email && change.kind == Kind::Create { Action::Adopt } else { action },
@@ -335,7 +342,7 @@ impl Run<'_, '_, '_> {
             return None;
         }
         let urgency = if change.suspends() { Urgency::Urgent } else { Urgency::Normal };
-        let written = self.update(change.person, id, &alone, urgency).await.ok()?;
+        let written = self.update((change.person, self.state_of(change.person)), id, &alone, urgency).await.ok()?;
         Some((written.account.id.into(), written.account.state))
     }
 
@@ -372,13 +379,29 @@ impl Run<'_, '_, '_> {
         if found.iter().any(|account| self.cx.protected.covers(account)) {
             return Err(Ended::Failed(Failure::Protected));
         }
+        if found.iter().any(|account| account.elsewhere) {
+            return Err(Ended::Failed(Failure::ManagedElsewhere));
+        }
         let ours = |account: &Account<'_>| *account.id == *id && account.mark.as_deref().is_none_or(|own| own == mark);
         Ok(found.into_iter().find(ours).map(|account| account.state))
     }
 
-    async fn update(&self, person: PersonIndex, id: &str, write: &AccountWrite, urgency: Urgency) -> Result<Written, Ended> {
+    /// Changes the account of a person, which was in this state before.
+    async fn update(
+        &self,
+        (person, before): (PersonIndex, AccountState),
+        id: &str,
+        write: &AccountWrite,
+        urgency: Urgency,
+    ) -> Result<Written, Ended> {
         for _ in 0..TRIES {
             match self.call(person, urgency, || self.cx.provider.update(self.cx.mapping, id, write, urgency)).await {
+                Ok(mut written) => {
+                    if write.access.is_none() && !self.cx.provider.answers_changes() {
+                        written.account.state = before;
+                    }
+                    return Ok(written);
+                }
                 Err(Ended::Refused(Error::Unknown { said })) => {
                     tracing::debug!(said, "the outcome of an update is unknown; reading back");
                     let found = self.call(person, Urgency::Urgent, || self.cx.provider.find(self.cx.mapping, Key::Id(id))).await?;
@@ -392,6 +415,11 @@ impl Run<'_, '_, '_> {
             }
         }
         Err(Ended::Failed(Failure::Retrying("the provider accepted the change, and reading back does not show it".to_owned())))
+    }
+
+    /// The state in which the plan found the account of this person.
+    fn state_of(&self, person: PersonIndex) -> AccountState {
+        self.cx.plan.standings[person as usize].account.as_ref().map_or(AccountState::Other, |held| held.state)
     }
 
     /// Whether the account is already as the write would make it.
@@ -446,7 +474,7 @@ impl Run<'_, '_, '_> {
             return Outcome::Done(Box::new(done));
         };
         let write = AccountWrite { attributes: vec![(row, NewValue::Set(manager))], ..AccountWrite::default() };
-        match self.update(person, &done.account, &write, Urgency::Normal).await {
+        match self.update((person, done.state), &done.account, &write, Urgency::Normal).await {
             Ok(_) => done.fields.push(row),
             Err(_) => done.manager_pending = true,
         }

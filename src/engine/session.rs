@@ -199,7 +199,9 @@ impl Session {
             let overrides = entry.overrides.iter();
             targets.extend(overrides.flat_map(|overrides| &overrides.attributes).map(|(target, _)| target.clone()));
         });
-        validated.settings.mapping.pin_also(targets.iter().map(|target| &**target), validated.target.catalog().compare);
+        let reserved = validated.target.destination.reserved();
+        let writable = targets.iter().map(|target| &**target).filter(|target| Some(*target) != reserved);
+        validated.settings.mapping.pin_also(writable, validated.target.catalog().compare);
         validated
     }
 

@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 use super::validate::{AllowedEndpoints, Stop};
 use crate::{
     api::{provider as api, reasons::IntegrationReason},
-    provider::{Catalog, Destination, google, jumpcloud, onelogin},
+    provider::{Catalog, Destination, entra, google, jumpcloud, onelogin},
 };
 
 /// The provider's tenant, and where the credential for it is.
@@ -60,8 +60,9 @@ pub fn target(provider: &api::Provider, allowed: &AllowedEndpoints) -> Result<Ta
         api::Provider { one_login: None, google_workspace: Some(spec), entra_id: None, jump_cloud: None } => {
             google_workspace(spec, allowed)
         }
+        api::Provider { one_login: None, google_workspace: None, entra_id: Some(spec), jump_cloud: None } => entra_id(spec, allowed),
         api::Provider { one_login: None, google_workspace: None, entra_id: None, jump_cloud: Some(spec) } => jump_cloud(spec, allowed),
-        _ => Err(invalid("spec.provider: name exactly one provider: oneLogin, googleWorkspace or jumpCloud")),
+        _ => Err(invalid("spec.provider: name exactly one provider: oneLogin, googleWorkspace, entraID or jumpCloud")),
     }
 }
 
@@ -95,6 +96,21 @@ fn google_workspace(spec: &api::GoogleWorkspace, allowed: &AllowedEndpoints) -> 
         customer: spec.customer.clone(),
         org_unit: spec.org_unit_path.clone(),
     };
+    Ok(Target { destination: Arc::new(destination), secret: spec.credentials_secret_ref.name.clone() })
+}
+
+fn entra_id(spec: &api::EntraId, allowed: &AllowedEndpoints) -> Result<Target, Stop> {
+    let field = "spec.provider.entraID";
+    let cloud = match spec.cloud {
+        api::Cloud::Global => entra::Cloud::GLOBAL,
+        api::Cloud::USGovernment => entra::Cloud::US_GOVERNMENT,
+        api::Cloud::USGovernmentDoD => entra::Cloud::US_GOVERNMENT_DOD,
+        api::Cloud::China => entra::Cloud::CHINA,
+    };
+    let (base, tokens) = both(field, (&spec.endpoint, &spec.token_endpoint), (cloud.graph, cloud.login), allowed)?;
+    let mark = entra::Mark::named(&spec.mark_attribute)
+        .ok_or_else(|| invalid(&format!("{field}.markAttribute: write employeeId, or extension_<appId without dashes>_<name>")))?;
+    let destination = entra::Tenant { base, tokens, id: spec.tenant_id.clone(), cloud, usage_location: spec.usage_location.clone(), mark };
     Ok(Target { destination: Arc::new(destination), secret: spec.credentials_secret_ref.name.clone() })
 }
 

@@ -155,6 +155,9 @@ pub fn validate(spec: &ProvisioningIntegrationSpec, allowed: &AllowedEndpoints) 
         .collect::<Result<_, _>>()?;
     initial_password(catalog, provisioning).map_err(invalid)?;
     let mut mapping = mapping(catalog, spec.mapping.as_deref()).map_err(|why| invalid(format!("spec.mapping: {why}")))?;
+    if let Some(reserved) = target.destination.reserved().filter(|reserved| mapping.position(reserved).is_some()) {
+        return Err(invalid(format!("spec.mapping: `{reserved}` bears the mark; map another target, or move the mark with markAttribute")));
+    }
     let scope = provisioning.scope.as_deref().map(|scope| Expression::compile(scope, &mut mapping.fields)).transpose();
     if spec.bob.webhook_secret_ref.is_some() {
         mapping.fields.want(COMPANY);
@@ -320,10 +323,11 @@ fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::{google, jumpcloud, onelogin};
+    use crate::provider::{entra, google, jumpcloud, onelogin};
 
     /// Every provider, and the rows of its default map.
-    const CATALOGS: [(&Catalog, usize); 3] = [(&onelogin::CATALOG, 9), (&google::CATALOG, 10), (&jumpcloud::CATALOG, 13)];
+    const CATALOGS: [(&Catalog, usize); 4] =
+        [(&onelogin::CATALOG, 9), (&google::CATALOG, 10), (&entra::CATALOG, 11), (&jumpcloud::CATALOG, 13)];
 
     #[test]
     fn the_default_maps_are_valid_mappings() {

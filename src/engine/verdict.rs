@@ -139,6 +139,7 @@ impl Verdict<'_> {
             Trouble::Blocked(Block::MappingFailed(..) | Block::ScopeFailed(_) | Block::UnknownTarget(_)) => EmployeeReason::MappingFailed,
             Trouble::Blocked(Block::Frozen(_)) => EmployeeReason::Frozen,
             Trouble::Blocked(Block::Protected) | Trouble::Failed(Failure::Protected) => EmployeeReason::HandsOff,
+            Trouble::Blocked(Block::ManagedElsewhere) | Trouble::Failed(Failure::ManagedElsewhere) => EmployeeReason::ManagedElsewhere,
             Trouble::Blocked(Block::Ambiguous) | Trouble::Failed(Failure::Ambiguous) => EmployeeReason::Ambiguous,
             Trouble::Blocked(Block::MissingAttribute(_)) => EmployeeReason::MissingAttribute,
             Trouble::Failed(Failure::Rejected(_)) => EmployeeReason::Rejected,
@@ -187,12 +188,18 @@ impl Verdict<'_> {
             }
             Trouble::Blocked(Block::Conflict) => {
                 let never = if self.adopts { "" } else { "; with spec.safety.adoption: Never an account without a mark is not taken over" };
-                format!("Another account has this e-mail or username, or the account with it belongs to another employee{never}.")
+                format!(
+                    "Another account has this e-mail or username, or the account with it belongs to another employee, or bears another \
+                     number where the mark goes (markAttribute, where the provider has it, names another place){never}."
+                )
             }
             Trouble::Blocked(Block::Protected) | Trouble::Failed(Failure::Protected) => {
                 format!(
                     "The account is listed in spec.safety.protectedAccounts, or the provider says that it is an administrator's, and it is left as it is: {why}."
                 )
+            }
+            Trouble::Blocked(Block::ManagedElsewhere) | Trouble::Failed(Failure::ManagedElsewhere) => {
+                "Another directory is the master of this account (it is synchronised from there, or a guest): change it there.".to_owned()
             }
             Trouble::Blocked(Block::Ambiguous) | Trouble::Failed(Failure::Ambiguous) => {
                 "Several accounts match this employee; leave one of them with this e-mail or mark.".to_owned()

@@ -5,9 +5,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use reqwest::{
     Method, RequestBuilder, Url,
-    header::{ACCEPT, CONTENT_TYPE},
+    header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE},
 };
 use tokio::time::Instant;
 
@@ -24,9 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PATIENCE_WITH_LISTS: Duration = Duration::from_secs(60);
 
 /// How long a call stands in line before its caller is asked whether it is still wanted.
-const IN_LINE: Duration = Duration::from_secs(10);
+pub const IN_LINE: Duration = Duration::from_secs(10);
 
-/// Told of every HTTP call: its name (`token`, `list`, `custom_attributes`, `find`, `create`, `update`) and its
+/// Told of every call, those that went within another included: its name (`token`, `list`, `custom_attributes`, `find`, `create`, `update`) and its
 /// outcome (`ok` or [`Error::category`]).
 pub type Observer = Arc<dyn Fn(&'static str, &'static str) + Send + Sync>;
 
@@ -140,7 +141,36 @@ impl<D: Dialect> Service<D> {
     /// # Errors
     /// As [`Dialect::judge`] sorts them.
     pub async fn call(&self, call: &Call<'_>) -> Result<Answer, Error> {
-        let (token, sent, outcome) = self.once(call).await?;
+        self.renewing(call, self.once(call).await?).await
+    }
+
+    /// Waits for a turn, for a call that is put together when it has come.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`] where the wait is so long that the caller is to be asked whether the call is still wanted.
+    pub async fn turn(&self, urgency: Urgency) -> Result<Ticket<'_>, Error> {
+        tokio::time::timeout(IN_LINE, self.pacer.admit(urgency)).await.map_err(|_| Error::Throttled { wait: None })
+    }
+
+    /// Another turn, if there is one right now.
+    pub fn turn_now(&self, urgency: Urgency) -> Option<Ticket<'_>> {
+        self.pacer.admit(urgency).now_or_never()
+    }
+
+    /// Makes the call in a turn that has come.
+    ///
+    /// # Errors
+    /// As [`Dialect::judge`] sorts them.
+    pub async fn call_in_turn(&self, call: &Call<'_>, ticket: Ticket<'_>) -> Result<Answer, Error> {
+        self.renewing(call, self.attempt(call, ticket).await?).await
+    }
+
+    /// Makes the call again with a fresh token, where the one it was made with was refused.
+    async fn renewing(
+        &self,
+        call: &Call<'_>,
+        (token, sent, outcome): (Option<Arc<Token>>, Instant, Result<Answer, Error>),
+    ) -> Result<Answer, Error> {
         let (Err(Error::Unauthorized { said }), Some(token)) = (&outcome, token) else { return outcome };
         match self.tokens.renew(&token, sent, self.token()).await? {
             Renewed::Same => Err(self.refused(call.route, &token, said.clone())),
@@ -161,6 +191,10 @@ impl<D: Dialect> Service<D> {
         let Ok((_slot, ticket)) = tokio::time::timeout(IN_LINE, turn).await else {
             return Err(Error::Throttled { wait: None });
         };
+        self.attempt(call, ticket).await
+    }
+
+    async fn attempt(&self, call: &Call<'_>, ticket: Ticket<'_>) -> Result<(Option<Arc<Token>>, Instant, Result<Answer, Error>), Error> {
         let prepared = async {
             let token = if self.dialect.has_tokens() { Some(self.tokens.get(self.token()).await?) } else { None };
             Ok((self.dialect.authorise(self.request(call)?, token.as_deref()), token))
@@ -191,6 +225,8 @@ impl<D: Dialect> Service<D> {
         let request = self.http.request(call.method.clone(), url.as_str()).header(ACCEPT, "application/json");
         Ok(match &call.body {
             Some(body) => request.header(CONTENT_TYPE, "application/json; charset=utf-8").body(body.clone()),
+            // Not every server takes a POST that does not say that it has no body.
+            None if call.method == Method::POST => request.header(CONTENT_LENGTH, 0),
             None => request,
         })
     }
@@ -213,9 +249,23 @@ impl<D: Dialect> Service<D> {
             Err(Failure::NoAnswer(said)) => Err(route.no_answer(said)),
             Ok(answer) => {
                 self.dialect.learn(&answer, &ticket);
-                self.dialect.judge(route, &answer, sent).map(|()| answer)
+                return self.settle(route, answer, sent);
             }
         };
+        self.tell(route, outcome)
+    }
+
+    /// Judges an answer, and tells of it as of any other: for answers that came within another.
+    ///
+    /// # Errors
+    /// As [`Dialect::judge`] sorts them.
+    pub fn settle(&self, route: Route, answer: Answer, sent: Sent<'_>) -> Result<Answer, Error> {
+        let outcome = self.dialect.judge(route, &answer, sent).map(|()| answer);
+        self.tell(route, outcome)
+    }
+
+    /// Throttling makes everybody wait, and every call is counted.
+    fn tell(&self, route: Route, outcome: Result<Answer, Error>) -> Result<Answer, Error> {
         match &outcome {
             Err(Error::Throttled { wait }) => self.pacer.throttled(*wait),
             Ok(_) => self.pacer.granted(),

@@ -13,6 +13,7 @@ pub mod answers;
 pub mod assertion;
 pub mod bursts;
 pub mod call;
+pub mod entra;
 pub mod google;
 pub mod http;
 pub mod jumpcloud;
@@ -86,6 +87,11 @@ pub trait Provider: Send + Sync {
     fn searches_marks(&self) -> bool {
         true
     }
+
+    /// [`Capabilities::answers_changes`]: whether the answer to an update tells the state of the account.
+    fn answers_changes(&self) -> bool {
+        true
+    }
 }
 
 /// How the first login to a new account goes. Nothing that is adopted or updated ever gets any of this, and a provider
@@ -124,7 +130,7 @@ pub struct Listing {
 /// A confirmed write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
-    /// The account as the provider answered it.
+    /// The account as the provider answered it; see [`Capabilities::answers_changes`].
     pub account: Account<'static>,
     /// The provider's request id, for its support.
     pub request_id: Option<String>,
@@ -219,6 +225,11 @@ pub trait Destination: fmt::Debug + Send + Sync {
     /// The keys of the Secret that hold the credential.
     fn keys(&self) -> Keys;
 
+    /// A target that these settings keep for the mark, so that no row may write it.
+    fn reserved(&self) -> Option<&str> {
+        None
+    }
+
     /// Prepares the connection; nothing is called yet. The pacer is shared by all who call this tenant.
     ///
     /// # Errors
@@ -310,6 +321,12 @@ pub struct Capabilities {
     pub request_ids: bool,
     /// Whether the provider says which accounts are administrators'.
     pub tells_administrators: bool,
+    /// Whether the answer to an update tells of the account; where not, what was not written is as it was known before.
+    pub answers_changes: bool,
+    /// Whether a manager is set by a call of its own.
+    pub manager_apart: bool,
+    /// Whether a suspension ends sessions by a call of its own.
+    pub ends_sessions: bool,
 }
 
 /// What becomes of the password of a new account.

@@ -7,6 +7,7 @@
 //!
 //! A case is skipped only where the provider's capability table says that it cannot do such a thing, and says so.
 
+mod entra;
 mod google;
 mod jumpcloud;
 mod listing;

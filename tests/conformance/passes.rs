@@ -41,7 +41,7 @@ fn mapping<T: Tenant>(tenant: &T) -> Mapping {
 }
 
 /// Somebody in Bob who should have the attributes of this account. The manager is given by name.
-fn person(wanted: &Account, manager: Option<&str>, access: Access) -> Person {
+pub fn person(wanted: &Account, manager: Option<&str>, access: Access) -> Person {
     let manager = manager.map(mark);
     let mut texts: Vec<Option<&str>> = vec![wanted.mark.as_deref()];
     texts.extend(wanted.attributes.iter().map(Option::as_deref));
@@ -68,7 +68,7 @@ fn active(name: &str) -> Person {
 }
 
 /// One pass: what was planned, and how each change ended.
-async fn pass<T: Tenant>(tenant: &T, people: &[Person]) -> (Plan, HashMap<PersonIndex, Outcome>) {
+pub async fn pass<T: Tenant>(tenant: &T, people: &[Person]) -> (Plan, HashMap<PersonIndex, Outcome>) {
     let mapping = mapping(tenant);
     let mut matcher = Matcher::new(&mapping, people, true);
     let listing = tenant.provider().list(&mapping, &mut |account| matcher.see(account)).await.expect("a listing");
@@ -296,4 +296,29 @@ pub async fn an_administrator_is_recognised_and_never_written<T: Tenant>(tenant:
     let (_, outcomes) = execute_plan(tenant, &mapping, &people, plan, &[]).await;
     assert!(matches!(&outcomes[&0], Outcome::Failed { failure: Failure::Protected, .. }), "{outcomes:?}");
     assert_eq!(tenant.look(&late).await, held);
+}
+
+pub async fn what_is_told_of_an_account_after_a_change_is_as_the_tenant_has_it<T: Tenant>(tenant: &T) {
+    let titled = |title: &'static str, manager, access| {
+        let mut wanted = account("noa");
+        wanted.attributes[rows::TITLE] = Some(title.into());
+        [person(&wanted, manager, access), active("boss")]
+    };
+    // Whatever a provider answers: a change that says nothing of access leaves the state that is told.
+    for (title, manager, access) in [
+        ("Engineer", None, Access::Active),
+        ("Lead", None, Access::Active),
+        ("Lead", None, Access::Suspended),
+        ("Boss", None, Access::Suspended),
+        ("Boss", Some("boss"), Access::Suspended),
+        ("Lead", None, Access::Suspended),
+        ("Lead", None, Access::Active),
+    ] {
+        let (_, outcomes) = pass(tenant, &titled(title, manager, access)).await;
+        let Outcome::Done(done) = &outcomes[&0] else { panic!("{outcomes:?}") };
+        let stored = tenant.look(&done.account).await.unwrap();
+        assert_eq!(done.state, stored.state, "{title} {manager:?} {access:?}");
+        assert_eq!(stored.state == AccountState::Suspended, access == Access::Suspended);
+        assert!(!done.manager_pending);
+    }
 }

@@ -42,6 +42,7 @@ macro_rules! every_provider {
             a_storm_of_refusals_for_their_number_is_waited_out,
             one_refusal_blames_one_person_and_access_goes_all_the_same,
             an_administrator_is_recognised_and_never_written,
+            what_is_told_of_an_account_after_a_change_is_as_the_tenant_has_it,
         ]);
         $crate::table::table!($tenant, refusals: [
             a_taken_email_or_username_is_a_duplicate_and_makes_no_account,

@@ -250,6 +250,7 @@ impl Stored {
             state: self.state,
             attributes: [self.email, self.username, self.title, self.manager].into_iter().map(text).collect(),
             administrator: false,
+            elsewhere: false,
             foreign: None,
         }
     }

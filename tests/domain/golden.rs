@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use bobsync::domain::{
-    account::{Access, AccountState, NewValue},
+    account::{Access, Account, AccountState, NewValue},
     matching::Matcher,
     plan::{Block, Kind, Manager, Plan},
     safety::Protected,
@@ -134,6 +134,28 @@ fn an_account_that_is_protected_is_never_written() {
     assert_snapshot!(told_of(someone(ADA), stored("1", "ada@example.com")), @"Ada: Protected");
     assert_snapshot!(told_of(Someone { stance: Stance::Left, ..someone(BEN) }, own("7", BEN)), @"Ben: Protected");
     assert_snapshot!(told_of(Someone { stance: Stance::Left, ..someone(BEN) }, own("8", BEN)), @"Ben: update #8: suspended");
+}
+
+#[test]
+fn what_is_protected_or_mastered_elsewhere_is_never_written_not_even_a_manager() {
+    let (protected, nobody) = (Protected::new(["1"].into_iter()), Protected::default());
+    let told_of = |elsewhere: bool, stance: Stance, account: Stored| {
+        let ada = Someone { manager: manager(BEN), stance, ..someone(ADA) };
+        let crowd = crowd(vec![ada, someone(BEN)], vec![account, own("2", BEN)]);
+        let (mapping, people) = (crowd.mapping(), crowd.people());
+        let mut matcher = Matcher::new(&mapping, &people, true).protecting(if elsewhere { &nobody } else { &protected });
+        for account in crowd.accounts() {
+            matcher.see(Account { elsewhere: elsewhere && account.id == "1", ..account });
+        }
+        told(&crowd, &bobsync::domain::plan::plan(&mapping, &people, matcher, true))
+    };
+    for (elsewhere, block) in [(false, "Protected"), (true, "ManagedElsewhere")] {
+        for account in [own("1", ADA), stored("1", "ada@example.com"), Stored { title: None, ..own("1", ADA) }] {
+            for stance in [someone(ADA).stance, Stance::Left] {
+                assert_eq!(told_of(elsewhere, stance, account.clone()), format!("Ada: {block}\nBen: nothing to do\n"));
+            }
+        }
+    }
 }
 
 #[test]

@@ -65,6 +65,7 @@ impl Tenant {
                     state,
                     attributes,
                     administrator: false,
+                    elsewhere: false,
                     foreign: None,
                 });
                 self.accounts.len() - 1

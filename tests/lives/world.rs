@@ -548,6 +548,7 @@ impl Account {
             state: self.state(),
             attributes: mapping.rows.iter().map(|row| self.get(&row.target).map(Into::into)).collect(),
             administrator: false,
+            elsewhere: false,
             foreign: None,
         }
     }

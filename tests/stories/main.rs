@@ -9,6 +9,7 @@ mod approvals;
 mod attempts;
 mod budgets;
 mod crashes;
+mod entra;
 mod first_sync;
 mod google;
 mod guards;

@@ -1,10 +1,11 @@
 //! The control API: how tests move the clock, edit the two worlds, inject faults
 //! and read what was called. Not part of either vendor's API.
 //!
-//! - `bob`, `onelogin`, `google`, `jumpcloud`: their data, credentials and switches
+//! - `bob`, `onelogin`, `google`, `entra`, `jumpcloud`: their data, credentials and switches
 //! - `traffic`: faults, counts and the log, the same for every service
 
 mod bob;
+mod entra;
 mod google;
 mod jumpcloud;
 mod onelogin;
@@ -94,6 +95,7 @@ pub fn router(plant: Arc<Plant>) -> Router {
     let services = services.merge(traffic::routes("bob", |plant| &plant.bob_gate));
     let services = services.merge(traffic::routes("onelogin", |plant| &plant.onelogin_gate));
     let services = services.merge(traffic::routes("google", |plant| &plant.google_gate));
+    let services = services.merge(entra::routes()).merge(traffic::routes("entra", |plant| &plant.entra_gate));
     let services = services.merge(jumpcloud::routes()).merge(traffic::routes("jumpcloud", |plant| &plant.jumpcloud_gate));
     services
         .route("/healthz", get(|| async { "ok" }))

@@ -79,6 +79,7 @@ impl Gate {
         let apply = !matches!(kind, Some(Kind::Status | Kind::Html | Kind::ErrorObject | Kind::Reset | Kind::Hold));
         let answer = apply.then(|| self.service.answer(call));
         let applied = answer.as_ref().is_some_and(|answer| (200..300).contains(&answer.status));
+        let within = answer.as_ref().map(|answer| self.service.within(call, answer)).unwrap_or_default();
         let unknown_keys = answer.as_ref().map_or(0, |answer| answer.unknown_keys);
         let (status, response) = match (kind, answer) {
             (Some(Kind::Reset | Kind::ResetAfterApply | Kind::Hold | Kind::HoldAfterApply), _) => (0, cut_off()),
@@ -89,6 +90,14 @@ impl Gate {
                 (answer.status, with_fault_headers(sent(answer), fault))
             }
         };
+        self.note(call, status, applied, unknown_keys);
+        for (one, status) in within {
+            self.note(&one, status, (200..300).contains(&status), 0);
+        }
+        response
+    }
+
+    fn note(&self, call: &Call, status: u16, applied: bool, unknown_keys: usize) {
         self.record().add(Finished {
             at: self.clock.now(),
             method: call.method.as_str(),
@@ -102,7 +111,6 @@ impl Gate {
             applied,
             unknown_keys,
         });
-        response
     }
 
     fn injected(&self, fault: &Fault) -> Answer {

@@ -122,6 +122,11 @@ pub trait Service: Send + Sync + 'static {
     /// Whether the body holds a credential, and is not to be kept.
     fn is_secret(&self, call: &Call) -> bool;
 
+    /// The calls that came within this one and the statuses of their answers: recorded like any other.
+    fn within(&self, _: &Call, _: &Answer) -> Vec<(Call, u16)> {
+        Vec::new()
+    }
+
     /// The body of an injected error with this status, in the service's own shape.
     fn error_body(&self, status: u16) -> Value;
 }

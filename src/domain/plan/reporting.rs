@@ -3,7 +3,7 @@
 
 use foldhash::HashMap;
 
-use super::{Change, Elsewhere, Kind, Manager, Plan, Standing};
+use super::{Block, Change, Elsewhere, Kind, Manager, Plan, Standing};
 use crate::domain::{
     account::{AccountWrite, NewValue},
     drift::InPlace,
@@ -38,6 +38,10 @@ pub(super) fn set_managers(
         let i = index as usize;
         let creating = plan.standings[i].change.is_some_and(|c| plan.changes[c].kind == Kind::Create);
         if plan.standings[i].account.is_none() && !creating {
+            continue;
+        }
+        // What is never written gets no manager either.
+        if matches!(plan.standings[i].block, Some(Block::Protected | Block::ManagedElsewhere)) {
             continue;
         }
         if !creating && !mapping.keeps(row, &person.employee) {

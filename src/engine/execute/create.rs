@@ -136,6 +136,9 @@ impl Run<'_, '_, '_> {
         if self.cx.protected.covers(&account) {
             return Err(Ended::Failed(Failure::Protected));
         }
+        if account.elsewhere {
+            return Err(Ended::Failed(Failure::ManagedElsewhere));
+        }
         let person = &self.cx.people[index as usize];
         let mut write = AccountWrite { attributes: differences(self.cx.mapping, &person.employee, &account), ..AccountWrite::default() };
         write.attributes.retain(|(row, _)| !self.cx.unavailable.contains(row));
@@ -164,6 +167,6 @@ impl Run<'_, '_, '_> {
             return Ok(Written { account, request_id: None });
         }
         write.foreign = account.foreign.as_deref().map(Into::into);
-        self.update(index, &account.id, &write, Urgency::Normal).await
+        self.update((index, account.state), &account.id, &write, Urgency::Normal).await
     }
 }

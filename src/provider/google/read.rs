@@ -212,6 +212,7 @@ impl<'m> Reader<'m> {
             state: user.state(),
             attributes: attributes.collect(),
             administrator: user.is_admin == Some(true) || user.is_delegated_admin == Some(true),
+            elsewhere: false,
             foreign: (!foreign.is_empty()).then_some(Cow::Owned(foreign)),
         })
     }

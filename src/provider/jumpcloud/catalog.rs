@@ -37,6 +37,9 @@ pub const CATALOG: Catalog = Catalog {
         says_when: false,
         request_ids: false,
         tells_administrators: true,
+        answers_changes: true,
+        manager_apart: false,
+        ends_sessions: false,
     },
 };
 

@@ -251,6 +251,7 @@ impl<'m> Reader<'m> {
             state: user.state(),
             attributes: attributes.collect(),
             administrator: user.admin.is_some(),
+            elsewhere: false,
             foreign: (!foreign.is_empty()).then_some(Cow::Owned(foreign)),
         })
     }

@@ -38,6 +38,9 @@ pub const CATALOG: Catalog = Catalog {
         says_when: true,
         request_ids: true,
         tells_administrators: false,
+        answers_changes: true,
+        manager_apart: false,
+        ends_sessions: false,
     },
 };
 

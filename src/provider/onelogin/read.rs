@@ -153,6 +153,7 @@ impl<'a> User<'a> {
             attributes: self.attributes.into(),
             // OneLogin keeps roles of its administrators elsewhere, and does not say.
             administrator: false,
+            elsewhere: false,
             foreign: self.foreign,
         })
     }

@@ -44,6 +44,7 @@ fn a_user_becomes_an_account_in_the_mapping_s_columns() {
             state: AccountState::Active,
             attributes: [text("Mia.Lang@example.com"), text("mia"), None, text("7"), text("+49 \"1\""), None].into(),
             administrator: false,
+            elsewhere: false,
             foreign: text(r#"{"work_cell":"+49 \"1\"","t-shirt":"Größe M"}"#),
         }
     );

@@ -232,6 +232,7 @@ impl Tenant for Workspace {
             state: if user["suspended"] == true { AccountState::Suspended } else { AccountState::Active },
             attributes: attributes.into(),
             administrator: user["isAdmin"] == true || user["isDelegatedAdmin"] == true,
+            elsewhere: false,
             foreign: None,
         })
     }

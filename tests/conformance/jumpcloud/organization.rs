@@ -201,6 +201,7 @@ impl Tenant for Organization {
             },
             attributes: TARGETS.iter().map(value).collect(),
             administrator: user["admin"].is_object(),
+            elsewhere: false,
             foreign: None,
         })
     }

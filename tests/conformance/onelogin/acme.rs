@@ -181,6 +181,7 @@ impl Tenant for Acme {
             },
             attributes: TARGETS.iter().map(|target| text(at(&user, target))).collect(),
             administrator: false,
+            elsewhere: false,
             foreign: None,
         })
     }

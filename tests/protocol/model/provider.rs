@@ -174,6 +174,7 @@ impl Account {
             state: if self.suspended { AccountState::Suspended } else { AccountState::Active },
             attributes: mapping.rows.iter().map(|row| value(&row.target)).collect(),
             administrator: false,
+            elsewhere: false,
             foreign: None,
         }
     }

@@ -8,6 +8,7 @@ pub struct Simulated {
     pub bob: String,
     pub one_login: String,
     pub google: String,
+    pub entra: String,
     pub jumpcloud: String,
     control: String,
     http: reqwest::Client,
@@ -23,6 +24,7 @@ impl Simulated {
             bob: world.bob_url().to_owned(),
             one_login: world.onelogin_url().to_owned(),
             google: world.google_url().to_owned(),
+            entra: world.entra_url().to_owned(),
             jumpcloud: world.jumpcloud_url().to_owned(),
             control: world.control_url().to_owned(),
             http: reqwest::Client::new(),
@@ -34,7 +36,7 @@ impl Simulated {
 
     /// Every address that a controller is allowed to call.
     pub fn endpoints(&self) -> Vec<String> {
-        vec![self.bob.clone(), self.one_login.clone(), self.google.clone(), self.jumpcloud.clone()]
+        vec![self.bob.clone(), self.one_login.clone(), self.google.clone(), self.entra.clone(), self.jumpcloud.clone()]
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Value {

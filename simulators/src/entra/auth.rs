@@ -1,0 +1,200 @@
+//! App registrations: secrets and certificate assertions in, access tokens out.
+
+use std::collections::HashMap;
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use jiff::{SignedDuration, Timestamp};
+use ring::signature::{KeyPair as _, RSA_PSS_2048_8192_SHA256, RsaKeyPair, UnparsedPublicKey};
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, pem::PemObject as _};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::errors;
+use crate::front::{Answer, Call};
+use crate::rng::Rng;
+
+const LIFETIME: i64 = 3599;
+
+/// "Slightly less than an hour" for tokens; an assertion is "short-lived", and beyond a day it is refused.
+const LONGEST_ASSERTION: f64 = 86_400.0;
+
+const ASSERTED: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// A key and a certificate made for the simulators; they open nothing else.
+const SAMPLE_KEY: &str = include_str!("sample-key.pem");
+const SAMPLE_CERTIFICATE: &str = include_str!("sample-certificate.pem");
+
+/// The hosts of the clouds: sign-in service and Microsoft Graph.
+pub const CLOUDS: [(&str, &str); 4] = [
+    ("https://login.microsoftonline.com", "https://graph.microsoft.com"),
+    ("https://login.microsoftonline.us", "https://graph.microsoft.us"),
+    ("https://login.microsoftonline.us", "https://dod-graph.microsoft.us"),
+    ("https://login.chinacloudapi.cn", "https://microsoftgraph.chinacloudapi.cn"),
+];
+
+/// The app registration, and the live tokens.
+pub struct Tokens {
+    /// GUID and verified domains of the tenant.
+    pub tenants: Vec<String>,
+    pub client_id: String,
+    pub client_secret: String,
+    /// Application permissions with admin consent.
+    pub permissions: Vec<String>,
+    /// Which of the clouds the tenant is in.
+    pub cloud: usize,
+    live: HashMap<String, Timestamp>,
+    /// Assertions are good once.
+    used: Vec<String>,
+    public: Vec<u8>,
+    thumbprint: String,
+    rng: Rng,
+}
+
+impl Default for Tokens {
+    fn default() -> Self {
+        let seed = Timestamp::now().as_nanosecond().unsigned_abs();
+        let key = PrivatePkcs8KeyDer::from_pem_slice(SAMPLE_KEY.as_bytes()).expect("the sample key is PEM");
+        let pair = RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()).expect("the sample key is an RSA key");
+        let certificate = CertificateDer::from_pem_slice(SAMPLE_CERTIFICATE.as_bytes()).expect("the sample certificate is PEM");
+        Self {
+            tenants: vec!["5ea70000-0000-4000-8000-00000000e17a".into(), "example.com".into()],
+            client_id: "c11e0000-0000-4000-8000-0000000000a9".into(),
+            client_secret: "entra-client-secret".into(),
+            permissions: vec!["User.ReadWrite.All".into(), "User.RevokeSessions.All".into()],
+            cloud: 0,
+            live: HashMap::new(),
+            used: Vec::new(),
+            public: pair.public_key().as_ref().to_vec(),
+            thumbprint: BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&certificate)),
+            rng: Rng::new(u64::try_from(seed & u128::from(u64::MAX)).unwrap_or(1) ^ 0xe17a_1d00),
+        }
+    }
+}
+
+impl Tokens {
+    /// What an administrator puts into a Secret.
+    pub fn app(&self) -> Value {
+        json!({
+            "tenantId": self.tenants[0], "clientId": self.client_id, "clientSecret": self.client_secret,
+            "clientCertificate": SAMPLE_CERTIFICATE, "clientKey": SAMPLE_KEY,
+        })
+    }
+
+    pub fn revoke_all(&mut self) {
+        self.live.clear();
+    }
+
+    /// `POST /{tenant}/oauth2/v2.0/token`. Assertions are judged by wall time, because their makers cannot know another.
+    pub fn answer(&mut self, call: &Call, tenant: &str, now: Timestamp) -> Answer {
+        match self.grant(call, tenant) {
+            Err(refused) => refused,
+            Ok(()) => {
+                let token = format!("eyJ0.{}", self.rng.hex(24));
+                self.live.retain(|_, until| *until > now);
+                self.live.insert(token.clone(), now + SignedDuration::from_secs(LIFETIME));
+                Answer::json(
+                    200,
+                    &json!({"token_type": "Bearer", "expires_in": LIFETIME, "ext_expires_in": LIFETIME, "access_token": token}),
+                )
+            }
+        }
+    }
+
+    fn grant(&mut self, call: &Call, tenant: &str) -> Result<(), Answer> {
+        let bad = |number, why: &str| errors::token(400, "invalid_request", number, why);
+        if call.media_type().as_deref() != Some("application/x-www-form-urlencoded") {
+            return Err(bad(900_144, "The request body must contain the following parameter: 'grant_type'."));
+        }
+        if !self.tenants.iter().any(|known| known.eq_ignore_ascii_case(tenant)) {
+            return Err(bad(90_002, "Tenant not found. Check to make sure you have the correct tenant ID."));
+        }
+        let mut form: HashMap<String, String> = HashMap::new();
+        for (name, value) in form_urlencoded::parse(&call.body).into_owned() {
+            if form.insert(name, value).is_some() {
+                return Err(bad(900_143, "A parameter is there twice."));
+            }
+        }
+        let given = |name: &str| form.get(name).map(String::as_str);
+        if given("grant_type") != Some("client_credentials") {
+            return Err(errors::token(400, "unsupported_grant_type", 70_003, "The app requested an unsupported grant type."));
+        }
+        let (_, graph) = CLOUDS[self.cloud];
+        if given("scope") != Some(&format!("{graph}/.default")) {
+            return Err(errors::token(400, "invalid_scope", 1_002_012, "The provided value for scope is not valid."));
+        }
+        if given("client_id") != Some(&self.client_id) {
+            return Err(errors::token(400, "unauthorized_client", 700_016, "Application was not found in the directory."));
+        }
+        match (given("client_secret"), given("client_assertion"), given("client_assertion_type")) {
+            (Some(secret), None, None) if secret == self.client_secret => Ok(()),
+            (Some(_), None, None) => Err(errors::token(
+                401,
+                "invalid_client",
+                7_000_215,
+                "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID.",
+            )),
+            (None, Some(assertion), Some(ASSERTED)) => {
+                let id = self.verified(assertion, tenant).map_err(|(number, why)| errors::token(401, "invalid_client", number, why))?;
+                if self.used.contains(&id) {
+                    return Err(errors::token(401, "invalid_client", 700_023, "Client assertion was used before."));
+                }
+                self.used.push(id);
+                Ok(())
+            }
+            (Some(_), Some(_), _) => Err(bad(7_000_216, "Both a client secret and a client assertion were given.")),
+            _ => Err(errors::token(
+                401,
+                "invalid_client",
+                7_000_218,
+                "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
+            )),
+        }
+    }
+
+    /// The id of an assertion that is as it should be.
+    fn verified(&self, assertion: &str, tenant: &str) -> Result<String, (u64, &'static str)> {
+        const MALFORMED: (u64, &str) = (50_027, "JWT token is invalid or malformed.");
+        let (message, signature) = assertion.rsplit_once('.').ok_or(MALFORMED)?;
+        let (head, claims) = message.split_once('.').ok_or(MALFORMED)?;
+        let read = |text: &str| -> Option<Value> { serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok() };
+        let (head, claims) = (read(head).ok_or(MALFORMED)?, read(claims).ok_or(MALFORMED)?);
+        if head["alg"] != "PS256" || head["typ"] != "JWT" {
+            return Err((5_002_723, "The JWT header has no algorithm that is accepted."));
+        }
+        // Microsoft's own library pads it, the standard does not.
+        if head["x5t#S256"].as_str().map(|text| text.trim_end_matches('=')) != Some(&self.thumbprint) {
+            return Err((700_027, "The certificate with identifier used to sign the client assertion is not registered on application."));
+        }
+        let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).map_err(|_| MALFORMED)?;
+        let key = UnparsedPublicKey::new(&RSA_PSS_2048_8192_SHA256, &self.public);
+        key.verify(message.as_bytes(), &signature).map_err(|_| (700_027, "Client assertion failed signature validation."))?;
+        let audience = format!("{}/{tenant}/oauth2/v2.0/token", CLOUDS[self.cloud].0);
+        if claims["aud"] != audience.as_str() {
+            return Err((700_023, "Client assertion audience claim does not match Realm issuer."));
+        }
+        if claims["iss"] != self.client_id.as_str() || claims["sub"] != self.client_id.as_str() {
+            return Err((700_021, "Client assertion application identifier doesn't match 'client_id' parameter."));
+        }
+        let id = claims["jti"].as_str().filter(|id| !id.is_empty()).ok_or(MALFORMED)?;
+        // Times may have fractions (RFC 7519, 2).
+        let (from, ends) = (claims["nbf"].as_f64().unwrap_or_default(), claims["exp"].as_f64().ok_or(MALFORMED)?);
+        let wall = Timestamp::now().as_duration().as_secs_f64();
+        if ends <= wall || from > wall + 300.0 || ends > wall + LONGEST_ASSERTION {
+            return Err((700_024, "Client assertion is not within its valid time range."));
+        }
+        Ok(id.to_owned())
+    }
+
+    /// Whether the bearer token of a call is good.
+    pub fn granted(&self, call: &Call, now: Timestamp) -> bool {
+        let token = call.header("authorization").and_then(|header| header.split_once(' '));
+        token.is_some_and(|(scheme, token)| {
+            scheme.eq_ignore_ascii_case("bearer") && self.live.get(token.trim()).is_some_and(|until| *until > now)
+        })
+    }
+
+    /// What an administrator consented to is looked at when the call is made.
+    pub fn may(&self, permissions: &[&str]) -> bool {
+        self.permissions.iter().any(|held| permissions.contains(&held.as_str()))
+    }
+}

@@ -1,0 +1,24 @@
+//! Microsoft Entra ID: the sign-in service's token endpoint and the users of Microsoft Graph, version 1.0.
+//!
+//! - `auth`: app registrations, secrets, certificate assertions, application permissions
+//! - `users`: users in memory, what can be seen of them and when, deleted ones
+//! - `rules`: what a write may hold
+//! - `writes`: create, update, manager, sessions, delete, restore
+//! - `listing`: pages, `$select`, `$expand`, `$filter`
+//! - `batch`: `$batch`
+//! - `quirks`: lag, and what is not documented for certain
+//! - `errors`: the documented error bodies
+//! - `service`: routes and limits
+
+pub mod auth;
+mod batch;
+mod errors;
+mod listing;
+pub mod quirks;
+mod rules;
+pub mod service;
+pub mod users;
+mod writes;
+
+pub use quirks::{Quirks, RefuseRule};
+pub use service::Entra;

@@ -1,0 +1,49 @@
+//! Lag, and what is not documented for certain, as switches.
+
+use serde::{Deserialize, Serialize};
+
+/// The switches. Seconds are of the simulators' clock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools)]
+pub struct Quirks {
+    /// How long a new user is not found by a read or an update by key.
+    pub read_lag_seconds: i64,
+    /// How long a new user is in no list.
+    pub list_lag_seconds: i64,
+    /// How long a filter does not show what was written.
+    pub filter_lag_seconds: i64,
+    /// How long a new user is not found where references are set.
+    pub reference_lag_seconds: i64,
+    /// Whether that is answered 400 "Not a valid reference update." and not 404.
+    pub reference_lag_is_bad_request: bool,
+    /// Whether the last page's link leads to itself.
+    pub last_page_points_back: bool,
+    /// Whether a change is answered with the user and not with nothing.
+    pub answers_changes: bool,
+    /// Whether there is no `$batch`.
+    pub no_batch: bool,
+}
+
+impl Default for Quirks {
+    fn default() -> Self {
+        Self {
+            read_lag_seconds: 0,
+            list_lag_seconds: 0,
+            filter_lag_seconds: 30,
+            reference_lag_seconds: 0,
+            reference_lag_is_bad_request: false,
+            last_page_points_back: false,
+            answers_changes: false,
+            no_batch: false,
+        }
+    }
+}
+
+/// A value that is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefuseRule {
+    pub field: String,
+    pub contains: String,
+}

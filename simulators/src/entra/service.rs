@@ -1,0 +1,270 @@
+//! Routes of the sign-in service and of Microsoft Graph, and their limits.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::auth::Tokens;
+use super::quirks::{Quirks, RefuseRule};
+use super::users::{User, Users};
+use super::writes::{apply, defaults};
+use super::{batch, errors, listing, rules, writes};
+use crate::clock::Clock;
+use crate::front::window::Window;
+use crate::front::{Answer, Call, Content, Service};
+
+/// Microsoft Graph throttling limits, "Identity and access service limits": writes of one app in one tenant in 150 seconds.
+const WRITES: u64 = 3_000;
+const WRITES_WITHIN: i64 = 150;
+/// The same: resource units in 10 seconds, of a tenant with more than 500 users.
+const UNITS: u64 = 8_000;
+const UNITS_WITHIN: i64 = 10;
+
+/// The mutable half of the simulated tenant.
+pub struct State {
+    pub users: Users,
+    pub tokens: Tokens,
+    pub quirks: Quirks,
+    pub writes: Window,
+    units: Window,
+    pub refuse: Vec<RefuseRule>,
+    /// Verified domains.
+    pub domains: Vec<String>,
+    /// Directory extensions that are defined for users.
+    pub extensions: Vec<String>,
+    /// Users who hold an administrator's role.
+    pub administrators: HashSet<String>,
+    /// Users in a restricted management administrative unit, whom no app may change.
+    pub restricted: HashSet<String>,
+    /// Whose sessions were ended, oldest first.
+    pub ended: Vec<String>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            users: Users::default(),
+            tokens: Tokens::default(),
+            quirks: Quirks::default(),
+            writes: Window::new(WRITES, WRITES_WITHIN),
+            units: Window::new(UNITS, UNITS_WITHIN),
+            refuse: Vec::new(),
+            domains: vec!["example.com".into(), "example.org".into(), "example.net".into()],
+            extensions: Vec::new(),
+            administrators: HashSet::new(),
+            restricted: HashSet::new(),
+            ended: Vec::new(),
+        }
+    }
+}
+
+impl State {
+    /// An administrator's edit in the portal, from long ago: seen everywhere at once. Creates the user when `id` is `None`.
+    /// What only the directory writes can be given as well.
+    ///
+    /// # Errors
+    /// What a rule says against it; then nothing is changed.
+    pub fn edit(&mut self, id: Option<&str>, given: &Map<String, Value>, now: Timestamp) -> Result<String, String> {
+        let own = |name: &str| rules::READ_ONLY.contains(&name) || name == "manager";
+        let (directory, mut given): (Map<String, Value>, Map<String, Value>) = given.clone().into_iter().partition(|(name, _)| own(name));
+        let numbered = given.remove("onPremisesExtensionAttributes");
+        let words = |answer: Answer| match answer.content {
+            Content::Full(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Content::Pieces(_) => "refused".to_owned(),
+        };
+        let mut checked = rules::check(self, &given, id.is_none()).map_err(words)?;
+        checked.extend(numbered.map(|value| ("onPremisesExtensionAttributes".to_owned(), value)));
+        let mut user = match id {
+            Some(id) => self.users.get(id).cloned().ok_or("no such user")?,
+            None => User { id: self.users.next_id(), members: defaults(now), manager: None, made: None, indexed: None },
+        };
+        writes::unique(self, &checked, &user.id).map_err(words)?;
+        apply(&mut user.members, checked);
+        for (name, value) in directory {
+            match (name.as_str(), value) {
+                ("manager", Value::Null) => user.manager = None,
+                ("manager", value) => user.manager = value.as_str().map(str::to_owned),
+                (name, Value::Null) => drop(user.members.remove(name)),
+                (name, value) => drop(user.members.insert(name.to_owned(), value)),
+            }
+        }
+        user.indexed = None;
+        let id = user.id.clone();
+        self.users.put(user);
+        Ok(id)
+    }
+}
+
+/// The simulated tenant.
+pub struct Entra {
+    clock: Arc<Clock>,
+    state: Mutex<State>,
+}
+
+impl Entra {
+    pub fn new(clock: Arc<Clock>) -> Self {
+        Self { clock, state: Mutex::default() }
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("entra lock")
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Route {
+    Token(String),
+    Batch,
+    Users,
+    User(String),
+    Manager(String),
+    ManagerReference(String),
+    Sessions(String),
+    Deleted,
+    Restore(String),
+    Unknown,
+}
+
+fn route(call: &Call) -> (Route, String) {
+    let mut segments = call.segments();
+    // `/users('name')` is `/users/name`.
+    if let Some(name) =
+        segments.get(1).and_then(|part| part.strip_prefix("users('")?.strip_suffix("')")).map(|name| name.replace("''", "'"))
+    {
+        segments.splice(1..2, ["users".to_owned(), name]);
+    }
+    let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let method = call.method.as_str();
+    let of = |key: &str| key.to_owned();
+    let (route, template) = match (method, parts.as_slice()) {
+        ("POST", [tenant, "oauth2", "v2.0", "token"]) => (Route::Token(of(tenant)), "/{tenant}/oauth2/v2.0/token"),
+        ("POST", ["v1.0", "$batch"]) => (Route::Batch, "/v1.0/$batch"),
+        ("GET" | "POST", ["v1.0", "users"]) => (Route::Users, "/v1.0/users"),
+        // A name that begins with a dollar sign is taken for an option here.
+        (_, ["v1.0", "users", key, ..]) if key.starts_with('$') && !call.path.contains("users('") => (Route::Unknown, "(unknown)"),
+        ("GET" | "PATCH" | "DELETE", ["v1.0", "users", key]) if !key.is_empty() => (Route::User(of(key)), "/v1.0/users/{id}"),
+        ("GET", ["v1.0", "users", key, "manager"]) => (Route::Manager(of(key)), "/v1.0/users/{id}/manager"),
+        ("PUT" | "DELETE", ["v1.0", "users", key, "manager", "$ref"]) => {
+            (Route::ManagerReference(of(key)), "/v1.0/users/{id}/manager/$ref")
+        }
+        ("POST", ["v1.0", "users", key, "revokeSignInSessions"]) => (Route::Sessions(of(key)), "/v1.0/users/{id}/revokeSignInSessions"),
+        ("GET", ["v1.0", "directory", "deletedItems", "microsoft.graph.user" | "graph.user"]) => {
+            (Route::Deleted, "/v1.0/directory/deletedItems/microsoft.graph.user")
+        }
+        ("POST", ["v1.0", "directory", "deletedItems", id, "restore"]) => {
+            (Route::Restore(of(id)), "/v1.0/directory/deletedItems/{id}/restore")
+        }
+        _ => (Route::Unknown, "(unknown)"),
+    };
+    (route, format!("{method} {template}"))
+}
+
+impl Service for Entra {
+    fn answer(&self, call: &Call) -> Answer {
+        let now = self.clock.now();
+        // Microsoft's web servers want to know how long a body is, even one that is empty.
+        let measured = ["content-length", "transfer-encoding"].iter().any(|name| call.headers.contains_key(*name));
+        if matches!(call.method.as_str(), "POST" | "PUT" | "PATCH") && !measured {
+            return Answer::html(411, "<!DOCTYPE html><html><title>Length Required</title></html>");
+        }
+        let mut state = self.state();
+        match route(call).0 {
+            Route::Token(tenant) => state.tokens.answer(call, &tenant, now),
+            Route::Batch if state.quirks.no_batch => errors::refused(404, "BadRequest", "Resource not found for the segment '$batch'."),
+            Route::Batch => {
+                if !state.tokens.granted(call, now) {
+                    return errors::unauthorized();
+                }
+                match batch::requests(call) {
+                    Ok(calls) => batch::answer(calls, |one| resource(&mut state, one, &route(one).0, now)),
+                    Err(refused) => refused,
+                }
+            }
+            route => resource(&mut state, call, &route, now),
+        }
+    }
+
+    fn route(&self, call: &Call) -> String {
+        route(call).1
+    }
+
+    fn is_write(&self, call: &Call) -> bool {
+        // A batch changes nothing but by what is in it.
+        call.path.starts_with("/v1.0/") && call.path != "/v1.0/$batch" && !matches!(call.method.as_str(), "GET" | "HEAD" | "OPTIONS")
+    }
+
+    fn is_secret(&self, call: &Call) -> bool {
+        call.path.ends_with("/token")
+    }
+
+    fn within(&self, call: &Call, answer: &Answer) -> Vec<(Call, u16)> {
+        match route(call).0 {
+            Route::Batch => batch::within(call, answer),
+            _ => Vec::new(),
+        }
+    }
+
+    fn error_body(&self, status: u16) -> Value {
+        errors::body(if status >= 500 { "serviceNotAvailable" } else { "Request_BadRequest" }, "An injected error", &Value::Null)
+    }
+}
+
+/// A call of Microsoft Graph: token, permission, limits, then the route itself.
+fn resource(state: &mut State, call: &Call, route: &Route, now: Timestamp) -> Answer {
+    let read = call.method == "GET";
+    if !state.tokens.granted(call, now) {
+        return errors::unauthorized();
+    }
+    let all = ["User.ReadWrite.All", "Directory.ReadWrite.All"];
+    let may = match route {
+        // The reference names no higher permission of an application for it.
+        Route::Sessions(_) => state.tokens.may(&["User.RevokeSessions.All"]),
+        _ => state.tokens.may(&all) || (read && state.tokens.may(&["User.Read.All", "Directory.Read.All"])),
+    };
+    if !may {
+        return errors::forbidden();
+    }
+    for _ in 0..units(call, route) {
+        let taken = state.units.take(now);
+        if !taken.granted {
+            return errors::throttled(taken.seconds_left(now));
+        }
+    }
+    if !read {
+        let taken = state.writes.take(now);
+        if !taken.granted {
+            return errors::throttled(taken.seconds_left(now));
+        }
+    }
+    let answer = match (route, call.method.as_str()) {
+        (Route::Users, "GET") => listing::list(state, call, now),
+        (Route::Users, _) => writes::create(state, call, now),
+        (Route::User(key), "GET") => listing::get(state, call, key, now),
+        (Route::User(key), "DELETE") => writes::delete(state, key, now),
+        (Route::User(key), _) => writes::update(state, call, key, now),
+        (Route::Manager(key), _) => listing::manager(state, call, key),
+        (Route::ManagerReference(key), "PUT") => writes::set_manager(state, call, key, now),
+        (Route::ManagerReference(key), _) => writes::remove_manager(state, key, now),
+        (Route::Sessions(key), _) => writes::end_sessions(state, key, now),
+        (Route::Deleted, _) => listing::deleted(state, call),
+        (Route::Restore(id), _) => writes::restore(state, id, now),
+        (Route::Token(_) | Route::Batch | Route::Unknown, _) => errors::refused(404, "BadRequest", "Resource not found for the segment."),
+    };
+    answer.with("request-id", "7c8ad5ea-0000-4000-8000-000000000001").with("x-ms-resource-unit", units(call, route))
+}
+
+/// What a call costs (the same page's price list).
+fn units(call: &Call, route: &Route) -> u32 {
+    let asks = |name: &str| call.pairs().iter().any(|(known, _)| known == name);
+    match (route, call.method.as_str()) {
+        (Route::Users, "GET") => 2 + u32::from(asks("$expand")) - u32::from(asks("$select")),
+        _ => 1,
+    }
+}
+
+/// How the control API shows a user.
+pub fn shown(user: &User) -> Value {
+    json!(user.value())
+}

@@ -1,0 +1,161 @@
+//! What is known of Microsoft Entra ID before there is a connection: attributes, default map, limits.
+
+use std::time::Duration;
+
+use crate::{
+    domain::{account::AccountState, mapping::Compare},
+    provider::{Capabilities, Catalog, ChangeAtFirstLogin, InitialPassword, limits::Pacer},
+};
+
+/// Microsoft Entra ID, as the settings see it. What Bob maps by default is not published (help.hibob.com shows it as an
+/// image), so the default map is ours.
+pub const CATALOG: Catalog = Catalog {
+    name: "Microsoft Entra ID",
+    label: "entraid",
+    default_map: include_str!("default-map.json"),
+    required: &["userPrincipalName", "displayName"],
+    email: "userPrincipalName",
+    username: "userPrincipalName",
+    compare,
+    pacer,
+    capabilities: Capabilities {
+        initial_password: InitialPassword::Generated,
+        change_at_first_login: ChangeAtFirstLogin::Supported,
+        clears: true,
+        states: &[AccountState::Active, AccountState::Suspended],
+        mark: "employeeId (bob and the id in base 36), or the directory extension that markAttribute names",
+        // With managers, as the default map has them; 999 without (Microsoft Graph, "List users").
+        page: 100,
+        listing_counts: false,
+        lags: true,
+        searches_marks: true,
+        defined_attributes: true,
+        says_when: true,
+        request_ids: true,
+        answers_changes: false,
+        manager_apart: true,
+        ends_sessions: true,
+        tells_administrators: false,
+    },
+};
+
+/// Where an attribute of a Microsoft Graph user is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target<'t> {
+    /// A text of the user itself, a directory extension included.
+    Text(&'t str),
+    /// A day, which Graph keeps as a point in time.
+    Day(&'t str),
+    /// `businessPhones`, which takes one entry.
+    BusinessPhone,
+    /// One of `onPremisesExtensionAttributes`.
+    Numbered(&'t str),
+    /// The manager, a reference of its own.
+    Manager,
+}
+
+/// Texts of the resource `user` (Microsoft Graph v1.0) that a list of users shows and a write takes.
+const TEXTS: [&str; 21] = [
+    "userPrincipalName",
+    "mail",
+    "mailNickname",
+    "displayName",
+    "givenName",
+    "surname",
+    "mobilePhone",
+    "faxNumber",
+    "jobTitle",
+    "department",
+    "companyName",
+    "officeLocation",
+    "streetAddress",
+    "city",
+    "state",
+    "postalCode",
+    "country",
+    "usageLocation",
+    "preferredLanguage",
+    "employeeId",
+    "employeeType",
+];
+
+/// The object that holds `extensionAttribute1` to `extensionAttribute15`.
+pub(super) const NUMBERED: &str = "onPremisesExtensionAttributes";
+
+/// What only a sufficiently high role may write of an administrator (Microsoft Graph, "Who can perform sensitive actions").
+pub(super) const SENSITIVE: [&str; 4] = ["accountEnabled", "userPrincipalName", "businessPhones", "mobilePhone"];
+
+/// What cannot be emptied once it is set.
+pub(super) const LASTING: [&str; 4] = ["userPrincipalName", "displayName", "mailNickname", "usageLocation"];
+
+/// Whether this is the name of a directory extension: `extension_<appId without dashes>_<name>`.
+pub(super) fn is_extension(name: &str) -> bool {
+    let split = name.strip_prefix("extension_").and_then(|rest| rest.split_once('_'));
+    split.is_some_and(|(app, name)| {
+        app.len() == 32
+            && app.bytes().all(|b| b.is_ascii_hexdigit())
+            && (1..=85).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    })
+}
+
+/// Where a target is; `None`: a user has no such thing.
+pub(super) fn locate(target: &str) -> Option<Target<'_>> {
+    if let Some(name) = target.strip_prefix(NUMBERED) {
+        let name = name.strip_prefix('.')?;
+        let number = name.strip_prefix("extensionAttribute").filter(|number| !number.starts_with(['0', '+']));
+        return number?.parse().is_ok_and(|number: u8| (1..=15).contains(&number)).then_some(Target::Numbered(name));
+    }
+    match target {
+        "manager" => Some(Target::Manager),
+        "businessPhones" => Some(Target::BusinessPhone),
+        "employeeHireDate" => Some(Target::Day(target)),
+        _ => (TEXTS.contains(&target) || is_extension(target)).then_some(Target::Text(target)),
+    }
+}
+
+fn compare(target: &str) -> Option<Compare> {
+    Some(match locate(target)? {
+        Target::Text("userPrincipalName" | "mail" | "mailNickname") => Compare::IgnoringCase,
+        Target::Manager => Compare::Person,
+        _ => Compare::Exact,
+    })
+}
+
+/// A pacer with the published limit on writes of one app in one tenant, the narrowest: 3,000 in 150 seconds (Microsoft Graph
+/// throttling limits, "Identity and access service limits").
+#[must_use]
+pub fn pacer() -> Pacer {
+    Pacer::new(3000, Duration::from_secs(150))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_found_where_graph_keeps_them() {
+        for (target, expected) in [
+            ("userPrincipalName", Some(Compare::IgnoringCase)),
+            ("mail", Some(Compare::IgnoringCase)),
+            ("jobTitle", Some(Compare::Exact)),
+            ("businessPhones", Some(Compare::Exact)),
+            ("employeeHireDate", Some(Compare::Exact)),
+            ("manager", Some(Compare::Person)),
+            ("onPremisesExtensionAttributes.extensionAttribute15", Some(Compare::Exact)),
+            ("onPremisesExtensionAttributes.extensionAttribute16", None),
+            ("onPremisesExtensionAttributes.extensionAttribute01", None),
+            ("onPremisesExtensionAttributes", None),
+            ("extension_0123456789abcdef0123456789ABCDEF_cell", Some(Compare::Exact)),
+            ("extension_0123456789abcdef0123456789abcde_cell", None),
+            ("extension_0123456789abcdef0123456789abcdef_", None),
+            ("accountEnabled", None),
+            ("passwordProfile", None),
+            ("userType", None),
+            ("id", None),
+            ("skills", None),
+        ] {
+            assert_eq!((CATALOG.compare)(target), expected, "{target}");
+        }
+    }
+}

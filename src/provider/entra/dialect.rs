@@ -1,0 +1,259 @@
+//! How Microsoft Graph is spoken to: an app registration that proves itself with a secret or a certificate, in one of
+//! Microsoft's clouds.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use reqwest::{Method, RequestBuilder, Url};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+use serde::Deserialize;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
+use super::{CATALOG, Entra, Mark, errors::judge};
+use crate::provider::{
+    Catalog, Credential, Destination, Error, Keys, Provider,
+    answers::{Route, Sent},
+    assertion::{Algorithm, SigningKey},
+    call::{Dialect, Ties},
+    http::{Answer, Client, Secret, form},
+    limits::Pacer,
+    token::{Granted, Token},
+};
+
+/// "Slightly less than an hour" (Microsoft identity platform, client credentials flow); used where the answer does not say.
+const PUBLISHED: Duration = Duration::from_secs(3599);
+
+/// An assertion is good for so long; "short-lived" (Microsoft identity platform, certificate credentials).
+const ASSERTED: Duration = Duration::from_secs(600);
+
+/// One of Microsoft's clouds (Microsoft Graph, "National cloud deployments").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cloud {
+    /// Microsoft Graph.
+    pub graph: &'static str,
+    /// The sign-in service.
+    pub login: &'static str,
+}
+
+impl Cloud {
+    /// The worldwide service.
+    pub const GLOBAL: Self = Self { graph: "https://graph.microsoft.com", login: "https://login.microsoftonline.com" };
+    /// US Government L4.
+    pub const US_GOVERNMENT: Self = Self { graph: "https://graph.microsoft.us", login: "https://login.microsoftonline.us" };
+    /// US Government L5.
+    pub const US_GOVERNMENT_DOD: Self = Self { graph: "https://dod-graph.microsoft.us", login: "https://login.microsoftonline.us" };
+    /// China, operated by 21Vianet.
+    pub const CHINA: Self = Self { graph: "https://microsoftgraph.chinacloudapi.cn", login: "https://login.chinacloudapi.cn" };
+}
+
+/// An Entra ID tenant, as the settings name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tenant {
+    /// Scheme, host, port and a path prefix if any, without a trailing slash: called at `<base>/v1.0/...`.
+    pub base: String,
+    /// The same of the sign-in service: called at `<tokens>/{id}/oauth2/v2.0/token`.
+    pub tokens: String,
+    /// The tenant's GUID or one of its verified domains.
+    pub id: String,
+    /// The cloud: whatever address is called, scopes, audiences and references are this one's.
+    pub cloud: Cloud,
+    /// Usage location of new accounts.
+    pub usage_location: Option<String>,
+    /// Where the mark goes.
+    pub mark: Mark,
+}
+
+impl Destination for Tenant {
+    fn catalog(&self) -> &'static Catalog {
+        &CATALOG
+    }
+
+    fn tenant(&self) -> String {
+        format!("{} {}", self.base, self.id.to_lowercase())
+    }
+
+    fn keys(&self) -> Keys {
+        Keys { required: &["clientId"], optional: &["clientSecret", "clientCertificate", "clientKey"] }
+    }
+
+    fn reserved(&self) -> Option<&str> {
+        Some(self.mark.attribute())
+    }
+
+    fn connect(&self, credential: Credential, ties: Ties, pacer: Arc<Pacer>) -> Result<Box<dyn Provider>, Error> {
+        let app = App::read(credential)?;
+        match Entra::new(self.clone(), app, ties, pacer) {
+            Ok(provider) => Ok(Box::new(provider)),
+            Err(error) => Err(Error::Unavailable { said: error.to_string() }),
+        }
+    }
+}
+
+/// An app registration and how it proves itself.
+#[derive(Debug)]
+pub struct App {
+    client_id: String,
+    proof: Proof,
+}
+
+#[derive(Debug)]
+enum Proof {
+    Secret(Secret),
+    Certificate {
+        key: Box<SigningKey>,
+        /// SHA-256 of the certificate, as `x5t#S256` has it.
+        thumbprint: String,
+    },
+}
+
+impl App {
+    /// Reads the keys of the Secret.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`]: they are no credential. Nothing of their content is in the error.
+    pub fn read(mut credential: Credential) -> Result<Self, Error> {
+        let refuse = |why: &str| Error::Unauthorized { said: why.to_owned() };
+        let client_id = credential.required("clientId").expose().trim().to_owned();
+        let mut given = |key: &str| credential.take(key).filter(|value| !value.expose().trim().is_empty());
+        let proof = match (given("clientSecret"), given("clientCertificate"), given("clientKey")) {
+            (Some(secret), None, None) => Proof::Secret(Secret::new(secret.expose().trim())),
+            (None, Some(certificate), Some(key)) => {
+                let der = CertificateDer::from_pem_slice(certificate.expose().as_bytes())
+                    .map_err(|_| refuse("clientCertificate: this is not a certificate in PEM"))?;
+                let key = SigningKey::read(&key).map_err(|why| refuse(&format!("clientKey: {why}")))?;
+                Proof::Certificate { key: Box::new(key), thumbprint: BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&der)) }
+            }
+            (Some(_), ..) => return Err(refuse("set clientSecret, or clientCertificate and clientKey, and not both")),
+            (None, Some(_), None) => return Err(refuse("clientCertificate needs its private key as clientKey")),
+            (None, None, Some(_)) => return Err(refuse("clientKey needs its certificate as clientCertificate")),
+            (None, None, None) => return Err(refuse("set clientSecret, or clientCertificate and clientKey")),
+        };
+        if client_id.is_empty() {
+            return Err(refuse("clientId is empty"));
+        }
+        Ok(Self { client_id, proof })
+    }
+}
+
+/// One app in one tenant.
+pub(super) struct EntraDialect {
+    tenant: Arc<Tenant>,
+    app: App,
+    /// Scheme, host and port: a link to the next page is whole, and a path prefix is part of each path.
+    origin: String,
+    prefix: String,
+}
+
+impl fmt::Debug for EntraDialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EntraDialect").field("tenant", &self.tenant).finish_non_exhaustive()
+    }
+}
+
+impl EntraDialect {
+    pub(super) fn new(tenant: Arc<Tenant>, app: App) -> Self {
+        let (origin, prefix) = match Url::parse(&tenant.base) {
+            Ok(url) => (url.origin().ascii_serialization(), url.path().trim_end_matches('/').to_owned()),
+            // The first call says that this is no address.
+            Err(_) => (tenant.base.clone(), String::new()),
+        };
+        Self { tenant, app, origin, prefix }
+    }
+
+    /// What is called at the tenant's address.
+    pub(super) fn path(&self, below: &str) -> String {
+        format!("{}/v1.0{below}", self.prefix)
+    }
+
+    /// A path as it is written within a batch.
+    pub(super) fn within<'p>(&self, path: &'p str) -> &'p str {
+        path.strip_prefix(&*self.path("")).unwrap_or(path)
+    }
+
+    /// The path and query of a link, if it leads to where calls go.
+    pub(super) fn same_origin(&self, link: &str) -> Option<String> {
+        let url = Url::parse(link).ok().filter(|url| url.origin().ascii_serialization() == self.origin)?;
+        Some(match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        })
+    }
+
+    fn audience(&self) -> String {
+        format!("{}/{}/oauth2/v2.0/token", self.tenant.cloud.login, self.tenant.id)
+    }
+}
+
+impl Dialect for EntraDialect {
+    fn base(&self) -> &str {
+        &self.origin
+    }
+
+    fn ask_for_a_token(&self, http: &Client) -> Result<(RequestBuilder, Sent<'_>), Error> {
+        let url = format!("{}/{}/oauth2/v2.0/token", self.tenant.tokens, self.tenant.id);
+        let scope = format!("{}/.default", self.tenant.cloud.graph);
+        let App { client_id, proof } = &self.app;
+        let mut pairs = vec![("grant_type", "client_credentials"), ("client_id", client_id), ("scope", &scope)];
+        let assertion;
+        let secret = match proof {
+            Proof::Secret(secret) => {
+                pairs.push(("client_secret", secret.expose()));
+                secret.expose()
+            }
+            Proof::Certificate { key, thumbprint } => {
+                assertion = self.assertion(key, thumbprint)?;
+                pairs.push(("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"));
+                pairs.push(("client_assertion", assertion.expose()));
+                ""
+            }
+        };
+        Ok((form(http.request(Method::POST, &url), &pairs), Sent::Credential(client_id, secret)))
+    }
+
+    fn granted(&self, body: &[u8]) -> Option<Granted> {
+        #[derive(Deserialize)]
+        struct Answered {
+            access_token: String,
+            #[serde(default)]
+            expires_in: Option<u64>,
+        }
+        let answered: Answered =
+            serde_json::from_slice(body).ok().filter(|answered: &Answered| !answered.access_token.trim().is_empty())?;
+        let lifetime = answered.expires_in.map_or(PUBLISHED, Duration::from_secs).min(PUBLISHED * 24);
+        Some(Granted { text: Secret::new(answered.access_token), lifetime })
+    }
+
+    fn authorise(&self, request: RequestBuilder, token: Option<&Token>) -> RequestBuilder {
+        match token {
+            Some(token) => request.bearer_auth(token.text.expose()),
+            None => request,
+        }
+    }
+
+    fn judge(&self, route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(), Error> {
+        judge(route, answer, sent, self.tenant.mark.attribute())
+    }
+}
+
+impl EntraDialect {
+    /// A signed request for a token (Microsoft identity platform, "Certificate credentials").
+    fn assertion(&self, key: &SigningKey, thumbprint: &str) -> Result<Secret, Error> {
+        let unavailable = |said: &str| Error::Unavailable { said: said.to_owned() };
+        let mut unique = [0; 16];
+        SystemRandom::new().fill(&mut unique).map_err(|_| unavailable("there is no randomness for the request for a token"))?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let claims = json!({
+            "iss": self.app.client_id, "sub": self.app.client_id,
+            // Whatever address is called, this is whom the assertion is for.
+            "aud": self.audience(), "jti": BASE64_URL_SAFE_NO_PAD.encode(unique),
+            "iat": now, "nbf": now, "exp": now + ASSERTED.as_secs(),
+        });
+        key.sign(Algorithm::Ps256, &[("x5t#S256", thumbprint)], &claims).map_err(unavailable)
+    }
+}

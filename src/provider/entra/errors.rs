@@ -1,0 +1,173 @@
+//! What the answers of Microsoft Graph and of the sign-in service mean, by status, purpose and the code in the body.
+
+use serde_json::Value;
+
+use super::catalog::{NUMBERED, SENSITIVE};
+use crate::provider::{
+    Error,
+    answers::{ERROR_BODY, Purpose, Route, Sent, field, retry_after, without_words},
+    http::Answer,
+};
+
+/// Sets or takes away a manager.
+pub(super) const MANAGER: Route = Route::new("manager", Purpose::Update);
+/// Ends the sessions of a user.
+pub(super) const SESSIONS: Route = Route::new("sessions", Purpose::Update);
+/// Several writes in one call.
+pub(super) const BATCH: Route = Route::new("batch", Purpose::Update);
+/// Asks whether a directory extension is defined.
+pub(super) const EXTENSION: Route = Route::new("extensions", Purpose::Definitions);
+
+/// Whether an answer grants the call, and if not, what to do about it. `mark`: the attribute that bears the mark.
+///
+/// # Errors
+/// Everything but a 2xx with JSON, or, to a change, without anything.
+pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, mark: &str) -> Result<(), Error> {
+    let status = answer.status.as_u16();
+    if answer.status.is_success() && route.purpose == Purpose::Update && answer.body.is_empty() {
+        return Ok(());
+    }
+    if route == BATCH && matches!(status, 404 | 405 | 501) {
+        return Err(Error::NotFound);
+    }
+    if let Some(judged) = without_words(route, answer, retry_after(answer)) {
+        return judged;
+    }
+    let body = Body::read(answer);
+    // What is said of a batch as a whole may speak of anybody in it.
+    let clean = if route == BATCH { String::new() } else { sent.clean(&body.message) };
+    let said = if clean.is_empty() { format!("HTTP {status}") } else { clean };
+    if route.purpose == Purpose::Token {
+        return Err(token_refused(status, &body, said));
+    }
+    let unavailable = |said: String| Error::Unavailable { said: format!("HTTP {status}: {said}") };
+    Err(match (status, route.purpose) {
+        (401, _) => Error::Unauthorized { said },
+        (403, Purpose::Update) => Error::Forbidden { said },
+        (403, _) => denied(&said),
+        (404, Purpose::Find | Purpose::Update) => Error::NotFound,
+        (400, Purpose::Definitions) if body.speaks_of_no_such_property() => Error::NotFound,
+        (_, Purpose::List | Purpose::Find | Purpose::Definitions) => unavailable(said),
+        // A user who was just made is not everywhere yet: "Not a valid reference update", "does not reference a valid
+        // object". Nothing was applied.
+        (400, _) if route == MANAGER => unavailable(said),
+        (400 | 409, _) if body.conflicts() => Error::Duplicate { field: duplicate(&body, &sent.targets(mark)) },
+        // The directory could not write now: another write was under way.
+        (404 | 409 | 412 | 423, _) => unavailable(said),
+        _ => Error::Rejected { field: refused(&body, &said, &sent, mark), said },
+    })
+}
+
+/// The credential may not do this kind of call.
+fn denied(said: &str) -> Error {
+    Error::Denied {
+        said: format!(
+            "the app registration needs the application permission User.ReadWrite.All of Microsoft Graph, with admin consent; Microsoft said: {said}"
+        ),
+    }
+}
+
+/// The sign-in service refuses (RFC 6749, 5.2, and Microsoft's "Authentication and authorization error codes").
+fn token_refused(status: u16, body: &Body, said: String) -> Error {
+    let said = match body.number {
+        Some(number) => format!("{said} (AADSTS{number})"),
+        None => said,
+    };
+    match &*body.code {
+        "temporarily_unavailable" | "server_error" => Error::Unavailable { said },
+        "access_denied" | "interaction_required" | "consent_required" | "invalid_resource" => denied(&said),
+        _ if matches!(status, 400 | 401 | 403) => Error::Unauthorized { said },
+        _ => Error::Unavailable { said: format!("HTTP {status}: {said}") },
+    }
+}
+
+/// Which of the sent keys another object has. An address of another object is met by `mail`.
+fn duplicate(body: &Body, targets: &[&str]) -> Option<String> {
+    let named = field(targets, body.target.as_deref(), &[&body.message], names);
+    named.or_else(|| body.target.clone().filter(|target| target.bytes().all(|b| b.is_ascii_alphanumeric())))
+}
+
+/// Which of the sent attributes is refused.
+fn refused(body: &Body, said: &str, sent: &Sent<'_>, mark: &str) -> Option<String> {
+    let targets = sent.targets(mark);
+    let found = field(&targets, body.target.as_deref(), &[said, &body.message], names);
+    let password = || body.message.to_lowercase().contains("password");
+    found.or_else(|| (matches!(sent, Sent::Create(..)) && password()).then(|| "passwordProfile".to_owned()))
+}
+
+/// The attributes among these that an administrator's account does not let everybody write.
+pub(super) fn sensitive(names: &[&str]) -> String {
+    names.iter().copied().filter(|name| SENSITIVE.contains(name)).collect::<Vec<_>>().join(", ")
+}
+
+/// What an error body says: `{error: {code, message, details: [{code, target, message}]}}` from Graph,
+/// `{error, error_description, error_codes}` from the sign-in service.
+#[derive(Debug, Default)]
+struct Body {
+    code: String,
+    message: String,
+    /// The attribute that the first detail names.
+    target: Option<String>,
+    details: Vec<String>,
+    number: Option<u64>,
+}
+
+impl Body {
+    fn read(answer: &Answer) -> Self {
+        if answer.body.len() > ERROR_BODY {
+            return Self::default();
+        }
+        let Ok(body) = serde_json::from_slice::<Value>(&answer.body) else { return Self::default() };
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let error = &body["error"];
+        if error.is_string() {
+            // "AADSTS7000215: Invalid client secret provided. ... Trace ID: ... Correlation ID: ...": the code goes with it as a
+            // number, and the ids say nothing to whoever reads this.
+            let description = text(&body["error_description"]);
+            let told = description.split_once(": ").filter(|(code, _)| code.starts_with("AADSTS")).map_or(&*description, |(_, told)| told);
+            let told = told.split(" Trace ID:").next().unwrap_or(told);
+            let message = if told.is_empty() { text(error) } else { told.to_owned() };
+            return Self { code: text(error), message, number: body["error_codes"][0].as_u64(), ..Self::default() };
+        }
+        let details = error["details"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let target = details.iter().find_map(|detail| detail["target"].as_str()).or(error["target"].as_str());
+        Self {
+            code: text(&error["code"]),
+            message: text(&error["message"]),
+            target: target.map(str::to_owned),
+            details: details.iter().map(|detail| text(&detail["code"])).collect(),
+            number: None,
+        }
+    }
+
+    /// Another object has the value. Not every answer has details.
+    fn conflicts(&self) -> bool {
+        let message = self.message.to_lowercase();
+        self.details.iter().any(|code| code == "ObjectConflict" || code == "ConflictingObjects")
+            || message.contains("another object with the same value")
+            || message.contains("conflicting object with one or more of the specified property values")
+    }
+
+    /// "Property 'extension_..._x' does not exist as a declared property or extension property."
+    fn speaks_of_no_such_property(&self) -> bool {
+        self.message.contains("does not exist as a declared property or extension property")
+    }
+}
+
+/// The words in which a refusal may speak of an attribute: its name in Graph, or the directory's own older one.
+fn names(target: &str) -> Vec<String> {
+    let older = match target {
+        "mail" => &["proxyAddresses", "proxyAddress"][..],
+        "businessPhones" => &["telephoneNumber"],
+        "mobilePhone" => &["mobile"],
+        "officeLocation" => &["physicalDeliveryOfficeName"],
+        "faxNumber" => &["facsimileTelephoneNumber"],
+        _ => &[],
+    };
+    let numbered = target.strip_prefix(NUMBERED).map(|name| name.trim_start_matches('.'));
+    [target].into_iter().chain(numbered).chain(older.iter().copied()).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+#[path = "errors_tests.rs"]
+mod tests;

@@ -1,0 +1,102 @@
+//! Bob's `root.id` on a user: in `employeeId`, which holds 16 characters and therefore the id in base 36, or as it is in a
+//! directory extension.
+
+use std::borrow::Cow;
+
+use super::catalog::is_extension;
+
+/// The attribute that bears the mark.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// `employeeId`.
+    EmployeeId,
+    /// This directory extension.
+    Extension(Box<str>),
+}
+
+const PREFIX: &str = "bob";
+const DIGITS: usize = 13;
+const BASE: u32 = 36;
+
+impl Mark {
+    /// Reads `markAttribute`.
+    #[must_use]
+    pub fn named(attribute: &str) -> Option<Self> {
+        match attribute {
+            "employeeId" => Some(Self::EmployeeId),
+            name if is_extension(name) => Some(Self::Extension(name.into())),
+            _ => None,
+        }
+    }
+
+    /// The name of the attribute.
+    pub(super) fn attribute(&self) -> &str {
+        match self {
+            Self::EmployeeId => "employeeId",
+            Self::Extension(name) => name,
+        }
+    }
+
+    /// Bob's id as the attribute holds it; `None` if it cannot.
+    pub(super) fn encode<'i>(&self, id: &'i str) -> Option<Cow<'i, str>> {
+        match self {
+            Self::Extension(_) => Some(Cow::Borrowed(id)),
+            Self::EmployeeId => {
+                let plain = id.bytes().all(|b| b.is_ascii_digit()) && !id.starts_with('0');
+                let mut rest: u128 = id.parse().ok().filter(|_| plain)?;
+                let mut digits = [b'0'; DIGITS];
+                for digit in digits.iter_mut().rev() {
+                    let value = u32::try_from(rest % u128::from(BASE)).ok()?;
+                    *digit = u8::try_from(char::from_digit(value, BASE)?).ok()?;
+                    rest /= u128::from(BASE);
+                }
+                let digits = std::str::from_utf8(&digits).ok().filter(|_| rest == 0)?;
+                Some(Cow::Owned(format!("{PREFIX}{digits}")))
+            }
+        }
+    }
+
+    /// Bob's id in the attribute's text. A number that somebody else put where the mark goes is told as a mark that is
+    /// nobody's: so the account is a stranger's, and the number is never overwritten.
+    pub(super) fn decode<'t>(&self, text: Cow<'t, str>) -> Cow<'t, str> {
+        match self {
+            Self::Extension(_) => text,
+            Self::EmployeeId => {
+                let own = text.trim().to_ascii_lowercase();
+                let digits = own.strip_prefix(PREFIX).filter(|rest| rest.len() == DIGITS);
+                match digits.and_then(|digits| u128::from_str_radix(digits, BASE).ok()).filter(|_| !own.contains('+')) {
+                    Some(id) => Cow::Owned(id.to_string()),
+                    None => Cow::Owned(format!("employeeId {text}")),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_fits_into_sixteen_characters_and_comes_back() {
+        for id in ["3332883894235038486", "1", "9999999999999999999", "170581728179578208255"] {
+            let text = Mark::EmployeeId.encode(id).unwrap();
+            assert_eq!(text.len(), 16, "{text}");
+            assert_eq!(Mark::EmployeeId.decode(text.clone()), id, "{text}");
+        }
+        assert_eq!(Mark::EmployeeId.encode("3332883894235038486").unwrap(), "bob0pbkwqjurh15i");
+        for id in ["", "0", "007", "abc", "-1", "+1", "170581728179578208256", "1 "] {
+            assert_eq!(Mark::EmployeeId.encode(id), None, "{id}");
+        }
+    }
+
+    #[test]
+    fn a_number_of_somebody_else_is_nobodys_mark() {
+        for text in ["4711", "3332883894235038486", "bob1", "bob0jxjq2zvrcnt", "bobby-tables-016", "bob+jxjq2zvrcntj"] {
+            assert!(Mark::EmployeeId.decode(text.into()).starts_with("employeeId "), "{text}");
+        }
+        let extension = Mark::named("extension_0123456789abcdef0123456789abcdef_bob").unwrap();
+        assert_eq!((extension.encode("x-1").unwrap(), extension.decode("x-1".into())), ("x-1".into(), "x-1".into()));
+        assert_eq!(Mark::named("employeeType"), None);
+    }
+}

@@ -1,0 +1,584 @@
+//! Microsoft Entra ID, through Microsoft Graph, version 1.0.
+//!
+//! [`catalog`] is what is known without a connection; `dialect` is how it is spoken to; `mark` is where Bob's id stands;
+//! `read` and `write` are the wire; `batch` sends together what waits together; `errors` turns refusals into what to do about them. This file says which calls there
+//! are.
+
+pub mod catalog;
+
+mod batch;
+mod dialect;
+mod errors;
+mod mark;
+mod read;
+mod write;
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures::future::BoxFuture;
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+
+pub use catalog::{CATALOG, pacer};
+pub use dialect::{App, Cloud, Tenant};
+pub use mark::Mark;
+
+use self::{
+    batch::Lane,
+    dialect::EntraDialect,
+    errors::{EXTENSION, MANAGER, SESSIONS, sensitive},
+    read::{Page, Reader, User},
+    write::{Parts, Reference, apart, complete, parts},
+};
+use super::{
+    Error, Initial, Key, Listing, Provider, Urgency, Written,
+    answers::{Route, Sent, request_id},
+    call::{Call, Service, Ties},
+    http::Answer,
+    limits::Pacer,
+    passwords,
+};
+use crate::domain::{
+    account::{Access, Account, AccountState, AccountWrite, NewValue},
+    mapping::{Compare, Mapping, equal},
+};
+
+/// The largest page, and the largest with managers (Microsoft Graph, "List users" and known issue 13635).
+const PAGE: usize = 999;
+const PAGE_WITH_MANAGERS: usize = catalog::CATALOG.capabilities.page;
+
+/// No tenant has this many pages; a listing that reaches it goes in circles.
+const MOST_PAGES: u32 = 20_000;
+
+/// How long it is remembered whether a directory extension is defined.
+const REMEMBERED: Duration = Duration::from_secs(600);
+
+/// A user who was just made is not everywhere yet: what belongs to the making is tried again after these pauses.
+const LAG: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+
+/// One Entra ID tenant, through one app registration.
+pub struct Entra {
+    tenant: Arc<Tenant>,
+    graph: Service<EntraDialect>,
+    lane: Lane,
+    /// Users whose access was taken and whose sessions may still be open, because that call failed or its turn did not come.
+    open: Mutex<BTreeSet<Box<str>>>,
+    /// Whether a directory extension is defined, as it was last asked.
+    extensions: Mutex<HashMap<String, (Instant, bool)>>,
+}
+
+impl Entra {
+    /// Prepares the connection; nothing is called yet. The pacer is shared by all who call this tenant.
+    ///
+    /// # Errors
+    /// The TLS settings of this machine cannot be used.
+    pub fn new(tenant: Tenant, app: App, ties: Ties, pacer: Arc<Pacer>) -> Result<Self, reqwest::Error> {
+        let tenant = Arc::new(tenant);
+        let graph = Service::new(EntraDialect::new(Arc::clone(&tenant), app), ties, pacer)?;
+        Ok(Self { tenant, graph, lane: Lane::default(), open: Mutex::default(), extensions: Mutex::default() })
+    }
+
+    fn path(&self, below: &str) -> String {
+        self.graph.dialect().path(below)
+    }
+
+    fn reader<'m>(&'m self, mapping: &'m Mapping) -> Reader<'m> {
+        Reader::new(mapping, &self.tenant.mark)
+    }
+
+    async fn get(&self, route: Route, path: &str, sent: Sent<'_>) -> Result<Answer, Error> {
+        self.graph.call(&Call::get(route, path, &[], sent)).await
+    }
+
+    async fn list_all(&self, mapping: &Mapping, sink: &mut (dyn FnMut(Account<'_>) + Send)) -> Result<Listing, Error> {
+        self.end_open_sessions().await;
+        let mut reader = self.reader(mapping);
+        let unavailable = self.undefined(&reader).await?;
+        reader.leave_out(&unavailable);
+        let page = if reader.has_manager() { PAGE_WITH_MANAGERS } else { PAGE };
+        let mut path = self.path(&format!("/users?{}&$top={page}", reader.query()));
+        let mut ids: foldhash::HashSet<u128> = foldhash::HashSet::default();
+        let (mut seen, mut repeats) = (0_u32, false);
+        let mut paths: HashSet<String> = HashSet::new();
+        for _ in 0..MOST_PAGES {
+            let answer = self.get(Route::LIST, &path, Sent::Nothing).await?;
+            let page = page_in(&answer)?;
+            for user in &page.value {
+                let account = reader.account(user).ok_or_else(|| unreadable("the listing holds a user without an id"))?;
+                if !ids.insert(short(&account.id)) {
+                    repeats = true;
+                    continue;
+                }
+                seen += 1;
+                sink(account);
+            }
+            let Some(link) = page.next_link.filter(|link| !link.is_empty()) else {
+                return Ok(Listing { accounts: seen, whole: !repeats, unavailable });
+            };
+            let next = self.graph.dialect().same_origin(&link);
+            let next =
+                next.ok_or_else(|| unreadable("the next page of the listing is said to be at another address, which is not called"))?;
+            paths.insert(std::mem::replace(&mut path, next));
+            if paths.contains(&path) {
+                return Err(unreadable("the pages of the listing repeat themselves"));
+            }
+        }
+        Err(unreadable("the listing does not end"))
+    }
+
+    /// The rows whose directory extension the tenant does not have. Each is asked for once and remembered for a while: by a
+    /// filter, because a list leaves out without a word what does not exist.
+    async fn undefined(&self, reader: &Reader<'_>) -> Result<Vec<usize>, Error> {
+        let mut missing = Vec::new();
+        for (row, name) in reader.extensions() {
+            let remembered = self.extensions.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied();
+            let defined = match remembered.filter(|(at, _)| at.elapsed() < REMEMBERED) {
+                Some((_, defined)) => defined,
+                None => {
+                    let filter = encoded(&format!("{name} eq '-'"));
+                    let path = self.path(&format!("/users?$filter={filter}&$select=id&$top=1"));
+                    let defined = match self.get(EXTENSION, &path, Sent::Nothing).await {
+                        Err(Error::NotFound) => false,
+                        // A service that cannot tell: a write will.
+                        Ok(_) | Err(Error::Unavailable { .. }) => true,
+                        Err(error) => return Err(error),
+                    };
+                    let mut extensions = self.extensions.lock().unwrap_or_else(PoisonError::into_inner);
+                    extensions.insert(name.to_owned(), (Instant::now(), defined));
+                    defined
+                }
+            };
+            match (defined, row) {
+                (true, _) => {}
+                (false, Some(row)) => missing.push(row),
+                (false, None) => {
+                    let said = "markAttribute names a directory extension that this tenant does not have: define it, with a service principal of its app";
+                    return Err(Error::Denied { said: said.to_owned() });
+                }
+            }
+        }
+        Ok(missing)
+    }
+
+    /// One user by id or name: unlike a search, this shows what was written, but for the lag between the directory's copies.
+    async fn by_key(&self, mapping: &Mapping, key: &str) -> Result<Option<Account<'static>>, Error> {
+        // Dots alone would be another address.
+        if key.bytes().all(|b| b == b'.') {
+            return Ok(None);
+        }
+        let reader = self.reader(mapping);
+        let path = self.path(&format!("{}?{}", user_path(key), reader.query()));
+        match self.get(Route::FIND, &path, Sent::Key(key)).await {
+            Ok(answer) => {
+                let user = user_in(&answer).ok_or_else(|| unreadable("the answer is not a user"))?;
+                Ok(Some(reader.account(&user).ok_or_else(|| unreadable("the answer is not a user"))?.into_owned()))
+            }
+            Err(Error::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn look_up(&self, mapping: &Mapping, key: Key<'_>) -> Result<Vec<Account<'static>>, Error> {
+        let (Key::Id(text) | Key::Mark(text) | Key::Email(text)) = key;
+        if text.trim().is_empty() {
+            return Err(Error::Rejected { field: None, said: "an account cannot be looked up by an empty key".to_owned() });
+        }
+        let mark = match key {
+            Key::Id(id) if !is_id(id) => return Ok(Vec::new()),
+            Key::Id(id) => {
+                let found = self.by_key(mapping, id).await?;
+                return Ok(found.into_iter().filter(|account| account.id.eq_ignore_ascii_case(id)).collect());
+            }
+            Key::Email(name) => {
+                let same = |account: &Account<'_>| account.email.as_deref().is_some_and(|have| equal(Compare::IgnoringCase, have, name));
+                return Ok(self.by_key(mapping, name.trim()).await?.into_iter().filter(same).collect());
+            }
+            Key::Mark(mark) => mark,
+        };
+        let Some(value) = self.tenant.mark.encode(mark) else { return Ok(Vec::new()) };
+        let reader = self.reader(mapping);
+        // In a text, a quote is written twice (OData 4.01, URL conventions, 5.1.1.6.2).
+        let filter = encoded(&format!("{} eq '{}'", self.tenant.mark.attribute(), value.replace('\'', "''")));
+        let path = self.path(&format!("/users?$filter={filter}&{}", reader.query()));
+        let answer = match self.get(Route::FIND, &path, Sent::Key(mark)).await {
+            Err(Error::NotFound) => return Err(unreadable("HTTP 404 for the list of users")),
+            answer => answer?,
+        };
+        let page = page_in(&answer)?;
+        let found = page.value.iter().filter_map(|user| reader.account(user)).map(Account::into_owned);
+        Ok(found.filter(|account| account.mark.as_deref() == Some(mark)).collect())
+    }
+
+    async fn make(&self, mapping: &Mapping, write: &AccountWrite, initial: &Initial<'_>) -> Result<Written, Error> {
+        let Parts { mut members, later, manager, .. } = parts(&self.tenant, mapping, write, true)?;
+        let generated;
+        let password = match initial.password {
+            Some(password) => password,
+            None => {
+                generated = passwords::generate().map_err(|said| Error::Unavailable { said: said.to_owned() })?;
+                &generated
+            }
+        };
+        complete(&self.tenant, &mut members, password.expose(), initial.change_at_first_login)?;
+        let (path, sent) = (self.path("/users"), Sent::Create(mapping, write, password.expose()));
+        let (urgency, method) = (Urgency::Normal, Method::POST);
+        let answer = self.write(Route::CREATE, urgency, method, &path, Some(members), sent).await?;
+        let mut account = made(mapping, write, &answer).map_err(|said| Error::Unknown { said: said.to_owned() })?;
+        let sent = Sent::Write(mapping, write);
+        let forget = |account: &mut Account<'static>, rest: fn(&str) -> bool| {
+            for (row, value) in mapping.rows.iter().zip(&mut account.attributes) {
+                if rest(&row.target) {
+                    *value = None;
+                }
+            }
+        };
+        if !later.is_empty() && !self.soon(|| self.patch(&account.id, later.clone(), Urgency::Normal, sent)).await {
+            forget(&mut account, |target| target.starts_with(catalog::NUMBERED));
+        }
+        if let Some(manager) = manager
+            && !self.soon(|| self.set_manager(&account.id, manager, Urgency::Normal, sent)).await
+        {
+            forget(&mut account, |target| target == "manager");
+        }
+        Ok(Written { account, request_id: request_id(&answer, "request-id") })
+    }
+
+    /// Whether what belongs to an account that was just made is done. The account stands either way, and the next pass sees
+    /// what it lacks.
+    async fn soon<F: Future<Output = Result<Option<Answer>, Error>>>(&self, call: impl Fn() -> F) -> bool {
+        for pause in LAG.into_iter().map(Some).chain([None]) {
+            match (call().await, pause) {
+                (Ok(_), _) => return true,
+                (Err(Error::NotFound | Error::Unavailable { .. } | Error::Unknown { .. } | Error::Throttled { .. }), Some(pause)) => {
+                    tokio::time::sleep(pause).await;
+                }
+                (Err(error), _) => {
+                    tracing::debug!(category = error.category(), "what belongs to a new account could not be written yet");
+                    return false;
+                }
+            }
+        }
+        false
+    }
+
+    async fn change(&self, mapping: &Mapping, id: &str, write: &AccountWrite, urgency: Urgency) -> Result<Written, Error> {
+        if !is_id(id) {
+            return Err(Error::NotFound);
+        }
+        let Parts { members, manager, ends, .. } = parts(&self.tenant, mapping, write, false)?;
+        let sent = Sent::Write(mapping, write);
+        match write.access {
+            // Noted first: whatever becomes of the calls, sessions are ended.
+            Some(Access::Suspended) => drop(self.open().insert(id.into())),
+            Some(Access::Active) => drop(self.open().remove(id)),
+            None => {}
+        }
+        let (mut last, mut refused) = (None, None);
+        if !members.is_empty() {
+            match self.patch(id, members.clone(), urgency, sent).await {
+                Ok(answer) => last = answer,
+                Err(Error::Forbidden { said }) => {
+                    self.open().remove(id);
+                    refused = Some(self.harmless_part(id, &members, urgency, sent, said).await?);
+                }
+                Err(error) => {
+                    // Of unknown outcome, it may have been applied.
+                    if !matches!(error, Error::Unknown { .. }) {
+                        self.open().remove(id);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        if ends && refused.is_none() {
+            self.end_sessions(id, urgency).await?;
+        }
+        if let Some(manager) = manager {
+            last = self.set_manager(id, manager, urgency, sent).await?.or(last);
+        }
+        match refused {
+            Some(error) => Err(error),
+            None => Ok(Written {
+                account: told(mapping, write, id.to_owned()),
+                request_id: last.as_ref().and_then(|answer| request_id(answer, "request-id")),
+            }),
+        }
+    }
+
+    /// Of an administrator, only a role that is high enough may write the sensitive attributes; the others can be written all
+    /// the same. The error that names the rest.
+    ///
+    /// # Errors
+    /// There is no other part, or it is refused as well.
+    async fn harmless_part(
+        &self,
+        id: &str,
+        members: &Map<String, Value>,
+        urgency: Urgency,
+        sent: Sent<'_>,
+        said: String,
+    ) -> Result<Error, Error> {
+        let (kept, harmless) = apart(members);
+        if kept.is_empty() || harmless.is_empty() {
+            return Err(Error::Forbidden { said });
+        }
+        match self.patch(id, harmless, urgency, sent).await {
+            Ok(_) => {
+                let names: Vec<&str> = kept.keys().map(String::as_str).collect();
+                Ok(Error::Forbidden { said: format!("{} of an administrator: {said}", sensitive(&names)) })
+            }
+            Err(Error::Forbidden { .. }) => Err(Error::Forbidden { said }),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn patch(&self, id: &str, members: Map<String, Value>, urgency: Urgency, sent: Sent<'_>) -> Result<Option<Answer>, Error> {
+        let path = self.path(&user_path(id));
+        let answer = self.write(Route::UPDATE, urgency, Method::PATCH, &path, Some(members), sent).await?;
+        confirmed(id, &answer).map_err(|said| Error::Unknown { said: said.to_owned() })?;
+        Ok(Some(answer))
+    }
+
+    /// Sets the manager by a reference, or takes it away; where there is none, that is done already.
+    async fn set_manager(&self, id: &str, manager: Reference<'_>, urgency: Urgency, sent: Sent<'_>) -> Result<Option<Answer>, Error> {
+        let path = self.path(&format!("{}/manager/$ref", user_path(id)));
+        let (method, body) = match manager {
+            Reference::To(manager) => {
+                let target = format!("{}/v1.0{}", self.tenant.cloud.graph, user_path(manager));
+                (Method::PUT, json!({"@odata.id": target}).as_object().cloned())
+            }
+            Reference::Gone => (Method::DELETE, None),
+        };
+        match self.write(MANAGER, urgency, method, &path, body, sent).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(Error::NotFound) if manager == Reference::Gone => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn end_sessions(&self, id: &str, urgency: Urgency) -> Result<(), Error> {
+        let path = self.path(&format!("{}/revokeSignInSessions", user_path(id)));
+        let outcome = self.write(SESSIONS, urgency, Method::POST, &path, None, Sent::Nothing).await;
+        match outcome {
+            Ok(_) => drop(self.open().remove(id)),
+            Err(Error::Forbidden { said }) => {
+                let what = "access is taken, and open sessions cannot be ended without the application permission User.RevokeSessions.All";
+                return Err(Error::Forbidden { said: format!("{what}: {said}") });
+            }
+            Err(Error::NotFound) => {
+                self.open().remove(id);
+                return Err(Error::NotFound);
+            }
+            // A moment later it is tried again; ending sessions twice does no harm.
+            Err(Error::Unknown { said }) => return Err(Error::Unavailable { said }),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Makes up for sessions that could not be ended when access was taken.
+    async fn end_open_sessions(&self) {
+        let open: Vec<Box<str>> = self.open().iter().cloned().collect();
+        for id in open {
+            match self.end_sessions(&id, Urgency::Urgent).await {
+                Ok(()) | Err(Error::NotFound) => {}
+                Err(error) => {
+                    tracing::debug!(category = error.category(), "open sessions could not be ended yet");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, BTreeSet<Box<str>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn write(
+        &self,
+        route: Route,
+        urgency: Urgency,
+        method: Method,
+        path: &str,
+        members: Option<Map<String, Value>>,
+        sent: Sent<'_>,
+    ) -> Result<Answer, Error> {
+        let body = members.map(|members| Value::Object(members).to_string().into_bytes());
+        let call = Call { route, urgency, method, path, query: &[], body, sent };
+        match urgency {
+            // Whoever cannot wait goes alone.
+            Urgency::Urgent => self.graph.call(&call).await,
+            Urgency::Normal => self.lane.send(&self.graph, &call).await,
+        }
+    }
+}
+
+fn unreadable(said: &str) -> Error {
+    Error::Unavailable { said: said.to_owned() }
+}
+
+fn is_id(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+/// An id in 16 bytes, which is what a GUID has.
+fn short(id: &str) -> u128 {
+    let digits: String = id.chars().filter(|c| *c != '-').collect();
+    let guid = u128::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 32);
+    guid.unwrap_or_else(|| Sha256::digest(id.as_bytes()).iter().take(16).fold(0, |number, byte| number << 8 | u128::from(*byte)))
+}
+
+/// Percent-encoded, for one segment of a path or one value of a query.
+fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let hex = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or('0').to_ascii_uppercase();
+            out.extend(['%', hex(byte >> 4), hex(byte & 15)]);
+        }
+    }
+    out
+}
+
+/// The address of one user. A key is one segment of it, whatever it holds; one that begins with a dollar sign needs the form
+/// with parentheses (Microsoft Graph, "Get a user").
+fn user_path(key: &str) -> String {
+    if key.starts_with('$') {
+        return format!("/users('{}')", encoded(&key.replace('\'', "''")));
+    }
+    format!("/users/{}", encoded(key))
+}
+
+/// The body, if it is an object: the deserializer takes a list for one as well.
+fn object(answer: &Answer) -> Option<&[u8]> {
+    Some(&answer.body[..]).filter(|body| body.trim_ascii_start().first() == Some(&b'{'))
+}
+
+fn page_in(answer: &Answer) -> Result<Page<'_>, Error> {
+    let page: Option<Page<'_>> = object(answer).and_then(|body| serde_json::from_slice(body).ok());
+    page.filter(|page| page.error.is_none()).ok_or_else(|| unreadable("the answer is not a list of users"))
+}
+
+fn user_in(answer: &Answer) -> Option<User<'_>> {
+    serde_json::from_slice(object(answer)?).ok().filter(|user: &User<'_>| !user.is_error())
+}
+
+/// Whether the answer to a change confirms it: nothing, or the user.
+fn confirmed(id: &str, answer: &Answer) -> Result<(), &'static str> {
+    if answer.body.is_empty() {
+        return Ok(());
+    }
+    let user = user_in(answer).ok_or("the answer is not a user")?;
+    match user.text("id") {
+        Some(answered) if !answered.eq_ignore_ascii_case(id) => Err("the answer names another account"),
+        _ => Ok(()),
+    }
+}
+
+/// The new account: its id as it was answered, the rest as it was sent. The answer shows neither state nor mark.
+fn made(mapping: &Mapping, write: &AccountWrite, answer: &Answer) -> Result<Account<'static>, &'static str> {
+    let user = user_in(answer).ok_or("the answer is not a user")?;
+    let id = user.text("id").ok_or("the answer names no account")?;
+    if user.enabled().is_some_and(|enabled| enabled == (write.access == Some(Access::Suspended))) {
+        return Err("the answered state is not the one that was asked for");
+    }
+    let mut account = told(mapping, write, id.into_owned());
+    if write.access.is_none() {
+        account.state = AccountState::Active;
+    }
+    Ok(account)
+}
+
+/// What is known of an account after a write whose answer says nothing.
+fn told(mapping: &Mapping, write: &AccountWrite, id: String) -> Account<'static> {
+    let mut attributes = vec![None; mapping.rows.len()];
+    for (row, value) in &write.attributes {
+        if let (NewValue::Set(text), Some(slot)) = (value, attributes.get_mut(*row)) {
+            *slot = Some(String::from(&**text).into());
+        }
+    }
+    let name = attributes.get(mapping.email).cloned().flatten();
+    Account {
+        id: id.into(),
+        mark: write.mark.as_deref().map(|mark| mark.to_owned().into()),
+        email: name.clone(),
+        username: name,
+        state: match write.access {
+            Some(Access::Active) => AccountState::Active,
+            Some(Access::Suspended) => AccountState::Suspended,
+            None => AccountState::Other,
+        },
+        attributes: attributes.into(),
+        administrator: false,
+        elsewhere: false,
+        foreign: None,
+    }
+}
+
+impl Provider for Entra {
+    fn list<'a>(&'a self, mapping: &'a Mapping, sink: &'a mut (dyn FnMut(Account<'_>) + Send)) -> BoxFuture<'a, Result<Listing, Error>> {
+        Box::pin(self.list_all(mapping, sink))
+    }
+
+    fn find<'a>(&'a self, mapping: &'a Mapping, key: Key<'a>) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>> {
+        Box::pin(self.look_up(mapping, key))
+    }
+
+    fn create<'a>(
+        &'a self,
+        mapping: &'a Mapping,
+        write: &'a AccountWrite,
+        initial: &'a Initial<'a>,
+    ) -> BoxFuture<'a, Result<Written, Error>> {
+        Box::pin(self.make(mapping, write, initial))
+    }
+
+    fn update<'a>(
+        &'a self,
+        mapping: &'a Mapping,
+        id: &'a str,
+        write: &'a AccountWrite,
+        urgency: Urgency,
+    ) -> BoxFuture<'a, Result<Written, Error>> {
+        Box::pin(self.change(mapping, id, write, urgency))
+    }
+
+    fn lags(&self) -> bool {
+        CATALOG.capabilities.lags
+    }
+
+    fn answers_changes(&self) -> bool {
+        CATALOG.capabilities.answers_changes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_one_segment() {
+        for (key, path) in [
+            ("noa+1/x#y@example.com", "/users/noa%2B1%2Fx%23y@example.com"),
+            ("../../é", "/users/..%2F..%2F%C3%A9"),
+            ("$noa@example.com", "/users('%24noa@example.com')"),
+            ("$o'x@example.com", "/users('%24o%27%27x@example.com')"),
+        ] {
+            assert_eq!(user_path(key), path);
+        }
+    }
+
+    #[test]
+    fn a_guid_is_itself_and_every_other_id_is_told_apart() {
+        assert_eq!(short("00000000-0000-0000-0000-0000000000ff"), 255);
+        assert_ne!(short("ff"), short("0ff"));
+    }
+}

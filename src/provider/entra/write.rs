@@ -1,0 +1,129 @@
+//! Writes as Graph wants them: only what differs; the manager is a reference of its own.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    Tenant,
+    catalog::{LASTING, NUMBERED, SENSITIVE, Target, locate},
+};
+use crate::{
+    domain::{
+        account::{Access, AccountWrite, NewValue},
+        mapping::Mapping,
+    },
+    provider::Error,
+};
+
+/// What becomes of the manager.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reference<'w> {
+    /// The user of this id.
+    To(&'w str),
+    /// Nobody.
+    Gone,
+}
+
+/// The calls that one write comes to.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Parts<'w> {
+    /// Members of the user. A missing one stays as it is, null clears (Microsoft Graph, "Update user").
+    pub(super) members: Map<String, Value>,
+    /// Members that a new user cannot be made with and that are written right after.
+    pub(super) later: Map<String, Value>,
+    /// The manager, where that changes.
+    pub(super) manager: Option<Reference<'w>>,
+    /// Whether access is taken away, which ends sessions.
+    pub(super) ends: bool,
+}
+
+/// What a write comes to.
+///
+/// # Errors
+/// There is nothing to write, or nothing that can be; nothing has been sent then.
+pub(super) fn parts<'w>(tenant: &Tenant, mapping: &Mapping, write: &'w AccountWrite, new: bool) -> Result<Parts<'w>, Error> {
+    let mut parts = Parts::default();
+    let mut lasting = None;
+    for (row, value) in &write.attributes {
+        let Some(target) = mapping.rows.get(*row).and_then(|row| locate(&row.target)) else { continue };
+        let text = match value {
+            NewValue::Set(text) => Some(&**text),
+            // A new account has nothing to clear.
+            NewValue::Clear if new => continue,
+            NewValue::Clear => None,
+        };
+        match target {
+            Target::Text(name) if text.is_none() && LASTING.contains(&name) => lasting = Some(name),
+            Target::Text(name) => drop(parts.members.insert(name.to_owned(), json!(text))),
+            Target::Day(name) => drop(parts.members.insert(name.to_owned(), json!(text.map(midnight)))),
+            Target::BusinessPhone => drop(parts.members.insert("businessPhones".to_owned(), text.map_or(json!([]), |text| json!([text])))),
+            // "onPremisesExtensionAttributes" is refused with a new user.
+            Target::Numbered(name) => {
+                let members = if new { &mut parts.later } else { &mut parts.members };
+                members.entry(NUMBERED).or_insert_with(|| json!({}))[name] = json!(text);
+            }
+            Target::Manager => parts.manager = Some(text.map_or(Reference::Gone, Reference::To)),
+        }
+    }
+    if let Some(id) = &write.mark {
+        let mark = tenant.mark.encode(id).ok_or_else(|| Error::Rejected {
+            field: Some(tenant.mark.attribute().to_owned()),
+            said: "Bob's id is no number of up to 20 digits; set markAttribute to a directory extension".to_owned(),
+        })?;
+        parts.members.insert(tenant.mark.attribute().to_owned(), json!(mark));
+    }
+    if let Some(access) = write.access {
+        parts.members.insert("accountEnabled".to_owned(), json!(access == Access::Active));
+        parts.ends = !new && access == Access::Suspended;
+    }
+    if parts.members.is_empty() && parts.later.is_empty() && parts.manager.is_none() {
+        // With other changes it waits, so that these are not held up.
+        let said = if lasting.is_some() { "it cannot be emptied once it is set" } else { "there is nothing to write" };
+        return Err(Error::Rejected { field: lasting.map(str::to_owned), said: said.to_owned() });
+    }
+    Ok(parts)
+}
+
+/// What a new user has to have besides.
+///
+/// # Errors
+/// There is no nickname to be made of the name.
+pub(super) fn complete(tenant: &Tenant, members: &mut Map<String, Value>, password: &str, change: bool) -> Result<(), Error> {
+    if !members.contains_key("mailNickname") {
+        let name = members.get("userPrincipalName").and_then(Value::as_str).unwrap_or_default();
+        let nickname = nickname(name).ok_or_else(|| Error::Rejected {
+            field: Some("mailNickname".to_owned()),
+            said: "no nickname can be made of the local part of userPrincipalName; map mailNickname".to_owned(),
+        })?;
+        members.insert("mailNickname".to_owned(), json!(nickname));
+    }
+    if let Some(location) = &tenant.usage_location {
+        members.entry("usageLocation").or_insert_with(|| json!(location));
+    }
+    members.entry("accountEnabled").or_insert(json!(true));
+    // False has to be said: with a password, Graph's default is true.
+    members.insert("passwordProfile".to_owned(), json!({"password": password, "forceChangePasswordNextSignIn": change}));
+    Ok(())
+}
+
+/// The local part as a mail nickname: ASCII but for `@ ( ) \ [ ] " ; : < > ,` and blanks, 64 characters (resource `user`).
+fn nickname(name: &str) -> Option<String> {
+    let local = name.split('@').next().unwrap_or_default();
+    let allowed = |c: &char| c.is_ascii_graphic() && !r#"()\[]";:<>,"#.contains(*c);
+    Some(local.chars().filter(allowed).take(64).collect()).filter(|nickname: &String| !nickname.is_empty())
+}
+
+/// The members that are refused for administrators, and all others.
+pub(super) fn apart(members: &Map<String, Value>) -> (Map<String, Value>, Map<String, Value>) {
+    members.clone().into_iter().partition(|(name, _)| SENSITIVE.contains(&&**name))
+}
+
+/// A day as the point in time that Graph keeps.
+fn midnight(text: &str) -> String {
+    let is_day =
+        text.len() == 10 && text.bytes().enumerate().all(|(at, b)| if at == 4 || at == 7 { b == b'-' } else { b.is_ascii_digit() });
+    if is_day { format!("{text}T00:00:00Z") } else { text.to_owned() }
+}
+
+#[cfg(test)]
+#[path = "write_tests.rs"]
+mod tests;

@@ -1,0 +1,133 @@
+//! Entra's app registration: secret or certificate, clouds, permissions.
+
+use std::sync::Arc;
+
+use bobsync::provider::{
+    Credential, Destination as _, Error, Provider as _,
+    call::Ties,
+    entra::{self, App, Cloud, Entra},
+    http::Secret,
+};
+use serde_json::{Value, json};
+use simulators::client::Service;
+
+use super::directory::{Directory, credential, mapping};
+use crate::tenant::{Tenant as _, account, rows, update, write};
+
+const CERTIFICATE: [&str; 3] = ["clientId", "clientCertificate", "clientKey"];
+
+async fn list(provider: &Entra) -> Result<(), Error> {
+    provider.list(&mapping(&["userPrincipalName"]), &mut |_| ()).await.map(drop).inspect_err(|error| {
+        let text = format!("{error:?} {error}");
+        assert!(!text.contains("entra-client-secret") && !text.contains("PRIVATE KEY"), "{text}");
+    })
+}
+
+#[tokio::test]
+async fn a_secret_and_a_certificate_both_open_the_door() {
+    let entra = Directory::start().await;
+    list(&entra.provider).await.unwrap();
+    let provider = entra.connected_with(credential(&entra.app, &CERTIFICATE));
+    for _ in 0..3 {
+        list(&provider).await.unwrap();
+    }
+    assert_eq!(entra.token_calls().await, 2, "a token is fetched once");
+    entra.revoke_tokens().await;
+    list(&provider).await.unwrap();
+    assert_eq!(entra.token_calls().await, 3, "and every assertion is another");
+    let log = entra.control.log(Service::Entra, 0).await.unwrap();
+    let id = entra.app["tenantId"].as_str().unwrap();
+    assert_eq!((&*log[0].method, &*log[0].path), ("POST", &*format!("/{id}/oauth2/v2.0/token")));
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_registered_or_a_foreign_key_is_unauthorized() {
+    let entra = Directory::start().await;
+    // Google's sample key is as good as any other that is not ours.
+    let key = entra.control.google("GET", "/service-account", Value::Null).await.unwrap()["private_key"].clone();
+    let mut foreign = entra.app.clone();
+    foreign["clientKey"] = key;
+    let refused = list(&entra.connected_with(credential(&foreign, &CERTIFICATE))).await;
+    assert!(matches!(&refused, Err(Error::Unauthorized { said }) if said.contains("AADSTS700027")), "{refused:?}");
+    let mut unknown = entra.app.clone();
+    unknown["clientId"] = json!("c11e0000-0000-4000-8000-0000000000ff");
+    let refused = list(&entra.connected_with(credential(&unknown, &["clientId", "clientSecret"]))).await;
+    assert!(matches!(&refused, Err(Error::Unauthorized { said }) if said.contains("AADSTS700016")), "{refused:?}");
+    let refused = list(&entra.connected(entra::Tenant { id: "elsewhere.example".to_owned(), ..entra.settings() })).await;
+    assert!(matches!(&refused, Err(Error::Unauthorized { said }) if said.contains("AADSTS90002")), "{refused:?}");
+}
+
+#[tokio::test]
+async fn scopes_audiences_and_references_are_the_clouds() {
+    for cloud in [Cloud::GLOBAL, Cloud::US_GOVERNMENT, Cloud::US_GOVERNMENT_DOD, Cloud::CHINA] {
+        let entra = Directory::start().await;
+        let ids = entra.make(&[account("noa"), account("boss")]).await;
+        entra.put("/app", json!({"graph": cloud.graph.strip_prefix("https://")})).await;
+        for keys in [&CERTIFICATE[..], &["clientId", "clientSecret"]] {
+            let app = App::read(credential(&entra.app, keys)).unwrap();
+            let ties = Ties { observer: Arc::new(|_, _| ()), gate: Arc::new(|| true) };
+            let settings = entra::Tenant { cloud, ..entra.settings() };
+            let provider = Entra::new(settings, app, ties, Arc::new(entra::pacer())).unwrap();
+            list(&provider).await.unwrap();
+            let change = write(&[(rows::MANAGER, Some(&ids[1]))]);
+            provider.update(&entra.mapping, &ids[0], &change, bobsync::provider::Urgency::Normal).await.unwrap();
+        }
+        if cloud != Cloud::GLOBAL {
+            let refused = list(&entra.provider).await;
+            assert!(matches!(refused, Err(Error::Unauthorized { .. })), "another cloud: {refused:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_missing_permission_is_denied_and_named() {
+    let entra = Directory::start().await;
+    entra.put("/app", json!({"permissions": []})).await;
+    let refused = list(&entra.provider).await;
+    assert!(matches!(&refused, Err(Error::Denied { said }) if said.contains("User.ReadWrite.All")), "{refused:?}");
+    entra.put("/app", json!({"permissions": ["User.ReadWrite.All"]})).await;
+    list(&entra.provider).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_no_credential_is_unauthorized_and_gives_nothing_away() {
+    let entra = Directory::start().await;
+    let good = |key: &str| entra.app[key].as_str().unwrap().to_owned();
+    let broken = "-----BEGIN PRIVATE KEY-----\nc3dvcmRmaXNo\n-----END PRIVATE KEY-----\n".to_owned();
+    for (keys, said) in [
+        (vec![], "clientSecret, or clientCertificate and clientKey"),
+        (vec![("clientSecret", "  ".to_owned())], "clientSecret, or clientCertificate and clientKey"),
+        (vec![("clientSecret", "swordfish".to_owned()), ("clientKey", good("clientKey"))], "and not both"),
+        (vec![("clientCertificate", good("clientCertificate"))], "needs its private key as clientKey"),
+        (vec![("clientKey", good("clientKey"))], "needs its certificate as clientCertificate"),
+        (vec![("clientCertificate", "swordfish".to_owned()), ("clientKey", good("clientKey"))], "clientCertificate"),
+        (vec![("clientCertificate", good("clientCertificate")), ("clientKey", "swordfish".to_owned())], "clientKey"),
+        (vec![("clientCertificate", good("clientCertificate")), ("clientKey", broken)], "clientKey"),
+    ] {
+        let all = keys.into_iter().chain([("clientId", good("clientId"))]);
+        let credential = Credential::new(all.map(|(key, text)| (key.to_owned(), Secret::new(text))).collect());
+        let ties = Ties { observer: Arc::new(|_, _| ()), gate: Arc::new(|| true) };
+        match entra.settings().connect(credential, ties, Arc::new(entra::pacer())) {
+            Err(error @ Error::Unauthorized { .. }) => {
+                let text = format!("{error} {error:?}");
+                assert!(text.contains(said) && !text.contains("swordfish") && !text.contains("c3dv"), "{text}");
+            }
+            other => panic!("{said}: {:?}", other.err()),
+        }
+    }
+    let app = App::read(credential(&entra.app, &CERTIFICATE)).unwrap();
+    assert!(!format!("{app:?}").contains("BEGIN"));
+    let app = App::read(credential(&entra.app, &["clientId", "clientSecret"])).unwrap();
+    assert!(!format!("{app:?}").contains("entra-client-secret"));
+}
+
+#[tokio::test]
+async fn a_refusal_for_the_number_of_writes_says_when_to_come_back() {
+    let entra = Directory::start().await;
+    let id = entra.make(&[account("noa")]).await.remove(0);
+    list(&entra.provider).await.unwrap();
+    entra.put("/limits", json!({"limit": 3000, "remaining": 0})).await;
+    let (written, calls) = update(&entra, &id, &write(&[(rows::TITLE, Some("Lead"))])).await;
+    assert!(matches!(written, Err(Error::Throttled { wait: Some(wait) }) if (149..=150).contains(&wait.as_secs())), "{written:?}");
+    assert_eq!(calls, 1);
+}
