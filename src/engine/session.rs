@@ -202,12 +202,8 @@ impl Session {
     /// The settings, with a mapping row for every target that somebody's `EmployeeSync` pins.
     fn with_pinned_targets(&self, validated: &Validated) -> Validated {
         let mut validated = validated.clone();
-        let mut targets = std::collections::BTreeSet::new();
-        self.shared.roster.for_each(&self.key, |_, entry| {
-            let overrides = entry.overrides.iter();
-            targets.extend(overrides.flat_map(|overrides| &overrides.attributes).map(|(target, _)| target.clone()));
-        });
-        validated.settings.mapping.pin_also(targets.iter().map(|target| &**target), validated.target.catalog().compare);
+        let compare = validated.target.catalog().compare;
+        self.shared.roster.sums(&self.key, |sums| validated.settings.mapping.pin_also(sums.pinned(), compare));
         validated
     }
 

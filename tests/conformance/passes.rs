@@ -87,6 +87,7 @@ async fn pass<T: Tenant>(tenant: &T, people: &[Person]) -> (Plan, HashMap<Person
             halted: &|| false,
             deadline: Instant::now() + Duration::from_mins(1),
             since: &|_| 0,
+            waiting: &|_| (),
             turns: &AtomicU64::new(0),
             adopt: true,
             protected: &Protected::default(),
