@@ -28,6 +28,8 @@ use crate::{
 };
 
 /// What the step works with.
+// Each is a fact of its own about the pass, not a state in pieces.
+#[allow(clippy::struct_excessive_bools)]
 pub struct Guarding<'a> {
     /// The settings.
     pub settings: &'a Settings,
