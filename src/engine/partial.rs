@@ -148,9 +148,9 @@ async fn settle(session: &Session, line: Line, causes: &Causes, report: &Report)
         let Some(waiting) = causes.get(employee) else { continue };
         dirty.again(employee, *waiting, now + session.refusals.back_off(employee, RETRY / 10, RETRY * 6));
     }
-    for employee in &report.rest.deferred {
+    for (employee, class) in &report.rest.deferred {
         let Some(waiting) = causes.get(employee) else { continue };
-        dirty.again(employee, Waiting { class: Class::Joiner, looks: 0, ..*waiting }, now);
+        dirty.again(employee, Waiting { class: *class, looks: 0, ..*waiting }, now);
     }
     retry(session, report, |employee| causes.get(employee).copied());
     if report.rest.renamed {
