@@ -1,5 +1,7 @@
 //! One pass, as the list of its steps.
 
+mod some;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::{
@@ -42,12 +44,12 @@ use crate::{
         status::Writer,
     },
     domain::{
-        mapping::Desired,
         matching::{Matcher, Person, PersonIndex},
-        plan::{Change, Kind, Plan, plan, plan_of_some},
+        plan::{Change, Kind, Plan, plan},
+        priority::Class,
         settings::ExistingEmployees,
     },
-    provider::{Initial, Listing, Provider, Urgency},
+    provider::{Initial, Listing, Provider},
     server::metrics::Metrics,
 };
 
@@ -78,8 +80,8 @@ pub struct Rest {
     pub unseen: Vec<Box<str>>,
     /// Bob or the provider gave no answer.
     pub unread: Vec<Box<str>>,
-    /// Their changes are for the other line.
-    pub deferred: Vec<Box<str>>,
+    /// Their changes are for the other line: what is at stake in them.
+    pub deferred: Vec<(Box<str>, Class)>,
     /// Changes that were not brought to an end: whether they were tried and failed for now.
     pub unsettled: Vec<(Box<str>, bool)>,
     /// Somebody has another e-mail, and the accounts of whoever reports to them name them by it.
@@ -167,6 +169,7 @@ impl Pass<'_> {
             }
             report.stop = Some(stop);
         }
+        self.mailbox.plan_ended(self.looking.epoch());
         self.mailbox.ledger.lock().unwrap_or_else(PoisonError::into_inner).close(self.looking.epoch());
         report.took = began.elapsed();
         report
@@ -247,72 +250,6 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// The same steps for some of the people: read by id, with the whole company as the measure of what is too much.
-    async fn some(
-        &self,
-        report: &mut Report,
-        line: Line,
-        unavailable: &[Box<str>],
-        requests: &HashMap<Box<str>, Box<str>>,
-    ) -> Result<(), Stop> {
-        let (settings, place) = (&self.validated.settings, (self.roster, self.key));
-        let urgency = match line {
-            Line::Urgent => Urgency::Urgent,
-            Line::Normal => Urgency::Normal,
-        };
-        let mut seen = single::employees(self.bob, settings, place, self.causes, urgency, self.clock.now()).await?;
-        report.bob = Some(true);
-        self.mailbox.company(seen.company);
-        let accounts = single::accounts(self.provider, &settings.mapping, place, &mut seen).await?;
-        report.provider = Some(true);
-        report.rest.unseen = seen.unseen;
-        report.rest.unread = seen.unread;
-
-        let deciding = Deciding {
-            settings,
-            roster: self.roster,
-            key: self.key,
-            elders: self.elders,
-            first_pass: self.first_pass,
-            forgotten: self.forgotten,
-            since: self.since,
-            now: self.clock.now(),
-        };
-        let people = decide::everybody(&deciding, seen.employees);
-        let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt).protecting(&settings.protected);
-        accounts.into_iter().for_each(|account| matcher.see(account));
-        let managers = single::managers(self.provider, &settings.mapping, place, &people).await?;
-        report.rest.unread.extend(managers.without_answer);
-        let elsewhere = |id: &str| managers.known.get(id).cloned();
-        let mut plan = plan_of_some(&settings.mapping, &people, matcher, false, &elsewhere);
-        let rows = &settings.mapping.rows;
-        let missing: Vec<usize> = (0..rows.len()).filter(|row| unavailable.contains(&rows[*row].target)).collect();
-        plan.without_rows(&missing);
-        plan.name_pins_without(&settings.mapping, &people, &missing);
-
-        let guarding = self.guarding(requests, None);
-        let mut released = guard::release(&guarding, &mut plan, &people, &Listing::default());
-        report.held.clone_from(&released.held.plan);
-        let left_alone = [&missing[..], &released.held.frozen[..]].concat();
-        let mut deferred = vec![false; plan.changes.len()];
-        if line == Line::Urgent {
-            for (index, change) in plan.changes.iter().enumerate().filter(|(_, change)| !change.suspends()) {
-                deferred[index] = std::mem::take(&mut released.go[index]);
-                if deferred[index] {
-                    report.rest.deferred.push(people[change.person as usize].employee.id().into());
-                }
-            }
-        }
-        let recorder = self.recorder(&people, &plan, requests, &seen.deleted_now, self.approvals(&released), &left_alone);
-        report.rest.renamed = plan.renames(&settings.mapping, |change| released.go[change]);
-        let summary = self.converge(&people, &plan, &released, &recorder, (&missing, &deferred)).await;
-        self.looked_at(&people);
-        report.rest.unsettled = std::mem::take(&mut recorder.unsettled.lock().unwrap_or_else(PoisonError::into_inner));
-        report.unfinished = summary.unfinished || recorder.failed.load(std::sync::atomic::Ordering::Relaxed);
-        report.tally = Some(recorder.tally.into_inner().unwrap_or_else(PoisonError::into_inner));
-        summary.stop.map_or(Ok(()), Err)
-    }
-
     /// What the guard looks at, beside the plan.
     fn guarding<'b>(&'b self, requests: &'b HashMap<Box<str>, Box<str>>, approved: Option<&'b str>) -> Guarding<'b> {
         let some = matches!(self.scope, Scope::Some { .. });
@@ -373,6 +310,7 @@ impl Pass<'_> {
             .map(|password| Initial { password: password.as_ref(), change_at_first_login: self.validated.change_password_on_first_login });
         let now = self.clock.now();
         let since = |person: PersonIndex| self.waiting_since(people[person as usize].employee.id(), now);
+        let waiting = |depths| self.mailbox.plan_waits(self.looking.epoch(), depths, self.clock.now());
         let execution = Execution {
             provider: self.provider,
             initial,
@@ -386,6 +324,7 @@ impl Pass<'_> {
             halted: self.halted,
             deadline: self.deadline,
             since: &since,
+            waiting: &waiting,
             turns: self.turns,
             adopt: self.validated.settings.adopt,
             protected: &self.validated.settings.protected,
@@ -423,22 +362,6 @@ impl Pass<'_> {
         summary
     }
 
-    /// Notes whose manager has no account yet, so that they are looked at once there is one.
-    fn wait_for_managers(&self, people: &[Person], recorder: &Recorder<'_>) {
-        let mapping = &self.validated.settings.mapping;
-        let leaderless = std::mem::take(&mut *recorder.leaderless.lock().unwrap_or_else(PoisonError::into_inner));
-        let pairs = leaderless.into_iter().filter_map(|index| {
-            let employee = &people[index as usize].employee;
-            match mapping.desired(mapping.manager?, employee) {
-                Desired::Person(manager) => Some((Box::from(employee.id()), Box::from(manager))),
-                _ => None,
-            }
-        });
-        let some = matches!(self.scope, Scope::Some { .. }).then(|| people.iter().map(|person| person.employee.id()).collect());
-        self.mailbox.wait_for_managers(some, pairs.collect());
-        self.mailbox.have_accounts(|id| self.roster.with(self.key, id, |entry| entry.is_some_and(Entry::has_managed_account)));
-    }
-
     /// Since when somebody waits, in seconds of the epoch: since the first event that was not answered, since a date came,
     /// since the status says that something is not as decided. For whom nothing of it holds: since now.
     fn waiting_since(&self, employee: &str, now: Timestamp) -> i64 {
@@ -451,12 +374,17 @@ impl Pass<'_> {
     /// Sync requests of single people that were there before Bob was read.
     fn requests(&self) -> HashMap<Box<str>, Box<str>> {
         let mut requests = HashMap::new();
-        self.roster.for_each(self.key, |employee, entry| {
-            let meant = matches!(self.scope, Scope::Everybody { .. }) || self.causes.contains_key(employee);
-            if let Some(requested) = entry.sync_requested.as_ref().filter(|_| meant) {
+        let mut look = |employee: &str, entry: &Entry| {
+            if let Some(requested) = &entry.sync_requested {
                 requests.insert(employee.into(), requested.clone());
             }
-        });
+        };
+        match self.scope {
+            Scope::Everybody { .. } => self.roster.for_each(self.key, look),
+            Scope::Some { .. } => self.causes.keys().for_each(|employee| {
+                self.roster.with(self.key, employee, |entry| entry.into_iter().for_each(|entry| look(employee, entry)));
+            }),
+        }
         requests
     }
 

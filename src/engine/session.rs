@@ -166,7 +166,7 @@ impl Session {
                 asked: wanted.asked,
             },
             // Statuses that are gone cannot tell whose account is only missing from a listing.
-            forgotten: counts.as_ref().is_some_and(|counts| self.shared.roster.claims(&self.key) < counts.in_scope),
+            forgotten: counts.as_ref().is_some_and(|counts| self.shared.roster.sums(&self.key, |sums| sums.managed) < counts.in_scope),
             first_pass: counts.is_none(),
             since: first_pass_at.as_ref().map(|at| at.0.to_zoned(TimeZone::UTC).date()),
             limitless: first_pass_at.is_none(),
@@ -194,14 +194,11 @@ impl Session {
     /// The settings, with a mapping row for every target that somebody's `EmployeeSync` pins.
     fn with_pinned_targets(&self, validated: &Validated) -> Validated {
         let mut validated = validated.clone();
-        let mut targets = std::collections::BTreeSet::new();
-        self.shared.roster.for_each(&self.key, |_, entry| {
-            let overrides = entry.overrides.iter();
-            targets.extend(overrides.flat_map(|overrides| &overrides.attributes).map(|(target, _)| target.clone()));
-        });
+        let compare = validated.target.catalog().compare;
         let reserved = validated.target.destination.reserved();
-        let writable = targets.iter().map(|target| &**target).filter(|target| Some(*target) != reserved);
-        validated.settings.mapping.pin_also(writable, validated.target.catalog().compare);
+        self.shared.roster.sums(&self.key, |sums| {
+            validated.settings.mapping.pin_also(sums.pinned().filter(|target| Some(*target) != reserved), compare);
+        });
         validated
     }
 
