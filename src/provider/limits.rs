@@ -31,12 +31,15 @@ const ROUNDING: Duration = Duration::from_secs(1);
 /// Shares one tenant's window of calls among everybody who calls it.
 ///
 /// Within an urgency it is first come, first served; an urgent call overtakes every normal one. Each wait ends: a
-/// window lasts its published length at most, and no refusal is believed for longer than that.
+/// window lasts its published length at most, and no refusal is believed for longer than that, or than the provider's catalogue
+/// says.
 #[derive(Debug)]
 pub struct Pacer {
     length: Duration,
     /// The first wait after a refusal that does not say how long, doubled by every refusal after it; `None`: [`DEFAULT_WAIT`].
     first_wait: Option<Duration>,
+    /// The longest time that a refusal is believed for.
+    longest_wait: Duration,
     /// New accounts, where the provider counts them.
     creations: Option<Bursts>,
     state: Mutex<State>,
@@ -95,6 +98,7 @@ impl Pacer {
         Self {
             length,
             first_wait: None,
+            longest_wait: length.max(DEFAULT_WAIT),
             creations: None,
             state: Mutex::new(state),
             urgent: tokio::sync::Mutex::default(),
@@ -109,6 +113,12 @@ impl Pacer {
     #[must_use]
     pub fn backing_off_from(self, first_wait: Duration) -> Self {
         Self { first_wait: Some(first_wait), ..self }
+    }
+
+    /// For a provider whose refusals may ask for longer waits than its window lasts.
+    #[must_use]
+    pub fn believing_up_to(self, longest_wait: Duration) -> Self {
+        Self { longest_wait, ..self }
     }
 
     /// For a provider that takes at most `most` new accounts in any stretch of time as long as `within`.
@@ -159,7 +169,7 @@ impl Pacer {
         }
         let doubled = |first: Duration| jittered(first.saturating_mul(1 << (state.refusals.clamp(1, 7) - 1)).min(DEFAULT_WAIT));
         let wait = wait.unwrap_or_else(|| self.first_wait.map_or(DEFAULT_WAIT, doubled));
-        let until = now + wait.min(self.length.max(DEFAULT_WAIT));
+        let until = now + wait.min(self.longest_wait);
         state.blocked_until = state.blocked_until.max(Some(until));
         drop(state);
         self.changed.notify_waiters();

@@ -123,15 +123,23 @@ fn compare(target: &str) -> Option<Compare> {
 }
 
 /// A pacer with the published limit on writes of one app in one tenant, the narrowest: 3,000 in 150 seconds (Microsoft Graph
-/// throttling limits, "Identity and access service limits").
+/// throttling limits, "Identity and access service limits"); a refusal says itself for how long, which may be for other limits.
 #[must_use]
 pub fn pacer() -> Pacer {
-    Pacer::new(3000, Duration::from_secs(150))
+    Pacer::new(3000, Duration::from_secs(150)).believing_up_to(Duration::from_secs(3600))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_calls_before_the_time_that_a_refusal_names() {
+        let (pacer, began) = (pacer(), tokio::time::Instant::now());
+        pacer.throttled(Some(Duration::from_secs(600)));
+        drop(pacer.admit(crate::provider::Urgency::Urgent).await);
+        assert_eq!(began.elapsed().as_secs(), 600);
+    }
 
     #[test]
     fn targets_are_found_where_graph_keeps_them() {
