@@ -164,7 +164,7 @@ fn kube_apiserver(etcd: u16, port: u16, audit: bool) -> Vec<String> {
         ("service-account-signing-key-file", TOKEN_KEY.to_owned()),
         ("token-auth-file", TOKENS.to_owned()),
         ("authorization-mode", "RBAC".to_owned()),
-        ("service-cluster-ip-range", "10.0.0.0/24".to_owned()),
+        ("service-cluster-ip-range", "10.0.0.0/16".to_owned()),
         // Nobody reaches this server through a Service, and loopback cannot be an endpoint.
         ("endpoint-reconciler-type", "none".to_owned()),
     ]);
