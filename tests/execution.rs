@@ -162,6 +162,7 @@ async fn carried_out_in_turn(
             halted,
             deadline: Instant::now() + std::time::Duration::from_mins(1),
             since,
+            waiting: &|_| (),
             turns,
             adopt: true,
             protected: &Protected::default(),

@@ -77,7 +77,7 @@ async fn granted(scene: &Scene) -> Result<usize> {
     Ok(usize::try_from(applied + lists)?)
 }
 
-fn joiner(number: usize) -> Value {
+pub fn joiner(number: usize) -> Value {
     json!({
         "root.firstName": "Robin", "root.surname": format!("Joiner{number}"), "root.email": format!("joiner.{number}@example.com"),
         "work.startDate": "2022-03-01", "internal.lifecycleStatus": "Employed", "internal.status": "Active",

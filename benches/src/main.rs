@@ -5,10 +5,12 @@
 //! - `process`: CPU time and memory of a process, as the kernel tells them.
 //! - `parsing`: what it costs merely to parse the two payloads of a pass.
 //! - `ratios`: the measurements, one function each. `decisions`: what one decision costs.
+//! - `events`: from an event to the account. `webhooks`: how many a core takes in.
 //! - `limits`: a flood of joiners against the provider's limit. `safety`: what must never happen, counted over the walk through the
 //!   protocol and a company's life with faults, which are the ones of `tests/`.
 
 mod decisions;
+mod events;
 mod limits;
 mod parsing;
 mod process;
@@ -20,11 +22,12 @@ mod safety;
 mod scene;
 #[path = "../../tests/soak/run/mod.rs"]
 mod soak;
+mod webhooks;
 
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use serde::Serialize;
 
 /// Measures the ratios.
@@ -39,12 +42,38 @@ struct Options {
     /// Joiners of the flood; none: it is left out.
     #[arg(long, default_value_t = 10_000)]
     joiners: usize,
+    /// Company sizes among which events are measured, the smallest first; none: they are left out.
+    #[arg(long, value_delimiter = ',', num_args = 0.., default_value = "1000,100000")]
+    events: Vec<usize>,
     /// Seconds of the provider's window during a flood, without faults and with them.
     #[arg(long, value_delimiter = ',', num_args = 1.., default_value = "120,300")]
     windows: Vec<u32>,
+    /// Only these parts.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
     /// Where the JSON goes.
     #[arg(long, default_value = "target/bench/ratios.json")]
     out: PathBuf,
+}
+
+/// A part of the benches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Passes,
+    Providers,
+    Limits,
+    Webhooks,
+    Overtaking,
+    Events,
+    Safety,
+    Start,
+    Decisions,
+}
+
+impl Options {
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
 }
 
 /// One measurement.
@@ -80,26 +109,45 @@ async fn main() -> Result<()> {
     eprintln!("bench: starting the control plane");
     let plane = testbed::ControlPlane::start(testbed::Options { audit: true, ..testbed::Options::default() }).await?;
     plane.apply_yaml(&bobsync::api::crds_yaml()?).await?;
-    for &employees in &options.employees {
-        eprintln!("bench: {employees} employees");
-        ratios.extend(ratios::of_company(&plane, employees).await?);
+    if options.wants(Part::Passes) {
+        for &employees in &options.employees {
+            eprintln!("bench: {employees} employees");
+            ratios.extend(ratios::of_company(&plane, employees).await?);
+        }
     }
-    if options.provider_employees > 0 {
+    if options.wants(Part::Providers) && options.provider_employees > 0 {
         for provider in [&scene::GOOGLE_WORKSPACE, &scene::ENTRA_ID, &scene::JUMPCLOUD] {
             eprintln!("bench: {} employees with {}", options.provider_employees, provider.name);
             ratios.extend(ratios::of_provider(&plane, provider, options.provider_employees).await?);
         }
     }
-    if options.joiners > 0 {
+    if options.wants(Part::Limits) && options.joiners > 0 {
         eprintln!("bench: {} joiners", options.joiners);
         let windows = options.windows[..].try_into().context("--windows takes two numbers")?;
         ratios.extend(limits::measure(&plane, options.joiners, windows).await?);
     }
-    eprintln!("bench: what must never happen");
-    ratios.extend(safety::measure(&plane).await?);
-    ratios.extend(ratios::of_start(&plane).await?);
-    eprintln!("bench: decisions");
-    ratios.extend(decisions::measure().await?);
+    if options.wants(Part::Webhooks) {
+        eprintln!("bench: webhooks");
+        ratios.extend(webhooks::measure().await?);
+    }
+    if options.wants(Part::Overtaking) && options.joiners > 0 {
+        eprintln!("bench: a leaver behind {} joiners", options.joiners);
+        ratios.extend(events::overtaking(&plane, options.joiners).await?);
+    }
+    if options.wants(Part::Events) {
+        ratios.extend(events::measure(&plane, &options.events).await?);
+    }
+    if options.wants(Part::Safety) {
+        eprintln!("bench: what must never happen");
+        ratios.extend(safety::measure(&plane).await?);
+    }
+    if options.wants(Part::Start) {
+        ratios.extend(ratios::of_start(&plane).await?);
+    }
+    if options.wants(Part::Decisions) {
+        eprintln!("bench: decisions");
+        ratios.extend(decisions::measure().await?);
+    }
     print_table(&ratios);
     if let Some(folder) = options.out.parent() {
         std::fs::create_dir_all(folder)?;

@@ -44,6 +44,14 @@ pub fn cpu_seconds(pid: u32) -> Result<f64> {
     Ok(nanoseconds as f64 / 1e9)
 }
 
+/// CPU time of one thread of this process so far.
+pub fn thread_cpu_seconds(thread: u64) -> Result<f64> {
+    let text = std::fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).context("the thread is gone")?;
+    let nanoseconds: u64 = text.split_whitespace().next().and_then(|first| first.parse().ok()).context("no number")?;
+    #[allow(clippy::cast_precision_loss)]
+    Ok(nanoseconds as f64 / 1e9)
+}
+
 /// Resident memory now and at its peak, in KiB.
 pub fn memory_kib(pid: u32) -> Result<(u64, u64)> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).context("the process is gone")?;

@@ -146,7 +146,7 @@ pub async fn of_start(plane: &ControlPlane) -> Result<Vec<Ratio>> {
     ])
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -21,6 +21,8 @@ use testbed::ControlPlane;
 /// A running controller.
 pub struct Controller {
     child: Child,
+    /// Where Bob pushes events of the integration to.
+    pub webhooks: String,
     /// When it was started, and how long it took until it was ready.
     pub ready_after: Duration,
 }
@@ -28,8 +30,8 @@ pub struct Controller {
 impl Controller {
     /// Starts the release binary with the administrator's rights and waits until it is ready.
     pub async fn start(plane: &ControlPlane, namespace: &str, endpoints: &[String]) -> Result<Self> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let listen = format!("127.0.0.1:{port}");
+        let free = || -> Result<String> { Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string()) };
+        let (listen, webhooks) = (free()?, free()?);
         let mut command = Command::new(binary()?);
         command.args([
             "controller",
@@ -40,7 +42,7 @@ impl Controller {
             "--http-listen",
             &listen,
             "--webhook-listen",
-            "127.0.0.1:0",
+            &webhooks,
         ]);
         for endpoint in endpoints {
             command.args(["--allow-endpoint", endpoint]);
@@ -48,7 +50,8 @@ impl Controller {
         let began = Instant::now();
         let child =
             command.env("KUBECONFIG", plane.kubeconfig()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        let mut controller = Self { child, ready_after: Duration::ZERO };
+        let mut controller =
+            Self { child, webhooks: format!("http://{webhooks}/webhooks/bob/{namespace}/onelogin"), ready_after: Duration::ZERO };
         let http = reqwest::Client::new();
         for _ in 0..3000 {
             if http.get(format!("http://{listen}/readyz")).send().await.is_ok_and(|answer| answer.status().is_success()) {
@@ -79,6 +82,9 @@ pub fn binary() -> Result<PathBuf> {
     let path = here.parent().context("no folder")?.join("bobsync");
     if path.exists() { Ok(path) } else { bail!("{} is missing: cargo build --release -p bobsync", path.display()) }
 }
+
+/// The secret of the webhook.
+pub const SIGNED_WITH: &str = "s3cret of the webhook";
 
 /// What a scene has to know of a provider.
 pub struct Provider {
@@ -176,7 +182,11 @@ impl Scene {
         Api::<Namespace>::all(scene.client.clone()).create(&PostParams::default(), &namespace).await?;
         let (secret, path, content) = provider.secret;
         let content = content(scene.control("GET", path, Value::Null).await?);
-        for (secret, data) in [("bob", json!({"serviceUserId": "SERVICE-1", "serviceUserToken": "bob-token-1"})), (secret, content)] {
+        for (secret, data) in [
+            ("bob", json!({"serviceUserId": "SERVICE-1", "serviceUserToken": "bob-token-1"})),
+            ("hook", json!({"webhookSecret": SIGNED_WITH})),
+            (secret, content),
+        ] {
             let object: Secret = serde_json::from_value(json!({"metadata": {"name": secret}, "stringData": data}))?;
             Api::<Secret>::namespaced(scene.client.clone(), name).create(&PostParams::default(), &object).await?;
         }
@@ -218,6 +228,11 @@ impl Scene {
         Ok(self.control("GET", &format!("/{}/calls", self.provider.service), Value::Null).await?["writes"].as_f64().unwrap_or(0.0))
     }
 
+    /// Writes at the provider that suspended an account.
+    pub async fn suspensions(&self) -> Result<f64> {
+        Ok(self.control("GET", "/onelogin/calls", Value::Null).await?["byRoute"]["PUT /api/2/users/{id}"].as_f64().unwrap_or(0.0))
+    }
+
     /// Counts anew.
     pub async fn forget_calls(&self) -> Result<()> {
         self.control("DELETE", "/bob/calls", Value::Null).await?;
@@ -229,7 +244,10 @@ impl Scene {
     pub async fn integrate(&self) -> Result<()> {
         let spec = json!({
             "interval": "24h",
-            "bob": {"credentialsSecretRef": {"name": "bob"}, "endpoint": self.world.bob_url()},
+            "bob": {
+                "credentialsSecretRef": {"name": "bob"}, "endpoint": self.world.bob_url(),
+                "webhookSecretRef": {"name": "hook", "key": "webhookSecret"},
+            },
             "provider": (self.provider.spec)((self.provider.address)(&self.world)),
         });
         let object = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "onelogin"}, "spec": spec});
@@ -262,6 +280,13 @@ impl Scene {
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
+    }
+
+    /// Asks for a pass, and waits for nothing.
+    pub async fn ask(&self) -> Result<()> {
+        let patch = json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": "at once"}}});
+        self.integrations().patch("onelogin", &PatchParams::default(), &Patch::Merge(patch)).await?;
+        Ok(())
     }
 
     /// Asks for a pass and waits until it is through.

@@ -1,6 +1,9 @@
 //! What the controller remembers of every `EmployeeSync`: a compact row in place of the object. Fed by the watch and by
 //! the controller's own writes; whichever is newer wins.
 
+mod latest;
+mod people;
+
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
     num::NonZeroU64,
@@ -9,18 +12,18 @@ use std::{
 
 use foldhash::HashMap;
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 
+use self::people::People;
+pub use self::{latest::Latest, people::Sums};
 use crate::{
     api::{
         EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, SYNC_REQUESTED, conditions,
-        employee_sync::{Access, Action, Because, Counted, Evidence, EvidenceKind, HISTORY, HistoryEntry, MatchedBy, OutcomeWord},
+        employee_sync::{Access, Because, Evidence, EvidenceKind, HISTORY, HistoryEntry, MatchedBy},
         integration::UserStatus,
     },
     domain::{
         baseline::Baseline,
-        budget::Kind,
         drift::InPlace,
         known::{Met, Overrides, Revoked},
         settings,
@@ -92,98 +95,6 @@ pub struct Entry {
     pub verdict: u64,
 }
 
-/// When a change of each kind last went out, in seconds of the epoch; 0 for never. Out of the status's history, without
-/// changes that a person approved.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Latest {
-    disable: u32,
-    reactivate: u32,
-    create: u32,
-    update: u32,
-}
-
-impl Latest {
-    /// Takes in one change that was made. `start`: it is the access that the start date brings.
-    fn take(&mut self, change: &HistoryEntry, start: bool) {
-        let slot = match change.action {
-            _ if change.plan.is_some() => return,
-            Action::Suspend => &mut self.disable,
-            Action::Reactivate if start => return,
-            Action::Reactivate => &mut self.reactivate,
-            Action::Create => &mut self.create,
-            Action::Adopt if change.fields.is_empty() => return,
-            Action::Adopt | Action::Update => &mut self.update,
-        };
-        *slot = (*slot).max(u32::try_from(change.at.0.as_second()).unwrap_or(0));
-    }
-
-    fn of_status(status: &EmployeeSyncStatus) -> Self {
-        let latest = Self::of_history(&status.history);
-        status.counted.as_ref().map_or(latest, |counted| latest.or_later(Self::of_counted(counted)))
-    }
-
-    fn of_history(history: &[HistoryEntry]) -> Self {
-        let mut latest = Self::default();
-        for (index, change) in history.iter().enumerate() {
-            if change.outcome == OutcomeWord::Succeeded {
-                // Access that the start date brought after the creation was not given back.
-                latest.take(change, is_a_start(&history[index + 1..]));
-            }
-        }
-        latest
-    }
-
-    fn or_later(self, other: Self) -> Self {
-        Self {
-            disable: self.disable.max(other.disable),
-            reactivate: self.reactivate.max(other.reactivate),
-            create: self.create.max(other.create),
-            update: self.update.max(other.update),
-        }
-    }
-
-    /// What a history of which lines are dropped says, to be kept beside the others; `None` if it says nothing.
-    #[must_use]
-    pub fn counted(history: &[HistoryEntry], before: Option<&Counted>) -> Option<Counted> {
-        let latest = Self::of_history(history).or_later(before.map(Self::of_counted).unwrap_or_default());
-        let time = |at: u32| (at != 0).then(|| Timestamp::from_second(i64::from(at)).ok().map(Time)).flatten();
-        let counted = Counted {
-            disabled_at: time(latest.disable),
-            reactivated_at: time(latest.reactivate),
-            created_at: time(latest.create),
-            updated_at: time(latest.update),
-        };
-        (latest != Self::default()).then_some(counted)
-    }
-
-    fn of_counted(counted: &Counted) -> Self {
-        let at = |time: &Option<Time>| time.as_ref().map_or(0, |time| u32::try_from(time.0.as_second()).unwrap_or(0));
-        Self {
-            disable: at(&counted.disabled_at),
-            reactivate: at(&counted.reactivated_at),
-            create: at(&counted.created_at),
-            update: at(&counted.updated_at),
-        }
-    }
-
-    /// The moment of the last change of this kind, in seconds of the epoch.
-    #[must_use]
-    pub fn of(self, kind: Kind) -> Option<i64> {
-        let at = match kind {
-            Kind::Disable => self.disable,
-            Kind::Reactivate => self.reactivate,
-            Kind::Create => self.create,
-            Kind::Update => self.update,
-        };
-        (at != 0).then_some(i64::from(at))
-    }
-}
-
-fn is_a_start(older: &[HistoryEntry]) -> bool {
-    let access = older.iter().find(|change| matches!(change.action, Action::Create | Action::Suspend | Action::Reactivate));
-    access.is_some_and(|change| change.action == Action::Create)
-}
-
 /// What a watch event means for an integration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
@@ -201,7 +112,7 @@ pub struct Roster {
     owed: Arc<Mutex<Owed>>,
 }
 
-type Rows = HashMap<IntegrationKey, HashMap<Box<str>, Entry>>;
+type Rows = HashMap<IntegrationKey, People>;
 type Owed = HashMap<IntegrationKey, HashMap<Box<str>, Vec<HistoryEntry>>>;
 
 impl Roster {
@@ -215,7 +126,7 @@ impl Roster {
         let fresh = entry(object);
         let mut rows = self.rows();
         let people = rows.entry(key).or_default();
-        match people.get_mut(&*employee) {
+        match people.get(&employee) {
             Some(known) if known.version >= fresh.version => News::Nothing,
             Some(known) if known.exists => {
                 let same_status = known.digest == fresh.digest;
@@ -226,7 +137,8 @@ impl Roster {
                     News::Wake
                 };
                 let verdict = if same_status { known.verdict } else { 0 };
-                *known = Entry { verdict, writing: known.writing, ..fresh.after(known) };
+                let fresh = Entry { verdict, writing: known.writing, ..fresh.after(known) };
+                people.put(employee, fresh);
                 news
             }
             known => {
@@ -234,7 +146,7 @@ impl Roster {
                 let written_by_somebody = object.status.is_none() && object.owner_references().is_empty();
                 let news = if written_by_somebody { News::Wake } else { News::Nothing };
                 let fresh = known.map_or(fresh.clone(), |known| fresh.after(known));
-                people.insert(employee, fresh);
+                people.put(employee, fresh);
                 news
             }
         }
@@ -242,7 +154,7 @@ impl Roster {
 
     /// A status of this person is about to be written, or was not written after all.
     pub fn writing(&self, key: &IntegrationKey, employee: &str, writing: bool) {
-        if let Some(entry) = self.rows().get_mut(key).and_then(|people| people.get_mut(employee)) {
+        if let Some(entry) = self.rows().get_mut(key).and_then(|people| people.aside(employee)) {
             entry.writing = writing;
         }
     }
@@ -253,18 +165,19 @@ impl Roster {
         let fresh = Entry { verdict, ..entry(object) };
         let mut rows = self.rows();
         let people = rows.entry(key).or_default();
-        match people.get_mut(&*employee) {
+        match people.aside(&employee) {
             Some(known) if known.version > fresh.version => known.writing = false,
-            Some(known) => *known = fresh.after(known),
-            None => {
-                people.insert(employee, fresh);
+            Some(known) => {
+                let fresh = fresh.after(known);
+                people.put(employee, fresh);
             }
+            None => people.put(employee, fresh),
         }
     }
 
     /// The verdict behind a status that turned out to be written already.
     pub fn confirm(&self, key: &IntegrationKey, employee: &str, verdict: u64) {
-        if let Some(entry) = self.rows().get_mut(key).and_then(|people| people.get_mut(employee)) {
+        if let Some(entry) = self.rows().get_mut(key).and_then(|people| people.aside(employee)) {
             entry.verdict = verdict;
         }
     }
@@ -274,11 +187,10 @@ impl Roster {
         let (key, employee) = key_of(object)?;
         let mut rows = self.rows();
         let people = rows.get_mut(&key)?;
-        let entry = people.get_mut(&*employee).filter(|entry| entry.exists)?;
-        if entry.file_deleted.is_some() {
-            people.remove(&*employee);
+        if people.get(&employee).filter(|entry| entry.exists)?.file_deleted.is_some() {
+            people.remove(&employee);
         } else {
-            entry.lose_object();
+            people.change(&employee, Entry::lose_object);
         }
         drop(rows);
         Some((key, employee))
@@ -288,8 +200,10 @@ impl Roster {
     pub fn remember(&self, key: &IntegrationKey, employee: &str, revoked: Revoked) {
         let mut rows = self.rows();
         let people = rows.entry(key.clone()).or_default();
-        let entry = people.entry(employee.into()).or_insert_with(|| Entry { generation: 1, ..Entry::default() });
-        if entry.file_deleted.is_none() {
+        if people.get(employee).is_none() {
+            people.put(employee.into(), Entry { generation: 1, ..Entry::default() });
+        }
+        if let Some(entry) = people.aside(employee).filter(|entry| entry.file_deleted.is_none()) {
             entry.revoked.get_or_insert(revoked);
         }
     }
@@ -313,10 +227,12 @@ impl Roster {
     pub fn forget_lost(&self, key: &IntegrationKey) {
         self.owed.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         if let Some(people) = self.rows().get_mut(key) {
-            people.retain(|_, entry| entry.exists || entry.revoked.is_some());
-            for entry in people.values_mut().filter(|entry| !entry.exists) {
-                *entry = Entry { generation: 1, revoked: entry.revoked, ..Entry::default() };
-            }
+            people.sift(|_, entry| {
+                if !entry.exists {
+                    *entry = Entry { generation: 1, revoked: entry.revoked, ..Entry::default() };
+                }
+                entry.exists || entry.revoked.is_some()
+            });
         }
     }
 
@@ -324,9 +240,11 @@ impl Roster {
     /// count in the budgets from now on.
     pub fn owe(&self, key: &IntegrationKey, employee: &str, mut lines: Vec<HistoryEntry>) {
         lines.truncate(HISTORY);
-        if let Some(entry) = self.rows().get_mut(key).and_then(|people| people.get_mut(employee)) {
-            let start = entry.awaited_start;
-            lines.iter().for_each(|line| entry.latest.take(line, start));
+        if let Some(people) = self.rows().get_mut(key) {
+            people.change(employee, |entry| {
+                let start = entry.awaited_start;
+                lines.iter().for_each(|line| entry.latest.take(line, start));
+            });
         }
         let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.is_empty() {
@@ -360,9 +278,10 @@ impl Roster {
         let mut woken = Vec::new();
         for (key, people) in self.rows().iter_mut().filter(|(key, _)| namespace.is_none_or(|n| *n == *key.namespace)) {
             let unlisted = |employee: &str| !listed.contains(&(key.namespace.clone(), object_name(&key.name, employee).into()));
-            let lost = people.iter_mut().filter(|(employee, entry)| entry.exists && unlisted(employee));
-            let lost = lost.map(|(_, entry)| entry.lose_object()).count();
-            if lost > 0 {
+            let lost: Vec<Box<str>> =
+                people.iter().filter(|(employee, entry)| entry.exists && unlisted(employee)).map(|(employee, _)| employee.into()).collect();
+            lost.iter().for_each(|employee| people.change(employee, Entry::lose_object));
+            if !lost.is_empty() {
                 woken.push(key.clone());
             }
         }
@@ -374,7 +293,7 @@ impl Roster {
         let mut all = self.rows();
         let Some(people) = all.get_mut(key) else { return };
         for (employee, row) in rows {
-            if let Some(entry) = people.get_mut(employee) {
+            if let Some(entry) = people.aside(employee) {
                 entry.row = row;
             }
         }
@@ -384,7 +303,7 @@ impl Roster {
     #[must_use]
     pub fn next_transition(&self, key: &IntegrationKey, since: i64) -> Option<i64> {
         let rows = self.rows();
-        let moments = rows.get(key)?.values().filter_map(|entry| entry.next).map(|(at, _)| at);
+        let moments = rows.get(key)?.iter().filter_map(|(_, entry)| entry.next).map(|(at, _)| at);
         moments.filter(|at| *at > since).min()
     }
 
@@ -417,7 +336,15 @@ impl Roster {
     /// Objects of one integration.
     #[must_use]
     pub fn count(&self, key: &IntegrationKey) -> usize {
-        self.rows().get(key).map_or(0, |people| people.values().filter(|entry| entry.exists).count())
+        self.sums(key, |sums| sums.objects)
+    }
+
+    /// Looks at the sums over the people of an integration. `look` must not come back to the roster.
+    pub fn sums<T>(&self, key: &IntegrationKey, look: impl FnOnce(&Sums) -> T) -> T {
+        match self.rows().get(key) {
+            Some(people) => look(people.sums()),
+            None => look(&Sums::default()),
+        }
     }
 }
 

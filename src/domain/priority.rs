@@ -83,6 +83,8 @@ const MOVERS: u64 = 4;
 #[derive(Debug)]
 pub struct Queue {
     ready: [BTreeSet<Place>; Class::ALL.len()],
+    /// How many of each class have not been taken.
+    left: [usize; Class::ALL.len()],
     items: Vec<Item>,
     /// Items that are neither ready nor taken.
     blocked: usize,
@@ -138,8 +140,9 @@ impl Queue {
             }
             lend(&mut items, &needs, item);
         }
-        let mut queue = Self { ready: Default::default(), blocked: 0, under_way: (0, 0), items };
+        let mut queue = Self { ready: Default::default(), left: Default::default(), blocked: 0, under_way: (0, 0), items };
         for item in 0..queue.items.len() {
+            queue.left[queue.items[item].class as usize] += 1;
             if queue.items[item].waits_for == 0 { queue.make_ready(item) } else { queue.blocked += 1 }
         }
         queue
@@ -159,6 +162,7 @@ impl Queue {
         let class = self.turn(turns + self.under_way.1)?;
         let (_, item) = self.ready[class as usize].pop_first()?;
         self.items[item].taken = true;
+        self.left[class as usize] -= 1;
         self.under_way.0 += 1;
         self.under_way.1 += u64::from(!class.is_urgent());
         Some(self.items[item].change)
@@ -181,6 +185,12 @@ impl Queue {
             }
         }
         counts
+    }
+
+    /// How many have not been taken, by class, and since when the oldest of those waits who wait for nobody else.
+    #[must_use]
+    pub fn depths(&self) -> [(usize, Option<i64>); Class::ALL.len()] {
+        Class::ALL.map(|class| (self.left[class as usize], self.ready[class as usize].first().map(|(since, _)| *since)))
     }
 
     fn make_ready(&mut self, item: usize) {

@@ -33,7 +33,7 @@ use crate::{
         mapping::{Mapping, equal},
         matching::{Person, PersonIndex},
         plan::{Change, Kind, Plan},
-        priority::Queue,
+        priority::{Class, Queue},
         safety::Protected,
     },
     provider::{Error, Initial, Key, Provider, Urgency, Written},
@@ -143,6 +143,8 @@ pub struct Execution<'a, 'c> {
     pub deadline: Instant,
     /// Since when somebody waits, in seconds of the epoch: within a class the oldest goes first.
     pub since: &'a (dyn Fn(PersonIndex) -> i64 + Sync),
+    /// Told how many changes wait, by class, and since when the oldest, in seconds of the epoch.
+    pub waiting: &'a (dyn Fn([(usize, Option<i64>); Class::ALL.len()]) + Sync),
     /// How many changes that are not urgent have had their turn, in all passes: no class waits for ever.
     pub turns: &'a AtomicU64,
     /// Whether accounts without a mark may be adopted.
@@ -215,6 +217,7 @@ pub async fn execute<'c>(cx: &Execution<'_, 'c>, tell: impl Fn(PersonIndex, Outc
                 (next, had_its_turn)
             });
         }
+        (cx.waiting)(queue.depths());
         let Some((ended, had_its_turn)) = under_way.next().await else { break };
         // Who waited in vain for the provider has had no turn: it comes first in the next pass.
         if queue.ended(ended) && had_its_turn {

@@ -175,12 +175,7 @@ impl Guarding<'_> {
 
     /// How many people there are, as the statuses know.
     fn population(&self) -> Population {
-        let mut population = Population::default();
-        self.roster.for_each(self.key, |_, entry| {
-            population.managed += u32::from(entry.claims_account());
-            population.accounts += u32::from(entry.has_managed_account());
-        });
-        population
+        self.roster.sums(self.key, |sums| Population { managed: sums.managed, accounts: sums.accounts })
     }
 
     /// How many people had a change of this kind within its window, approved ones aside. The statuses know, so the count
@@ -188,8 +183,7 @@ impl Guarding<'_> {
     fn spent(&self, kind: Kind, ledger: &Ledger, plan: &Plan, people: &[Person]) -> u32 {
         let window = self.settings.budgets.of(kind).map_or(Duration::ZERO, |budget| budget.per);
         let since = before(self.now, window);
-        let mut spent = 0;
-        self.roster.for_each(self.key, |_, entry| spent += u32::from(entry.latest.of(kind).is_some_and(|at| at > since)));
+        let spent = self.roster.sums(self.key, |sums| sums.spent(kind, since));
         let own: HashSet<&str> = plan.changes.iter().map(|change| people[change.person as usize].employee.id()).collect();
         let told = |id: &str| self.roster.with(self.key, id, |entry| entry.is_some_and(|e| e.latest.of(kind).is_some_and(|at| at > since)));
         // An earlier pass gives up whoever is in this plan.

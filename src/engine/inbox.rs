@@ -119,6 +119,8 @@ pub struct Mailbox {
     pub claims: Claims,
     /// What passes let out that no status tells.
     pub ledger: Mutex<Ledger>,
+    /// What stands in the plans of passes that are under way, by pass.
+    planned: Mutex<HashMap<u64, Depths>>,
     state: Mutex<State>,
     /// A pass is through: dates may be other ones.
     dates: Notify,
@@ -159,6 +161,22 @@ impl Mailbox {
         if id.is_some() {
             self.lock().company = id;
         }
+    }
+
+    /// So many changes of a pass wait for their turn, by class, the oldest since this second of the epoch.
+    pub fn plan_waits(&self, pass: u64, depths: [(usize, Option<i64>); Class::ALL.len()], now: Timestamp) {
+        let began = |since: i64| {
+            let ago = Duration::from_secs(u64::try_from(now.as_second().saturating_sub(since)).unwrap_or(0));
+            let now = Instant::now();
+            now.checked_sub(ago).unwrap_or(now)
+        };
+        let depths = depths.map(|(count, oldest)| (count, oldest.filter(|_| count > 0).map(began)));
+        self.planned.lock().unwrap_or_else(PoisonError::into_inner).insert(pass, depths);
+    }
+
+    /// A pass has ended, and nothing of its plan waits.
+    pub fn plan_ended(&self, pass: u64) {
+        self.planned.lock().unwrap_or_else(PoisonError::into_inner).remove(&pass);
     }
 
     /// A pass over everybody has ended.
@@ -287,6 +305,7 @@ impl Inbox {
             dirty: Dirty::default(),
             claims: Claims::default(),
             ledger: Mutex::default(),
+            planned: Mutex::default(),
             state: Mutex::default(),
             dates: Notify::new(),
         });
@@ -303,7 +322,11 @@ impl Inbox {
     #[must_use]
     pub fn depths(&self) -> Depths {
         let mailboxes: Vec<_> = self.mailboxes().values().cloned().collect();
-        mailboxes.iter().map(|mailbox| mailbox.dirty.depths()).fold(Depths::default(), |mut sum, depths| {
+        let planned = |mailbox: &Arc<Mailbox>| -> Vec<Depths> {
+            mailbox.planned.lock().unwrap_or_else(PoisonError::into_inner).values().copied().collect()
+        };
+        let all = mailboxes.iter().flat_map(|mailbox| planned(mailbox).into_iter().chain([mailbox.dirty.depths()]));
+        all.fold(Depths::default(), |mut sum, depths| {
             for ((count, oldest), (more, since)) in sum.iter_mut().zip(depths) {
                 *count += more;
                 *oldest = match (*oldest, since) {

@@ -167,6 +167,7 @@ impl Pass<'_> {
             }
             report.stop = Some(stop);
         }
+        self.mailbox.plan_ended(self.looking.epoch());
         self.mailbox.ledger.lock().unwrap_or_else(PoisonError::into_inner).close(self.looking.epoch());
         report.took = began.elapsed();
         report
@@ -373,6 +374,7 @@ impl Pass<'_> {
             .map(|password| Initial { password: password.as_ref(), change_at_first_login: self.validated.change_password_on_first_login });
         let now = self.clock.now();
         let since = |person: PersonIndex| self.waiting_since(people[person as usize].employee.id(), now);
+        let waiting = |depths| self.mailbox.plan_waits(self.looking.epoch(), depths, self.clock.now());
         let execution = Execution {
             provider: self.provider,
             initial,
@@ -386,6 +388,7 @@ impl Pass<'_> {
             halted: self.halted,
             deadline: self.deadline,
             since: &since,
+            waiting: &waiting,
             turns: self.turns,
             adopt: self.validated.settings.adopt,
             protected: &self.validated.settings.protected,
@@ -451,12 +454,17 @@ impl Pass<'_> {
     /// Sync requests of single people that were there before Bob was read.
     fn requests(&self) -> HashMap<Box<str>, Box<str>> {
         let mut requests = HashMap::new();
-        self.roster.for_each(self.key, |employee, entry| {
-            let meant = matches!(self.scope, Scope::Everybody { .. }) || self.causes.contains_key(employee);
-            if let Some(requested) = entry.sync_requested.as_ref().filter(|_| meant) {
+        let mut look = |employee: &str, entry: &Entry| {
+            if let Some(requested) = &entry.sync_requested {
                 requests.insert(employee.into(), requested.clone());
             }
-        });
+        };
+        match self.scope {
+            Scope::Everybody { .. } => self.roster.for_each(self.key, look),
+            Scope::Some { .. } => self.causes.keys().for_each(|employee| {
+                self.roster.with(self.key, employee, |entry| entry.into_iter().for_each(|entry| look(employee, entry)));
+            }),
+        }
         requests
     }
 

@@ -194,14 +194,11 @@ impl Session {
     /// The settings, with a mapping row for every target that somebody's `EmployeeSync` pins.
     fn with_pinned_targets(&self, validated: &Validated) -> Validated {
         let mut validated = validated.clone();
-        let mut targets = std::collections::BTreeSet::new();
-        self.shared.roster.for_each(&self.key, |_, entry| {
-            let overrides = entry.overrides.iter();
-            targets.extend(overrides.flat_map(|overrides| &overrides.attributes).map(|(target, _)| target.clone()));
+        let (reserved, compare) = (validated.target.destination.reserved(), validated.target.catalog().compare);
+        let mapping = &mut validated.settings.mapping;
+        self.shared.roster.sums(&self.key, |sums| {
+            mapping.pin_also(sums.pinned().filter(|target| Some(*target) != reserved), compare);
         });
-        let reserved = validated.target.destination.reserved();
-        let writable = targets.iter().map(|target| &**target).filter(|target| Some(*target) != reserved);
-        validated.settings.mapping.pin_also(writable, validated.target.catalog().compare);
         validated
     }
 

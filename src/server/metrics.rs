@@ -106,8 +106,12 @@ const REACHED: Row = Row {
     labels: &["trigger", "class"],
     help: "Time from an event (a webhook, a sync request, a date, a changed EmployeeSync) to the changed account on record, by what woke the pass and by what was at stake (revocation, leaver, joiner, mover, cosmetic)",
 };
-const WAITING: Row =
-    Row { name: "bobsync_queue_depth", kind: "gauge", labels: &["class"], help: "People in line to be looked at, by what is at stake" };
+const WAITING: Row = Row {
+    name: "bobsync_queue_depth",
+    kind: "gauge",
+    labels: &["class"],
+    help: "People in line to be looked at, and changes that wait for their turn in a pass, by what is at stake",
+};
 const WAITING_AGE: Row = Row {
     name: "bobsync_queue_oldest_age_seconds",
     kind: "gauge",

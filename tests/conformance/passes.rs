@@ -98,6 +98,7 @@ async fn execute_plan<T: Tenant>(
             halted: &|| false,
             deadline: Instant::now() + Duration::from_mins(1),
             since: &|_| 0,
+            waiting: &|_| (),
             turns: &AtomicU64::new(0),
             adopt: true,
             protected: &Protected::default(),

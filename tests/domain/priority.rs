@@ -158,6 +158,8 @@ proptest! {
                 prop_assert!(circle || early.is_none(), "{next} does not wait for {early:?}");
                 under_way.push(next);
             }
+            let waiting: usize = queue.depths().iter().map(|(count, _)| count).sum();
+            prop_assert_eq!(waiting, drawn.iter().filter(|one| one.go).count() - gone.len());
             if under_way.is_empty() {
                 break;
             }

@@ -217,6 +217,10 @@ async fn a_leaver_overtakes_joiners_who_wait_for_the_provider() {
     until_account(&story, &id, "the leaver is suspended", |account| account["status"] == 2).await;
     assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
     assert!(story.simulated.accounts().await.len() < 120, "the joiners are still waiting");
+    let metrics = controller.metrics().await;
+    let depth = metrics.lines().find_map(|line| line.strip_prefix("bobsync_queue_depth{class=\"joiner\"} ")).map(str::to_owned);
+    let depth: usize = depth.expect("a depth").parse().expect("a number");
+    assert!((80..200).contains(&depth), "{depth} joiners wait");
     until_trigger(&story, &id, "Webhook").await;
 }
 

@@ -200,6 +200,7 @@ pub fn run(heard: &Heard) -> Doing {
         halted: &|| false,
         deadline: tokio::time::Instant::now() + Duration::from_hours(1),
         since: &|_| 0,
+        waiting: &|_| (),
         turns: &AtomicU64::new(0),
         protected: &settings.protected,
         adopt: settings.adopt,

@@ -1,0 +1,188 @@
+//! The people of one integration, and sums over them that are kept with every change: what one event costs must not grow with
+//! the company.
+
+use std::collections::BTreeMap;
+
+use foldhash::HashMap;
+
+use super::Entry;
+use crate::domain::budget::Kind;
+
+const KINDS: [Kind; 4] = [Kind::Disable, Kind::Reactivate, Kind::Create, Kind::Update];
+
+/// Sums over everybody.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// Objects that exist.
+    pub objects: usize,
+    /// People whose account is managed, now or later.
+    pub managed: u32,
+    /// Of them those who have one.
+    pub accounts: u32,
+    /// For each kind of change: how many people had it last at which moment, in seconds of the epoch.
+    latest: [BTreeMap<i64, u32>; KINDS.len()],
+    /// Targets that somebody pins, and how many do.
+    pinned: BTreeMap<Box<str>, u32>,
+}
+
+impl Sums {
+    /// For how many people the last change of this kind came after `since`.
+    #[must_use]
+    pub fn spent(&self, kind: Kind, since: i64) -> u32 {
+        let place = KINDS.iter().position(|own| *own == kind).unwrap_or(0);
+        self.latest[place].range(since.saturating_add(1)..).map(|(_, count)| *count).sum()
+    }
+
+    /// Targets that somebody pins.
+    pub fn pinned(&self) -> impl Iterator<Item = &str> {
+        self.pinned.keys().map(|target| &**target)
+    }
+
+    fn count(&mut self, entry: &Entry, comes: bool) {
+        let step = |sum: &mut u32| *sum = if comes { *sum + 1 } else { sum.saturating_sub(1) };
+        if entry.exists {
+            self.objects = if comes { self.objects + 1 } else { self.objects.saturating_sub(1) };
+        }
+        if entry.claims_account() {
+            step(&mut self.managed);
+        }
+        if entry.has_managed_account() {
+            step(&mut self.accounts);
+        }
+        for (kind, moments) in KINDS.into_iter().zip(&mut self.latest) {
+            if let Some(at) = entry.latest.of(kind) {
+                let count = moments.entry(at).or_default();
+                step(count);
+                if *count == 0 {
+                    moments.remove(&at);
+                }
+            }
+        }
+        for (target, _) in entry.overrides.iter().flat_map(|overrides| &overrides.attributes) {
+            let count = self.pinned.entry(target.clone()).or_default();
+            step(count);
+            if *count == 0 {
+                self.pinned.remove(target);
+            }
+        }
+    }
+}
+
+/// The people of one integration, by `root.id`.
+#[derive(Debug, Default)]
+pub(super) struct People {
+    rows: HashMap<Box<str>, Entry>,
+    sums: Sums,
+}
+
+impl People {
+    pub fn get(&self, employee: &str) -> Option<&Entry> {
+        self.rows.get(employee)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Entry)> {
+        self.rows.iter().map(|(employee, entry)| (&**employee, entry))
+    }
+
+    pub const fn sums(&self) -> &Sums {
+        &self.sums
+    }
+
+    /// For changes on which no sum rests.
+    pub fn aside(&mut self, employee: &str) -> Option<&mut Entry> {
+        self.rows.get_mut(employee)
+    }
+
+    /// Puts this one in place of what was known.
+    pub fn put(&mut self, employee: Box<str>, entry: Entry) {
+        self.sums.count(&entry, true);
+        if let Some(known) = self.rows.insert(employee, entry) {
+            self.sums.count(&known, false);
+        }
+    }
+
+    /// Changes somebody who is known.
+    pub fn change(&mut self, employee: &str, change: impl FnOnce(&mut Entry)) {
+        if let Some(entry) = self.rows.get_mut(employee) {
+            self.sums.count(entry, false);
+            change(entry);
+            self.sums.count(entry, true);
+        }
+    }
+
+    pub fn remove(&mut self, employee: &str) {
+        if let Some(known) = self.rows.remove(employee) {
+            self.sums.count(&known, false);
+        }
+    }
+
+    /// Changes everybody, and takes out those whom `keep` does not keep.
+    pub fn sift(&mut self, mut keep: impl FnMut(&str, &mut Entry) -> bool) {
+        self.rows.retain(|employee, entry| keep(employee, entry));
+        self.sums = Sums::default();
+        for entry in self.rows.values() {
+            self.sums.count(entry, true);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        api::employee_sync::{Access, MatchedBy},
+        cluster::roster::Latest,
+        domain::known::Overrides,
+    };
+
+    fn entries() -> impl Strategy<Value = Entry> {
+        let access = prop_oneof![Just(None), Just(Some(Access::Active)), Just(Some(Access::Unmanaged)), Just(Some(Access::NotYet))];
+        let pins = proptest::collection::vec(proptest::sample::select(&["title", "company"][..]), 0..3);
+        (any::<bool>(), access, any::<bool>(), proptest::array::uniform4(0..5_u32), pins).prop_map(|(exists, access, account, at, pins)| {
+            Entry {
+                exists,
+                access,
+                account: account.then(|| ("1".into(), MatchedBy::Mark)),
+                latest: Latest::at(at),
+                overrides: (!pins.is_empty()).then(|| {
+                    let attributes = pins.into_iter().map(|target| (target.into(), "x".into())).collect();
+                    Box::new(Overrides { attributes, ..Overrides::default() })
+                }),
+                ..Entry::default()
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_sums_are_those_over_everybody(steps in proptest::collection::vec((0..6_u8, 0..5_u8, entries()), 0..60)) {
+            let mut people = People::default();
+            for (who, what, entry) in steps {
+                let who = who.to_string();
+                match what {
+                    0 => people.remove(&who),
+                    1 => people.change(&who, |known| *known = entry),
+                    2 => people.change(&who, Entry::lose_object),
+                    3 if who == "0" => people.sift(|_, entry| { entry.exists = true; entry.access.is_some() }),
+                    _ => people.put(who.into(), entry),
+                }
+                let all: Vec<&Entry> = people.iter().map(|(_, entry)| entry).collect();
+                let count = |holds: &dyn Fn(&Entry) -> bool| all.iter().filter(|entry| holds(entry)).count();
+                let sums = people.sums();
+                prop_assert_eq!(sums.objects, count(&|entry| entry.exists));
+                prop_assert_eq!(sums.managed as usize, count(&Entry::claims_account));
+                prop_assert_eq!(sums.accounts as usize, count(&Entry::has_managed_account));
+                for kind in KINDS {
+                    for since in -1..6 {
+                        let after = |entry: &Entry| entry.latest.of(kind).is_some_and(|at| at > since);
+                        prop_assert_eq!(sums.spent(kind, since) as usize, count(&after), "{:?} after {}", kind, since);
+                    }
+                }
+                let pinned: std::collections::BTreeSet<&str> = all.iter().flat_map(|entry| entry.overrides.iter().flat_map(|o| &o.attributes)).map(|(target, _)| &**target).collect();
+                prop_assert_eq!(sums.pinned().collect::<Vec<_>>(), pinned.into_iter().collect::<Vec<_>>());
+            }
+        }
+    }
+}
