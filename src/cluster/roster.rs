@@ -210,7 +210,7 @@ impl Roster {
 
     /// A revocation of somebody without an object has ended.
     pub fn forget_revocation(&self, key: &IntegrationKey, employee: &str) {
-        if let Some(entry) = self.rows().get_mut(key).and_then(|people| people.get_mut(employee)) {
+        if let Some(entry) = self.rows().get_mut(key).and_then(|people| people.aside(employee)) {
             entry.revoked = None;
             entry.writing = false;
         }
@@ -218,8 +218,11 @@ impl Roster {
 
     /// Forgets which accounts are on record: they are another tenant's.
     pub fn forget_accounts(&self, key: &IntegrationKey) {
-        for entry in self.rows().get_mut(key).into_iter().flat_map(|people| people.values_mut()) {
-            *entry = Entry { account: None, in_place: None, verdict: 0, ..entry.clone() };
+        if let Some(people) = self.rows().get_mut(key) {
+            people.sift(|_, entry| {
+                (entry.account, entry.in_place, entry.verdict) = (None, None, 0);
+                true
+            });
         }
     }
 
@@ -328,9 +331,7 @@ impl Roster {
     /// How many people have an account of this integration, or will have one, as the statuses say.
     #[must_use]
     pub fn claims(&self, key: &IntegrationKey) -> u32 {
-        let rows = self.rows();
-        let claim = |people: &HashMap<Box<str>, Entry>| people.values().filter(|entry| entry.claims_account()).count();
-        rows.get(key).map_or(0, claim).try_into().unwrap_or(u32::MAX)
+        self.sums(key, |sums| sums.managed)
     }
 
     /// Objects of one integration.

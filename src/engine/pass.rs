@@ -1,5 +1,7 @@
 //! One pass, as the list of its steps.
 
+mod some;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::{
@@ -42,12 +44,11 @@ use crate::{
         status::Writer,
     },
     domain::{
-        mapping::Desired,
         matching::{Matcher, Person, PersonIndex},
-        plan::{Change, Kind, Plan, plan, plan_of_some},
+        plan::{Change, Kind, Plan, plan},
         settings::ExistingEmployees,
     },
-    provider::{Initial, Listing, Provider, Urgency},
+    provider::{Initial, Listing, Provider},
     server::metrics::Metrics,
 };
 
@@ -248,72 +249,6 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// The same steps for some of the people: read by id, with the whole company as the measure of what is too much.
-    async fn some(
-        &self,
-        report: &mut Report,
-        line: Line,
-        unavailable: &[Box<str>],
-        requests: &HashMap<Box<str>, Box<str>>,
-    ) -> Result<(), Stop> {
-        let (settings, place) = (&self.validated.settings, (self.roster, self.key));
-        let urgency = match line {
-            Line::Urgent => Urgency::Urgent,
-            Line::Normal => Urgency::Normal,
-        };
-        let mut seen = single::employees(self.bob, settings, place, self.causes, urgency, self.clock.now()).await?;
-        report.bob = Some(true);
-        self.mailbox.company(seen.company);
-        let accounts = single::accounts(self.provider, &settings.mapping, place, &mut seen).await?;
-        report.provider = Some(true);
-        report.rest.unseen = seen.unseen;
-        report.rest.unread = seen.unread;
-
-        let deciding = Deciding {
-            settings,
-            roster: self.roster,
-            key: self.key,
-            elders: self.elders,
-            first_pass: self.first_pass,
-            forgotten: self.forgotten,
-            since: self.since,
-            now: self.clock.now(),
-        };
-        let people = decide::everybody(&deciding, seen.employees);
-        let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt).protecting(&settings.protected);
-        accounts.into_iter().for_each(|account| matcher.see(account));
-        let managers = single::managers(self.provider, &settings.mapping, place, &people).await?;
-        report.rest.unread.extend(managers.without_answer);
-        let elsewhere = |id: &str| managers.known.get(id).cloned();
-        let mut plan = plan_of_some(&settings.mapping, &people, matcher, false, &elsewhere);
-        let rows = &settings.mapping.rows;
-        let missing: Vec<usize> = (0..rows.len()).filter(|row| unavailable.contains(&rows[*row].target)).collect();
-        plan.without_rows(&missing);
-        plan.name_pins_without(&settings.mapping, &people, &missing);
-
-        let guarding = self.guarding(requests, None);
-        let mut released = guard::release(&guarding, &mut plan, &people, &Listing::default());
-        report.held.clone_from(&released.held.plan);
-        let left_alone = [&missing[..], &released.held.frozen[..]].concat();
-        let mut deferred = vec![false; plan.changes.len()];
-        if line == Line::Urgent {
-            for (index, change) in plan.changes.iter().enumerate().filter(|(_, change)| !change.suspends()) {
-                deferred[index] = std::mem::take(&mut released.go[index]);
-                if deferred[index] {
-                    report.rest.deferred.push(people[change.person as usize].employee.id().into());
-                }
-            }
-        }
-        let recorder = self.recorder(&people, &plan, requests, &seen.deleted_now, self.approvals(&released), &left_alone);
-        report.rest.renamed = plan.renames(&settings.mapping, |change| released.go[change]);
-        let summary = self.converge(&people, &plan, &released, &recorder, (&missing, &deferred)).await;
-        self.looked_at(&people);
-        report.rest.unsettled = std::mem::take(&mut recorder.unsettled.lock().unwrap_or_else(PoisonError::into_inner));
-        report.unfinished = summary.unfinished || recorder.failed.load(std::sync::atomic::Ordering::Relaxed);
-        report.tally = Some(recorder.tally.into_inner().unwrap_or_else(PoisonError::into_inner));
-        summary.stop.map_or(Ok(()), Err)
-    }
-
     /// What the guard looks at, beside the plan.
     fn guarding<'b>(&'b self, requests: &'b HashMap<Box<str>, Box<str>>, approved: Option<&'b str>) -> Guarding<'b> {
         let some = matches!(self.scope, Scope::Some { .. });
@@ -424,22 +359,6 @@ impl Pass<'_> {
         let (summary, (), ()) = tokio::join!(executing, without_change, record_each(recorder, outcomes));
         self.wait_for_managers(people, recorder);
         summary
-    }
-
-    /// Notes whose manager has no account yet, so that they are looked at once there is one.
-    fn wait_for_managers(&self, people: &[Person], recorder: &Recorder<'_>) {
-        let mapping = &self.validated.settings.mapping;
-        let leaderless = std::mem::take(&mut *recorder.leaderless.lock().unwrap_or_else(PoisonError::into_inner));
-        let pairs = leaderless.into_iter().filter_map(|index| {
-            let employee = &people[index as usize].employee;
-            match mapping.desired(mapping.manager?, employee) {
-                Desired::Person(manager) => Some((Box::from(employee.id()), Box::from(manager))),
-                _ => None,
-            }
-        });
-        let some = matches!(self.scope, Scope::Some { .. }).then(|| people.iter().map(|person| person.employee.id()).collect());
-        self.mailbox.wait_for_managers(some, pairs.collect());
-        self.mailbox.have_accounts(|id| self.roster.with(self.key, id, |entry| entry.is_some_and(Entry::has_managed_account)));
     }
 
     /// Since when somebody waits, in seconds of the epoch: since the first event that was not answered, since a date came,
