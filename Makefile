@@ -28,7 +28,7 @@ demo: control-plane ## A real API server, simulators, the controller, and a stor
 	hack/demo/run
 
 .PHONY: bench
-bench: control-plane ## Measures the ratios at 1,000 and 10,000 employees; writes target/bench/ratios.json.
+bench: control-plane ## Measures the ratios at 1,000 and 10,000 employees, events among 100,000; writes target/bench/ratios.json.
 	$(CARGO) build $(LOCKED) --release -p bobsync
 	$(CARGO) run $(LOCKED) --release -p benches -- $(BENCH_ARGS)
 

@@ -139,9 +139,9 @@ async fn settle(session: &Session, line: Line, causes: &Causes, report: &Report)
         session.note_revocations(looked_at, &tally.revoked).await;
     }
     // First: whoever stands in line already is not put there again, and a change that is known waits for no second look.
-    for employee in &report.rest.deferred {
+    for (employee, class) in &report.rest.deferred {
         let Some(waiting) = causes.get(employee) else { continue };
-        dirty.again(employee, Waiting { class: Class::Joiner, looks: 0, ..*waiting }, now);
+        dirty.again(employee, Waiting { class: *class, looks: 0, ..*waiting }, now);
     }
     for employee in &report.rest.unseen {
         let Some(waiting) = causes.get(employee).filter(|waiting| rests_on_bob(waiting.trigger)) else { continue };

@@ -46,6 +46,7 @@ use crate::{
     domain::{
         matching::{Matcher, Person, PersonIndex},
         plan::{Change, Kind, Plan, plan},
+        priority::Class,
         settings::ExistingEmployees,
     },
     provider::{Initial, Listing, Provider},
@@ -79,8 +80,8 @@ pub struct Rest {
     pub unseen: Vec<Box<str>>,
     /// Bob or the provider gave no answer.
     pub unread: Vec<Box<str>>,
-    /// Their changes are for the other line.
-    pub deferred: Vec<Box<str>>,
+    /// Their changes are for the other line: what is at stake in them.
+    pub deferred: Vec<(Box<str>, Class)>,
     /// Changes that were not brought to an end: whether they were tried and failed for now.
     pub unsettled: Vec<(Box<str>, bool)>,
     /// Somebody has another e-mail, and the accounts of whoever reports to them name them by it.

@@ -9,6 +9,7 @@ use crate::{
         mapping::Desired,
         matching::{Matcher, Person},
         plan::plan_of_some,
+        priority::Class,
     },
     engine::{
         decide::{self, Deciding},
@@ -76,7 +77,8 @@ impl Pass<'_> {
             for (index, change) in plan.changes.iter().enumerate().filter(|(_, change)| !change.suspends()) {
                 deferred[index] = std::mem::take(&mut released.go[index]);
                 if deferred[index] {
-                    report.rest.deferred.push(people[change.person as usize].employee.id().into());
+                    let person = &people[change.person as usize];
+                    report.rest.deferred.push((person.employee.id().into(), Class::of(change, person, &settings.mapping)));
                 }
             }
         }
