@@ -220,7 +220,7 @@ impl Roster {
     pub fn forget_accounts(&self, key: &IntegrationKey) {
         if let Some(people) = self.rows().get_mut(key) {
             people.sift(|_, entry| {
-                *entry = Entry { account: None, in_place: None, verdict: 0, ..entry.clone() };
+                (entry.account, entry.in_place, entry.verdict) = (None, None, 0);
                 true
             });
         }

@@ -33,6 +33,10 @@ impl Pass<'_> {
         unavailable: &[Box<str>],
         requests: &HashMap<Box<str>, Box<str>>,
     ) -> Result<(), Stop> {
+        if self.validated.dry_run {
+            // Nobody asks for it (`partial`), and a dry run writes nothing, whoever asks.
+            return Ok(());
+        }
         let (settings, place) = (&self.validated.settings, (self.roster, self.key));
         let urgency = match line {
             Line::Urgent => Urgency::Urgent,
