@@ -79,6 +79,10 @@ impl Provider for Noting {
         self.note(format!("update {id} {:?}", write.access));
         Box::pin(async move { Ok(answer(write, id)) })
     }
+
+    fn capabilities(&self) -> &'static bobsync::provider::Capabilities {
+        &bobsync::provider::onelogin::CATALOG.capabilities
+    }
 }
 
 fn mapping() -> Mapping {

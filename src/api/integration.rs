@@ -123,7 +123,7 @@ pub struct Bob {
     /// Accepted only where the operator allowed it with `--allow-endpoint`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 512))]
-    #[x_kube(validation = Rule::new("self.matches('^(https?://[^ ?#@]+)?$')").message("an endpoint is http:// or https://, a host, and a port and a path prefix if any, without user, query and fragment"))]
+    #[x_kube(validation = Rule::new("self.matches('^(https?://[^\\\\s?#@]+)?$')").message("an endpoint is http:// or https://, a host, and a port and a path prefix if any, without user, query and fragment"))]
     pub endpoint: String,
     /// Key of a Secret with the secret that Bob shows for its webhook; present: webhooks are accepted at
     /// `/webhooks/bob/<namespace>/<name>`. While the secret is being changed, the one before stays valid under the same key

@@ -118,15 +118,13 @@ pub fn guard(sight: &Sight<'_>) -> Held {
             room -= u32::from(passes);
             *held = !passes;
         }
-        let separator = if because.is_empty() { "" } else { "; " };
-        let _ = write!(
-            because,
-            "{separator}{} {} planned, {} done within the window, and the limit is {}",
+        because.push(format!(
+            "{} {} planned, {} done within the window, and the limit is {}",
             account.planned,
             words(kind),
             account.spent,
             account.limit
-        );
+        ));
     }
     let mut waiting = 0_u32;
     for ((held, change), (kind, continued)) in changes.iter_mut().zip(all).zip(kinds.iter().zip(&continued)) {
@@ -137,8 +135,7 @@ pub fn guard(sight: &Sight<'_>) -> Held {
         }
     }
     if waiting > 0 {
-        let separator = if because.is_empty() { "" } else { "; " };
-        let _ = write!(because, "{separator}{waiting} of the people have changes that are held already");
+        because.push(format!("{waiting} of the people have changes that are held already"));
     }
     let part = |change: &Change, rows: Option<&[usize]>| {
         if let Some(before) = (sight.held_before)(change.person) {
@@ -172,7 +169,7 @@ pub fn guard(sight: &Sight<'_>) -> Held {
     }
     let mut counts = sight.plan.counts_of(|index| changes[index]);
     counts.updates += count(all.iter().zip(&changes).filter(|(change, held)| !**held && touched(change)).count());
-    let plan = Some(HeldPlan { digest, counts, because, only_fields: !over });
+    let plan = Some(HeldPlan { digest, counts, because: because.join("; "), only_fields: !over });
     Held { changes, frozen, plan, continued, kinds, parts, ..Held::default() }
 }
 
@@ -191,10 +188,10 @@ fn is_marked(sight: &Sight<'_>, change: &Change) -> bool {
     sight.plan.standings[change.person as usize].account.as_ref().is_some_and(|account| account.marked)
 }
 
-/// The rows that would replace or clear a value for too many people, and why in one sentence. An existing population
+/// The rows that would replace or clear a value for too many people, and why, a clause each. An existing population
 /// without marks is brought in line once without this limit.
-fn blackout(sight: &Sight<'_>, continued: &[bool]) -> (Vec<usize>, String) {
-    let mut because = String::new();
+fn blackout(sight: &Sight<'_>, continued: &[bool]) -> (Vec<usize>, Vec<String>) {
+    let mut because = Vec::new();
     let limit = sight.field_blackout.limit(with_account(sight));
     let mut replaced = vec![0_u32; sight.mapping.rows.len()];
     let counted = |(change, continued): &(&Change, &bool)| !**continued && (!sight.first_pass || is_marked(sight, change));
@@ -203,7 +200,6 @@ fn blackout(sight: &Sight<'_>, continued: &[bool]) -> (Vec<usize>, String) {
     let before: Vec<u32> = replaced.iter().enumerate().map(|(row, now)| if *now == 0 { 0 } else { (sight.replaced_before)(row) }).collect();
     let frozen: Vec<usize> = (0..replaced.len()).filter(|row| replaced[*row].saturating_add(before[*row]) > limit).collect();
     for &row in &frozen {
-        let separator = if because.is_empty() { "" } else { "; " };
         let target = &sight.mapping.rows[row].target;
         let fields = sight.mapping.fields_of(row).join(", ");
         let from = if fields.is_empty() { "from the settings".to_owned() } else { format!("from {fields}") };
@@ -212,7 +208,7 @@ fn blackout(sight: &Sight<'_>, continued: &[bool]) -> (Vec<usize>, String) {
             before => format!(", events have changed it for {before} others within the interval"),
         };
         let now = replaced[row];
-        let _ = write!(because, "{separator}{target} ({from}) would change for {now} people at once{already}, and the limit is {limit}");
+        because.push(format!("{target} ({from}) would change for {now} people at once{already}, and the limit is {limit}"));
     }
     (frozen, because)
 }

@@ -400,7 +400,7 @@ impl Run<'_, '_, '_> {
         for _ in 0..TRIES {
             match self.call(person, urgency, || self.cx.provider.update(self.cx.mapping, id, write, urgency)).await {
                 Ok(mut written) => {
-                    if write.access.is_none() && !self.cx.provider.answers_changes() {
+                    if write.access.is_none() && !self.cx.provider.capabilities().answers_changes {
                         written.account.state = before;
                     }
                     return Ok(written);

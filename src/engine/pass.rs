@@ -192,17 +192,7 @@ impl Pass<'_> {
         report.unconfirmed = source.unconfirmed;
         self.mailbox.company(source.company);
 
-        let deciding = Deciding {
-            settings,
-            roster: self.roster,
-            key: self.key,
-            elders: self.elders,
-            first_pass: self.first_pass,
-            forgotten: self.forgotten,
-            since: self.since,
-            now: self.clock.now(),
-        };
-        let people = decide::everybody(&deciding, source.employees);
+        let people = decide::everybody(&self.deciding(), source.employees);
 
         let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt).protecting(&settings.protected);
         let listing = observe::accounts(self.provider, &settings.mapping, &mut matcher).await?;
@@ -248,6 +238,20 @@ impl Pass<'_> {
             report.stop = Some(Stop::new(IntegrationReason::TargetSuspect, message));
         }
         Ok(())
+    }
+
+    /// What every decision rests on, beside the person.
+    fn deciding(&self) -> Deciding<'_> {
+        Deciding {
+            settings: &self.validated.settings,
+            roster: self.roster,
+            key: self.key,
+            elders: self.elders,
+            first_pass: self.first_pass,
+            forgotten: self.forgotten,
+            since: self.since,
+            now: self.clock.now(),
+        }
     }
 
     /// What the guard looks at, beside the plan.

@@ -78,20 +78,8 @@ pub trait Provider: Send + Sync {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    /// [`Capabilities::lags`]: whether a search may not show yet what a read by key shows.
-    fn lags(&self) -> bool {
-        false
-    }
-
-    /// [`Capabilities::searches_marks`]: whether [`Key::Mark`] can be asked for.
-    fn searches_marks(&self) -> bool {
-        true
-    }
-
-    /// [`Capabilities::answers_changes`]: whether the answer to an update tells the state of the account.
-    fn answers_changes(&self) -> bool {
-        true
-    }
+    /// What this provider can do.
+    fn capabilities(&self) -> &'static Capabilities;
 }
 
 /// How the first login to a new account goes. Nothing that is adopted or updated ever gets any of this, and a provider

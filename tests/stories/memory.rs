@@ -33,6 +33,13 @@ async fn forget(story: &Story, id: &str) {
     story.people().delete(&format!("onelogin-{id}"), &DeleteParams::default()).await.expect("deleted");
 }
 
+/// The integration is deleted, and the EmployeeSyncs with it.
+async fn integration_goes(story: &Story) {
+    story.integrations().delete("onelogin", &DeleteParams::default()).await.unwrap();
+    let gone = || async { if story.everybody().await.is_empty() { Ok(()) } else { Err("still there".to_owned()) } };
+    until("the people went with it", gone).await;
+}
+
 async fn came_back(story: &Story, id: &str) {
     until("the EmployeeSync is back", || async {
         let person = story.person(id).await.ok_or("not there")?;
@@ -70,9 +77,7 @@ async fn a_revocation_outlives_an_integration_that_is_applied_again_while_the_co
     let (story, _controller) = Story::converged("revoked-again", 5, json!({})).await;
     let (id, _) = story.simulated.somebody().await;
     revoke(&story, &id).await;
-    story.integrations().delete("onelogin", &DeleteParams::default()).await.unwrap();
-    let gone = || async { if story.everybody().await.is_empty() { Ok(()) } else { Err("still there".to_owned()) } };
-    until("the people went with it", gone).await;
+    integration_goes(&story).await;
     story.integrate(json!({})).await;
     story.ready("Converged").await;
     access_is(&story, &id, SUSPENDED).await.expect("still revoked");
@@ -96,9 +101,7 @@ async fn a_digest_left_in_git_releases_once_even_after_the_integration_was_delet
     }
     story.sync().await;
     assert_eq!(suspended(&story, &people).await, 0);
-    story.integrations().delete("onelogin", &DeleteParams::default()).await.unwrap();
-    let gone = || async { if story.everybody().await.is_empty() { Ok(()) } else { Err("still there".to_owned()) } };
-    until("the people went with it", gone).await;
+    integration_goes(&story).await;
     story.integrate(json!({"approvedPlan": digest})).await;
     story.ready("Converged").await;
     leave(&story, &people[..8]).await;
@@ -121,9 +124,7 @@ async fn a_held_plan_and_a_blackout_hold_when_the_integration_is_applied_again()
     }
     story.sync().await;
     story.ready("PlanHeld").await;
-    story.integrations().delete("onelogin", &DeleteParams::default()).await.unwrap();
-    let gone = || async { if story.everybody().await.is_empty() { Ok(()) } else { Err("still there".to_owned()) } };
-    until("the people went with it", gone).await;
+    integration_goes(&story).await;
     story.integrate(json!({})).await;
     let integration = story.ready("PlanHeld").await;
     assert!(held(&integration).2.contains("department (from work.department) would change for 25 people"));

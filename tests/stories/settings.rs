@@ -125,6 +125,7 @@ async fn what_onelogin_or_the_language_cannot_do_is_refused_with_a_way_out() {
     for (key, value, says) in [
         ("interval", json!("ten minutes"), "a duration of at least 1m, such as 10m"),
         ("interval", json!("25h"), "at most 24h"),
+        ("bob", json!({"credentialsSecretRef": {"name": "bob"}, "endpoint": "http://127.0.0.1:1/\tx"}), "without user, query and fragment"),
         ("retention", json!("90 days"), "a duration such as 2160h"),
         ("approvedPlan", json!("yes"), "as status.plan.digest shows it"),
         ("safety", json!({"disables": {"max": "5"}}), "a whole number of percent between 0% and 100%, such as 5%"),

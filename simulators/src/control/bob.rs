@@ -9,7 +9,8 @@ use axum::routing::{get, post, put};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Refused, Reply, Shared, array, done, ok, overlay, parse};
+use super::switches::{self, HasQuirks};
+use super::{Refused, Reply, Shared, array, done, ok, parse};
 use crate::bob::fields::Kind;
 use crate::bob::webhooks::{self, Webhook};
 use crate::bob::{Permissions, Quirks};
@@ -25,11 +26,19 @@ pub fn routes() -> Router<Arc<Plant>> {
         .route("/bob/lists/{name}", axum::routing::patch(edit_list))
         .route("/bob/credentials", put(credentials))
         .route("/bob/permissions", put(permissions))
-        .route("/bob/quirks", get(quirks).put(set_quirks).delete(reset_quirks))
         .route("/bob/webhook", get(webhook).put(set_up_webhook).delete(remove_webhook))
         .route("/bob/webhook/events", post(push_event))
         .route("/bob/serve", put(serve))
         .route("/bob/limits", put(limits))
+        .merge(switches::quirks("bob", |plant| plant.bob.state()))
+}
+
+impl HasQuirks for crate::bob::service::State {
+    type Quirks = Quirks;
+
+    fn quirks(&mut self) -> &mut Quirks {
+        &mut self.quirks
+    }
 }
 
 async fn list(State(plant): Shared) -> Reply {
@@ -226,23 +235,6 @@ async fn permissions(State(plant): Shared, body: Bytes) -> Reply {
         return Err(Refused::bad("status must be between 400 and 599"));
     }
     plant.bob.state().permissions = given;
-    done()
-}
-
-async fn quirks(State(plant): Shared) -> Reply {
-    let quirks = plant.bob.state().quirks.clone();
-    ok(&json!(quirks))
-}
-
-/// Changes the named quirks, the others stay.
-async fn set_quirks(State(plant): Shared, body: Bytes) -> Reply {
-    let mut state = plant.bob.state();
-    state.quirks = overlay(&state.quirks, &body)?;
-    ok(&json!(state.quirks))
-}
-
-async fn reset_quirks(State(plant): Shared) -> Reply {
-    plant.bob.state().quirks = Quirks::default();
     done()
 }
 

@@ -9,7 +9,8 @@ use axum::routing::{get, post, put};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Refused, Reply, Shared, done, ok, overlay, parse};
+use super::switches::{self, HasQuirks, HasRefusals};
+use super::{Refused, Reply, Shared, done, ok, parse};
 use crate::entra::auth::CLOUDS;
 use crate::entra::service::{self, shown};
 use crate::entra::{Quirks, RefuseRule};
@@ -23,10 +24,26 @@ pub fn routes() -> Router<Arc<Plant>> {
         .route("/entra/app", get(app).put(set_app))
         .route("/entra/tokens/revoke", post(revoke))
         .route("/entra/limits", put(limits))
-        .route("/entra/refuse", put(refuse))
-        .route("/entra/quirks", get(quirks).put(set_quirks).delete(reset_quirks))
         .route("/entra/directory", put(directory))
         .route("/entra/sessions", get(sessions))
+        .merge(switches::quirks("entra", |plant| plant.entra.state()))
+        .merge(switches::refusals("entra", |plant| plant.entra.state()))
+}
+
+impl HasQuirks for service::State {
+    type Quirks = Quirks;
+
+    fn quirks(&mut self) -> &mut Quirks {
+        &mut self.quirks
+    }
+}
+
+impl HasRefusals for service::State {
+    type Rule = RefuseRule;
+
+    fn refusals(&mut self) -> &mut Vec<RefuseRule> {
+        &mut self.refuse
+    }
 }
 
 async fn list(State(plant): Shared) -> Reply {
@@ -141,35 +158,6 @@ struct Limits {
 async fn limits(State(plant): Shared, body: Bytes) -> Reply {
     let Limits { limit, remaining } = parse(&body)?;
     plant.entra.state().writes.set(limit, remaining);
-    done()
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Refuse {
-    rules: Vec<RefuseRule>,
-}
-
-async fn refuse(State(plant): Shared, body: Bytes) -> Reply {
-    let Refuse { rules } = parse(&body)?;
-    plant.entra.state().refuse = rules;
-    done()
-}
-
-async fn quirks(State(plant): Shared) -> Reply {
-    let quirks = plant.entra.state().quirks.clone();
-    ok(&json!(quirks))
-}
-
-/// Changes the named quirks, the others stay.
-async fn set_quirks(State(plant): Shared, body: Bytes) -> Reply {
-    let mut state = plant.entra.state();
-    state.quirks = overlay(&state.quirks, &body)?;
-    ok(&json!(state.quirks))
-}
-
-async fn reset_quirks(State(plant): Shared) -> Reply {
-    plant.entra.state().quirks = Quirks::default();
     done()
 }
 

@@ -10,7 +10,8 @@ use axum::routing::{get, post, put};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Refused, Reply, Shared, done, ok, overlay, parse};
+use super::switches::{self, HasQuirks, HasRefusals};
+use super::{Refused, Reply, Shared, done, ok, parse};
 use crate::google::auth::Rights;
 use crate::google::{Quirks, RefuseRule, service};
 use crate::world::Plant;
@@ -23,10 +24,26 @@ pub fn routes() -> Router<Arc<Plant>> {
         .route("/google/delegation", put(delegation))
         .route("/google/tokens/revoke", post(revoke))
         .route("/google/limits", put(limits))
-        .route("/google/refuse", put(refuse))
-        .route("/google/quirks", get(quirks).put(set_quirks).delete(reset_quirks))
         .route("/google/schemas", put(schemas))
         .route("/google/directory", put(directory))
+        .merge(switches::quirks("google", |plant| plant.google.state()))
+        .merge(switches::refusals("google", |plant| plant.google.state()))
+}
+
+impl HasQuirks for service::State {
+    type Quirks = Quirks;
+
+    fn quirks(&mut self) -> &mut Quirks {
+        &mut self.quirks
+    }
+}
+
+impl HasRefusals for service::State {
+    type Rule = RefuseRule;
+
+    fn refusals(&mut self) -> &mut Vec<RefuseRule> {
+        &mut self.refuse
+    }
 }
 
 async fn list(State(plant): Shared) -> Reply {
@@ -132,35 +149,6 @@ struct Limits {
 async fn limits(State(plant): Shared, body: Bytes) -> Reply {
     let Limits { limit, remaining } = parse(&body)?;
     plant.google.state().window.set(limit, remaining);
-    done()
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Refuse {
-    rules: Vec<RefuseRule>,
-}
-
-async fn refuse(State(plant): Shared, body: Bytes) -> Reply {
-    let Refuse { rules } = parse(&body)?;
-    plant.google.state().refuse = rules;
-    done()
-}
-
-async fn quirks(State(plant): Shared) -> Reply {
-    let quirks = plant.google.state().quirks.clone();
-    ok(&json!(quirks))
-}
-
-/// Changes the named quirks, the others stay.
-async fn set_quirks(State(plant): Shared, body: Bytes) -> Reply {
-    let mut state = plant.google.state();
-    state.quirks = overlay(&state.quirks, &body)?;
-    ok(&json!(state.quirks))
-}
-
-async fn reset_quirks(State(plant): Shared) -> Reply {
-    plant.google.state().quirks = Quirks::default();
     done()
 }
 

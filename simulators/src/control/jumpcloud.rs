@@ -9,7 +9,8 @@ use axum::routing::{get, put};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Refused, Reply, Shared, done, ok, overlay, parse};
+use super::switches::{self, HasQuirks, HasRefusals};
+use super::{Refused, Reply, Shared, done, ok, parse};
 use crate::jumpcloud::service::Rights;
 use crate::jumpcloud::{Quirks, RefuseRule, service};
 use crate::world::Plant;
@@ -20,9 +21,25 @@ pub fn routes() -> Router<Arc<Plant>> {
         .route("/jumpcloud/users/{id}", get(one).patch(change).delete(remove))
         .route("/jumpcloud/credentials", put(credentials))
         .route("/jumpcloud/limits", put(limits))
-        .route("/jumpcloud/refuse", put(refuse))
-        .route("/jumpcloud/quirks", get(quirks).put(set_quirks).delete(reset_quirks))
         .route("/jumpcloud/organization", put(organization))
+        .merge(switches::quirks("jumpcloud", |plant| plant.jumpcloud.state()))
+        .merge(switches::refusals("jumpcloud", |plant| plant.jumpcloud.state()))
+}
+
+impl HasQuirks for service::State {
+    type Quirks = Quirks;
+
+    fn quirks(&mut self) -> &mut Quirks {
+        &mut self.quirks
+    }
+}
+
+impl HasRefusals for service::State {
+    type Rule = RefuseRule;
+
+    fn refusals(&mut self) -> &mut Vec<RefuseRule> {
+        &mut self.refuse
+    }
 }
 
 async fn list(State(plant): Shared) -> Reply {
@@ -110,32 +127,6 @@ struct Limits {
 async fn limits(State(plant): Shared, body: Bytes) -> Reply {
     let Limits { limit, remaining } = parse(&body)?;
     plant.jumpcloud.state().window.set(limit, remaining);
-    done()
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Rules {
-    rules: Vec<RefuseRule>,
-}
-
-async fn refuse(State(plant): Shared, body: Bytes) -> Reply {
-    plant.jumpcloud.state().refuse = parse::<Rules>(&body)?.rules;
-    done()
-}
-
-async fn quirks(State(plant): Shared) -> Reply {
-    ok(&json!(plant.jumpcloud.state().quirks))
-}
-
-async fn set_quirks(State(plant): Shared, body: Bytes) -> Reply {
-    let mut state = plant.jumpcloud.state();
-    state.quirks = overlay(&state.quirks, &body)?;
-    ok(&json!(state.quirks))
-}
-
-async fn reset_quirks(State(plant): Shared) -> Reply {
-    plant.jumpcloud.state().quirks = Quirks::default();
     done()
 }
 

@@ -2,13 +2,14 @@
 //! and read what was called. Not part of either vendor's API.
 //!
 //! - `bob`, `onelogin`, `google`, `entra`, `jumpcloud`: their data, credentials and switches
-//! - `traffic`: faults, counts and the log, the same for every service
+//! - `traffic`: faults, counts and the log; `switches`: quirks and refusals; both the same for every service
 
 mod bob;
 mod entra;
 mod google;
 mod jumpcloud;
 mod onelogin;
+mod switches;
 mod traffic;
 
 use std::sync::Arc;

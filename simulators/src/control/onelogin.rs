@@ -10,7 +10,8 @@ use axum::routing::{get, post, put};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Refused, Reply, Shared, array, done, ok, overlay, parse};
+use super::switches::{self, HasQuirks, HasRefusals};
+use super::{Refused, Reply, Shared, array, done, ok, parse};
 use crate::onelogin::{Quirks, RefuseRule, service, tokens::Scope};
 use crate::world::Plant;
 
@@ -22,10 +23,30 @@ pub fn routes() -> Router<Arc<Plant>> {
         .route("/onelogin/credentials", put(credentials))
         .route("/onelogin/tokens/revoke", post(revoke))
         .route("/onelogin/limits", put(limits))
-        .route("/onelogin/refuse", put(refuse))
-        .route("/onelogin/quirks", get(quirks).put(set_quirks).delete(reset_quirks))
         .route("/onelogin/owner", put(owner))
         .route("/onelogin/journal", get(journal))
+        .merge(switches::quirks("onelogin", |plant| plant.onelogin.state()))
+        .merge(switches::refusals("onelogin", |plant| plant.onelogin.state()))
+}
+
+impl HasQuirks for service::State {
+    type Quirks = Quirks;
+
+    fn quirks(&mut self) -> &mut Quirks {
+        &mut self.quirks
+    }
+
+    fn check(quirks: &Quirks) -> Result<(), &'static str> {
+        if [401, 403].contains(&quirks.missing_scope_status) { Ok(()) } else { Err("missingScopeStatus is 401 or 403") }
+    }
+}
+
+impl HasRefusals for service::State {
+    type Rule = RefuseRule;
+
+    fn refusals(&mut self) -> &mut Vec<RefuseRule> {
+        &mut self.refuse
+    }
 }
 
 async fn list(State(plant): Shared) -> Reply {
@@ -148,39 +169,6 @@ async fn limits(State(plant): Shared, body: Bytes) -> Reply {
         state.window.last(i64::from(seconds));
     }
     state.window.set(limit, remaining);
-    done()
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Refuse {
-    rules: Vec<RefuseRule>,
-}
-
-async fn refuse(State(plant): Shared, body: Bytes) -> Reply {
-    let Refuse { rules } = parse(&body)?;
-    plant.onelogin.state().refuse = rules;
-    done()
-}
-
-async fn quirks(State(plant): Shared) -> Reply {
-    let quirks = plant.onelogin.state().quirks.clone();
-    ok(&json!(quirks))
-}
-
-/// Changes the named quirks, the others stay.
-async fn set_quirks(State(plant): Shared, body: Bytes) -> Reply {
-    let mut state = plant.onelogin.state();
-    let quirks: Quirks = overlay(&state.quirks, &body)?;
-    if ![401, 403].contains(&quirks.missing_scope_status) {
-        return Err(Refused::bad("missingScopeStatus is 401 or 403"));
-    }
-    state.quirks = quirks;
-    ok(&json!(state.quirks))
-}
-
-async fn reset_quirks(State(plant): Shared) -> Reply {
-    plant.onelogin.state().quirks = Quirks::default();
     done()
 }
 

@@ -60,8 +60,8 @@ impl Run<'_, '_, '_> {
         let mark = person.employee.id();
         let email = self.cx.mapping.text(self.cx.mapping.email, &person.employee);
         let keys = [person.known_account.as_deref().map(Key::Id), email.as_deref().map(Key::Email)].into_iter().flatten();
-        let searches = self.cx.provider.searches_marks();
-        let by_keys = self.cx.provider.lags() || !searches;
+        let searches = self.cx.provider.capabilities().searches_marks;
+        let by_keys = self.cx.provider.capabilities().lags || !searches;
         for key in keys.filter(|_| by_keys).chain(searches.then_some(Key::Mark(mark))) {
             let mut found = self.call(index, Urgency::Urgent, || self.cx.provider.find(self.cx.mapping, key)).await?;
             found.retain(|account| account.mark.as_deref() == Some(mark));
@@ -81,7 +81,7 @@ impl Run<'_, '_, '_> {
         loop {
             let mut found = self.call(index, Urgency::Normal, || self.cx.provider.find(self.cx.mapping, Key::Email(email))).await?;
             found.retain(|account| account.email.as_deref().is_some_and(|have| key(have) == key(email)));
-            if !found.is_empty() || !sure || !self.cx.provider.lags() || pause > LAG * 4 {
+            if !found.is_empty() || !sure || !self.cx.provider.capabilities().lags || pause > LAG * 4 {
                 return Ok(found);
             }
             tokio::time::sleep(pause).await;
@@ -110,7 +110,7 @@ impl Run<'_, '_, '_> {
             return Err(Ended::Failed(Failure::Ambiguous));
         }
         let Some(account) = found.pop() else {
-            if doubtful && self.cx.provider.lags() {
+            if doubtful && self.cx.provider.capabilities().lags {
                 let said = "the provider has an account with this e-mail and does not show it yet; the next pass looks again";
                 return Err(Ended::Failed(Failure::Retrying(said.to_owned())));
             }

@@ -11,16 +11,7 @@ use crate::{
         plan::plan_of_some,
         priority::Class,
     },
-    engine::{
-        decide::{self, Deciding},
-        dirty::Line,
-        guard,
-        pass::Scope,
-        record::Recorder,
-        report::Report,
-        single,
-        validate::Stop,
-    },
+    engine::{decide, dirty::Line, guard, pass::Scope, record::Recorder, report::Report, single, validate::Stop},
     provider::{Listing, Urgency},
 };
 
@@ -50,17 +41,7 @@ impl Pass<'_> {
         report.rest.unseen = seen.unseen;
         report.rest.unread = seen.unread;
 
-        let deciding = Deciding {
-            settings,
-            roster: self.roster,
-            key: self.key,
-            elders: self.elders,
-            first_pass: self.first_pass,
-            forgotten: self.forgotten,
-            since: self.since,
-            now: self.clock.now(),
-        };
-        let people = decide::everybody(&deciding, seen.employees);
+        let people = decide::everybody(&self.deciding(), seen.employees);
         let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt).protecting(&settings.protected);
         accounts.into_iter().for_each(|account| matcher.see(account));
         let managers = single::managers(self.provider, &settings.mapping, place, &people).await?;

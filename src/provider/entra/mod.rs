@@ -37,7 +37,7 @@ use self::{
     write::{Parts, Reference, apart, complete, parts},
 };
 use super::{
-    Error, Initial, Key, Listing, Provider, Urgency, Written,
+    Capabilities, Error, Initial, Key, Listing, Provider, Urgency, Written,
     answers::{Route, Sent, request_id},
     call::{Call, Service, Ties},
     http::Answer,
@@ -551,12 +551,8 @@ impl Provider for Entra {
         Box::pin(self.change(mapping, id, write, urgency))
     }
 
-    fn lags(&self) -> bool {
-        CATALOG.capabilities.lags
-    }
-
-    fn answers_changes(&self) -> bool {
-        CATALOG.capabilities.answers_changes
+    fn capabilities(&self) -> &'static Capabilities {
+        &CATALOG.capabilities
     }
 }
 

@@ -32,7 +32,7 @@ use self::{
     write::{body, touches_arrays},
 };
 use super::{
-    Error, Initial, Key, Listing, Provider, Urgency, Written,
+    Capabilities, Error, Initial, Key, Listing, Provider, Urgency, Written,
     answers::{Purpose, Route, Sent, request_id},
     call::{Call, Service, Ties},
     http::{Answer, Secret},
@@ -411,8 +411,8 @@ impl Provider for Google {
         Box::pin(self.change(mapping, id, write, urgency))
     }
 
-    fn lags(&self) -> bool {
-        CATALOG.capabilities.lags
+    fn capabilities(&self) -> &'static Capabilities {
+        &CATALOG.capabilities
     }
 }
 

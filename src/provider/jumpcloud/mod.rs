@@ -30,7 +30,7 @@ use self::{
     write::{body, state, touches_arrays},
 };
 use super::{
-    Error, Initial, Key, Listing, Provider, Urgency, Written,
+    Capabilities, Error, Initial, Key, Listing, Provider, Urgency, Written,
     answers::{Route, Sent},
     call::{Call, Service, Ties},
     http::{Answer, Secret},
@@ -412,11 +412,7 @@ impl Provider for JumpCloud {
         Box::pin(self.finish_new(id, initial))
     }
 
-    fn lags(&self) -> bool {
-        CATALOG.capabilities.lags
-    }
-
-    fn searches_marks(&self) -> bool {
-        CATALOG.capabilities.searches_marks
+    fn capabilities(&self) -> &'static Capabilities {
+        &CATALOG.capabilities
     }
 }

@@ -32,7 +32,7 @@ use self::{
     write::{body, confirmed},
 };
 use super::{
-    Error, Initial, Key, Listing, Provider, Urgency, Written,
+    Capabilities, Error, Initial, Key, Listing, Provider, Urgency, Written,
     answers::{Purpose, Route, Sent, request_id},
     call::{Call, Service},
     limits::Pacer,
@@ -260,5 +260,9 @@ impl Provider for OneLogin {
             };
             self.write(call, mapping, Some(id), write).await
         })
+    }
+
+    fn capabilities(&self) -> &'static Capabilities {
+        &CATALOG.capabilities
     }
 }

@@ -416,4 +416,8 @@ impl Target for Desk<'_> {
         let answer = self.ask(Call::Write(Write::of(Some(id), write, mapping)));
         async move { Ok(Written { account: answer.await.written(mapping)?, request_id: None }) }.boxed()
     }
+
+    fn capabilities(&self) -> &'static bobsync::provider::Capabilities {
+        &bobsync::provider::onelogin::CATALOG.capabilities
+    }
 }
