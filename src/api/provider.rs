@@ -35,12 +35,14 @@ pub struct OneLogin {
     pub region: Option<Region>,
     /// The account's subdomain: `acme` for `acme.onelogin.com`. Calls go to that host.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')").message("a subdomain is the acme of acme.onelogin.com: lower case letters, digits and hyphens"))]
     pub subdomain: Option<String>,
     /// Another base address in place of `OneLogin`'s; called at `<endpoint>/auth/...` and `<endpoint>/api/2/...`.
     /// Accepted only where the operator allowed it with `--allow-endpoint`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(length(max = 512), regex(pattern = r"^(https?://[^\s?#@]+)?$"))]
+    #[schemars(length(max = 512))]
+    #[x_kube(validation = Rule::new("self.matches('^(https?://[^\\\\s?#@]+)?$')").message("an endpoint is http:// or https://, a host, and a port and a path prefix if any, without user, query and fragment"))]
     pub endpoint: String,
     /// Secret in this namespace with the keys `clientId` and `clientSecret`.
     pub credentials_secret_ref: SecretRef,
@@ -63,25 +65,30 @@ pub struct GoogleWorkspace {
     /// Secret in this namespace with the key `serviceAccount.json`: the service account's key file as downloaded.
     pub credentials_secret_ref: SecretRef,
     /// E-mail of the administrator whose rights are delegated to the service account.
-    #[schemars(length(min = 3, max = 254), regex(pattern = r"^[^@\s]+@[^@\s]+$"))]
+    #[schemars(length(min = 3, max = 254))]
+    #[x_kube(validation = Rule::new("self.matches('^[^@\\\\s]+@[^@\\\\s]+$')").message("adminEmail is the e-mail of an administrator of the account"))]
     pub admin_email: String,
     /// Id of the Google Workspace account; `my_customer` is the administrator's own.
     #[serde(default = "my_customer")]
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9_]+$"))]
+    #[schemars(length(min = 1, max = 64))]
+    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9_]+$')").message("customer is the customer id of the Admin console (Account settings), such as C01234abc, or my_customer"))]
     pub customer: String,
     /// Organizational unit of new accounts. A mapping row for `orgUnitPath` sets it per person.
     #[serde(default = "top")]
-    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^/"))]
+    #[schemars(length(min = 1, max = 1024))]
+    #[x_kube(validation = Rule::new("self.matches('^/')").message("an organizational unit is a path from the top: / or /Sales/EMEA"))]
     pub org_unit_path: String,
     /// Another base address in place of `https://admin.googleapis.com`; called at `<endpoint>/admin/directory/v1/...`.
     /// Accepted only where the operator allowed it with `--allow-endpoint`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(length(max = 512), regex(pattern = r"^(https?://[^\s?#@]+)?$"))]
+    #[schemars(length(max = 512))]
+    #[x_kube(validation = Rule::new("self.matches('^(https?://[^\\\\s?#@]+)?$')").message("an endpoint is http:// or https://, a host, and a port and a path prefix if any, without user, query and fragment"))]
     pub endpoint: String,
     /// Another base address in place of `https://oauth2.googleapis.com`; called at `<tokenEndpoint>/token`.
     /// Accepted only where the operator allowed it with `--allow-endpoint`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(length(max = 512), regex(pattern = r"^(https?://[^\s?#@]+)?$"))]
+    #[schemars(length(max = 512))]
+    #[x_kube(validation = Rule::new("self.matches('^(https?://[^\\\\s?#@]+)?$')").message("an endpoint is http:// or https://, a host, and a port and a path prefix if any, without user, query and fragment"))]
     pub token_endpoint: String,
 }
 
@@ -99,7 +106,8 @@ fn top() -> String {
 #[x_kube(validation = Rule::new("(has(self.endpoint) && self.endpoint != '') == (has(self.tokenEndpoint) && self.tokenEndpoint != '')").message("set both endpoint and tokenEndpoint, or neither: a secret must not go to Microsoft for calls that go elsewhere"))]
 pub struct EntraId {
     /// The tenant: its GUID or a verified domain.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$')").message("a tenant is its GUID (Directory ID) or one of its verified domains"))]
     pub tenant_id: String,
     /// Which of Microsoft's clouds the tenant is in.
     #[serde(default)]
@@ -108,21 +116,25 @@ pub struct EntraId {
     pub credentials_secret_ref: SecretRef,
     /// Usage location of new accounts, as an ISO 3166 code of two letters such as `GB`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 2), regex(pattern = r"^[A-Z]{2}$"))]
+    #[schemars(length(min = 2, max = 2))]
+    #[x_kube(validation = Rule::new("self.matches('^[A-Z]{2}$')").message("a usage location is an ISO 3166 country code of two capital letters, such as GB"))]
     pub usage_location: Option<String>,
     /// The attribute that bears the mark: `employeeId`, or a directory extension `extension_<appId>_<name>`.
     #[serde(default = "employee_id")]
-    #[schemars(length(min = 1, max = 128), regex(pattern = r"^(employeeId|extension_[0-9A-Fa-f]{32}_[A-Za-z0-9_]+)$"))]
+    #[schemars(length(min = 1, max = 128))]
+    #[x_kube(validation = Rule::new("self.matches('^(employeeId|extension_[0-9A-Fa-f]{32}_[A-Za-z0-9_]+)$')").message("the mark is borne by employeeId or by a directory extension, extension_<appId without dashes>_<name>"))]
     pub mark_attribute: String,
     /// Another base address in place of Microsoft Graph's; called at `<endpoint>/v1.0/...`.
     /// Accepted only where the operator allowed it with `--allow-endpoint`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(length(max = 512), regex(pattern = r"^(https?://[^\s?#@]+)?$"))]
+    #[schemars(length(max = 512))]
+    #[x_kube(validation = Rule::new("self.matches('^(https?://[^\\\\s?#@]+)?$')").message("an endpoint is http:// or https://, a host, and a port and a path prefix if any, without user, query and fragment"))]
     pub endpoint: String,
     /// Another base address in place of Microsoft's sign-in service; called at `<tokenEndpoint>/{tenantId}/oauth2/v2.0/token`.
     /// Accepted only where the operator allowed it with `--allow-endpoint`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(length(max = 512), regex(pattern = r"^(https?://[^\s?#@]+)?$"))]
+    #[schemars(length(max = 512))]
+    #[x_kube(validation = Rule::new("self.matches('^(https?://[^\\\\s?#@]+)?$')").message("an endpoint is http:// or https://, a host, and a port and a path prefix if any, without user, query and fragment"))]
     pub token_endpoint: String,
 }
 
@@ -153,7 +165,8 @@ pub struct JumpCloud {
     pub region: JumpCloudRegion,
     /// Id of the organization, for an administrator of several.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(length(max = 64), regex(pattern = r"^[A-Za-z0-9]*$"))]
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9]*$')").message("an organization id is letters and digits, as the JumpCloud console shows it under Organization Profile"))]
     pub organization_id: String,
     /// Secret in this namespace with the key `apiKey`.
     pub credentials_secret_ref: SecretRef,
@@ -163,7 +176,8 @@ pub struct JumpCloud {
     /// Another base address in place of `JumpCloud`'s; called at `<endpoint>/api/...`.
     /// Accepted only where the operator allowed it with `--allow-endpoint`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(length(max = 512), regex(pattern = r"^(https?://[^\s?#@]+)?$"))]
+    #[schemars(length(max = 512))]
+    #[x_kube(validation = Rule::new("self.matches('^(https?://[^\\\\s?#@]+)?$')").message("an endpoint is http:// or https://, a host, and a port and a path prefix if any, without user, query and fragment"))]
     pub endpoint: String,
 }
 

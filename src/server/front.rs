@@ -4,7 +4,14 @@
 //! The number of connections is capped; while all places are taken, the next ones wait in the kernel's queue, and
 //! since every connection has an end, they get their turn.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -20,6 +27,7 @@ use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
 };
+use tokio_util::io::InspectReader;
 use tower_service::Service as _;
 
 /// What a client may cost.
@@ -56,7 +64,8 @@ impl Default for Limits {
 /// How long the last request of a connection may take once the connection has to end.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Told of every request that no handler sees: 413, its body was too large; 408, it took too long; 400, it broke off.
+/// Told of every request that no handler sees: 413 and 431, its body or its head was too large; 408, it took too long; 400, it
+/// broke off, or was none.
 pub type Refused = Arc<dyn Fn(StatusCode) + Send + Sync>;
 
 /// Serves `router` on `listener` until `stop` completes; then lets requests that began end.
@@ -97,7 +106,19 @@ pub async fn serve_telling(listener: TcpListener, router: Router, limits: Limits
 }
 
 async fn connection(stream: TcpStream, router: Router, limits: Limits, refused: Refused, mut stopping: watch::Receiver<bool>) {
-    let service = service_fn(move |request| answer(router.clone(), request, limits, refused.clone()));
+    // An idle connection ends by the same timer as a head that dawdles, and is no refusal.
+    let begun = Arc::new(AtomicBool::new(false));
+    let seen = begun.clone();
+    let stream = InspectReader::new(stream, move |bytes: &[u8]| seen.store(!bytes.is_empty() || seen.load(Relaxed), Relaxed));
+    let (telling, open) = (refused.clone(), begun.clone());
+    let service = service_fn(move |request| {
+        let (answer, open) = (answer(router.clone(), request, limits, telling.clone()), open.clone());
+        async move {
+            let answer = answer.await;
+            open.store(false, Relaxed);
+            answer
+        }
+    });
     let mut connection = std::pin::pin!(
         hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
@@ -106,12 +127,27 @@ async fn connection(stream: TcpStream, router: Router, limits: Limits, refused: 
             .serve_connection(TokioIo::new(stream), service)
     );
     tokio::select! {
-        _ = connection.as_mut() => return,
+        ended = connection.as_mut() => {
+            if let Err(error) = ended && let Some(status) = unread_head(&error, begun.load(Relaxed)) {
+                refused(status);
+            }
+            return;
+        }
         () = tokio::time::sleep(limits.connection) => {}
         _ = stopping.wait_for(|stopping| *stopping) => {}
     }
     connection.as_mut().graceful_shutdown();
     let _ = tokio::time::timeout(GRACE, connection).await;
+}
+
+/// What became of a head that was not read to its end; `None`: there was none.
+fn unread_head(error: &hyper::Error, begun: bool) -> Option<StatusCode> {
+    match error {
+        _ if error.is_parse_too_large() => Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+        _ if error.is_parse() => Some(StatusCode::BAD_REQUEST),
+        _ if error.is_timeout() && begun => Some(StatusCode::REQUEST_TIMEOUT),
+        _ => None,
+    }
 }
 
 /// Reads the whole body within its bounds, then asks the router.

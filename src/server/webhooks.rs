@@ -74,7 +74,7 @@ pub fn router(inbox: Inbox, metrics: Arc<Metrics>) -> Router {
 /// The word for metrics of a delivery that was not read to its end.
 fn unread(status: StatusCode) -> &'static str {
     match status {
-        StatusCode::PAYLOAD_TOO_LARGE => "too_large",
+        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "too_large",
         StatusCode::REQUEST_TIMEOUT => "too_slow",
         _ => "broken_off",
     }

@@ -184,6 +184,26 @@ async fn a_body_that_dawdles_or_breaks_off_is_counted_and_has_no_effect() {
 }
 
 #[tokio::test]
+async fn a_head_that_is_too_large_dawdles_or_is_none_is_counted_and_an_idle_connection_is_not() {
+    let scene = Scene::start().await;
+    let end = async |head: &[u8]| {
+        let mut stream = TcpStream::connect(scene.address).await.expect("connects");
+        // The listener may hang up before all is sent.
+        let _ = stream.write_all(head).await;
+        let mut answer = Vec::new();
+        let _ = tokio::time::timeout(LIMITS.head + Duration::from_secs(5), stream.read_to_end(&mut answer)).await.expect("an end");
+    };
+    end(b"").await;
+    assert!(!["too_large", "too_slow", "broken_off"].iter().any(|word| scene.counted(word)));
+    end(&[b"POST / HTTP/1.1\r\nX: ".as_slice(), &[b'x'; 64 * 1024]].concat()).await;
+    assert!(scene.counted("too_large") && !scene.counted("too_slow"));
+    end(b"POST / HTTP/1.1\r\nHost: ").await;
+    assert!(scene.counted("too_slow") && !scene.counted("broken_off"));
+    end(b"what?\r\n\r\n").await;
+    assert!(scene.counted("broken_off"));
+}
+
+#[tokio::test]
 async fn slow_senders_on_every_place_keep_nobody_out_for_long() {
     let scene = Scene::start().await;
     let mut slow = Vec::new();

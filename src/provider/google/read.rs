@@ -171,7 +171,9 @@ impl<'m> Reader<'m> {
             foreign.push_str(array.name());
             foreign.push_str("\":");
             foreign.push_str(raw.get());
-            arrays[*array as usize] = serde_json::from_str(raw.get()).ok();
+            // An entry of another shape is nobody's, hides none of the others, and keeps its place among them.
+            let all: Option<Vec<&'a RawValue>> = serde_json::from_str(raw.get()).ok();
+            arrays[*array as usize] = all.map(|all| all.iter().map(|raw| serde_json::from_str(raw.get()).unwrap_or_default()).collect());
         }
         if !foreign.is_empty() {
             foreign.push('}');

@@ -105,7 +105,7 @@ fn set_entry(array: Array, entries: &mut Vec<Value>, kind: &str, text: Option<&s
 
 /// The organization that is ours gets the value; where there is none, one is added. One with nothing left in it goes.
 fn set_organization(entries: &mut Vec<Value>, name: &str, text: Option<&str>) {
-    let at = ours(entries, |one| one["primary"] == true, |one| one["type"].as_str());
+    let at = ours(entries, |one| one["primary"] == true, |one| one["type"].as_str()).filter(|at| entries[*at].is_object());
     match (at, text) {
         (Some(at), Some(text)) => entries[at][name] = json!(text),
         (None, Some(text)) => {

@@ -368,3 +368,25 @@ async fn every_call_is_told_with_its_outcome() {
     ];
     assert_eq!(*google.outcomes.lock().unwrap(), told);
 }
+
+#[tokio::test]
+async fn an_entry_of_another_shape_hides_neither_the_mark_nor_its_neighbours_and_goes_back_as_it_was() {
+    let google = Workspace::start().await;
+    let id = google.make(&[account("noa")]).await.remove(0);
+    let odd = json!([{"type": 7, "value": "F-1"}, 7, {"type": "custom", "customType": "bobsync", "value": mark("noa")}]);
+    let phones = json!([{"type": "home", "value": 7}, {"type": "work", "value": "+44 20 7946 0000"}]);
+    let body = json!({"id": id, "primaryEmail": "noa@example.com", "suspended": false, "name": {}, "externalIds": odd, "phones": phones,
+        "organizations": [7]});
+    google.fault(Calls::Reads, Fault::new(FaultKind::Status).status(200).body(body)).await;
+    let plain = mapping(&["primaryEmail", "phones.work", "organizations.title"]);
+    let read = google.provider.find(&plain, Key::Id(&id)).await.unwrap().remove(0);
+    assert_eq!((read.mark, read.attributes[1].as_deref()), (Some(mark("noa").into()), Some("+44 20 7946 0000")));
+    let change = AccountWrite {
+        foreign: read.foreign.map(|foreign| foreign.as_ref().into()),
+        ..write(&[(1, Some("+44 20 7946 0001")), (2, Some("Lead"))])
+    };
+    drop(google.provider.update(&plain, &id, &change, Urgency::Normal).await);
+    let sent = google.last_body().await;
+    assert_eq!(sent["phones"], json!([{"type": "home", "value": 7}, {"type": "work", "value": "+44 20 7946 0001"}]));
+    assert_eq!(sent["organizations"], json!([7, {"type": "work", "primary": true, "title": "Lead"}]));
+}
