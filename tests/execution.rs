@@ -101,6 +101,7 @@ fn person(id: &str, existing: Access, missing: Missing) -> Person {
         forgotten: false,
         known_account: None,
         known_active: false,
+        sessions_open: false,
         claimed_by: None,
         scope_failure: None,
         unknown_target: None,

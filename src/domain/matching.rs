@@ -28,6 +28,9 @@ pub struct Person {
     pub known_account: Option<Box<str>>,
     /// Whether the status says that this account can be used.
     pub known_active: bool,
+    /// Whether a suspended account may still have open sessions: the provider ends them by a call of its own, and no status
+    /// says yet that access was taken.
+    pub sessions_open: bool,
     /// Another integration that manages this person's account at the same tenant, and comes before this one.
     pub claimed_by: Option<Box<str>>,
     /// Why the scope's expression failed for this person.

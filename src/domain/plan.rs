@@ -391,6 +391,12 @@ fn existing(mapping: &Mapping, person: &Person, candidate: Candidate, taken: boo
         (Some(Access::Suspended), AccountState::Active | AccountState::Unactivated | AccountState::Staged | AccountState::Other) => {
             Some(Access::Suspended)
         }
+        // Sessions of another account than the one on record are not ours to end.
+        (Some(Access::Suspended), AccountState::Suspended)
+            if person.sessions_open && person.known_account.as_ref().is_none_or(|known| *known == candidate.account) =>
+        {
+            Some(Access::Suspended)
+        }
         (Some(Access::Active), AccountState::Suspended | AccountState::Unactivated) => Some(Access::Active),
         _ => None,
     };

@@ -26,6 +26,8 @@ pub struct Deciding<'a> {
     pub roster: &'a Roster,
     /// The integration.
     pub key: &'a IntegrationKey,
+    /// Whether the provider ends sessions by a call of its own.
+    pub ends_sessions: bool,
     /// Integrations of the same tenant that come before this one.
     pub elders: &'a [IntegrationKey],
     /// Whether this integration has never seen a pass through.
@@ -47,11 +49,11 @@ pub fn everybody(cx: &Deciding<'_>, employees: Vec<Employee>) -> Vec<Person> {
 
 impl Deciding<'_> {
     fn one(&self, mut employee: Employee, mapped: &[FieldIndex]) -> Person {
-        let (known, known_account, known_active, in_place, unmet) = self.roster.with(self.key, employee.id(), |entry| {
+        let (known, known_account, access, in_place, unmet) = self.roster.with(self.key, employee.id(), |entry| {
             let account = entry.and_then(|entry| entry.account.as_ref()).map(|(id, _)| id.clone());
-            let active = entry.is_some_and(|entry| entry.access == Some(Access::Active));
+            let access = entry.and_then(|entry| entry.access);
             let in_place = entry.filter(|_| self.settings.report_drift).and_then(|entry| entry.in_place.clone());
-            (known(entry, || self.unmet(&employee)), account, active, in_place, entry.is_none_or(|entry| entry.met.is_none()))
+            (known(entry, || self.unmet(&employee)), account, access, in_place, entry.is_none_or(|entry| entry.met.is_none()))
         });
         let mut unknown_target = None;
         if !known.overrides.attributes.is_empty() {
@@ -64,7 +66,8 @@ impl Deciding<'_> {
             baseline,
             in_place,
             known_account,
-            known_active,
+            known_active: access == Some(Access::Active),
+            sessions_open: self.ends_sessions && matches!(access, Some(Access::Active | Access::NotYet | Access::Absent)),
             claimed_by: self.claimed_by(employee.id()),
             scope_failure: scope_failure.map(|why| why.to_string().into()),
             unknown_target,

@@ -435,7 +435,8 @@ impl Run<'_, '_, '_> {
             }
         });
         let access = match write.access {
-            Some(Access::Suspended) => account.state == AccountState::Suspended,
+            // Whether sessions were ended, no read shows.
+            Some(Access::Suspended) => account.state == AccountState::Suspended && !self.cx.provider.capabilities().ends_sessions,
             Some(Access::Active) => !matches!(account.state, AccountState::Suspended | AccountState::Unactivated),
             None => true,
         };

@@ -246,6 +246,7 @@ impl Pass<'_> {
             settings: &self.validated.settings,
             roster: self.roster,
             key: self.key,
+            ends_sessions: self.validated.target.catalog().capabilities.ends_sessions,
             elders: self.elders,
             first_pass: self.first_pass,
             forgotten: self.forgotten,

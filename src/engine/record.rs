@@ -265,7 +265,12 @@ impl Recorder<'_> {
         let held = standing
             .account
             .as_ref()
-            .map(|held| (Cow::Borrowed(&*held.id), held.state, if held.marked { MatchedBy::Mark } else { MatchedBy::Email }));
+            .map(|held| (Cow::Borrowed(&*held.id), held.state, if held.marked { MatchedBy::Mark } else { MatchedBy::Email }))
+            // Access is not taken before the sessions are ended: whether that was done would be forgotten otherwise.
+            .map(|(id, state, by)| {
+                let open = state == AccountState::Suspended && planned.is_some_and(Change::suspends);
+                (id, if open { AccountState::Other } else { state }, by)
+            });
         let mut manager = standing.manager;
         let mut differs: Vec<Box<str>> = planned
             .map(|change| change.write.attributes.iter().map(|(row, _)| mapping.rows[*row].target.clone()).collect())

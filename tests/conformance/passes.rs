@@ -55,6 +55,7 @@ pub fn person(wanted: &Account, manager: Option<&str>, access: Access) -> Person
         forgotten: false,
         known_account: None,
         known_active: false,
+        sessions_open: false,
         claimed_by: None,
         scope_failure: None,
         unknown_target: None,

@@ -45,6 +45,7 @@ fn person(number: usize, why: Why) -> Person {
         forgotten: false,
         known_account: None,
         known_active: false,
+        sessions_open: false,
         claimed_by: None,
         scope_failure: None,
         unknown_target: None,

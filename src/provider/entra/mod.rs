@@ -14,8 +14,8 @@ mod read;
 mod write;
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -67,8 +67,6 @@ pub struct Entra {
     tenant: Arc<Tenant>,
     graph: Service<EntraDialect>,
     lane: Lane,
-    /// Users whose access was taken and whose sessions may still be open, because that call failed or its turn did not come.
-    open: Mutex<BTreeSet<Box<str>>>,
     /// Whether a directory extension is defined, as it was last asked.
     extensions: Mutex<HashMap<String, (Instant, bool)>>,
 }
@@ -81,7 +79,7 @@ impl Entra {
     pub fn new(tenant: Tenant, app: App, ties: Ties, pacer: Arc<Pacer>) -> Result<Self, reqwest::Error> {
         let tenant = Arc::new(tenant);
         let graph = Service::new(EntraDialect::new(Arc::clone(&tenant), app), ties, pacer)?;
-        Ok(Self { tenant, graph, lane: Lane::default(), open: Mutex::default(), extensions: Mutex::default() })
+        Ok(Self { tenant, graph, lane: Lane::default(), extensions: Mutex::default() })
     }
 
     fn path(&self, below: &str) -> String {
@@ -97,7 +95,6 @@ impl Entra {
     }
 
     async fn list_all(&self, mapping: &Mapping, sink: &mut (dyn FnMut(Account<'_>) + Send)) -> Result<Listing, Error> {
-        self.end_open_sessions().await;
         let mut reader = self.reader(mapping);
         let unavailable = self.undefined(&reader).await?;
         reader.leave_out(&unavailable);
@@ -273,27 +270,12 @@ impl Entra {
         }
         let Parts { members, manager, ends, .. } = parts(&self.tenant, mapping, write, false)?;
         let sent = Sent::Write(mapping, write);
-        match write.access {
-            // Noted first: whatever becomes of the calls, sessions are ended.
-            Some(Access::Suspended) => drop(self.open().insert(id.into())),
-            Some(Access::Active) => drop(self.open().remove(id)),
-            None => {}
-        }
         let (mut last, mut refused) = (None, None);
         if !members.is_empty() {
             match self.patch(id, members.clone(), urgency, sent).await {
                 Ok(answer) => last = answer,
-                Err(Error::Forbidden { said }) => {
-                    self.open().remove(id);
-                    refused = Some(self.harmless_part(id, &members, urgency, sent, said).await?);
-                }
-                Err(error) => {
-                    // Of unknown outcome, it may have been applied.
-                    if !matches!(error, Error::Unknown { .. }) {
-                        self.open().remove(id);
-                    }
-                    return Err(error);
-                }
+                Err(Error::Forbidden { said }) => refused = Some(self.harmless_part(id, &members, urgency, sent, said).await?),
+                Err(error) => return Err(error),
             }
         }
         if ends && refused.is_none() {
@@ -362,42 +344,19 @@ impl Entra {
         }
     }
 
+    /// Ends the sessions of a user whose access was just taken. Where it fails, the whole change has failed and is made again.
     async fn end_sessions(&self, id: &str, urgency: Urgency) -> Result<(), Error> {
         let path = self.path(&format!("{}/revokeSignInSessions", user_path(id)));
-        let outcome = self.write(SESSIONS, urgency, Method::POST, &path, None, Sent::Nothing).await;
-        match outcome {
-            Ok(_) => drop(self.open().remove(id)),
+        match self.write(SESSIONS, urgency, Method::POST, &path, None, Sent::Nothing).await {
+            Ok(_) => Ok(()),
             Err(Error::Forbidden { said }) => {
                 let what = "access is taken, and open sessions cannot be ended without the application permission User.RevokeSessions.All";
-                return Err(Error::Forbidden { said: format!("{what}: {said}") });
+                Err(Error::Forbidden { said: format!("{what}: {said}") })
             }
-            Err(Error::NotFound) => {
-                self.open().remove(id);
-                return Err(Error::NotFound);
-            }
-            // A moment later it is tried again; ending sessions twice does no harm.
-            Err(Error::Unknown { said }) => return Err(Error::Unavailable { said }),
-            Err(error) => return Err(error),
+            // Ending sessions twice does no harm.
+            Err(Error::Unknown { said }) => Err(Error::Unavailable { said }),
+            Err(error) => Err(error),
         }
-        Ok(())
-    }
-
-    /// Makes up for sessions that could not be ended when access was taken.
-    async fn end_open_sessions(&self) {
-        let open: Vec<Box<str>> = self.open().iter().cloned().collect();
-        for id in open {
-            match self.end_sessions(&id, Urgency::Urgent).await {
-                Ok(()) | Err(Error::NotFound) => {}
-                Err(error) => {
-                    tracing::debug!(category = error.category(), "open sessions could not be ended yet");
-                    return;
-                }
-            }
-        }
-    }
-
-    fn open(&self) -> MutexGuard<'_, BTreeSet<Box<str>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn write(

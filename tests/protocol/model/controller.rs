@@ -152,8 +152,17 @@ pub fn run(heard: &Heard) -> Doing {
         }
     }
     let now = Timestamp::from_second(1_780_000_000).expect("a time");
-    let deciding =
-        Deciding { settings, roster: &roster, key: &around.key, elders: &[], first_pass: false, forgotten: false, since: None, now };
+    let deciding = Deciding {
+        settings,
+        roster: &roster,
+        key: &around.key,
+        ends_sessions: false,
+        elders: &[],
+        first_pass: false,
+        forgotten: false,
+        since: None,
+        now,
+    };
     let (employees, deleted_now) = employees(heard, &settings.mapping);
     let people = everybody(&deciding, employees);
     let Some(listed) = &heard.listing else { return Doing::default() };
