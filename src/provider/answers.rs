@@ -5,14 +5,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Error, http::Answer, scrub::scrub};
+use super::{Error, http::Answer, limits::LONGEST_WAIT, scrub::scrub};
 use crate::domain::{
     account::{AccountWrite, NewValue},
     mapping::Mapping,
 };
-
-/// No wait is believed beyond this, in seconds.
-const LONGEST_WAIT: u64 = 3600;
 
 /// Error bodies beyond this many bytes are not read.
 pub const ERROR_BODY: usize = 64 * 1024;
@@ -162,7 +159,7 @@ pub fn without_words(route: Route, answer: &Answer, wait: Option<Duration>) -> O
 /// A wait that a provider asks for, within reason.
 #[must_use]
 pub fn believed(seconds: u64) -> Duration {
-    Duration::from_secs(seconds.clamp(1, LONGEST_WAIT))
+    Duration::from_secs(seconds.max(1)).min(LONGEST_WAIT)
 }
 
 /// `Retry-After`: seconds or a date (RFC 9110, 10.2.3).

@@ -25,21 +25,21 @@ const RESERVE_PERCENT: u32 = 15;
 /// How long everybody waits after a refusal that does not say how long.
 pub const DEFAULT_WAIT: Duration = Duration::from_secs(60);
 
+/// The longest wait that a refusal may ask for; it may be for another limit than the one that is paced here.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
 /// Resets are told in whole seconds, rounded this way or that.
 const ROUNDING: Duration = Duration::from_secs(1);
 
 /// Shares one tenant's window of calls among everybody who calls it.
 ///
 /// Within an urgency it is first come, first served; an urgent call overtakes every normal one. Each wait ends: a
-/// window lasts its published length at most, and no refusal is believed for longer than that, or than the provider's catalogue
-/// says.
+/// window lasts its published length at most, and no refusal is believed for longer than [`LONGEST_WAIT`].
 #[derive(Debug)]
 pub struct Pacer {
     length: Duration,
     /// The first wait after a refusal that does not say how long, doubled by every refusal after it; `None`: [`DEFAULT_WAIT`].
     first_wait: Option<Duration>,
-    /// The longest time that a refusal is believed for.
-    longest_wait: Duration,
     /// New accounts, where the provider counts them.
     creations: Option<Bursts>,
     state: Mutex<State>,
@@ -98,7 +98,6 @@ impl Pacer {
         Self {
             length,
             first_wait: None,
-            longest_wait: length.max(DEFAULT_WAIT),
             creations: None,
             state: Mutex::new(state),
             urgent: tokio::sync::Mutex::default(),
@@ -113,12 +112,6 @@ impl Pacer {
     #[must_use]
     pub fn backing_off_from(self, first_wait: Duration) -> Self {
         Self { first_wait: Some(first_wait), ..self }
-    }
-
-    /// For a provider whose refusals may ask for longer waits than its window lasts.
-    #[must_use]
-    pub fn believing_up_to(self, longest_wait: Duration) -> Self {
-        Self { longest_wait, ..self }
     }
 
     /// For a provider that takes at most `most` new accounts in any stretch of time as long as `within`.
@@ -169,7 +162,7 @@ impl Pacer {
         }
         let doubled = |first: Duration| jittered(first.saturating_mul(1 << (state.refusals.clamp(1, 7) - 1)).min(DEFAULT_WAIT));
         let wait = wait.unwrap_or_else(|| self.first_wait.map_or(DEFAULT_WAIT, doubled));
-        let until = now + wait.min(self.longest_wait);
+        let until = now + wait.min(LONGEST_WAIT);
         state.blocked_until = state.blocked_until.max(Some(until));
         drop(state);
         self.changed.notify_waiters();

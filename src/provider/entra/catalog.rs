@@ -123,10 +123,10 @@ fn compare(target: &str) -> Option<Compare> {
 }
 
 /// A pacer with the published limit on writes of one app in one tenant, the narrowest: 3,000 in 150 seconds (Microsoft Graph
-/// throttling limits, "Identity and access service limits"); a refusal says itself for how long, which may be for other limits.
+/// throttling limits, "Identity and access service limits").
 #[must_use]
 pub fn pacer() -> Pacer {
-    Pacer::new(3000, Duration::from_secs(150)).believing_up_to(Duration::from_secs(3600))
+    Pacer::new(3000, Duration::from_secs(150))
 }
 
 #[cfg(test)]
