@@ -409,7 +409,7 @@ async fn a_refused_attribute_never_stops_a_suspension_and_sessions_that_stayed_o
     // Until they are ended access counts as not taken, whoever carries on: what a process knew may die with it.
     let access = async || serde_json::to_value(story.person(&id).await.unwrap().status.unwrap().access).unwrap();
     assert_eq!(access().await, "Active");
-    controller.kill();
+    assert!(controller.stop().await);
     story.simulated.delete("/entra/faults").await;
     let _controller = Controller::start(&story).await;
     until("the sessions are ended", async || ended(&story).await.pop().filter(|ended| *ended == user["id"]).ok_or("none".into())).await;
