@@ -1,11 +1,17 @@
 //! The execute step alone, with a provider that only notes what it is asked: how initial passwords reach a new account and
 //! nothing else, and that a missing one keeps nobody's access open.
 
-use std::sync::{Mutex, atomic::AtomicU64};
+use std::sync::{
+    Mutex,
+    atomic::{AtomicU32, AtomicU64, Ordering},
+};
 
 use bobsync::{
     api::reasons::IntegrationReason,
-    cluster::leadership::Leadership,
+    cluster::{
+        leadership::Leadership,
+        roster::{IntegrationKey, Roster},
+    },
     domain::{
         access::{Decision, Missing, Why},
         account::{Access, Account, AccountState, AccountWrite},
@@ -19,6 +25,7 @@ use bobsync::{
         claims::Claims,
         execute::{Execution, Outcome, Summary, execute},
         guard::Released,
+        single,
         validate::Stop,
     },
     provider::{Error, Initial, Key, Listing, Provider, Urgency, Written, http::Secret},
@@ -30,6 +37,8 @@ use tokio::time::Instant;
 #[derive(Default)]
 struct Noting {
     calls: Mutex<Vec<String>>,
+    /// So many look-ups are throttled.
+    throttled: AtomicU32,
 }
 
 impl Noting {
@@ -66,7 +75,9 @@ impl Provider for Noting {
     }
 
     fn find<'a>(&'a self, _: &'a Mapping, _: Key<'a>) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>> {
-        Box::pin(async { Ok(Vec::new()) })
+        let left = |left: u32| left.checked_sub(1);
+        let throttled = self.throttled.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).is_ok();
+        Box::pin(async move { if throttled { Err(Error::Throttled { wait: None }) } else { Ok(vec![account_of_kim()]) } })
     }
 
     fn create<'a>(&'a self, _: &'a Mapping, write: &'a AccountWrite, initial: &'a Initial<'a>) -> BoxFuture<'a, Result<Written, Error>> {
@@ -221,4 +232,24 @@ async fn the_leaver_goes_first_then_who_has_waited_longest_and_only_who_had_a_tu
     let turns = AtomicU64::new(7);
     let (provider, _, waiting) = carried_out_in_turn(&mapping, &people, &plan, initial(), (&since, &turns), &|| true).await;
     assert_eq!((provider.calls().len(), waiting, turns.into_inner()), (0, 22, 7), "who had no turn comes first the next time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_up_that_is_throttled_stays_in_line_as_long_as_it_is_wanted() {
+    let mapping = mapping();
+    let (roster, key) = (Roster::default(), IntegrationKey { namespace: "people".into(), name: "onelogin".into() });
+    let object = serde_json::json!({
+        "apiVersion": "bobsync.dev/v1alpha1", "kind": "EmployeeSync", "metadata": {"name": "onelogin-2", "namespace": "people"},
+        "spec": {"integrationRef": {"name": "onelogin"}, "employeeId": "2"},
+        "status": {"account": {"id": "k", "matchedBy": "Mark"}, "access": "Active"},
+    });
+    roster.see(&serde_json::from_value(object).expect("an EmployeeSync"));
+    let seen = || single::Seen { employees: vec![person("2", Access::Suspended, Missing::Never).employee], ..single::Seen::default() };
+    for (times, wanted_for, found) in [(1_000, u32::MAX, 1), (u32::MAX, 1_000, 0)] {
+        let provider = Noting { throttled: times.into(), ..Noting::default() };
+        let (asked, mut seen) = (AtomicU32::new(0), seen());
+        let wanted = || asked.fetch_add(1, Ordering::Relaxed) < wanted_for;
+        let accounts = single::accounts(&provider, &mapping, (&roster, &key), &mut seen, &wanted).await.expect("no stop");
+        assert_eq!((accounts.len(), seen.unread.len(), seen.employees.len()), (found, 1 - found, found));
+    }
 }

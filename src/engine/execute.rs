@@ -36,7 +36,7 @@ use crate::{
         priority::{Class, Queue},
         safety::Protected,
     },
-    provider::{Error, Initial, Key, Provider, Urgency, Written},
+    provider::{Error, Initial, Key, Provider, Urgency, Written, call::BACK_IN_LINE},
 };
 
 /// How many changes are under way at once. The provider's pace is kept by its pacer; this only hides latency.
@@ -45,8 +45,6 @@ const CONCURRENT: usize = 8;
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Tries of one call that surely was not applied.
 const TRIES: u32 = 4;
-/// The pause between two stands in line.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// The first pause before an account that surely exists is looked for again, where reads lag behind writes.
 const LAG: Duration = Duration::from_secs(1);
 /// So many changes in a row without reaching the provider, and the rest waits for the next pass.
@@ -460,7 +458,7 @@ impl Run<'_, '_, '_> {
                 Ok(value) => return Ok(value),
                 // Its turn has not come: the provider's pacer keeps everybody waiting as long as it takes, and in
                 // between it is asked here whether the call is still wanted.
-                Err(Error::Throttled { .. }) => tokio::time::sleep(LOOK_AGAIN).await,
+                Err(Error::Throttled { .. }) => tokio::time::sleep(BACK_IN_LINE).await,
                 Err(Error::Unavailable { .. }) if attempt < TRIES => {
                     tokio::time::sleep(pause).await;
                     pause *= 3;

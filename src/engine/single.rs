@@ -25,7 +25,7 @@ use crate::{
         matching::Person,
         settings::Settings,
     },
-    provider::{self, Key, Provider, Urgency},
+    provider::{self, Key, Provider, Urgency, call::BACK_IN_LINE},
 };
 
 /// Ids in one filter. How many Bob takes is not published.
@@ -36,6 +36,9 @@ const MOST_SINGLE_READS: usize = 10;
 const AT_ONCE: usize = 8;
 /// For so long Bob may still show somebody whose deletion it has reported.
 const LAG: SignedDuration = SignedDuration::from_secs(60);
+
+/// Asked while a look-up waits for its turn: whether it is still wanted.
+pub type Wanted<'a> = &'a (dyn Fn() -> bool + Sync);
 
 /// Bob, as far as it was asked.
 #[derive(Debug, Default)]
@@ -135,6 +138,22 @@ pub async fn employees(
     Ok(seen)
 }
 
+/// Looks up one account. A throttled call stands in the provider's line as long as it takes: who leaves it is overtaken by
+/// everybody who waits there when the window opens.
+async fn look_up(
+    provider: &dyn Provider,
+    mapping: &Mapping,
+    account: &str,
+    wanted: Wanted<'_>,
+) -> Result<Option<Account<'static>>, provider::Error> {
+    loop {
+        match provider.find(mapping, Key::Id(account)).await {
+            Err(provider::Error::Throttled { .. }) if wanted() => tokio::time::sleep(BACK_IN_LINE).await,
+            found => return found.map(|found| found.into_iter().find(|one| *one.id == *account)),
+        }
+    }
+}
+
 /// Looks up the accounts on record, and takes out whoever's cannot be looked up now: no answer is no evidence.
 ///
 /// # Errors
@@ -144,6 +163,7 @@ pub async fn accounts(
     mapping: &Mapping,
     (roster, key): (&Roster, &IntegrationKey),
     seen: &mut Seen,
+    wanted: Wanted<'_>,
 ) -> Result<Vec<Account<'static>>, Stop> {
     let recorded = seen.employees.iter().filter_map(|employee| {
         let account = roster.with(key, employee.id(), |entry| entry?.account.as_ref().map(|(id, _)| id.clone()))?;
@@ -152,8 +172,8 @@ pub async fn accounts(
     let recorded: Vec<_> = recorded.collect();
     let looked_up: Vec<_> = stream::iter(recorded)
         .map(|(employee, account)| async move {
-            let found = provider.find(mapping, Key::Id(&account)).await;
-            (employee, found.map(|found| found.into_iter().find(|one| *one.id == *account)))
+            let found = look_up(provider, mapping, &account, wanted).await;
+            (employee, found)
         })
         .buffer_unordered(AT_ONCE)
         .collect()
@@ -195,6 +215,7 @@ pub async fn managers(
     mapping: &Mapping,
     (roster, key): (&Roster, &IntegrationKey),
     people: &[Person],
+    wanted: Wanted<'_>,
 ) -> Result<Managers, Stop> {
     let mut managers = Managers::default();
     let Some(row) = mapping.manager else { return Ok(managers) };
@@ -207,9 +228,9 @@ pub async fn managers(
             _ => None,
         })
         .collect();
-    let wanted: HashSet<&str> = reports.iter().map(|(_, manager)| *manager).collect();
+    let distinct: HashSet<&str> = reports.iter().map(|(_, manager)| *manager).collect();
     let mut recorded: Vec<(Box<str>, Box<str>)> = Vec::new();
-    for manager in wanted {
+    for manager in distinct {
         let account = roster.with(key, manager, |entry| entry?.account.as_ref().map(|(id, _)| id.clone()));
         recorded.extend(account.map(|account| (manager.into(), account)));
     }
@@ -219,8 +240,8 @@ pub async fn managers(
     }
     let looked_up: Vec<_> = stream::iter(recorded)
         .map(|(manager, account)| async move {
-            let found = provider.find(mapping, Key::Id(&account)).await;
-            (manager, found.map(|found| found.into_iter().find(|one| *one.id == *account)))
+            let found = look_up(provider, mapping, &account, wanted).await;
+            (manager, found)
         })
         .buffer_unordered(AT_ONCE)
         .collect()

@@ -26,6 +26,9 @@ const PATIENCE_WITH_LISTS: Duration = Duration::from_secs(60);
 
 /// How long a call stands in line before its caller is asked whether it is still wanted.
 pub const IN_LINE: Duration = Duration::from_secs(10);
+/// The pause before a caller who still wants a throttled call stands in line again: short, for whoever is in line when the window
+/// opens goes first, and long enough that a call which is turned away at once does not spin.
+pub const BACK_IN_LINE: Duration = Duration::from_millis(10);
 
 /// Told of every call, those that went within another included: its name (`token`, `list`, `custom_attributes`, `find`, `create`, `update`) and its
 /// outcome (`ok` or [`Error::category`]).

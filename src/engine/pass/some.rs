@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, sync::PoisonError};
 
+use tokio::time::Instant;
+
 use super::Pass;
 use crate::{
     cluster::roster::Entry,
@@ -33,10 +35,11 @@ impl Pass<'_> {
             Line::Urgent => Urgency::Urgent,
             Line::Normal => Urgency::Normal,
         };
+        let wanted = || !(self.halted)() && self.leadership.is_leader() && (urgency == Urgency::Urgent || Instant::now() < self.deadline);
         let mut seen = single::employees(self.bob, settings, place, self.causes, urgency, self.clock.now()).await?;
         report.bob = Some(true);
         self.mailbox.company(seen.company);
-        let accounts = single::accounts(self.provider, &settings.mapping, place, &mut seen).await?;
+        let accounts = single::accounts(self.provider, &settings.mapping, place, &mut seen, &wanted).await?;
         report.provider = Some(true);
         report.rest.unseen = seen.unseen;
         report.rest.unread = seen.unread;
@@ -44,7 +47,7 @@ impl Pass<'_> {
         let people = decide::everybody(&self.deciding(), seen.employees);
         let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt).protecting(&settings.protected);
         accounts.into_iter().for_each(|account| matcher.see(account));
-        let managers = single::managers(self.provider, &settings.mapping, place, &people).await?;
+        let managers = single::managers(self.provider, &settings.mapping, place, &people, &wanted).await?;
         report.rest.unread.extend(managers.without_answer);
         let elsewhere = |id: &str| managers.known.get(id).cloned();
         let mut plan = plan_of_some(&settings.mapping, &people, matcher, false, &elsewhere);
