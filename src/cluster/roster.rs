@@ -131,11 +131,9 @@ impl Roster {
             Some(known) if known.exists => {
                 let same_status = known.digest == fresh.digest;
                 let ours = same_status || known.writing;
-                let news = if known.generation == fresh.generation && ours && known.sync_requested == fresh.sync_requested {
-                    News::Nothing
-                } else {
-                    News::Wake
-                };
+                // An answer to a request is no request.
+                let asked = fresh.sync_requested.is_some() && known.sync_requested != fresh.sync_requested;
+                let news = if known.generation == fresh.generation && ours && !asked { News::Nothing } else { News::Wake };
                 let verdict = if same_status { known.verdict } else { 0 };
                 let fresh = Entry { verdict, writing: known.writing, ..fresh.after(known) };
                 people.put(employee, fresh);

@@ -14,7 +14,7 @@ use super::{
     drift::InPlace,
     employee::{BobStatus, Employee},
     mapping::{Compare, Desired, Mapping, equal, key, key_of},
-    safety::Protected,
+    safety::{Protected, ProtectedBy},
 };
 
 /// One employee with what was decided.
@@ -62,7 +62,7 @@ pub struct Candidate {
     /// Whether it bears the mark (else it was found by e-mail, or by the recorded id).
     pub marked: bool,
     /// Whether the settings protect it from every write, or that it is an administrator's.
-    pub protected: bool,
+    pub protected: Option<ProtectedBy>,
     /// Whether another directory is its master.
     pub elsewhere: bool,
     /// Rows of what has to be written where the account has another value now.
@@ -299,7 +299,7 @@ impl<'a> Matcher<'a> {
                 username: self.wants(person, self.mapping.username, account.username.as_deref()),
             };
             let in_use = |candidate: &Candidate| {
-                let writable = !candidate.protected && !candidate.elsewhere;
+                let writable = candidate.protected.is_none() && !candidate.elsewhere;
                 (candidate.state != AccountState::Suspended && writable && !others_email).then(|| candidate.account.clone())
             };
             let found = &mut self.found[person as usize];
@@ -354,7 +354,8 @@ impl<'a> Matcher<'a> {
             Box::new(write)
         });
         let manager = self.mapping.manager.and_then(|row| account.attributes.get(row)?.as_deref()).map(Into::into);
-        let protected = account.administrator || self.protected.is_some_and(|protected| protected.covers(account));
+        let role = || account.administrator.then_some(ProtectedBy::Role);
+        let protected = self.protected.map_or_else(role, |protected| protected.covers(account));
         let by_email = self.mapping.manager.is_some_and(|row| self.mapping.rows[row].compare == Compare::PersonByEmail);
         let email = account.email.as_deref().filter(|_| by_email).map(Into::into);
         let (account, state, elsewhere) = ((*account.id).into(), account.state, account.elsewhere);

@@ -13,6 +13,7 @@ use super::{
     account::{Access, AccountState, AccountWrite, NewValue},
     mapping::{Desired, Mapping, key_of},
     matching::{Candidate, Match, Matcher, Person, PersonIndex, Taken},
+    safety::ProtectedBy,
 };
 
 /// What kind of change.
@@ -115,8 +116,8 @@ pub enum Block {
     ClaimedBy(Box<str>),
     /// Several accounts match.
     Ambiguous,
-    /// The settings protect the account from every write, or it is an administrator's.
-    Protected,
+    /// The account is never written.
+    Protected(ProtectedBy),
     /// Another directory is the account's master.
     ManagedElsewhere,
     /// The required row of this index has no value in Bob.
@@ -317,7 +318,9 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
             let change = in_use.filter(|_| leaves).map(suspension);
             (standing(None, Some(Block::Ambiguous)), change)
         }
-        Match::One { candidate, .. } if candidate.protected => (standing(Some(held(&candidate)), Some(Block::Protected)), None),
+        Match::One { candidate, .. } if let Some(by) = candidate.protected => {
+            (standing(Some(held(&candidate)), Some(Block::Protected(by))), None)
+        }
         Match::One { candidate, .. } if candidate.elsewhere => (standing(Some(held(&candidate)), Some(Block::ManagedElsewhere)), None),
         Match::One { mut candidate, taken } => {
             let account = held(&candidate);
@@ -343,7 +346,7 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
                     Block::Conflict
                     | Block::ClaimedBy(_)
                     | Block::Ambiguous
-                    | Block::Protected
+                    | Block::Protected(_)
                     | Block::ManagedElsewhere
                     | Block::MissingAttribute(_) => false,
                 };

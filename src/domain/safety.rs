@@ -74,6 +74,15 @@ impl ShortRead {
     }
 }
 
+/// Why an account is never written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProtectedBy {
+    /// The settings list it.
+    Settings,
+    /// The provider says that it is an administrator's.
+    Role,
+}
+
 /// Accounts that are never written: administrators, break-glass accounts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Protected(foldhash::HashSet<Box<str>>);
@@ -90,12 +99,13 @@ impl Protected {
         self.0.contains(&*key(name))
     }
 
-    /// Whether this account's id, e-mail or username is among them, or the provider itself says that it is an administrator's.
+    /// Why this account is one: its id, e-mail or username is among them, or the provider itself says that it is an
+    /// administrator's.
     #[must_use]
-    pub fn covers(&self, account: &Account<'_>) -> bool {
+    pub fn covers(&self, account: &Account<'_>) -> Option<ProtectedBy> {
         let has = |name: Option<&str>| name.is_some_and(|name| self.0.contains(&*key(name)));
-        account.administrator
-            || !self.0.is_empty() && (has(Some(&account.id)) || has(account.email.as_deref()) || has(account.username.as_deref()))
+        let listed = !self.0.is_empty() && (has(Some(&account.id)) || has(account.email.as_deref()) || has(account.username.as_deref()));
+        if listed { Some(ProtectedBy::Settings) } else { account.administrator.then_some(ProtectedBy::Role) }
     }
 }
 
@@ -136,12 +146,12 @@ mod tests {
             foreign: None,
         };
         let none = Protected::default();
-        assert_eq!((none.covers(&account(false)), none.covers(&account(true))), (false, true));
+        assert_eq!((none.covers(&account(false)), none.covers(&account(true))), (None, Some(ProtectedBy::Role)));
         for name in ["7", "boss@EXAMPLE.com", "The.Boss"] {
-            assert!(Protected::new([name].into_iter()).covers(&account(false)), "{name}");
+            assert_eq!(Protected::new([name].into_iter()).covers(&account(false)), Some(ProtectedBy::Settings), "{name}");
         }
         let other = Protected::new(["8", "other@example.com"].into_iter());
-        assert_eq!((other.covers(&account(false)), other.covers(&account(true))), (false, true));
+        assert_eq!((other.covers(&account(false)), other.covers(&account(true))), (None, Some(ProtectedBy::Role)));
         assert!(!other.names("boss@example.com"));
     }
 

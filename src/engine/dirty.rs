@@ -55,6 +55,8 @@ impl Line {
 
 /// For so long after a read the next events count as part of a storm.
 const CALM: Duration = Duration::from_secs(5);
+/// Further looks begin at full steps of this, so that one read serves many.
+const STEP: Duration = Duration::from_secs(2);
 /// More people than this are not told apart: everybody is looked at.
 pub const MOST_PEOPLE: usize = 20_000;
 
@@ -67,6 +69,8 @@ pub struct Waiting {
     pub class: Class,
     /// When the first of the events came that nobody has looked at.
     pub since: Instant,
+    /// When the last of them came.
+    pub latest: Instant,
     /// How often Bob was looked at since without showing a change.
     pub looks: u8,
     /// Not before this; `None`: with the line's next read.
@@ -88,6 +92,8 @@ pub struct Dirty {
 struct State {
     people: HashMap<Box<str>, Waiting>,
     windows: [Window; 2],
+    /// Where the steps of further looks begin.
+    epoch: Option<Instant>,
     /// Everybody is to be looked at: why, and not before this.
     everybody: Option<Everybody>,
 }
@@ -115,7 +121,7 @@ impl Waiting {
     /// Somebody to whom this has happened now.
     #[must_use]
     pub const fn new(trigger: Trigger, class: Class, since: Instant) -> Self {
-        Self { trigger, class, since, looks: 0, not_before: None }
+        Self { trigger, class, since, latest: since, looks: 0, not_before: None }
     }
 }
 
@@ -148,6 +154,7 @@ impl Dirty {
             None => Waiting {
                 trigger: if class < waiting.class { trigger } else { waiting.trigger },
                 class: waiting.class.min(class),
+                latest: now,
                 ..*waiting
             },
         };
@@ -181,6 +188,13 @@ impl Dirty {
     pub fn again(&self, employee: &str, waiting: Waiting, at: Instant) {
         self.lock().people.entry(employee.into()).or_insert(Waiting { not_before: Some(at), ..waiting });
         self.changed.notify_waiters();
+    }
+
+    /// The same for a further look at what Bob may not have shown: at the next full step after this time.
+    pub fn look_again(&self, employee: &str, waiting: Waiting, at: Instant) {
+        let epoch = *self.lock().epoch.get_or_insert_with(Instant::now);
+        let steps = at.saturating_duration_since(epoch).as_millis().div_ceil(STEP.as_millis());
+        self.again(employee, waiting, epoch + STEP * u32::try_from(steps).unwrap_or(u32::MAX));
     }
 
     /// When this line is to be served next, as far as is known now.

@@ -32,9 +32,9 @@ use crate::{
         account::{Access, Account, AccountState, AccountWrite, NewValue},
         mapping::{Mapping, equal},
         matching::{Person, PersonIndex},
-        plan::{Change, Kind, Plan},
+        plan::{Change, Kind, Plan, Standing},
         priority::{Class, Queue},
-        safety::Protected,
+        safety::{Protected, ProtectedBy},
     },
     provider::{Error, Initial, Key, Provider, Urgency, Written, call::BACK_IN_LINE},
 };
@@ -106,7 +106,7 @@ pub enum Failure {
     /// Several accounts match.
     Ambiguous,
     /// The account turned out to be one that is never written.
-    Protected,
+    Protected(ProtectedBy),
     /// Another directory turned out to be the account's master.
     ManagedElsewhere,
     /// The credential may not change this account.
@@ -373,18 +373,27 @@ impl Run<'_, '_, '_> {
         }
     }
 
-    /// The state of an account that is on record and not in the listing; `None` if it is gone, or somebody else's.
+    /// The state of an account that is on record and not in the listing; `None` if it is gone, or another person's by now.
     async fn still_there(&self, change: &Change, id: &str) -> Result<Option<AccountState>, Ended> {
         let mark = self.cx.people[change.person as usize].employee.id();
         let found = self.call(change.person, Urgency::Urgent, || self.cx.provider.find(self.cx.mapping, Key::Id(id))).await?;
-        if found.iter().any(|account| self.cx.protected.covers(account)) {
-            return Err(Ended::Failed(Failure::Protected));
+        if let Some(by) = found.iter().find_map(|account| self.cx.protected.covers(account)) {
+            return Err(Ended::Failed(Failure::Protected(by)));
         }
         if found.iter().any(|account| account.elsewhere) {
             return Err(Ended::Failed(Failure::ManagedElsewhere));
         }
-        let ours = |account: &Account<'_>| *account.id == *id && account.mark.as_deref().is_none_or(|own| own == mark);
-        Ok(found.into_iter().find(ours).map(|account| account.state))
+        let Some(account) = found.into_iter().find(|account| *account.id == *id) else { return Ok(None) };
+        if account.mark.as_deref().is_none_or(|own| own == mark) {
+            return Ok(Some(account.state));
+        }
+        let holder = |standing: &Standing| standing.account.as_ref().is_some_and(|held| *held.id == *id);
+        if self.cx.plan.standings.iter().any(holder) {
+            return Ok(None);
+        }
+        // Nobody's mark that is known: as far as anybody can tell, it is still the account of the one who has to lose access.
+        let said = "the account on record bears a mark that is not this employee's: suspend it by hand, or put the mark right";
+        Err(Ended::Failed(Failure::Conflict(said.to_owned())))
     }
 
     /// Changes the account of a person, which was in this state before.

@@ -46,6 +46,8 @@ use crate::{
 const REMEMBERED: usize = 4096;
 /// Bob names no time zone; so far ahead is still now.
 const AHEAD: SignedDuration = SignedDuration::from_hours(15);
+/// So many passes over everybody may follow each other when events ask for them.
+const IN_A_ROW: usize = 3;
 /// How long evidence may take to be written. Bob waits for its answer for ten seconds at most.
 const RECORD_WITHIN: Duration = Duration::from_secs(8);
 
@@ -128,8 +130,11 @@ pub struct Mailbox {
 
 #[derive(Default)]
 struct State {
-    /// When a pass over everybody last ended, and how long it took.
-    everybody: Option<(Instant, Duration)>,
+    /// When passes over everybody last ended, the latest last, and how long the latest read.
+    ended: VecDeque<Instant>,
+    read_for: Duration,
+    /// Whether one is under way.
+    everybody: bool,
     secrets: Option<SigningSecrets>,
     /// Whether the Secret was looked for.
     secrets_known: bool,
@@ -179,10 +184,28 @@ impl Mailbox {
         self.planned.lock().unwrap_or_else(PoisonError::into_inner).remove(&pass);
     }
 
-    /// A pass over everybody has ended.
-    pub fn everybody_ended(&self, took: Duration) {
-        self.lock().everybody = Some((Instant::now(), took));
+    /// A pass over everybody begins.
+    pub fn everybody_begins(&self) {
+        self.lock().everybody = true;
+    }
+
+    /// It has ended, and read Bob and the provider for so long.
+    pub fn everybody_ended(&self, read_for: Duration) {
+        let mut state = self.lock();
+        state.everybody = false;
+        state.read_for = read_for;
+        state.ended.push_back(Instant::now());
+        if state.ended.len() > IN_A_ROW {
+            state.ended.pop_front();
+        }
+        drop(state);
         self.dates.notify_one();
+    }
+
+    /// Whether a pass over everybody is under way. It may last for hours, and nobody waits for its end.
+    #[must_use]
+    pub fn is_on_everybody(&self) -> bool {
+        self.lock().everybody
     }
 
     /// Completes once dates may be other ones.
@@ -190,10 +213,15 @@ impl Mailbox {
         self.dates.notified().await;
     }
 
-    /// When events may ask for the next pass over everybody: such passes take a fifth of the time at most.
+    /// When events may ask for the next pass over everybody: a few may follow each other, on average they are `apart`, and
+    /// reading for them takes a fifth of the time at most.
     #[must_use]
     pub fn next_everybody(&self, apart: Duration) -> Instant {
-        self.lock().everybody.map_or_else(Instant::now, |(ended, took)| ended + apart.max(took * 4))
+        let state = self.lock();
+        let in_a_row = state.ended.front().filter(|_| state.ended.len() == IN_A_ROW);
+        let fifth = state.ended.back().map(|ended| *ended + state.read_for * 4);
+        let row = in_a_row.map(|first| *first + apart.saturating_mul(u32::try_from(IN_A_ROW).unwrap_or(1)));
+        row.max(fifth).unwrap_or_else(Instant::now)
     }
 
     /// These people wait for a manager without an account, each named with the manager. `some`: whom the pass was about,

@@ -23,8 +23,10 @@ const TURN: Duration = Duration::from_secs(15);
 pub const RETRY: Duration = Duration::from_secs(10);
 /// The wait until a change that is under way has ended.
 const SOON: Duration = Duration::from_millis(200);
-/// The shortest time between two passes over everybody that events ask for, beside a multiple of what the last one took.
+/// How far apart passes over everybody are on average that events ask for, beside a multiple of what reading for the last one took.
 const APART: Duration = Duration::from_secs(5);
+/// So many people at most are looked at singly at once while a pass over everybody is under way.
+const AT_ONCE: usize = 100;
 
 /// Serves one line until the process stops.
 pub async fn serve(session: Arc<Session>, line: Line) {
@@ -74,13 +76,26 @@ async fn turn(session: &Session, opened: &Arc<Opened>, line: Line, taken: Vec<(B
         // Whose address is taken shows in a listing, and otherwise only by trying.
         return dirty.join_everybody(taken, due);
     }
-    if taken.iter().filter(|(_, waiting)| waiting.looks == 0).count() > most {
-        // One read of everybody is cheaper, and the pass begins with who has to lose access.
-        return dirty.join_everybody(taken, due);
-    }
     if session.has_new_target(opened) {
         // Only a listing tells what the provider has.
         return dirty.join_everybody(taken, now);
+    }
+    let mut taken = taken;
+    if taken.len() > most {
+        if session.mailbox.is_on_everybody() {
+            // Its end may be hours away, and nobody waits for it.
+            for (employee, waiting) in taken.drain(AT_ONCE.max(most).min(taken.len())..) {
+                dirty.again(&employee, waiting, now);
+            }
+        } else {
+            // One read of everybody is cheaper, and the pass begins with who has to lose access. Whom nobody has looked at yet does
+            // not wait until it may begin.
+            let fresh = taken.iter().filter(|(_, waiting)| waiting.looks == 0).count();
+            let (first, rest): (Vec<_>, Vec<_>) =
+                taken.into_iter().partition(|(_, waiting)| waiting.looks == 0 && fresh <= most && due > now);
+            dirty.join_everybody(rest, due);
+            taken = first;
+        }
     }
     let mut causes = Causes::default();
     for (employee, waiting) in taken {
@@ -138,22 +153,17 @@ async fn settle(session: &Session, line: Line, causes: &Causes, report: &Report)
         let looked_at = causes.keys().map(|id| &**id).filter(|id| !unsure.contains(id));
         session.note_revocations(looked_at, &tally.revoked).await;
     }
-    // First: whoever stands in line already is not put there again, and a change that is known waits for no second look.
+    // First: whoever stands in line already is not put there again, and a change that is known waits for no further look.
     for (employee, class) in &report.rest.deferred {
         let Some(waiting) = causes.get(employee) else { continue };
         dirty.again(employee, Waiting { class: *class, looks: 0, ..*waiting }, now);
-    }
-    for employee in &report.rest.unseen {
-        let Some(waiting) = causes.get(employee).filter(|waiting| rests_on_bob(waiting.trigger)) else { continue };
-        if let Some(pause) = LOOK_AGAIN.get(usize::from(waiting.looks)) {
-            dirty.again(employee, Waiting { looks: waiting.looks + 1, ..*waiting }, waiting.since + *pause);
-        }
     }
     for employee in &report.rest.unread {
         let Some(waiting) = causes.get(employee) else { continue };
         dirty.again(employee, *waiting, now + session.refusals.back_off(employee, RETRY / 10, RETRY * 6));
     }
     retry(session, report, |employee| causes.get(employee).copied());
+    look_again(session, causes, report);
     if report.rest.renamed {
         // Who reports to them is known to a pass over everybody alone.
         dirty.add_everybody(Trigger::Webhook, session.mailbox.next_everybody(APART).max(now));
@@ -179,6 +189,28 @@ pub fn retry(session: &Session, report: &Report, cause: impl Fn(&str) -> Option<
             (Waiting { looks: 0, ..waiting }, Duration::from_secs(1))
         };
         session.mailbox.dirty.again(employee, waiting, now + wait);
+    }
+}
+
+/// Puts those in line for a further look of whom an event spoke. What it announced may not be visible yet; and a change that
+/// is visible may be an older one.
+pub fn look_again(session: &Session, causes: &Causes, report: &Report) {
+    let dirty = &session.mailbox.dirty;
+    let [.., last] = LOOK_AGAIN;
+    let unseen: HashSet<&str> = report.rest.unseen.iter().map(|id| &**id).collect();
+    for (employee, waiting) in causes.iter().filter(|(_, waiting)| rests_on_bob(waiting.trigger)) {
+        let looks = usize::from(waiting.looks);
+        if report.tally.is_none() {
+            // Nobody was looked at; the pass that makes up for it asks Bob anew.
+            dirty.look_again(employee, *waiting, Instant::now() + RETRY);
+        } else if unseen.contains(&**employee) {
+            if let Some(pause) = LOOK_AGAIN.get(looks) {
+                dirty.look_again(employee, Waiting { looks: waiting.looks + 1, ..*waiting }, waiting.latest + *pause);
+            }
+        } else if looks < LOOK_AGAIN.len() && waiting.trigger == Trigger::Webhook {
+            let looks = u8::try_from(LOOK_AGAIN.len()).unwrap_or(u8::MAX);
+            dirty.look_again(employee, Waiting { looks, ..*waiting }, waiting.latest + last);
+        }
     }
 }
 

@@ -44,6 +44,7 @@ use crate::{
         status::Writer,
     },
     domain::{
+        employee::Employee,
         matching::{Matcher, Person, PersonIndex},
         plan::{Change, Kind, Plan, plan},
         priority::Class,
@@ -172,6 +173,9 @@ impl Pass<'_> {
         self.mailbox.plan_ended(self.looking.epoch());
         self.mailbox.ledger.lock().unwrap_or_else(PoisonError::into_inner).close(self.looking.epoch());
         report.took = began.elapsed();
+        if report.read_for.is_zero() {
+            report.read_for = report.took;
+        }
         report
     }
 
@@ -183,7 +187,7 @@ impl Pass<'_> {
         if let Scope::Some { line, unavailable } = self.scope {
             return self.some(report, line, unavailable, &requests).await;
         }
-        let now = self.clock.now();
+        let (began, now) = (Instant::now(), self.clock.now());
         let source = observe::employees(self.bob, settings, self.roster, self.key, &self.last_read, now).await?;
         report.bob = Some(true);
         report.in_bob = Some(source.in_bob);
@@ -197,6 +201,7 @@ impl Pass<'_> {
         let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt).protecting(&settings.protected);
         let listing = observe::accounts(self.provider, &settings.mapping, &mut matcher).await?;
         report.provider = Some(true);
+        report.read_for = began.elapsed();
         report.unavailable_targets = listing.unavailable.iter().map(|row| settings.mapping.rows[*row].target.to_string()).collect();
         if let Scope::Everybody { listed } = self.scope {
             listed(report.unavailable_targets.iter().map(|target| target.as_str().into()).collect());
@@ -223,6 +228,7 @@ impl Pass<'_> {
         } else {
             self.converge(&people, &plan, &released, &recorder, (&listing.unavailable, &[])).await
         };
+        report.rest.unseen = self.unseen(&people);
         self.looked_at(&people);
         report.rest.unsettled = std::mem::take(&mut recorder.unsettled.lock().unwrap_or_else(PoisonError::into_inner));
 
@@ -275,6 +281,20 @@ impl Pass<'_> {
             interval: self.validated.interval,
             now: self.clock.now(),
         }
+    }
+
+    /// Of whom something was announced, and whom Bob shows as before, or not at all.
+    fn unseen(&self, people: &[Person]) -> Vec<Box<str>> {
+        if self.causes.is_empty() {
+            return Vec::new();
+        }
+        let is_other = |employee: &Employee| {
+            let known = self.roster.with(self.key, employee.id(), |entry| entry.map_or(0, |entry| entry.row));
+            known != single::row(employee)
+        };
+        let employees = people.iter().map(|person| &person.employee).filter(|employee| self.causes.contains_key(employee.id()));
+        let changed: HashSet<&str> = employees.filter(|employee| is_other(employee)).map(Employee::id).collect();
+        self.causes.keys().filter(|employee| !changed.contains(&***employee)).cloned().collect()
     }
 
     /// Remembers what Bob said of these people, so that the next event about one of them is known to show or not.

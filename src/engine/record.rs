@@ -300,12 +300,15 @@ impl Recorder<'_> {
         // person has the mark taken off and nothing may put it on again.
         let recorded = |id: &str| entry.and_then(|entry| entry.account.as_ref()).is_some_and(|(known, _)| **known == *id);
         let account = account.filter(|(id, by)| *by != MatchedBy::Email || matches!(outcome, Some(Outcome::Done(_))) || recorded(id));
+        // Of an account that is theirs and never written, the state is told although nothing is recorded.
+        let untouched = matches!(standing.block, Some(Block::Protected(_) | Block::ManagedElsewhere)) && account.is_none();
+        let beside = state.filter(|_| untouched);
         let state = state.filter(|_| account.is_some());
         let account = account.map(|(id, by)| {
             let before = entry.and_then(|entry| entry.account.as_ref()).filter(|(known, _)| **known == *id).map(|(_, by)| *by);
             (id, before.unwrap_or(by))
         });
-        let access_as_decided = match (person.decision.existing, state) {
+        let access_as_decided = match (person.decision.existing, state.or(beside)) {
             (Some(Access::Suspended), Some(state)) => state == AccountState::Suspended,
             (Some(Access::Active), Some(state)) => !matches!(state, AccountState::Suspended | AccountState::Unactivated),
             (None, Some(_)) => true,
@@ -326,6 +329,7 @@ impl Recorder<'_> {
                 .flatten(),
             account,
             state,
+            beside,
             decision: person.decision,
             trouble,
             differs,

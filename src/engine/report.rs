@@ -60,6 +60,8 @@ pub struct Report {
     pub rest: Rest,
     /// How long it took.
     pub took: Duration,
+    /// How long Bob and the provider were read for it.
+    pub read_for: Duration,
 }
 
 /// The status after a pass.

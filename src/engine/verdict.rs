@@ -25,6 +25,7 @@ use crate::{
         drift::InPlace,
         mapping::Mapping,
         plan::{Block, Manager},
+        safety::ProtectedBy,
     },
 };
 
@@ -41,6 +42,8 @@ pub struct Verdict<'a> {
     pub account: Option<(Cow<'a, str>, MatchedBy)>,
     /// Whether it can be used.
     pub state: Option<AccountState>,
+    /// The state of an account that is theirs by its e-mail, is never written, and is not recorded.
+    pub beside: Option<AccountState>,
     /// What was decided.
     pub decision: Decision,
     /// What stands in the way.
@@ -138,7 +141,7 @@ impl Verdict<'_> {
             Trouble::Blocked(Block::Conflict | Block::ClaimedBy(_)) | Trouble::Failed(Failure::Conflict(_)) => EmployeeReason::Conflict,
             Trouble::Blocked(Block::MappingFailed(..) | Block::ScopeFailed(_) | Block::UnknownTarget(_)) => EmployeeReason::MappingFailed,
             Trouble::Blocked(Block::Frozen(_)) => EmployeeReason::Frozen,
-            Trouble::Blocked(Block::Protected) | Trouble::Failed(Failure::Protected) => EmployeeReason::HandsOff,
+            Trouble::Blocked(Block::Protected(_)) | Trouble::Failed(Failure::Protected(_)) => EmployeeReason::HandsOff,
             Trouble::Blocked(Block::ManagedElsewhere) | Trouble::Failed(Failure::ManagedElsewhere) => EmployeeReason::ManagedElsewhere,
             Trouble::Blocked(Block::Ambiguous) | Trouble::Failed(Failure::Ambiguous) => EmployeeReason::Ambiguous,
             Trouble::Blocked(Block::MissingAttribute(_)) => EmployeeReason::MissingAttribute,
@@ -193,10 +196,13 @@ impl Verdict<'_> {
                      number where the mark goes (markAttribute, where the provider has it, names another place){never}."
                 )
             }
-            Trouble::Blocked(Block::Protected) | Trouble::Failed(Failure::Protected) => {
-                format!(
-                    "The account is listed in spec.safety.protectedAccounts, or the provider says that it is an administrator's, and it is left as it is: {why}."
-                )
+            Trouble::Blocked(Block::Protected(by)) | Trouble::Failed(Failure::Protected(by)) => {
+                let account = match by {
+                    ProtectedBy::Settings => "The account is listed in spec.safety.protectedAccounts, or bobsync acts as it",
+                    ProtectedBy::Role => "The provider says that the account is an administrator's",
+                };
+                let open = if self.is_open_by_hand() { "; access is still open: suspend the account by hand" } else { "" };
+                format!("{account}, and it is left as it is: {why}{open}.")
             }
             Trouble::Blocked(Block::ManagedElsewhere) | Trouble::Failed(Failure::ManagedElsewhere) => {
                 "Another directory is the master of this account (it is synchronised from there, or a guest): change it there.".to_owned()
@@ -230,7 +236,7 @@ impl Verdict<'_> {
     /// Access as the status shows it; nothing of somebody who was never in Bob.
     #[must_use]
     pub fn access(&self) -> Option<api::Access> {
-        Some(match (self.decision.managed, self.state) {
+        Some(match (self.decision.managed, self.state.or(self.beside)) {
             (false, _) if self.decision.why == Why::NotInBob => return None,
             (false, _) => api::Access::Unmanaged,
             (true, Some(AccountState::Suspended | AccountState::Unactivated)) => api::Access::Suspended,
@@ -238,6 +244,12 @@ impl Verdict<'_> {
             (true, None) if self.decision.missing == Missing::Never => api::Access::Absent,
             (true, None) => api::Access::NotYet,
         })
+    }
+
+    /// Whether somebody who has to lose access has an account that bobsync never writes.
+    fn is_open_by_hand(&self) -> bool {
+        let open = self.state.or(self.beside).is_some_and(|state| state != AccountState::Suspended);
+        open && self.decision.existing == Some(Access::Suspended)
     }
 
     /// The transition ahead, as far as it concerns this person's account.
@@ -321,6 +333,12 @@ impl Verdict<'_> {
             Some((_, MatchedBy::Email)) => {
                 detail("Provisioned", true, DetailReason::Matched, "The account exists; it was adopted by its e-mail.".into())
             }
+            None if self.beside.is_some() => detail(
+                "Provisioned",
+                true,
+                DetailReason::Matched,
+                "An account with this e-mail exists; bobsync does not write to it.".into(),
+            ),
             None => detail("Provisioned", false, DetailReason::NoAccount, format!("There is no account: {why}.")),
         }
         if !self.decision.managed {
@@ -344,7 +362,7 @@ impl Verdict<'_> {
                 "AccessSynced",
                 self.access_as_decided,
                 if self.access_as_decided { DetailReason::AsDecided } else { DetailReason::NotAsDecided },
-                sentence(&why),
+                if self.access_as_decided { sentence(&why) } else { format!("Not as decided: {why}.") },
             );
         }
         if self.manager_mapped && self.decision.managed && self.account.is_some() {

@@ -234,8 +234,11 @@ impl Worker {
             // Listening begins before looking, so that nothing falls between.
             changed.as_mut().enable();
             let object = self.object.borrow_and_update().clone();
-            if object.metadata.generation.unwrap_or(0) != self.generation {
-                return Trigger::Spec;
+            let generation = object.metadata.generation.unwrap_or(0);
+            if generation != self.generation {
+                // That a process begins is no change of the spec.
+                let known = self.generation == 0 && self.handle.said.lock().await.status.observed_generation == Some(generation);
+                return if known { Trigger::Interval } else { Trigger::Spec };
             }
             let requested = object.annotations().get(SYNC_REQUESTED);
             if requested.is_some() && requested != self.answered.as_ref() {
@@ -371,8 +374,10 @@ impl Worker {
             asked: self.asked,
             within: opened.validated.interval,
         };
+        self.session.mailbox.everybody_begins();
         let report = self.session.pass(opened, wanted).await;
-        self.session.mailbox.everybody_ended(report.took);
+        self.session.mailbox.everybody_ended(report.read_for);
+        partial::look_again(&self.session, people, &report);
         tracing::info!(
             integration = %self.key,
             ?trigger,

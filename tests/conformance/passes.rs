@@ -18,6 +18,7 @@ use bobsync::{
         matching::{Matcher, Person, PersonIndex},
         plan::{Block, Kind, Plan, plan},
         safety::Protected,
+        safety::ProtectedBy,
     },
     engine::{
         claims::Claims,
@@ -282,7 +283,7 @@ pub async fn an_administrator_is_recognised_and_never_written<T: Tenant>(tenant:
     let held = [tenant.look(&ids[0]).await, tenant.look(&ids[1]).await];
     let (plan, outcomes) = pass(tenant, &people).await;
     for person in [0, 1] {
-        assert_eq!(plan.standings[person].block, Some(Block::Protected));
+        assert_eq!(plan.standings[person].block, Some(Block::Protected(ProtectedBy::Role)));
         assert_eq!(tenant.look(&ids[person]).await, held[person], "neither adopted nor suspended");
     }
     assert_eq!((outcomes.len(), done(&outcomes, 2)), (1, ids[2].clone()), "who is none is suspended");
@@ -296,7 +297,7 @@ pub async fn an_administrator_is_recognised_and_never_written<T: Tenant>(tenant:
     let mapping = mapping(tenant);
     let plan = bobsync::domain::plan::plan(&mapping, &people, Matcher::new(&mapping, &people, true), true);
     let (_, outcomes) = execute_plan(tenant, &mapping, &people, plan, &[]).await;
-    assert!(matches!(&outcomes[&0], Outcome::Failed { failure: Failure::Protected, .. }), "{outcomes:?}");
+    assert!(matches!(&outcomes[&0], Outcome::Failed { failure: Failure::Protected(_), .. }), "{outcomes:?}");
     assert_eq!(tenant.look(&late).await, held);
 }
 

@@ -236,7 +236,7 @@ fn stands(out: &mut String, world: &World, person: &Person, standing: &Standing)
             Block::Conflict => {
                 "Conflict: another account has this e-mail or username, or the account with it belongs to another employee".to_owned()
             }
-            Block::Protected => "HandsOff: the account is protected".to_owned(),
+            Block::Protected(_) => "HandsOff: the account is protected".to_owned(),
             Block::ManagedElsewhere => "ManagedElsewhere".to_owned(),
             Block::Ambiguous => "Ambiguous: several accounts match".to_owned(),
             Block::ClaimedBy(other) => format!("Conflict: {other} manages this employee"),

@@ -154,6 +154,63 @@ async fn a_change_that_bob_does_not_show_yet_is_looked_at_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_that_bob_does_not_show_yet_is_looked_at_again() {
+    let (story, controller) = begin("lagging-burst", 60, false).await;
+    let at_work = |e: &&Value| e["internal.status"] == "Active" && e["internal.lifecycleStatus"] == "Employed";
+    let ids: Vec<String> = {
+        let all = story.simulated.employees().await;
+        all.iter().filter(at_work).filter_map(|e| e["root.id"].as_str().map(str::to_owned)).take(30).collect()
+    };
+    assert_eq!(ids.len(), 30, "more than are looked at one by one");
+    story.simulated.put("/bob/quirks", json!({"lagSeconds": 8})).await;
+    story.simulated.forget_calls().await;
+    for id in &ids {
+        story.simulated.change(id, json!({"work.title": "Head of Nothing"})).await;
+        assert_eq!(deliver(&controller, "employee.updated", json!({"employeeId": id})).await, Some(200));
+    }
+    for id in &ids {
+        until_account(&story, id, "the title is there", |account| account["title"] == "Head of Nothing").await;
+    }
+    let calls = story.simulated.get("/bob/calls").await["total"].as_u64().unwrap();
+    assert!((2..=10).contains(&calls), "{calls} calls for all of them together");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_change_that_bob_shows_does_not_pass_for_the_one_that_was_announced() {
+    let (story, controller) = begin("older", 6, false).await;
+    let (id, _) = story.simulated.somebody().await;
+    // Nobody announced this one.
+    story.simulated.change(&id, json!({"work.title": "Head of Nothing"})).await;
+    story.simulated.put("/bob/quirks", json!({"lagSeconds": 8})).await;
+    story.simulated.change(&id, json!({"work.title": "Head of Nothing", "work.department": "Lighthouses"})).await;
+    assert_eq!(deliver(&controller, "employee.updated", json!({"employeeId": id})).await, Some(200));
+    until_account(&story, &id, "the older change is there", |account| account["title"] == "Head of Nothing").await;
+    until_account(&story, &id, "and the announced one", |account| account["department"] == "Lighthouses").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answered_sync_request_asks_for_nothing_more() {
+    let (story, _controller) = begin("answered", 6, false).await;
+    let (id, _) = story.simulated.somebody().await;
+    let people = story.people();
+    let name = story.person(&id).await.unwrap().metadata.name.unwrap();
+    for time in 0..3 {
+        story.simulated.forget_calls().await;
+        let value = format!("look-{time}");
+        let patch = json!({"metadata": {"annotations": {bobsync::api::SYNC_REQUESTED: value}}});
+        people.patch(&name, &kube::api::PatchParams::default(), &kube::api::Patch::Merge(patch)).await.unwrap();
+        until("it is answered", || async {
+            let handled = story.person(&id).await.unwrap().status.unwrap().last_handled_sync_at;
+            if handled.as_deref() == Some(&*value) { Ok(()) } else { Err(format!("{handled:?}")) }
+        })
+        .await;
+        // The pass that the echo would ask for comes within the window of the line.
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        assert_eq!(story.simulated.get("/bob/calls").await["total"], 1, "one look");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_storm_of_events_costs_few_calls_and_nobody_is_lost() {
     let (story, controller) = begin("storm", 60, false).await;
     let ids: Vec<String> = story.simulated.employees().await.iter().map(|e| e["root.id"].as_str().unwrap().to_owned()).collect();

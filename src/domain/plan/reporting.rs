@@ -41,7 +41,7 @@ pub(super) fn set_managers(
             continue;
         }
         // What is never written gets no manager either.
-        if matches!(plan.standings[i].block, Some(Block::Protected | Block::ManagedElsewhere)) {
+        if matches!(plan.standings[i].block, Some(Block::Protected(_) | Block::ManagedElsewhere)) {
             continue;
         }
         if !creating && !mapping.keeps(row, &person.employee) {

@@ -10,6 +10,7 @@ use crate::{
         mapping::{equal, key},
         matching::{PersonIndex, differences},
         plan::Change,
+        safety::ProtectedBy,
     },
     provider::{Error, Key, Urgency, Written},
 };
@@ -20,7 +21,7 @@ impl Run<'_, '_, '_> {
         let employee = &self.cx.people[person as usize].employee;
         let names = [self.cx.mapping.email, self.cx.mapping.username].map(|row| self.cx.mapping.text(row, employee));
         if names.iter().flatten().any(|name| self.cx.protected.names(name)) {
-            return Err(Ended::Failed(Failure::Protected));
+            return Err(Ended::Failed(Failure::Protected(ProtectedBy::Settings)));
         }
         if change.look_up_first
             && let Some(account) = self.by_mark(person).await?
@@ -133,8 +134,8 @@ impl Run<'_, '_, '_> {
 
     /// Brings an account that turned out to exist to what the create would have made of it.
     async fn bring_up(&self, index: PersonIndex, account: Account<'static>, wanted: &AccountWrite) -> Result<Written, Ended> {
-        if self.cx.protected.covers(&account) {
-            return Err(Ended::Failed(Failure::Protected));
+        if let Some(by) = self.cx.protected.covers(&account) {
+            return Err(Ended::Failed(Failure::Protected(by)));
         }
         if account.elsewhere {
             return Err(Ended::Failed(Failure::ManagedElsewhere));
