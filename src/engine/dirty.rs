@@ -166,11 +166,14 @@ impl Dirty {
 
     /// Everybody is to be looked at, not before `due`.
     pub fn add_everybody(&self, trigger: Trigger, due: Instant) {
+        self.with_everybody(trigger, due, Vec::new());
+    }
+
+    fn with_everybody(&self, trigger: Trigger, due: Instant, people: Vec<(Box<str>, Waiting)>) {
         let mut state = self.lock();
-        match &mut state.everybody {
-            Some(everybody) => everybody.due = everybody.due.min(due),
-            None => state.everybody = Some(Everybody { trigger, due, people: HashMap::default() }),
-        }
+        let everybody = state.everybody.get_or_insert_with(|| Everybody { trigger, due, people: HashMap::default() });
+        everybody.due = everybody.due.min(due);
+        everybody.people.extend(people);
         drop(state);
         self.changed.notify_waiters();
     }
@@ -178,10 +181,7 @@ impl Dirty {
     /// These people, who were taken, are to be looked at with everybody.
     pub fn join_everybody(&self, people: Vec<(Box<str>, Waiting)>, due: Instant) {
         let Some(trigger) = people.first().map(|(_, waiting)| waiting.trigger) else { return };
-        self.add_everybody(trigger, due);
-        if let Some(everybody) = &mut self.lock().everybody {
-            everybody.people.extend(people);
-        }
+        self.with_everybody(trigger, due, people);
     }
 
     /// Somebody who was taken is to be looked at once more, at this time. News that came meanwhile count for more.

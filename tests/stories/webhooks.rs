@@ -155,7 +155,7 @@ async fn a_change_that_bob_does_not_show_yet_is_looked_at_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_burst_that_bob_does_not_show_yet_is_looked_at_again() {
-    let (story, controller) = begin("lagging-burst", 60, false).await;
+    let (story, controller) = begin("lagging-burst", 250, false).await;
     let at_work = |e: &&Value| e["internal.status"] == "Active" && e["internal.lifecycleStatus"] == "Employed";
     let ids: Vec<String> = {
         let all = story.simulated.employees().await;
