@@ -8,6 +8,7 @@ use std::{
 use super::{
     execute::WRITE_TIMEOUT,
     observe::provider_stop,
+    report::Report,
     targets::Target,
     validate::{Stop, Validated},
     worker::Shared,
@@ -65,19 +66,19 @@ impl Connections {
     /// Reads both Secrets and keeps the connections `before` if nothing changed. The flag says whether they are new.
     ///
     /// # Errors
-    /// A [`Stop`] that names the Secret and the key.
+    /// The report of a pass that could not begin: which side is not connected, and a [`Stop`] that names the Secret and the key.
     pub async fn open(
         shared: &Shared,
         namespace: &str,
         validated: &Validated,
         before: Option<Arc<Self>>,
-    ) -> Result<(Arc<Self>, bool), Stop> {
+    ) -> Result<(Arc<Self>, bool), Box<Report>> {
         let Target { destination, secret } = &validated.target;
         let bob = secrets::read(&shared.client, namespace, &validated.bob_secret, &["serviceUserId", "serviceUserToken"]).await;
-        let mut bob_secret = bob.map_err(|error| secret_stop(&error, IntegrationReason::BobUnavailable))?;
+        let mut bob_secret = bob.map_err(|error| no_bob(secret_stop(&error, IntegrationReason::BobUnavailable)))?;
         let keys = destination.keys();
         let target = secrets::read_some(&shared.client, namespace, secret, keys.required, keys.optional).await;
-        let target_secret = target.map_err(|error| secret_stop(&error, IntegrationReason::ProviderUnavailable))?;
+        let target_secret = target.map_err(|error| no_provider(secret_stop(&error, IntegrationReason::ProviderUnavailable)))?;
         let made_from = MadeFrom {
             bob: validated.bob.clone(),
             target: validated.target.clone(),
@@ -100,7 +101,7 @@ impl Connections {
             service_user_token: take("serviceUserToken"),
             observer: Arc::new(move |call, outcome| metrics.call("bob", call, outcome)),
         })
-        .map_err(|error| Stop::new(IntegrationReason::BobUnavailable, error.to_string()))?;
+        .map_err(|error| no_bob(Stop::new(IntegrationReason::BobUnavailable, error.to_string())))?;
         let metrics = shared.metrics.clone();
         let leadership = shared.leadership.clone();
         let label = destination.catalog().label;
@@ -109,7 +110,7 @@ impl Connections {
             gate: Arc::new(move || leadership.may_start(WRITE_TIMEOUT)),
         };
         let provider = destination.connect(Credential::new(target_secret.values), ties, pacer.clone());
-        let provider = provider.map_err(|error| provider_stop(&error))?;
+        let provider = provider.map_err(|error| no_provider(provider_stop(&error)))?;
         Ok((Arc::new(Self { bob, provider, made_from, pacer }), true))
     }
 
@@ -149,6 +150,14 @@ impl InitialPassword {
         let read = secrets::read(&self.client, &self.namespace, name, &[key]).await;
         read.map(|mut values| values.take(key)).map_err(|error| secret_stop(&error, IntegrationReason::ProviderUnavailable))
     }
+}
+
+fn no_bob(stop: Stop) -> Box<Report> {
+    Box::new(Report { bob: Some(false), stop: Some(stop), ..Report::default() })
+}
+
+fn no_provider(stop: Stop) -> Box<Report> {
+    Box::new(Report { provider: Some(false), stop: Some(stop), ..Report::default() })
 }
 
 fn secret_stop(error: &SecretError, unavailable: IntegrationReason) -> Stop {

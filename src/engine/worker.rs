@@ -340,9 +340,7 @@ impl Worker {
                     }
                     connections
                 }
-                Err(stop) => {
-                    return Report { stop: Some(stop), ..Report::default() };
-                }
+                Err(report) => return *report,
             };
             let opened =
                 Opened { object: object.clone(), validated: validated.clone(), connections, targets: Vec::new(), unavailable: Vec::new() };

@@ -265,7 +265,11 @@ async fn a_wrong_key_a_missing_delegation_and_a_powerless_administrator_are_told
     story.integrate(json!({"provider": google(&story)})).await;
     let message = |integration: bobsync::api::ProvisioningIntegration| {
         let conditions = integration.status.unwrap().conditions;
-        conditions.into_iter().find(|c| c.type_ == "Ready").unwrap().message
+        let of = |kind: &str| conditions.iter().find(|c| c.type_ == kind).cloned().unwrap();
+        let (ready, connected) = (of("Ready"), of("ProviderConnected"));
+        let said = format!("{}.", connected.message);
+        assert_eq!((&*connected.status, connected.reason, said), ("False", ready.reason, ready.message.clone()));
+        ready.message
     };
     let said = message(story.ready("ProviderUnauthorized").await);
     assert!(said.contains("serviceAccount.json"), "{said}");
@@ -381,6 +385,53 @@ async fn an_event_about_one_person_names_the_manager_by_an_address_and_a_new_add
     story.simulated.change(&boss, json!({"root.email": "the.boss@example.com"})).await;
     named("the.boss@example.com".to_owned()).await;
     assert_eq!(ready(&story.person(&joiner).await.unwrap()).1, "InSync");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leaver_whose_account_bears_another_number_is_a_conflict_and_never_in_sync() {
+    let (story, _controller) = converged("google-remarked", 16, json!({})).await;
+    story.sync().await;
+    let (id, _) = story.simulated.somebody().await;
+    let user = account(&story, &id).await.unwrap();
+    let path = format!("/google/users/{}", user["id"].as_str().unwrap());
+    let other = json!([{"type": "custom", "customType": "bobsync", "value": "004711"}]);
+    story.simulated.patch(&path, json!({"externalIds": other})).await;
+    story.simulated.change(&id, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+    for _ in 0..2 {
+        story.sync().await;
+        let person = story.person(&id).await.unwrap();
+        assert_eq!(ready(&person), ("False".into(), "Conflict".into()));
+        assert!(condition(&person, "Ready").unwrap().2.contains("suspend it by hand"), "{:?}", condition(&person, "Ready"));
+        assert_eq!(condition(&person, "AccessSynced").unwrap().1, "NotAsDecided");
+        assert_eq!(person.status.unwrap().account.unwrap().id, user["id"].as_str().unwrap());
+        assert_eq!(story.simulated.get(&path).await["suspended"], false, "an account with another's mark is not written");
+    }
+    story.simulated.patch(&path, json!({"externalIds": [{"type": "custom", "customType": "bobsync", "value": id}]})).await;
+    story.sync().await;
+    assert_eq!(story.simulated.get(&path).await["suspended"], true);
+    assert_eq!(ready(&story.person(&id).await.unwrap()), ("True".into(), "InSync".into()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_administrator_who_was_never_adopted_and_leaves_is_told_as_open() {
+    let story = begin("google-boss", 8).await;
+    let (id, employee) = story.simulated.somebody().await;
+    let boss = json!({"primaryEmail": employee["root.email"], "name": {"givenName": "Noa", "familyName": "Lind"}, "isAdmin": true});
+    story.simulated.post("/google/users", boss).await;
+    let _controller = Controller::start(&story).await;
+    story.integrate(json!({"provider": google(&story)})).await;
+    story.ready("Converged").await;
+    let access = async || {
+        let person = story.person(&id).await.unwrap();
+        let said = condition(&person, "AccessSynced").unwrap();
+        (serde_json::to_value(person.status.unwrap().access).unwrap(), said.0, said.1)
+    };
+    assert_eq!(access().await, (json!("Active"), "True".into(), "AsDecided".into()));
+    story.simulated.change(&id, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+    story.sync().await;
+    assert_eq!(access().await, (json!("Active"), "False".into(), "NotAsDecided".into()));
+    let (_, reason, message) = condition(&story.person(&id).await.unwrap(), "Ready").unwrap();
+    assert!(reason == "HandsOff" && message.contains("suspend the account by hand"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
