@@ -47,6 +47,8 @@ pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 const TRIES: u32 = 4;
 /// The first pause before an account that surely exists is looked for again, where reads lag behind writes.
 const LAG: Duration = Duration::from_secs(1);
+/// So many refused attributes at most are left out of a change.
+const LEFT_OUT: usize = 3;
 /// So many changes in a row without reaching the provider, and the rest waits for the next pass.
 const UNREACHABLE: u32 = 10;
 
@@ -94,6 +96,8 @@ pub struct Done {
     pub manager_pending: bool,
     /// The provider's request id.
     pub request_id: Option<String>,
+    /// What the provider refused of the change, and its rows: they were left out, and the rest went out without them.
+    pub refused: Option<(Failure, Vec<usize>)>,
 }
 
 /// Why a change could not be done.
@@ -266,27 +270,39 @@ impl Run<'_, '_, '_> {
             // All that was to be set is a manager whose account could not be made.
             return Outcome::Waiting;
         }
-        let failed = |failure, account| Outcome::Failed { failure, action, fields: self.sent(&write), account };
         if let Some(failure) = (self.cx.skip)(change) {
-            return failed(failure, None);
+            return Outcome::Failed { failure, action, fields: self.sent(&write), account: None };
         }
         let urgency = if change.suspends() { Urgency::Urgent } else { Urgency::Normal };
         if !self.may_begin(urgency) {
             return Outcome::Waiting;
         }
-        let result = match &change.account {
-            Some(id) if change.look_up_first => match self.still_there(change, id).await {
-                Ok(Some(AccountState::Suspended)) => return Outcome::Seen(Some(AccountState::Suspended)),
-                Ok(None) => return Outcome::Seen(None),
-                Ok(Some(state)) => self.update((change.person, state), id, &write, urgency).await.map(|written| (written, MatchedBy::Mark)),
-                Err(ended) => Err(ended),
-            },
-            Some(id) => {
-                let matched_by = if change.kind == Kind::Adopt { MatchedBy::Email } else { MatchedBy::Mark };
-                self.update((change.person, self.state_of(change.person)), id, &write, urgency).await.map(|written| (written, matched_by))
-            }
-            None => self.create(change, &write).await,
+        let mut refused: Option<(Failure, Vec<usize>)> = None;
+        let result = loop {
+            let result = match &change.account {
+                Some(id) if change.look_up_first => match self.still_there(change, id).await {
+                    Ok(Some(AccountState::Suspended)) => return Outcome::Seen(Some(AccountState::Suspended)),
+                    Ok(None) => return Outcome::Seen(None),
+                    Ok(Some(state)) => {
+                        self.update((change.person, state), id, &write, urgency).await.map(|written| (written, MatchedBy::Mark))
+                    }
+                    Err(ended) => Err(ended),
+                },
+                Some(id) => {
+                    let matched_by = if change.kind == Kind::Adopt { MatchedBy::Email } else { MatchedBy::Mark };
+                    self.update((change.person, self.state_of(change.person)), id, &write, urgency)
+                        .await
+                        .map(|written| (written, matched_by))
+                }
+                None => self.create(change, &write).await,
+            };
+            let Err(Ended::Refused(error)) = &result else { break result };
+            let out = refused.as_ref().map_or(0, |(_, rows)| rows.len());
+            let Some(row) = self.dispensable(change.kind, &write, error).filter(|_| out < LEFT_OUT) else { break result };
+            write.attributes.retain(|(own, _)| *own != row);
+            refused.get_or_insert_with(|| (Failure::Rejected(error.to_string()), Vec::new())).1.push(row);
         };
+        let failed = |failure, account| Outcome::Failed { failure, action, fields: self.sent(&write), account };
         match result {
             Ok((written, matched_by)) => {
                 self.unreachable.store(0, Ordering::Relaxed);
@@ -306,6 +322,7 @@ impl Run<'_, '_, '_> {
                     state: account.state,
                     manager_pending,
                     request_id: written.request_id,
+                    refused,
                 }))
             }
             Err(Ended::Halted) => Outcome::Waiting,
@@ -319,6 +336,17 @@ impl Run<'_, '_, '_> {
                 }
             }
         }
+    }
+
+    /// The row whose value was refused, where the rest can go out without it: one value that the provider does not take keeps nobody
+    /// from their account, and no other attribute from being right.
+    fn dispensable(&self, kind: Kind, write: &AccountWrite, error: &Error) -> Option<usize> {
+        let Error::Rejected { field: Some(field), .. } = error else { return None };
+        let mapping = self.cx.mapping;
+        let row = write.attributes.iter().map(|(row, _)| *row).find(|row| *mapping.rows[*row].target == **field)?;
+        let needed = mapping.rows[row].required || row == mapping.email || row == mapping.username;
+        let rest = write.access.is_some() || write.mark.is_some() || write.attributes.len() > 1;
+        (rest && (kind != Kind::Create || !needed)).then_some(row)
     }
 
     /// The account that turned out to be this person's, although it could not be brought in line.

@@ -182,6 +182,7 @@ impl Recorder<'_> {
     #[must_use]
     pub fn trouble(&self, index: PersonIndex, outcome: Option<&Outcome>) -> Trouble {
         match outcome {
+            Some(Outcome::Done(done)) if let Some((failure, _)) = &done.refused => Trouble::Failed(failure.clone()),
             None | Some(Outcome::Done(_) | Outcome::Seen(_) | Outcome::Outdated) => self.blocked(index),
             Some(Outcome::Failed { failure, .. }) => Trouble::Failed(failure.clone()),
             // All that is left is a manager whose account could not be made: the person is in sync but for that.
@@ -278,6 +279,8 @@ impl Recorder<'_> {
         let (account, state) = match outcome {
             Some(Outcome::Done(done)) => {
                 differs.clear();
+                let left = done.refused.iter().flat_map(|(_, rows)| rows);
+                differs.extend(left.map(|row| mapping.rows[*row].target.clone()));
                 if done.manager_pending {
                     manager = Manager::Pending;
                 } else if manager == Manager::Pending {

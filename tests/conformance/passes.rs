@@ -250,14 +250,20 @@ pub async fn one_refusal_blames_one_person_and_access_goes_all_the_same<T: Tenan
         wanted.attributes[rows::TITLE] = Some(title.into());
         person(&wanted, None, access)
     };
-    let people = [titled("noa", "Some Forbidden Words", Access::Suspended), titled("kim", "Lead", Access::Active)];
+    let people = [
+        titled("noa", "Some Forbidden Words", Access::Suspended),
+        titled("kim", "Lead", Access::Active),
+        titled("ola", "More Forbidden Words", Access::Active),
+    ];
     let (_, outcomes) = pass(tenant, &people).await;
-    match &outcomes[&0] {
-        Outcome::Failed { failure: Failure::Rejected(said), .. } => {
-            assert!(said.contains(&*tenant.mapping().rows[rows::TITLE].target) && !said.contains("Words"), "{said}");
-        }
-        other => panic!("{other:?}"),
+    for person in [0, 2] {
+        let Outcome::Done(done) = &outcomes[&person] else { panic!("{outcomes:?}") };
+        let Some((Failure::Rejected(said), left)) = &done.refused else { panic!("{done:?}") };
+        assert!(said.contains(&*tenant.mapping().rows[rows::TITLE].target) && !said.contains("Words"), "{said}");
+        assert_eq!(*left, [rows::TITLE]);
     }
+    let ola = tenant.look(&done(&outcomes, 2)).await.unwrap();
+    assert_eq!((ola.state, ola.attributes[rows::TITLE].is_none()), (AccountState::Active, true), "nor does it keep anybody from an account");
     assert_eq!(tenant.look(&ids[0]).await.unwrap().state, AccountState::Suspended, "a refused attribute stops no suspension");
     assert_eq!(tenant.look(&ids[1]).await.unwrap().attributes[rows::TITLE].as_deref(), Some("Lead"));
 }
