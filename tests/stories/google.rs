@@ -313,6 +313,9 @@ async fn what_google_cannot_do_is_refused_with_a_way_out_and_endpoints_only_wher
         (one.clone(), json!({"mapping": [{"target": "primaryEmail", "field": "root.email"}]}), "requires the targets primaryEmail"),
         (one.clone(), with(json!({"target": "title", "field": "work.title"})), "Google Workspace has no such target"),
         (one.clone(), with(json!({"target": "externalIds.bobsync", "field": "work.title"})), "Google Workspace has no such target"),
+        (one.clone(), with(json!({"target": "phones.custom", "field": "work.title"})), "write the customType in place of custom"),
+        (one.clone(), with(json!({"target": "relations.custom", "field": "work.title"})), "write the customType in place of custom"),
+        (one.clone(), with(json!({"target": "externalIds.custom", "field": "work.title"})), "write the customType in place of custom"),
         (one.clone(), with(json!({"target": "relations.manager", "field": "work.title"})), "relations.manager refers to a person"),
     ] {
         let answer = refused(provider, more).await;
