@@ -54,10 +54,10 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(),
             let unique = field.as_deref().is_none_or(|field| UNIQUE.contains(&field));
             if unique && (status == 409 || speaks_of_a_duplicate(&lower)) {
                 Error::Duplicate { field }
-            } else if lower.contains("password") && matches!(sent, Sent::Create(_, _, password) if !password.is_empty()) {
-                Error::Rejected { field: Some("password".to_owned()), said }
             } else {
-                Error::Rejected { field, said }
+                let of_password = |text: &str| sent.password_refused(text, "password", &said);
+                let of_password = of_password(named.unwrap_or(&said)).or_else(|| of_password(&body.text).filter(|_| field.is_none()));
+                of_password.unwrap_or(Error::Rejected { field, said })
             }
         }
     })

@@ -3,10 +3,13 @@ use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::json;
 
 use super::*;
-use crate::domain::{
-    account::{AccountWrite, NewValue},
-    employee::Fields,
-    mapping::{Compare, Mapping, Row, Source},
+use crate::{
+    domain::{
+        account::{AccountWrite, NewValue},
+        employee::Fields,
+        mapping::{Compare, Mapping, Row, Source},
+    },
+    provider::answers::Password,
 };
 
 const TARGETS: [&str; 6] = ["email", "username", "jobTitle", "phoneNumbers.work", "attributes.badge", "employeeIdentifier"];
@@ -33,7 +36,7 @@ fn judged(route: Route, answer: &Answer) -> Result<(), Error> {
     let mapping = Mapping { rows: TARGETS.map(row).into(), fields: Fields::default(), email: 0, username: 1, manager: None };
     let attributes = VALUES.iter().enumerate().map(|(row, &value)| (row, NewValue::Set(value.into()))).collect();
     let write = AccountWrite { attributes, mark: Some("3332883894235038486".into()), ..AccountWrite::default() };
-    judge(route, answer, Sent::Create(&mapping, &write, "Correct-Horse-7"))
+    judge(route, answer, Sent::Create(&mapping, &write, Password::Default("Correct-Horse-7")))
 }
 
 #[test]
@@ -105,4 +108,5 @@ fn a_refusal_names_its_attribute_and_no_value() {
     let refused = judged(Route::CREATE, &answer(400, "application/json", body.to_string()));
     let Err(Error::Rejected { field, said }) = refused else { panic!("{refused:?}") };
     assert_eq!((field.as_deref(), said.contains("specialCharacter")), (Some("password"), true), "{said}");
+    assert!(said.contains("the default password") && said.contains("provisioning.defaultPasswordSecretRef"), "{said}");
 }
