@@ -46,7 +46,9 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, mark: &str) -
     let unavailable = |said: String| Error::Unavailable { said: format!("HTTP {status}: {said}") };
     Err(match (status, route.purpose) {
         (401, _) => Error::Unauthorized { said },
-        (403, Purpose::Update) => Error::Forbidden { said },
+        // Whoever asks for it knows which permission that takes.
+        (403, Purpose::Update) if route == SESSIONS => Error::Forbidden { said },
+        (403, Purpose::Update) => forbidden(&said),
         (403, _) => denied(&said),
         (404, Purpose::Find | Purpose::Update) => Error::NotFound,
         (400, Purpose::Definitions) if body.speaks_of_no_such_property() => Error::NotFound,
@@ -59,6 +61,13 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, mark: &str) -
         (404 | 409 | 412 | 423, _) => unavailable(said),
         _ => refused(&body, said, &sent, mark),
     })
+}
+
+/// The credential may not do this to this account.
+fn forbidden(said: &str) -> Error {
+    let needs =
+        "the app registration needs the application permission User.ReadWrite.All, and for an administrator's account a directory role";
+    Error::Forbidden { said: format!("{needs} that is high enough; Microsoft said: {said}") }
 }
 
 /// The credential may not do this kind of call.

@@ -78,6 +78,24 @@ fn status_purpose_and_code_say_what_to_do() {
 }
 
 #[test]
+fn what_may_not_be_written_says_which_right_it_takes() {
+    let error = judged(
+        Route::UPDATE,
+        &refused(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.", &json!([])),
+    )
+    .unwrap_err();
+    let text = error.to_string();
+    assert!(
+        matches!(error, Error::Forbidden { .. })
+            && text.contains("User.ReadWrite.All, and for an administrator's account a directory role"),
+        "{text}"
+    );
+    // The end of sessions takes another permission, which its caller names.
+    let sessions = judged(SESSIONS, &refused(403, "Authorization_RequestDenied", "No.", &json!([]))).unwrap_err().to_string();
+    assert!(!sessions.contains("User.ReadWrite.All"), "{sessions}");
+}
+
+#[test]
 fn a_conflict_is_told_by_its_details_and_names_the_key() {
     for (target, field) in [
         ("userPrincipalName", "userPrincipalName"),

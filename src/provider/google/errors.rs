@@ -51,7 +51,9 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, scope: &str) 
             denied_listing(&said, scope)
         }
         (403 | 404, "domainNotFound", Purpose::Create) => Error::Rejected { field: Some("primaryEmail".to_owned()), said },
-        (403, _, Purpose::Update | Purpose::Find) => Error::Forbidden { said },
+        // Google's own suspension: no privilege lifts it.
+        (403, "adminCannotUnsuspend", Purpose::Update) => Error::Forbidden { said },
+        (403, _, Purpose::Update | Purpose::Find) => forbidden(&said),
         (403, ..) => denied(&said, scope),
         (404, _, Purpose::Find | Purpose::Update) => Error::NotFound,
         // "User creation is not complete": nothing was applied, and a moment later it will be.
@@ -95,6 +97,12 @@ fn token_refused(status: u16, body: &Body, said: String, scope: &str) -> Error {
         _ if matches!(status, 400 | 401 | 403) => Error::Unauthorized { said },
         _ => Error::Unavailable { said: format!("HTTP {status}: {said}") },
     }
+}
+
+/// The credential may not do this to this account.
+fn forbidden(said: &str) -> Error {
+    let needs = "the administrator in adminEmail needs a role whose privileges over users reach this one";
+    Error::Forbidden { said: format!("{needs}; Google said: {said}") }
 }
 
 /// The credential may not do this kind of call.

@@ -79,6 +79,16 @@ fn the_reason_says_what_a_status_means() {
 }
 
 #[test]
+fn what_may_not_be_written_says_which_right_it_takes() {
+    let error = judged(Route::UPDATE, &refused(403, "forbidden", "Not Authorized to access this resource/api")).unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, Error::Forbidden { .. }) && text.contains("a role whose privileges over users"), "{text}");
+    // No privilege lifts what Google itself suspended.
+    let own = judged(Route::UPDATE, &refused(403, "adminCannotUnsuspend", "Admin cannot unsuspend")).unwrap_err().to_string();
+    assert!(!own.contains("privileges"), "{own}");
+}
+
+#[test]
 fn a_refused_attribute_is_named_by_its_target() {
     for (reason, message, field) in [
         ("invalid", "Invalid Input: primary_user_email", Some("primaryEmail")),

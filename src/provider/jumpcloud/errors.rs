@@ -41,7 +41,7 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(),
         (400 | 403 | 404, _) if speaks_of_the_organization(&lower) => Error::Denied {
             said: format!("organizationId has to be an organization of the administrator who owns the API key; JumpCloud said: {said}"),
         },
-        (403, Purpose::Update | Purpose::Find) => Error::Forbidden { said },
+        (403, Purpose::Update | Purpose::Find) => forbidden(&said),
         (403, _) => denied(&said),
         (404, Purpose::Find | Purpose::Update) => Error::NotFound,
         (_, Purpose::Token | Purpose::List | Purpose::Definitions | Purpose::Find) => {
@@ -61,6 +61,12 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(),
             }
         }
     })
+}
+
+/// The key's owner may not do this to this account.
+fn forbidden(said: &str) -> Error {
+    let needs = "the administrator who owns the API key needs a role that may change this user";
+    Error::Forbidden { said: format!("{needs}; JumpCloud said: {said}") }
 }
 
 /// The key's owner may not do this kind of call.

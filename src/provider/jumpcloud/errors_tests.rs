@@ -74,6 +74,13 @@ fn status_and_message_say_what_to_do() {
 }
 
 #[test]
+fn what_may_not_be_written_says_which_right_it_takes() {
+    let error = judged(Route::UPDATE, &refused(403, "Forbidden")).unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, Error::Forbidden { .. }) && text.contains("the administrator who owns the API key needs a role"), "{text}");
+}
+
+#[test]
 fn a_duplicate_is_told_by_its_words_and_names_what_has_to_be_unique() {
     for (message, field) in [
         ("User with email already exists", Some("email")),
