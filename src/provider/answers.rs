@@ -83,7 +83,29 @@ pub enum Sent<'a> {
     /// A write.
     Write(&'a Mapping, &'a AccountWrite),
     /// The write that makes an account, and the initial password that goes with it.
-    Create(&'a Mapping, &'a AccountWrite, &'a str),
+    Create(&'a Mapping, &'a AccountWrite, Password<'a>),
+}
+
+/// The initial password of a new account.
+#[derive(Clone, Copy)]
+pub enum Password<'a> {
+    /// None.
+    Absent,
+    /// The default password of the settings.
+    Default(&'a str),
+    /// One that nobody knows.
+    Generated(&'a str),
+}
+
+impl Password<'_> {
+    /// Which password a refusal speaks of, and what to do; `None`: there was none.
+    const fn which(self) -> Option<&'static str> {
+        match self {
+            Self::Absent => None,
+            Self::Default(_) => Some("this is the default password, which is kept where provisioning.defaultPasswordSecretRef says"),
+            Self::Generated(_) => Some("this is a generated password; set one that is taken as provisioning.defaultPasswordSecretRef"),
+        }
+    }
 }
 
 impl<'a> Sent<'a> {
@@ -100,6 +122,15 @@ impl<'a> Sent<'a> {
         let Some((mapping, write)) = self.write() else { return Vec::new() };
         let rows = write.attributes.iter().filter_map(|(row, _)| mapping.rows.get(*row));
         rows.map(|row| &*row.target).chain(write.mark.as_ref().map(|_| mark)).collect()
+    }
+
+    /// The refusal of the initial password, where one was sent and the text speaks of it. `name`: what the provider calls it.
+    #[must_use]
+    pub fn password_refused(&self, text: &str, name: &str, said: &str) -> Option<Error> {
+        let Self::Create(_, _, password) = self else { return None };
+        let (which, text) = (password.which()?, text.to_lowercase());
+        let speaks = word(&text, "password").or_else(|| word(&text, &name.to_lowercase())).is_some();
+        speaks.then(|| Error::Rejected { field: Some(name.to_owned()), said: format!("{which}; the answer was: {said}") })
     }
 
     /// The text without anything that was sent.
@@ -123,7 +154,7 @@ impl<'a> Sent<'a> {
             NewValue::Clear => None,
         }));
         values.extend(write.mark.as_deref());
-        if let Self::Create(_, _, password) = self {
+        if let Self::Create(_, _, Password::Default(password) | Password::Generated(password)) = self {
             values.push(password);
         }
         scrub(text, &values)

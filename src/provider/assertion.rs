@@ -46,13 +46,35 @@ impl fmt::Debug for SigningKey {
     }
 }
 
+/// The text without the mark that some editors put before UTF-8.
+pub fn without_byte_order_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// What a text is in which there is no private key that can be read.
+fn no_key(pem: &str) -> &'static str {
+    // PKCS#8 says it in the label, PKCS#1 in a line below it (RFC 1421, 4.6.1.1).
+    if pem.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") || pem.contains("Proc-Type: 4,ENCRYPTED") {
+        "the private key is encrypted: give it without its passphrase, as `openssl pkey -in KEY -out PLAIN` writes it"
+    } else if pem.contains("-----BEGIN OPENSSH PRIVATE KEY-----") {
+        "the private key is in OpenSSH's own form: give it as PKCS#8 in PEM, as `ssh-keygen -p -m PKCS8 -f KEY` writes it"
+    } else if pem.contains("-----BEGIN CERTIFICATE-----") {
+        "this is a certificate, which has no private key in it"
+    } else if pem.contains("PUBLIC KEY-----") {
+        "this is a public key, which has no private key in it"
+    } else {
+        "the private key is not PEM"
+    }
+}
+
 impl SigningKey {
     /// Reads a private key in PEM: PKCS#8 or PKCS#1, 2048 to 4096 bits.
     ///
     /// # Errors
     /// What is wrong with it, without any of it.
     pub fn read(pem: &Secret) -> Result<Self, &'static str> {
-        let der = PrivateKeyDer::from_pem_slice(pem.expose().as_bytes()).map_err(|_| "the private key is not PEM")?;
+        let pem = without_byte_order_mark(pem.expose());
+        let der = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| no_key(pem))?;
         let pair = match &der {
             PrivateKeyDer::Pkcs8(der) => RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()),
             PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()),
@@ -75,5 +97,28 @@ impl SigningKey {
             .sign(algorithm.encoding(), &SystemRandom::new(), message.as_bytes(), &mut signature)
             .map_err(|_| "the request for a token cannot be signed here")?;
         Ok(Secret::new(format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_private_key_says_what_it_is_instead() {
+        let pem = |label: &str, head: &str| format!("\u{feff}-----BEGIN {label}-----\n{head}c3dvcmRmaXNo\n-----END {label}-----\n");
+        for (text, said) in [
+            (pem("ENCRYPTED PRIVATE KEY", ""), "the private key is encrypted"),
+            (pem("RSA PRIVATE KEY", "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\n"), "the private key is encrypted"),
+            (pem("OPENSSH PRIVATE KEY", ""), "OpenSSH's own form"),
+            (pem("CERTIFICATE", ""), "this is a certificate"),
+            (pem("PUBLIC KEY", ""), "this is a public key"),
+            (pem("EC PRIVATE KEY", ""), "is not an RSA key"),
+            (pem("PRIVATE KEY", ""), "is not an RSA key of 2048 to 4096 bits"),
+            ("swordfish".to_owned(), "is not PEM"),
+        ] {
+            let refused = SigningKey::read(&Secret::new(&*text)).unwrap_err();
+            assert!(refused.contains(said) && !refused.contains("c3dv"), "{text}: {refused}");
+        }
     }
 }

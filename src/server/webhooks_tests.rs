@@ -195,7 +195,7 @@ async fn a_head_that_is_too_large_dawdles_or_is_none_is_counted_and_an_idle_conn
     };
     end(b"").await;
     assert!(!["too_large", "too_slow", "broken_off"].iter().any(|word| scene.counted(word)));
-    end(&[b"POST / HTTP/1.1\r\nX: ".as_slice(), &[b'x'; 64 * 1024]].concat()).await;
+    end(&[b"POST / HTTP/1.1\r\nX: ".as_slice(), &vec![b'x'; 64 * 1024]].concat()).await;
     assert!(scene.counted("too_large") && !scene.counted("too_slow"));
     end(b"POST / HTTP/1.1\r\nHost: ").await;
     assert!(scene.counted("too_slow") && !scene.counted("broken_off"));

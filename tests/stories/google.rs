@@ -291,13 +291,14 @@ async fn a_wrong_key_a_missing_delegation_and_a_powerless_administrator_are_told
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_google_cannot_do_is_refused_with_a_way_out_and_endpoints_only_where_they_are_allowed() {
     let story = begin("google-refuse", 2).await;
-    let refused = async |provider: Value, more: Value| {
+    let apply = async |provider: Value, more: Value| {
         let mut spec = json!({"bob": {"credentialsSecretRef": {"name": "bob"}}, "provider": provider});
         spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let object =
             json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "no"}, "spec": spec});
         let patch = Patch::Apply(object);
-        story.integrations().patch("no", &PatchParams::apply("story").force(), &patch).await.expect_err("refused").to_string()
+        let parameters = PatchParams { dry_run: true, ..PatchParams::apply("story").force() };
+        story.integrations().patch("no", &parameters, &patch).await
     };
     let required = json!([{"target": "primaryEmail", "field": "root.email"}, {"target": "name.givenName", "field": "root.firstName"},
                           {"target": "name.familyName", "field": "root.surname"}]);
@@ -317,10 +318,30 @@ async fn what_google_cannot_do_is_refused_with_a_way_out_and_endpoints_only_wher
         (one.clone(), json!({"mapping": [{"target": "primaryEmail", "field": "root.email"}]}), "requires the targets primaryEmail"),
         (one.clone(), with(json!({"target": "title", "field": "work.title"})), "Google Workspace has no such target"),
         (one.clone(), with(json!({"target": "externalIds.bobsync", "field": "work.title"})), "Google Workspace has no such target"),
+        (one.clone(), with(json!({"target": "phones.custom", "field": "work.title"})), "write the customType in place of custom"),
+        (one.clone(), with(json!({"target": "relations.custom", "field": "work.title"})), "write the customType in place of custom"),
+        (one.clone(), with(json!({"target": "externalIds.custom", "field": "work.title"})), "write the customType in place of custom"),
         (one.clone(), with(json!({"target": "relations.manager", "field": "work.title"})), "relations.manager refers to a person"),
+        (
+            one.clone(),
+            with(json!({"target": "relations.assistant", "field": "work.manager"})),
+            "any other relation would hold Bob's number of the manager",
+        ),
+        (
+            one.clone(),
+            with(json!({"target": "relations.dotted_line_manager", "formula": "{work.manager}"})),
+            "any other relation would hold Bob's number of the manager",
+        ),
     ] {
-        let answer = refused(provider, more).await;
+        let answer = apply(provider, more).await.expect_err(said).to_string();
         assert!(answer.contains(said), "{answer}");
+    }
+    for row in [
+        json!({"target": "phones.satellite", "field": "work.title"}),
+        json!({"target": "relations.assistant", "field": "work.title"}),
+        json!({"target": "relations.manager", "field": "work.manager"}),
+    ] {
+        apply(one.clone(), with(row.clone())).await.unwrap_or_else(|refused| panic!("{row}: {refused}"));
     }
     // Port 9 was not allowed when the controller was started.
     let _controller = Controller::start(&story).await;

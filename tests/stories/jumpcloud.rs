@@ -381,6 +381,9 @@ async fn what_jumpcloud_cannot_do_is_refused_with_a_way_out_and_endpoints_only_w
     both["oneLogin"] = json!({"region": "US", "credentialsSecretRef": {"name": "onelogin"}});
     let mut mars = one.clone();
     mars["jumpCloud"]["region"] = json!("Mars");
+    let mut staged = one.clone();
+    staged["jumpCloud"]["passwordlessState"] = json!("Staged");
+    let password = json!({"provisioning": {"defaultPasswordSecretRef": {"name": "welcome", "key": "password"}}});
     for (provider, more, said) in [
         (both, json!({}), "name exactly one provider"),
         (mars, json!({}), "Unsupported value"),
@@ -395,6 +398,7 @@ async fn what_jumpcloud_cannot_do_is_refused_with_a_way_out_and_endpoints_only_w
         (one.clone(), with(json!({"target": "attributes.bobsyncEmployeeId", "field": "work.title"})), "JumpCloud has no such target"),
         (one.clone(), with(json!({"target": "manager", "field": "work.title"})), "manager refers to a person"),
         (one.clone(), json!({"provisioning": {"changePasswordOnFirstLogin": true}}), "without a default password JumpCloud invites people"),
+        (staged.clone(), password.clone(), "passwordlessState: Staged is the state of an active account that is created without"),
     ] {
         let answer = apply(provider, more).await.expect_err(said).to_string();
         assert!(answer.contains(said), "{answer}");
@@ -403,6 +407,8 @@ async fn what_jumpcloud_cannot_do_is_refused_with_a_way_out_and_endpoints_only_w
         apply(one.clone(), with(json!({"target": target, "field": "work.title"}))).await.expect(target);
     }
     apply(one.clone(), with(json!({"target": "manager", "field": "work.manager"}))).await.expect("a manager can be mapped");
+    apply(staged, json!({})).await.expect("staged without a password");
+    apply(one.clone(), password).await.expect("a password without staging");
     // Port 9 was not allowed when the controller was started.
     let _controller = Controller::start(&story).await;
     let mut elsewhere = one.clone();

@@ -158,21 +158,31 @@ impl Val for Pattern {
 
 impl StaticVal for Pattern {}
 
+/// What is no part of a word: anything but letters, the marks on them, digits, and what only says how to show them. Of what
+/// `\w` takes for a word, the connectors (`_`) are none of these.
+static BETWEEN_WORDS: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"[[^\w\p{N}\p{Cf}]\p{Pc}]+").expect("the pattern is a constant, and a test compiles it"));
+
 /// A username made of a name: transliterated to ASCII, lower case, every run of anything but letters and digits one dot,
 /// none at the ends.
+///
+/// What is between words is told by the name as it is written, never by its transliteration: that has signs for letters which
+/// ASCII lacks ("Ol'ga" for "Ольга"), and they are left out.
 pub(super) fn username_of(text: &str) -> String {
     let mut name = String::with_capacity(text.len());
-    let mut gap = false;
-    // What cannot be told in ASCII is no letter.
-    for c in text.chars().flat_map(|c| deunicode::deunicode_char(c).unwrap_or(" ").chars()) {
-        if !c.is_ascii_alphanumeric() {
-            gap = true;
-            continue;
+    for word in BETWEEN_WORDS.split(text) {
+        let mut apart = !name.is_empty();
+        // What cannot be told in ASCII is left out.
+        for letter in word.chars().filter_map(deunicode::deunicode_char) {
+            for c in letter.chars().filter(char::is_ascii_alphanumeric) {
+                if std::mem::take(&mut apart) {
+                    name.push('.');
+                }
+                name.push(c.to_ascii_lowercase());
+            }
+            // An ideograph is a syllable of its own, which its transliteration shows by a blank behind it ("Wang ").
+            apart |= !name.is_empty() && letter.ends_with(' ') && letter.starts_with(|c: char| c.is_ascii_alphabetic());
         }
-        if std::mem::take(&mut gap) && !name.is_empty() {
-            name.push('.');
-        }
-        name.push(c.to_ascii_lowercase());
     }
     name
 }
@@ -207,6 +217,15 @@ mod tests {
             ("e\u{301}clair", "eclair"),
             ("王小明", "wang.xiao.ming"),
             ("Доктор Щука", "doktor.shchuka"),
+            ("Ольга Кузьмина", "olga.kuzmina"),
+            ("Đức ბერიძე", "duc.berize"),
+            ("Yae\u{308}l", "yael"),
+            ("יָעֵל", "yael"),
+            ("सुनील ज़फ़र", "suniil.jphr"),
+            ("No\u{ad}a\u{200d} Lind", "noa.lind"),
+            ("Noa\tLind\nde＿Vries", "noa.lind.de.vries"),
+            ("D’Angelo‐Ōe", "d.angelo.oe"),
+            ("Noa № 2²", "noa.22"),
             ("R2 D2", "r2.d2"),
             ("a...b__c", "a.b.c"),
             ("- . -", ""),

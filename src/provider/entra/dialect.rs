@@ -19,7 +19,7 @@ use super::{CATALOG, Entra, Mark, errors::judge};
 use crate::provider::{
     Catalog, Credential, Destination, Error, Keys, Provider,
     answers::{Route, Sent},
-    assertion::{Algorithm, SigningKey},
+    assertion::{Algorithm, SigningKey, without_byte_order_mark},
     call::{Dialect, Ties},
     http::{Answer, Client, Secret, form},
     limits::Pacer,
@@ -124,8 +124,15 @@ impl App {
         let proof = match (given("clientSecret"), given("clientCertificate"), given("clientKey")) {
             (Some(secret), None, None) => Proof::Secret(Secret::new(secret.expose().trim())),
             (None, Some(certificate), Some(key)) => {
-                let der = CertificateDer::from_pem_slice(certificate.expose().as_bytes())
-                    .map_err(|_| refuse("clientCertificate: this is not a certificate in PEM"))?;
+                let certificate = without_byte_order_mark(certificate.expose());
+                let der = CertificateDer::from_pem_slice(certificate.as_bytes()).map_err(|_| {
+                    let key = certificate.contains("PRIVATE KEY-----");
+                    refuse(if key {
+                        "clientCertificate: this is a private key, which belongs into clientKey"
+                    } else {
+                        "clientCertificate: this is not a certificate in PEM"
+                    })
+                })?;
                 let key = SigningKey::read(&key).map_err(|why| refuse(&format!("clientKey: {why}")))?;
                 Proof::Certificate { key: Box::new(key), thumbprint: BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&der)) }
             }

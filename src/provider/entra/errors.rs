@@ -18,6 +18,9 @@ pub(super) const BATCH: Route = Route::new("batch", Purpose::Update);
 /// Asks whether a directory extension is defined.
 pub(super) const EXTENSION: Route = Route::new("extensions", Purpose::Definitions);
 
+/// What holds the password of a new user.
+const PASSWORD: &str = "passwordProfile";
+
 /// Whether an answer grants the call, and if not, what to do about it. `mark`: the attribute that bears the mark.
 ///
 /// # Errors
@@ -43,7 +46,9 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, mark: &str) -
     let unavailable = |said: String| Error::Unavailable { said: format!("HTTP {status}: {said}") };
     Err(match (status, route.purpose) {
         (401, _) => Error::Unauthorized { said },
-        (403, Purpose::Update) => Error::Forbidden { said },
+        // Whoever asks for it knows which permission that takes.
+        (403, Purpose::Update) if route == SESSIONS => Error::Forbidden { said },
+        (403, Purpose::Update) => forbidden(&said),
         (403, _) => denied(&said),
         (404, Purpose::Find | Purpose::Update) => Error::NotFound,
         (400, Purpose::Definitions) if body.speaks_of_no_such_property() => Error::NotFound,
@@ -54,8 +59,15 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, mark: &str) -
         (400 | 409, _) if body.conflicts() => Error::Duplicate { field: duplicate(&body, &sent.targets(mark)) },
         // The directory could not write now: another write was under way.
         (404 | 409 | 412 | 423, _) => unavailable(said),
-        _ => Error::Rejected { field: refused(&body, &said, &sent, mark), said },
+        _ => refused(&body, said, &sent, mark),
     })
+}
+
+/// The credential may not do this to this account.
+fn forbidden(said: &str) -> Error {
+    let needs =
+        "the app registration needs the application permission User.ReadWrite.All, and for an administrator's account a directory role";
+    Error::Forbidden { said: format!("{needs} that is high enough; Microsoft said: {said}") }
 }
 
 /// The credential may not do this kind of call.
@@ -87,12 +99,22 @@ fn duplicate(body: &Body, targets: &[&str]) -> Option<String> {
     named.or_else(|| body.target.clone().filter(|target| target.bytes().all(|b| b.is_ascii_alphanumeric())))
 }
 
-/// Which of the sent attributes is refused.
-fn refused(body: &Body, said: &str, sent: &Sent<'_>, mark: &str) -> Option<String> {
-    let targets = sent.targets(mark);
-    let found = field(&targets, body.target.as_deref(), &[said, &body.message], names);
-    let password = || body.message.to_lowercase().contains("password");
-    found.or_else(|| (matches!(sent, Sent::Create(..)) && password()).then(|| "passwordProfile".to_owned()))
+/// What was sent is refused: the initial password, or an attribute. A new user gets some that no row maps.
+fn refused(body: &Body, said: String, sent: &Sent<'_>, mark: &str) -> Error {
+    let named = body.target.as_deref();
+    let of_password = |text: &str| sent.password_refused(text, PASSWORD, &said);
+    if let Some(refused) = of_password(named.unwrap_or_default()).or_else(|| of_password(&said)) {
+        return refused;
+    }
+    let mut targets = sent.targets(mark);
+    if matches!(sent, Sent::Create(..)) {
+        targets.extend(["mailNickname", "usageLocation"]);
+    }
+    let field = field(&targets, named, &[&said, &body.message], names);
+    match of_password(&body.message) {
+        Some(refused) if field.is_none() => refused,
+        _ => Error::Rejected { field, said },
+    }
 }
 
 /// The attributes among these that an administrator's account does not let everybody write.

@@ -3,10 +3,13 @@ use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::json;
 
 use super::*;
-use crate::domain::{
-    account::{AccountWrite, NewValue},
-    employee::Fields,
-    mapping::{Compare, Mapping, Row, Source},
+use crate::{
+    domain::{
+        account::{AccountWrite, NewValue},
+        employee::Fields,
+        mapping::{Compare, Mapping, Row, Source},
+    },
+    provider::answers::Password,
 };
 
 const EXTENSION_NAME: &str = "extension_0123456789abcdef0123456789abcdef_cell";
@@ -35,7 +38,7 @@ fn judged(route: Route, answer: &Answer) -> Result<(), Error> {
     let mapping = Mapping { rows: TARGETS.map(row).into(), fields: Fields::default(), email: 0, username: 0, manager: None };
     let attributes = VALUES.iter().enumerate().map(|(row, &value)| (row, NewValue::Set(value.into()))).collect();
     let write = AccountWrite { attributes, mark: Some("3332883894235038486".into()), ..AccountWrite::default() };
-    judge(route, answer, Sent::Create(&mapping, &write, "Correct-Horse-7"), "employeeId")
+    judge(route, answer, Sent::Create(&mapping, &write, Password::Default("Correct-Horse-7")), "employeeId")
 }
 
 #[test]
@@ -75,6 +78,24 @@ fn status_purpose_and_code_say_what_to_do() {
 }
 
 #[test]
+fn what_may_not_be_written_says_which_right_it_takes() {
+    let error = judged(
+        Route::UPDATE,
+        &refused(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.", &json!([])),
+    )
+    .unwrap_err();
+    let text = error.to_string();
+    assert!(
+        matches!(error, Error::Forbidden { .. })
+            && text.contains("User.ReadWrite.All, and for an administrator's account a directory role"),
+        "{text}"
+    );
+    // The end of sessions takes another permission, which its caller names.
+    let sessions = judged(SESSIONS, &refused(403, "Authorization_RequestDenied", "No.", &json!([]))).unwrap_err().to_string();
+    assert!(!sessions.contains("User.ReadWrite.All"), "{sessions}");
+}
+
+#[test]
 fn a_conflict_is_told_by_its_details_and_names_the_key() {
     for (target, field) in [
         ("userPrincipalName", "userPrincipalName"),
@@ -98,6 +119,8 @@ fn a_refused_attribute_is_named_by_its_target() {
         ("Invalid value specified for property 'telephoneNumber' of resource 'User'.", None, Some("businessPhones")),
         (&format!("The following extension properties are not available: {EXTENSION_NAME}."), None, Some(EXTENSION_NAME)),
         ("The specified password does not comply with password complexity requirements.", None, Some("passwordProfile")),
+        ("Property passwordProfile is invalid.", Some("passwordProfile"), Some("passwordProfile")),
+        ("Invalid value specified for property 'usageLocation' of resource 'User'.", None, Some("usageLocation")),
         ("One or more properties contains invalid values.", None, None),
     ] {
         let details = target.map_or(json!([]), |target| json!([{"code": "InvalidValue", "target": target}]));
@@ -105,6 +128,15 @@ fn a_refused_attribute_is_named_by_its_target() {
             Error::Rejected { field: named, .. } => assert_eq!(named.as_deref(), field, "{message}"),
             other => panic!("{message}: {other:?}"),
         }
+    }
+}
+
+#[test]
+fn a_refused_password_is_told_to_be_the_default_password() {
+    let message = "The specified password does not comply with password complexity requirements.";
+    let error = judged(Route::CREATE, &refused(400, "Request_BadRequest", message, &json!([]))).unwrap_err().to_string();
+    for told in ["refused passwordProfile", "the default password", "provisioning.defaultPasswordSecretRef", "complexity"] {
+        assert!(error.contains(told), "{told}: {error}");
     }
 }
 

@@ -38,7 +38,7 @@ use self::{
 };
 use super::{
     Capabilities, Error, Initial, Key, Listing, Provider, Urgency, Written,
-    answers::{Route, Sent, request_id},
+    answers::{Password, Route, Sent, request_id},
     call::{Call, Service, Ties},
     http::Answer,
     limits::Pacer,
@@ -215,15 +215,15 @@ impl Entra {
     async fn make(&self, mapping: &Mapping, write: &AccountWrite, initial: &Initial<'_>) -> Result<Written, Error> {
         let Parts { mut members, later, manager, .. } = parts(&self.tenant, mapping, write, true)?;
         let generated;
-        let password = match initial.password {
-            Some(password) => password,
+        let (password, kind) = match initial.password {
+            Some(password) => (password, Password::Default(password.expose())),
             None => {
                 generated = passwords::generate().map_err(|said| Error::Unavailable { said: said.to_owned() })?;
-                &generated
+                (&generated, Password::Generated(generated.expose()))
             }
         };
         complete(&self.tenant, &mut members, password.expose(), initial.change_at_first_login)?;
-        let (path, sent) = (self.path("/users"), Sent::Create(mapping, write, password.expose()));
+        let (path, sent) = (self.path("/users"), Sent::Create(mapping, write, kind));
         let (urgency, method) = (Urgency::Normal, Method::POST);
         let answer = self.write(Route::CREATE, urgency, method, &path, Some(members), sent).await?;
         let mut account = made(mapping, write, &answer).map_err(|said| Error::Unknown { said: said.to_owned() })?;

@@ -78,7 +78,7 @@ impl Array {
     }
 
     /// The types that the Directory API lists for entries (its reference of the resource `User`); any other is a
-    /// `custom` entry whose `customType` it is.
+    /// `custom` entry whose `customType` it is. `custom` itself is none of them: it says nothing of whose entry it is.
     pub(super) const fn types(self) -> &'static [&'static str] {
         match self {
             Self::Phones => &[
@@ -86,7 +86,6 @@ impl Array {
                 "callback",
                 "car",
                 "company_main",
-                "custom",
                 "grand_central",
                 "home",
                 "home_fax",
@@ -110,7 +109,6 @@ impl Array {
                 "assistant",
                 "brother",
                 "child",
-                "custom",
                 "domestic_partner",
                 "dotted_line_manager",
                 "exec_assistant",
@@ -125,7 +123,7 @@ impl Array {
                 "sister",
                 "spouse",
             ],
-            Self::ExternalIds => &["account", "custom", "customer", "login_id", "network", "organization"],
+            Self::ExternalIds => &["account", "customer", "login_id", "network", "organization"],
         }
     }
 }
@@ -142,10 +140,12 @@ pub(super) fn locate(target: &str) -> Option<Target<'_>> {
     };
     match outer {
         "name" => NAMES.contains(&inner).then_some(Target::Name(inner)),
+        // "custom" alone would be an entry of any customType: somebody else's, or the mark.
+        "phones" | "relations" | "externalIds" if inner == "custom" => None,
         "phones" => word(inner).then_some(Target::Entry(Array::Phones, inner)),
         "relations" => word(inner).then_some(Target::Entry(Array::Relations, inner)),
-        // The mark is nobody's attribute, and "custom" alone would be the mark's own entry.
-        "externalIds" => (word(inner) && inner != MARK && inner != "custom").then_some(Target::Entry(Array::ExternalIds, inner)),
+        // The mark is nobody's attribute.
+        "externalIds" => (word(inner) && inner != MARK).then_some(Target::Entry(Array::ExternalIds, inner)),
         "organizations" => ORGANIZATION.contains(&inner).then_some(Target::Organization(inner)),
         "customSchemas" => {
             let (schema, field) = inner.split_once('.')?;
@@ -186,6 +186,8 @@ mod tests {
             ("phones.mobile", Some(Compare::Exact)),
             ("phones.desk", Some(Compare::Exact)),
             ("phones.", None),
+            ("phones.custom", None),
+            ("relations.custom", None),
             ("organizations.title", Some(Compare::Exact)),
             ("organizations.type", None),
             ("relations.manager", Some(Compare::PersonByEmail)),

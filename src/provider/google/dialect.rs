@@ -14,7 +14,7 @@ use super::{CATALOG, Google, errors::judge};
 use crate::provider::{
     Catalog, Credential, Destination, Error, Keys, Provider,
     answers::{Route, Sent},
-    assertion::{Algorithm, SigningKey},
+    assertion::{Algorithm, SigningKey, without_byte_order_mark},
     call::{Dialect, Ties},
     http::{Answer, Client, Secret, form},
     limits::Pacer,
@@ -100,7 +100,7 @@ impl ServiceAccount {
     /// [`Error::Unauthorized`]: it is none. Nothing of its content is in the error.
     pub fn read(file: &Secret) -> Result<Self, Error> {
         let refuse = |why: &str| Error::Unauthorized { said: format!("serviceAccount.json: {why}") };
-        let file: KeyFile = serde_json::from_str(file.expose()).map_err(|_| {
+        let file: KeyFile = serde_json::from_str(without_byte_order_mark(file.expose())).map_err(|_| {
             refuse("this is not the key file of a service account: JSON with client_email and private_key, as downloaded from Google Cloud")
         })?;
         if !file.kind.is_empty() && file.kind != "service_account" {

@@ -9,6 +9,9 @@ use crate::provider::{
     http::Answer,
 };
 
+/// The organizational unit.
+const ORG_UNIT: &str = "orgUnitPath";
+
 /// Reasons that say no more than "slow down", whatever the status (developers.google.com, "Directory API: Limits and
 /// Quotas", and what Google's own command line tool tries again).
 const SLOW_DOWN: [&str; 6] = [
@@ -42,8 +45,15 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, scope: &str) 
     Err(match (status, reason, route.purpose) {
         (401, ..) => Error::Unauthorized { said },
         (403, "insufficientPermissions" | "accessNotConfigured" | "domainCannotUseApis", _) => denied(&said, scope),
+        // Only these calls name the account.
+        (403, _, Purpose::List | Purpose::Definitions) => denied_listing(&said, scope),
+        (400 | 404, _, Purpose::List | Purpose::Definitions) if body.message.to_lowercase().contains("customer") => {
+            denied_listing(&said, scope)
+        }
         (403 | 404, "domainNotFound", Purpose::Create) => Error::Rejected { field: Some("primaryEmail".to_owned()), said },
-        (403, _, Purpose::Update | Purpose::Find) => Error::Forbidden { said },
+        // Google's own suspension: no privilege lifts it.
+        (403, "adminCannotUnsuspend", Purpose::Update) => Error::Forbidden { said },
+        (403, _, Purpose::Update | Purpose::Find) => forbidden(&said),
         (403, ..) => denied(&said, scope),
         (404, _, Purpose::Find | Purpose::Update) => Error::NotFound,
         // "User creation is not complete": nothing was applied, and a moment later it will be.
@@ -54,8 +64,25 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, scope: &str) 
             Error::Rejected { field: Some("primaryEmail".to_owned()), said }
         }
         (404, ..) => Error::Unavailable { said: format!("HTTP 404: {said}") },
-        _ => Error::Rejected { field: field(&sent.targets(MARK), None, &[&said, &body.message], names), said },
+        _ => refused(&body, said, &sent),
     })
+}
+
+/// What was sent is refused: the initial password, an attribute, or the organizational unit that the settings name.
+fn refused(body: &Body, said: String, sent: &Sent<'_>) -> Error {
+    if let Some(refused) = sent.password_refused(&said, "password", &said) {
+        return refused;
+    }
+    let texts = [&*said, &body.message];
+    if let Some(field) = field(&sent.targets(MARK), None, &texts, names) {
+        return Error::Rejected { field: Some(field), said };
+    }
+    // No row maps it, so it is not among what was written.
+    if matches!(sent, Sent::Create(..)) && field(&[ORG_UNIT], None, &texts, names).is_some() {
+        let said = format!("this is provider.googleWorkspace.orgUnitPath of the settings; Google said: {said}");
+        return Error::Rejected { field: Some(ORG_UNIT.to_owned()), said };
+    }
+    sent.password_refused(&body.message, "password", &said).unwrap_or(Error::Rejected { field: None, said })
 }
 
 /// The token service refuses: the key, the delegation, or the administrator (RFC 7523, 3.2, and developers.google.com,
@@ -72,6 +99,12 @@ fn token_refused(status: u16, body: &Body, said: String, scope: &str) -> Error {
     }
 }
 
+/// The credential may not do this to this account.
+fn forbidden(said: &str) -> Error {
+    let needs = "the administrator in adminEmail needs a role whose privileges over users reach this one";
+    Error::Forbidden { said: format!("{needs}; Google said: {said}") }
+}
+
 /// The credential may not do this kind of call.
 fn denied(said: &str, scope: &str) -> Error {
     Error::Denied {
@@ -80,6 +113,11 @@ fn denied(said: &str, scope: &str) -> Error {
              an administrator who may manage users; Google said: {said}"
         ),
     }
+}
+
+/// The same of a call that names the account by `customer`.
+fn denied_listing(said: &str, scope: &str) -> Error {
+    denied(&format!("{said}; if customer is set, it has to be that administrator's own account (my_customer)"), scope)
 }
 
 /// What an error body says: `{error: {code, message, errors: [{reason, message}]}}` from the Directory API,
@@ -122,7 +160,7 @@ fn names(target: &str) -> Vec<String> {
     let both = |name: &str| [snake(name), snake(name).replace('_', " ")];
     match locate(target) {
         Some(Target::Text("primaryEmail")) => names.extend(["primary_user_email", "primary email", "email"].map(str::to_owned)),
-        Some(Target::Text("orgUnitPath")) => names.extend(["invalid ou id", "invalid_ou_id", "org unit", "ou"].map(str::to_owned)),
+        Some(Target::Text(ORG_UNIT)) => names.extend(["invalid ou id", "invalid_ou_id", "org unit", "ou"].map(str::to_owned)),
         Some(Target::Text(name)) => names.extend(both(name)),
         Some(Target::Name(name)) => names.extend([name.to_owned()].into_iter().chain(both(name))),
         Some(Target::Entry(array, kind)) => {

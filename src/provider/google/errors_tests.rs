@@ -3,10 +3,13 @@ use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::json;
 
 use super::*;
-use crate::domain::{
-    account::{AccountWrite, NewValue},
-    employee::Fields,
-    mapping::{Compare, Mapping, Row, Source},
+use crate::{
+    domain::{
+        account::{AccountWrite, NewValue},
+        employee::Fields,
+        mapping::{Compare, Mapping, Row, Source},
+    },
+    provider::answers::Password,
 };
 
 const TARGETS: [&str; 6] =
@@ -36,7 +39,7 @@ fn judged(route: Route, answer: &Answer) -> Result<(), Error> {
     let mapping = Mapping { rows: TARGETS.map(row).into(), fields: Fields::default(), email: 0, username: 0, manager: None };
     let attributes = VALUES.iter().enumerate().map(|(row, &value)| (row, NewValue::Set(value.into()))).collect();
     let write = AccountWrite { attributes, mark: Some("3332883894235038486".into()), ..AccountWrite::default() };
-    judge(route, answer, Sent::Create(&mapping, &write, "Correct-Horse-7"), "the-scope")
+    judge(route, answer, Sent::Create(&mapping, &write, Password::Default("Correct-Horse-7")), "the-scope")
 }
 
 #[test]
@@ -76,6 +79,16 @@ fn the_reason_says_what_a_status_means() {
 }
 
 #[test]
+fn what_may_not_be_written_says_which_right_it_takes() {
+    let error = judged(Route::UPDATE, &refused(403, "forbidden", "Not Authorized to access this resource/api")).unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, Error::Forbidden { .. }) && text.contains("a role whose privileges over users"), "{text}");
+    // No privilege lifts what Google itself suspended.
+    let own = judged(Route::UPDATE, &refused(403, "adminCannotUnsuspend", "Admin cannot unsuspend")).unwrap_err().to_string();
+    assert!(!own.contains("privileges"), "{own}");
+}
+
+#[test]
 fn a_refused_attribute_is_named_by_its_target() {
     for (reason, message, field) in [
         ("invalid", "Invalid Input: primary_user_email", Some("primaryEmail")),
@@ -85,7 +98,7 @@ fn a_refused_attribute_is_named_by_its_target() {
         ("invalid", "Invalid Input: custom_schema", Some("customSchemas.Work.cell")),
         ("invalid", "Invalid Input: phones", Some("phones.work")),
         ("invalid", "Invalid Input: organizations title", Some("organizations.title")),
-        ("invalid", "Invalid Password", None),
+        ("invalid", "Invalid Password", Some("password")),
         ("invalid", "", None),
     ] {
         match judged(Route::UPDATE, &refused(400, reason, message)).unwrap_err() {
@@ -93,6 +106,57 @@ fn a_refused_attribute_is_named_by_its_target() {
             other => panic!("{message}: {other:?}"),
         }
     }
+}
+
+fn rejected(targets: &[(&str, &str)], password: Password<'_>, message: &str) -> (Option<String>, String) {
+    let row = |(target, _): &(&str, &str)| Row {
+        target: (*target).into(),
+        source: Source::Field(0),
+        on_create_only: false,
+        compare: Compare::Exact,
+        required: false,
+    };
+    let rows = targets.iter().map(row).collect();
+    let mapping = Mapping { rows, fields: Fields::default(), email: 0, username: 0, manager: None };
+    let attributes = targets.iter().enumerate().map(|(row, (_, value))| (row, NewValue::Set((*value).into()))).collect();
+    let write = AccountWrite { attributes, ..AccountWrite::default() };
+    let sent = Sent::Create(&mapping, &write, password);
+    match judge(Route::CREATE, &refused(400, "invalid", message), sent, "the-scope").unwrap_err() {
+        Error::Rejected { field, said } => (field, said),
+        other => panic!("{message}: {other:?}"),
+    }
+}
+
+#[test]
+fn what_the_settings_add_to_a_new_account_is_named_with_the_setting() {
+    let name = [("primaryEmail", "noa.lind@example.com")];
+    let (field, said) = rejected(&name, Password::Default("Correct-Horse-7"), "Invalid Password");
+    assert_eq!(field.as_deref(), Some("password"));
+    assert!(said.contains("default password") && said.contains("provisioning.defaultPasswordSecretRef"), "{said}");
+    let (field, said) = rejected(&name, Password::Generated("Correct-Horse-7"), "Invalid Password");
+    assert!(field.as_deref() == Some("password") && said.contains("generated") && !said.contains("the default"), "{said}");
+    let (field, said) = rejected(&name, Password::Generated("Correct-Horse-7"), "Invalid Ou Id");
+    assert!(field.as_deref() == Some("orgUnitPath") && said.contains("provider.googleWorkspace.orgUnitPath"), "{said}");
+    let (field, said) = rejected(&[name[0], ("orgUnitPath", "/Nowhere")], Password::Absent, "Invalid Ou Id");
+    assert!(field.as_deref() == Some("orgUnitPath") && !said.contains("settings"), "a row's own value: {said}");
+    // A word of a value is no word of Google's.
+    let title = [name[0], ("organizations.title", "Password Clerk")];
+    let (field, _) = rejected(&title, Password::Default("Correct-Horse-7"), "Invalid Input: organizations title Password Clerk");
+    assert_eq!(field.as_deref(), Some("organizations.title"));
+}
+
+#[test]
+fn a_listing_that_is_refused_names_the_customer_as_a_cause() {
+    for (route, status, reason, message) in [
+        (Route::LIST, 403, "forbidden", "Not Authorized to access this resource/api"),
+        (Route::new("schemas", Purpose::Definitions), 404, "notFound", "Resource Not Found: customer"),
+    ] {
+        let refused = judge(route, &refused(status, reason, message), Sent::Nothing, "the-scope").unwrap_err();
+        let Error::Denied { said } = refused else { panic!("{refused:?}") };
+        assert!(said.contains("if customer is set") && said.contains("my_customer"), "{said}");
+    }
+    let made = judge(Route::CREATE, &refused(403, "forbidden", "Not Authorized"), Sent::Nothing, "the-scope").unwrap_err();
+    assert!(!made.to_string().contains("customer"), "a create does not name it: {made}");
 }
 
 #[test]

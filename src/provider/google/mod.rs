@@ -33,7 +33,7 @@ use self::{
 };
 use super::{
     Capabilities, Error, Initial, Key, Listing, Provider, Urgency, Written,
-    answers::{Purpose, Route, Sent, request_id},
+    answers::{Password, Purpose, Route, Sent, request_id},
     call::{Call, Service, Ties},
     http::{Answer, Secret},
     limits::Pacer,
@@ -211,11 +211,11 @@ impl Google {
         let schemas = self.schemas_written(mapping, write).await?;
         let mut members = body(mapping, write, &schemas, true)?;
         let generated;
-        let password = match initial.password {
-            Some(password) => password,
+        let (password, kind) = match initial.password {
+            Some(password) => (password, Password::Default(password.expose())),
             None => {
                 generated = passwords::generate().map_err(|said| Error::Unavailable { said: said.to_owned() })?;
-                &generated
+                (&generated, Password::Generated(generated.expose()))
             }
         };
         members.insert("password".to_owned(), json!(password.expose()));
@@ -224,7 +224,7 @@ impl Google {
         }
         members.insert("changePasswordAtNextLogin".to_owned(), json!(initial.change_at_first_login));
         members.entry("orgUnitPath").or_insert_with(|| json!(self.tenant.org_unit));
-        let sent = Sent::Create(mapping, write, password.expose());
+        let sent = Sent::Create(mapping, write, kind);
         self.write(Route::CREATE, Urgency::Normal, Method::POST, USERS, members, sent, (mapping, write, None)).await
     }
 

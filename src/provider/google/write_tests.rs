@@ -35,6 +35,20 @@ fn several_rows_of_one_array_are_one_array() {
 }
 
 #[test]
+fn a_custom_entry_of_another_custom_type_is_never_ours() {
+    let theirs = json!({"type": "custom", "customType": "sat", "value": "+870 1"});
+    for (target, name) in [("phones.desk", "phones"), ("relations.desk", "relations"), ("externalIds.desk", "externalIds")] {
+        let ours = json!({"type": "custom", "customType": "desk", "value": "7"});
+        assert_eq!(sent(&[target], &[Some("7")], json!({name: [theirs]})), json!({name: [theirs, ours]}));
+        assert_eq!(sent(&[target], &[None], json!({name: [theirs, ours]})), json!({name: [theirs]}));
+    }
+    // Nor is it matched by the word "custom", which admission refuses.
+    for array in Array::ALL {
+        assert!(!is_kind(array, "custom", Some("custom"), Some("sat")) && !is_kind(array, "custom", Some("custom"), None), "{array:?}");
+    }
+}
+
+#[test]
 fn an_organization_with_nothing_left_in_it_goes() {
     let one = json!({"organizations": [{"type": "work", "primary": true, "title": "Lead"}]});
     assert_eq!(sent(&["organizations.title"], &[None], one.clone()), json!({"organizations": []}));

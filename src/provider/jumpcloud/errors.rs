@@ -41,7 +41,7 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(),
         (400 | 403 | 404, _) if speaks_of_the_organization(&lower) => Error::Denied {
             said: format!("organizationId has to be an organization of the administrator who owns the API key; JumpCloud said: {said}"),
         },
-        (403, Purpose::Update | Purpose::Find) => Error::Forbidden { said },
+        (403, Purpose::Update | Purpose::Find) => forbidden(&said),
         (403, _) => denied(&said),
         (404, Purpose::Find | Purpose::Update) => Error::NotFound,
         (_, Purpose::Token | Purpose::List | Purpose::Definitions | Purpose::Find) => {
@@ -54,13 +54,19 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(),
             let unique = field.as_deref().is_none_or(|field| UNIQUE.contains(&field));
             if unique && (status == 409 || speaks_of_a_duplicate(&lower)) {
                 Error::Duplicate { field }
-            } else if lower.contains("password") && matches!(sent, Sent::Create(_, _, password) if !password.is_empty()) {
-                Error::Rejected { field: Some("password".to_owned()), said }
             } else {
-                Error::Rejected { field, said }
+                let of_password = |text: &str| sent.password_refused(text, "password", &said);
+                let of_password = of_password(named.unwrap_or(&said)).or_else(|| of_password(&body.text).filter(|_| field.is_none()));
+                of_password.unwrap_or(Error::Rejected { field, said })
             }
         }
     })
+}
+
+/// The key's owner may not do this to this account.
+fn forbidden(said: &str) -> Error {
+    let needs = "the administrator who owns the API key needs a role that may change this user";
+    Error::Forbidden { said: format!("{needs}; JumpCloud said: {said}") }
 }
 
 /// The key's owner may not do this kind of call.

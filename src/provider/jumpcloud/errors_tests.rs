@@ -3,10 +3,13 @@ use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::json;
 
 use super::*;
-use crate::domain::{
-    account::{AccountWrite, NewValue},
-    employee::Fields,
-    mapping::{Compare, Mapping, Row, Source},
+use crate::{
+    domain::{
+        account::{AccountWrite, NewValue},
+        employee::Fields,
+        mapping::{Compare, Mapping, Row, Source},
+    },
+    provider::answers::Password,
 };
 
 const TARGETS: [&str; 6] = ["email", "username", "jobTitle", "phoneNumbers.work", "attributes.badge", "employeeIdentifier"];
@@ -33,7 +36,7 @@ fn judged(route: Route, answer: &Answer) -> Result<(), Error> {
     let mapping = Mapping { rows: TARGETS.map(row).into(), fields: Fields::default(), email: 0, username: 1, manager: None };
     let attributes = VALUES.iter().enumerate().map(|(row, &value)| (row, NewValue::Set(value.into()))).collect();
     let write = AccountWrite { attributes, mark: Some("3332883894235038486".into()), ..AccountWrite::default() };
-    judge(route, answer, Sent::Create(&mapping, &write, "Correct-Horse-7"))
+    judge(route, answer, Sent::Create(&mapping, &write, Password::Default("Correct-Horse-7")))
 }
 
 #[test]
@@ -71,6 +74,13 @@ fn status_and_message_say_what_to_do() {
 }
 
 #[test]
+fn what_may_not_be_written_says_which_right_it_takes() {
+    let error = judged(Route::UPDATE, &refused(403, "Forbidden")).unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, Error::Forbidden { .. }) && text.contains("the administrator who owns the API key needs a role"), "{text}");
+}
+
+#[test]
 fn a_duplicate_is_told_by_its_words_and_names_what_has_to_be_unique() {
     for (message, field) in [
         ("User with email already exists", Some("email")),
@@ -105,4 +115,5 @@ fn a_refusal_names_its_attribute_and_no_value() {
     let refused = judged(Route::CREATE, &answer(400, "application/json", body.to_string()));
     let Err(Error::Rejected { field, said }) = refused else { panic!("{refused:?}") };
     assert_eq!((field.as_deref(), said.contains("specialCharacter")), (Some("password"), true), "{said}");
+    assert!(said.contains("the default password") && said.contains("provisioning.defaultPasswordSecretRef"), "{said}");
 }

@@ -31,7 +31,7 @@ use self::{
 };
 use super::{
     Capabilities, Error, Initial, Key, Listing, Provider, Urgency, Written,
-    answers::{Route, Sent},
+    answers::{Password, Route, Sent},
     call::{Call, Service, Ties},
     http::{Answer, Secret},
     limits::Pacer,
@@ -182,9 +182,9 @@ impl JumpCloud {
         if let Some(password) = initial.password {
             members.insert("password".to_owned(), json!(password.expose()));
         }
-        let password = initial.password.map_or("", Secret::expose);
+        let password = initial.password.map_or(Password::Absent, |password| Password::Default(password.expose()));
         // Says what is wrong with a password that is refused (JumpCloud API v1, `User_Create`).
-        let query: &[(&str, &str)] = if password.is_empty() { &[] } else { &[("fullValidationDetails", "password")] };
+        let query: &[(&str, &str)] = if initial.password.is_none() { &[] } else { &[("fullValidationDetails", "password")] };
         let wanted = if staged { AccountState::Staged } else { state_of(access) };
         let name = free_username(mapping, write);
         let mut number = 1;

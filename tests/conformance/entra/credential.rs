@@ -35,6 +35,11 @@ async fn a_secret_and_a_certificate_both_open_the_door() {
     entra.revoke_tokens().await;
     list(&provider).await.unwrap();
     assert_eq!(entra.token_calls().await, 3, "and every assertion is another");
+    let mut marked = entra.app.clone();
+    for key in ["clientCertificate", "clientKey"] {
+        marked[key] = json!(format!("\u{feff}{}", marked[key].as_str().unwrap()));
+    }
+    list(&entra.connected_with(credential(&marked, &CERTIFICATE))).await.expect("files with a byte order mark are read");
     let log = entra.control.log(Service::Entra, 0).await.unwrap();
     let id = entra.app["tenantId"].as_str().unwrap();
     assert_eq!((&*log[0].method, &*log[0].path), ("POST", &*format!("/{id}/oauth2/v2.0/token")));
@@ -103,6 +108,11 @@ async fn what_is_no_credential_is_unauthorized_and_gives_nothing_away() {
         (vec![("clientCertificate", "swordfish".to_owned()), ("clientKey", good("clientKey"))], "clientCertificate"),
         (vec![("clientCertificate", good("clientCertificate")), ("clientKey", "swordfish".to_owned())], "clientKey"),
         (vec![("clientCertificate", good("clientCertificate")), ("clientKey", broken)], "clientKey"),
+        (
+            vec![("clientCertificate", good("clientCertificate")), ("clientKey", good("clientCertificate"))],
+            "clientKey: this is a certificate",
+        ),
+        (vec![("clientCertificate", good("clientKey")), ("clientKey", good("clientKey"))], "clientCertificate: this is a private key"),
     ] {
         let all = keys.into_iter().chain([("clientId", good("clientId"))]);
         let credential = Credential::new(all.map(|(key, text)| (key.to_owned(), Secret::new(text))).collect());

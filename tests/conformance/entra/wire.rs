@@ -302,7 +302,7 @@ async fn a_suspension_whose_sessions_could_not_be_ended_has_failed_and_is_made_a
 async fn sessions_are_ended_although_the_answer_to_the_suspension_was_lost() {
     let entra = Directory::start().await;
     let noa = account("noa");
-    let id = entra.make(&[noa.clone()]).await.remove(0);
+    let id = entra.make(std::slice::from_ref(&noa)).await.remove(0);
     entra.fault(Calls::Updates, Fault::new(FaultKind::ResetAfterApply).times(1)).await;
     let (_, outcomes) = pass(&entra, &[person(&noa, None, Access::Suspended)]).await;
     assert!(matches!(outcomes[&0], Outcome::Done(_)), "{outcomes:?}");

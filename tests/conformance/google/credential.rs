@@ -59,6 +59,12 @@ async fn a_missing_delegation_or_a_powerless_administrator_is_denied_and_a_wrong
 }
 
 #[tokio::test]
+async fn a_key_file_with_a_byte_order_mark_is_read() {
+    let google = Workspace::start().await;
+    ServiceAccount::read(&Secret::new(format!("\u{feff}{}", google.key()))).expect("a key file");
+}
+
+#[tokio::test]
 async fn the_address_in_the_key_file_is_not_believed() {
     let google = Workspace::start().await;
     let mut key = google.key();
