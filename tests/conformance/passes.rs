@@ -263,7 +263,11 @@ pub async fn one_refusal_blames_one_person_and_access_goes_all_the_same<T: Tenan
         assert_eq!(*left, [rows::TITLE]);
     }
     let ola = tenant.look(&done(&outcomes, 2)).await.unwrap();
-    assert_eq!((ola.state, ola.attributes[rows::TITLE].is_none()), (AccountState::Active, true), "nor does it keep anybody from an account");
+    assert_eq!(
+        (ola.state, ola.attributes[rows::TITLE].is_none()),
+        (AccountState::Active, true),
+        "nor does it keep anybody from an account"
+    );
     assert_eq!(tenant.look(&ids[0]).await.unwrap().state, AccountState::Suspended, "a refused attribute stops no suspension");
     assert_eq!(tenant.look(&ids[1]).await.unwrap().attributes[rows::TITLE].as_deref(), Some("Lead"));
 }

@@ -166,7 +166,9 @@ fn names(target: &str) -> Vec<String> {
         Some(Target::Entry(array, kind)) => {
             names.extend([format!("{}.{kind}", array.name()), kind.to_owned(), snake(array.name()), array.name().to_owned()]);
         }
-        Some(Target::Organization(name)) => names.extend([name.to_owned(), "organizations".to_owned()].into_iter().chain(both(name))),
+        Some(Target::Organization(name)) => {
+            names.extend([name.to_owned(), format!("organizations {name}"), "organizations".to_owned()].into_iter().chain(both(name)))
+        }
         Some(Target::Custom(schema, name)) => {
             names.extend([format!("{schema}.{name}"), name.to_owned(), schema.to_owned(), "custom_schema".to_owned()]);
         }
