@@ -98,7 +98,7 @@ const WEBHOOKS: Row = Row {
     name: "bobsync_webhooks_total",
     kind: "counter",
     labels: &["outcome"],
-    help: "Webhooks by outcome: queued, duplicate, ignored (says nothing about people), other_company, unreadable, ping, refused (401: no such integration, no secret, or a wrong signature), too_large (413, 431), too_slow (408, or ended) and broken_off (400: no HTTP, or the sender hung up in its body), not_leading, starting and not_recorded (503: Bob sends it again)",
+    help: "Webhooks by outcome: queued, not_evidence (in line as a hint only: a revocation or a deletion that is too old, too far ahead, in the old envelope or names nobody), duplicate, ignored (says nothing about people), other_company, unreadable, ping, refused (401: no such integration, no secret, or a wrong signature), too_large (413, 431), too_slow (408, or ended) and broken_off (400: no HTTP, or the sender hung up in its body), not_leading, starting and not_recorded (503: Bob sends it again)",
 };
 const REACHED: Row = Row {
     name: "bobsync_event_to_account_seconds",

@@ -99,9 +99,13 @@ impl Door {
     fn answer(&self, received: Received) -> Response {
         self.metrics.webhook(received.word());
         match received {
-            Received::Queued | Received::Duplicate | Received::Ignored | Received::OtherCompany | Received::Unreadable | Received::Ping => {
-                StatusCode::OK.into_response()
-            }
+            Received::Queued
+            | Received::NotEvidence
+            | Received::Duplicate
+            | Received::Ignored
+            | Received::OtherCompany
+            | Received::Unreadable
+            | Received::Ping => StatusCode::OK.into_response(),
             Received::Refused => StatusCode::UNAUTHORIZED.into_response(),
             Received::NotLeading | Received::Starting | Received::NotRecorded => StatusCode::SERVICE_UNAVAILABLE.into_response(),
         }

@@ -103,6 +103,29 @@ async fn an_immediate_revocation_stands_in_the_status_before_bob_hears_200_and_h
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revocation_that_is_too_old_or_too_far_ahead_is_no_evidence_and_the_log_says_so() {
+    let (story, controller) = begin("unbelieved", 6, false).await;
+    let (id, employee) = story.simulated.somebody().await;
+    for (hours, reason) in [(16, "its time is more than 15 hours ahead"), (-97, "it is older than four days")] {
+        let at = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(hours);
+        let body = event("employee.access.revoked.immediately", &json!({"employeeId": id}), at).to_string();
+        assert_eq!(send(&controller.webhooks, Some(SECRET), body.into_bytes()).await, Some(200));
+        let log = controller.log();
+        let line = log.lines().find(|line| line.contains(reason)).unwrap_or_else(|| panic!("no word of it in {log}"));
+        assert!(
+            line.contains("WARN") && line.contains("AccessRevoked") && line.contains(&format!("{}/onelogin", story.namespace)),
+            "{line}"
+        );
+        assert!(!line.contains(employee["root.email"].as_str().unwrap()), "{line}");
+    }
+    assert!(controller.metrics().await.contains("bobsync_webhooks_total{outcome=\"not_evidence\"} 2"));
+    let status = story.person(&id).await.and_then(|person| person.status).expect("a status");
+    assert!(status.evidence.is_none(), "{:?}", status.evidence);
+    story.sync().await;
+    assert_eq!(story.simulated.account(&id).await.unwrap()["status"], 1, "Bob shows somebody who works here");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deletion_is_on_record_before_the_200_and_takes_access() {
     let (story, controller) = begin("deleted", 6, false).await;
     let (id, _) = story.simulated.somebody().await;
