@@ -77,6 +77,21 @@ pub enum Received {
 }
 
 impl Received {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Queued,
+        Self::NotEvidence,
+        Self::Duplicate,
+        Self::Ignored,
+        Self::OtherCompany,
+        Self::Unreadable,
+        Self::Ping,
+        Self::Refused,
+        Self::NotLeading,
+        Self::Starting,
+        Self::NotRecorded,
+    ];
+
     /// The word for metrics.
     #[must_use]
     pub const fn word(self) -> &'static str {

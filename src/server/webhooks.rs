@@ -71,12 +71,16 @@ pub fn router(inbox: Inbox, metrics: Arc<Metrics>) -> Router {
     Router::new().route("/webhooks/bob/{*place}", post(deliver)).with_state(door)
 }
 
-/// The word for metrics of a delivery that was not read to its end.
+/// The words for metrics of deliveries that were not read to their end.
+pub const UNREAD: [&str; 3] = ["too_large", "too_slow", "broken_off"];
+
+/// Which of them.
 fn unread(status: StatusCode) -> &'static str {
+    let [too_large, too_slow, broken_off] = UNREAD;
     match status {
-        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "too_large",
-        StatusCode::REQUEST_TIMEOUT => "too_slow",
-        _ => "broken_off",
+        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => too_large,
+        StatusCode::REQUEST_TIMEOUT => too_slow,
+        _ => broken_off,
     }
 }
 

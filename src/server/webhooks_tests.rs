@@ -60,7 +60,9 @@ impl Scene {
     }
 
     fn counted(&self, outcome: &str) -> bool {
-        self.metrics.render().contains(&format!("bobsync_webhooks_total{{outcome=\"{outcome}\"}}"))
+        let (page, series) = (self.metrics.render(), format!("bobsync_webhooks_total{{outcome=\"{outcome}\"}} "));
+        let count = page.lines().find_map(|line| line.strip_prefix(&series)).expect("shown from the start");
+        count != "0"
     }
 
     fn dirty(&self) -> usize {
