@@ -34,6 +34,13 @@ impl Service {
     }
 }
 
+/// An HTTP client, for the control API and for what Bob pushes.
+pub(crate) fn http() -> Client {
+    // Plain HTTP only, yet the client is built with a TLS backend that wants a provider; one set by others stays.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder().no_proxy().build().expect("an HTTP client")
+}
+
 /// Speaks to one world's control address. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Control {
@@ -46,10 +53,7 @@ type Result<T = ()> = anyhow::Result<T>;
 impl Control {
     /// A client of the control API at `base`, such as `http://127.0.0.1:4000`.
     pub fn new(base: impl Into<String>) -> Self {
-        // Plain HTTP only, yet the client is built with a TLS backend; a provider set by others stays.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = Client::builder().no_proxy().build().expect("an HTTP client");
-        Self { base: base.into().trim_end_matches('/').to_owned(), http }
+        Self { base: base.into().trim_end_matches('/').to_owned(), http: http() }
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Result<reqwest::Response> {
@@ -143,6 +147,11 @@ impl Control {
 
     pub async fn bob_credentials(&self, id: &str, token: &str) -> Result {
         self.put("/bob/credentials", json!({"id": id, "token": token})).await
+    }
+
+    /// Sets a webhook up, as an administrator would; from now on every edit is pushed there.
+    pub async fn push_to(&self, url: &str, secret: &str) -> Result {
+        self.put("/bob/webhook", json!({"url": url, "secret": secret})).await
     }
 
     /// `{"hiddenFields":[..],"visibleLifecycles":null|[..],"status":null|403}`, replacing what was.

@@ -3,7 +3,7 @@
 mod callers;
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use callers::{BobCaller, OneLoginCaller, world};
@@ -187,27 +187,45 @@ async fn mistakes_in_control_calls_are_told() {
     assert!(control.onelogin_credentials("a", "b", "Everything").await.is_err());
 }
 
+/// The binary, as a demo or a script starts it. Killed when dropped.
+struct Binary {
+    child: Child,
+    addresses: Value,
+}
+
+impl Binary {
+    fn serve(arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_simulators")).arg("serve").args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        Self { child, addresses: serde_json::from_str(&line).unwrap() }
+    }
+
+    fn control(&self) -> Control {
+        Control::new(self.addresses["control"].as_str().unwrap())
+    }
+}
+
+impl Drop for Binary {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 #[test]
 fn the_binary_tells_its_addresses_and_ends_on_a_signal() {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_simulators"))
-        .args(["serve", "--employees", "5", "--today", "2026-11-24T09:00:00Z"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    let addresses: Value = serde_json::from_str(&line).unwrap();
+    let mut binary = Binary::serve(&["--employees", "5", "--today", "2026-11-24T09:00:00Z"]);
     for name in ["bob", "oneLogin", "control"] {
-        assert!(addresses[name].as_str().unwrap().starts_with("http://127.0.0.1:"), "{line}");
+        assert!(binary.addresses[name].as_str().unwrap().starts_with("http://127.0.0.1:"), "{}", binary.addresses);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let control = Control::new(addresses["control"].as_str().unwrap());
-    assert_eq!(runtime.block_on(control.company()).unwrap().employees, 5);
-    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert_eq!(runtime.block_on(binary.control().company()).unwrap().employees, 5);
+    let killed = Command::new("kill").args(["-TERM", &binary.child.id().to_string()]).status().unwrap();
     assert!(killed.success());
     let mut waited = Duration::ZERO;
     let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
+        if let Some(status) = binary.child.try_wait().unwrap() {
             break status;
         }
         assert!(waited < Duration::from_secs(10), "still running");
@@ -215,4 +233,21 @@ fn the_binary_tells_its_addresses_and_ends_on_a_signal() {
         waited += Duration::from_millis(20);
     };
     assert!(status.success());
+}
+
+// A process of its own: here nobody has chosen a TLS provider before Bob speaks.
+#[tokio::test]
+async fn the_binary_pushes_what_changes_in_bob() {
+    let binary = Binary::serve(&[]);
+    let (heard, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    let hear = async move |headers: axum::http::HeaderMap, body: String| heard.send((headers.contains_key("bob-signature"), body)).unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    tokio::spawn(async { axum::serve(listener, axum::Router::new().route("/hook", axum::routing::post(hear))).await });
+    let control = binary.control();
+    control.push_to(&url, "s3cret").await.unwrap();
+    assert_eq!(hears.recv().await.unwrap(), (false, "Ping test".to_owned()));
+    let id = control.create_employee(json!({})).await.unwrap();
+    let (signed, body) = hears.recv().await.unwrap();
+    assert!(signed && body.contains(&id), "{body}");
 }

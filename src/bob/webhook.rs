@@ -119,6 +119,12 @@ impl Kind {
         }
     }
 
+    /// Whether it tells what no later read shows, so that the event itself has to be believed.
+    #[must_use]
+    pub const fn is_evidence(self) -> bool {
+        matches!(self, Self::AccessRevoked | Self::Deleted)
+    }
+
     /// Whether it speaks of a person who may have an account.
     #[must_use]
     pub const fn is_about_people(self) -> bool {

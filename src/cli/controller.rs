@@ -107,8 +107,10 @@ pub async fn run(
     metrics.watch_inbox(inbox.clone());
     let (close, closing) = watch::channel(false);
     let webhooks = server::webhooks::listen(options.webhook_listen, inbox.clone(), metrics.clone(), closing).await?;
+    let events = Events::start(client.clone());
+    metrics.watch_events(events.clone());
     let shared = Shared {
-        events: Events::start(client.clone()),
+        events,
         client,
         roster,
         inbox,

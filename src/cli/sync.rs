@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kube::{
     Api, Client, ResourceExt as _,
@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::{
     api::{EmployeeSync, ProvisioningIntegration, SYNC_REQUESTED, conditions},
-    cluster::connect::{self, bounded},
+    cluster::connect::{self, CallError, bounded},
     domain::settings::go_duration,
 };
 
@@ -33,15 +33,16 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// What `bobsync sync` is told.
 #[derive(Clone, Debug, Args)]
+#[command(group(ArgGroup::new("whom").args(["integration", "selector", "employee"]).required(true).multiple(true)))]
 pub struct Options {
     /// Name of the ProvisioningIntegration: all of its people, or only those that --selector or --employee names.
-    #[arg(value_name = "INTEGRATION", required_unless_present_any = ["selector", "employee"])]
+    #[arg(value_name = "INTEGRATION")]
     pub integration: Option<String>,
     /// Namespace. Default: the namespace of the kubeconfig's context.
     #[arg(long, short, value_name = "NAME")]
     pub namespace: Option<String>,
     /// People whose EmployeeSync has these labels.
-    #[arg(long, short = 'l', value_name = "LABELS", conflicts_with = "employee")]
+    #[arg(long, short = 'l', value_name = "LABELS", conflicts_with = "employee", value_parser = selector)]
     pub selector: Option<String>,
     /// One person, by Bob's employee id or by the username in the status; repeatable.
     #[arg(long, value_name = "ID|EMAIL")]
@@ -52,6 +53,11 @@ pub struct Options {
     /// How long to wait, as a Go duration.
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = go_duration)]
     pub timeout: Duration,
+}
+
+/// A label selector that is not empty: that one would mean everybody in the namespace, whichever integration they belong to.
+fn selector(text: &str) -> Result<String, &'static str> {
+    if text.trim().is_empty() { Err("give labels, or leave it out for everybody of an integration") } else { Ok(text.to_owned()) }
 }
 
 /// Asks, and waits if told to. Ends with success only if everybody who was meant was asked for (with `--wait`: was looked at).
@@ -134,15 +140,24 @@ impl Desk {
         let name = self.options.integration.as_deref().unwrap_or_default();
         let api: Api<ProvisioningIntegration> = Api::namespaced(self.client.clone(), &self.namespace);
         let asked = bounded(TIMEOUT, api.patch(name, &PatchParams::default(), &self.request())).await;
-        asked.map_err(|error| format!("ProvisioningIntegration `{name}` in `{}` cannot be annotated: {error}", self.namespace))?;
+        let asked = asked.map_err(|error| match error {
+            error if error.is_not_found() => self.no_such(name),
+            error => format!("ProvisioningIntegration `{name}` in `{}` cannot be annotated: {error}", self.namespace),
+        })?;
         println!("a sync of everybody in {}/{name} is requested", self.namespace);
         if !self.options.wait {
+            if asked.spec.suspend {
+                println!("{}", self.is_suspended(name));
+            }
             return Ok(());
         }
         let began = Instant::now();
         let mut said = String::new();
         loop {
             let object = bounded(TIMEOUT, api.get(name)).await.map_err(|error| format!("`{name}` cannot be read: {error}"))?;
+            if object.spec.suspend {
+                return Err(self.is_suspended(name));
+            }
             let status = object.status.unwrap_or_default();
             let ready = conditions::find(&status.conditions, "Ready").map(|ready| format!("{}: {}", ready.reason, ready.message));
             let line = ready.unwrap_or_default();
@@ -160,6 +175,9 @@ impl Desk {
     }
 
     async fn some(&self) -> Result<(), String> {
+        if let Some(integration) = &self.options.integration {
+            self.works(integration).await?;
+        }
         let people = meant(self.list().await?, self.options.integration.as_deref(), &self.options.employee)?;
         let api: Api<EmployeeSync> = Api::namespaced(self.client.clone(), &self.namespace);
         let request = self.request();
@@ -173,11 +191,22 @@ impl Desk {
         asked.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
         println!("a sync of {} in `{}` is requested", words(people.len()), self.namespace);
         let names: BTreeSet<&str> = people.iter().map(|person| &*person.name).collect();
+        let integrations: BTreeSet<&str> = people.iter().map(|person| &*person.integration).collect();
         if !self.options.wait {
+            for integration in integrations {
+                if !self.works(integration).await? {
+                    println!("{}", self.is_suspended(integration));
+                }
+            }
             return Ok(());
         }
         let (began, mut said) = (Instant::now(), usize::MAX);
         loop {
+            for integration in &integrations {
+                if !self.works(integration).await? {
+                    return Err(self.is_suspended(integration));
+                }
+            }
             let now: Vec<Person> = self.list().await?.into_iter().filter(|person| names.contains(&*person.name)).collect();
             let through = now.iter().filter(|person| person.handled.as_deref() == Some(&*self.value)).count();
             if through == now.len() {
@@ -192,6 +221,25 @@ impl Desk {
             }
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Whether this integration works, or is suspended. One that cannot be read counts as one that works: to ask for people,
+    /// the right to read it is not needed.
+    async fn works(&self, integration: &str) -> Result<bool, String> {
+        let api: Api<ProvisioningIntegration> = Api::namespaced(self.client.clone(), &self.namespace);
+        match bounded(TIMEOUT, api.get(integration)).await {
+            Ok(object) => Ok(!object.spec.suspend),
+            Err(error) if error.is_not_found() => Err(self.no_such(integration)),
+            Err(_) => Ok(true),
+        }
+    }
+
+    fn is_suspended(&self, integration: &str) -> String {
+        format!("{}/{integration} is suspended: the request is answered once spec.suspend is removed", self.namespace)
+    }
+
+    fn no_such(&self, integration: &str) -> String {
+        format!("there is no ProvisioningIntegration `{integration}` in the namespace `{}`", self.namespace)
     }
 
     fn in_time(&self, began: Instant, line: &str) -> Result<(), String> {
@@ -209,7 +257,13 @@ impl Desk {
         let mut people = Vec::new();
         loop {
             let list = bounded(TIMEOUT, api.list(&page)).await;
-            let list = list.map_err(|error| format!("the EmployeeSyncs in `{}` cannot be listed: {error}", self.namespace))?;
+            let list = list.map_err(|error| match (&self.options.selector, error) {
+                // What the API server says of a selector is about the selector alone.
+                (Some(selector), CallError::Failed(kube::Error::Api(status))) if status.code == 400 => {
+                    format!("`{selector}` is not a label selector: {}", status.message)
+                }
+                (_, error) => format!("the EmployeeSyncs in `{}` cannot be listed: {error}", self.namespace),
+            })?;
             people.extend(list.items.iter().filter_map(|person| person.0.as_ref().ok()).map(Person::of));
             match list.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => page.continue_token = Some(token),
@@ -259,5 +313,23 @@ mod tests {
         assert!(names(Some("b"), &["2"]).unwrap_err().contains("`2`"));
         assert!(names(Some("c"), &[]).is_err());
         assert_eq!(by_reason(&all()), "3 InSync");
+    }
+
+    #[test]
+    fn nobody_and_an_empty_selector_are_refused_with_what_is_needed() {
+        use clap::Parser as _;
+        let refused = |arguments: &[&str]| {
+            let whole = ["bobsync", "sync"].iter().chain(arguments);
+            crate::cli::Cli::try_parse_from(whole).expect_err("refused").to_string()
+        };
+        for arguments in [&[][..], &["--wait"]] {
+            let said = refused(arguments);
+            assert!(said.contains("INTEGRATION|--selector <LABELS>|--employee <ID|EMAIL>"), "{said}");
+        }
+        for empty in ["", " "] {
+            let said = refused(&["onelogin", "--selector", empty]);
+            assert!(said.contains("leave it out for everybody"), "{said}");
+        }
+        assert!(refused(&["-l", "a=b", "--employee", "7"]).contains("cannot be used with"));
     }
 }

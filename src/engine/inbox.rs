@@ -56,6 +56,8 @@ const RECORD_WITHIN: Duration = Duration::from_secs(8);
 pub enum Received {
     /// It stands in line.
     Queued,
+    /// It stands in line as a hint: it would be evidence, and cannot be taken for it.
+    NotEvidence,
     /// The same delivery came before.
     Duplicate,
     /// It says nothing about people.
@@ -77,11 +79,27 @@ pub enum Received {
 }
 
 impl Received {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Queued,
+        Self::NotEvidence,
+        Self::Duplicate,
+        Self::Ignored,
+        Self::OtherCompany,
+        Self::Unreadable,
+        Self::Ping,
+        Self::Refused,
+        Self::NotLeading,
+        Self::Starting,
+        Self::NotRecorded,
+    ];
+
     /// The word for metrics.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
             Self::Queued => "queued",
+            Self::NotEvidence => "not_evidence",
             Self::Duplicate => "duplicate",
             Self::Ignored => "ignored",
             Self::OtherCompany => "other_company",
@@ -398,47 +416,54 @@ impl Inbox {
         if event.company.zip(known).is_some_and(|(said, known)| said != known) {
             return Received::OtherCompany;
         }
+        let at = believable(event, self.0.clock.now());
+        let mut received = Received::Queued;
+        if event.kind.is_evidence()
+            && let Some(reason) = event.employee.is_none().then_some("it names nobody").or(at.err())
+        {
+            tracing::warn!(integration = %key, event = ?event.kind, reason, "an event from Bob is no evidence; Bob is read, and decides");
+            received = Received::NotEvidence;
+        }
         let Some(employee) = event.employee.as_deref() else {
             // Somebody, and Bob does not say who: everybody is looked at.
             mailbox.dirty.add_everybody(Trigger::Webhook, Instant::now());
-            return Received::Queued;
+            return received;
         };
-        let recording = tokio::time::timeout(RECORD_WITHIN, self.record(key, mailbox, employee, event));
-        match recording.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(integration = %key, %error, "evidence from Bob could not be written; Bob is asked to send it again");
-                return Received::NotRecorded;
-            }
-            Err(_) => {
-                tracing::warn!(integration = %key, "evidence from Bob could not be written in time; Bob is asked to send it again");
-                return Received::NotRecorded;
+        if let Ok(at) = at {
+            match tokio::time::timeout(RECORD_WITHIN, self.record(key, mailbox, employee, event.kind, at)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(integration = %key, %error, "evidence from Bob could not be written; Bob is asked to send it again");
+                    return Received::NotRecorded;
+                }
+                Err(_) => {
+                    tracing::warn!(integration = %key, "evidence from Bob could not be written in time; Bob is asked to send it again");
+                    return Received::NotRecorded;
+                }
             }
         }
         mailbox.dirty.add(employee, Trigger::Webhook, class(event), Instant::now());
-        Received::Queued
+        received
     }
 
     /// Writes down what no later read would show, and takes a revocation back once Bob reports the person activated.
-    async fn record(&self, key: &IntegrationKey, mailbox: &Mailbox, employee: &str, event: &Event) -> Result<(), WriteError> {
-        let now = self.0.clock.now();
-        let Some(at) = believable(event, now) else { return Ok(()) };
+    async fn record(&self, key: &IntegrationKey, mailbox: &Mailbox, employee: &str, kind: Kind, at: Timestamp) -> Result<(), WriteError> {
         let at = to_the_second(at);
-        if event.kind == Kind::Activated {
+        if kind == Kind::Activated {
             mailbox.was_activated(employee, at);
-        } else if event.kind == Kind::AccessRevoked && mailbox.is_activated_since(employee, at) {
+        } else if kind == Kind::AccessRevoked && mailbox.is_activated_since(employee, at) {
             // It was overtaken on its way: Bob repeats what was not answered.
             return Ok(());
         }
         let evidence =
             |kind| Some(Evidence { kind, observed_at: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at), start_date: None });
-        if event.kind == Kind::AccessRevoked && revocations::is_over(&mailbox.said.lock().await.status.revoked, employee, at) {
+        if kind == Kind::AccessRevoked && revocations::is_over(&mailbox.said.lock().await.status.revoked, employee, at) {
             return Ok(());
         }
         let _guard = mailbox.claims.record(employee).await;
         let known = self.0.roster.get(key, employee);
         let (deleted, revoked) = known.as_ref().map_or((None, None), |entry| (entry.file_deleted, entry.revoked));
-        let evidence = match event.kind {
+        let evidence = match kind {
             Kind::AccessRevoked if revoked.is_none() && deleted.is_none() => evidence(EvidenceKind::AccessRevoked),
             // Of somebody who never had an object nothing is kept, and there is no account to suspend.
             // There is room for one, and a revocation suspends as well: if the file is gone, its read by id says so in time.
@@ -455,10 +480,10 @@ impl Inbox {
             Some(object) => self.0.roster.wrote(&object, 0),
             None => self.0.roster.forget_revocation(key, employee),
         }
-        if event.kind != Kind::Deleted {
+        if kind != Kind::Deleted {
             // It outlives the object there, and has to end there as well.
             let mut said = mailbox.said.lock().await;
-            let list = match event.kind {
+            let list = match kind {
                 Kind::AccessRevoked => revocations::with(&said.status.revoked, employee, Revoked { at, start: None }),
                 _ => revocations::ended(&said.status.revoked, employee, at),
             };
@@ -466,7 +491,7 @@ impl Inbox {
                 return Err(WriteError::for_now("writing the integration's status", "the API server did not take it"));
             }
         }
-        tracing::info!(integration = %key, employee, kind = ?event.kind, "evidence from Bob is recorded");
+        tracing::info!(integration = %key, employee, ?kind, "evidence from Bob is recorded");
         Ok(())
     }
 
@@ -492,14 +517,19 @@ impl Inbox {
 }
 
 /// When the event happened, if it can be evidence: the second version of the envelope, and not so old that somebody
-/// other than Bob must have kept it.
-fn believable(event: &Event, now: Timestamp) -> Option<Timestamp> {
-    if event.legacy {
-        return None;
-    }
+/// other than Bob must have kept it. Else why it cannot.
+fn believable(event: &Event, now: Timestamp) -> Result<Timestamp, &'static str> {
     let at = event.at.unwrap_or(now);
     let age = now.duration_since(at);
-    (age <= OLDEST_EVIDENCE && age >= -AHEAD).then_some(at)
+    if event.legacy {
+        Err("it came in the old envelope (v1)")
+    } else if age > OLDEST_EVIDENCE {
+        Err("it is older than four days")
+    } else if age < -AHEAD {
+        Err("its time is more than 15 hours ahead")
+    } else {
+        Ok(at)
+    }
 }
 
 /// What is at stake.
@@ -546,12 +576,12 @@ mod tests {
     fn an_old_event_is_no_evidence_and_neither_is_the_first_version() {
         let now = |text: &str| text.parse::<Timestamp>().unwrap();
         let revoked = event("employee.access.revoked.immediately", "{\"employeeId\":\"7\"}");
-        assert_eq!(believable(&revoked, now("2026-10-14T09:21:08Z")), revoked.at);
-        assert!(believable(&revoked, now("2026-10-17T09:21:08Z")).is_some(), "Bob repeats for three days");
-        assert!(believable(&revoked, now("2026-10-18T10:00:00Z")).is_none(), "kept by somebody else");
-        assert!(believable(&revoked, now("2026-10-13T22:00:00Z")).is_some(), "the zone is not told");
-        assert!(believable(&revoked, now("2026-10-13T02:00:00Z")).is_none());
-        assert!(believable(&Event { legacy: true, ..revoked.clone() }, now("2026-10-14T09:21:08Z")).is_none());
-        assert!(believable(&Event { at: None, ..revoked }, now("2026-10-18T10:00:00Z")).is_some(), "no time is no reason to lose it");
+        assert_eq!(believable(&revoked, now("2026-10-14T09:21:08Z")).ok(), revoked.at);
+        assert!(believable(&revoked, now("2026-10-17T09:21:08Z")).is_ok(), "Bob repeats for three days");
+        assert!(believable(&revoked, now("2026-10-18T10:00:00Z")).unwrap_err().contains("four days"), "kept by somebody else");
+        assert!(believable(&revoked, now("2026-10-13T22:00:00Z")).is_ok(), "the zone is not told");
+        assert!(believable(&revoked, now("2026-10-13T02:00:00Z")).unwrap_err().contains("15 hours ahead"));
+        assert!(believable(&Event { legacy: true, ..revoked.clone() }, now("2026-10-14T09:21:08Z")).unwrap_err().contains("v1"));
+        assert!(believable(&Event { at: None, ..revoked }, now("2026-10-18T10:00:00Z")).is_ok(), "no time is no reason to lose it");
     }
 }

@@ -22,11 +22,15 @@ use prometheus_client::{
 };
 use tokio::time::Instant;
 
+use super::webhooks::UNREAD;
 use crate::{
-    api::employee_sync::Trigger,
+    api::{employee_sync::Trigger, reasons::IntegrationReason},
     cluster::{events::Events, roster::IntegrationKey},
     domain::priority::Class,
-    engine::{inbox::Inbox, report::Report},
+    engine::{
+        inbox::{Inbox, Received},
+        report::Report,
+    },
 };
 
 /// The format of [`Metrics::render`].
@@ -98,7 +102,7 @@ const WEBHOOKS: Row = Row {
     name: "bobsync_webhooks_total",
     kind: "counter",
     labels: &["outcome"],
-    help: "Webhooks by outcome: queued, duplicate, ignored (says nothing about people), other_company, unreadable, ping, refused (401: no such integration, no secret, or a wrong signature), too_large (413, 431), too_slow (408, or ended) and broken_off (400: no HTTP, or the sender hung up in its body), not_leading, starting and not_recorded (503: Bob sends it again)",
+    help: "Webhooks by outcome: queued, not_evidence (in line as a hint only: a revocation or a deletion that is too old, too far ahead, in the old envelope or names nobody), duplicate, ignored (says nothing about people), other_company, unreadable, ping, refused (401: no such integration, no secret, or a wrong signature), too_large (413, 431), too_slow (408, or ended) and broken_off (400: no HTTP, or the sender hung up in its body), not_leading, starting and not_recorded (503: Bob sends it again)",
 };
 const REACHED: Row = Row {
     name: "bobsync_event_to_account_seconds",
@@ -146,6 +150,9 @@ const PASS_BUCKETS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0
 /// The same from an event to the account: from the moment that events collect in, to the interval.
 const REACHED_BUCKETS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 45.0, 120.0, 600.0, 3600.0];
 
+/// Values of the label `action`: what is done to an account.
+const ACTIONS: [&str; 5] = ["Create", "Adopt", "Update", "Suspend", "Reactivate"];
+
 /// Values of the label `state`.
 const STATES: [&str; 4] = ["in_sync", "pending", "failing", "unmanaged"];
 
@@ -190,9 +197,28 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Everything at zero.
+    /// Everything at zero. A counter whose labels are a closed list shows all of them: where the first failure would make
+    /// its series, nobody's `increase()` would see it.
     #[must_use]
     pub fn new() -> Self {
+        let metrics = Self::empty();
+        for outcome in Received::ALL.map(Received::word).into_iter().chain(UNREAD) {
+            drop(metrics.webhooks.get_or_create(&labels(&WEBHOOKS, [outcome.into()])));
+        }
+        for (action, outcome) in ACTIONS.into_iter().flat_map(|action| ["succeeded", "failed"].map(|outcome| (action, outcome))) {
+            drop(metrics.changes.get_or_create(&labels(&CHANGES, [action.into(), outcome.into()])));
+        }
+        for outcome in ["written", "skipped", "failed"] {
+            drop(metrics.patches.get_or_create(&labels(&PATCHES, ["EmployeeSync".into(), outcome.into()])));
+        }
+        let stops = IntegrationReason::ALL.iter().filter(|reason| !reason.is_ready()).map(|reason| reason.as_str());
+        for outcome in ["Converged", "Unfinished", "Partial"].into_iter().chain(stops) {
+            drop(metrics.passes.get_or_create(&labels(&PASSES, [outcome.into()])));
+        }
+        metrics
+    }
+
+    fn empty() -> Self {
         let mut registry = Registry::default();
         let build: Family<Labels<1>, Gauge> = Family::default();
         build.get_or_create(&labels(&BUILD, [env!("CARGO_PKG_VERSION").into()])).set(1);

@@ -79,6 +79,30 @@ async fn the_table_is_what_is_registered() {
     }
 }
 
+#[test]
+fn the_first_of_anything_in_a_closed_list_is_an_increase() {
+    let metrics = Metrics::new();
+    let page = metrics.render();
+    for series in [
+        r#"bobsync_webhooks_total{outcome="queued"}"#,
+        r#"bobsync_webhooks_total{outcome="not_evidence"}"#,
+        r#"bobsync_webhooks_total{outcome="not_recorded"}"#,
+        r#"bobsync_webhooks_total{outcome="too_slow"}"#,
+        r#"bobsync_changes_total{action="Suspend",outcome="failed"}"#,
+        r#"bobsync_status_patches_total{kind="EmployeeSync",outcome="failed"}"#,
+        r#"bobsync_passes_total{outcome="Unfinished"}"#,
+        r#"bobsync_passes_total{outcome="BobUnauthorized"}"#,
+    ] {
+        assert_eq!(value(&page, series), Some(0.0), "{series}");
+    }
+    // The help names every outcome, and every one that it names is there.
+    let shown: Vec<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("bobsync_webhooks_total{outcome=\"")?.split('"').next()).collect();
+    assert_eq!(shown.len(), Received::ALL.len() + UNREAD.len());
+    let named: Vec<&str> = WEBHOOKS.help.split(|c: char| !c.is_ascii_lowercase() && c != '_').collect();
+    assert!(shown.iter().all(|word| named.contains(word)), "{shown:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_pass_moves_its_integration_only() {
     let metrics = Metrics::new();

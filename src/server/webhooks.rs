@@ -71,12 +71,16 @@ pub fn router(inbox: Inbox, metrics: Arc<Metrics>) -> Router {
     Router::new().route("/webhooks/bob/{*place}", post(deliver)).with_state(door)
 }
 
-/// The word for metrics of a delivery that was not read to its end.
+/// The words for metrics of deliveries that were not read to their end.
+pub const UNREAD: [&str; 3] = ["too_large", "too_slow", "broken_off"];
+
+/// Which of them.
 fn unread(status: StatusCode) -> &'static str {
+    let [too_large, too_slow, broken_off] = UNREAD;
     match status {
-        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "too_large",
-        StatusCode::REQUEST_TIMEOUT => "too_slow",
-        _ => "broken_off",
+        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => too_large,
+        StatusCode::REQUEST_TIMEOUT => too_slow,
+        _ => broken_off,
     }
 }
 
@@ -99,9 +103,13 @@ impl Door {
     fn answer(&self, received: Received) -> Response {
         self.metrics.webhook(received.word());
         match received {
-            Received::Queued | Received::Duplicate | Received::Ignored | Received::OtherCompany | Received::Unreadable | Received::Ping => {
-                StatusCode::OK.into_response()
-            }
+            Received::Queued
+            | Received::NotEvidence
+            | Received::Duplicate
+            | Received::Ignored
+            | Received::OtherCompany
+            | Received::Unreadable
+            | Received::Ping => StatusCode::OK.into_response(),
             Received::Refused => StatusCode::UNAUTHORIZED.into_response(),
             Received::NotLeading | Received::Starting | Received::NotRecorded => StatusCode::SERVICE_UNAVAILABLE.into_response(),
         }

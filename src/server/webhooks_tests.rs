@@ -60,7 +60,9 @@ impl Scene {
     }
 
     fn counted(&self, outcome: &str) -> bool {
-        self.metrics.render().contains(&format!("bobsync_webhooks_total{{outcome=\"{outcome}\"}}"))
+        let (page, series) = (self.metrics.render(), format!("bobsync_webhooks_total{{outcome=\"{outcome}\"}} "));
+        let count = page.lines().find_map(|line| line.strip_prefix(&series)).expect("shown from the start");
+        count != "0"
     }
 
     fn dirty(&self) -> usize {
@@ -137,6 +139,24 @@ async fn the_ping_is_answered_anywhere_and_what_says_nothing_is_answered_and_lef
     assert_eq!(scene.dirty(), 0);
     assert!(scene.deliver("new", "{\"type\":\"employee.promoted\",\"data\":{}}").await.starts_with("HTTP/1.1 200"));
     assert!(scene.mailbox.dirty.everybody_due().is_some(), "somebody, and it is not said who");
+}
+
+#[tokio::test]
+async fn a_revocation_that_is_no_evidence_stands_in_line_and_is_counted_by_its_own_word() {
+    let scene = Scene::start().await;
+    let revoked = |id: &str, envelope: &str| {
+        format!("{{\"type\":\"employee.access.revoked.immediately\",\"data\":{{\"employeeId\":\"{id}\"}},\"triggeredAt\":\"{envelope}\"}}")
+    };
+    let day = |days: i64| (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * days)).strftime("%Y-%m-%dT%H:%M:%S").to_string();
+    // Nothing here could be written: there is no API server.
+    for (number, body) in [revoked("1", &day(1)), revoked("2", &day(-5))].iter().enumerate() {
+        assert!(scene.deliver("new", body).await.starts_with("HTTP/1.1 200"), "{body}");
+        assert_eq!(scene.dirty(), number + 1);
+    }
+    assert!(scene.counted("not_evidence") && !scene.counted("queued"));
+    assert!(scene.deliver("new", &revoked("nobody", &day(0))).await.starts_with("HTTP/1.1 200"));
+    assert!(scene.mailbox.dirty.everybody_due().is_some() && !scene.counted("queued"), "somebody, and it is not said who");
+    assert!(scene.deliver("new", &revoked("3", &day(0))).await.starts_with("HTTP/1.1 503"), "this one would be evidence");
 }
 
 #[tokio::test]

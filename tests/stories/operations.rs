@@ -165,3 +165,22 @@ async fn a_leader_that_was_paused_beyond_its_lease_writes_nothing_more() {
     assert_eq!(story.simulated.writes().await, 1);
     assert!(first.stop().await && second.stop().await);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pod_that_is_to_stop_works_on_until_nobody_is_sent_to_it() {
+    let plane = crate::support::control_plane().await;
+    let pod = async |webhooks: serde_json::Value| {
+        let values = json!({"webhooks": webhooks, "crds": {"install": false}});
+        let chart = plane.helm_template("bobsync", "stopping", values).await.expect("helm renders the chart");
+        let documents: Vec<serde_json::Value> = serde_saphyr::from_multiple(&chart).expect("YAML");
+        let deployment = documents.into_iter().find(|document| document["kind"] == "Deployment").expect("a Deployment");
+        let pod = &deployment["spec"]["template"]["spec"];
+        (pod["containers"][0]["lifecycle"].clone(), pod["terminationGracePeriodSeconds"].clone())
+    };
+    let pause = |seconds: u32| json!({"preStop": {"sleep": {"seconds": seconds}}});
+    // A graceful stop takes 50 s at most, and the pause counts in the same time.
+    assert_eq!(pod(json!({})).await, (pause(5), json!(65)));
+    assert_eq!(pod(json!({"stopDelaySeconds": 20})).await, (pause(20), json!(80)));
+    assert_eq!(pod(json!({"stopDelaySeconds": 0})).await, (serde_json::Value::Null, json!(60)));
+    assert_eq!(pod(json!({"service": false})).await, (serde_json::Value::Null, json!(60)), "nobody is sent there");
+}

@@ -351,8 +351,9 @@ async fn two_controllers_by_accident_make_nobody_a_second_account() {
     // One that comes second finds the account of the first by its mark, and no conflict.
     for controller in [&first, &second] {
         let metrics = controller.metrics().await;
-        let failed = metrics.lines().find(|line| line.starts_with("bobsync_changes_total") && line.contains("failed"));
-        assert_eq!(failed, None);
+        let failed: Vec<&str> =
+            metrics.lines().filter(|line| line.starts_with("bobsync_changes_total") && line.contains("failed")).collect();
+        assert!(!failed.is_empty() && failed.iter().all(|line| line.ends_with(" 0")), "{failed:?}");
     }
     // They do not quarrel: once all is as decided, neither writes anything, to OneLogin or to a person's status.
     let written = |metrics: String| {

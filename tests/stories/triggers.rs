@@ -40,6 +40,30 @@ async fn a_sync_can_be_asked_for_at_the_terminal_for_one_for_some_and_for_all() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_answered_at_the_terminal_is_said_at_once() {
+    let story = Story::begin("speechless", 1).await;
+    story.integrate(json!({"suspend": true})).await;
+    let person = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "EmployeeSync", "metadata": {"name": "onelogin-4711"},
+        "spec": {"employeeId": "4711", "integrationRef": {"name": "onelogin"}}});
+    let params = kube::api::PatchParams::apply("story").force();
+    story.people().patch("onelogin-4711", &params, &kube::api::Patch::Apply(person)).await.expect("an EmployeeSync");
+    let refused = async |arguments: &[&str]| bobsync_sync(&story, arguments).await.expect_err("refused");
+    let suspended = format!("{}/onelogin is suspended: the request is answered once spec.suspend is removed", story.namespace);
+    let began = std::time::Instant::now();
+    for whom in [&["onelogin"][..], &["--employee", "4711"], &["onelogin", "-l", "!nothing"]] {
+        assert!(refused(&[whom, &["--wait"]].concat()).await.contains(&suspended), "{whom:?}");
+        assert!(bobsync_sync(&story, whom).await.expect("it is asked for").contains(&suspended), "{whom:?}");
+    }
+    assert!(began.elapsed().as_secs() < 30, "{:?}", began.elapsed());
+    let nowhere = format!("there is no ProvisioningIntegration `elsewhere` in the namespace `{}`", story.namespace);
+    for whom in [&["elsewhere"][..], &["elsewhere", "--employee", "4711"], &["elsewhere", "-l", "a=b"]] {
+        assert!(refused(whom).await.contains(&nowhere), "{whom:?}");
+    }
+    let said = refused(&["onelogin", "-l", "team in platform"]).await;
+    assert!(said.contains("`team in platform` is not a label selector: ") && said.contains("parse"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drip_of_single_leavers_is_held_once_the_window_is_spent() {
     let story = Story::begin("drip", 20).await;
     story.secret("hook", &[("webhookSecret", "s3cret")]).await;

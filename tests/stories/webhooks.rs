@@ -56,6 +56,12 @@ async fn deliver(controller: &Controller, kind: &str, data: Value) -> Option<u16
     send(&controller.webhooks, Some(SECRET), body.into_bytes()).await
 }
 
+/// How many deliveries ended so, as the metrics page has it.
+fn counted<'a>(metrics: &'a str, outcome: &str) -> &'a str {
+    let series = format!("bobsync_webhooks_total{{outcome=\"{outcome}\"}} ");
+    metrics.lines().find_map(|line| line.strip_prefix(&series)).expect("shown from the start")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_bob_pushes_reaches_the_account_without_the_interval() {
     let (story, controller) = begin("pushed", 6, true).await;
@@ -70,7 +76,8 @@ async fn what_bob_pushes_reaches_the_account_without_the_interval() {
     story.simulated.change(&joiner, left).await;
     until_account(&story, &joiner, "the leaver is suspended", |account| account["status"] == 2).await;
     let metrics = controller.metrics().await;
-    assert!(metrics.contains("bobsync_webhooks_total{outcome=\"queued\"}"), "{metrics}");
+    assert_ne!(counted(&metrics, "queued"), "0", "{metrics}");
+    assert!(metrics.contains("bobsync_events_lost_total{why=\"failed\"} 0"), "{metrics}");
     assert!(!controller.log().contains("Head of Nothing"));
 }
 
@@ -100,6 +107,29 @@ async fn an_immediate_revocation_stands_in_the_status_before_bob_hears_200_and_h
         if status.evidence.is_none() { Ok(()) } else { Err(format!("{:?}", status.evidence)) }
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revocation_that_is_too_old_or_too_far_ahead_is_no_evidence_and_the_log_says_so() {
+    let (story, controller) = begin("unbelieved", 6, false).await;
+    let (id, employee) = story.simulated.somebody().await;
+    for (hours, reason) in [(16, "its time is more than 15 hours ahead"), (-97, "it is older than four days")] {
+        let at = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(hours);
+        let body = event("employee.access.revoked.immediately", &json!({"employeeId": id}), at).to_string();
+        assert_eq!(send(&controller.webhooks, Some(SECRET), body.into_bytes()).await, Some(200));
+        let log = controller.log();
+        let line = log.lines().find(|line| line.contains(reason)).unwrap_or_else(|| panic!("no word of it in {log}"));
+        assert!(
+            line.contains("WARN") && line.contains("AccessRevoked") && line.contains(&format!("{}/onelogin", story.namespace)),
+            "{line}"
+        );
+        assert!(!line.contains(employee["root.email"].as_str().unwrap()), "{line}");
+    }
+    assert_eq!(counted(&controller.metrics().await, "not_evidence"), "2");
+    let status = story.person(&id).await.and_then(|person| person.status).expect("a status");
+    assert!(status.evidence.is_none(), "{:?}", status.evidence);
+    story.sync().await;
+    assert_eq!(story.simulated.account(&id).await.unwrap()["status"], 1, "Bob shows somebody who works here");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -248,7 +278,7 @@ async fn a_storm_of_events_costs_few_calls_and_nobody_is_lost() {
     assert!(searches <= bound, "{searches} searches for 5,000 events in {took:?}");
     let metrics = controller.metrics().await;
     assert!(!metrics.contains("call=\"search\",outcome=\"throttled\""), "{metrics}");
-    assert!(metrics.contains("bobsync_webhooks_total{outcome=\"duplicate\"}"), "{metrics}");
+    assert_ne!(counted(&metrics, "duplicate"), "0", "{metrics}");
     assert_eq!(story.simulated.writes().await, 2, "one write for each of the two, and none for anybody else");
 }
 

@@ -35,3 +35,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
   resources: [events]
   verbs: [create, patch]
 {{- end }}
+
+{{- define "bobsync.stopDelay" -}}
+{{- if .Values.webhooks.service }}{{ .Values.webhooks.stopDelaySeconds | int }}{{ else }}0{{ end }}
+{{- end -}}

@@ -14,6 +14,8 @@ use sha2::Sha512;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::client::http;
+
 /// Bob's `companyId`; `root.companyId` of every employee.
 pub const COMPANY: u64 = 637_323;
 
@@ -99,7 +101,7 @@ impl Webhook {
     /// # Errors
     /// When neither form of the ping is answered with 2xx.
     pub async fn set_up(url: String, secret: String) -> Result<Self, String> {
-        let http = reqwest::Client::new();
+        let http = http();
         let mut answers = Vec::new();
         for ping in ["Ping test", r#"{"text":"Ping test"}"#] {
             let answer = post(&http, &url, None, ping.into()).await;
@@ -145,5 +147,5 @@ impl Webhook {
 /// Sends one body at once, signed with `secret` or not, and gives the status of the answer.
 pub async fn send(url: &str, secret: Option<&str>, body: Vec<u8>) -> Option<u16> {
     let signature = secret.map(|secret| sign(secret, &body));
-    post(&reqwest::Client::new(), url, signature, body).await
+    post(&http(), url, signature, body).await
 }
