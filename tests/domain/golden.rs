@@ -130,8 +130,8 @@ fn an_account_that_is_protected_is_never_written() {
         crowd.accounts().into_iter().for_each(|account| matcher.see(account));
         told(&crowd, &bobsync::domain::plan::plan(&mapping, &people, matcher, true))
     };
-    assert_snapshot!(told_of(Someone { stance: Stance::Left, ..someone(ADA) }, own("1", ADA)), @"Ada: Protected");
-    assert_snapshot!(told_of(someone(ADA), stored("1", "ada@example.com")), @"Ada: Protected");
+    assert_snapshot!(told_of(Someone { stance: Stance::Left, ..someone(ADA) }, own("1", ADA)), @"Ada: Protected(Settings)");
+    assert_snapshot!(told_of(someone(ADA), stored("1", "ada@example.com")), @"Ada: Protected(Settings)");
     assert_snapshot!(told_of(Someone { stance: Stance::Left, ..someone(BEN) }, own("7", BEN)), @"Ben: Protected");
     assert_snapshot!(told_of(Someone { stance: Stance::Left, ..someone(BEN) }, own("8", BEN)), @"Ben: update #8: suspended");
 }
@@ -149,7 +149,7 @@ fn what_is_protected_or_mastered_elsewhere_is_never_written_not_even_a_manager()
         }
         told(&crowd, &bobsync::domain::plan::plan(&mapping, &people, matcher, true))
     };
-    for (elsewhere, block) in [(false, "Protected"), (true, "ManagedElsewhere")] {
+    for (elsewhere, block) in [(false, "Protected(Settings)"), (true, "ManagedElsewhere")] {
         for account in [own("1", ADA), stored("1", "ada@example.com"), Stored { title: None, ..own("1", ADA) }] {
             for stance in [someone(ADA).stance, Stance::Left] {
                 assert_eq!(told_of(elsewhere, stance, account.clone()), format!("Ada: {block}\nBen: nothing to do\n"));
