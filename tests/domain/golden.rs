@@ -132,7 +132,7 @@ fn an_account_that_is_protected_is_never_written() {
     };
     assert_snapshot!(told_of(Someone { stance: Stance::Left, ..someone(ADA) }, own("1", ADA)), @"Ada: Protected(Settings)");
     assert_snapshot!(told_of(someone(ADA), stored("1", "ada@example.com")), @"Ada: Protected(Settings)");
-    assert_snapshot!(told_of(Someone { stance: Stance::Left, ..someone(BEN) }, own("7", BEN)), @"Ben: Protected");
+    assert_snapshot!(told_of(Someone { stance: Stance::Left, ..someone(BEN) }, own("7", BEN)), @"Ben: Protected(Settings)");
     assert_snapshot!(told_of(Someone { stance: Stance::Left, ..someone(BEN) }, own("8", BEN)), @"Ben: update #8: suspended");
 }
 
