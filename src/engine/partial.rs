@@ -112,6 +112,7 @@ async fn turn(session: &Session, opened: &Arc<Opened>, line: Line, taken: Vec<(B
     let wanted = Wanted {
         trigger,
         causes: &causes,
+        announced: &causes,
         scope: Some(Scope::Some { line, unavailable: &opened.unavailable }),
         forgiving: causes.values().any(|waiting| matches!(waiting.trigger, Trigger::Manual | Trigger::Spec)),
         suspicion: None,
@@ -163,7 +164,9 @@ async fn settle(session: &Session, line: Line, causes: &Causes, report: &Report)
         dirty.again(employee, *waiting, now + session.refusals.back_off(employee, RETRY / 10, RETRY * 6));
     }
     retry(session, report, |employee| causes.get(employee).copied());
-    look_again(session, causes, report);
+    if report.tally.is_some() {
+        look_again(session, causes, &report.rest.unseen);
+    }
     if report.rest.renamed {
         // Who reports to them is known to a pass over everybody alone.
         dirty.add_everybody(Trigger::Webhook, session.mailbox.next_everybody(APART).max(now));
@@ -194,16 +197,13 @@ pub fn retry(session: &Session, report: &Report, cause: impl Fn(&str) -> Option<
 
 /// Puts those in line for a further look of whom an event spoke. What it announced may not be visible yet; and a change that
 /// is visible may be an older one.
-pub fn look_again(session: &Session, causes: &Causes, report: &Report) {
+pub fn look_again(session: &Session, causes: &Causes, unseen: &[Box<str>]) {
     let dirty = &session.mailbox.dirty;
     let [.., last] = LOOK_AGAIN;
-    let unseen: HashSet<&str> = report.rest.unseen.iter().map(|id| &**id).collect();
+    let unseen: HashSet<&str> = unseen.iter().map(|id| &**id).collect();
     for (employee, waiting) in causes.iter().filter(|(_, waiting)| rests_on_bob(waiting.trigger)) {
         let looks = usize::from(waiting.looks);
-        if report.tally.is_none() {
-            // Nobody was looked at; the pass that makes up for it asks Bob anew.
-            dirty.look_again(employee, *waiting, Instant::now() + RETRY);
-        } else if unseen.contains(&**employee) {
+        if unseen.contains(&**employee) {
             if let Some(pause) = LOOK_AGAIN.get(looks) {
                 dirty.look_again(employee, Waiting { looks: waiting.looks + 1, ..*waiting }, waiting.latest + *pause);
             }
@@ -211,6 +211,13 @@ pub fn look_again(session: &Session, causes: &Causes, report: &Report) {
             let looks = u8::try_from(LOOK_AGAIN.len()).unwrap_or(u8::MAX);
             dirty.look_again(employee, Waiting { looks, ..*waiting }, waiting.latest + last);
         }
+    }
+}
+
+/// The same after a pass that read nothing: all of them, and as if it had not been.
+pub fn look_later(session: &Session, causes: &Causes) {
+    for (employee, waiting) in causes.iter().filter(|(_, waiting)| rests_on_bob(waiting.trigger)) {
+        session.mailbox.dirty.look_again(employee, *waiting, Instant::now() + RETRY);
     }
 }
 

@@ -62,8 +62,8 @@ const RECORDED_AT_ONCE: usize = 32;
 pub enum Scope<'a> {
     /// Everybody.
     Everybody {
-        /// Told which targets the provider does not have, as soon as that is known.
-        listed: &'a (dyn Fn(Vec<Box<str>>) + Sync),
+        /// Told which targets the provider does not have, and of whom Bob shows no change, as soon as that is known.
+        listed: &'a (dyn Fn(Vec<Box<str>>, &[Box<str>]) + Sync),
     },
     /// Those for whom there is a cause.
     Some {
@@ -204,7 +204,8 @@ impl Pass<'_> {
         report.read_for = began.elapsed();
         report.unavailable_targets = listing.unavailable.iter().map(|row| settings.mapping.rows[*row].target.to_string()).collect();
         if let Scope::Everybody { listed } = self.scope {
-            listed(report.unavailable_targets.iter().map(|target| target.as_str().into()).collect());
+            let unavailable = report.unavailable_targets.iter().map(|target| target.as_str().into());
+            listed(unavailable.collect(), &self.unseen(&people));
         }
         let mut plan = self.plan(&people, matcher, &listing);
 
@@ -228,7 +229,6 @@ impl Pass<'_> {
         } else {
             self.converge(&people, &plan, &released, &recorder, (&listing.unavailable, &[])).await
         };
-        report.rest.unseen = self.unseen(&people);
         self.looked_at(&people);
         report.rest.unsettled = std::mem::take(&mut recorder.unsettled.lock().unwrap_or_else(PoisonError::into_inner));
 

@@ -19,6 +19,7 @@ use super::{
     execute::Failure,
     inbox::Mailbox,
     observe::LastRead,
+    partial,
     pass::{Pass, Scope},
     report::Report,
     revocations,
@@ -90,6 +91,8 @@ pub struct Wanted<'a> {
     pub trigger: Trigger,
     /// What woke it for single people.
     pub causes: &'a Causes,
+    /// Those among them of whom something was announced that a pass over everybody may not see yet.
+    pub announced: &'a Causes,
     /// Whom it is about; `None`: everybody, and the door opens once the provider is listed.
     pub scope: Option<Scope<'a>>,
     /// Whether what was refused before is tried at once.
@@ -130,11 +133,13 @@ impl Session {
         let initial_password = InitialPassword::new(&self.shared.client, &self.key.namespace, validated.default_password.clone());
         let uid = object.uid().unwrap_or_default();
         let writer = Writer::new(&self.shared.client, &self.key.namespace);
-        let listed = |unavailable: Vec<Box<str>>| {
+        let listed = |unavailable: Vec<Box<str>>, unseen: &[Box<str>]| {
             let targets = validated.settings.mapping.rows.iter().map(|row| row.target.clone()).collect();
             let (object, connections) = (object.clone(), connections.clone());
             let opened = Opened { object, validated: opened.validated.clone(), connections, targets, unavailable };
             self.door.send_replace(Door::Open(Arc::new(opened)));
+            // Not when the pass has ended: that may be in hours.
+            partial::look_again(self, wanted.announced, unseen);
         };
         let looking = match wanted.scope {
             Some(_) => self.mailbox.claims.people(wanted.causes.keys().map(|employee| &**employee)),

@@ -366,6 +366,7 @@ impl Worker {
         let wanted = Wanted {
             trigger,
             causes: &causes,
+            announced: people,
             scope: None,
             forgiving: matches!(trigger, Trigger::Manual) || new_spec,
             suspicion: self.suspicion,
@@ -375,7 +376,9 @@ impl Worker {
         self.session.mailbox.everybody_begins();
         let report = self.session.pass(opened, wanted).await;
         self.session.mailbox.everybody_ended(report.read_for);
-        partial::look_again(&self.session, people, &report);
+        if report.tally.is_none() {
+            partial::look_later(&self.session, people);
+        }
         tracing::info!(
             integration = %self.key,
             ?trigger,
