@@ -139,7 +139,7 @@ impl<'a> Sent<'a> {
         let Some((_, write)) = self.write() else {
             let values = match *self {
                 Self::Key(key) => vec![key],
-                Self::Credential(id, secret) => vec![id, secret],
+                Self::Credential(id, secret) => return scrub(&without_secret(text, secret), &[id, secret]),
                 Self::Nothing | Self::Write(..) | Self::Create(..) => Vec::new(),
             };
             return scrub(text, &values);
@@ -156,9 +156,15 @@ impl<'a> Sent<'a> {
         values.extend(write.mark.as_deref());
         if let Self::Create(_, _, Password::Default(password) | Password::Generated(password)) = self {
             values.push(password);
+            return scrub(&without_secret(text, password), &values);
         }
         scrub(text, &values)
     }
+}
+
+/// A secret is taken out wherever it stands, however short it is.
+fn without_secret(text: &str, secret: &str) -> String {
+    if secret.is_empty() { text.to_owned() } else { text.replace(secret, "…") }
 }
 
 fn texts_in<'v>(value: &'v Value, texts: &mut Vec<&'v str>) {
@@ -237,4 +243,20 @@ fn word(text: &str, name: &str) -> Option<usize> {
 pub fn request_id(answer: &Answer, header: &str) -> Option<String> {
     let id: String = answer.header(header)?.chars().filter(char::is_ascii_graphic).take(64).collect();
     (!id.is_empty()).then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::employee::Fields;
+
+    #[test]
+    fn a_secret_is_taken_out_wherever_it_stands() {
+        assert_eq!(Sent::Credential("me", "Lap1s").clean("xLap1sx is refused, and so is Lap1s"), "x…x is refused, and so is …");
+        let mapping = Mapping { rows: Vec::new(), fields: Fields::default(), email: 0, username: 0, manager: None };
+        let write = AccountWrite::default();
+        for password in [Password::Default("Lap1s"), Password::Generated("Lap1s")] {
+            assert_eq!(Sent::Create(&mapping, &write, password).clean("xLap1sx is refused"), "x…x is refused");
+        }
+    }
 }
