@@ -55,8 +55,10 @@ impl Line {
 
 /// For so long after a read the next events count as part of a storm.
 const CALM: Duration = Duration::from_secs(5);
-/// Further looks begin at full steps of this, so that one read serves many.
+/// Further looks ask for reads of their own at full steps of this, so that one read serves many: the first one soon, the later
+/// ones seldom, for Bob's searches belong to those whom nobody has looked at.
 const STEP: Duration = Duration::from_secs(2);
+const LATER_STEP: Duration = Duration::from_secs(10);
 /// More people than this are not told apart: everybody is looked at.
 pub const MOST_PEOPLE: usize = 20_000;
 
@@ -75,6 +77,8 @@ pub struct Waiting {
     pub looks: u8,
     /// Not before this; `None`: with the line's next read.
     pub not_before: Option<Instant>,
+    /// From then on with a read that is made anyhow, and at this time with one of its own.
+    pub wakes: Option<Instant>,
 }
 
 /// Why people are looked at.
@@ -121,7 +125,7 @@ impl Waiting {
     /// Somebody to whom this has happened now.
     #[must_use]
     pub const fn new(trigger: Trigger, class: Class, since: Instant) -> Self {
-        Self { trigger, class, since, latest: since, looks: 0, not_before: None }
+        Self { trigger, class, since, latest: since, looks: 0, not_before: None, wakes: None }
     }
 }
 
@@ -186,15 +190,21 @@ impl Dirty {
 
     /// Somebody who was taken is to be looked at once more, at this time. News that came meanwhile count for more.
     pub fn again(&self, employee: &str, waiting: Waiting, at: Instant) {
-        self.lock().people.entry(employee.into()).or_insert(Waiting { not_before: Some(at), ..waiting });
+        self.lock().people.entry(employee.into()).or_insert(Waiting { not_before: Some(at), wakes: None, ..waiting });
         self.changed.notify_waiters();
     }
 
-    /// The same for a further look at what Bob may not have shown: at the next full step after this time.
+    /// The same for a further look at what Bob may not have shown: with a read that is made after this time, or with one of its
+    /// own at the next full step.
     pub fn look_again(&self, employee: &str, waiting: Waiting, at: Instant) {
-        let epoch = *self.lock().epoch.get_or_insert_with(Instant::now);
-        let steps = at.saturating_duration_since(epoch).as_millis().div_ceil(STEP.as_millis());
-        self.again(employee, waiting, epoch + STEP * u32::try_from(steps).unwrap_or(u32::MAX));
+        let step = if waiting.looks <= 1 { STEP } else { LATER_STEP };
+        let mut state = self.lock();
+        let epoch = *state.epoch.get_or_insert_with(Instant::now);
+        let steps = at.saturating_duration_since(epoch).as_millis().div_ceil(step.as_millis());
+        let wakes = epoch + step * u32::try_from(steps).unwrap_or(u32::MAX);
+        state.people.entry(employee.into()).or_insert(Waiting { not_before: Some(at), wakes: Some(wakes), ..waiting });
+        drop(state);
+        self.changed.notify_waiters();
     }
 
     /// When this line is to be served next, as far as is known now.
@@ -202,7 +212,11 @@ impl Dirty {
     pub fn due(&self, line: Line) -> Option<Instant> {
         let state = self.lock();
         let window = state.windows[line.index()].ends;
-        let own = state.people.values().filter(|waiting| waiting.class.line() == line).filter_map(|waiting| waiting.not_before.or(window));
+        let own = state
+            .people
+            .values()
+            .filter(|waiting| waiting.class.line() == line)
+            .filter_map(|waiting| waiting.wakes.or(waiting.not_before).or(window));
         own.min()
     }
 
@@ -343,6 +357,27 @@ mod tests {
         assert!(now.elapsed() < Duration::from_secs(6));
         assert_eq!(dirty.take(Line::Normal, Instant::now())[0].1.trigger, Trigger::Manual);
         assert_eq!(dirty.due(Line::Normal), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn further_looks_are_collected_and_go_with_a_read_that_is_made_anyhow() {
+        let dirty = Dirty::default();
+        let now = Instant::now();
+        let looked = |looks| Waiting { looks, ..Waiting::new(Trigger::Webhook, Class::Mover, now) };
+        for (id, seconds) in [("1", 21), ("2", 25), ("3", 29), ("4", 33)] {
+            dirty.look_again(id, looked(3), now + Duration::from_secs(seconds));
+        }
+        tokio::time::advance(Duration::from_secs(22)).await;
+        dirty.add("5", Trigger::Webhook, Class::Mover, Instant::now());
+        dirty.wait(Line::Normal).await;
+        assert_eq!(now.elapsed().as_millis(), 22_150);
+        assert_eq!(ids(&dirty.take(Line::Normal, Instant::now())), ["1", "5"], "what is ripe goes along");
+        dirty.wait(Line::Normal).await;
+        assert_eq!(now.elapsed().as_secs(), 30, "and the rest together");
+        assert_eq!(ids(&dirty.take(Line::Normal, Instant::now())), ["2", "3"]);
+        dirty.look_again("6", looked(1), now + Duration::from_secs(31));
+        dirty.wait(Line::Normal).await;
+        assert_eq!(now.elapsed().as_secs(), 32, "the first further look is sooner");
     }
 
     #[tokio::test(start_paused = true)]
