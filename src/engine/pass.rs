@@ -57,13 +57,16 @@ use crate::{
 /// Status writes under way at once.
 const RECORDED_AT_ONCE: usize = 32;
 
+/// Told of targets that the provider does not have, and of people whom Bob shows as before.
+pub type Listed<'a> = &'a (dyn Fn(Vec<Box<str>>, &[Box<str>]) + Sync);
+
 /// Whom a pass is about.
 #[derive(Clone, Copy)]
 pub enum Scope<'a> {
     /// Everybody.
     Everybody {
         /// Told which targets the provider does not have, and of whom Bob shows no change, as soon as that is known.
-        listed: &'a (dyn Fn(Vec<Box<str>>, &[Box<str>]) + Sync),
+        listed: Listed<'a>,
     },
     /// Those for whom there is a cause.
     Some {
