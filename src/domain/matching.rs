@@ -61,7 +61,7 @@ pub struct Candidate {
     pub email: Option<Box<str>>,
     /// Whether it bears the mark (else it was found by e-mail, or by the recorded id).
     pub marked: bool,
-    /// Whether the settings protect it from every write, or that it is an administrator's.
+    /// Why it is never written, if it is not.
     pub protected: Option<ProtectedBy>,
     /// Whether another directory is its master.
     pub elsewhere: bool,

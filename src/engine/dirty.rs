@@ -190,7 +190,11 @@ impl Dirty {
 
     /// Somebody who was taken is to be looked at once more, at this time. News that came meanwhile count for more.
     pub fn again(&self, employee: &str, waiting: Waiting, at: Instant) {
-        self.lock().people.entry(employee.into()).or_insert(Waiting { not_before: Some(at), wakes: None, ..waiting });
+        self.put_back(employee, Waiting { not_before: Some(at), wakes: None, ..waiting });
+    }
+
+    fn put_back(&self, employee: &str, waiting: Waiting) {
+        self.lock().people.entry(employee.into()).or_insert(waiting);
         self.changed.notify_waiters();
     }
 
@@ -198,13 +202,10 @@ impl Dirty {
     /// own at the next full step.
     pub fn look_again(&self, employee: &str, waiting: Waiting, at: Instant) {
         let step = if waiting.looks <= 1 { STEP } else { LATER_STEP };
-        let mut state = self.lock();
-        let epoch = *state.epoch.get_or_insert_with(Instant::now);
+        let epoch = *self.lock().epoch.get_or_insert_with(Instant::now);
         let steps = at.saturating_duration_since(epoch).as_millis().div_ceil(step.as_millis());
         let wakes = epoch + step * u32::try_from(steps).unwrap_or(u32::MAX);
-        state.people.entry(employee.into()).or_insert(Waiting { not_before: Some(at), wakes: Some(wakes), ..waiting });
-        drop(state);
-        self.changed.notify_waiters();
+        self.put_back(employee, Waiting { not_before: Some(at), wakes: Some(wakes), ..waiting });
     }
 
     /// When this line is to be served next, as far as is known now.

@@ -109,7 +109,11 @@ async fn connection(stream: TcpStream, router: Router, limits: Limits, refused: 
     // An idle connection ends by the same timer as a head that dawdles, and is no refusal.
     let begun = Arc::new(AtomicBool::new(false));
     let seen = begun.clone();
-    let stream = InspectReader::new(stream, move |bytes: &[u8]| seen.store(!bytes.is_empty() || seen.load(Relaxed), Relaxed));
+    let stream = InspectReader::new(stream, move |bytes: &[u8]| {
+        if !bytes.is_empty() {
+            seen.store(true, Relaxed);
+        }
+    });
     let (telling, open) = (refused.clone(), begun.clone());
     let service = service_fn(move |request| {
         let (answer, open) = (answer(router.clone(), request, limits, telling.clone()), open.clone());
