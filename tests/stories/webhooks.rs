@@ -30,6 +30,13 @@ async fn push_to(story: &Story, controller: &Controller) {
     story.simulated.put("/bob/webhook", json!({"url": controller.webhooks, "secret": SECRET})).await;
 }
 
+/// The ids of so many people who are at work.
+async fn at_work(story: &Story, most: usize) -> Vec<String> {
+    let is_at_work = |e: &&Value| e["internal.status"] == "Active" && e["internal.lifecycleStatus"] == "Employed";
+    let all = story.simulated.employees().await;
+    all.iter().filter(is_at_work).filter_map(|e| e["root.id"].as_str().map(str::to_owned)).take(most).collect()
+}
+
 async fn until_account(story: &Story, id: &str, what: &str, holds: impl Fn(&Value) -> bool) {
     until(what, || async {
         match story.simulated.account(id).await {
@@ -186,11 +193,7 @@ async fn a_change_that_bob_does_not_show_yet_is_looked_at_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_burst_that_bob_does_not_show_yet_is_looked_at_again() {
     let (story, controller) = begin("lagging-burst", 250, false).await;
-    let at_work = |e: &&Value| e["internal.status"] == "Active" && e["internal.lifecycleStatus"] == "Employed";
-    let ids: Vec<String> = {
-        let all = story.simulated.employees().await;
-        all.iter().filter(at_work).filter_map(|e| e["root.id"].as_str().map(str::to_owned)).take(30).collect()
-    };
+    let ids = at_work(&story, 30).await;
     assert_eq!(ids.len(), 30, "more than are looked at one by one");
     story.simulated.put("/bob/quirks", json!({"lagSeconds": 8})).await;
     story.simulated.forget_calls().await;
@@ -347,11 +350,7 @@ async fn a_refused_credential_is_not_knocked_on_by_events() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_that_dies_in_the_middle_of_a_storm_loses_nobody_and_does_nothing_twice() {
     let (story, controller) = begin("died", 60, false).await;
-    let at_work = |e: &&Value| e["internal.status"] == "Active" && e["internal.lifecycleStatus"] == "Employed";
-    let ids: Vec<String> = {
-        let all = story.simulated.employees().await;
-        all.iter().filter(at_work).filter_map(|e| e["root.id"].as_str().map(str::to_owned)).take(10).collect()
-    };
+    let ids = at_work(&story, 10).await;
     let (revoked, changed) = ids.split_first().expect("people at work");
     for id in changed {
         story.simulated.change(id, json!({"work.title": "Keeper of Storms"})).await;
