@@ -349,10 +349,23 @@ pub struct Safety {
     /// Whether an account without a mark is taken over by its e-mail.
     #[serde(default)]
     pub adoption: Adoption,
+    /// What happens to administrators who leave, where the provider names them as such (Google Workspace, JumpCloud): they are left as they are and reported, or suspended like everybody else. Nothing else of an administrator is written either way.
+    #[serde(default)]
+    pub administrators: Administrators,
     /// Accounts that are never written, whoever they belong to: administrators and break-glass accounts, by e-mail, username or the provider's id. Administrators whom Google Workspace or JumpCloud names as such are protected without being listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1000), extend("x-kubernetes-list-type" = "set"))]
     pub protected_accounts: Vec<AccountName>,
+}
+
+/// What happens to administrators who leave.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Administrators {
+    /// The account is left as it is; while access is open the `EmployeeSync` is not Ready (`SuspendByHand`).
+    #[default]
+    Leave,
+    /// Access is taken, and nothing else is written.
+    Suspend,
 }
 
 /// An e-mail, a username or the provider's id of one account; no pattern and no list.

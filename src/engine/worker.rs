@@ -443,7 +443,9 @@ impl Worker {
         }
         let mut said = self.handle.said.lock().await;
         let before_reason = said.status.conditions.first().map(|ready| ready.reason.clone());
-        let status = report::after(&said.status, report, self.generation, now);
+        // What came while the pass was under way is known to the roster alone.
+        let revoked = self.shared.roster.revoked(&self.key);
+        let status = report::after(&said.status, report, &revoked, self.generation, now);
         let ready = status.conditions.first().cloned();
         said.write(&self.shared.client, &self.key, status, self.generation).await;
         if let Some(ready) = ready.filter(|ready| Some(&ready.reason) != before_reason.as_ref()) {

@@ -260,6 +260,12 @@ proptest! {
                 Whose::None if creates => required.map(Block::MissingAttribute),
                 Whose::Taken if creates && waits.is_none() => Some(required.map_or(Block::Conflict, Block::MissingAttribute)),
                 Whose::Taken if creates => required.map(Block::MissingAttribute),
+                // An account without a mark that has the e-mail of somebody who left may be theirs.
+                Whose::Taken if one.stance == Stance::Left && standing.beside.is_some() => {
+                    let free = |read: &&Account<'_>| read.mark.is_none() && read.state != AccountState::Suspended && read.email.as_deref().map(key) == one.wanted_email().map(key);
+                    prop_assert!(accounts.iter().any(|read| free(&read)), "{:?}", one);
+                    Some(Block::Conflict)
+                }
                 // Who shall have no account is not in anybody's way.
                 Whose::None | Whose::Taken => None,
             };
