@@ -36,6 +36,7 @@ pub mod said;
 pub mod session;
 pub mod signing;
 pub mod single;
+pub mod state;
 pub mod supervisor;
 pub mod targets;
 pub mod tenants;
