@@ -219,17 +219,17 @@ impl Dirty {
     /// When this line is to be served next, as far as is known now.
     #[must_use]
     pub fn due(&self, line: Line) -> Option<Instant> {
-        self.due_of(line, |_| true)
+        self.due_of(line, |_, _| true)
     }
 
     /// The same of those in it who may be served now.
-    fn due_of(&self, line: Line, may: impl Fn(&str) -> bool) -> Option<Instant> {
+    fn due_of(&self, line: Line, may: impl Fn(&str, &Waiting) -> bool) -> Option<Instant> {
         let state = self.lock();
         let window = state.windows[line.index()].ends;
         let own = state
             .people
             .iter()
-            .filter(|(employee, waiting)| waiting.class.line() == line && may(employee))
+            .filter(|(employee, waiting)| waiting.class.line() == line && may(employee, waiting))
             .filter_map(|(_, waiting)| waiting.wakes.or(waiting.not_before).or(window));
         own.min()
     }
@@ -243,16 +243,16 @@ impl Dirty {
     /// Takes out of a line whose turn has come, the most urgent and then the oldest first.
     #[must_use]
     pub fn take(&self, line: Line, now: Instant) -> Vec<(Box<str>, Waiting)> {
-        self.take_of(line, now, |_| true)
+        self.take_of(line, now, |_, _| true)
     }
 
     /// The same of those in it who may be served now; all others stand where they stood.
     #[must_use]
-    pub fn take_of(&self, line: Line, now: Instant, may: impl Fn(&str) -> bool) -> Vec<(Box<str>, Waiting)> {
+    pub fn take_of(&self, line: Line, now: Instant, may: impl Fn(&str, &Waiting) -> bool) -> Vec<(Box<str>, Waiting)> {
         let mut state = self.lock();
         let open = state.windows[line.index()].ends.is_some_and(|ends| ends <= now);
         let come = |waiting: &Waiting| waiting.class.line() == line && waiting.not_before.map_or(open, |at| at <= now);
-        let mut taken: Vec<_> = state.people.extract_if(|employee, waiting| come(waiting) && may(employee)).collect();
+        let mut taken: Vec<_> = state.people.extract_if(|employee, waiting| come(waiting) && may(employee, waiting)).collect();
         let left = state.people.values().any(|waiting| waiting.class.line() == line && waiting.not_before.is_none());
         if open && !left {
             state.windows[line.index()] = Window { first: None, ends: None, served: Some(now) };
@@ -305,11 +305,11 @@ impl Dirty {
 
     /// Waits until this line is to be served.
     pub async fn wait(&self, line: Line) {
-        self.wait_of(line, |_| true).await;
+        self.wait_of(line, |_, _| true).await;
     }
 
     /// The same for those in it who may be served now.
-    pub async fn wait_of(&self, line: Line, may: impl Fn(&str) -> bool) {
+    pub async fn wait_of(&self, line: Line, may: impl Fn(&str, &Waiting) -> bool) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);

@@ -14,7 +14,7 @@ use super::{
     session::{Session, Wanted, class_of_date},
     state::{self, Ready, Serves},
 };
-use crate::{api::employee_sync::Trigger, cluster::roster::Entry, domain::priority::Class};
+use crate::{api::employee_sync::Trigger, domain::priority::Class};
 
 /// When Bob is looked at again after an event whose change it does not show: its reads may be 20 s behind.
 const LOOK_AGAIN: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(30)];
@@ -37,11 +37,12 @@ pub async fn serve(session: Arc<Session>, line: Line) {
             _ = stopping.wait_for(|stopping| *stopping) => return,
         }
         let serves = place.borrow_and_update().serves(line);
-        let (dirty, may) = (&session.mailbox.dirty, |employee: &str| may_be_served(&session, &serves, employee));
+        let dirty = &session.mailbox.dirty;
+        let may = |employee: &str, waiting: &Waiting| may_be_served(&session, &serves, employee, waiting);
         let next = async {
             match serves {
-                Serves::NoOne => std::future::pending().await,
-                _ => dirty.wait_of(line, may).await,
+                Serves::NoOne | Serves::Evidence(_) => std::future::pending().await,
+                Serves::Everyone(_) | Serves::Known(_) | Serves::Suspended => dirty.wait_of(line, may).await,
             }
         };
         tokio::select! {
@@ -52,44 +53,94 @@ pub async fn serve(session: Arc<Session>, line: Line) {
             _ = stopping.wait_for(|stopping| *stopping) => return,
         }
         match &serves {
-            Serves::NoOne => {}
+            Serves::NoOne | Serves::Evidence(_) => {}
             // One that goes on again begins with a pass over everybody, and what comes from now on is served after it.
             Serves::Suspended if session.object.borrow().spec.suspend => dirty.clear(),
             Serves::Suspended => tokio::time::sleep(SOON).await,
-            Serves::Everyone(ready) | Serves::Known(ready) | Serves::Evidence(ready) => {
+            Serves::Everyone(ready) | Serves::Known(ready) => {
                 let taken = dirty.take_of(line, Instant::now(), may);
+                taken.iter().for_each(|(employee, _)| session.forget_evidence(employee));
                 turn(&session, ready, line, taken).await;
             }
         }
     }
 }
 
-/// Whether somebody in a line may be served now.
-fn may_be_served(session: &Session, serves: &Serves<Arc<Ready>>, employee: &str) -> bool {
-    let entry = |holds: fn(&Entry) -> bool| session.shared.roster.with(&session.key, employee, |entry| entry.is_some_and(holds));
-    match serves {
-        Serves::Everyone(_) | Serves::Suspended => true,
-        Serves::Known(ready) => !ready.validated.dry_run && entry(|entry| entry.account.is_some()),
-        Serves::Evidence(ready) => {
-            let takes = !ready.validated.dry_run && ready.validated.settings.disabling_trigger;
-            takes && entry(Entry::is_open_against_evidence)
+/// Takes access from whom evidence on record takes it, until the process stops: without Bob and without a listing, so that a
+/// call that is not answered keeps nobody waiting. Whatever else these people need the urgent line does after it.
+pub async fn serve_evidence(session: Arc<Session>) {
+    let mut stopping = session.shared.stopping.clone();
+    let mut place = session.place.watch();
+    loop {
+        tokio::select! {
+            () = session.shared.leadership.wait_to_lead() => {}
+            _ = stopping.wait_for(|stopping| *stopping) => return,
         }
-        Serves::NoOne => false,
+        let serves = place.borrow_and_update().serves(Line::Urgent);
+        let dirty = &session.mailbox.dirty;
+        let ready = match &serves {
+            Serves::Everyone(ready) | Serves::Known(ready) | Serves::Evidence(ready) => {
+                Some(ready).filter(|ready| takes_by_evidence(ready))
+            }
+            Serves::NoOne | Serves::Suspended => None,
+        };
+        let may =
+            |employee: &str, waiting: &Waiting| session.is_open_against_evidence(employee) && !session.tried_evidence(employee, waiting);
+        let next = async {
+            match ready {
+                Some(_) => dirty.wait_of(Line::Urgent, may).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = next => {}
+            () = session.shared.leadership.lost() => continue,
+            // The session holds the sender.
+            _ = place.changed() => continue,
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+        }
+        let Some(ready) = ready else { continue };
+        let taken = dirty.take_of(Line::Urgent, Instant::now(), may);
+        look(&session, ready, (Line::Urgent, &[], true), taken.clone()).await;
+        // Where Bob may be asked, its row comes next, whatever became of this.
+        let bob_is_asked = matches!(session.place.watch().borrow().serves(Line::Urgent), Serves::Everyone(_) | Serves::Known(_));
+        let longest = state::longest(ready.validated.interval);
+        for (employee, waiting) in taken {
+            if bob_is_asked || !session.is_open_against_evidence(&employee) {
+                session.try_evidence(&employee);
+                dirty.put_back(&employee, waiting);
+            } else {
+                let wait = session.refusals.back_off(&employee, RETRY / 10, longest);
+                dirty.again(&employee, waiting, Instant::now() + wait);
+            }
+        }
+    }
+}
+
+/// Whether these settings take access by evidence.
+fn takes_by_evidence(ready: &Ready) -> bool {
+    !ready.validated.dry_run && ready.validated.settings.disabling_trigger
+}
+
+/// Whether somebody in a line may be served now.
+fn may_be_served(session: &Session, serves: &Serves<Arc<Ready>>, employee: &str, waiting: &Waiting) -> bool {
+    let evidence_comes_first = |ready: &Ready| {
+        let open = waiting.class.line() == Line::Urgent && takes_by_evidence(ready) && session.is_open_against_evidence(employee);
+        open && !session.tried_evidence(employee, waiting)
+    };
+    match serves {
+        Serves::Everyone(ready) => !evidence_comes_first(ready),
+        Serves::Known(ready) => {
+            let account = session.shared.roster.with(&session.key, employee, |entry| entry.is_some_and(|entry| entry.account.is_some()));
+            !ready.validated.dry_run && account && !evidence_comes_first(ready)
+        }
+        Serves::Suspended => true,
+        Serves::NoOne | Serves::Evidence(_) => false,
     }
 }
 
 async fn turn(session: &Session, ready: &Arc<Ready>, line: Line, mut taken: Vec<(Box<str>, Waiting)>) {
-    let dirty = &session.mailbox.dirty;
-    if line == Line::Urgent && !ready.validated.dry_run {
-        taken = by_evidence(session, ready, taken).await;
-    }
-    let now = Instant::now();
-    let serves = session.place.watch().borrow().serves(line);
-    if !matches!(serves, Serves::Everyone(_) | Serves::Known(_)) {
-        // Whatever else they need waits.
-        return taken.into_iter().for_each(|(employee, waiting)| dirty.put_back(&employee, waiting));
-    }
-    let running = matches!(serves, Serves::Everyone(_));
+    let (dirty, now) = (&session.mailbox.dirty, Instant::now());
     let most = session.most_single();
     // Neither a date nor a person's wish waits for calmer times.
     let awaited = taken.iter().any(|(_, waiting)| matches!(waiting.trigger, Trigger::Transition | Trigger::Manual));
@@ -107,7 +158,7 @@ async fn turn(session: &Session, ready: &Arc<Ready>, line: Line, mut taken: Vec<
         return dirty.join_everybody(taken, now);
     }
     if taken.len() > most {
-        if session.mailbox.is_on_everybody() || !running || !session.place.is_running() {
+        if session.mailbox.is_on_everybody() || !session.place.is_running() {
             // Its end may be hours away, and nobody waits for it.
             for (employee, waiting) in taken.drain(AT_ONCE.max(most).min(taken.len())..) {
                 dirty.again(&employee, waiting, now);
@@ -125,31 +176,6 @@ async fn turn(session: &Session, ready: &Arc<Ready>, line: Line, mut taken: Vec<
     // Who has to lose access does not wait to be told which targets there are: of what is not known nothing is written.
     let unavailable = [&ready.unavailable[..], &new_targets].concat();
     look(session, ready, (line, &unavailable, false), taken).await;
-}
-
-/// Takes access from whom evidence on record takes it, without asking Bob. Gives all of them back but those for whom this
-/// failed for now: they wait.
-async fn by_evidence(session: &Session, ready: &Arc<Ready>, taken: Vec<(Box<str>, Waiting)>) -> Vec<(Box<str>, Waiting)> {
-    let is_open = |employee: &str| {
-        session.shared.roster.with(&session.key, employee, |entry| entry.is_some_and(Entry::is_open_against_evidence))
-    };
-    let (open, mut rest): (Vec<_>, Vec<_>) = taken.into_iter().partition(|(employee, _)| is_open(employee));
-    if open.is_empty() {
-        return rest;
-    }
-    look(session, ready, (Line::Urgent, &[], true), open.clone()).await;
-    let bob_is_asked = matches!(session.place.watch().borrow().serves(Line::Urgent), Serves::Everyone(_) | Serves::Known(_));
-    let longest = state::longest(ready.validated.interval);
-    for (employee, waiting) in open {
-        if bob_is_asked || !is_open(&employee) {
-            session.refusals.settled(&employee);
-            rest.push((employee, waiting));
-        } else {
-            let wait = session.refusals.back_off(&employee, RETRY / 10, longest);
-            session.mailbox.dirty.again(&employee, waiting, Instant::now() + wait);
-        }
-    }
-    rest
 }
 
 /// One pass over these people.

@@ -35,7 +35,10 @@ use crate::{
         ProvisioningIntegration,
         employee_sync::{Access, Trigger},
     },
-    cluster::{roster::IntegrationKey, status::Writer},
+    cluster::{
+        roster::{Entry, IntegrationKey},
+        status::Writer,
+    },
     domain::{known::Revoked, priority::Class, safety::Suspicion},
 };
 
@@ -62,6 +65,8 @@ pub struct Session {
     pub refusals: Refusals,
     /// Whether webhooks are accepted.
     pub signing: Signing,
+    /// From whom access was to be taken by evidence alone, and when that was tried last.
+    pub by_evidence: Mutex<HashMap<Box<str>, Instant>>,
     /// How many changes that are not urgent have had their turn.
     pub turns: AtomicU64,
 }
@@ -241,6 +246,29 @@ impl Session {
             }
         });
         causes
+    }
+
+    /// Whether evidence on record takes access from this person, and the account is open as far as is known.
+    #[must_use]
+    pub fn is_open_against_evidence(&self, employee: &str) -> bool {
+        self.shared.roster.with(&self.key, employee, |entry| entry.is_some_and(Entry::is_open_against_evidence))
+    }
+
+    /// Whether that was tried since the last event about this person.
+    #[must_use]
+    pub fn tried_evidence(&self, employee: &str, waiting: &Waiting) -> bool {
+        let tried = self.by_evidence.lock().unwrap_or_else(PoisonError::into_inner);
+        tried.get(employee).is_some_and(|tried| *tried >= waiting.latest)
+    }
+
+    /// It is tried now.
+    pub fn try_evidence(&self, employee: &str) {
+        self.by_evidence.lock().unwrap_or_else(PoisonError::into_inner).insert(employee.into(), Instant::now());
+    }
+
+    /// The next time it is tried again.
+    pub fn forget_evidence(&self, employee: &str) {
+        self.by_evidence.lock().unwrap_or_else(PoisonError::into_inner).remove(employee);
     }
 
     /// How many people are better looked at one by one: as many as the provider's listing has pages, within reason.

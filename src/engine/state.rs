@@ -7,7 +7,11 @@ use std::{sync::Arc, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
-use super::{connection::Connections, dirty::Line, validate::{Stop, Validated}};
+use super::{
+    connection::Connections,
+    dirty::Line,
+    validate::{Stop, Validated},
+};
 use crate::api::{ProvisioningIntegration, employee_sync::Trigger, reasons::IntegrationReason};
 
 /// The first wait after a pass that was stopped; doubled each time.
@@ -292,10 +296,9 @@ pub fn wait(stop: Option<&Stop>, failures: u32, interval: SignedDuration) -> Sig
     let doubled = |first: SignedDuration| (first * (1 << failures.saturating_sub(1).min(10))).min(interval).min(LONGEST);
     match stop.map(|stop| (stop.reason, stop.wait)) {
         Some((IntegrationReason::BobUnauthorized, _)) => BOB_REFUSED,
-        Some((
-            IntegrationReason::SecretNotFound | IntegrationReason::InvalidSettings | IntegrationReason::EndpointNotAllowed,
-            _,
-        )) => LONGEST,
+        Some((IntegrationReason::SecretNotFound | IntegrationReason::InvalidSettings | IntegrationReason::EndpointNotAllowed, _)) => {
+            LONGEST
+        }
         Some((_, Some(named))) => SignedDuration::try_from(named).unwrap_or(LONGEST),
         Some((IntegrationReason::ProviderUnauthorized, None)) => doubled(REFUSED),
         Some((_, None)) | None => doubled(RETRY),

@@ -45,7 +45,10 @@ fn after_every_trouble_there_is_a_next_try_and_only_a_service_user_whom_bob_refu
             assert!(wait > SignedDuration::ZERO && wait <= most, "{reason} {failures}: {wait:?}");
             let times = Times { retry: Some(NOW + wait), ..times() };
             let state = waiting(reason);
-            assert_eq!(next(&state, &times, &News::default(), NOW + wait), if wait >= SignedDuration::from_secs(10) { Wake::Secrets } else { Wake::Pass(Trigger::Retry) });
+            assert_eq!(
+                next(&state, &times, &News::default(), NOW + wait),
+                if wait >= SignedDuration::from_secs(10) { Wake::Secrets } else { Wake::Pass(Trigger::Retry) }
+            );
             let times = Times { secrets: None, ..times };
             assert_eq!(next(&state, &times, &News::default(), NOW), Wake::At(NOW + wait), "{reason}");
             assert_eq!(next(&state, &times, &News::default(), NOW + wait), Wake::Pass(Trigger::Retry), "{reason}");
@@ -60,7 +63,11 @@ fn waits_double_up_to_the_interval_and_start_short_where_a_new_secret_may_not_be
     };
     assert_eq!(seconds(IntegrationReason::BobUnavailable, 600), [10, 20, 40, 80, 160, 320, 600]);
     assert_eq!(seconds(IntegrationReason::ProviderForbidden, 60), [10, 20, 40, 60, 60, 60, 60]);
-    assert_eq!(seconds(IntegrationReason::ProviderUnauthorized, 60), [5, 10, 20, 40, 60, 60, 60], "three refusals of a new secret are over after 35 s");
+    assert_eq!(
+        seconds(IntegrationReason::ProviderUnauthorized, 60),
+        [5, 10, 20, 40, 60, 60, 60],
+        "three refusals of a new secret are over after 35 s"
+    );
     assert_eq!(seconds(IntegrationReason::InvalidSettings, 60), [900; 7], "nothing changes by itself but the flags of another process");
     assert_eq!(seconds(IntegrationReason::BobUnauthorized, 60), [3600; 7], "Bob blocks addresses that keep trying");
     assert_eq!(wait(None, 1, SignedDuration::from_mins(10)).as_secs(), 10, "a pass that left something undone");
@@ -72,7 +79,10 @@ fn a_time_that_a_service_names_is_the_wait_and_no_failure() {
         for reason in [IntegrationReason::BobUnavailable, IntegrationReason::ProviderUnavailable] {
             let stop = stopped(reason).after(Some(Duration::from_secs(named)));
             for failures in [1, 5, 40] {
-                assert_eq!(wait(Some(&stop), failures, SignedDuration::from_mins(1)), SignedDuration::from_secs(i64::try_from(named).unwrap()));
+                assert_eq!(
+                    wait(Some(&stop), failures, SignedDuration::from_mins(1)),
+                    SignedDuration::from_secs(i64::try_from(named).unwrap())
+                );
             }
             assert!(!is_failure(Some(&stop)) && is_failure(Some(&stopped(reason))) && is_failure(None));
         }
@@ -141,7 +151,8 @@ fn who_is_served_in_which_state() {
         assert_eq!(serves(waiting(reason)), (Serves::Evidence(1), Serves::NoOne), "{reason}");
     }
     assert_eq!(serves(waiting(Why::ProviderUnauthorized)), (Serves::NoOne, Serves::NoOne));
-    for reason in [Why::BobUnavailable, Why::ProviderUnavailable, Why::SourceSuspect, Why::TargetSuspect, Why::BobForbidden, Why::ProviderForbidden]
+    for reason in
+        [Why::BobUnavailable, Why::ProviderUnavailable, Why::SourceSuspect, Why::TargetSuspect, Why::BobForbidden, Why::ProviderForbidden]
     {
         assert_eq!(serves(waiting(reason)), (Serves::Everyone(1), Serves::Everyone(1)), "{reason}");
         let unlisted = State::Waiting(Trouble { reason, met: true }, Hold::Open(1));

@@ -166,6 +166,7 @@ impl Worker {
             place: Place::default(),
             refusals: Refusals::default(),
             signing: Signing::default(),
+            by_evidence: std::sync::Mutex::default(),
             turns: std::sync::atomic::AtomicU64::new(0),
         };
         let worker = Self {
@@ -193,6 +194,7 @@ impl Worker {
         for line in [Line::Urgent, Line::Normal] {
             beside.spawn(partial::serve(self.session.clone(), line));
         }
+        beside.spawn(partial::serve_evidence(self.session.clone()));
         beside.spawn(partial::transitions(self.session.clone()));
         beside.spawn(signing::keep(self.session.clone()));
         self.work().await;

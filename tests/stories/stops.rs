@@ -285,7 +285,8 @@ async fn a_secret_that_the_provider_knows_only_after_a_while_converges_by_itself
     story.secret("entra", &[("clientId", &client), ("clientSecret", app["clientSecret"].as_str().unwrap())]).await;
     let _controller = Controller::start(&story).await;
     let url = &story.simulated.entra;
-    let provider = json!({"entraID": {"tenantId": "example.com", "credentialsSecretRef": {"name": "entra"}, "endpoint": url, "tokenEndpoint": url}});
+    let provider =
+        json!({"entraID": {"tenantId": "example.com", "credentialsSecretRef": {"name": "entra"}, "endpoint": url, "tokenEndpoint": url}});
     story.integrate(json!({"interval": "1m", "provider": provider})).await;
     story.ready("Converged").await;
     story.simulated.put("/entra/app", json!({"clientSecret": "another~Secret-1"})).await;
