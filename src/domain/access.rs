@@ -271,6 +271,9 @@ pub fn decide(settings: &Settings, known: &Known, employee: &Employee, now: Time
     if known.overrides.hands_off {
         return Decision { also: ended.map(|ended| ended.why), ..unmanaged(Why::HandsOff) };
     }
+    if employee.unread {
+        return by_evidence(settings, known);
+    }
     match (left_out(settings, known, employee), ended) {
         // An end takes access, whatever the settings say now.
         (Some(why), Some(ended)) => Decision { managed: false, also: Some(why), ..ended },
@@ -318,6 +321,20 @@ fn employment_end(settings: &Settings, known: &Known, employee: &Employee, now: 
         return Some(ended(Why::Terminated, None));
     }
     end.filter(|end| end.at <= now).map(|end| ended(end.why(), Some(end.date)))
+}
+
+/// Decides without a row of Bob: an immediate revocation on record takes access, and without one nothing changes. The
+/// revocation stands until Bob reports an activation or a later start date, and neither is known here.
+fn by_evidence(settings: &Settings, known: &Known) -> Decision {
+    match known.revoked {
+        Some(revoked) if settings.disabling_trigger => {
+            let ended = ended(Why::AccessRevoked, Some(revoked.at.to_zoned(settings.zones.of(None).clone()).date()));
+            // The settings left the person out before, and nothing tells whether they still do.
+            let left_out = known.met == Met::Unmanaged;
+            Decision { managed: !left_out, also: left_out.then_some(Why::ScopeUnknown), ..ended }
+        }
+        Some(_) | None => as_is(Missing::Never, Why::NoEvidence),
+    }
 }
 
 /// Decides for somebody whom the settings manage and whose employment has not ended, `existingEmployees` aside. A date that

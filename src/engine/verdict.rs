@@ -47,6 +47,8 @@ pub struct Verdict<'a> {
     pub state: Option<AccountState>,
     /// The state of an account that may be theirs, and is not shown.
     pub beside: Option<AccountState>,
+    /// Whether Bob was not read: of what only a row tells, the status keeps what it says.
+    pub unread: bool,
     /// What was decided.
     pub decision: Decision,
     /// What stands in the way.
@@ -298,7 +300,7 @@ impl Verdict<'_> {
         lines: &[HistoryEntry],
         now: Timestamp,
     ) -> EmployeeSyncStatus {
-        let gone = proof.file_deleted.is_some();
+        let gone = proof.file_deleted.is_some() || self.unread;
         let mut entries: Vec<HistoryEntry> = lines.iter().chain(&before.history).cloned().collect();
         // What the window counts must not go with the lines that are dropped.
         let dropped = entries.len() > api::HISTORY || before.counted.is_some();

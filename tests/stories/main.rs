@@ -23,6 +23,7 @@ mod midnights;
 mod operations;
 mod outages;
 mod settings;
+mod stops;
 mod storms;
 mod triggers;
 mod webhooks;

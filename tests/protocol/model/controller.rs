@@ -158,6 +158,7 @@ pub fn run(heard: &Heard) -> Doing {
         key: &around.key,
         ends_sessions: false,
         elders: &[],
+        peers: &[],
         first_pass: false,
         forgotten: false,
         since: None,
@@ -269,7 +270,9 @@ pub fn run(heard: &Heard) -> Doing {
         let status = roster.with(&around.key, id, |entry| {
             let verdict = recorder.verdict(who, trouble, outcome.as_ref(), entry);
             let worth = entry.is_some() || verdict.in_scope();
-            worth.then(|| verdict.status(&settings.mapping, &EmployeeSyncStatus::default(), &[], now))
+            worth.then(|| {
+                verdict.status(&settings.mapping, &EmployeeSyncStatus::default(), bobsync::engine::verdict::Proof::default(), &[], now)
+            })
         });
         let place = id.parse::<usize>().expect("a number") - 1;
         let object = status.map(|status| Object::of(&status));
