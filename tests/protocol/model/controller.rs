@@ -313,8 +313,10 @@ impl Object {
     }
 
     fn of(status: &EmployeeSyncStatus) -> Self {
+        let only_found = status.conditions.iter().any(|condition| condition.reason == "WouldAdopt");
         Self {
-            account: status.account.as_ref().map(|account| (account.id.clone(), account.matched_by)),
+            // One that was only found by its e-mail is told of, and nobody's.
+            account: status.account.as_ref().filter(|_| !only_found).map(|account| (account.id.clone(), account.matched_by)),
             access: status.access,
             file_deleted: status.evidence.as_ref().is_some_and(|evidence| evidence.kind == EvidenceKind::FileDeleted),
         }
