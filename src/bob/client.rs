@@ -169,9 +169,10 @@ impl Client {
         }
     }
 
-    /// How many reads of one employee may begin now without waiting and without touching the share of those who cannot wait.
-    pub fn free_reads(&self) -> usize {
-        self.config.pace.free(Route::Read)
+    /// How many reads of one employee may begin now without waiting.
+    #[must_use]
+    pub fn free_reads(&self, urgency: Urgency) -> usize {
+        self.config.pace.free(Route::Read, urgency)
     }
 
     /// One employee by id, inactive or not; `None` if Bob says that there is no such file (apidocs.hibob.com, "Read
@@ -225,7 +226,7 @@ impl Client {
     }
 
     async fn metadata(&self) -> Result<Catalogue, Error> {
-        // A GET that names a content type is answered with 400.
+        // Some GETs that name a content type are answered with 400.
         let request = self.request(Method::GET, "company/people/fields");
         let answer = self.send(Route::Metadata, request).await?;
         let mut answer = self.accept(answer).await?;

@@ -155,14 +155,14 @@ impl Pace {
         }
     }
 
-    /// How many calls of this route may start now that are not urgent.
-    pub(super) fn free(&self, route: Route) -> usize {
+    /// How many calls of this route and urgency may start now.
+    pub(super) fn free(&self, route: Route, urgency: Urgency) -> usize {
         if self.silence().is_some() {
             return 0;
         }
         let mut counted = self.lane(route).counted.lock().unwrap_or_else(PoisonError::into_inner);
         counted.tidy(Instant::now());
-        counted.free(Urgency::Normal)
+        counted.free(urgency)
     }
 
     /// Takes in what an answer says is left of this route's minute, which ends in `ends`.
@@ -303,26 +303,26 @@ mod tests {
         pace.admit(Route::Search, Urgency::Normal).await.unwrap();
         // Others call with the same service user.
         pace.told(Route::Search, 12, Some(50), Duration::from_secs(40));
-        assert_eq!((pace.free(Route::Search), pace.free(Route::Read)), (2, CALLS - RESERVE));
+        assert_eq!((pace.free(Route::Search, Urgency::Normal), pace.free(Route::Read, Urgency::Normal)), (2, CALLS - RESERVE));
         let began = Instant::now();
         for _ in 0..2 {
             pace.admit(Route::Search, Urgency::Normal).await.unwrap();
         }
         // An answer that was overtaken says more than is left.
         pace.told(Route::Search, 11, Some(50), Duration::from_secs(39));
-        assert_eq!(pace.free(Route::Search), 0);
+        assert_eq!(pace.free(Route::Search, Urgency::Normal), 0);
         pace.admit(Route::Search, Urgency::Urgent).await.unwrap();
         assert_eq!(began.elapsed(), Duration::ZERO);
         pace.admit(Route::Search, Urgency::Normal).await.unwrap();
         assert_eq!(began.elapsed(), Duration::from_secs(40));
-        assert_eq!(pace.free(Route::Search), CALLS - RESERVE - 5);
+        assert_eq!(pace.free(Route::Search, Urgency::Normal), CALLS - RESERVE - 5);
         // Nothing is left at all: who cannot wait waits, too.
         pace.told(Route::Search, 0, Some(50), Duration::from_secs(30));
         pace.admit(Route::Search, Urgency::Urgent).await.unwrap();
         assert_eq!(began.elapsed(), Duration::from_secs(70));
         // A smaller limit has a smaller share that is kept.
         pace.told(Route::Read, 3, Some(5), Duration::from_secs(30));
-        assert_eq!(pace.free(Route::Read), 2);
+        assert_eq!(pace.free(Route::Read, Urgency::Normal), 2);
     }
 
     #[test]

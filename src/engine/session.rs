@@ -22,7 +22,7 @@ use super::{
     observe::LastRead,
     partial,
     pass::{Pass, Scope},
-    report::Report,
+    report::{self, Report},
     revocations,
     said::Said,
     signing::Signing,
@@ -108,13 +108,14 @@ impl Session {
             }
         };
         let tenant = ready.validated.target.tenant();
-        let (counts, first_pass_at, released) = {
+        let (counts, first_pass_at, released, lifecycles) = {
             let said = self.said.lock().await;
             if said.status.tenant.as_ref().is_some_and(|known| *known != tenant) {
                 self.shared.roster.forget_accounts(&self.key);
             }
             revocations::remember(&self.shared.roster, &self.key, &said.status.revoked);
-            (said.status.employees.clone(), said.status.first_pass_at.clone(), said.status.approved.clone())
+            let status = &said.status;
+            (status.employees.clone(), status.first_pass_at.clone(), status.approved.clone(), status.lifecycles.clone())
         };
         let approved =
             object.spec.approved_plan.as_deref().filter(|digest| released.as_ref().is_none_or(|released| released.digest != *digest));
@@ -154,6 +155,7 @@ impl Session {
             last_read: LastRead {
                 believed: counts.as_ref().map_or(0, |counts| counts.in_bob),
                 suspicion: wanted.suspicion,
+                memory: lifecycles.as_ref().map(report::memory),
                 apart: validated.interval / 2,
                 asked: wanted.asked,
             },

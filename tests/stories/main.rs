@@ -21,6 +21,7 @@ mod memory;
 mod midnights;
 mod operations;
 mod outages;
+mod reading;
 mod settings;
 mod stops;
 mod storms;

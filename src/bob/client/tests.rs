@@ -15,6 +15,8 @@ use super::*;
 enum Then {
     /// Sends these bytes and closes.
     Close(&'static str),
+    /// The same after a while.
+    CloseAfter(Duration, &'static str),
     /// Sends these bytes and keeps the connection open.
     Hang(&'static str),
 }
@@ -31,7 +33,10 @@ async fn against(script: Vec<Then>) -> (Client, oneshot::Receiver<Vec<String>>, 
         for then in script {
             let (mut socket, _) = listener.accept().await.unwrap();
             heard.push(request(&mut socket).await);
-            let (Then::Close(bytes) | Then::Hang(bytes)) = then;
+            if let Then::CloseAfter(pause, _) = then {
+                tokio::time::sleep(pause).await;
+            }
+            let (Then::Close(bytes) | Then::CloseAfter(_, bytes) | Then::Hang(bytes)) = then;
             let _ = socket.write_all(bytes.as_bytes()).await;
             if matches!(then, Then::Hang(_)) {
                 open.push(socket);
@@ -159,9 +164,38 @@ async fn a_closed_port_and_a_closed_connection_are_unavailable() {
 }
 
 #[tokio::test]
+async fn the_head_of_a_search_may_take_as_long_as_the_whole_answer() {
+    // Longer than any pause within an answer may be, and than a read of one employee may take.
+    let (client, _requests, _) = against(vec![Then::CloseAfter(
+        Duration::from_millis(1200),
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"employees\":[{\"id\":\"5\"}]}",
+    )])
+    .await;
+    assert_eq!(client.everybody(&Fields::default()).await.unwrap().employees.len(), 1);
+    let (client, _requests, _) = against(vec![Then::Hang("")]).await;
+    let slow = client.one(&Fields::default(), "7", Urgency::Normal).await;
+    assert_eq!(slow.unwrap_err(), Error::unavailable("the answer was not through after 0 s"));
+}
+
+#[tokio::test]
+async fn a_403_after_a_granted_search_passes_and_before_one_is_a_missing_right() {
+    let granted = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n{\"employees\":[{\"id\":\"5\"}]}";
+    let refused = "HTTP/1.1 403 X\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n{\"key\":\"k\",\"error\":\"No\"}";
+    let (client, _requests, _) =
+        against(vec![Then::Close(refused), Then::Close(granted), Then::Close(refused), Then::Close(refused)]).await;
+    let fields = Fields::default();
+    assert_eq!(client.everybody(&fields).await.unwrap_err(), Error::Forbidden { said: "403: k: No".to_owned() });
+    client.everybody(&fields).await.unwrap();
+    let passing = client.everybody(&fields).await.unwrap_err();
+    assert_eq!(passing, Error::unavailable("the search was granted before, and is answered 403: k: No"));
+    // To the read of one employee it speaks of that employee.
+    assert!(matches!(client.one(&fields, "7", Urgency::Normal).await, Err(Error::Forbidden { .. })));
+}
+
+#[tokio::test]
 async fn nobody_is_waited_for_for_ever() {
     let (result, _) = search(Then::Hang("")).await;
-    assert_eq!(result.unwrap_err(), Error::unavailable("no answer within 0 s"));
+    assert_eq!(result.unwrap_err(), Error::unavailable("the answer was not through after 2 s"));
     let (result, _) = search(Then::Hang("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"employees\":[")).await;
     assert_eq!(result.unwrap_err(), Error::unavailable("the answer stopped for 0 s"));
     // An error status whose body never ends is still that status.
