@@ -13,7 +13,7 @@ use std::{
 
 use jiff::Timestamp;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
-use serde::{Serialize, de::IgnoredAny};
+use serde::Serialize;
 
 use super::{
     catalogue::Catalogue,
@@ -61,7 +61,7 @@ impl fmt::Debug for Config {
 #[derive(Clone, Copy, Debug)]
 struct Patience {
     between_chunks: Duration,
-    /// A search, which answers everybody at once.
+    /// A search, which answers all employees at once.
     search: Duration,
     /// A read of one employee, and the list of fields.
     small: Duration,
@@ -158,8 +158,8 @@ impl Client {
         outcome
     }
 
-    /// Takes a 403 to a search for trouble that passes where this service user was granted a search before: a firewall stands
-    /// before Bob, and blocks an address for a while.
+    /// Takes a 403 to a search for trouble that passes where this service user was granted a search before: a firewall in
+    /// front of Bob may block an address for a while.
     fn if_granted_before(&self, error: Error) -> Error {
         match error {
             Error::Forbidden { said } if self.granted.load(Ordering::Relaxed) => {
@@ -251,7 +251,7 @@ impl Client {
         let mut answer = self.post(Route::Read, id, &ask).await?;
         if answer.status() == StatusCode::NOT_FOUND && is_json(&answer) {
             let body = self.body(&mut answer, ERROR_BODY).await?;
-            return match serde_json::from_slice::<HashMap<String, IgnoredAny>>(&body) {
+            return match serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&body) {
                 Ok(members) if !members.is_empty() => Ok(None),
                 Ok(_) | Err(_) => Err(Error::unavailable("404 without Bob's words")),
             };
@@ -314,7 +314,7 @@ impl Client {
                 Err(match status {
                     StatusCode::FORBIDDEN if is_json => Error::Forbidden { said },
                     StatusCode::FORBIDDEN => Error::unavailable(format!(
-                        "{said}, and not in Bob's words: a firewall before Bob may have blocked this address for some minutes"
+                        "{said}, and not in Bob's words: a firewall in front of Bob may have blocked this address for some minutes"
                     )),
                     _ => Error::Unavailable { said },
                 })

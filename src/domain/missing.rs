@@ -13,7 +13,7 @@ use super::employee::{Cell, Employee, LIFECYCLE, Lifecycle, plain};
 pub struct Word(u32);
 
 impl Word {
-    /// Reads Bob's text; the default stands for a hidden or empty one.
+    /// Reads Bob's text; a hidden or empty one gives the default.
     #[must_use]
     pub fn of(cell: Cell<'_>) -> Self {
         let Some(text) = cell.text() else { return Self::default() };
@@ -136,7 +136,7 @@ pub struct Missing {
 pub struct Answer<'a> {
     /// The statuses in it.
     pub shown: &'a Words,
-    /// What earlier answers showed; `None` where nobody wrote it down.
+    /// What earlier answers showed; `None` where no status has it.
     pub memory: Option<&'a Memory>,
     /// The time.
     pub now: Timestamp,
@@ -194,8 +194,8 @@ impl Answer<'_> {
         }
     }
 
-    /// The statuses that are missing as a whole, after the reads by id. One whose only employee is forbidden to read is none:
-    /// that concerns this employee.
+    /// The statuses that are missing as a whole, after the reads by id. One whose only employee
+    /// may not be read does not count: a refusal concerns that employee.
     #[must_use]
     pub fn suspects(&self, missing: &[Missing]) -> Vec<Lost> {
         let mut lost = self.lost(missing);
@@ -256,7 +256,7 @@ mod tests {
         assert!(!answer(299).confirms(&employed) && answer(300).confirms(&employed));
         assert!(!answer(900).confirms(&missing("1", "Employed", Absence::default())), "the first one");
         assert!(!answer(900).confirms(&missing("1", "Employed", Absence::FORBIDDEN.not_found(at(800)))), "a refusal counts for nothing");
-        assert!(!answer(900).confirms(&missing("1", "Parental leave", first)), "nobody else has it");
+        assert!(!answer(900).confirms(&missing("1", "Parental leave", first)), "no other employee has it");
         assert!(answer(0).confirms(&missing("1", "Terminated", Absence::default())), "who had left needs no second one");
         // Without a memory of the employee: not while any status is lost, and not without a memory of the statuses.
         let unknown = missing("1", "", first);
@@ -280,7 +280,7 @@ mod tests {
         assert_eq!(texts(answer.suspects(&two[..1])), [], "a refusal concerns that employee only");
         let remembered = answer.remember(&two[..1]);
         assert_eq!(remembered.words.texts().collect::<Vec<_>>(), ["Employed", "Parental leave"], "as long as the employee is missing");
-        // After a restart nobody knows who had which.
+        // After a restart it is not known who had which.
         let unknown = [missing("1", "", Absence::default().not_found(at(0)))];
         assert_eq!(answer.suspects(&unknown).len(), 2);
         assert_eq!(answer.suspects(&[missing("1", "", Absence::FORBIDDEN)]), []);

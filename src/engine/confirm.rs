@@ -20,7 +20,7 @@ use crate::{
     provider::Urgency,
 };
 
-/// Decisions on everybody else wait for these reads, so they end after this time.
+/// Decisions on all other employees wait for these reads, so they end after this time.
 const WITHIN: Duration = Duration::from_secs(60);
 /// When the next pass begins while employees wait for their turn: Bob's minute is over then.
 const NEXT_MINUTE: Duration = Duration::from_secs(61);
@@ -30,7 +30,7 @@ const REFUSED_AGAIN: usize = 5;
 /// What came of it.
 #[derive(Debug, Default)]
 pub struct Confirmed {
-    /// Employees whom a read by id found.
+    /// Employees that a read by id found.
     pub found: Vec<Employee>,
     /// Employees whose file is gone.
     pub gone: Vec<Box<str>>,
@@ -97,7 +97,7 @@ impl Reading<'_> {
         Answer { shown: &self.shown, memory: self.cx.last.memory.as_ref(), now: self.cx.now, apart: self.cx.last.apart }
     }
 
-    /// A number that is another one in each minute: those whom a read finds every time keep no others from their turn.
+    /// A number that is another one in each minute: those that a read finds every time keep no others from their turn.
     fn turn(&self) -> usize {
         usize::try_from(self.cx.now.as_second()).unwrap_or(0) / 60 * 40
     }
@@ -173,7 +173,7 @@ impl Reading<'_> {
 
     fn end(self) -> Confirmed {
         let answer = self.answer();
-        let name = |text: Option<Box<str>>| text.map_or_else(|| "a status that Bob showed before".to_owned(), |text| text.into());
+        let name = |text: Option<Box<str>>| text.map_or_else(|| "a status that Bob showed before".to_owned(), Into::into);
         let suspects = answer.suspects(&self.missing);
         let suspected: HashSet<Word> = suspects.iter().map(|lost| lost.word).collect();
         let second = self.missing.iter().filter(|missing| !suspected.contains(&missing.word));

@@ -176,7 +176,7 @@ impl Confirmed {
         let lost = self.lost.join(", ");
         (!lost.is_empty()).then(|| {
             format!(
-                "Bob's answer has nobody with the lifecycle status {lost} any more, and employees who had it are missing: the service user's permission group may have lost the right to see it; no access rests on who is missing, and for an employee whose file is really gone, request a sync of the EmployeeSync"
+                "Bob's answer has no employee with the lifecycle status {lost} any more, and employees who had it are missing: the service user's permission group may have lost the right to see it; no access rests on who is missing, and for an employee whose file is really gone, request a sync of the EmployeeSync"
             )
         })
     }

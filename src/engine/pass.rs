@@ -94,7 +94,7 @@ pub struct Rest {
     pub deferred: Vec<(Box<str>, Class)>,
     /// Changes that were not brought to an end: whether they were tried and failed for now.
     pub unsettled: Vec<(Box<str>, bool)>,
-    /// What Bob answered about somebody, only an answer about everybody tells what to make of.
+    /// What Bob answered about an employee can be judged only by an answer about all of them.
     pub in_doubt: bool,
     /// Somebody has another e-mail, and the accounts of whoever reports to them name them by it.
     pub renamed: bool,
@@ -339,7 +339,7 @@ impl Pass<'_> {
             .map(|employee| (employee.id(), single::row(employee)))
             .collect();
         self.roster.looked(self.key, rows.into_iter());
-        // Those who had no row when Bob was read have one now.
+        // Employees without a row when Bob was read have one now.
         let employees = people.iter().map(|person| &person.employee).filter(|employee| !employee.expected);
         self.roster.shown(self.key, employees.flat_map(|employee| observe::shown(std::slice::from_ref(employee))));
     }

@@ -54,7 +54,7 @@ pub struct Seen {
     pub company: Option<u64>,
     /// People whose file was confirmed to be gone.
     pub deleted_now: HashSet<Box<str>>,
-    /// Whether only an answer about everybody tells what to make of somebody.
+    /// Whether an employee can be judged only by an answer about all of them.
     pub in_doubt: bool,
 }
 
@@ -103,7 +103,7 @@ pub async fn employees(
                 continue;
             }
             if employee.values.get(LIFECYCLE) == Cell::Absent {
-                // Whether it is hidden for this employee or for everybody, only an answer about everybody tells.
+                // Hidden for this employee, or for all: only an answer about all of them tells.
                 seen.in_doubt = true;
                 continue;
             }
@@ -132,7 +132,7 @@ pub async fn employees(
                     }
                     Ok(None) => {
                         let missing = Missing { id: id.into(), word: entry.lifecycle, absence: entry.absence };
-                        // Who else is in Bob is not known here: for a second 404 a person's word stands in for it.
+                        // Who else is in Bob is not known here: a person's request takes the place of that for a second 404.
                         let answer = Answer { shown: &Words::default(), memory: None, now, apart };
                         if answer.confirms(&missing) || (waiting.trigger == Trigger::Manual && answer.is_second(&missing)) {
                             seen.deleted_now.insert(id.into());

@@ -92,12 +92,13 @@ async fn missing_from_the_search_is_nothing_and_a_deleted_file_suspends() {
     story.sync().await;
     story.sync().await;
     assert_eq!(story.simulated.account(&id).await.unwrap()["status"], 1, "one 404 is a suspicion, however often it is looked");
-    assert_eq!(story.simulated.calls("bob", "POST /v1/people/{id}").await, 1, "and nobody asks again before it can tell more");
-    // Half an interval later, and without anybody asking for it.
+    assert_eq!(story.simulated.calls("bob", "POST /v1/people/{id}").await, 1, "and Bob is not asked again before that can tell more");
+    // Half an interval later, and without a request.
     moving.to(&story, "2026-11-24T09:05:30Z").await;
     until("the second 404 takes access", || async {
         let status = story.simulated.account(&id).await.unwrap()["status"].clone();
-        if status == 2 { Ok(()) } else { Err(status.to_string()) }
+        let recorded = story.person(&id).await.and_then(|person| person.status?.evidence).is_some();
+        if status == 2 && recorded { Ok(()) } else { Err(status.to_string()) }
     })
     .await;
     assert_eq!(story.simulated.calls("bob", "POST /v1/people/{id}").await, 2);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Controller, Moving, Story, until};
 
-/// Somebody with this lifecycle status who has access.
+/// A person with this lifecycle status and with access.
 fn person(email: &str, status: &str) -> Value {
     json!({
         "root.email": email, "work.startDate": "2020-01-01", "internal.lifecycleStatus": status, "internal.status": "Active",
@@ -16,7 +16,7 @@ fn person(email: &str, status: &str) -> Value {
     })
 }
 
-/// Everybody's labels but this one.
+/// Every label except one.
 const ALL_BUT_PARENTAL_LEAVE: [&str; 5] = ["Hired", "Employed", "Terminated", "Garden leave", "Leave"];
 
 fn hidden(how: &str) -> Value {
@@ -27,7 +27,7 @@ fn left() -> Value {
     json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})
 }
 
-/// Nobody but these is on parental leave.
+/// Only these are on parental leave from now on.
 async fn the_others_are_back(story: &Story, these: &[String]) {
     for one in story.simulated.employees().await {
         let id = one["root.id"].as_str().unwrap();
@@ -56,7 +56,7 @@ async fn suspended(story: &Story, employee: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_page_of_a_firewall_before_bob_passes_by_itself() {
+async fn one_page_of_a_firewall_in_front_of_bob_passes_by_itself() {
     let (story, _controller) = Story::converged("firewall", 12, json!({"interval": "1m"})).await;
     story.simulated.post("/bob/faults", json!({"kind": "html", "status": 403, "times": 1})).await;
     story.sync_ends_in("BobUnavailable").await;
@@ -88,7 +88,7 @@ async fn a_refused_read_of_one_employee_keeps_no_leaver_in() {
     assert_eq!((status_of(&story, &leaver).await, status_of(&story, &outside).await), (json!(2), json!(1)));
     let (_, reason, message) = said(&story, "BobConnected").await;
     assert!(reason == "Connected" && message.contains("forbids the read of 1 employee"), "{message}");
-    // A server error to this read ends no other read: somebody whose file was deleted after they left is still confirmed.
+    // A server error to this read ends no other read: a file that was deleted after the person left is still confirmed.
     let gone = leaver;
     story.simulated.delete(&format!("/bob/employees/{gone}")).await;
     story.simulated.post("/bob/faults", json!({"kind": "status", "status": 500, "pathPrefix": format!("/v1/people/{outside}")})).await;

@@ -124,7 +124,7 @@ async fn every_wrong_answer_has_its_error() {
         (
             "403 X\r\ncontent-type: text/html\r\n\r\n<b>Blocked, Ada</b>",
             Error::Unavailable {
-                said: "403, and not in Bob's words: a firewall before Bob may have blocked this address for some minutes".to_owned(),
+                said: "403, and not in Bob's words: a firewall in front of Bob may have blocked this address for some minutes".to_owned(),
             },
         ),
         ("429 X\r\nretry-after: 9\r\n\r\n", Error::Throttled { wait: Some(Duration::from_secs(9)) }),

@@ -1,4 +1,6 @@
-//! What is said of Bob: whether it shows everybody, and whether every site has its time zone.
+//! What is said of Bob: whether it shows all employees, and whether every site has its time zone.
+
+use std::fmt::Write as _;
 
 use super::{Report, kept};
 use crate::{
@@ -42,11 +44,11 @@ pub(super) fn bob_connected(report: &Report) -> Wanted {
     } else {
         DetailReason::Connected
     };
-    message += &match report.absent.forbidden {
-        0 => String::new(),
-        1 => " Bob forbids the read of 1 employee whom it showed before; nothing rests on that.".to_owned(),
-        count => format!(" Bob forbids the read of {count} employees whom it showed before; nothing rests on that."),
-    };
+    let forbidden = report.absent.forbidden;
+    if forbidden > 0 {
+        let employees = if forbidden == 1 { "employee" } else { "employees" };
+        let _ = write!(message, " Bob forbids the read of {forbidden} {employees} that it showed before; nothing rests on that.");
+    }
     Wanted { kind: "BobConnected", status: true, reason: reason.as_str(), message }
 }
 
