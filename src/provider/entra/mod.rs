@@ -14,7 +14,8 @@ mod read;
 mod write;
 
 use std::{
-    collections::{HashMap, HashSet},
+    borrow::Cow,
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -42,6 +43,7 @@ use super::{
     call::{Call, Service, Ties},
     http::Answer,
     limits::Pacer,
+    listing::{Lister, unreadable},
     passwords,
 };
 use crate::domain::{
@@ -52,9 +54,6 @@ use crate::domain::{
 /// The largest page, and the largest with managers (Microsoft Graph, "List users" and known issue 13635).
 const PAGE: usize = 999;
 const PAGE_WITH_MANAGERS: usize = catalog::CATALOG.capabilities.page;
-
-/// No tenant has this many pages; a listing that reaches it goes in circles.
-const MOST_PAGES: u32 = 20_000;
 
 /// How long it is remembered whether a directory extension is defined.
 const REMEMBERED: Duration = Duration::from_secs(600);
@@ -98,35 +97,24 @@ impl Entra {
         let mut reader = self.reader(mapping);
         let unavailable = self.undefined(&reader).await?;
         reader.leave_out(&unavailable);
-        let page = if reader.has_manager() { PAGE_WITH_MANAGERS } else { PAGE };
-        let mut path = self.path(&format!("/users?{}&$top={page}", reader.query()));
-        let mut ids: foldhash::HashSet<u128> = foldhash::HashSet::default();
-        let (mut seen, mut repeats) = (0_u32, false);
-        let mut paths: HashSet<String> = HashSet::new();
-        for _ in 0..MOST_PAGES {
-            let answer = self.get(Route::LIST, &path, Sent::Nothing).await?;
+        let mut lister = Lister::new(if reader.has_manager() { PAGE_WITH_MANAGERS } else { PAGE });
+        let mut path = self.path(&format!("/users?{}&$top={}", reader.query(), lister.size()));
+        loop {
+            lister.goes_to(&path)?;
+            let answer = lister.page(async |size| self.get(Route::LIST, &with_top(&path, size), Sent::Nothing).await).await?;
             let page = page_in(&answer)?;
             for user in &page.value {
                 let account = reader.account(user).ok_or_else(|| unreadable("the listing holds a user without an id"))?;
-                if !ids.insert(short(&account.id)) {
-                    repeats = true;
-                    continue;
+                if lister.is_new(short(&account.id)) {
+                    sink(account);
                 }
-                seen += 1;
-                sink(account);
             }
             let Some(link) = page.next_link.filter(|link| !link.is_empty()) else {
-                return Ok(Listing { accounts: seen, whole: !repeats, unavailable });
+                return Ok(Listing { accounts: lister.accounts(), whole: !lister.repeats(), unavailable });
             };
             let next = self.graph.dialect().same_origin(&link);
-            let next =
-                next.ok_or_else(|| unreadable("the next page of the listing is said to be at another address, which is not called"))?;
-            paths.insert(std::mem::replace(&mut path, next));
-            if paths.contains(&path) {
-                return Err(unreadable("the pages of the listing repeat themselves"));
-            }
+            path = next.ok_or_else(|| unreadable("the next page of the listing is said to be at another address, which is not called"))?;
         }
-        Err(unreadable("the listing does not end"))
     }
 
     /// The rows whose directory extension the tenant does not have. Each is asked for once and remembered for a while: by a
@@ -378,10 +366,6 @@ impl Entra {
     }
 }
 
-fn unreadable(said: &str) -> Error {
-    Error::Unavailable { said: said.to_owned() }
-}
-
 fn is_id(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
@@ -405,6 +389,18 @@ fn encoded(text: &str) -> String {
         }
     }
     out
+}
+
+/// The address of a page with so many users on it, where it says how many. The link to a next page bears the parameters of
+/// the first.
+fn with_top(path: &str, size: usize) -> Cow<'_, str> {
+    let Some((before, query)) = path.split_once('?') else { return path.into() };
+    let with = |pair: &str| match pair.split_once('=') {
+        Some((name @ ("$top" | "%24top"), _)) => format!("{name}={size}"),
+        _ => pair.to_owned(),
+    };
+    let pairs: Vec<String> = query.split('&').map(with).collect();
+    format!("{before}?{}", pairs.join("&")).into()
 }
 
 /// The address of one user. A key is one segment of it, whatever it holds; one that begins with a dollar sign needs the form
@@ -529,6 +525,14 @@ mod tests {
         ] {
             assert_eq!(user_path(key), path);
         }
+    }
+
+    #[test]
+    fn a_link_to_a_smaller_page_differs_in_its_size_only() {
+        assert_eq!(with_top("/v1.0/users?$select=id&$top=100", 50), "/v1.0/users?$select=id&$top=50");
+        assert_eq!(with_top("/v1.0/users?%24top=100&%24skiptoken=a%3D", 7), "/v1.0/users?%24top=7&%24skiptoken=a%3D");
+        assert_eq!(with_top("/v1.0/users?$skiptoken=x", 7), "/v1.0/users?$skiptoken=x");
+        assert_eq!(with_top("/v1.0/users", 7), "/v1.0/users");
     }
 
     #[test]

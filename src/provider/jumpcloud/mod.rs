@@ -35,6 +35,7 @@ use super::{
     call::{Call, Service, Ties},
     http::{Answer, Secret},
     limits::Pacer,
+    listing::{Lister, unreadable},
 };
 use crate::domain::{
     account::{Access, Account, AccountState, AccountWrite, NewValue},
@@ -42,12 +43,6 @@ use crate::domain::{
 };
 
 const USERS: &str = "/api/systemusers";
-
-/// The largest page that JumpCloud's own tools ask for.
-const PAGE: u64 = 100;
-
-/// No organization has this many pages; a listing that reaches it goes in circles.
-const MOST_PAGES: u64 = 20_000;
 
 /// Accounts that are looked for when it is not said whose value is in the way.
 const FEW: &str = "10";
@@ -81,9 +76,9 @@ impl JumpCloud {
     /// who slipped from one page to another: there is no search for marks that could find them later.
     async fn list_all(&self, mapping: &Mapping, sink: &mut (dyn FnMut(Account<'_>) + Send)) -> Result<Listing, Error> {
         let mut ids: foldhash::HashSet<u128> = foldhash::HashSet::default();
-        let whole = self.sweep(mapping, &mut ids, sink).await?;
+        let whole = self.sweep(mapping, Lister::new(CATALOG.capabilities.page), &mut ids, sink).await?;
         if !whole {
-            self.sweep(mapping, &mut ids, sink).await?;
+            self.sweep(mapping, Lister::going_on(CATALOG.capabilities.page), &mut ids, sink).await?;
         }
         Ok(Listing { accounts: u32::try_from(ids.len()).unwrap_or(u32::MAX), whole, unavailable: Vec::new() })
     }
@@ -93,31 +88,36 @@ impl JumpCloud {
     async fn sweep(
         &self,
         mapping: &Mapping,
+        mut lister: Lister<u128>,
         known: &mut foldhash::HashSet<u128>,
         sink: &mut (dyn FnMut(Account<'_>) + Send),
     ) -> Result<bool, Error> {
         let reader = Reader::new(mapping);
         let fields = reader.fields();
-        let (mut seen, mut pages) = (foldhash::HashSet::default(), Pages::new(PAGE));
-        for _ in 0..MOST_PAGES {
-            let (limit, skip) = (PAGE.to_string(), pages.rows().to_string());
-            let query = [("limit", &*limit), ("skip", &*skip), ("sort", "_id"), ("fields", &*fields)];
-            let answer = self.get(Route::LIST, USERS, &query, Sent::Nothing).await?;
+        let mut pages = Pages::default();
+        loop {
+            let skip = pages.rows().to_string();
+            let answer = lister
+                .page(async |size| {
+                    let limit = size.to_string();
+                    let query = [("limit", &*limit), ("skip", &*skip), ("sort", "_id"), ("fields", &*fields)];
+                    self.get(Route::LIST, USERS, &query, Sent::Nothing).await
+                })
+                .await?;
             let page = page_in(&answer)?;
             let mut fresh = 0;
             for user in &page.results {
                 let account = reader.account(user).ok_or_else(|| unreadable("the listing holds a user without an id"))?;
                 let id = number_of(&account.id);
-                fresh += u64::from(seen.insert(id));
+                fresh += u64::from(lister.is_new(id));
                 if known.insert(id) {
                     sink(account);
                 }
             }
-            if !pages.more(page.total_count, page.results.len() as u64, fresh).map_err(unreadable)? {
-                return Ok(pages.whole(seen.len() as u64));
+            if !pages.more(page.total_count, lister.size(), page.results.len() as u64, fresh)? {
+                return Ok(pages.whole(lister.accounts().into()));
             }
         }
-        Err(unreadable("the listing does not end"))
     }
 
     async fn by_id(&self, mapping: &Mapping, id: &str) -> Result<Option<Account<'static>>, Error> {
@@ -287,10 +287,6 @@ impl JumpCloud {
         }
         Ok(None)
     }
-}
-
-fn unreadable(said: &str) -> Error {
-    Error::Unavailable { said: said.to_owned() }
 }
 
 fn encoded(members: &Map<String, Value>) -> Option<Vec<u8>> {

@@ -11,16 +11,11 @@ mod pages;
 mod read;
 mod write;
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc};
 
 use futures::future::BoxFuture;
 use reqwest::Method;
 use serde::Deserialize;
-use tokio::time::Instant;
 
 pub use catalog::{CATALOG, base_for, pacer};
 pub use dialect::{Config, Tenant};
@@ -36,6 +31,8 @@ use super::{
     answers::{Purpose, Route, Sent, request_id},
     call::{Call, Service},
     limits::Pacer,
+    listing::{Lister, unreadable},
+    remembered::Remembered,
 };
 use crate::domain::{
     account::{Account, AccountWrite},
@@ -44,25 +41,13 @@ use crate::domain::{
 
 const USERS: &str = "/api/2/users";
 
-/// The largest page (developers.onelogin.com, "List Users"; a server may give less).
-const PAGE: u64 = 100;
-
 /// Asks which custom attributes are defined.
 const DEFINITIONS: Route = Route::new("custom_attributes", Purpose::Definitions);
-
-/// No tenant has this many pages; a listing that reaches it goes in circles.
-const MOST_PAGES: u64 = 20_000;
-
-/// Pauses before a later page of the listing is asked for again.
-const PAUSES: [Duration; 3] = [Duration::from_millis(250), Duration::from_millis(750), Duration::from_secs(2)];
-
-/// How long the defined custom attributes of an empty tenant are remembered.
-const REMEMBERED: Duration = Duration::from_secs(600);
 
 /// One `OneLogin` account (tenant), through one API credential.
 pub struct OneLogin {
     service: Service<OneLoginDialect>,
-    definitions: Mutex<Option<(Instant, HashSet<Box<str>>)>>,
+    definitions: Remembered<HashSet<Box<str>>>,
 }
 
 impl OneLogin {
@@ -72,7 +57,7 @@ impl OneLogin {
     /// The TLS settings of this machine cannot be used.
     pub fn new(config: Config, pacer: Arc<Pacer>) -> Result<Self, reqwest::Error> {
         let (dialect, ties) = config.split();
-        Ok(Self { service: Service::new(dialect, ties, pacer)?, definitions: Mutex::default() })
+        Ok(Self { service: Service::new(dialect, ties, pacer)?, definitions: Remembered::default() })
     }
 
     async fn get(&self, route: Route, path: &str, query: &[(&str, &str)], sent: Sent<'_>) -> Result<super::http::Answer, Error> {
@@ -80,14 +65,19 @@ impl OneLogin {
     }
 
     async fn list_all(&self, mapping: &Mapping, sink: &mut (dyn FnMut(Account<'_>) + Send)) -> Result<Listing, Error> {
-        let unreadable = |said: &str| Error::Unavailable { said: said.to_owned() };
         let mut reader = Reader::new(mapping);
         let fields = reader.fields();
-        let mut ids: foldhash::HashSet<u64> = foldhash::HashSet::default();
-        let mut pages = Pages::new(PAGE);
-        for page in 1..=MOST_PAGES {
-            let query = [("limit", &*PAGE.to_string()), ("page", &*page.to_string()), ("fields", &*fields)];
-            let answer = self.page(&query, page > 1).await?;
+        let mut lister = Lister::<u64>::new(CATALOG.capabilities.page);
+        let mut pages = Pages::new(lister.size());
+        loop {
+            let answer = lister
+                .page(async |size| {
+                    let (limit, page) = (size.to_string(), pages.next(size).to_string());
+                    let query = [("limit", &*limit), ("page", &*page), ("fields", &*fields)];
+                    self.get(Route::LIST, USERS, &query, Sent::Nothing).await
+                })
+                .await?;
+            pages.are_of(lister.size());
             let (mut rows, mut fresh, mut nameless) = (0, 0, false);
             reader
                 .page(&answer.body, &mut |user| {
@@ -97,7 +87,7 @@ impl OneLogin {
                         return;
                     };
                     match account.id.parse() {
-                        Ok(id) if ids.insert(id) => {
+                        Ok(id) if lister.is_new(id) => {
                             fresh += 1;
                             sink(account);
                         }
@@ -109,28 +99,13 @@ impl OneLogin {
             if nameless {
                 return Err(unreadable("the listing holds an account without an id"));
             }
-            if !pages.more(&answer, rows, fresh).map_err(unreadable)? {
+            if !pages.more(&answer, rows, fresh)? {
                 return Ok(Listing {
-                    accounts: u32::try_from(ids.len()).unwrap_or(u32::MAX),
-                    whole: pages.whole(ids.len() as u64),
-                    unavailable: self.unavailable(&reader, ids.is_empty()).await?,
+                    accounts: lister.accounts(),
+                    whole: pages.whole(lister.accounts().into()),
+                    unavailable: self.unavailable(&reader, lister.accounts() == 0).await?,
                 });
             }
-        }
-        Err(unreadable("the listing does not end"))
-    }
-
-    /// One page of the listing. A first page that fails is an outage, told at once. A later one is asked for again a few
-    /// times: of a hundred pages one fails easily, and all the others would be read in vain.
-    async fn page(&self, query: &[(&str, &str)], later: bool) -> Result<super::http::Answer, Error> {
-        let mut pauses = PAUSES.iter().filter(|_| later);
-        loop {
-            let failed = match self.get(Route::LIST, USERS, query, Sent::Nothing).await {
-                Err(error @ (Error::Unavailable { .. } | Error::Throttled { .. })) => error,
-                outcome => return outcome,
-            };
-            let Some(pause) = pauses.next() else { return Err(failed) };
-            tokio::time::sleep(*pause).await;
         }
     }
 
@@ -145,23 +120,20 @@ impl OneLogin {
 
     /// The shortnames of the tenant's custom attributes; none where its subscription has no such thing.
     async fn defined(&self) -> Result<HashSet<Box<str>>, Error> {
-        let remembered = self.definitions.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((at, defined)) = remembered
-            && at.elapsed() < REMEMBERED
-        {
+        if let Some(defined) = self.definitions.get() {
             return Ok(defined);
         }
         let defined: HashSet<_> = match self.get(DEFINITIONS, "/api/2/users/custom_attributes", &[], Sent::Nothing).await {
             Ok(answer) => {
-                let list: Vec<Definition> = serde_json::from_slice(&answer.body)
-                    .map_err(|_| Error::Unavailable { said: "the answer is not a list of custom attributes".to_owned() })?;
+                let list: Vec<Definition> =
+                    serde_json::from_slice(&answer.body).map_err(|_| unreadable("the answer is not a list of custom attributes"))?;
                 list.into_iter().map(|definition| definition.shortname).collect()
             }
             // The listing was granted with this very token: the route is what is missing.
             Err(Error::Unauthorized { .. } | Error::Denied { .. }) => HashSet::new(),
             Err(error) => return Err(error),
         };
-        *self.definitions.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), defined.clone()));
+        self.definitions.set(defined.clone());
         Ok(defined)
     }
 
@@ -172,7 +144,6 @@ impl OneLogin {
             return Err(Error::Rejected { field: None, said: "an account cannot be looked up by an empty key".to_owned() });
         }
         let mut reader = Reader::new(mapping);
-        let unreadable = |said: &str| Error::Unavailable { said: said.to_owned() };
         if let Key::Id(id) = key {
             let Some(path) = path_of(id) else { return Ok(Vec::new()) };
             return match self.get(Route::FIND, &path, &[], Sent::Nothing).await {

@@ -1,6 +1,8 @@
 //! What is JumpCloud's alone: the exact requests, arrays that are replaced whole, usernames with numbers, staged accounts,
 //! passwords that are expired afterwards, and refusals that do not say what they are about.
 
+use std::time::Duration;
+
 use bobsync::{
     domain::account::{Access, AccountState, AccountWrite, NewValue},
     provider::{Error, Initial, Key, Provider as _, Urgency, http::Secret, jumpcloud},
@@ -422,4 +424,27 @@ async fn nothing_of_the_key_is_told() {
     let provider = jumpcloud.connected(settings.clone(), "wrong-key-1", true);
     let error = provider.list(&jumpcloud.mapping, &mut |_| ()).await.unwrap_err();
     assert!(!format!("{settings:?} {error} {error:?} {:?}", jumpcloud.outcomes.lock().unwrap()).contains("wrong-key-1"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thirty_pages_get_through_twenty_calls_a_minute() {
+    let organization = Organization::start().await;
+    organization.make(&(0..2_950).map(|number| account(&format!("person-{number}"))).collect::<Vec<_>>()).await;
+    organization.control.jumpcloud("PUT", "/limits", json!({"limit": 20})).await.unwrap();
+    let mut seen = 0;
+    let mut sink = |_: bobsync::domain::account::Account<'_>| seen += 1;
+    let listing = organization.provider.list(&organization.mapping, &mut sink);
+    let minutes = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            organization.control.advance(60).await.unwrap();
+        }
+    };
+    let listing = tokio::select! {
+        listing = listing => listing.unwrap(),
+        () = minutes => unreachable!("minutes go on"),
+    };
+    assert_eq!((listing.accounts, seen, listing.whole), (2_950, 2_950, true));
+    let calls = organization.calls().await;
+    assert!((31..35).contains(&calls), "30 pages, and few that were refused: {calls}");
 }

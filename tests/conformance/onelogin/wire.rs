@@ -81,22 +81,13 @@ async fn fewer_users_a_page_than_asked_for_are_no_end() {
 }
 
 #[tokio::test]
-async fn a_later_page_that_fails_is_asked_for_again_and_a_first_one_is_an_outage() {
+async fn thirty_pages_get_through_twenty_calls_at_a_time() {
     let acme = Acme::start().await;
-    acme.make(&(0..120).map(|number| account(&format!("person-{number}"))).collect::<Vec<_>>()).await;
-    acme.control.onelogin_quirks(json!({"pageSizeCap": 50})).await.unwrap();
-    let listed = async || acme.provider.list(&acme.mapping, &mut |_| ()).await.map(|listing| (listing.accounts, listing.whole));
-    acme.fault(Calls::Reads, Fault::new(FaultKind::Status).status(503).times(1)).await;
-    assert!(matches!(listed().await, Err(Error::Unavailable { .. })));
-    assert_eq!(acme.calls().await, 1, "told at once");
-    for fault in [Fault::new(FaultKind::Status).status(503), Fault::new(FaultKind::Truncate), Fault::new(FaultKind::ResetAfterApply)] {
-        acme.heal().await;
-        let before = acme.calls().await;
-        // By this seed not the first call, but the two after it.
-        acme.fault(Calls::Reads, fault.probability(0.5, 6).times(2)).await;
-        assert_eq!(listed().await, Ok((120, true)));
-        assert_eq!(acme.calls().await - before, 5, "three pages, the second of them three times");
-    }
+    acme.make(&(0..2_950).map(|number| account(&format!("person-{number}"))).collect::<Vec<_>>()).await;
+    acme.control.onelogin_window(20, 2).await.unwrap();
+    let mut seen = 0;
+    let listing = acme.provider.list(&acme.mapping, &mut |_| seen += 1).await.unwrap();
+    assert_eq!((listing.accounts, seen, listing.whole), (2_950, 2_950, true));
 }
 
 #[tokio::test]

@@ -1,0 +1,60 @@
+//! What a tenant defines itself, remembered for a while: asked for once, and asked for again when it is over or when an
+//! answer contradicts it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How long it is remembered.
+const REMEMBERED: Duration = Duration::from_secs(600);
+
+/// One thing that was asked for.
+#[derive(Debug)]
+pub(super) struct Remembered<T>(Mutex<Option<(Instant, T)>>);
+
+impl<T> Default for Remembered<T> {
+    fn default() -> Self {
+        Self(Mutex::new(None))
+    }
+}
+
+impl<T: Clone> Remembered<T> {
+    /// Returns what was answered, unless that was too long ago.
+    pub(super) fn get(&self) -> Option<T> {
+        self.lock().as_ref().filter(|(at, _)| at.elapsed() < REMEMBERED).map(|(_, known)| known.clone())
+    }
+
+    /// Remembers an answer.
+    pub(super) fn set(&self, known: T) {
+        *self.lock() = Some((Instant::now(), known));
+    }
+
+    /// Forgets it: an answer has contradicted it.
+    pub(super) fn forget(&self) {
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(Instant, T)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_remembered_for_ten_minutes_or_until_it_is_contradicted() {
+        let remembered = Remembered::default();
+        assert_eq!(remembered.get(), None);
+        remembered.set(7);
+        tokio::time::advance(REMEMBERED - Duration::from_secs(1)).await;
+        assert_eq!(remembered.get(), Some(7));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(remembered.get(), None);
+        remembered.set(8);
+        remembered.forget();
+        assert_eq!(remembered.get(), None);
+    }
+}
