@@ -319,6 +319,8 @@ pub struct Capabilities {
     pub manager_apart: bool,
     /// Whether a suspension ends sessions by a call of its own.
     pub ends_sessions: bool,
+    /// Whether an account can be active and of no use for want of a licence, so that access that is given is read back.
+    pub licences: bool,
 }
 
 /// What becomes of the password of a new account.

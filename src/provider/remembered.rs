@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Error;
+use crate::domain::{account::AccountWrite, mapping::Mapping};
+
 /// How long it is remembered.
 const REMEMBERED: Duration = Duration::from_secs(600);
 
@@ -37,6 +40,20 @@ impl<T: Clone> Remembered<T> {
 
     fn lock(&self) -> MutexGuard<'_, Option<(Instant, T)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Refuses a write of an attribute that the tenant is known not to define, before it is sent.
+///
+/// # Errors
+/// [`Error::Rejected`] that names the first of them.
+pub(super) fn undefined_in(mapping: &Mapping, write: &AccountWrite, missing: impl Fn(&str) -> bool) -> Result<(), Error> {
+    let targets = write.attributes.iter().filter_map(|(row, _)| mapping.rows.get(*row)).map(|row| &*row.target);
+    match targets.into_iter().find(|target| missing(target)) {
+        Some(target) => {
+            Err(Error::Rejected { field: Some(target.to_owned()), said: "the tenant does not define this attribute any more".to_owned() })
+        }
+        None => Ok(()),
     }
 }
 

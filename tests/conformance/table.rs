@@ -45,6 +45,7 @@ macro_rules! every_provider {
             a_storm_of_refusals_for_their_number_is_waited_out,
             one_refusal_blames_one_person_and_access_goes_all_the_same,
             an_administrator_is_recognised_and_never_written,
+            an_account_of_another_directory_is_left_to_it,
             what_is_told_of_an_account_after_a_change_is_as_the_tenant_has_it,
         ]);
         $crate::table::table!($tenant, refusals: [
@@ -53,6 +54,8 @@ macro_rules! every_provider {
             no_text_gives_a_value_away,
             an_account_out_of_reach_is_forbidden,
             a_deleted_account_is_not_found,
+            a_deleted_account_is_gone_to_every_call,
+            an_attribute_that_is_no_longer_defined_is_refused_once,
             a_read_that_fails_is_unavailable_and_a_write_that_may_have_arrived_is_unknown,
             nothing_reaches_an_address_where_nobody_listens,
             a_throttled_provider_is_left_alone_until_then,

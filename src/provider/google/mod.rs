@@ -21,6 +21,7 @@ pub use catalog::{CATALOG, pacer};
 pub use dialect::{API, ServiceAccount, TOKENS, Tenant};
 
 use self::{
+    catalog::{Target, locate},
     dialect::GoogleDialect,
     read::{Page, Reader, User},
     schemas::Schemas,
@@ -34,7 +35,7 @@ use super::{
     limits::Pacer,
     listing::{Lister, unreadable},
     passwords,
-    remembered::Remembered,
+    remembered::{Remembered, undefined_in},
 };
 use crate::domain::{
     account::{Access, Account, AccountState, AccountWrite, NewValue},
@@ -147,7 +148,16 @@ impl Google {
     async fn schemas_written(&self, mapping: &Mapping, write: &AccountWrite) -> Result<Schemas, Error> {
         let reader = Reader::new(mapping);
         let needed = reader.custom().any(|(row, ..)| write.attributes.iter().any(|(written, _)| *written == row));
-        if needed { self.schemas_for(&reader).await } else { Ok(Schemas::default()) }
+        if !needed {
+            return Ok(Schemas::default());
+        }
+        let schemas = self.schemas_for(&reader).await?;
+        undefined_in(
+            mapping,
+            write,
+            |target| matches!(locate(target), Some(Target::Custom(schema, field)) if !schemas.has(schema, field)),
+        )?;
+        Ok(schemas)
     }
 
     /// One user by id, e-mail or alias: unlike a search, this shows what was written.
@@ -260,7 +270,14 @@ impl Google {
         (mapping, write, id): (&Mapping, &AccountWrite, Option<&str>),
     ) -> Result<Written, Error> {
         let body = Some(Value::Object(members).to_string().into_bytes());
-        let answer = self.users.call(&Call { route, urgency, method, path, query: &[], body, sent }).await?;
+        let answer = self.users.call(&Call { route, urgency, method, path, query: &[], body, sent }).await;
+        if let Err(Error::Rejected { field: Some(field), .. }) = &answer
+            && matches!(locate(field), Some(Target::Custom(..)))
+        {
+            // It may be gone since the schemas were asked for.
+            self.schemas.forget();
+        }
+        let answer = answer?;
         let account = confirmed(mapping, write, id, &answer).map_err(|said| Error::Unknown { said: said.to_owned() })?;
         Ok(Written { account, request_id: request_id(&answer, "x-request-id") })
     }

@@ -68,6 +68,11 @@ impl JumpCloud {
         Ok(Self { service: service.map_err(|error| Error::Unavailable { said: error.to_string() })? })
     }
 
+    /// The account, as the settings take the directory of an externally managed user.
+    fn ours<'a>(&self, account: Account<'a>) -> Account<'a> {
+        Account { elsewhere: account.elsewhere && self.service.dialect().tenant.mastered, ..account }
+    }
+
     async fn get(&self, route: Route, path: &str, query: &[(&str, &str)], sent: Sent<'_>) -> Result<Answer, Error> {
         self.service.call(&Call::get(route, path, query, sent)).await
     }
@@ -378,11 +383,14 @@ fn confirmed(
 
 impl Provider for JumpCloud {
     fn list<'a>(&'a self, mapping: &'a Mapping, sink: &'a mut (dyn FnMut(Account<'_>) + Send)) -> BoxFuture<'a, Result<Listing, Error>> {
-        Box::pin(self.list_all(mapping, sink))
+        Box::pin(async move {
+            let mut ours = |account: Account<'_>| sink(self.ours(account));
+            self.list_all(mapping, &mut ours).await
+        })
     }
 
     fn find<'a>(&'a self, mapping: &'a Mapping, key: Key<'a>) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>> {
-        Box::pin(self.look_up(mapping, key))
+        Box::pin(async move { Ok(self.look_up(mapping, key).await?.into_iter().map(|account| self.ours(account)).collect()) })
     }
 
     fn create<'a>(

@@ -21,6 +21,7 @@ pub use catalog::{CATALOG, base_for, pacer};
 pub use dialect::{Config, Tenant};
 
 use self::{
+    catalog::CUSTOM,
     dialect::OneLoginDialect,
     pages::Pages,
     read::Reader,
@@ -32,14 +33,17 @@ use super::{
     call::{Call, Service},
     limits::Pacer,
     listing::{Lister, unreadable},
-    remembered::Remembered,
+    remembered::{Remembered, undefined_in},
 };
 use crate::domain::{
-    account::{Account, AccountWrite},
+    account::{Access, Account, AccountState, AccountWrite},
     mapping::{Compare, Mapping, equal},
 };
 
 const USERS: &str = "/api/2/users";
+
+/// Ends the sessions of a user.
+const LOGOUT: Route = Route::new("sessions", Purpose::Update);
 
 /// Asks which custom attributes are defined.
 const DEFINITIONS: Route = Route::new("custom_attributes", Purpose::Definitions);
@@ -48,6 +52,8 @@ const DEFINITIONS: Route = Route::new("custom_attributes", Purpose::Definitions)
 pub struct OneLogin {
     service: Service<OneLoginDialect>,
     definitions: Remembered<HashSet<Box<str>>>,
+    /// Whether a directory that is named with a user is the user's master.
+    mastered: bool,
 }
 
 impl OneLogin {
@@ -56,8 +62,14 @@ impl OneLogin {
     /// # Errors
     /// The TLS settings of this machine cannot be used.
     pub fn new(config: Config, pacer: Arc<Pacer>) -> Result<Self, reqwest::Error> {
+        let mastered = config.mastered;
         let (dialect, ties) = config.split();
-        Ok(Self { service: Service::new(dialect, ties, pacer)?, definitions: Remembered::default() })
+        Ok(Self { mastered, service: Service::new(dialect, ties, pacer)?, definitions: Remembered::default() })
+    }
+
+    /// The account, as the settings take a directory that is named with it.
+    fn ours<'a>(&self, account: Account<'a>) -> Account<'a> {
+        Account { elsewhere: account.elsewhere && self.mastered, ..account }
     }
 
     async fn get(&self, route: Route, path: &str, query: &[(&str, &str)], sent: Sent<'_>) -> Result<super::http::Answer, Error> {
@@ -112,6 +124,10 @@ impl OneLogin {
     /// The rows of custom attributes that are not defined.
     async fn unavailable(&self, reader: &Reader<'_>, empty: bool) -> Result<Vec<usize>, Error> {
         if !empty || reader.custom().is_empty() {
+            if !reader.custom().is_empty() {
+                // The users tell of what is defined, and what was asked for before may be out of date.
+                self.definitions.forget();
+            }
             return Ok(reader.custom().iter().map(|(_, row)| *row).filter(|&row| !reader.defined[row]).collect());
         }
         let defined = self.defined().await?;
@@ -124,17 +140,21 @@ impl OneLogin {
             return Ok(defined);
         }
         let defined: HashSet<_> = match self.get(DEFINITIONS, "/api/2/users/custom_attributes", &[], Sent::Nothing).await {
-            Ok(answer) => {
-                let list: Vec<Definition> =
-                    serde_json::from_slice(&answer.body).map_err(|_| unreadable("the answer is not a list of custom attributes"))?;
-                list.into_iter().map(|definition| definition.shortname).collect()
-            }
+            Ok(answer) => shortnames(&answer.body).ok_or_else(|| unreadable("the answer is not a list of custom attributes"))?,
             // The listing was granted with this very token: the route is what is missing.
             Err(Error::Unauthorized { .. } | Error::Denied { .. }) => HashSet::new(),
             Err(error) => return Err(error),
         };
         self.definitions.set(defined.clone());
         Ok(defined)
+    }
+
+    /// Remembers which custom attributes there are now. Where that cannot be asked, nothing is remembered.
+    async fn ask_again(&self) {
+        let answer = self.get(DEFINITIONS, "/api/2/users/custom_attributes", &[], Sent::Nothing).await;
+        if let Some(defined) = answer.ok().and_then(|answer| shortnames(&answer.body)) {
+            self.definitions.set(defined);
+        }
     }
 
     async fn look_up(&self, mapping: &Mapping, key: Key<'_>) -> Result<Vec<Account<'static>>, Error> {
@@ -174,8 +194,50 @@ impl OneLogin {
         Ok(found)
     }
 
+    /// The account with the state that a read shows: without a free licence, the answer to the write says that there is one.
+    /// Where the read fails, the next listing tells.
+    async fn with_licence(&self, mapping: &Mapping, mut written: Written) -> Written {
+        let found = self.look_up(mapping, Key::Id(&written.account.id)).await;
+        if found.is_ok_and(|found| found.iter().any(|account| account.state == AccountState::Unlicensed)) {
+            written.account.state = AccountState::Unlicensed;
+        }
+        written
+    }
+
+    /// Ends the sessions of a user whose access was just taken (developers.onelogin.com, "Log User Out"). Where it fails, the
+    /// whole change has failed and is made again.
+    async fn end_sessions(&self, id: &str, urgency: Urgency) -> Result<(), Error> {
+        let path = format!("/api/1/users/{id}/logout");
+        let call =
+            Call { route: LOGOUT, urgency, method: Method::PUT, path: &path, query: &[], body: Some(b"{}".to_vec()), sent: Sent::Nothing };
+        let needs = "access is taken, and open sessions cannot be ended: the API credential needs the scope \"Manage users\" for logout";
+        match self.service.call(&call).await {
+            Ok(_) => Ok(()),
+            // What is said of this call says nothing of the account.
+            Err(Error::Forbidden { said } | Error::Denied { said } | Error::Rejected { said, .. }) => {
+                Err(Error::Forbidden { said: format!("{needs}; OneLogin said: {said}") })
+            }
+            Err(Error::NotFound) => Err(Error::Forbidden { said: format!("{needs}; OneLogin said: HTTP 404") }),
+            // Ending sessions twice does no harm.
+            Err(Error::Unknown { said }) => Err(Error::Unavailable { said }),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn write(&self, call: Call<'_>, mapping: &Mapping, id: Option<&str>, write: &AccountWrite) -> Result<Written, Error> {
-        let answer = self.service.call(&call).await?;
+        undefined_in(mapping, write, |target| {
+            let shortname = target.strip_prefix(CUSTOM);
+            shortname.is_some_and(|name| self.definitions.get().is_some_and(|defined| !defined.contains(name)))
+        })?;
+        let answer = self.service.call(&call).await;
+        if let Err(Error::Rejected { field: Some(field), .. }) = &answer
+            && field.starts_with(CUSTOM)
+        {
+            // It may be gone since the last listing.
+            self.definitions.forget();
+            self.ask_again().await;
+        }
+        let answer = answer?;
         let account = confirmed(mapping, write, id, &answer.body).map_err(|said| Error::Unknown { said: said.to_owned() })?;
         Ok(Written { account, request_id: request_id(&answer, "x-request-id") })
     }
@@ -187,6 +249,11 @@ struct Definition {
     shortname: Box<str>,
 }
 
+fn shortnames(body: &[u8]) -> Option<HashSet<Box<str>>> {
+    let list: Vec<Definition> = serde_json::from_slice(body).ok()?;
+    Some(list.into_iter().map(|definition| definition.shortname).collect())
+}
+
 /// The address of one account; ids are numbers.
 fn path_of(id: &str) -> Option<String> {
     (!id.is_empty() && id.bytes().all(|b| b.is_ascii_digit())).then(|| format!("{USERS}/{id}"))
@@ -194,11 +261,14 @@ fn path_of(id: &str) -> Option<String> {
 
 impl Provider for OneLogin {
     fn list<'a>(&'a self, mapping: &'a Mapping, sink: &'a mut (dyn FnMut(Account<'_>) + Send)) -> BoxFuture<'a, Result<Listing, Error>> {
-        Box::pin(self.list_all(mapping, sink))
+        Box::pin(async move {
+            let mut ours = |account: Account<'_>| sink(self.ours(account));
+            self.list_all(mapping, &mut ours).await
+        })
     }
 
     fn find<'a>(&'a self, mapping: &'a Mapping, key: Key<'a>) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>> {
-        Box::pin(self.look_up(mapping, key))
+        Box::pin(async move { Ok(self.look_up(mapping, key).await?.into_iter().map(|account| self.ours(account)).collect()) })
     }
 
     fn create<'a>(&'a self, mapping: &'a Mapping, write: &'a AccountWrite, _: &'a Initial<'a>) -> BoxFuture<'a, Result<Written, Error>> {
@@ -206,7 +276,8 @@ impl Provider for OneLogin {
             let body = Some(body(mapping, write, true)?);
             let (route, urgency, method) = (Route::CREATE, Urgency::Normal, Method::POST);
             let call = Call { route, urgency, method, path: USERS, query: &[], body, sent: Sent::Write(mapping, write) };
-            self.write(call, mapping, None, write).await
+            let written = self.write(call, mapping, None, write).await?;
+            Ok(if write.access == Some(Access::Suspended) { written } else { self.with_licence(mapping, written).await })
         })
     }
 
@@ -229,7 +300,12 @@ impl Provider for OneLogin {
                 body,
                 sent: Sent::Write(mapping, write),
             };
-            self.write(call, mapping, Some(id), write).await
+            let written = self.write(call, mapping, Some(id), write).await?;
+            match write.access {
+                Some(Access::Active) => Ok(self.with_licence(mapping, written).await),
+                Some(Access::Suspended) => self.end_sessions(id, urgency).await.map(|()| written),
+                None => Ok(written),
+            }
         })
     }
 
