@@ -58,6 +58,9 @@ pub struct Fault {
     /// How many matching calls go by before it acts; absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<u64>,
+    /// Absent: any path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exact_path: Option<String>,
     /// How often it acts; absent: for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
@@ -88,6 +91,7 @@ impl Fault {
             method: None,
             path_prefix: None,
             after: None,
+            exact_path: None,
             times: None,
             probability: None,
             seed: None,
@@ -212,7 +216,8 @@ impl Faults {
             let fault = &rule.fault;
             let matches = rule.left != Some(0)
                 && fault.method.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
-                && fault.path_prefix.as_ref().is_none_or(|prefix| path.starts_with(prefix));
+                && fault.path_prefix.as_ref().is_none_or(|prefix| path.starts_with(prefix))
+                && fault.exact_path.as_ref().is_none_or(|exact| path == exact);
             if matches && rule.spared > 0 {
                 rule.spared -= 1;
                 continue;
