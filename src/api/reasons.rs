@@ -59,6 +59,7 @@ reasons! {
         MappingFailed: "An expression failed for this person; the message names the target and why.", "Correct the expression, or the field in Bob that it stumbles over.";
         Forbidden: "The credential may not change this account.", "Give the credential more rights, or set `spec.suspend` for this person.";
         ManagedElsewhere: "Another directory is the master of this account: it is synchronised from there, or it is a guest.", "Change the account in that directory, or set `spec.suspend` for this person.";
+        NoLicence: "The account exists, and cannot be used for want of a licence (OneLogin: state Unlicensed).", "Free a licence at the provider, or buy one; then give it to this user. Nothing has to be done here.";
     }
 }
 
@@ -138,6 +139,7 @@ impl EmployeeReason {
                 | Self::MappingFailed
                 | Self::Forbidden
                 | Self::ManagedElsewhere
+                | Self::NoLicence
         )
     }
 }
