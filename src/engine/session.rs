@@ -34,6 +34,7 @@ use crate::{
     api::{
         ProvisioningIntegration,
         employee_sync::{Access, Trigger},
+        reasons::IntegrationReason,
     },
     cluster::{
         roster::{Entry, IntegrationKey},
@@ -174,7 +175,12 @@ impl Session {
             skip: &skip,
             tried: &tried,
         };
-        Report { tenant: Some(tenant), ..pass.run().await }
+        let mut report = pass.run().await;
+        report.tenant = Some(tenant);
+        if let Some(stop) = report.stop.as_mut().filter(|stop| stop.reason == IntegrationReason::ProviderUnavailable) {
+            stop.wait = stop.wait.or_else(|| connections.silence());
+        }
+        report
     }
 
     /// Writes down which of these people Bob has revoked access from, and from which it has not any more: a pass over
