@@ -39,6 +39,9 @@ use crate::{
     provider::{Error, Initial, Key, Provider, Urgency, Written, call::BACK_IN_LINE},
 };
 
+/// After so many new accounts in a row without a licence, the other ones wait for the next pass.
+const UNLICENSED: u32 = 3;
+
 /// How many changes are under way at once. The provider's pace is kept by its pacer; this only hides latency.
 const CONCURRENT: usize = 8;
 /// The longest a single write may take; no write begins unless the lease outlives it.
@@ -179,6 +182,8 @@ struct Run<'a, 'b, 'c> {
     stop: Mutex<Option<Stop>>,
     unreachable: AtomicU32,
     forbidden: AtomicU32,
+    /// New accounts in a row for which there was no licence.
+    unlicensed: AtomicU32,
     succeeded: AtomicU32,
     unfinished: std::sync::atomic::AtomicBool,
 }
@@ -193,6 +198,7 @@ pub async fn execute<'c>(cx: &Execution<'_, 'c>, tell: impl Fn(PersonIndex, Outc
         stop: Mutex::default(),
         unreachable: AtomicU32::new(0),
         forbidden: AtomicU32::new(0),
+        unlicensed: AtomicU32::new(0),
         succeeded: AtomicU32::new(0),
         unfinished: std::sync::atomic::AtomicBool::new(false),
     };
@@ -264,6 +270,15 @@ impl Run<'_, '_, '_> {
         made.or_else(|| self.cx.plan.standings[person as usize].account.as_ref().map(|held| held.id.clone()))
     }
 
+    /// Counts new accounts in a row that cannot be used for want of a licence.
+    fn count_licences(&self, change: &Change, state: AccountState) {
+        match (change.kind, state) {
+            (Kind::Create { .. }, AccountState::Unlicensed) => drop(self.unlicensed.fetch_add(1, Ordering::Relaxed)),
+            (Kind::Create { .. }, AccountState::Active) => self.unlicensed.store(0, Ordering::Relaxed),
+            _ => {}
+        }
+    }
+
     async fn one(&self, change: &Change) -> Outcome {
         let action = action_of(change.kind, change.write.access);
         let mut write = change.write.clone();
@@ -281,6 +296,9 @@ impl Run<'_, '_, '_> {
         }
         let urgency = if change.suspends() { Urgency::Urgent } else { Urgency::Normal };
         if !self.may_begin(urgency) {
+            return Outcome::Waiting;
+        }
+        if matches!(change.kind, Kind::Create { .. }) && self.unlicensed.load(Ordering::Relaxed) >= UNLICENSED {
             return Outcome::Waiting;
         }
         let mut refused: Option<(Failure, Vec<usize>)> = None;
@@ -313,6 +331,7 @@ impl Run<'_, '_, '_> {
             Ok((written, matched_by)) => {
                 self.unreachable.store(0, Ordering::Relaxed);
                 self.succeeded.fetch_add(1, Ordering::Relaxed);
+                self.count_licences(change, written.account.state);
                 let account = written.account;
                 let unconfirmed = |row: usize| {
                     let asked = write.attributes.iter().any(|(r, value)| *r == row && matches!(value, NewValue::Set(_)));

@@ -218,7 +218,7 @@ fn stands(out: &mut String, world: &World, person: &Person, standing: &Standing)
     let access = match (decision.managed, standing.account.as_ref().map(|held| held.state)) {
         (false, _) if !decision.only_ends_access() => "Unmanaged",
         (_, Some(AccountState::Suspended | AccountState::Unactivated)) => "Suspended",
-        (_, Some(AccountState::Active | AccountState::Staged | AccountState::Other)) => "Active",
+        (_, Some(AccountState::Active | AccountState::Staged | AccountState::Unlicensed | AccountState::Other)) => "Active",
         (_, None) if decision.missing == Missing::Never => "Absent",
         (_, None) => "NotYet",
     };
