@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::provider::Provider;
+pub use super::safety::{Administrators, Adoption, DriftPolicy};
 
 /// Keeps the accounts of one identity provider true to one Bob company.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -358,16 +359,6 @@ pub struct Safety {
     pub protected_accounts: Vec<AccountName>,
 }
 
-/// What happens to administrators who leave.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Administrators {
-    /// The account is left as it is; while access is open the `EmployeeSync` is not Ready (`SuspendByHand`).
-    #[default]
-    Leave,
-    /// Access is taken, and nothing else is written.
-    Suspend,
-}
-
 /// An e-mail, a username or the provider's id of one account; no pattern and no list.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(transparent)]
@@ -406,26 +397,6 @@ pub struct Share {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 1_000_000))]
     pub at_least: Option<u32>,
-}
-
-/// What happens to values that a person changed at the provider.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DriftPolicy {
-    /// They are set back to what Bob says.
-    #[default]
-    Correct,
-    /// They are left, and the `EmployeeSync` names the attributes, until Bob says something else of them.
-    Report,
-}
-
-/// Whether an account without a mark is taken over by its e-mail.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Adoption {
-    /// Once: with the first write it gets the mark.
-    #[default]
-    MatchByEmail,
-    /// Never: such an account is a conflict.
-    Never,
 }
 
 /// What may be written into status.
