@@ -23,7 +23,7 @@ use bobsync::{
     },
     engine::{
         claims::Claims,
-        execute::{Execution, Outcome, Summary, execute},
+        execute::{Execution, Outcome, Summary, execute, pause},
         guard::Released,
         single,
         validate::Stop,
@@ -66,7 +66,7 @@ fn answer(write: &AccountWrite, id: &str) -> Written {
         elsewhere: false,
         foreign: None,
     };
-    Written { account, request_id: None }
+    Written { account, request_id: None, left: None }
 }
 
 impl Provider for Noting {
@@ -183,6 +183,8 @@ async fn carried_out_in_turn(
             adopt: true,
             protected: &Protected::default(),
             skip: &|_| None,
+            failed_before: &|_| false,
+            pause: &pause,
         },
         |_, outcome, _| {
             if matches!(outcome, Outcome::Waiting) {

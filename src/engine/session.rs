@@ -114,6 +114,7 @@ impl Session {
         let halted =
             move || *stopping.borrow() || spec.has_changed().is_err() || spec.borrow().metadata.generation.unwrap_or(0) != generation;
         let skip = |employee: &str, fingerprint: u64| if wanted.forgiving { None } else { self.refusals.of(employee, fingerprint) };
+        let failed_before = |employee: &str| self.refusals.failed(employee);
         let tried = |employee: &str, fingerprint: u64, failure: Option<&Failure>| self.refusals.remember(employee, fingerprint, failure);
         let tenant = opened.validated.target.tenant();
         let (counts, first_pass_at, released) = {
@@ -182,6 +183,7 @@ impl Session {
             initial_password: &initial_password,
             halted: &halted,
             skip: &skip,
+            failed_before: &failed_before,
             tried: &tried,
         };
         Report { tenant: Some(tenant), ..pass.run().await }
@@ -270,6 +272,12 @@ impl Refusals {
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let refusal = refused.get(employee).filter(|refusal| refusal.fingerprint == fingerprint)?;
         (Instant::now() < refusal.again).then(|| refusal.failure.clone())
+    }
+
+    /// Whether the last try of this person's change failed, for whatever reason.
+    fn failed(&self, employee: &str) -> bool {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).contains_key(employee);
+        refused || self.failed.lock().unwrap_or_else(PoisonError::into_inner).contains_key(employee)
     }
 
     /// A rejected write is tried again when something changed, otherwise ever more rarely.

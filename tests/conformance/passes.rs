@@ -22,7 +22,7 @@ use bobsync::{
     },
     engine::{
         claims::Claims,
-        execute::{Execution, Failure, Outcome, execute},
+        execute::{Execution, Failure, Outcome, execute, pause},
         guard::Released,
     },
     provider::Initial,
@@ -105,6 +105,8 @@ async fn execute_plan<T: Tenant>(
             adopt: true,
             protected: &Protected::default(),
             skip: &|_| None,
+            failed_before: &|_| false,
+            pause: &pause,
         },
         |person, outcome, _| drop(outcomes.lock().unwrap().insert(person, outcome)),
     )

@@ -32,12 +32,12 @@ pub use mark::Mark;
 use self::{
     batch::Lane,
     dialect::EntraDialect,
-    errors::{EXTENSION, MANAGER, SESSIONS, sensitive},
+    errors::{EXTENSION, MANAGER, SESSIONS, sensitive, speaks_of_lag},
     read::{Page, Reader, User},
     write::{Parts, Reference, apart, complete, parts},
 };
 use super::{
-    Capabilities, Error, Initial, Key, Listing, Provider, Urgency, Written,
+    Capabilities, Error, Initial, Key, Left, Listing, Provider, Urgency, Written,
     answers::{Password, Route, Sent, request_id},
     call::{Call, Service, Ties},
     http::Answer,
@@ -62,6 +62,9 @@ const REMEMBERED: Duration = Duration::from_secs(600);
 /// A user who was just made is not everywhere yet: what belongs to the making is tried again after these pauses.
 const LAG: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
+/// So long after it was made, a refusal may be said of a user because not all of the directory knows it yet.
+const YOUNG: Duration = Duration::from_secs(120);
+
 /// One Entra ID tenant, through one app registration.
 pub struct Entra {
     tenant: Arc<Tenant>,
@@ -69,6 +72,8 @@ pub struct Entra {
     lane: Lane,
     /// Whether a directory extension is defined, as it was last asked.
     extensions: Mutex<HashMap<String, (Instant, bool)>>,
+    /// Users that were made lately, and when.
+    young: Mutex<HashMap<String, Instant>>,
 }
 
 impl Entra {
@@ -79,7 +84,7 @@ impl Entra {
     pub fn new(tenant: Tenant, app: App, ties: Ties, pacer: Arc<Pacer>) -> Result<Self, reqwest::Error> {
         let tenant = Arc::new(tenant);
         let graph = Service::new(EntraDialect::new(Arc::clone(&tenant), app), ties, pacer)?;
-        Ok(Self { tenant, graph, lane: Lane::default(), extensions: Mutex::default() })
+        Ok(Self { tenant, graph, lane: Lane::default(), extensions: Mutex::default(), young: Mutex::default() })
     }
 
     fn path(&self, below: &str) -> String {
@@ -227,6 +232,7 @@ impl Entra {
         let (urgency, method) = (Urgency::Normal, Method::POST);
         let answer = self.write(Route::CREATE, urgency, method, &path, Some(members), sent).await?;
         let mut account = made(mapping, write, &answer).map_err(|said| Error::Unknown { said: said.to_owned() })?;
+        self.made_now(&account.id);
         let sent = Sent::Write(mapping, write);
         let forget = |account: &mut Account<'static>, rest: fn(&str) -> bool| {
             for (row, value) in mapping.rows.iter().zip(&mut account.attributes) {
@@ -243,7 +249,17 @@ impl Entra {
         {
             forget(&mut account, |target| target == "manager");
         }
-        Ok(Written { account, request_id: request_id(&answer, "request-id") })
+        Ok(Written { account, request_id: request_id(&answer, "request-id"), left: None })
+    }
+
+    fn made_now(&self, id: &str) {
+        let mut young = self.young.lock().unwrap_or_else(PoisonError::into_inner);
+        young.retain(|_, made| made.elapsed() < YOUNG);
+        young.insert(id.to_owned(), Instant::now());
+    }
+
+    fn is_young(&self, id: &str) -> bool {
+        self.young.lock().unwrap_or_else(PoisonError::into_inner).get(id).is_some_and(|made| made.elapsed() < YOUNG)
     }
 
     /// Whether what belongs to an account that was just made is done. The account stands either way, and the next pass sees
@@ -270,31 +286,52 @@ impl Entra {
         }
         let Parts { members, manager, ends, .. } = parts(&self.tenant, mapping, write, false)?;
         let sent = Sent::Write(mapping, write);
-        let (mut last, mut refused) = (None, None);
+        let (mut last, mut left, mut refused) = (None, None, None);
         if !members.is_empty() {
             match self.patch(id, members.clone(), urgency, sent).await {
                 Ok(answer) => last = answer,
-                Err(Error::Forbidden { said }) => refused = Some(self.harmless_part(id, &members, urgency, sent, said).await?),
+                // Access that is to be taken goes out by itself before anything else does.
+                Err(Error::Forbidden { said }) if write.access != Some(Access::Suspended) => {
+                    let (error, kept) = self.harmless_part(id, &members, urgency, sent, said).await?;
+                    let is_kept = |row: &usize| mapping.rows.get(*row).is_some_and(|row| kept.contains_key(&*row.target));
+                    let rows = write.attributes.iter().map(|(row, _)| *row).filter(is_kept).collect();
+                    match write.access {
+                        None => left = Some(Left { error, rows, sessions: false }),
+                        Some(_) => refused = Some(error),
+                    }
+                }
                 Err(error) => return Err(error),
             }
         }
-        if ends && refused.is_none() {
-            self.end_sessions(id, urgency).await?;
+        if ends {
+            match self.end_sessions(id, urgency).await {
+                Ok(()) => {}
+                Err(error @ Error::Forbidden { .. }) => left = Some(Left { error, rows: Vec::new(), sessions: true }),
+                Err(error) => return Err(error),
+            }
         }
         if let Some(manager) = manager {
-            last = self.set_manager(id, manager, urgency, sent).await?.or(last);
+            match self.set_manager(id, manager, urgency, sent).await {
+                Ok(answer) => last = answer.or(last),
+                Err(error @ (Error::Forbidden { .. } | Error::Rejected { .. })) if !members.is_empty() => {
+                    let left = left.get_or_insert_with(|| Left { error, rows: Vec::new(), sessions: false });
+                    left.rows.extend(mapping.manager);
+                }
+                Err(error) => return Err(error),
+            }
         }
         match refused {
             Some(error) => Err(error),
             None => Ok(Written {
                 account: told(mapping, write, id.to_owned()),
                 request_id: last.as_ref().and_then(|answer| request_id(answer, "request-id")),
+                left,
             }),
         }
     }
 
     /// Of an administrator, only a role that is high enough may write the sensitive attributes; the others can be written all
-    /// the same. The error that names the rest.
+    /// the same. The error that names the rest, and the rest.
     ///
     /// # Errors
     /// There is no other part, or it is refused as well.
@@ -305,7 +342,7 @@ impl Entra {
         urgency: Urgency,
         sent: Sent<'_>,
         said: String,
-    ) -> Result<Error, Error> {
+    ) -> Result<(Error, Map<String, Value>), Error> {
         let (kept, harmless) = apart(members);
         if kept.is_empty() || harmless.is_empty() {
             return Err(Error::Forbidden { said });
@@ -313,7 +350,7 @@ impl Entra {
         match self.patch(id, harmless, urgency, sent).await {
             Ok(_) => {
                 let names: Vec<&str> = kept.keys().map(String::as_str).collect();
-                Ok(Error::Forbidden { said: format!("{} of an administrator: {said}", sensitive(&names)) })
+                Ok((Error::Forbidden { said: format!("{} of an administrator: {said}", sensitive(&names)) }, kept))
             }
             Err(Error::Forbidden { .. }) => Err(Error::Forbidden { said }),
             Err(error) => Err(error),
@@ -322,7 +359,13 @@ impl Entra {
 
     async fn patch(&self, id: &str, members: Map<String, Value>, urgency: Urgency, sent: Sent<'_>) -> Result<Option<Answer>, Error> {
         let path = self.path(&user_path(id));
-        let answer = self.write(Route::UPDATE, urgency, Method::PATCH, &path, Some(members), sent).await?;
+        let answer = match self.write(Route::UPDATE, urgency, Method::PATCH, &path, Some(members), sent).await {
+            // Nothing was applied, and a moment later it will be.
+            Err(Error::Rejected { field: None, said }) if speaks_of_lag(&said) && self.is_young(id) => {
+                return Err(Error::Unavailable { said: format!("the directory does not know this new user everywhere yet: {said}") });
+            }
+            answer => answer?,
+        };
         confirmed(id, &answer).map_err(|said| Error::Unknown { said: said.to_owned() })?;
         Ok(Some(answer))
     }
@@ -340,6 +383,8 @@ impl Entra {
         match self.write(MANAGER, urgency, method, &path, body, sent).await {
             Ok(answer) => Ok(Some(answer)),
             Err(Error::NotFound) if manager == Reference::Gone => Ok(None),
+            // It may be the manager whom not all of the directory knows yet.
+            Err(Error::NotFound) => Err(Error::Unavailable { said: "the manager's account, or this one, is not found".to_owned() }),
             Err(error) => Err(error),
         }
     }

@@ -272,7 +272,7 @@ impl Google {
         let body = Some(Value::Object(members).to_string().into_bytes());
         let answer = self.users.call(&Call { route, urgency, method, path, query: &[], body, sent }).await?;
         let account = confirmed(mapping, write, id, &answer).map_err(|said| Error::Unknown { said: said.to_owned() })?;
-        Ok(Written { account, request_id: request_id(&answer, "x-request-id") })
+        Ok(Written { account, request_id: request_id(&answer, "x-request-id"), left: None })
     }
 }
 

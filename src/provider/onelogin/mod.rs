@@ -206,7 +206,7 @@ impl OneLogin {
     async fn write(&self, call: Call<'_>, mapping: &Mapping, id: Option<&str>, write: &AccountWrite) -> Result<Written, Error> {
         let answer = self.service.call(&call).await?;
         let account = confirmed(mapping, write, id, &answer.body).map_err(|said| Error::Unknown { said: said.to_owned() })?;
-        Ok(Written { account, request_id: request_id(&answer, "x-request-id") })
+        Ok(Written { account, request_id: request_id(&answer, "x-request-id"), left: None })
     }
 }
 
