@@ -22,6 +22,7 @@ mod midnights;
 mod operations;
 mod outages;
 mod settings;
+mod stops;
 mod storms;
 mod triggers;
 mod webhooks;
