@@ -41,6 +41,8 @@ macro_rules! every_provider {
             a_lost_answer_makes_no_second_account_and_no_second_change,
             a_storm_of_refusals_for_their_number_is_waited_out,
             one_refusal_blames_one_person_and_access_goes_all_the_same,
+            a_value_that_breaks_the_provider_keeps_no_access_open_and_no_other_value_out,
+            an_address_that_is_taken_withholds_nothing_else,
             an_administrator_is_recognised_and_never_written,
             what_is_told_of_an_account_after_a_change_is_as_the_tenant_has_it,
         ]);
@@ -53,6 +55,7 @@ macro_rules! every_provider {
             a_read_that_fails_is_unavailable_and_a_write_that_may_have_arrived_is_unknown,
             nothing_reaches_an_address_where_nobody_listens,
             a_throttled_provider_is_left_alone_until_then,
+            a_provider_in_trouble_that_names_a_time_is_left_alone_by_what_can_wait,
             a_closed_gate_lets_no_write_out,
             a_wrong_secret_is_unauthorized_after_few_calls,
             a_credential_that_may_only_read_is_denied_its_writes,

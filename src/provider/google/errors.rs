@@ -57,7 +57,7 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, scope: &str) 
         // Of this account: it may be one in a domain that is not the customer's.
         (403, _, Purpose::Create) => Error::Forbidden {
             said: format!(
-                "the domain of primaryEmail has to be one of the customer's, and adminEmail an administrator who may make users in \
+                "the domain of primaryEmail has to be one of this Workspace's, and adminEmail an administrator who may make users in \
                  this organizational unit; Google said: {said}"
             ),
         },

@@ -1,5 +1,7 @@
 //! The execute step alone, with a provider that only notes what it is asked: how initial passwords reach a new account and
-//! nothing else, and that a missing one keeps nobody's access open.
+//! nothing else, and that a missing one keeps nobody's access open. `parts`: what cannot land holds back nothing else.
+
+mod parts;
 
 use std::sync::{
     Mutex,
@@ -122,10 +124,14 @@ fn person(id: &str, existing: Access, missing: Missing) -> Person {
 }
 
 fn account_of_kim() -> Account<'static> {
-    let email = Some("2@example.com".into());
+    account_of("k", "2")
+}
+
+fn account_of(id: &str, mark: &str) -> Account<'static> {
+    let email = Some(format!("{mark}@example.com").into());
     Account {
-        id: "k".into(),
-        mark: Some("2".into()),
+        id: id.to_owned().into(),
+        mark: Some(mark.to_owned().into()),
         email: email.clone(),
         username: email.clone(),
         state: AccountState::Active,
