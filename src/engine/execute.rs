@@ -332,7 +332,9 @@ impl Run<'_, '_, '_> {
 
     /// What is told of a change that landed, or of which a part did.
     fn ended(&self, landed: Landed, manager_pending: bool) -> Outcome {
-        let Landed { account, state, matched_by, action, fields, unconfirmed, left, sessions, request_id } = landed;
+        let Landed { account, state, matched_by, action, mut fields, unconfirmed, left, sessions, request_id } = landed;
+        let rows = &self.cx.mapping.rows;
+        fields.sort_unstable_by_key(|&row| (rows[row].compare.is_person(), &rows[row].target));
         if let Some(failure) = sessions {
             // Access is taken; that its sessions are still to be ended would be forgotten if it were said.
             return Outcome::Failed { failure, action, fields, account: None };

@@ -192,8 +192,8 @@ pub async fn a_provider_in_trouble_that_names_a_time_is_left_alone_by_what_can_w
     assert_eq!(calls, 1);
     // What became of it is read at once.
     assert_eq!(tenant.provider().find(tenant.mapping(), Key::Id(&id)).await.unwrap().len(), 1);
+    let titled = AccountWrite { foreign: tenant.foreign(&id).await, ..write(&[(rows::TITLE, Some("Lead"))]) };
     let before = tenant.calls().await;
-    let titled = write(&[(rows::TITLE, Some("Lead"))]);
     tokio::select! {
         biased;
         outcome = tenant.provider().update(tenant.mapping(), &id, &titled, Urgency::Normal) => panic!("{outcome:?}"),

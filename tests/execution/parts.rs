@@ -78,10 +78,10 @@ fn email(wanted: &Wanted) -> String {
 fn person(wanted: &Wanted) -> Person {
     let (id, email) = (wanted.id.to_string(), email(wanted));
     let value = |row: usize| if wanted.rows.contains(&row) { Cell::Text("new") } else { Cell::Null };
-    let cells = [Cell::Text(&id), Cell::Text(&email)].into_iter().chain((TITLE..=6).map(value));
+    let cells: Vec<Cell<'_>> = [Cell::Text(&id), Cell::Text(&email)].into_iter().chain((TITLE..=6).map(value)).collect();
     let missing = if wanted.exists { Missing::Never } else { Missing::Create(wanted.access) };
     Person {
-        employee: Employee::from_values(Values::from_cells(cells)).expect("a row with an id"),
+        employee: Employee::from_values(Values::from_cells(cells.into_iter())).expect("a row with an id"),
         decision: Decision { managed: true, existing: Some(wanted.access), missing, why: Why::AtWork, date: None, next: None },
         forgotten: false,
         known_account: None,
@@ -110,6 +110,7 @@ struct Moody<J> {
     judge: J,
     writes: Mutex<Vec<Call>>,
     reads: Mutex<Vec<u32>>,
+    suspended: Mutex<HashSet<u32>>,
 }
 
 impl<J: Fn(&Call) -> Result<(), Error> + Send + Sync> Moody<J> {
@@ -117,7 +118,16 @@ impl<J: Fn(&Call) -> Result<(), Error> + Send + Sync> Moody<J> {
         let rows = write.attributes.iter().map(|(row, _)| *row).collect();
         let call = Call { id: id.parse().expect("a number"), create, rows, access: write.access };
         self.writes.lock().unwrap().push(call.clone());
-        (self.judge)(&call).map(|()| answer(write, id))
+        (self.judge)(&call)?;
+        let mut written = answer(write, id);
+        let mut suspended = self.suspended.lock().unwrap();
+        if call.access == Some(Access::Suspended) {
+            suspended.insert(call.id);
+        }
+        if suspended.contains(&call.id) {
+            written.account.state = AccountState::Suspended;
+        }
+        Ok(written)
     }
 }
 
@@ -200,7 +210,7 @@ async fn pass(wanted: &[Wanted], failed_before: &[u32], judge: impl Fn(&Call) ->
     let mut matcher = Matcher::new(&mapping, &people, true);
     wanted.iter().filter(|wanted| wanted.exists).for_each(|wanted| matcher.see(existing(wanted.id)));
     let plan = plan(&mapping, &people, matcher, true);
-    let provider = Moody { judge, writes: Mutex::default(), reads: Mutex::default() };
+    let provider = Moody { judge, writes: Mutex::default(), reads: Mutex::default(), suspended: Mutex::default() };
     let (outcomes, pauses, claims) = (Mutex::new(HashMap::new()), Mutex::new(Vec::new()), Claims::default());
     let failed = |change: &Change| failed_before.contains(&wanted[change.person as usize].id);
     let pause = |wait: Duration| -> BoxFuture<'static, ()> {
@@ -377,7 +387,10 @@ async fn a_value_that_is_taken_or_breaks_the_provider_withholds_nothing_else() {
         let came = pass(&[mover(1, &[EMAIL, TITLE, MOBILE])], &[], with(EMAIL, error.clone())).await;
         let done = came.done(1);
         assert_eq!((&*done.fields, came.left(1).1), (&[MOBILE, TITLE][..], &[EMAIL][..]), "{error:?}");
-        let kind = matches!((came.left(1).0, &error), (Failure::Conflict(_), Error::Duplicate { .. }) | (Failure::Rejected(_), Error::Rejected { .. }) | (Failure::Retrying(_), _));
+        let kind = matches!(
+            (came.left(1).0, &error),
+            (Failure::Conflict(_), Error::Duplicate { .. }) | (Failure::Rejected(_), Error::Rejected { .. }) | (Failure::Retrying(_), _)
+        );
         assert!(kind, "{:?}", came.left(1));
     }
     // Alone it is told as it is.

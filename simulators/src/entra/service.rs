@@ -177,7 +177,7 @@ impl Service for Entra {
             Route::Token(tenant) => {
                 let lag = SignedDuration::from_secs(state.quirks.secret_lag_seconds);
                 state.tokens.answer(call, &tenant, lag, now)
-            },
+            }
             Route::Batch if state.quirks.no_batch => errors::refused(404, "BadRequest", "Resource not found for the segment '$batch'."),
             Route::Batch => {
                 if state.tokens.granted(call, now).is_none() {

@@ -157,8 +157,13 @@ fn rejected(targets: &[(&str, &str)], password: Password<'_>, message: &str) -> 
 
 #[test]
 fn a_409_to_a_write_without_an_address_speaks_of_no_address() {
-    let row =
-        Row { target: "organizations.title".into(), source: Source::Field(0), on_create_only: false, compare: Compare::Exact, required: false };
+    let row = Row {
+        target: "organizations.title".into(),
+        source: Source::Field(0),
+        on_create_only: false,
+        compare: Compare::Exact,
+        required: false,
+    };
     let mapping = Mapping { rows: vec![row], fields: Fields::default(), email: 0, username: 0, manager: None };
     let titled = AccountWrite { attributes: vec![(0, NewValue::Set("Lead".into()))], ..AccountWrite::default() };
     for write in [titled, AccountWrite::default()] {
