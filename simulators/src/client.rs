@@ -229,6 +229,11 @@ impl Control {
         self.put("/onelogin/limits", json!({"limit": limit, "remaining": remaining})).await
     }
 
+    /// So many calls in a window of so many seconds.
+    pub async fn onelogin_window(&self, limit: u64, seconds: i64) -> Result {
+        self.put("/onelogin/limits", json!({"limit": limit, "seconds": seconds})).await
+    }
+
     /// Writes whose field contains the text are refused with 422; pairs of field and text.
     pub async fn refuse(&self, rules: &[(&str, &str)]) -> Result {
         let rules: Vec<Value> = rules.iter().map(|(field, text)| json!({"field": field, "contains": text})).collect();

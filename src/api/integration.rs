@@ -34,8 +34,8 @@ use super::provider::Provider;
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.mapping) || ['email', 'username'].all(t, self.mapping.exists(m, m.target == t))").message("OneLogin requires the targets email and username: add a mapping row for each, or remove `mapping` to use the default map").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.mapping) || self.mapping.all(m, m.target in ['email', 'username', 'firstname', 'lastname', 'phone', 'title', 'department', 'company', 'comment', 'preferred_locale_code', 'samaccountname', 'userprincipalname', 'distinguished_name', 'member_of', 'manager_user_id'] || m.target.startsWith('custom_attributes.'))").message("OneLogin has no such target: use email, username, firstname, lastname, phone, title, department, company, comment, preferred_locale_code, samaccountname, userprincipalname, distinguished_name, member_of, manager_user_id or custom_attributes.<shortname>").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.provisioning.defaultPasswordSecretRef)").message("OneLogin takes no default password: people get in by OneLogin's own invitation or by single sign-on. Remove it; Google Workspace, Entra ID and JumpCloud take one").field_path(".provisioning.defaultPasswordSecretRef"))]
+#[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.mapping) || self.mapping.all(m, m.target in ['email', 'username', 'firstname', 'lastname', 'phone', 'title', 'department', 'company', 'comment', 'preferred_locale_code', 'samaccountname', 'userprincipalname', 'distinguished_name', 'member_of', 'group_id', 'manager_user_id'] || m.target.startsWith('custom_attributes.'))").message("OneLogin has no such target: use email, username, firstname, lastname, phone, title, department, company, comment, preferred_locale_code, samaccountname, userprincipalname, distinguished_name, member_of, manager_user_id or custom_attributes.<shortname>").field_path(".mapping"))]
+#[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.provisioning.defaultPasswordSecretRef)").message("OneLogin takes no default password: bobsync sets no password there, and OneLogin mails nobody whose account is made by its API, so people get in by single sign-on from elsewhere, or by an invitation that an administrator sends. Remove it; Google Workspace, Entra ID and JumpCloud take one").field_path(".provisioning.defaultPasswordSecretRef"))]
 #[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !self.provisioning.changePasswordOnFirstLogin").message("OneLogin cannot ask for another password at the first login. Remove changePasswordOnFirstLogin; Google Workspace, Entra ID and JumpCloud can").field_path(".provisioning.changePasswordOnFirstLogin"))]
 #[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.mapping) || self.mapping.all(m, m.target != 'manager_user_id' || (has(m.field) && m.field == 'work.manager'))").message("manager_user_id refers to a person: map it from the field work.manager").field_path(".mapping"))]
 #[x_kube(validation = Rule::new("!has(self.provider.googleWorkspace) || !has(self.mapping) || ['primaryEmail', 'name.givenName', 'name.familyName'].all(t, self.mapping.exists(m, m.target == t))").message("Google Workspace requires the targets primaryEmail, name.givenName and name.familyName: add a mapping row for each, or remove `mapping` to use the default map").field_path(".mapping"))]
@@ -440,7 +440,7 @@ pub struct ProvisioningIntegrationStatus {
     /// The generation that was last seen through, or that cannot be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Reconciling`, `Stalled`, `BobConnected`, `ProviderConnected`, `MappingComplete`, `PlanHeld`, `EmployeesFailing`.
+    /// `Ready`, `Reconciling`, `Stalled`, `BobConnected`, `ProviderConnected`, `MappingComplete`, `TimeZonesComplete`, `WebhooksAccepted`, `PlanHeld`, `EmployeesFailing`.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -466,6 +466,9 @@ pub struct ProvisioningIntegrationStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1000), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["employeeId"]))]
     pub revoked: Vec<RevokedAccess>,
+    /// What Bob has shown of lifecycle statuses, so that one that is missing as a whole is noticed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifecycles: Option<Lifecycles>,
     /// The value of the annotation `bobsync.dev/sync-requested-at` that was last answered by a whole pass.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_handled_sync_at: Option<String>,
@@ -571,6 +574,22 @@ pub struct RevokedAccess {
     /// When Bob reported the person activated again: kept for some days, so that an older event is not taken for a newer one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Time>,
+}
+
+/// What Bob has shown of lifecycle statuses. Names no employee.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Lifecycles {
+    /// The statuses of Bob's last believed answer, and those of employees who are missing since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub shown: Vec<String>,
+    /// Whether employees are missing whose status is not known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub incomplete: bool,
+    /// Whether Bob has ever shown an employee who is Hired or Terminated.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hired_or_terminated: bool,
 }
 
 /// What a dry run would do, or what a guard holds.

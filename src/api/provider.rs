@@ -36,7 +36,7 @@ pub struct OneLogin {
     /// The account's subdomain: `acme` for `acme.onelogin.com`. Calls go to that host.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
-    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')").message("a subdomain is the acme of acme.onelogin.com: lower case letters, digits and hyphens"))]
+    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$')").message("a subdomain is the acme of acme.onelogin.com: letters, digits and hyphens"))]
     pub subdomain: Option<String>,
     /// Another base address in place of `OneLogin`'s; called at `<endpoint>/auth/...` and `<endpoint>/api/2/...`.
     /// Accepted only where the operator allowed it with `--allow-endpoint`.
@@ -46,6 +46,19 @@ pub struct OneLogin {
     pub endpoint: String,
     /// Secret in this namespace with the keys `clientId` and `clientSecret`.
     pub credentials_secret_ref: SecretRef,
+    /// What a directory or a trusted identity provider that `OneLogin` names with a user is to that user.
+    #[serde(default)]
+    pub connected_directories: ConnectedDirectories,
+}
+
+/// What a directory that the provider names with an account is to the account.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ConnectedDirectories {
+    /// Its master: the account is never written here (`ManagedElsewhere`).
+    #[default]
+    Master,
+    /// It checks passwords only: the account is written like any other.
+    AuthenticateOnly,
 }
 
 /// `OneLogin`'s regions.
@@ -173,6 +186,9 @@ pub struct JumpCloud {
     /// State of an active account that is created without a password.
     #[serde(default)]
     pub passwordless_state: PasswordlessState,
+    /// What the directory of an externally managed user is to that user.
+    #[serde(default)]
+    pub connected_directories: ConnectedDirectories,
     /// Another base address in place of `JumpCloud`'s; called at `<endpoint>/api/...`.
     /// Accepted only where the operator allowed it with `--allow-endpoint`.
     #[serde(default, skip_serializing_if = "String::is_empty")]

@@ -52,13 +52,14 @@ reasons! {
         Held: "Part of a plan that a guard holds.", "See `PlanHeld` of the integration: approve the plan, or remove its cause.";
         Frozen: "An attribute is frozen, because it would change for too many people at once; the rest is in sync.", "See `PlanHeld` of the integration: approve the plan, or correct the field in Bob or the mapping.";
         Retrying: "The provider throttled, was unreachable, or the outcome of a write is not known.", "Nothing; it is tried again by itself. Look at the provider's health if it lasts.";
-        Rejected: "The provider refused a value; the message names the field. Where the field is named, the rest of the change went out without it; a required one keeps an account from being made.", "Correct the field in Bob, or the mapping row.";
+        Rejected: "The provider refused a value; the message names the field. Where the field is named, the rest of the change went out without it; a required one keeps an account from being made.", "Correct the field in Bob, or the mapping row. The write is tried again by itself, ever more rarely.";
         Conflict: "Another account has this e-mail or username, or the matching account belongs to another employee.", "Free the e-mail or username at the provider, or correct it in Bob.";
         Ambiguous: "Several accounts match this employee.", "Leave one account with this e-mail or mark at the provider.";
         MissingAttribute: "A required target has no value in Bob.", "Fill the field in Bob that the message names.";
         MappingFailed: "An expression failed for this person; the message names the target and why.", "Correct the expression, or the field in Bob that it stumbles over.";
         Forbidden: "The credential may not change this account.", "Give the credential more rights, or set `spec.suspend` for this person.";
         ManagedElsewhere: "Another directory is the master of this account: it is synchronised from there, or it is a guest.", "Change the account in that directory, or set `spec.suspend` for this person.";
+        NoLicence: "The account exists, and cannot be used for want of a licence (OneLogin: state Unlicensed).", "Free a licence at the provider, or buy one; then give it to this user. Nothing has to be done here.";
     }
 }
 
@@ -72,14 +73,14 @@ reasons! {
         PlanHeld: "A guard holds changes; the `PlanHeld` condition says which and why.", "Look at `status.plan`; approve it with `spec.approvedPlan`, or remove the cause.";
         BobUnavailable: "Bob did not answer, or not with what was asked.", "Nothing; it is tried again by itself. See Bob's status page if it lasts.";
         ProviderUnavailable: "The provider did not answer, or not with what was asked.", "Nothing; it is tried again by itself. See the provider's status page if it lasts.";
-        SourceSuspect: "Bob's answer is well-formed but implausibly short.", "Check the service user's access rights in Bob: it must see every lifecycle status. If so many people have really gone, request a sync of the integration, or wait until a later answer agrees.";
+        SourceSuspect: "Bob's answer is well-formed but implausibly short, or a lifecycle status is missing as a whole; the message says which.", "Check the service user's access rights in Bob: it must see every lifecycle status. If so many people have really gone, request a sync of the integration, or wait until a later answer agrees. If the only employee with a lifecycle status has really gone, request a sync of the EmployeeSync.";
         TargetSuspect: "The provider's listing is well-formed but implausibly short.", "Check the credential's scope, and whether accounts were deleted at the provider.";
-        SecretNotFound: "A Secret, or a key in it, does not exist.", "Create the Secret that the message names, with that key.";
-        BobUnauthorized: "Bob refused the service user.", "Correct the service user's id or token in the Secret.";
-        BobForbidden: "The service user may not read what the settings need.", "Put the service user into a permission group with the fields that the message names, then request a sync.";
-        ProviderUnauthorized: "The provider refused the credential.", "Correct the credential in the Secret.";
+        SecretNotFound: "A Secret, or a key in it, does not exist.", "Create the Secret that the message names, with that key; it is noticed within a minute.";
+        BobUnauthorized: "Bob refused the service user.", "Correct the service user's id or token in the Secret. Bob is asked again when the Secret or the spec changes or a sync is requested, and else once an hour, because Bob blocks addresses that keep trying.";
+        BobForbidden: "The service user may not read what the settings need.", "Put the service user into a permission group with the fields that the message names. It is tried again by itself; a sync request tries at once.";
+        ProviderUnauthorized: "The provider refused the credential.", "Correct the credential in the Secret. It is tried again by itself, and a changed Secret within a minute; a new secret may be known to the provider only after some seconds.";
         ProviderForbidden: "The credential lacks a permission.", "Give the credential the permission that the message names (OneLogin: Manage users; Google Workspace: domain-wide delegation, and an administrator who may manage users; Entra ID: the application permissions User.ReadWrite.All and User.RevokeSessions.All, with admin consent; JumpCloud: an administrator whose role may manage users).";
-        InvalidSettings: "The spec asks for something that cannot be.", "Correct what the message names.";
+        InvalidSettings: "The spec asks for something that cannot be.", "Correct what the message names. A changed spec is looked at within seconds.";
         EndpointNotAllowed: "The controller was not started with `--allow-endpoint` for an `endpoint` of this integration.", "Ask the operator to allow it, or remove `endpoint`.";
     }
 }
@@ -100,6 +101,9 @@ reasons! {
         ManagerNotManaged: "The manager has no account that bobsync manages.", "Nothing; the attribute is left as it is.";
         ManagerPending: "The manager's account is not there yet.", "Nothing; it is set when the account exists.";
         Connected: "The last call succeeded.", "Nothing.";
+        LifecyclesMissing: "Bob answers, and has never shown an employee who is Hired or Terminated, in a company of 50 or more.", "Widen the access rights of the service user's permission group in Bob to all lifecycle statuses (Hired, Employed, Terminated, every leave).";
+        SitesHaveZones: "Every site of an employee is in `bob.siteTimeZones`, and every site there has employees.", "Nothing.";
+        SiteWithoutZone: "Employees have sites that `bob.siteTimeZones` does not list, or it lists sites that no employee has; the message names them. Dates of unlisted sites count in `bob.timeZone`.", "List every site in `bob.siteTimeZones` as Bob writes it.";
         Complete: "Every mapped target exists and every mapped field was readable.", "Nothing.";
         TargetUnavailable: "The provider does not have a mapped target.", "Define the attribute at the provider, or unmap it.";
         SourceUnavailable: "Bob sends a mapped field for nobody.", "Check the field id, and the service user's right to view it.";
@@ -126,7 +130,7 @@ impl EmployeeReason {
         )
     }
 
-    /// Whether a person has to act (`Stalled` True).
+    /// Whether a person should act (`Stalled` True). The controller keeps trying all the same.
     #[must_use]
     pub const fn is_stalled(self) -> bool {
         matches!(
@@ -138,6 +142,7 @@ impl EmployeeReason {
                 | Self::MappingFailed
                 | Self::Forbidden
                 | Self::ManagedElsewhere
+                | Self::NoLicence
         )
     }
 }
@@ -149,7 +154,7 @@ impl IntegrationReason {
         matches!(self, Self::Converged | Self::Suspended | Self::DryRun)
     }
 
-    /// Whether a person has to act (`Stalled` True).
+    /// Whether a person should act (`Stalled` True). The controller keeps trying all the same.
     #[must_use]
     pub const fn is_stalled(self) -> bool {
         matches!(
@@ -170,7 +175,8 @@ impl IntegrationReason {
 pub fn markdown() -> String {
     use std::fmt::Write as _;
     let mut page = String::from(
-        "# Reasons\n\nGenerated by `make generate` from `src/api/reasons.rs`. Every `reason` of a condition is in one of these tables.\n",
+        "# Reasons\n\nGenerated by `make generate` from `src/api/reasons.rs`. Every `reason` of a condition is in one of these tables.\n\n\
+         `Stalled` True says that a person should act. It never means that bobsync has given up: it keeps trying.\n",
     );
     let mut table = |title: &str, rows: Vec<(String, &str, &str, &str)>| {
         let _ = write!(page, "\n## {title}\n\n| `Ready` | reason | it means | what to do |\n| --- | --- | --- | --- |\n");

@@ -13,6 +13,8 @@ pub enum AccountState {
     Unactivated,
     /// Made ready, and an administrator activates it: an active employee's account is left so.
     Staged,
+    /// Active, and of no use for want of a licence: an active employee's account is left so.
+    Unlicensed,
     /// A state of the provider's own that an active employee's account is left in: locked, password states.
     Other,
 }

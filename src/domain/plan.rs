@@ -391,9 +391,10 @@ fn existing(mapping: &Mapping, person: &Person, candidate: Candidate, taken: boo
         write.attributes.retain(|(row, _)| *row != mapping.email && *row != mapping.username);
     }
     write.access = match (person.decision.existing, candidate.state) {
-        (Some(Access::Suspended), AccountState::Active | AccountState::Unactivated | AccountState::Staged | AccountState::Other) => {
-            Some(Access::Suspended)
-        }
+        (
+            Some(Access::Suspended),
+            AccountState::Active | AccountState::Unactivated | AccountState::Staged | AccountState::Unlicensed | AccountState::Other,
+        ) => Some(Access::Suspended),
         // Sessions of another account than the one on record are not ours to end.
         (Some(Access::Suspended), AccountState::Suspended)
             if person.sessions_open && person.known_account.as_ref().is_none_or(|known| *known == candidate.account) =>

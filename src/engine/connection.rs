@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
 };
 
 use super::{
@@ -119,6 +120,12 @@ impl Connections {
     pub fn made_from(&self) -> Secrets {
         let known = |(name, version): &(String, String)| (name.clone(), Some(version.clone()));
         Secrets([&self.made_from.bob_secret, &self.made_from.target_secret].map(known).into())
+    }
+
+    /// How long the provider asked everybody to wait, if it did.
+    #[must_use]
+    pub fn silence(&self) -> Option<Duration> {
+        self.pacer.silence()
     }
 
     /// Whether these go to the tenant of these settings.

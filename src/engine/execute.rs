@@ -15,7 +15,7 @@ use std::{
     collections::{HashMap, HashSet},
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -45,6 +45,9 @@ use crate::{
     },
     provider::{Error, Initial, Key, Provider, call::BACK_IN_LINE, tries::Tries},
 };
+
+/// After so many new accounts in a row without a licence, the other ones wait for the next pass.
+const UNLICENSED: u32 = 3;
 
 /// How many changes are under way at once. The provider's pace is kept by its pacer; this only hides latency.
 const CONCURRENT: usize = 8;
@@ -194,14 +197,22 @@ struct Run<'a, 'b, 'c> {
     accounts: Mutex<HashMap<PersonIndex, Box<str>>>,
     met: Mutex<HashMap<PersonIndex, Met>>,
     streaks: Streaks,
+    /// New accounts in a row for which there was no licence.
+    unlicensed: AtomicU32,
     unfinished: AtomicBool,
 }
 
 /// Executes every released change and tells each outcome once. Held changes are told by the guard, not here.
 /// With an outcome comes the claim on the person, to be given back once it is on record.
 pub async fn execute<'c>(cx: &Execution<'_, 'c>, tell: impl Fn(PersonIndex, Outcome, Option<Writing<'c>>) + Sync) -> Summary {
-    let run =
-        Run { cx, accounts: Mutex::default(), met: Mutex::default(), streaks: Streaks::default(), unfinished: AtomicBool::new(false) };
+    let run = Run {
+        cx,
+        accounts: Mutex::default(),
+        met: Mutex::default(),
+        streaks: Streaks::default(),
+        unlicensed: AtomicU32::new(0),
+        unfinished: AtomicBool::new(false),
+    };
     let late: HashSet<PersonIndex> = cx.plan.late_managers.iter().map(|(person, _)| *person).collect();
     let held_back: Mutex<HashMap<PersonIndex, Outcome>> = Mutex::default();
     let mut queue = Queue::new(cx.plan, cx.people, cx.mapping, &cx.released.go, cx.since, cx.failed_before);
@@ -270,6 +281,15 @@ impl Run<'_, '_, '_> {
         made.or_else(|| self.cx.plan.standings[person as usize].account.as_ref().map(|held| held.id.clone()))
     }
 
+    /// Counts new accounts in a row that cannot be used for want of a licence.
+    fn count_licences(&self, change: &Change, state: AccountState) {
+        match (change.kind, state) {
+            (Kind::Create { .. }, AccountState::Unlicensed) => drop(self.unlicensed.fetch_add(1, Ordering::Relaxed)),
+            (Kind::Create { .. }, AccountState::Active) => self.unlicensed.store(0, Ordering::Relaxed),
+            _ => {}
+        }
+    }
+
     async fn one(&self, change: &Change) -> Outcome {
         let (sort, action) = (Sort::of(change), action_of(change.kind, change.write.access));
         let mut write = change.write.clone();
@@ -286,6 +306,9 @@ impl Run<'_, '_, '_> {
             return Outcome::Failed { failure, action, fields: self.sent(&write), account: None };
         }
         if !self.may_begin(sort) {
+            return Outcome::Waiting;
+        }
+        if matches!(change.kind, Kind::Create { .. }) && self.unlicensed.load(Ordering::Relaxed) >= UNLICENSED {
             return Outcome::Waiting;
         }
         let sent = self.sent(&write);
@@ -305,6 +328,7 @@ impl Run<'_, '_, '_> {
         match result {
             Ok(landed) => {
                 self.streaks.went_through(sort);
+                self.count_licences(change, landed.state);
                 self.accounts.lock().unwrap_or_else(PoisonError::into_inner).insert(change.person, (*landed.account).into());
                 self.ended(landed, manager_pending)
             }

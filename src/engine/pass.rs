@@ -94,6 +94,8 @@ pub struct Rest {
     pub deferred: Vec<(Box<str>, Class)>,
     /// Changes that were not brought to an end: whether they were tried and failed for now.
     pub unsettled: Vec<(Box<str>, bool)>,
+    /// What Bob answered about an employee can be judged only by an answer about all of them.
+    pub in_doubt: bool,
     /// Somebody has another e-mail, and the accounts of whoever reports to them name them by it.
     pub renamed: bool,
 }
@@ -213,7 +215,8 @@ impl Pass<'_> {
         report.in_bob = Some(source.in_bob);
         report.suspicion = source.suspicion;
         report.unseen_fields = source.unseen_fields;
-        report.unconfirmed = source.unconfirmed;
+        report.absent = source.absent;
+        report.zones = source.zones;
         self.mailbox.company(source.company);
 
         let people = decide::everybody(&self.deciding(), source.employees);
@@ -338,6 +341,9 @@ impl Pass<'_> {
             .map(|employee| (employee.id(), single::row(employee)))
             .collect();
         self.roster.looked(self.key, rows.into_iter());
+        // Employees without a row when Bob was read have one now.
+        let employees = people.iter().map(|person| &person.employee).filter(|employee| !employee.expected);
+        self.roster.shown(self.key, employees.flat_map(|employee| observe::shown(std::slice::from_ref(employee))));
     }
 
     /// The plan, without rows whose target the provider does not have.

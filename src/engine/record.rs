@@ -319,7 +319,9 @@ impl Recorder<'_> {
         });
         let access_as_decided = match (person.decision.existing, state.or(beside)) {
             (Some(Access::Suspended), Some(state)) => state == AccountState::Suspended,
-            (Some(Access::Active), Some(state)) => !matches!(state, AccountState::Suspended | AccountState::Unactivated),
+            (Some(Access::Active), Some(state)) => {
+                !matches!(state, AccountState::Suspended | AccountState::Unactivated | AccountState::Unlicensed)
+            }
             (None, Some(_)) => true,
             (Some(_), None) if account.is_some() => false,
             (_, None) => !matches!(person.decision.missing, Missing::Create(_)),

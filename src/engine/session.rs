@@ -22,7 +22,7 @@ use super::{
     observe::LastRead,
     partial,
     pass::{Pass, Scope},
-    report::Report,
+    report::{self, Report},
     revocations,
     said::Said,
     signing::Signing,
@@ -34,6 +34,7 @@ use crate::{
     api::{
         ProvisioningIntegration,
         employee_sync::{Access, Trigger},
+        reasons::IntegrationReason,
     },
     cluster::{
         roster::{Entry, IntegrationKey},
@@ -109,13 +110,14 @@ impl Session {
             }
         };
         let tenant = ready.validated.target.tenant();
-        let (counts, first_pass_at, released) = {
+        let (counts, first_pass_at, released, lifecycles) = {
             let said = self.said.lock().await;
             if said.status.tenant.as_ref().is_some_and(|known| *known != tenant) {
                 self.shared.roster.forget_accounts(&self.key);
             }
             revocations::remember(&self.shared.roster, &self.key, &said.status.revoked);
-            (said.status.employees.clone(), said.status.first_pass_at.clone(), said.status.approved.clone())
+            let status = &said.status;
+            (status.employees.clone(), status.first_pass_at.clone(), status.approved.clone(), status.lifecycles.clone())
         };
         let approved =
             object.spec.approved_plan.as_deref().filter(|digest| released.as_ref().is_none_or(|released| released.digest != *digest));
@@ -155,6 +157,7 @@ impl Session {
             last_read: LastRead {
                 believed: counts.as_ref().map_or(0, |counts| counts.in_bob),
                 suspicion: wanted.suspicion,
+                memory: lifecycles.as_ref().map(report::memory),
                 apart: validated.interval / 2,
                 asked: wanted.asked,
             },
@@ -174,7 +177,12 @@ impl Session {
             failed_before: &failed_before,
             tried: &tried,
         };
-        Report { tenant: Some(tenant), ..pass.run().await }
+        let mut report = pass.run().await;
+        report.tenant = Some(tenant);
+        if let Some(stop) = report.stop.as_mut().filter(|stop| stop.reason == IntegrationReason::ProviderUnavailable) {
+            stop.wait = stop.wait.or_else(|| connections.silence());
+        }
+        report
     }
 
     /// Writes down which of these people Bob has revoked access from, and from which it has not any more: a pass over

@@ -83,7 +83,13 @@ fn one_login(spec: &api::OneLogin, allowed: &AllowedEndpoints) -> Result<Target,
     } else {
         allowed.accept("spec.provider.oneLogin.endpoint", &spec.endpoint)?
     };
-    Ok(Target { destination: Arc::new(onelogin::Tenant { base }), secret: spec.credentials_secret_ref.name.clone() })
+    let destination = onelogin::Tenant { base, mastered: is_master(spec.connected_directories) };
+    Ok(Target { destination: Arc::new(destination), secret: spec.credentials_secret_ref.name.clone() })
+}
+
+/// Whether a directory that is named with an account is its master.
+fn is_master(directories: api::ConnectedDirectories) -> bool {
+    directories == api::ConnectedDirectories::Master
 }
 
 fn google_workspace(spec: &api::GoogleWorkspace, allowed: &AllowedEndpoints) -> Result<Target, Stop> {
@@ -126,7 +132,8 @@ fn jump_cloud(spec: &api::JumpCloud, allowed: &AllowedEndpoints) -> Result<Targe
         allowed.accept("spec.provider.jumpCloud.endpoint", &spec.endpoint)?
     };
     let stages = spec.passwordless_state == api::PasswordlessState::Staged;
-    let destination = jumpcloud::Tenant { base, organization: spec.organization_id.clone(), stages };
+    let destination =
+        jumpcloud::Tenant { base, organization: spec.organization_id.clone(), stages, mastered: is_master(spec.connected_directories) };
     Ok(Target { destination: Arc::new(destination), secret: spec.credentials_secret_ref.name.clone() })
 }
 

@@ -153,6 +153,7 @@ impl Verdict<'_> {
             Trouble::Waiting { .. } => EmployeeReason::Pending,
             Trouble::Held { .. } => EmployeeReason::Held,
             Trouble::None if self.account.is_none() && self.decision.missing == Missing::NotYet => EmployeeReason::NotDue,
+            Trouble::None if self.lacks_licence() => EmployeeReason::NoLicence,
             Trouble::None if self.drifted => EmployeeReason::Drifted,
             Trouble::None => EmployeeReason::InSync,
         }
@@ -228,6 +229,9 @@ impl Verdict<'_> {
             Trouble::Waiting { planned, dry_run: false } => format!("Waiting for its turn to {}; {why}.", planned.words()),
             Trouble::None if self.account.is_none() && self.decision.missing == Missing::NotYet => format!("No account yet: {why}."),
             Trouble::None if self.account.is_none() => format!("No account: {why}."),
+            Trouble::None if self.lacks_licence() => {
+                "The account is active, and cannot be used: the provider has no free licence for it.".to_owned()
+            }
             Trouble::None if self.drifted => {
                 format!("Changed at the provider, and spec.safety.driftPolicy only reports it: {}.", self.differs.join(", "))
             }
@@ -242,7 +246,9 @@ impl Verdict<'_> {
             (false, _) if self.decision.why == Why::NotInBob => return None,
             (false, _) => api::Access::Unmanaged,
             (true, Some(AccountState::Suspended | AccountState::Unactivated)) => api::Access::Suspended,
-            (true, Some(AccountState::Active | AccountState::Staged | AccountState::Other)) => api::Access::Active,
+            (true, Some(AccountState::Active | AccountState::Staged | AccountState::Unlicensed | AccountState::Other)) => {
+                api::Access::Active
+            }
             (true, None) if self.decision.missing == Missing::Never => api::Access::Absent,
             (true, None) => api::Access::NotYet,
         })
@@ -252,6 +258,11 @@ impl Verdict<'_> {
     fn is_open_by_hand(&self) -> bool {
         let open = self.state.or(self.beside).is_some_and(|state| state != AccountState::Suspended);
         open && self.decision.existing == Some(Access::Suspended)
+    }
+
+    /// Whether somebody who should be able to log in has an account without a licence.
+    fn lacks_licence(&self) -> bool {
+        self.state == Some(AccountState::Unlicensed) && self.decision.existing == Some(Access::Active)
     }
 
     /// The transition ahead, as far as it concerns this person's account.

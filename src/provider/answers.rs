@@ -193,6 +193,8 @@ pub fn without_words(route: Route, answer: &Answer, wait: Option<Duration>) -> O
         200..=299 => Err(route.no_answer(format!("HTTP {status} without JSON"))),
         300..=399 => Err(route.no_answer(format!("HTTP {status}, a redirect, which is never followed"))),
         429 => Err(Error::Throttled { wait }),
+        // A read changes nothing, so the time that is named is all there is to it.
+        500.. if wait.is_some() && !route.writes() => Err(Error::Throttled { wait }),
         408 | 500.. => Err(route.no_answer(format!("HTTP {status}"))),
         _ if answer.is_html() => Err(route.no_answer(format!("HTTP {status} with a page for people"))),
         _ => return None,

@@ -31,7 +31,7 @@ pub const IN_LINE: Duration = Duration::from_secs(10);
 /// opens goes first, and long enough that a call which is turned away at once does not spin.
 pub const BACK_IN_LINE: Duration = Duration::from_millis(10);
 
-/// Told of every call, those that went within another included: its name (`token`, `list`, `custom_attributes`, `find`, `create`, `update`) and its
+/// Told of every call, those that went within another included: its name (`token`, `list`, `custom_attributes`, `find`, `create`, `update`, `sessions`) and its
 /// outcome (`ok` or [`Error::category`]).
 pub type Observer = Arc<dyn Fn(&'static str, &'static str) + Send + Sync>;
 

@@ -17,6 +17,9 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The largest body that is read, in bytes after decompression.
 pub const BODY_CAP: usize = 8 * 1024 * 1024;
 
+/// What is said of a body beyond [`BODY_CAP`].
+pub const TOO_LARGE: &str = "the answer is too large";
+
 /// How every call names its sender.
 pub const USER_AGENT: &str = concat!("bobsync/", env!("CARGO_PKG_VERSION"));
 
@@ -135,7 +138,7 @@ impl Client {
         let mut body = BytesMut::new();
         while let Some(piece) = response.chunk().await.map_err(|error| within_the_body(&error))? {
             if body.len() + piece.len() > BODY_CAP {
-                return Err(Failure::NoAnswer("the answer is too large"));
+                return Err(Failure::NoAnswer(TOO_LARGE));
             }
             body.extend_from_slice(&piece);
         }

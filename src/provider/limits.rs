@@ -184,6 +184,13 @@ impl Pacer {
         self.lock().refusals = 0;
     }
 
+    /// How long nobody calls, because the provider said so.
+    #[must_use]
+    pub fn silence(&self) -> Option<Duration> {
+        let left = self.lock().blocked_until?.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
+    }
+
     /// About how long `calls` more normal calls will take, with those that are in line already.
     #[must_use]
     pub fn wait_estimate(&self, calls: u32) -> Duration {

@@ -6,6 +6,8 @@
 //! - `call`: one HTTP call, paced, with a token, judged, counted, repeated once with a fresh token after a 401.
 //! - `limits`, `bursts`: whose turn it is. `token`: one asks, all wait. `assertion`: signed requests for tokens.
 //! - `tries`: how often a call is tried, and how long is waited in between.
+//! - `listing`: pages that failed or are too large, ids seen once, listings that go in circles. `remembered`: what a tenant
+//!   defines itself.
 //! - `http`: timeouts, no redirects, bounded bodies. `answers`, `scrub`: what an answer means, and what of it may be said.
 //!
 //! Retrying and reading back are decisions of the engine, so that they are the same for all.
@@ -18,13 +20,15 @@ pub mod entra;
 pub mod google;
 pub mod http;
 pub mod jumpcloud;
-
 pub mod limits;
 pub mod onelogin;
 pub mod passwords;
 pub mod scrub;
 pub mod token;
 pub mod tries;
+
+mod listing;
+mod remembered;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -330,6 +334,8 @@ pub struct Capabilities {
     pub manager_apart: bool,
     /// Whether a suspension ends sessions by a call of its own.
     pub ends_sessions: bool,
+    /// Whether an account can be active and of no use for want of a licence, so that access that is given is read back.
+    pub licences: bool,
 }
 
 /// What becomes of the password of a new account.

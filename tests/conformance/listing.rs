@@ -4,14 +4,25 @@ use bobsync::{
     domain::account::AccountState,
     provider::{Error, Key, Listing},
 };
+use simulators::{Fault, FaultKind};
 use tokio::runtime::Handle;
 
-use crate::tenant::{Account, Tenant, account, can, listed, mark, plain, rows};
+use crate::tenant::{Account, Calls, Tenant, account, can, listed, mark, plain, rows};
 
 async fn list<T: Tenant>(tenant: &T) -> (Vec<Account>, Listing) {
+    try_to_list(tenant).await.expect("a listing")
+}
+
+async fn try_to_list<T: Tenant>(tenant: &T) -> Result<(Vec<Account>, Listing), Error> {
     let mut seen = Vec::new();
-    let listing = tenant.provider().list(tenant.mapping(), &mut |account| seen.push(account.into_owned())).await.expect("a listing");
-    (seen, listing)
+    let listing = tenant.provider().list(tenant.mapping(), &mut |account| seen.push(account.into_owned())).await?;
+    Ok((seen, listing))
+}
+
+/// Everybody, each once, and nobody came or went.
+fn assert_whole(people: usize, (seen, listing): &(Vec<Account>, Listing)) {
+    assert_eq!(*listing, Listing { accounts: u32::try_from(people).unwrap(), whole: true, unavailable: vec![] });
+    assert_eq!(seen.len(), people);
 }
 
 /// Two and a half pages of people, the last of them the manager of all.
@@ -78,6 +89,58 @@ pub async fn a_listing_during_which_accounts_come_or_go_is_not_whole<T: Tenant>(
         assert_eq!(listing.accounts, seen);
     }
     assert!(list(tenant).await.1.whole, "and the next one is");
+}
+
+pub async fn a_later_page_that_fails_is_asked_for_again_and_no_page_before_it<T: Tenant>(tenant: &T) {
+    let people = tenant.make(&many::<T>()).await.len();
+    assert_whole(people, &list(tenant).await);
+    for fault in [
+        Fault::new(FaultKind::Status).status(503).times(3),
+        Fault::new(FaultKind::Truncate).times(1),
+        Fault::new(FaultKind::ResetAfterApply).times(1),
+        Fault::new(FaultKind::Html).status(502).times(1),
+    ] {
+        let (before, failures) = (tenant.calls().await, fault.times.unwrap());
+        tenant.fault(Calls::Reads, fault.after(2)).await;
+        assert_whole(people, &list(tenant).await);
+        assert_eq!(tenant.calls().await - before, 3 + failures, "three pages, and the third again");
+        tenant.heal().await;
+    }
+    let before = tenant.calls().await;
+    tenant.fault(Calls::Reads, Fault::new(FaultKind::Status).status(503).after(2)).await;
+    let outcome = try_to_list(tenant).await;
+    assert!(matches!(outcome, Err(Error::Unavailable { .. })), "{outcome:?}");
+    assert_eq!(tenant.calls().await - before, 2 + 4, "it is asked for again three times");
+}
+
+pub async fn a_later_page_that_is_throttled_is_asked_for_when_it_may_be<T: Tenant>(tenant: &T) {
+    let people = tenant.make(&many::<T>()).await.len();
+    assert_whole(people, &list(tenant).await);
+    // More refusals than a page that fails is given tries.
+    for (status, times) in [(429, 5), (503, 1)] {
+        let (before, begun) = (tenant.calls().await, std::time::Instant::now());
+        let fault = Fault::new(FaultKind::Status).status(status).header("retry-after", "1").times(times);
+        tenant.fault(Calls::Reads, fault.after(1)).await;
+        assert_whole(people, &list(tenant).await);
+        assert_eq!(tenant.calls().await - before, 3 + times, "three pages, and the second again");
+        assert!(begun.elapsed().as_secs_f64() > 0.98 * times as f64, "the time that is named is waited: {:?}", begun.elapsed());
+        tenant.heal().await;
+    }
+}
+
+pub async fn a_page_that_is_too_large_is_asked_for_in_smaller_ones<T: Tenant>(tenant: &T) {
+    let page = T::CATALOG.capabilities.page;
+    let people: Vec<Account> = (0..page * 3 / 2).map(|number| account(&format!("person-{number}"))).collect();
+    tenant.make(&people).await;
+    assert_whole(people.len(), &list(tenant).await);
+    // The first page is too large, or the second and its half: of the last, half a page is left.
+    for (after, times, calls) in [(0, 1, 1 + 3), (1, 2, 1 + 2 + 2)] {
+        let before = tenant.calls().await;
+        tenant.fault(Calls::Reads, Fault::new(FaultKind::Oversize).after(after).times(times)).await;
+        assert_whole(people.len(), &list(tenant).await);
+        assert_eq!(tenant.calls().await - before, calls, "nothing is read twice");
+        tenant.heal().await;
+    }
 }
 
 pub async fn a_target_that_the_tenant_lacks_is_unavailable<T: Tenant>(tenant: &T) {

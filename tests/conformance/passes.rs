@@ -363,6 +363,31 @@ pub async fn an_administrator_is_recognised_and_never_written<T: Tenant>(tenant:
     assert_eq!(tenant.look(&late).await, held);
 }
 
+pub async fn an_account_of_another_directory_is_left_to_it<T: Tenant>(tenant: &T) {
+    if !T::TELLS_MASTERS {
+        println!("SKIPPED for {}: it does not say whether another directory is the master of an account", T::CATALOG.name);
+        return;
+    }
+    let mut unmarked = account("kim");
+    unmarked.mark = None;
+    let ids = tenant.make(&[account("noa"), unmarked]).await;
+    for id in &ids {
+        tenant.master(id).await;
+        assert!(crate::tenant::listed(tenant, id).await.elsewhere, "a look-up tells it as well");
+    }
+    let held = [tenant.look(&ids[0]).await, tenant.look(&ids[1]).await];
+    // A leaver, and somebody whose title is another.
+    let mut titled = account("kim");
+    titled.attributes[rows::TITLE] = Some("Lead".into());
+    let people = [person(&account("noa"), None, Access::Suspended), person(&titled, None, Access::Active)];
+    let (plan, outcomes) = pass(tenant, &people).await;
+    for person in [0, 1] {
+        assert_eq!(plan.standings[person].block, Some(Block::ManagedElsewhere));
+        assert_eq!(tenant.look(&ids[person]).await, held[person], "nothing is written");
+    }
+    assert!(outcomes.is_empty(), "{outcomes:?}");
+}
+
 pub async fn what_is_told_of_an_account_after_a_change_is_as_the_tenant_has_it<T: Tenant>(tenant: &T) {
     let titled = |title: &'static str, manager, access| {
         let mut wanted = account("noa");

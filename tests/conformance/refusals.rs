@@ -99,6 +99,50 @@ pub async fn a_deleted_account_is_not_found<T: Tenant>(tenant: &T) {
     assert_eq!(tenant.size().await, 0, "an update makes no account");
 }
 
+pub async fn a_deleted_account_is_gone_to_every_call<T: Tenant>(tenant: &T) {
+    let id = tenant.make(&[account("noa")]).await.remove(0);
+    tenant.delete(&id).await;
+    let before = tenant.calls().await;
+    assert_eq!(tenant.provider().find(tenant.mapping(), Key::Id(&id)).await, Ok(vec![]), "whatever the provider's word for it is");
+    assert_eq!(tenant.provider().find(tenant.mapping(), Key::Email("noa@example.com")).await, Ok(vec![]));
+    for access in [Access::Suspended, Access::Active] {
+        let change = AccountWrite { access: Some(access), ..AccountWrite::default() };
+        let written = tenant.provider().update(tenant.mapping(), &id, &change, Urgency::Urgent).await;
+        assert_eq!(written, Err(Error::NotFound), "{access:?}");
+    }
+    assert_eq!(tenant.calls().await - before, 4, "nothing is tried again");
+}
+
+pub async fn an_attribute_that_is_no_longer_defined_is_refused_once<T: Tenant>(tenant: &T) {
+    if !can::<T>("tenants define attributes of their own", |can| can.defined_attributes) {
+        return;
+    }
+    let people: Vec<_> = (0..30).map(|number| account(&format!("person-{number}"))).collect();
+    let ids = tenant.make(&people).await;
+    // What is defined is known from the listing.
+    assert!(tenant.provider().list(tenant.mapping(), &mut |_| ()).await.unwrap().unavailable.is_empty());
+    tenant.undefine().await;
+    let target = Some(tenant.mapping().rows[rows::EXTENSION].target.to_string());
+    let mut refused = 0;
+    for id in &ids {
+        let (written, calls) = update(tenant, id, &write(&[(rows::EXTENSION, Some("B-8"))])).await;
+        assert!(matches!(&written, Err(Error::Rejected { field, .. }) if *field == target), "{written:?}");
+        refused += u64::from(calls > 0);
+        let (written, _) = update(tenant, id, &write(&[(rows::TITLE, Some("Lead"))])).await;
+        assert!(written.is_ok(), "the rest flows: {written:?}");
+    }
+    assert_eq!(refused, 1, "after the first refusal no such write goes out");
+    let mut new = account("new");
+    let before = tenant.calls().await;
+    let made = tenant.provider().create(tenant.mapping(), &creation(&new, Access::Active), &Initial::default()).await;
+    assert!(matches!(&made, Err(Error::Rejected { field, .. }) if *field == target), "{made:?}");
+    assert_eq!(tenant.calls().await, before, "nor does a create");
+    new.attributes[rows::EXTENSION] = None;
+    tenant.provider().create(tenant.mapping(), &creation(&new, Access::Active), &Initial::default()).await.unwrap();
+    let listing = tenant.provider().list(tenant.mapping(), &mut |_| ()).await.unwrap();
+    assert_eq!(listing.unavailable, [rows::EXTENSION], "and the next listing says so");
+}
+
 pub async fn a_read_that_fails_is_unavailable_and_a_write_that_may_have_arrived_is_unknown<T: Tenant>(tenant: &T) {
     let id = tenant.make(&[account("noa")]).await.remove(0);
     let mapping = tenant.mapping();

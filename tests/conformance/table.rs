@@ -9,6 +9,9 @@ macro_rules! every_provider {
             everybody_is_listed_once_as_the_tenant_has_them,
             an_empty_tenant_is_listed_whole,
             a_listing_during_which_accounts_come_or_go_is_not_whole,
+            a_later_page_that_fails_is_asked_for_again_and_no_page_before_it,
+            a_later_page_that_is_throttled_is_asked_for_when_it_may_be,
+            a_page_that_is_too_large_is_asked_for_in_smaller_ones,
             a_target_that_the_tenant_lacks_is_unavailable,
             accounts_are_found_by_id_mark_and_email_with_one_call_each,
             a_wildcard_finds_nobody_and_an_empty_key_is_not_asked_for,
@@ -44,6 +47,7 @@ macro_rules! every_provider {
             a_value_that_breaks_the_provider_keeps_no_access_open_and_no_other_value_out,
             an_address_that_is_taken_withholds_nothing_else,
             an_administrator_is_recognised_and_never_written,
+            an_account_of_another_directory_is_left_to_it,
             what_is_told_of_an_account_after_a_change_is_as_the_tenant_has_it,
         ]);
         $crate::table::table!($tenant, refusals: [
@@ -52,6 +56,8 @@ macro_rules! every_provider {
             no_text_gives_a_value_away,
             an_account_out_of_reach_is_forbidden,
             a_deleted_account_is_not_found,
+            a_deleted_account_is_gone_to_every_call,
+            an_attribute_that_is_no_longer_defined_is_refused_once,
             a_read_that_fails_is_unavailable_and_a_write_that_may_have_arrived_is_unknown,
             nothing_reaches_an_address_where_nobody_listens,
             a_throttled_provider_is_left_alone_until_then,

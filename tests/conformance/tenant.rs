@@ -102,6 +102,14 @@ pub trait Tenant: Sized + Sync {
         unreachable!("the capability table says that the provider does not tell administrators")
     }
 
+    /// Whether the provider says that another directory is the master of an account.
+    const TELLS_MASTERS: bool = true;
+
+    /// Another directory becomes the master of this account.
+    async fn master(&self, _: &str) {
+        unreachable!("the tenant says that its provider does not tell masters")
+    }
+
     /// The credential may not change this account.
     async fn protect(&self, id: &str);
 

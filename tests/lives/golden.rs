@@ -216,7 +216,7 @@ fn stands(out: &mut String, world: &World, person: &Person, standing: &Standing)
     let access = match (decision.managed, standing.account.as_ref().map(|held| held.state)) {
         (false, _) => "Unmanaged",
         (true, Some(AccountState::Suspended | AccountState::Unactivated)) => "Suspended",
-        (true, Some(AccountState::Active | AccountState::Staged | AccountState::Other)) => "Active",
+        (true, Some(AccountState::Active | AccountState::Staged | AccountState::Unlicensed | AccountState::Other)) => "Active",
         (true, None) if decision.missing == Missing::Never => "Absent",
         (true, None) => "NotYet",
     };

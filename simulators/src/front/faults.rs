@@ -20,6 +20,8 @@ pub enum Kind {
     Truncate,
     /// A JSON error object with `status` (default 200); nothing is applied.
     ErrorObject,
+    /// The real answer, followed by nine million blanks: a body that no caller wants to read.
+    Oversize,
     /// The real answer, `delayMs` later.
     Delay,
     /// The connection is reset; nothing is applied.
@@ -53,6 +55,9 @@ pub struct Fault {
     /// Absent: any path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path_prefix: Option<String>,
+    /// How many matching calls go by before it acts; absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
     /// Absent: any path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exact_path: Option<String>,
@@ -88,6 +93,7 @@ impl Fault {
             kind,
             method: None,
             path_prefix: None,
+            after: None,
             exact_path: None,
             body_contains: None,
             times: None,
@@ -125,6 +131,13 @@ impl Fault {
     #[must_use]
     pub fn times(mut self, times: u64) -> Self {
         self.times = Some(times);
+        self
+    }
+
+    /// Only once so many matching calls have gone by.
+    #[must_use]
+    pub fn after(mut self, calls: u64) -> Self {
+        self.after = Some(calls);
         self
     }
 
@@ -186,6 +199,8 @@ impl Fault {
 struct Rule {
     fault: Fault,
     rng: Rng,
+    /// Matching calls that go by.
+    spared: u64,
     left: Option<u64>,
 }
 
@@ -197,7 +212,7 @@ pub struct Faults {
 
 impl Faults {
     pub fn add(&self, fault: Fault) {
-        let rule = Rule { rng: Rng::new(fault.seed.unwrap_or(1)), left: fault.times, fault };
+        let rule = Rule { rng: Rng::new(fault.seed.unwrap_or(1)), spared: fault.after.unwrap_or(0), left: fault.times, fault };
         self.rules.lock().expect("faults lock").push(rule);
     }
 
@@ -216,6 +231,10 @@ impl Faults {
                 && fault.path_prefix.as_ref().is_none_or(|prefix| path.starts_with(prefix))
                 && fault.exact_path.as_ref().is_none_or(|exact| path == exact)
                 && fault.body_contains.as_ref().is_none_or(holds);
+            if matches && rule.spared > 0 {
+                rule.spared -= 1;
+                continue;
+            }
             if matches && fault.probability.is_none_or(|p| rule.rng.chance(p)) {
                 rule.left = rule.left.map(|left| left - 1);
                 return Some(rule.fault.clone());
@@ -247,6 +266,16 @@ mod tests {
         assert!(faults.strike("PUT", "/users/7", b"{\"title\":\"Good title\"}").is_none());
         assert!(faults.strike("PUT", "/users/7", b"{\"title\":\"Bad title\"}").is_some());
         assert!(faults.strike("PUT", "/users/7", b"{\"title\":\"Bad title\"}").is_none());
+    }
+
+    #[test]
+    fn a_rule_strikes_after_the_calls_that_it_spares() {
+        let faults = Faults::default();
+        faults.add(Fault::new(Kind::Status).method("GET").after(2).times(1));
+        faults.add(Fault::new(Kind::Reset).method("GET").after(3).times(1));
+        let struck: Vec<_> = (0..5).map(|_| faults.strike("GET", "/", b"").map(|fault| fault.kind)).collect();
+        assert_eq!(struck, [None, None, Some(Kind::Status), None, Some(Kind::Reset)]);
+        assert!(faults.strike("PUT", "/", b"").is_none());
     }
 
     #[test]

@@ -25,6 +25,9 @@ const BODY_LIMIT: usize = 8 * 1024 * 1024;
 /// The longest that a call is held; then its connection is reset.
 const HELD_AT_MOST: Duration = Duration::from_mins(2);
 
+/// What makes a body too large for any caller.
+const BLANKS: usize = 9 * 1024 * 1024;
+
 const PAGE: &str = "<!doctype html><html><head><title>Service</title></head><body><h1>Something went wrong</h1></body></html>";
 
 /// Marks a response that must not be sent: the connection is reset instead.
@@ -84,6 +87,7 @@ impl Gate {
         let (status, response) = match (kind, answer) {
             (Some(Kind::Reset | Kind::ResetAfterApply | Kind::Hold | Kind::HoldAfterApply), _) => (0, cut_off()),
             (Some(Kind::Truncate), Some(answer)) => (answer.status, truncated(answer)),
+            (Some(Kind::Oversize), Some(answer)) => (answer.status, oversized(answer)),
             (None | Some(Kind::Delay), Some(answer)) => (answer.status, sent(answer)),
             (_, _) => {
                 let answer = fault.map_or_else(|| Answer::empty(500), |fault| self.injected(fault));
@@ -175,6 +179,17 @@ fn truncated(answer: Answer) -> Response {
     });
     let pieces = stream::iter([Ok(first)]).chain(rest);
     head.map(|()| Body::from_stream(pieces))
+}
+
+/// The answer with blanks behind it, which mean nothing in JSON.
+fn oversized(mut answer: Answer) -> Response {
+    let mut body: Vec<u8> = match answer.content {
+        Content::Full(bytes) => bytes.into(),
+        Content::Pieces(pieces) => pieces.flatten().collect(),
+    };
+    body.resize(body.len() + BLANKS, b' ');
+    answer.content = Content::Full(body.into());
+    sent(answer)
 }
 
 fn with_fault_headers(mut response: Response, fault: Option<&Fault>) -> Response {

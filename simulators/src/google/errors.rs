@@ -26,6 +26,11 @@ pub fn not_found(what: &str) -> Answer {
     refused(404, "notFound", &format!("Resource Not Found: {what}"))
 }
 
+/// A user who is not there: one who was deleted is answered otherwise while an administrator can restore them.
+pub fn no_user(state: &super::service::State, key: &str, now: jiff::Timestamp) -> Answer {
+    if state.users.is_restorable(key, now) { refused(412, "conditionNotMet", "User is deleted.") } else { not_found("userKey") }
+}
+
 pub fn forbidden() -> Answer {
     refused(403, "forbidden", "Not Authorized to access this resource/api")
 }

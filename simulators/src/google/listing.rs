@@ -97,7 +97,8 @@ fn shown(state: &State, user: &User, custom: Option<&[String]>, listed: bool, no
 pub fn get(state: &State, call: &Call, key: &str, now: Timestamp) -> Answer {
     let read = || {
         let asked = Asked::read(call)?;
-        let user = state.users.find(key).filter(|user| user.is_gettable(&state.quirks, now)).ok_or_else(|| errors::not_found("userKey"))?;
+        let user =
+            state.users.find(key).filter(|user| user.is_gettable(&state.quirks, now)).ok_or_else(|| errors::no_user(state, key, now))?;
         let custom = asked.custom()?;
         asked.answer(shown(state, user, custom.as_deref(), false, now))
     };

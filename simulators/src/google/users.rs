@@ -150,6 +150,12 @@ impl Users {
         Ok(())
     }
 
+    /// Whether the key is the id of a deleted user who can still be restored.
+    pub fn is_restorable(&self, key: &str, now: Timestamp) -> bool {
+        let deleted = key.parse().ok().and_then(|id: u128| self.deleted.get(&id));
+        deleted.is_some_and(|(_, at)| now.duration_since(*at) <= SignedDuration::from_hours(20 * 24))
+    }
+
     pub fn deleted(&self) -> impl Iterator<Item = &User> {
         self.deleted.values().map(|(user, _)| user)
     }

@@ -83,7 +83,7 @@ pub fn defaults(now: Timestamp) -> Map<String, Value> {
 /// `PUT` and `PATCH /users/{userKey}`
 pub fn update(state: &mut State, call: &Call, key: &str, rights: Rights, now: Timestamp) -> Answer {
     let Some(old) = state.users.find(key).filter(|user| user.is_gettable(&state.quirks, now)).cloned() else {
-        return errors::not_found("userKey");
+        return errors::no_user(state, key, now);
     };
     if rights != Rights::Manage || state.protected.contains(&old.id) {
         return errors::forbidden();
@@ -191,7 +191,7 @@ fn unique(state: &State, checked: &Map<String, Value>, own: Option<u128>) -> Res
 
 /// `DELETE /users/{userKey}`
 pub fn delete(state: &mut State, key: &str, rights: Rights, now: Timestamp) -> Answer {
-    let Some(id) = state.users.find(key).map(|user| user.id) else { return errors::not_found("userKey") };
+    let Some(id) = state.users.find(key).map(|user| user.id) else { return errors::no_user(state, key, now) };
     if rights != Rights::Manage || state.protected.contains(&id) {
         return errors::forbidden();
     }

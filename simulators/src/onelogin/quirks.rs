@@ -94,6 +94,8 @@ pub struct Quirks {
     pub credential_owner_deleted: bool,
     /// Whether a PUT with `state: 1` leaves the state Unlicensed when a licence is free.
     pub update_leaves_unlicensed: bool,
+    /// Whether users without a licence get one as soon as one is free.
+    pub licenses_waiting: bool,
     /// The tenant's name in messages about duplicates.
     pub subdomain: String,
 }
@@ -118,6 +120,7 @@ impl Default for Quirks {
             retry_after: false,
             credential_owner_deleted: false,
             update_leaves_unlicensed: false,
+            licenses_waiting: false,
             subdomain: "acme".into(),
         }
     }

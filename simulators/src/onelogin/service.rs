@@ -79,6 +79,7 @@ impl State {
 
     /// What has become due by `now`: locks end, mappings run.
     pub fn tick(&mut self, now: Timestamp) {
+        self.license();
         if self.locks.is_empty() && self.due.is_empty() {
             return;
         }
@@ -99,6 +100,21 @@ impl State {
             let Some(mut user) = self.users.get(id).cloned() else { continue };
             writes::map(self, &mut user);
             user.set(UPDATED, Some(Cell::Time(now)));
+            self.users.put(user);
+        }
+    }
+
+    /// Gives free licences to those who wait for one.
+    fn license(&mut self) {
+        if !self.quirks.licenses_waiting {
+            return;
+        }
+        let free =
+            self.quirks.licences.map_or(usize::MAX, |all| usize::try_from(all.saturating_sub(self.users.licensed())).unwrap_or(usize::MAX));
+        let waiting: Vec<i64> = self.users.rows().iter().filter(|user| user.int(STATE) == Some(3)).map(|user| user.id).take(free).collect();
+        for id in waiting {
+            let Some(mut user) = self.users.get(id).cloned() else { continue };
+            user.set(STATE, Some(Cell::Int(1)));
             self.users.put(user);
         }
     }

@@ -35,6 +35,7 @@ pub const CATALOG: Catalog = Catalog {
         answers_changes: false,
         manager_apart: true,
         ends_sessions: true,
+        licences: false,
         tells_administrators: false,
     },
 };

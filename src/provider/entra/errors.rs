@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::catalog::{NUMBERED, SENSITIVE};
+use crate::domain::account::NewValue;
 use crate::provider::{
     Error,
     answers::{ERROR_BODY, Purpose, Route, Sent, field, retry_after, without_words},
@@ -43,6 +44,7 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, mark: &str) -
     if route.purpose == Purpose::Token {
         return Err(token_refused(status, &body, said));
     }
+    let extension = body.extension();
     let unavailable = |said: String| Error::Unavailable { said: format!("HTTP {status}: {said}") };
     Err(match (status, route.purpose) {
         (401, _) => Error::Unauthorized { said },
@@ -56,7 +58,10 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, mark: &str) -
         (403, Purpose::Create) => Error::Forbidden { said: needs(&said) },
         (403, _) => denied(&said),
         (404, Purpose::Find | Purpose::Update) => Error::NotFound,
-        (400, Purpose::Definitions) if body.speaks_of_no_such_property() => Error::NotFound,
+        // Whatever the words are: only one property is asked about.
+        (400, Purpose::Definitions) if body.speaks_of_no_such_property() || extension.is_some() => Error::NotFound,
+        // It concerns the row with this target, and no other.
+        (400, Purpose::List) if extension.is_some() => Error::Rejected { field: extension, said },
         (_, Purpose::List | Purpose::Find | Purpose::Definitions) => unavailable(said),
         // A user who was just made is not everywhere yet: "Not a valid reference update", "does not reference a valid
         // object". Nothing was applied.
@@ -126,11 +131,32 @@ fn refused(body: &Body, said: String, sent: &Sent<'_>, mark: &str) -> Error {
     if matches!(sent, Sent::Create(..)) {
         targets.extend(["mailNickname", "usageLocation"]);
     }
+    let told = match federated(sent, &body.message) {
+        Some(domain) => format!(
+            "the domain {domain} is federated: Entra ID takes a new user of it only with an onPremisesImmutableId, so either the directory \
+             that federates it makes the account, or userPrincipalName is mapped to a managed domain; Microsoft said: {said}"
+        ),
+        None => said.clone(),
+    };
     let field = field(&targets, named, &[&said, &body.message], names);
     match of_password(&body.message) {
         Some(refused) if field.is_none() => refused,
-        _ => Error::Rejected { field, said },
+        _ => Error::Rejected { field, said: told },
     }
+}
+
+/// The domain of a new user, where the refusal says that it is federated (Microsoft Graph, "Create user").
+fn federated<'s>(sent: &Sent<'s>, message: &str) -> Option<&'s str> {
+    let Sent::Create(mapping, write, _) = sent else { return None };
+    let message = message.to_lowercase();
+    if !message.contains("immutableid") && !message.contains("federated") {
+        return None;
+    }
+    let name = write.attributes.iter().find_map(|(row, value)| match value {
+        NewValue::Set(text) if *row == mapping.username => Some(&**text),
+        _ => None,
+    })?;
+    name.rsplit_once('@').map(|(_, domain)| domain)
 }
 
 /// The attributes among these that an administrator's account does not let everybody write.
@@ -184,6 +210,12 @@ impl Body {
         self.details.iter().any(|code| code == "ObjectConflict" || code == "ConflictingObjects")
             || message.contains("another object with the same value")
             || message.contains("conflicting object with one or more of the specified property values")
+    }
+
+    /// The directory extension that the message names.
+    fn extension(&self) -> Option<String> {
+        let name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        self.message.split(|c| !name(c)).find(|word| word.starts_with("extension_")).map(str::to_owned)
     }
 
     /// "Property 'extension_..._x' does not exist as a declared property or extension property."

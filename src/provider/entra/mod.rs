@@ -14,7 +14,8 @@ mod read;
 mod write;
 
 use std::{
-    collections::{HashMap, HashSet},
+    borrow::Cow,
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -42,7 +43,9 @@ use super::{
     call::{Call, Service, Ties},
     http::Answer,
     limits::Pacer,
+    listing::{Lister, unreadable},
     passwords,
+    remembered::undefined_in,
 };
 use crate::domain::{
     account::{Access, Account, AccountState, AccountWrite, NewValue},
@@ -52,9 +55,6 @@ use crate::domain::{
 /// The largest page, and the largest with managers (Microsoft Graph, "List users" and known issue 13635).
 const PAGE: usize = 999;
 const PAGE_WITH_MANAGERS: usize = catalog::CATALOG.capabilities.page;
-
-/// No tenant has this many pages; a listing that reaches it goes in circles.
-const MOST_PAGES: u32 = 20_000;
 
 /// How long it is remembered whether a directory extension is defined.
 const REMEMBERED: Duration = Duration::from_secs(600);
@@ -91,8 +91,12 @@ impl Entra {
         self.graph.dialect().path(below)
     }
 
+    /// A reader that asks for no directory extension that is known to be missing.
     fn reader<'m>(&'m self, mapping: &'m Mapping) -> Reader<'m> {
-        Reader::new(mapping, &self.tenant.mark)
+        let mut reader = Reader::new(mapping, &self.tenant.mark);
+        let missing: Vec<usize> = reader.extensions().filter(|(_, name)| self.is_missing(name)).filter_map(|(row, _)| row).collect();
+        reader.leave_out(&missing);
+        reader
     }
 
     async fn get(&self, route: Route, path: &str, sent: Sent<'_>) -> Result<Answer, Error> {
@@ -100,38 +104,43 @@ impl Entra {
     }
 
     async fn list_all(&self, mapping: &Mapping, sink: &mut (dyn FnMut(Account<'_>) + Send)) -> Result<Listing, Error> {
-        let mut reader = self.reader(mapping);
-        let unavailable = self.undefined(&reader).await?;
+        let all = Reader::new(mapping, &self.tenant.mark);
+        let mut reader = Reader::new(mapping, &self.tenant.mark);
+        let mut unavailable = self.undefined(&all).await?;
         reader.leave_out(&unavailable);
-        let page = if reader.has_manager() { PAGE_WITH_MANAGERS } else { PAGE };
-        let mut path = self.path(&format!("/users?{}&$top={page}", reader.query()));
-        let mut ids: foldhash::HashSet<u128> = foldhash::HashSet::default();
-        let (mut seen, mut repeats) = (0_u32, false);
-        let mut paths: HashSet<String> = HashSet::new();
-        for _ in 0..MOST_PAGES {
-            let answer = self.get(Route::LIST, &path, Sent::Nothing).await?;
+        let mut lister = Lister::new(if reader.has_manager() { PAGE_WITH_MANAGERS } else { PAGE });
+        let mut path = self.path(&format!("/users?{}&$top={}", reader.query(), lister.size()));
+        loop {
+            lister.goes_to(&path)?;
+            let answer = match lister.page(async |size| self.get(Route::LIST, &with_top(&path, size), Sent::Nothing).await).await {
+                Err(Error::Rejected { field: Some(name), said }) => {
+                    // An extension that the probe has seen, and the list does not know: its row is left out. Each is left
+                    // out once, so this ends.
+                    self.remember(&name, false);
+                    let missing = self.undefined(&all).await?;
+                    if missing.len() == unavailable.len() {
+                        return Err(unreadable(&said));
+                    }
+                    unavailable = missing;
+                    reader.leave_out(&unavailable);
+                    path = self.path(&format!("/users?{}&$top={}", reader.query(), lister.size()));
+                    continue;
+                }
+                answer => answer?,
+            };
             let page = page_in(&answer)?;
             for user in &page.value {
                 let account = reader.account(user).ok_or_else(|| unreadable("the listing holds a user without an id"))?;
-                if !ids.insert(short(&account.id)) {
-                    repeats = true;
-                    continue;
+                if lister.is_new(short(&account.id)) {
+                    sink(account);
                 }
-                seen += 1;
-                sink(account);
             }
             let Some(link) = page.next_link.filter(|link| !link.is_empty()) else {
-                return Ok(Listing { accounts: seen, whole: !repeats, unavailable });
+                return Ok(Listing { accounts: lister.accounts(), whole: !lister.repeats(), unavailable });
             };
             let next = self.graph.dialect().same_origin(&link);
-            let next =
-                next.ok_or_else(|| unreadable("the next page of the listing is said to be at another address, which is not called"))?;
-            paths.insert(std::mem::replace(&mut path, next));
-            if paths.contains(&path) {
-                return Err(unreadable("the pages of the listing repeat themselves"));
-            }
+            path = next.ok_or_else(|| unreadable("the next page of the listing is said to be at another address, which is not called"))?;
         }
-        Err(unreadable("the listing does not end"))
     }
 
     /// The rows whose directory extension the tenant does not have. Each is asked for once and remembered for a while: by a
@@ -151,8 +160,7 @@ impl Entra {
                         Ok(_) | Err(Error::Unavailable { .. }) => true,
                         Err(error) => return Err(error),
                     };
-                    let mut extensions = self.extensions.lock().unwrap_or_else(PoisonError::into_inner);
-                    extensions.insert(name.to_owned(), (Instant::now(), defined));
+                    self.remember(name, defined);
                     defined
                 }
             };
@@ -166,6 +174,34 @@ impl Entra {
             }
         }
         Ok(missing)
+    }
+
+    /// Remembers whether a directory extension is defined.
+    fn remember(&self, name: &str, defined: bool) {
+        self.extensions.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), (Instant::now(), defined));
+    }
+
+    /// Whether a directory extension is remembered as one that the tenant does not have.
+    fn is_missing(&self, name: &str) -> bool {
+        let extensions = self.extensions.lock().unwrap_or_else(PoisonError::into_inner);
+        extensions.get(name).is_some_and(|(at, defined)| !defined && at.elapsed() < REMEMBERED)
+    }
+
+    /// Refuses a write of an attribute that is known to be missing, before it is sent.
+    fn check_defined(&self, mapping: &Mapping, write: &AccountWrite) -> Result<(), Error> {
+        undefined_in(mapping, write, |target| self.is_missing(target))
+    }
+
+    /// Asks again about a directory extension that a refusal has named.
+    async fn doubt(&self, mapping: &Mapping, error: &Error) {
+        let Error::Rejected { field: Some(name), .. } = error else { return };
+        if !name.starts_with("extension_") {
+            return;
+        }
+        self.extensions.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        if let Err(error) = self.undefined(&Reader::new(mapping, &self.tenant.mark)).await {
+            tracing::debug!(category = error.category(), "whether a directory extension is defined could not be asked");
+        }
     }
 
     /// One user by id or name: unlike a search, this shows what was written, but for the lag between the directory's copies.
@@ -218,6 +254,7 @@ impl Entra {
     }
 
     async fn make(&self, mapping: &Mapping, write: &AccountWrite, initial: &Initial<'_>) -> Result<Written, Error> {
+        self.check_defined(mapping, write)?;
         let Parts { mut members, later, manager, .. } = parts(&self.tenant, mapping, write, true)?;
         let generated;
         let (password, kind) = match initial.password {
@@ -234,20 +271,13 @@ impl Entra {
         let mut account = made(mapping, write, &answer).map_err(|said| Error::Unknown { said: said.to_owned() })?;
         self.made_now(&account.id);
         let sent = Sent::Write(mapping, write);
-        let forget = |account: &mut Account<'static>, rest: fn(&str) -> bool| {
-            for (row, value) in mapping.rows.iter().zip(&mut account.attributes) {
-                if rest(&row.target) {
-                    *value = None;
-                }
-            }
-        };
         if !later.is_empty() && !self.soon(|| self.patch(&account.id, later.clone(), Urgency::Normal, sent)).await {
-            forget(&mut account, |target| target.starts_with(catalog::NUMBERED));
+            account = without(mapping, account, |target| target.starts_with(catalog::NUMBERED));
         }
         if let Some(manager) = manager
             && !self.soon(|| self.set_manager(&account.id, manager, Urgency::Normal, sent)).await
         {
-            forget(&mut account, |target| target == "manager");
+            account = without(mapping, account, |target| target == "manager");
         }
         Ok(Written { account, request_id: request_id(&answer, "request-id"), left: None })
     }
@@ -284,9 +314,10 @@ impl Entra {
         if !is_id(id) {
             return Err(Error::NotFound);
         }
+        self.check_defined(mapping, write)?;
         let Parts { members, manager, ends, .. } = parts(&self.tenant, mapping, write, false)?;
         let sent = Sent::Write(mapping, write);
-        let (mut last, mut left, mut refused) = (None, None, None);
+        let (mut last, mut left, mut refused, mut unset_manager) = (None, None, None, false);
         if !members.is_empty() {
             match self.patch(id, members.clone(), urgency, sent).await {
                 Ok(answer) => last = answer,
@@ -317,13 +348,18 @@ impl Entra {
                     let left = left.get_or_insert_with(|| Left { error, rows: Vec::new(), sessions: false });
                     left.rows.extend(mapping.manager);
                 }
+                // The manager is not everywhere yet. That says nothing of the account, whose other attributes are written.
+                Err(Error::NotFound) => unset_manager = true,
                 Err(error) => return Err(error),
             }
         }
         match refused {
             Some(error) => Err(error),
             None => Ok(Written {
-                account: told(mapping, write, id.to_owned()),
+                account: match told(mapping, write, id.to_owned()) {
+                    account if unset_manager => without(mapping, account, |target| target == "manager"),
+                    account => account,
+                },
                 request_id: last.as_ref().and_then(|answer| request_id(answer, "request-id")),
                 left,
             }),
@@ -383,8 +419,6 @@ impl Entra {
         match self.write(MANAGER, urgency, method, &path, body, sent).await {
             Ok(answer) => Ok(Some(answer)),
             Err(Error::NotFound) if manager == Reference::Gone => Ok(None),
-            // It may be the manager whom not all of the directory knows yet.
-            Err(Error::NotFound) => Err(Error::Unavailable { said: "the manager's account, or this one, is not found".to_owned() }),
             Err(error) => Err(error),
         }
     }
@@ -423,10 +457,6 @@ impl Entra {
     }
 }
 
-fn unreadable(said: &str) -> Error {
-    Error::Unavailable { said: said.to_owned() }
-}
-
 fn is_id(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
@@ -450,6 +480,18 @@ fn encoded(text: &str) -> String {
         }
     }
     out
+}
+
+/// The address of a page with so many users on it, where it says how many. The link to a next page bears the parameters of
+/// the first.
+fn with_top(path: &str, size: usize) -> Cow<'_, str> {
+    let Some((before, query)) = path.split_once('?') else { return path.into() };
+    let with = |pair: &str| match pair.split_once('=') {
+        Some((name @ ("$top" | "%24top"), _)) => format!("{name}={size}"),
+        _ => pair.to_owned(),
+    };
+    let pairs: Vec<String> = query.split('&').map(with).collect();
+    format!("{before}?{}", pairs.join("&")).into()
 }
 
 /// The address of one user. A key is one segment of it, whatever it holds; one that begins with a dollar sign needs the form
@@ -527,6 +569,16 @@ fn told(mapping: &Mapping, write: &AccountWrite, id: String) -> Account<'static>
     }
 }
 
+/// The account without the values of these targets, which could not be written yet.
+fn without(mapping: &Mapping, mut account: Account<'static>, targets: fn(&str) -> bool) -> Account<'static> {
+    for (row, value) in mapping.rows.iter().zip(&mut account.attributes) {
+        if targets(&row.target) {
+            *value = None;
+        }
+    }
+    account
+}
+
 impl Provider for Entra {
     fn list<'a>(&'a self, mapping: &'a Mapping, sink: &'a mut (dyn FnMut(Account<'_>) + Send)) -> BoxFuture<'a, Result<Listing, Error>> {
         Box::pin(self.list_all(mapping, sink))
@@ -542,7 +594,13 @@ impl Provider for Entra {
         write: &'a AccountWrite,
         initial: &'a Initial<'a>,
     ) -> BoxFuture<'a, Result<Written, Error>> {
-        Box::pin(self.make(mapping, write, initial))
+        Box::pin(async move {
+            let outcome = self.make(mapping, write, initial).await;
+            if let Err(error) = &outcome {
+                self.doubt(mapping, error).await;
+            }
+            outcome
+        })
     }
 
     fn update<'a>(
@@ -552,7 +610,13 @@ impl Provider for Entra {
         write: &'a AccountWrite,
         urgency: Urgency,
     ) -> BoxFuture<'a, Result<Written, Error>> {
-        Box::pin(self.change(mapping, id, write, urgency))
+        Box::pin(async move {
+            let outcome = self.change(mapping, id, write, urgency).await;
+            if let Err(error) = &outcome {
+                self.doubt(mapping, error).await;
+            }
+            outcome
+        })
     }
 
     fn capabilities(&self) -> &'static Capabilities {
@@ -574,6 +638,14 @@ mod tests {
         ] {
             assert_eq!(user_path(key), path);
         }
+    }
+
+    #[test]
+    fn a_link_to_a_smaller_page_differs_in_its_size_only() {
+        assert_eq!(with_top("/v1.0/users?$select=id&$top=100", 50), "/v1.0/users?$select=id&$top=50");
+        assert_eq!(with_top("/v1.0/users?%24top=100&%24skiptoken=a%3D", 7), "/v1.0/users?%24top=7&%24skiptoken=a%3D");
+        assert_eq!(with_top("/v1.0/users?$skiptoken=x", 7), "/v1.0/users?$skiptoken=x");
+        assert_eq!(with_top("/v1.0/users", 7), "/v1.0/users");
     }
 
     #[test]

@@ -38,6 +38,7 @@ pub const CATALOG: Catalog = Catalog {
         answers_changes: true,
         manager_apart: false,
         ends_sessions: false,
+        licences: false,
     },
 };
 

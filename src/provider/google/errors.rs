@@ -63,6 +63,8 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, scope: &str) 
         },
         (403, ..) => denied(&said, scope),
         (404, _, Purpose::Find | Purpose::Update) => Error::NotFound,
+        // "User is deleted.": so a user is answered who can still be restored.
+        (412, "conditionNotMet", Purpose::Find | Purpose::Update) if body.message.to_lowercase().contains("deleted") => Error::NotFound,
         // "User creation is not complete": nothing was applied, and a moment later it will be.
         (412, "conditionNotMet", _) => Error::Unavailable { said },
         (_, _, Purpose::List | Purpose::Definitions) => Error::Unavailable { said: format!("HTTP {status}: {said}") },

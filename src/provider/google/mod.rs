@@ -11,21 +11,17 @@ mod read;
 mod schemas;
 mod write;
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
-use tokio::time::Instant;
 
 pub use catalog::{CATALOG, pacer};
 pub use dialect::{API, ServiceAccount, TOKENS, Tenant};
 
 use self::{
+    catalog::{Target, locate},
     dialect::GoogleDialect,
     read::{Page, Reader, User},
     schemas::Schemas,
@@ -37,7 +33,9 @@ use super::{
     call::{Call, Service, Ties},
     http::{Answer, Secret},
     limits::Pacer,
+    listing::{Lister, unreadable},
     passwords,
+    remembered::{Remembered, undefined_in},
 };
 use crate::domain::{
     account::{Access, Account, AccountState, AccountWrite, NewValue},
@@ -50,16 +48,13 @@ const USERS: &str = "/admin/directory/v1/users";
 const DEFINITIONS: Route = Route::new("schemas", Purpose::Definitions);
 
 /// The largest page (Directory API, `users.list`).
-const PAGE: &str = "500";
+const PAGE: usize = CATALOG.capabilities.page;
 
-/// No account has this many pages; a listing that reaches it goes in circles.
-const MOST_PAGES: u32 = 20_000;
+/// Users that a search by a mark may find.
+const FEW: &str = "500";
 
 /// Users of a listing that come without their flags are read one by one, up to this many: they were just made.
 const MOST_READ_AGAIN: usize = 20;
-
-/// How long the defined custom schemas are remembered.
-const REMEMBERED: Duration = Duration::from_secs(600);
 
 /// One Google Workspace account, through one service account that acts for one administrator.
 pub struct Google {
@@ -67,7 +62,7 @@ pub struct Google {
     users: Service<GoogleDialect>,
     /// A token of its own: the right to read schemas is asked for only where a row needs it.
     definitions: Service<GoogleDialect>,
-    schemas: Mutex<Option<(Instant, Schemas)>>,
+    schemas: Remembered<Schemas>,
 }
 
 impl Google {
@@ -81,7 +76,7 @@ impl Google {
             let dialect = GoogleDialect::new(Arc::clone(&tenant), Arc::clone(&account), scope);
             Service::new(dialect, ties.clone(), Arc::clone(pacer))
         };
-        Ok(Self { users: service(dialect::USERS)?, definitions: service(dialect::SCHEMAS)?, schemas: Mutex::default(), tenant })
+        Ok(Self { users: service(dialect::USERS)?, definitions: service(dialect::SCHEMAS)?, schemas: Remembered::default(), tenant })
     }
 
     async fn get(&self, route: Route, path: &str, query: &[(&str, &str)], sent: Sent<'_>) -> Result<Answer, Error> {
@@ -92,28 +87,30 @@ impl Google {
         let reader = Reader::new(mapping);
         let schemas = self.schemas_for(&reader).await?;
         let (fields, mask) = (format!("nextPageToken,users({})", reader.fields()), reader.schemas().join(","));
-        let mut ids: foldhash::HashSet<u128> = foldhash::HashSet::default();
-        let (mut seen, mut repeats, mut read_again) = (0_u32, false, 0);
-        let mut tokens: HashSet<String> = HashSet::new();
-        let mut token: Option<String> = None;
-        for _ in 0..MOST_PAGES {
-            let mut query = vec![("customer", &*self.tenant.customer), ("maxResults", PAGE), ("fields", &*fields)];
-            query.extend(projection(&mask));
-            query.extend(token.as_deref().map(|token| ("pageToken", token)));
-            let answer = self.get(Route::LIST, USERS, &query, Sent::Nothing).await?;
+        let mut lister = Lister::<u128>::new(PAGE);
+        let (mut read_again, mut token) = (0, None::<String>);
+        loop {
+            let answer = lister
+                .page(async |size| {
+                    let size = size.to_string();
+                    let mut query = vec![("customer", &*self.tenant.customer), ("maxResults", &*size), ("fields", &*fields)];
+                    query.extend(projection(&mask));
+                    query.extend(token.as_deref().map(|token| ("pageToken", token)));
+                    self.get(Route::LIST, USERS, &query, Sent::Nothing).await
+                })
+                .await?;
             let page = page_in(&answer)?;
             for user in &page.users {
                 let account = reader.account(user).ok_or_else(|| unreadable("the listing holds a user without an id"))?;
                 // Ids have 21 digits.
                 let id = account.id.parse().map_err(|_| unreadable("the listing holds a user whose id is no number"))?;
-                if !ids.insert(id) {
-                    repeats = true;
+                if !lister.is_new(id) {
                     continue;
                 }
-                seen += 1;
                 if !user.is_whole() && read_again < MOST_READ_AGAIN {
                     read_again += 1;
-                    if let Some(whole) = self.by_key(mapping, &reader, &account.id).await?
+                    // A read that fails throws no page away: the user is as the listing has them, whose gaps are no evidence.
+                    if let Ok(Some(whole)) = self.by_key(mapping, &reader, &account.id).await
                         && whole.id == account.id
                     {
                         sink(whole);
@@ -125,14 +122,11 @@ impl Google {
             let next = page.next_page_token.map(std::borrow::Cow::into_owned).filter(|token| !token.is_empty());
             let Some(next) = next else {
                 let missing = reader.custom().filter(|(_, schema, field)| !schemas.has(schema, field)).map(|(row, ..)| row);
-                return Ok(Listing { accounts: seen, whole: !repeats, unavailable: missing.collect() });
+                return Ok(Listing { accounts: lister.accounts(), whole: !lister.repeats(), unavailable: missing.collect() });
             };
-            if !tokens.insert(next.clone()) {
-                return Err(unreadable("the pages of the listing repeat themselves"));
-            }
+            lister.goes_to(&next)?;
             token = Some(next);
         }
-        Err(unreadable("the listing does not end"))
     }
 
     /// The custom schemas, where rows need them.
@@ -140,16 +134,13 @@ impl Google {
         if reader.schemas().is_empty() {
             return Ok(Schemas::default());
         }
-        let remembered = self.schemas.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((at, schemas)) = remembered
-            && at.elapsed() < REMEMBERED
-        {
+        if let Some(schemas) = self.schemas.get() {
             return Ok(schemas);
         }
         let path = format!("/admin/directory/v1/customer/{}/schemas", self.tenant.customer);
         let answer = self.definitions.call(&Call::get(DEFINITIONS, &path, &[], Sent::Nothing)).await?;
         let schemas = Schemas::read(&answer.body).ok_or_else(|| unreadable("the answer is not a list of custom schemas"))?;
-        *self.schemas.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), schemas.clone()));
+        self.schemas.set(schemas.clone());
         Ok(schemas)
     }
 
@@ -157,7 +148,16 @@ impl Google {
     async fn schemas_written(&self, mapping: &Mapping, write: &AccountWrite) -> Result<Schemas, Error> {
         let reader = Reader::new(mapping);
         let needed = reader.custom().any(|(row, ..)| write.attributes.iter().any(|(written, _)| *written == row));
-        if needed { self.schemas_for(&reader).await } else { Ok(Schemas::default()) }
+        if !needed {
+            return Ok(Schemas::default());
+        }
+        let schemas = self.schemas_for(&reader).await?;
+        undefined_in(
+            mapping,
+            write,
+            |target| matches!(locate(target), Some(Target::Custom(schema, field)) if !schemas.has(schema, field)),
+        )?;
+        Ok(schemas)
     }
 
     /// One user by id, e-mail or alias: unlike a search, this shows what was written.
@@ -195,7 +195,7 @@ impl Google {
             return Ok(found);
         };
         let (search, mask) = (format!("externalId={}", quoted(mark)), reader.schemas().join(","));
-        let mut query = vec![("customer", &*self.tenant.customer), ("query", &*search), ("maxResults", PAGE)];
+        let mut query = vec![("customer", &*self.tenant.customer), ("query", &*search), ("maxResults", FEW)];
         query.extend(projection(&mask));
         let answer = match self.get(Route::FIND, USERS, &query, Sent::Key(mark)).await {
             Err(Error::NotFound) => return Err(unreadable("HTTP 404 for the list of users")),
@@ -270,14 +270,17 @@ impl Google {
         (mapping, write, id): (&Mapping, &AccountWrite, Option<&str>),
     ) -> Result<Written, Error> {
         let body = Some(Value::Object(members).to_string().into_bytes());
-        let answer = self.users.call(&Call { route, urgency, method, path, query: &[], body, sent }).await?;
+        let answer = self.users.call(&Call { route, urgency, method, path, query: &[], body, sent }).await;
+        if let Err(Error::Rejected { field: Some(field), .. }) = &answer
+            && matches!(locate(field), Some(Target::Custom(..)))
+        {
+            // It may be gone since the schemas were asked for.
+            self.schemas.forget();
+        }
+        let answer = answer?;
         let account = confirmed(mapping, write, id, &answer).map_err(|said| Error::Unknown { said: said.to_owned() })?;
         Ok(Written { account, request_id: request_id(&answer, "x-request-id"), left: None })
     }
-}
-
-fn unreadable(said: &str) -> Error {
-    Error::Unavailable { said: said.to_owned() }
 }
 
 fn is_id(text: &str) -> bool {

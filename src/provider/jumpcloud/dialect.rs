@@ -50,6 +50,8 @@ pub struct Tenant {
     pub organization: String,
     /// Whether an active account that is created without a password is staged.
     pub stages: bool,
+    /// Whether the directory of an externally managed user is the user's master.
+    pub mastered: bool,
 }
 
 impl Destination for Tenant {
@@ -129,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_key_is_one_line_and_never_told() {
-        let tenant = Tenant { base: Region::Eu.base().to_owned(), organization: "5f0c".to_owned(), stages: false };
+        let tenant = Tenant { base: Region::Eu.base().to_owned(), organization: "5f0c".to_owned(), stages: false, mastered: true };
         let dialect = JumpCloudDialect::new(tenant.clone(), &Secret::new("secret-key-1\n")).unwrap();
         let header = |name: &str| dialect.headers[name].to_str().unwrap();
         assert_eq!((header("x-api-key"), header("x-org-id")), ("secret-key-1", "5f0c"));

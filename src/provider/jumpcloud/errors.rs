@@ -38,9 +38,10 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(),
         (401, _) => Error::Unauthorized { said: format!("{said}; an administrator of several organizations also needs organizationId") },
         // jumpcloud.com, "A JumpCloud service returns 403 Forbidden: your IP has been blocked due to suspected abuse".
         (403, _) if lower.contains("blocked") || lower.contains("abuse") => route.no_answer(format!("HTTP 403: {said}")),
-        (400 | 403 | 404, _) if speaks_of_the_organization(&lower) => Error::Denied {
+        (400 | 403 | 404, purpose) if speaks_of_the_organization(purpose, &lower) => Error::Denied {
             said: format!("organizationId has to be an organization of the administrator who owns the API key; JumpCloud said: {said}"),
         },
+        (400 | 403 | 404, Purpose::Find | Purpose::Update) if lower.contains("user not found") => Error::NotFound,
         (403, Purpose::Update | Purpose::Find) => forbidden(&said),
         (403, Purpose::Create) => Error::Forbidden { said: needs(&said) },
         (403, _) => denied(&said),
@@ -84,9 +85,13 @@ fn needs(said: &str) -> String {
     format!("the administrator who owns the API key needs a role that may manage users; JumpCloud said: {said}")
 }
 
-fn speaks_of_the_organization(text: &str) -> bool {
+/// A call about one user may speak of the organization and mean that user. The organization itself is meant where its
+/// header is named, or where all users are asked for.
+fn speaks_of_the_organization(purpose: Purpose, text: &str) -> bool {
     text.contains("x-org-id")
-        || (text.contains("organization") && ["not found", "not match", "invalid"].iter().any(|word| text.contains(word)))
+        || (purpose == Purpose::List
+            && text.contains("organization")
+            && ["not found", "not match", "invalid"].iter().any(|word| text.contains(word)))
 }
 
 /// JumpCloud has no code for it ("User already exists or Bad Request").

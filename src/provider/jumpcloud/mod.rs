@@ -35,6 +35,7 @@ use super::{
     call::{Call, Service, Ties},
     http::{Answer, Secret},
     limits::Pacer,
+    listing::{Lister, unreadable},
 };
 use crate::domain::{
     account::{Access, Account, AccountState, AccountWrite, NewValue},
@@ -42,12 +43,6 @@ use crate::domain::{
 };
 
 const USERS: &str = "/api/systemusers";
-
-/// The largest page that JumpCloud's own tools ask for.
-const PAGE: u64 = 100;
-
-/// No organization has this many pages; a listing that reaches it goes in circles.
-const MOST_PAGES: u64 = 20_000;
 
 /// Accounts that are looked for when it is not said whose value is in the way.
 const FEW: &str = "10";
@@ -73,6 +68,11 @@ impl JumpCloud {
         Ok(Self { service: service.map_err(|error| Error::Unavailable { said: error.to_string() })? })
     }
 
+    /// The account, as the settings take the directory of an externally managed user.
+    fn ours<'a>(&self, account: Account<'a>) -> Account<'a> {
+        Account { elsewhere: account.elsewhere && self.service.dialect().tenant.mastered, ..account }
+    }
+
     async fn get(&self, route: Route, path: &str, query: &[(&str, &str)], sent: Sent<'_>) -> Result<Answer, Error> {
         self.service.call(&Call::get(route, path, query, sent)).await
     }
@@ -81,9 +81,9 @@ impl JumpCloud {
     /// who slipped from one page to another: there is no search for marks that could find them later.
     async fn list_all(&self, mapping: &Mapping, sink: &mut (dyn FnMut(Account<'_>) + Send)) -> Result<Listing, Error> {
         let mut ids: foldhash::HashSet<u128> = foldhash::HashSet::default();
-        let whole = self.sweep(mapping, &mut ids, sink).await?;
+        let whole = self.sweep(mapping, Lister::new(CATALOG.capabilities.page), &mut ids, sink).await?;
         if !whole {
-            self.sweep(mapping, &mut ids, sink).await?;
+            self.sweep(mapping, Lister::going_on(CATALOG.capabilities.page), &mut ids, sink).await?;
         }
         Ok(Listing { accounts: u32::try_from(ids.len()).unwrap_or(u32::MAX), whole, unavailable: Vec::new() })
     }
@@ -93,31 +93,36 @@ impl JumpCloud {
     async fn sweep(
         &self,
         mapping: &Mapping,
+        mut lister: Lister<u128>,
         known: &mut foldhash::HashSet<u128>,
         sink: &mut (dyn FnMut(Account<'_>) + Send),
     ) -> Result<bool, Error> {
         let reader = Reader::new(mapping);
         let fields = reader.fields();
-        let (mut seen, mut pages) = (foldhash::HashSet::default(), Pages::new(PAGE));
-        for _ in 0..MOST_PAGES {
-            let (limit, skip) = (PAGE.to_string(), pages.rows().to_string());
-            let query = [("limit", &*limit), ("skip", &*skip), ("sort", "_id"), ("fields", &*fields)];
-            let answer = self.get(Route::LIST, USERS, &query, Sent::Nothing).await?;
+        let mut pages = Pages::default();
+        loop {
+            let skip = pages.rows().to_string();
+            let answer = lister
+                .page(async |size| {
+                    let limit = size.to_string();
+                    let query = [("limit", &*limit), ("skip", &*skip), ("sort", "_id"), ("fields", &*fields)];
+                    self.get(Route::LIST, USERS, &query, Sent::Nothing).await
+                })
+                .await?;
             let page = page_in(&answer)?;
             let mut fresh = 0;
             for user in &page.results {
                 let account = reader.account(user).ok_or_else(|| unreadable("the listing holds a user without an id"))?;
                 let id = number_of(&account.id);
-                fresh += u64::from(seen.insert(id));
+                fresh += u64::from(lister.is_new(id));
                 if known.insert(id) {
                     sink(account);
                 }
             }
-            if !pages.more(page.total_count, page.results.len() as u64, fresh).map_err(unreadable)? {
-                return Ok(pages.whole(seen.len() as u64));
+            if !pages.more(page.total_count, lister.size(), page.results.len() as u64, fresh)? {
+                return Ok(pages.whole(lister.accounts().into()));
             }
         }
-        Err(unreadable("the listing does not end"))
     }
 
     async fn by_id(&self, mapping: &Mapping, id: &str) -> Result<Option<Account<'static>>, Error> {
@@ -289,10 +294,6 @@ impl JumpCloud {
     }
 }
 
-fn unreadable(said: &str) -> Error {
-    Error::Unavailable { said: said.to_owned() }
-}
-
 fn encoded(members: &Map<String, Value>) -> Option<Vec<u8>> {
     serde_json::to_vec(members).ok()
 }
@@ -382,11 +383,14 @@ fn confirmed(
 
 impl Provider for JumpCloud {
     fn list<'a>(&'a self, mapping: &'a Mapping, sink: &'a mut (dyn FnMut(Account<'_>) + Send)) -> BoxFuture<'a, Result<Listing, Error>> {
-        Box::pin(self.list_all(mapping, sink))
+        Box::pin(async move {
+            let mut ours = |account: Account<'_>| sink(self.ours(account));
+            self.list_all(mapping, &mut ours).await
+        })
     }
 
     fn find<'a>(&'a self, mapping: &'a Mapping, key: Key<'a>) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>> {
-        Box::pin(self.look_up(mapping, key))
+        Box::pin(async move { Ok(self.look_up(mapping, key).await?.into_iter().map(|account| self.ours(account)).collect()) })
     }
 
     fn create<'a>(

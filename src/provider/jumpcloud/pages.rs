@@ -1,49 +1,45 @@
 //! Where a listing ends, and whether its pages fit together.
 
+use crate::provider::{Error, listing::repeated};
+
 /// What the pages have said so far. Every page tells how many users there are in all.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Pages {
-    asked: u64,
     rows: u64,
     first_total: Option<u64>,
-    steady: bool,
+    unsteady: bool,
     duplicates: bool,
     begun: bool,
 }
 
 impl Pages {
-    /// A listing in pages of `asked` users.
-    pub(super) const fn new(asked: u64) -> Self {
-        Self { asked, rows: 0, first_total: None, steady: true, duplicates: false, begun: false }
-    }
-
     /// Users so far: the next page begins after them.
     pub(super) const fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// Takes a page in: how many users there are in all, how many are on it, and how many of them are new. Says whether to
-    /// ask for another.
+    /// Takes a page in: how many users there are in all, how many it was asked to hold, how many are on it, and how many of
+    /// them are new. Says whether to ask for another.
     ///
     /// # Errors
     /// The same users come again and again.
-    pub(super) fn more(&mut self, total: Option<u64>, rows: u64, fresh: u64) -> Result<bool, &'static str> {
+    pub(super) fn more(&mut self, total: Option<u64>, asked: usize, rows: u64, fresh: u64) -> Result<bool, Error> {
         if !std::mem::replace(&mut self.begun, true) {
             self.first_total = total;
         }
-        self.steady &= total == self.first_total;
+        self.unsteady |= total != self.first_total;
         self.rows += rows;
         self.duplicates |= fresh < rows;
         if rows == 0 {
             return Ok(false);
         }
-        let more = total.map_or(rows >= self.asked, |total| self.rows < total);
-        if more && fresh == 0 { Err("the pages of the listing repeat themselves") } else { Ok(more) }
+        let more = total.map_or(rows >= asked as u64, |total| self.rows < total);
+        if more && fresh == 0 { Err(repeated()) } else { Ok(more) }
     }
 
     /// Whether nothing came or went between the pages: `ids` different users were seen.
     pub(super) fn whole(&self, ids: u64) -> bool {
-        self.steady && !self.duplicates && self.first_total.is_none_or(|total| total == ids)
+        !self.unsteady && !self.duplicates && self.first_total.is_none_or(|total| total == ids)
     }
 }
 
@@ -53,18 +49,18 @@ mod tests {
 
     #[test]
     fn the_total_tells_the_end_and_without_it_the_length_of_a_page() {
-        let mut pages = Pages::new(100);
-        assert_eq!((pages.more(Some(150), 100, 100), pages.rows()), (Ok(true), 100));
-        assert_eq!((pages.more(Some(150), 50, 50), pages.whole(150)), (Ok(false), true));
+        let mut pages = Pages::default();
+        assert_eq!((pages.more(Some(150), 100, 100, 100), pages.rows()), (Ok(true), 100));
+        assert_eq!((pages.more(Some(150), 100, 50, 50), pages.whole(150)), (Ok(false), true));
         // A server may give less than it was asked for.
-        let mut pages = Pages::new(100);
+        let mut pages = Pages::default();
         assert_eq!(
-            (pages.more(Some(25), 10, 10), pages.more(Some(25), 10, 10), pages.more(Some(25), 5, 5)),
+            (pages.more(Some(25), 100, 10, 10), pages.more(Some(25), 100, 10, 10), pages.more(Some(25), 100, 5, 5)),
             (Ok(true), Ok(true), Ok(false))
         );
-        assert_eq!(Pages::new(100).more(Some(100), 100, 100), Ok(false));
-        assert_eq!((Pages::new(100).more(None, 100, 100), Pages::new(100).more(None, 99, 99)), (Ok(true), Ok(false)));
-        assert_eq!(Pages::new(100).more(Some(7), 0, 0), Ok(false), "whatever the total says, there is no more");
+        assert_eq!(Pages::default().more(Some(100), 100, 100, 100), Ok(false));
+        assert_eq!((Pages::default().more(None, 100, 100, 100), Pages::default().more(None, 100, 99, 99)), (Ok(true), Ok(false)));
+        assert_eq!(Pages::default().more(Some(7), 100, 0, 0), Ok(false), "whatever the total says, there is no more");
     }
 
     #[test]
@@ -77,13 +73,13 @@ mod tests {
             (vec![(None, 100, 100), (None, 50, 50)], 150, true),
             (vec![(None, 100, 100), (None, 50, 49)], 149, false),
         ] {
-            let mut all = Pages::new(100);
+            let mut all = Pages::default();
             for (total, rows, fresh) in &pages {
-                all.more(*total, *rows, *fresh).unwrap();
+                all.more(*total, 100, *rows, *fresh).unwrap();
             }
             assert_eq!(all.whole(ids), whole, "{pages:?}");
         }
-        let mut pages = Pages::new(100);
-        assert_eq!((pages.more(None, 100, 100), pages.more(None, 100, 0).is_err()), (Ok(true), true));
+        let mut pages = Pages::default();
+        assert_eq!((pages.more(None, 100, 100, 100), pages.more(None, 100, 100, 0).is_err()), (Ok(true), true));
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct User<'a> {
     #[serde(borrow)]
     state: Option<Cow<'a, str>>,
     suspended: Option<bool>,
+    #[serde(rename = "externally_managed")]
+    externally_managed: Option<bool>,
     #[serde(borrow)]
     email: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -195,7 +197,7 @@ impl<'m> Reader<'m> {
 
     /// The members of a user that are asked for.
     pub(super) fn fields(&self) -> String {
-        let mut fields = vec!["_id", "email", "username", "state", "suspended", "restrictedFields", "admin"];
+        let mut fields = vec!["_id", "email", "username", "state", "suspended", "restrictedFields", "admin", "externally_managed"];
         fields.extend(self.arrays.iter().map(|array| array.name()));
         for target in self.rows.iter().flatten() {
             match target {
@@ -251,7 +253,7 @@ impl<'m> Reader<'m> {
             state: user.state(),
             attributes: attributes.collect(),
             administrator: user.admin.is_some(),
-            elsewhere: false,
+            elsewhere: user.externally_managed == Some(true),
             foreign: (!foreign.is_empty()).then_some(Cow::Owned(foreign)),
         })
     }

@@ -40,9 +40,13 @@ pub const CATALOG: Catalog = Catalog {
         tells_administrators: false,
         answers_changes: true,
         manager_apart: false,
-        ends_sessions: false,
+        ends_sessions: true,
+        licences: true,
     },
 };
+
+/// The number of the user's group.
+pub(super) const GROUP: &str = "group_id";
 
 /// Writable text attributes (developers.onelogin.com, "Create User") with the words in which `OneLogin`'s refusals
 /// speak of them.
@@ -75,6 +79,7 @@ fn compare(target: &str) -> Option<Compare> {
     match target {
         "email" | "username" => Some(Compare::IgnoringCase),
         MANAGER => Some(Compare::Person),
+        GROUP => Some(Compare::Exact),
         _ => TEXTS.iter().any(|(name, _)| *name == target).then_some(Compare::Exact),
     }
 }

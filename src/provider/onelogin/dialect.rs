@@ -27,6 +27,8 @@ const PUBLISHED: Duration = Duration::from_secs(36_000);
 pub struct Tenant {
     /// Scheme, host, port and a path prefix if any, without a trailing slash.
     pub base: String,
+    /// Whether a directory that `OneLogin` names with a user is the user's master.
+    pub mastered: bool,
 }
 
 impl Destination for Tenant {
@@ -49,6 +51,7 @@ impl Destination for Tenant {
             client_secret: credential.required("clientSecret"),
             observer: ties.observer,
             gate: ties.gate,
+            mastered: self.mastered,
         };
         match OneLogin::new(config, pacer) {
             Ok(provider) => Ok(Box::new(provider)),
@@ -70,6 +73,8 @@ pub struct Config {
     pub observer: Observer,
     /// Closed where a write must not begin.
     pub gate: Gate,
+    /// Whether a directory that is named with a user is the user's master.
+    pub mastered: bool,
 }
 
 impl fmt::Debug for Config {

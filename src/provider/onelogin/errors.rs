@@ -11,6 +11,9 @@ use crate::provider::{
     http::Answer,
 };
 
+/// The wait after a refusal for the number of calls while the window has calls left.
+const SHORT_WAIT: Duration = Duration::from_secs(5);
+
 /// Whether an answer grants the call, and if not, what to do about it.
 ///
 /// # Errors
@@ -74,9 +77,14 @@ fn speaks_of_a_duplicate(text: &str) -> bool {
 }
 
 /// When to come back: `Retry-After`, else the seconds until the window resets (developers.onelogin.com, "Get Rate
-/// Limit": they are relative).
+/// Limit": they are relative). Where calls are left in the window, it was another limit that refused, and the reset says
+/// nothing of that one.
 fn wait(answer: &Answer) -> Option<Duration> {
-    retry_after(answer).or_else(|| answer.number("x-ratelimit-reset").map(believed))
+    let reset = || match answer.number("x-ratelimit-remaining") {
+        Some(left) if left > 0 => Some(SHORT_WAIT),
+        _ => answer.number("x-ratelimit-reset").map(believed),
+    };
+    retry_after(answer).or_else(reset)
 }
 
 /// What an error body says, and the attribute it names of its own accord. `OneLogin` has several shapes:

@@ -11,21 +11,17 @@ mod pages;
 mod read;
 mod write;
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc};
 
 use futures::future::BoxFuture;
 use reqwest::Method;
 use serde::Deserialize;
-use tokio::time::Instant;
 
 pub use catalog::{CATALOG, base_for, pacer};
 pub use dialect::{Config, Tenant};
 
 use self::{
+    catalog::CUSTOM,
     dialect::OneLoginDialect,
     pages::Pages,
     read::Reader,
@@ -36,33 +32,28 @@ use super::{
     answers::{Purpose, Route, Sent, request_id},
     call::{Call, Service},
     limits::Pacer,
+    listing::{Lister, unreadable},
+    remembered::{Remembered, undefined_in},
 };
 use crate::domain::{
-    account::{Account, AccountWrite},
+    account::{Access, Account, AccountState, AccountWrite},
     mapping::{Compare, Mapping, equal},
 };
 
 const USERS: &str = "/api/2/users";
 
-/// The largest page (developers.onelogin.com, "List Users"; a server may give less).
-const PAGE: u64 = 100;
+/// Ends the sessions of a user.
+const LOGOUT: Route = Route::new("sessions", Purpose::Update);
 
 /// Asks which custom attributes are defined.
 const DEFINITIONS: Route = Route::new("custom_attributes", Purpose::Definitions);
 
-/// No tenant has this many pages; a listing that reaches it goes in circles.
-const MOST_PAGES: u64 = 20_000;
-
-/// Pauses before a later page of the listing is asked for again.
-const PAUSES: [Duration; 3] = [Duration::from_millis(250), Duration::from_millis(750), Duration::from_secs(2)];
-
-/// How long the defined custom attributes of an empty tenant are remembered.
-const REMEMBERED: Duration = Duration::from_secs(600);
-
 /// One `OneLogin` account (tenant), through one API credential.
 pub struct OneLogin {
     service: Service<OneLoginDialect>,
-    definitions: Mutex<Option<(Instant, HashSet<Box<str>>)>>,
+    definitions: Remembered<HashSet<Box<str>>>,
+    /// Whether a directory that is named with a user is the user's master.
+    mastered: bool,
 }
 
 impl OneLogin {
@@ -71,8 +62,14 @@ impl OneLogin {
     /// # Errors
     /// The TLS settings of this machine cannot be used.
     pub fn new(config: Config, pacer: Arc<Pacer>) -> Result<Self, reqwest::Error> {
+        let mastered = config.mastered;
         let (dialect, ties) = config.split();
-        Ok(Self { service: Service::new(dialect, ties, pacer)?, definitions: Mutex::default() })
+        Ok(Self { mastered, service: Service::new(dialect, ties, pacer)?, definitions: Remembered::default() })
+    }
+
+    /// The account, as the settings take a directory that is named with it.
+    fn ours<'a>(&self, account: Account<'a>) -> Account<'a> {
+        Account { elsewhere: account.elsewhere && self.mastered, ..account }
     }
 
     async fn get(&self, route: Route, path: &str, query: &[(&str, &str)], sent: Sent<'_>) -> Result<super::http::Answer, Error> {
@@ -80,14 +77,19 @@ impl OneLogin {
     }
 
     async fn list_all(&self, mapping: &Mapping, sink: &mut (dyn FnMut(Account<'_>) + Send)) -> Result<Listing, Error> {
-        let unreadable = |said: &str| Error::Unavailable { said: said.to_owned() };
         let mut reader = Reader::new(mapping);
         let fields = reader.fields();
-        let mut ids: foldhash::HashSet<u64> = foldhash::HashSet::default();
-        let mut pages = Pages::new(PAGE);
-        for page in 1..=MOST_PAGES {
-            let query = [("limit", &*PAGE.to_string()), ("page", &*page.to_string()), ("fields", &*fields)];
-            let answer = self.page(&query, page > 1).await?;
+        let mut lister = Lister::<u64>::new(CATALOG.capabilities.page);
+        let mut pages = Pages::new(lister.size());
+        loop {
+            let answer = lister
+                .page(async |size| {
+                    let (limit, page) = (size.to_string(), pages.next(size).to_string());
+                    let query = [("limit", &*limit), ("page", &*page), ("fields", &*fields)];
+                    self.get(Route::LIST, USERS, &query, Sent::Nothing).await
+                })
+                .await?;
+            pages.are_of(lister.size());
             let (mut rows, mut fresh, mut nameless) = (0, 0, false);
             reader
                 .page(&answer.body, &mut |user| {
@@ -97,7 +99,7 @@ impl OneLogin {
                         return;
                     };
                     match account.id.parse() {
-                        Ok(id) if ids.insert(id) => {
+                        Ok(id) if lister.is_new(id) => {
                             fresh += 1;
                             sink(account);
                         }
@@ -109,34 +111,23 @@ impl OneLogin {
             if nameless {
                 return Err(unreadable("the listing holds an account without an id"));
             }
-            if !pages.more(&answer, rows, fresh).map_err(unreadable)? {
+            if !pages.more(&answer, rows, fresh)? {
                 return Ok(Listing {
-                    accounts: u32::try_from(ids.len()).unwrap_or(u32::MAX),
-                    whole: pages.whole(ids.len() as u64),
-                    unavailable: self.unavailable(&reader, ids.is_empty()).await?,
+                    accounts: lister.accounts(),
+                    whole: pages.whole(lister.accounts().into()),
+                    unavailable: self.unavailable(&reader, lister.accounts() == 0).await?,
                 });
             }
-        }
-        Err(unreadable("the listing does not end"))
-    }
-
-    /// One page of the listing. A first page that fails is an outage, told at once. A later one is asked for again a few
-    /// times: of a hundred pages one fails easily, and all the others would be read in vain.
-    async fn page(&self, query: &[(&str, &str)], later: bool) -> Result<super::http::Answer, Error> {
-        let mut pauses = PAUSES.iter().filter(|_| later);
-        loop {
-            let failed = match self.get(Route::LIST, USERS, query, Sent::Nothing).await {
-                Err(error @ (Error::Unavailable { .. } | Error::Throttled { .. })) => error,
-                outcome => return outcome,
-            };
-            let Some(pause) = pauses.next() else { return Err(failed) };
-            tokio::time::sleep(*pause).await;
         }
     }
 
     /// The rows of custom attributes that are not defined.
     async fn unavailable(&self, reader: &Reader<'_>, empty: bool) -> Result<Vec<usize>, Error> {
         if !empty || reader.custom().is_empty() {
+            if !reader.custom().is_empty() {
+                // The users tell of what is defined, and what was asked for before may be out of date.
+                self.definitions.forget();
+            }
             return Ok(reader.custom().iter().map(|(_, row)| *row).filter(|&row| !reader.defined[row]).collect());
         }
         let defined = self.defined().await?;
@@ -145,24 +136,25 @@ impl OneLogin {
 
     /// The shortnames of the tenant's custom attributes; none where its subscription has no such thing.
     async fn defined(&self) -> Result<HashSet<Box<str>>, Error> {
-        let remembered = self.definitions.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((at, defined)) = remembered
-            && at.elapsed() < REMEMBERED
-        {
+        if let Some(defined) = self.definitions.get() {
             return Ok(defined);
         }
         let defined: HashSet<_> = match self.get(DEFINITIONS, "/api/2/users/custom_attributes", &[], Sent::Nothing).await {
-            Ok(answer) => {
-                let list: Vec<Definition> = serde_json::from_slice(&answer.body)
-                    .map_err(|_| Error::Unavailable { said: "the answer is not a list of custom attributes".to_owned() })?;
-                list.into_iter().map(|definition| definition.shortname).collect()
-            }
+            Ok(answer) => shortnames(&answer.body).ok_or_else(|| unreadable("the answer is not a list of custom attributes"))?,
             // The listing was granted with this very token: the route is what is missing.
             Err(Error::Unauthorized { .. } | Error::Denied { .. }) => HashSet::new(),
             Err(error) => return Err(error),
         };
-        *self.definitions.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), defined.clone()));
+        self.definitions.set(defined.clone());
         Ok(defined)
+    }
+
+    /// Remembers which custom attributes there are now. Where that cannot be asked, nothing is remembered.
+    async fn ask_again(&self) {
+        let answer = self.get(DEFINITIONS, "/api/2/users/custom_attributes", &[], Sent::Nothing).await;
+        if let Some(defined) = answer.ok().and_then(|answer| shortnames(&answer.body)) {
+            self.definitions.set(defined);
+        }
     }
 
     async fn look_up(&self, mapping: &Mapping, key: Key<'_>) -> Result<Vec<Account<'static>>, Error> {
@@ -172,7 +164,6 @@ impl OneLogin {
             return Err(Error::Rejected { field: None, said: "an account cannot be looked up by an empty key".to_owned() });
         }
         let mut reader = Reader::new(mapping);
-        let unreadable = |said: &str| Error::Unavailable { said: said.to_owned() };
         if let Key::Id(id) = key {
             let Some(path) = path_of(id) else { return Ok(Vec::new()) };
             return match self.get(Route::FIND, &path, &[], Sent::Nothing).await {
@@ -203,8 +194,50 @@ impl OneLogin {
         Ok(found)
     }
 
+    /// The account with the state that a read shows: without a free licence, the answer to the write says that there is one.
+    /// Where the read fails, the next listing tells.
+    async fn with_licence(&self, mapping: &Mapping, mut written: Written) -> Written {
+        let found = self.look_up(mapping, Key::Id(&written.account.id)).await;
+        if found.is_ok_and(|found| found.iter().any(|account| account.state == AccountState::Unlicensed)) {
+            written.account.state = AccountState::Unlicensed;
+        }
+        written
+    }
+
+    /// Ends the sessions of a user whose access was just taken (developers.onelogin.com, "Log User Out"). Where it fails, the
+    /// whole change has failed and is made again.
+    async fn end_sessions(&self, id: &str, urgency: Urgency) -> Result<(), Error> {
+        let path = format!("/api/1/users/{id}/logout");
+        let call =
+            Call { route: LOGOUT, urgency, method: Method::PUT, path: &path, query: &[], body: Some(b"{}".to_vec()), sent: Sent::Nothing };
+        let needs = "access is taken, and open sessions cannot be ended: the API credential needs the scope \"Manage users\" for logout";
+        match self.service.call(&call).await {
+            Ok(_) => Ok(()),
+            // What is said of this call says nothing of the account.
+            Err(Error::Forbidden { said } | Error::Denied { said } | Error::Rejected { said, .. }) => {
+                Err(Error::Forbidden { said: format!("{needs}; OneLogin said: {said}") })
+            }
+            Err(Error::NotFound) => Err(Error::Forbidden { said: format!("{needs}; OneLogin said: HTTP 404") }),
+            // Ending sessions twice does no harm.
+            Err(Error::Unknown { said }) => Err(Error::Unavailable { said }),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn write(&self, call: Call<'_>, mapping: &Mapping, id: Option<&str>, write: &AccountWrite) -> Result<Written, Error> {
-        let answer = self.service.call(&call).await?;
+        undefined_in(mapping, write, |target| {
+            let shortname = target.strip_prefix(CUSTOM);
+            shortname.is_some_and(|name| self.definitions.get().is_some_and(|defined| !defined.contains(name)))
+        })?;
+        let answer = self.service.call(&call).await;
+        if let Err(Error::Rejected { field: Some(field), .. }) = &answer
+            && field.starts_with(CUSTOM)
+        {
+            // It may be gone since the last listing.
+            self.definitions.forget();
+            self.ask_again().await;
+        }
+        let answer = answer?;
         let account = confirmed(mapping, write, id, &answer.body).map_err(|said| Error::Unknown { said: said.to_owned() })?;
         Ok(Written { account, request_id: request_id(&answer, "x-request-id"), left: None })
     }
@@ -216,6 +249,11 @@ struct Definition {
     shortname: Box<str>,
 }
 
+fn shortnames(body: &[u8]) -> Option<HashSet<Box<str>>> {
+    let list: Vec<Definition> = serde_json::from_slice(body).ok()?;
+    Some(list.into_iter().map(|definition| definition.shortname).collect())
+}
+
 /// The address of one account; ids are numbers.
 fn path_of(id: &str) -> Option<String> {
     (!id.is_empty() && id.bytes().all(|b| b.is_ascii_digit())).then(|| format!("{USERS}/{id}"))
@@ -223,11 +261,14 @@ fn path_of(id: &str) -> Option<String> {
 
 impl Provider for OneLogin {
     fn list<'a>(&'a self, mapping: &'a Mapping, sink: &'a mut (dyn FnMut(Account<'_>) + Send)) -> BoxFuture<'a, Result<Listing, Error>> {
-        Box::pin(self.list_all(mapping, sink))
+        Box::pin(async move {
+            let mut ours = |account: Account<'_>| sink(self.ours(account));
+            self.list_all(mapping, &mut ours).await
+        })
     }
 
     fn find<'a>(&'a self, mapping: &'a Mapping, key: Key<'a>) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>> {
-        Box::pin(self.look_up(mapping, key))
+        Box::pin(async move { Ok(self.look_up(mapping, key).await?.into_iter().map(|account| self.ours(account)).collect()) })
     }
 
     fn create<'a>(&'a self, mapping: &'a Mapping, write: &'a AccountWrite, _: &'a Initial<'a>) -> BoxFuture<'a, Result<Written, Error>> {
@@ -235,7 +276,8 @@ impl Provider for OneLogin {
             let body = Some(body(mapping, write, true)?);
             let (route, urgency, method) = (Route::CREATE, Urgency::Normal, Method::POST);
             let call = Call { route, urgency, method, path: USERS, query: &[], body, sent: Sent::Write(mapping, write) };
-            self.write(call, mapping, None, write).await
+            let written = self.write(call, mapping, None, write).await?;
+            Ok(if write.access == Some(Access::Suspended) { written } else { self.with_licence(mapping, written).await })
         })
     }
 
@@ -258,7 +300,12 @@ impl Provider for OneLogin {
                 body,
                 sent: Sent::Write(mapping, write),
             };
-            self.write(call, mapping, Some(id), write).await
+            let written = self.write(call, mapping, Some(id), write).await?;
+            match write.access {
+                Some(Access::Active) => Ok(self.with_licence(mapping, written).await),
+                Some(Access::Suspended) => self.end_sessions(id, urgency).await.map(|()| written),
+                None => Ok(written),
+            }
         })
     }
 

@@ -1,6 +1,6 @@
 //! Where a listing ends, and whether its pages fit together.
 
-use crate::provider::http::Answer;
+use crate::provider::{Error, http::Answer, listing::repeated};
 
 /// What the headers of the pages have said so far.
 ///
@@ -10,29 +10,43 @@ use crate::provider::http::Answer;
 #[derive(Debug)]
 pub(super) struct Pages {
     asked: u64,
+    /// Pages read, in the size that is asked for now.
     page: u64,
     rows: u64,
     first_total: Option<u64>,
+    begun: bool,
     steady: bool,
     duplicates: bool,
 }
 
 impl Pages {
     /// A listing in pages of `asked` users.
-    pub(super) fn new(asked: u64) -> Self {
-        Self { asked, page: 0, rows: 0, first_total: None, steady: true, duplicates: false }
+    pub(super) fn new(asked: usize) -> Self {
+        Self { asked: asked as u64, page: 0, rows: 0, first_total: None, begun: false, steady: true, duplicates: false }
+    }
+
+    /// The number of the next page, where pages have this size. Smaller pages than before begin at one that may hold users
+    /// who are known already, and never after the first who is not.
+    pub(super) const fn next(&self, size: usize) -> u64 {
+        if size as u64 == self.asked { self.page + 1 } else { self.rows / size as u64 + 1 }
+    }
+
+    /// Pages have this size from the next one on.
+    pub(super) const fn are_of(&mut self, size: usize) {
+        self.page = self.next(size) - 1;
+        self.asked = size as u64;
     }
 
     /// Takes a page in: users in it, and those not seen before. Says whether to ask for another.
     ///
     /// # Errors
     /// The same users come again and again.
-    pub(super) fn more(&mut self, answer: &Answer, rows: u64, fresh: u64) -> Result<bool, &'static str> {
+    pub(super) fn more(&mut self, answer: &Answer, rows: u64, fresh: u64) -> Result<bool, Error> {
         self.page += 1;
         self.rows += rows;
         self.duplicates |= fresh < rows;
         let total = answer.number("total-count");
-        if self.page == 1 {
+        if !std::mem::replace(&mut self.begun, true) {
             self.first_total = total;
         }
         self.steady &= total == self.first_total;
@@ -47,7 +61,7 @@ impl Pages {
             None => answer.header("after-cursor").is_some_and(|cursor| !cursor.is_empty()) || rows >= self.asked,
         };
         // Nothing but the rows tells the end, and they do not get on.
-        if more && fresh == 0 { Err("the pages of the listing repeat themselves") } else { Ok(more) }
+        if more && fresh == 0 { Err(repeated()) } else { Ok(more) }
     }
 
     /// Whether nothing came or went between the pages: `ids` different accounts were seen.

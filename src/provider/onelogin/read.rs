@@ -44,18 +44,23 @@ enum Meaning {
     Email,
     Username,
     Status,
+    Licence,
+    Directory,
     Custom,
     Mapped,
 }
 
 const CUSTOM_ATTRIBUTES: &str = "custom_attributes";
 
-const ALWAYS: [(&str, Meaning); 5] = [
+const ALWAYS: [(&str, Meaning); 8] = [
     ("id", Meaning::Id),
     ("external_id", Meaning::Mark),
     ("email", Meaning::Email),
     ("username", Meaning::Username),
     ("status", Meaning::Status),
+    ("state", Meaning::Licence),
+    ("directory_id", Meaning::Directory),
+    ("trusted_idp_id", Meaning::Directory),
 ];
 
 /// One user, with gaps where the answer had nothing.
@@ -66,6 +71,10 @@ pub(super) struct User<'a> {
     pub(super) email: Option<Cow<'a, str>>,
     pub(super) username: Option<Cow<'a, str>>,
     pub(super) state: Option<AccountState>,
+    /// Whether the user has no licence, without which nobody logs in.
+    pub(super) unlicensed: bool,
+    /// Whether a directory or a trusted identity provider is named with the user.
+    pub(super) elsewhere: bool,
     pub(super) attributes: Vec<Option<Cow<'a, str>>>,
     pub(super) foreign: Option<Cow<'a, str>>,
 }
@@ -149,11 +158,14 @@ impl<'a> User<'a> {
             mark: self.mark,
             email: self.email,
             username: self.username,
-            state: self.state.unwrap_or(AccountState::Other),
+            state: match self.state {
+                Some(AccountState::Active) if self.unlicensed => AccountState::Unlicensed,
+                state => state.unwrap_or(AccountState::Other),
+            },
             attributes: self.attributes.into(),
             // OneLogin keeps roles of its administrators elsewhere, and does not say.
             administrator: false,
-            elsewhere: false,
+            elsewhere: self.elsewhere,
             foreign: self.foreign,
         })
     }
@@ -236,6 +248,10 @@ impl<'de> Visitor<'de> for OneUser<'_, '_> {
                 Meaning::Email => user.email = value,
                 Meaning::Username => user.username = value,
                 Meaning::Status => user.state = Some(state(value.as_deref())),
+                // developers.onelogin.com, "User Resource": 3 is Unlicensed.
+                Meaning::Licence => user.unlicensed = value.as_deref() == Some("3"),
+                // What was once set is cleared with 0.
+                Meaning::Directory => user.elsewhere |= value.as_deref().is_some_and(|id| id != "0"),
                 Meaning::Custom | Meaning::Mapped => {}
             }
         }

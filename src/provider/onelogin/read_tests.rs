@@ -85,9 +85,12 @@ fn statuses_are_active_suspended_unactivated_or_left_alone() {
 
 #[test]
 fn only_what_is_mapped_is_asked_for() {
-    assert_eq!(Reader::new(&mapping(&TARGETS)).fields(), "id,external_id,email,username,status,title,manager_user_id,custom_attributes");
+    assert_eq!(
+        Reader::new(&mapping(&TARGETS)).fields(),
+        "id,external_id,email,username,status,state,directory_id,trusted_idp_id,title,manager_user_id,custom_attributes"
+    );
     let plain = mapping(&["email", "username"]);
-    assert_eq!(Reader::new(&plain).fields(), "id,external_id,email,username,status");
+    assert_eq!(Reader::new(&plain).fields(), "id,external_id,email,username,status,state,directory_id,trusted_idp_id");
     // What was not asked for is not kept either.
     assert_eq!(read(&plain, &json!({"id": 1, "custom_attributes": {"badge": "7"}})).foreign, None);
 }

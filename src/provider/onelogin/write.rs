@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::{
-    catalog::{CUSTOM, MANAGER},
+    catalog::{CUSTOM, GROUP, MANAGER},
     read::Reader,
 };
 use crate::{
@@ -35,7 +35,11 @@ pub(super) fn body(mapping: &Mapping, write: &AccountWrite, new: bool) -> Result
             NewValue::Clear if new => continue,
             NewValue::Clear => None,
         };
-        if target == MANAGER {
+        if target == GROUP {
+            let id = text.map(|id| id.trim().parse::<u64>()).transpose();
+            let id = id.map_err(|_| rejected(target, "a group is named by its number"))?;
+            body.insert(target.to_owned(), id.map_or(Value::Null, Value::from));
+        } else if target == MANAGER {
             let id = text.map(|id| id.trim().parse::<u64>()).transpose();
             let id = id.map_err(|_| rejected(target, "the manager's account has no numeric id"))?;
             body.insert(target.to_owned(), id.map_or(Value::Null, Value::from));

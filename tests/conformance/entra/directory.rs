@@ -259,6 +259,10 @@ impl Tenant for Directory {
         self.put("/refuse", json!({"rules": [{"field": TARGETS[row], "contains": text}]})).await;
     }
 
+    async fn master(&self, id: &str) {
+        self.edit(id, json!({"onPremisesSyncEnabled": true})).await;
+    }
+
     async fn protect(&self, id: &str) {
         self.put("/directory", json!({"restricted": [id]})).await;
     }

@@ -446,3 +446,45 @@ async fn a_manager_who_cannot_be_set_yet_is_told_as_pending_and_set_by_the_next_
     }
     assert_eq!(entra.size().await, 2);
 }
+
+#[tokio::test]
+async fn a_manager_who_is_not_everywhere_yet_keeps_nothing_else_back() {
+    let directory = Directory::start().await;
+    let ids = directory.make(&[account("noa"), account("boss")]).await;
+    let fault = Fault::new(FaultKind::Status).status(404).method("PUT");
+    directory.control.fault(Service::Entra, &fault).await.unwrap();
+    let change = write(&[(rows::TITLE, Some("Lead")), (rows::MANAGER, Some(&ids[1]))]);
+    let written = directory.provider.update(&directory.mapping, &ids[0], &change, Urgency::Urgent).await.unwrap();
+    assert_eq!(written.account.attributes[rows::MANAGER], None, "it is told that the manager is not set");
+    assert_eq!(written.account.attributes[rows::TITLE].as_deref(), Some("Lead"));
+    assert_eq!(directory.look(&ids[0]).await.unwrap().attributes[rows::TITLE].as_deref(), Some("Lead"));
+}
+
+#[tokio::test]
+async fn a_federated_domain_is_named() {
+    let directory = Directory::start().await;
+    let body =
+        json!({"error": {"code": "Request_BadRequest", "message": "Property onPremisesImmutableId is required for federated users."}});
+    let fault = Fault::new(FaultKind::Status).status(400).body(body).method("POST").path("/v1.0/users");
+    directory.control.fault(Service::Entra, &fault).await.unwrap();
+    let made = directory.provider.create(&directory.mapping, &creation(&account("noa"), Access::Active), &Initial::default()).await;
+    let Err(Error::Rejected { said, .. }) = made else { panic!("{made:?}") };
+    assert!(said.contains("the domain example.com is federated") && !said.contains("noa"), "{said}");
+}
+
+#[tokio::test]
+async fn an_extension_that_is_refused_in_other_words_concerns_its_row_alone() {
+    for listing in [false, true] {
+        let directory = Directory::start().await;
+        let mut one = account("noa");
+        one.attributes[rows::EXTENSION] = None;
+        directory.make(&[one]).await;
+        let body = json!({"error": {"code": "Request_BadRequest", "message": format!("No such thing as {EXTENSION} here.")}});
+        // The probe comes first, and the listing after it.
+        let fault = Fault::new(FaultKind::Status).status(400).body(body).method("GET").after(u64::from(listing)).times(1);
+        directory.control.fault(Service::Entra, &fault).await.unwrap();
+        let mut seen = 0;
+        let listed = directory.provider.list(&directory.mapping, &mut |_| seen += 1).await.unwrap();
+        assert_eq!((listed.unavailable, seen), (vec![rows::EXTENSION], 1), "in the listing: {listing}");
+    }
+}

@@ -318,6 +318,8 @@ impl Tenant for Workspace {
         self.edit(id, json!({"isDelegatedAdmin": true})).await;
     }
 
+    const TELLS_MASTERS: bool = false;
+
     async fn protect(&self, id: &str) {
         self.control.google("PUT", "/directory", json!({"protected": [id]})).await.unwrap();
     }

@@ -96,7 +96,7 @@ impl Organization {
 }
 
 fn settings(world: &World) -> jumpcloud::Tenant {
-    jumpcloud::Tenant { base: world.jumpcloud_url().to_owned(), organization: String::new(), stages: false }
+    jumpcloud::Tenant { base: world.jumpcloud_url().to_owned(), organization: String::new(), stages: false, mastered: true }
 }
 
 fn connected(settings: jumpcloud::Tenant, key: &str, open: bool, outcomes: Outcomes) -> JumpCloud {
@@ -270,6 +270,10 @@ impl Tenant for Organization {
     async fn promote(&self, id: &str) {
         let admin = json!({"id": "5f0c1b2c3d4e5f6071829306", "roleName": "Administrator", "roleNames": ["Administrator"]});
         self.edit(id, json!({"admin": admin})).await;
+    }
+
+    async fn master(&self, id: &str) {
+        self.edit(id, json!({"externally_managed": true})).await;
     }
 
     async fn protect(&self, id: &str) {

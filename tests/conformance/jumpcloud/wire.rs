@@ -1,6 +1,8 @@
 //! What is JumpCloud's alone: the exact requests, arrays that are replaced whole, usernames with numbers, staged accounts,
 //! passwords that are expired afterwards, and refusals that do not say what they are about.
 
+use std::time::Duration;
+
 use bobsync::{
     domain::account::{Access, AccountState, AccountWrite, NewValue},
     provider::{Error, Initial, Key, Provider as _, Urgency, http::Secret, jumpcloud},
@@ -32,7 +34,7 @@ async fn a_listing_goes_from_page_to_page_in_the_order_of_ids_and_asks_for_what_
             ("limit", "100"),
             ("skip", skip),
             ("sort", "_id"),
-            ("fields", "_id email username state suspended restrictedFields admin phoneNumbers attributes jobTitle"),
+            ("fields", "_id email username state suspended restrictedFields admin externally_managed phoneNumbers attributes jobTitle"),
         ] {
             assert_eq!(parameter(query, name).as_deref(), Some(value), "{name}");
         }
@@ -422,4 +424,45 @@ async fn nothing_of_the_key_is_told() {
     let provider = jumpcloud.connected(settings.clone(), "wrong-key-1", true);
     let error = provider.list(&jumpcloud.mapping, &mut |_| ()).await.unwrap_err();
     assert!(!format!("{settings:?} {error} {error:?} {:?}", jumpcloud.outcomes.lock().unwrap()).contains("wrong-key-1"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thirty_pages_get_through_twenty_calls_a_minute() {
+    let organization = Organization::start().await;
+    organization.make(&(0..2_950).map(|number| account(&format!("person-{number}"))).collect::<Vec<_>>()).await;
+    organization.control.jumpcloud("PUT", "/limits", json!({"limit": 20})).await.unwrap();
+    let mut seen = 0;
+    let mut sink = |_: bobsync::domain::account::Account<'_>| seen += 1;
+    let listing = organization.provider.list(&organization.mapping, &mut sink);
+    let minutes = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            organization.control.advance(60).await.unwrap();
+        }
+    };
+    let listing = tokio::select! {
+        listing = listing => listing.unwrap(),
+        () = minutes => unreachable!("minutes go on"),
+    };
+    assert_eq!((listing.accounts, seen, listing.whole), (2_950, 2_950, true));
+    let calls = organization.calls().await;
+    assert!((31..35).contains(&calls), "30 pages, and few that were refused: {calls}");
+}
+
+#[tokio::test]
+async fn a_user_who_is_not_found_in_the_organization_says_nothing_of_the_organization() {
+    let jumpcloud = Organization::start().await;
+    let id = jumpcloud.make(&[account("noa")]).await.remove(0);
+    for status in [400, 404] {
+        let fault = Fault::new(FaultKind::Status).status(status).body(json!({"message": "User not found in organization"}));
+        jumpcloud.control.fault(Service::JumpCloud, &fault).await.unwrap();
+        assert_eq!(jumpcloud.provider.find(&jumpcloud.mapping, Key::Id(&id)).await, Ok(vec![]));
+        let change = write(&[(rows::TITLE, Some("Lead"))]);
+        assert_eq!(jumpcloud.provider.update(&jumpcloud.mapping, &id, &change, Urgency::Normal).await, Err(Error::NotFound));
+        jumpcloud.heal().await;
+    }
+    let fault = Fault::new(FaultKind::Status).status(404).body(json!({"message": "Organization not found"}));
+    jumpcloud.control.fault(Service::JumpCloud, &fault).await.unwrap();
+    let listing = jumpcloud.provider.list(&jumpcloud.mapping, &mut |_| ()).await;
+    assert!(matches!(listing, Err(Error::Denied { .. })), "{listing:?}");
 }

@@ -2,7 +2,7 @@
 
 use bobsync::{
     domain::account::{Access, AccountState, AccountWrite},
-    provider::{Error, Initial, Key, Provider as _, Urgency},
+    provider::{Error, Initial, Key, Provider as _, Urgency, onelogin::Config},
 };
 use serde_json::{Value, json};
 use simulators::{Fault, FaultKind, client::Service};
@@ -25,7 +25,7 @@ async fn a_listing_names_the_fields_of_the_mapping_and_no_others() {
     acme.make(&(0..201).map(|number| account(&format!("person-{number}"))).collect::<Vec<_>>()).await;
     acme.provider.list(&acme.mapping, &mut |_| ()).await.unwrap();
     let log = acme.log().await;
-    let fields = "id,external_id,email,username,status,title,department,manager_user_id,firstname,lastname,custom_attributes";
+    let fields = "id,external_id,email,username,status,state,directory_id,trusted_idp_id,title,department,manager_user_id,firstname,lastname,custom_attributes";
     assert_eq!(log.len(), 3);
     for (page, (method, path, query, _)) in ["1", "2", "3"].iter().zip(&log) {
         assert_eq!((method.as_str(), path.as_str()), ("GET", "/api/2/users"));
@@ -37,7 +37,7 @@ async fn a_listing_names_the_fields_of_the_mapping_and_no_others() {
     acme.provider.list(&mapping(&["username", "email"]), &mut |_| ()).await.unwrap();
     let log = acme.log().await;
     assert_eq!(log.len(), 4);
-    assert_eq!(parameters(&log[3].2)[2].1, "id,external_id,email,username,status");
+    assert_eq!(parameters(&log[3].2)[2].1, "id,external_id,email,username,status,state,directory_id,trusted_idp_id");
 }
 
 #[tokio::test]
@@ -81,22 +81,13 @@ async fn fewer_users_a_page_than_asked_for_are_no_end() {
 }
 
 #[tokio::test]
-async fn a_later_page_that_fails_is_asked_for_again_and_a_first_one_is_an_outage() {
+async fn thirty_pages_get_through_twenty_calls_at_a_time() {
     let acme = Acme::start().await;
-    acme.make(&(0..120).map(|number| account(&format!("person-{number}"))).collect::<Vec<_>>()).await;
-    acme.control.onelogin_quirks(json!({"pageSizeCap": 50})).await.unwrap();
-    let listed = async || acme.provider.list(&acme.mapping, &mut |_| ()).await.map(|listing| (listing.accounts, listing.whole));
-    acme.fault(Calls::Reads, Fault::new(FaultKind::Status).status(503).times(1)).await;
-    assert!(matches!(listed().await, Err(Error::Unavailable { .. })));
-    assert_eq!(acme.calls().await, 1, "told at once");
-    for fault in [Fault::new(FaultKind::Status).status(503), Fault::new(FaultKind::Truncate), Fault::new(FaultKind::ResetAfterApply)] {
-        acme.heal().await;
-        let before = acme.calls().await;
-        // By this seed not the first call, but the two after it.
-        acme.fault(Calls::Reads, fault.probability(0.5, 6).times(2)).await;
-        assert_eq!(listed().await, Ok((120, true)));
-        assert_eq!(acme.calls().await - before, 5, "three pages, the second of them three times");
-    }
+    acme.make(&(0..2_950).map(|number| account(&format!("person-{number}"))).collect::<Vec<_>>()).await;
+    acme.control.onelogin_window(20, 2).await.unwrap();
+    let mut seen = 0;
+    let listing = acme.provider.list(&acme.mapping, &mut |_| seen += 1).await.unwrap();
+    assert_eq!((listing.accounts, seen, listing.whole), (2_950, 2_950, true));
 }
 
 #[tokio::test]
@@ -158,7 +149,11 @@ async fn a_create_sends_what_was_written_and_nothing_else() {
     creation.attributes.retain(|(row, _)| *row != rows::DEPARTMENT);
     creation.attributes.push((rows::DEPARTMENT, bobsync::domain::account::NewValue::Clear));
     acme.provider.create(&acme.mapping, &creation, &Initial::default()).await.unwrap();
-    let (method, path, query, body) = acme.log().await.pop().unwrap();
+    let mut log = acme.log().await;
+    let id = acme.provider.find(&acme.mapping, Key::Mark(&mark("noa"))).await.unwrap()[0].id.to_string();
+    let (method, path, ..) = log.pop().unwrap();
+    assert_eq!((method.as_str(), path), ("GET", format!("/api/2/users/{id}")), "whether there is a licence is read back");
+    let (method, path, query, body) = log.pop().unwrap();
     assert_eq!((method.as_str(), path.as_str(), query.as_str()), ("POST", "/api/2/users", ""));
     let wanted = json!({
         "email": "noa@example.com", "username": "noa@example.com", "title": "Engineer", "manager_user_id": boss.parse::<u64>().unwrap(),
@@ -283,4 +278,105 @@ async fn every_call_is_told_with_its_outcome() {
     update(&acme, &id, &write(&[(rows::TITLE, Some("Lead"))])).await.0.unwrap();
     let told = [("token", "ok"), ("list", "ok"), ("find", "ok"), ("find", "not_found"), ("create", "duplicate"), ("update", "ok")];
     assert_eq!(*acme.outcomes.lock().unwrap(), told);
+}
+
+#[tokio::test]
+async fn an_account_without_a_licence_is_told_after_a_create_and_a_reactivation_and_in_a_listing() {
+    let acme = Acme::start().await;
+    acme.control.onelogin_quirks(json!({"licences": 1})).await.unwrap();
+    let make = async |name: &str, access| {
+        let made = acme.provider.create(&acme.mapping, &creation(&account(name), access), &Initial::default()).await.unwrap();
+        (made.account.id.to_string(), made.account.state)
+    };
+    assert_eq!(make("noa", Access::Active).await.1, AccountState::Active);
+    let (kim, state) = make("kim", Access::Active).await;
+    assert_eq!(state, AccountState::Unlicensed, "the answer said that there is a licence");
+    assert_eq!(make("ola", Access::Suspended).await.1, AccountState::Suspended);
+    let states = async || {
+        let mut states = Vec::new();
+        acme.provider.list(&acme.mapping, &mut |account| states.push(account.state)).await.unwrap();
+        states
+    };
+    assert_eq!(states().await, [AccountState::Active, AccountState::Unlicensed, AccountState::Suspended]);
+    for (access, state) in [(Access::Suspended, AccountState::Suspended), (Access::Active, AccountState::Unlicensed)] {
+        let change = AccountWrite { access: Some(access), ..AccountWrite::default() };
+        let written = acme.provider.update(&acme.mapping, &kim, &change, Urgency::Normal).await.unwrap();
+        assert_eq!(written.account.state, state);
+    }
+    acme.control.onelogin_quirks(json!({"licences": 5, "licensesWaiting": true})).await.unwrap();
+    assert_eq!(states().await, [AccountState::Active, AccountState::Active, AccountState::Suspended], "it comes right by itself");
+}
+
+#[tokio::test]
+async fn a_suspension_ends_sessions_and_is_not_done_before() {
+    let acme = Acme::start().await;
+    let id = acme.make(&[account("noa")]).await.remove(0);
+    let suspend = AccountWrite { access: Some(Access::Suspended), ..AccountWrite::default() };
+    let suspended = async || acme.provider.update(&acme.mapping, &id, &suspend, Urgency::Urgent).await;
+    suspended().await.unwrap();
+    let log = acme.log().await;
+    let calls: Vec<_> = log.iter().map(|(method, path, ..)| (method.as_str(), path.as_str())).collect();
+    assert_eq!(calls, [("PUT", &*format!("/api/2/users/{id}")), ("PUT", &*format!("/api/1/users/{id}/logout"))]);
+
+    // The second call fails: the suspension holds, and the change is made again.
+    for (fault, known) in [(Fault::new(FaultKind::Status).status(503), true), (Fault::new(FaultKind::ResetAfterApply), true)] {
+        acme.control.fault(Service::OneLogin, &fault.path("/api/1/").times(1)).await.unwrap();
+        let outcome = suspended().await;
+        assert_eq!(matches!(outcome, Err(Error::Unavailable { .. })), known, "{outcome:?}");
+        assert_eq!(acme.look(&id).await.unwrap().state, AccountState::Suspended);
+        acme.heal().await;
+        suspended().await.unwrap();
+    }
+    // What is refused to this call is no refusal of the account.
+    for status in [403, 404, 400] {
+        let fault = Fault::new(FaultKind::Status).status(status).path("/api/1/").times(1);
+        acme.control.fault(Service::OneLogin, &fault).await.unwrap();
+        let outcome = suspended().await;
+        assert!(matches!(&outcome, Err(Error::Forbidden { said }) if said.contains("logout")), "{status}: {outcome:?}");
+        acme.heal().await;
+    }
+}
+
+#[tokio::test]
+async fn directories_that_only_check_passwords_are_no_masters_where_the_settings_say_so() {
+    let acme = Acme::start().await;
+    let id = acme.make(&[account("noa")]).await.remove(0);
+    for (named, elsewhere) in [(json!({"directory_id": 7}), true), (json!({"directory_id": null, "trusted_idp_id": 9}), true)] {
+        acme.control.change_user(id.parse().unwrap(), named).await.unwrap();
+        assert_eq!(listed(&acme, &id).await.elsewhere, elsewhere);
+    }
+    let provider = super::acme::connected(Config { mastered: false, ..acme.config() });
+    let mut seen = Vec::new();
+    provider.list(&acme.mapping, &mut |account| seen.push(account.elsewhere)).await.unwrap();
+    assert_eq!(seen, [false]);
+    assert!(!provider.find(&acme.mapping, Key::Id(&id)).await.unwrap()[0].elsewhere);
+}
+
+#[tokio::test]
+async fn a_refusal_while_calls_are_left_is_no_reason_to_wait_for_the_reset() {
+    let acme = Acme::start().await;
+    for (left, least, most) in [("4981", 1, 10), ("0", 3_590, 3_600)] {
+        let fault = Fault::new(FaultKind::Status).status(429).header("x-ratelimit-remaining", left).header("x-ratelimit-reset", "3599");
+        acme.control.fault(Service::OneLogin, &fault.path("/api/2/users").times(1)).await.unwrap();
+        let provider = super::acme::connected(acme.config());
+        match provider.list(&acme.mapping, &mut |_| ()).await {
+            Err(Error::Throttled { wait: Some(wait) }) => assert!((least..=most).contains(&wait.as_secs()), "{left} left: {wait:?}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_group_is_set_changed_and_cleared_by_its_number() {
+    let acme = Acme::start().await;
+    let id = acme.make(&[account("noa")]).await.remove(0);
+    let mapping = mapping(&["email", "username", "group_id"]);
+    for (text, stored) in [(Some("17"), json!(17)), (Some("18"), json!(18)), (None, Value::Null)] {
+        acme.provider.update(&mapping, &id, &write(&[(2, text)]), Urgency::Normal).await.unwrap();
+        assert_eq!(acme.stored(&id).await["group_id"], stored);
+        let found = acme.provider.find(&mapping, Key::Id(&id)).await.unwrap();
+        assert_eq!(found[0].attributes[2].as_deref(), text);
+    }
+    let refused = acme.provider.update(&mapping, &id, &write(&[(2, Some("Sales"))]), Urgency::Normal).await;
+    assert!(matches!(&refused, Err(Error::Rejected { field: Some(field), .. }) if field == "group_id"), "{refused:?}");
 }

@@ -1,0 +1,106 @@
+use std::cell::{Cell, RefCell};
+
+use reqwest::{StatusCode, header::HeaderMap};
+
+use super::*;
+
+fn page() -> Result<Answer, Error> {
+    Ok(Answer { status: StatusCode::OK, headers: HeaderMap::new(), body: bytes::Bytes::new() })
+}
+
+fn outage() -> Result<Answer, Error> {
+    Err(unreadable("HTTP 503"))
+}
+
+/// Asks for one page, answered in this order; says how it went, how many calls there were, and how long it took.
+async fn asked(lister: &mut Lister<u64>, mut answers: Vec<Result<Answer, Error>>) -> (Result<(), Error>, usize, Duration) {
+    answers.reverse();
+    let (answers, calls, begun) = (RefCell::new(answers), Cell::new(0), Instant::now());
+    let outcome = lister
+        .page(|_| {
+            calls.set(calls.get() + 1);
+            let answer = answers.borrow_mut().pop().unwrap_or_else(outage);
+            async move { answer }
+        })
+        .await;
+    (outcome.map(drop), calls.get(), begun.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_page_that_fails_is_told_at_once() {
+    for failure in [outage(), Err(Error::Throttled { wait: None })] {
+        let error = failure.clone().unwrap_err();
+        let (outcome, calls, took) = asked(&mut Lister::new(100), vec![failure, page()]).await;
+        assert_eq!((outcome, calls, took), (Err(error), 1, Duration::ZERO));
+    }
+    let (outcome, calls, _) = asked(&mut Lister::going_on(100), vec![outage(), page()]).await;
+    assert_eq!((outcome, calls), (Ok(()), 2), "unless much was read before");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_later_page_that_fails_is_asked_for_again_three_times() {
+    for (failures, well, calls) in [(1, true, 2), (3, true, 4), (4, false, 4), (9, false, 4)] {
+        let mut lister = Lister::new(100);
+        asked(&mut lister, vec![page()]).await.0.unwrap();
+        let answers = (0..failures).map(|_| outage()).chain([page()]).collect();
+        let (outcome, made, took) = asked(&mut lister, answers).await;
+        assert_eq!((outcome.is_ok(), made), (well, calls), "{failures} failures");
+        assert!(took <= PAUSES.iter().sum::<Duration>() + Duration::from_millis(10), "{took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_later_page_waits_while_the_provider_throttles() {
+    let mut lister = Lister::new(100);
+    asked(&mut lister, vec![page()]).await.0.unwrap();
+    let throttled = || Err(Error::Throttled { wait: None });
+    let answers = (0..200).map(|_| throttled()).chain([outage(), outage(), outage(), page()]).collect();
+    let (outcome, calls, _) = asked(&mut lister, answers).await;
+    assert_eq!((outcome, calls), (Ok(()), 204), "being throttled costs none of the three tries");
+
+    // Each answer comes when the pacer has waited.
+    let begun = Instant::now();
+    let outcome = lister
+        .page(|_| async {
+            tokio::time::sleep(LONGEST_WAIT).await;
+            throttled()
+        })
+        .await;
+    assert!(matches!(outcome, Err(Error::Throttled { .. })), "it ends");
+    assert!(begun.elapsed() <= MOST_WAITING + 2 * LONGEST_WAIT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_is_too_large_is_asked_for_in_smaller_ones() {
+    let mut lister = Lister::<u64>::new(500);
+    let sizes = RefCell::new(Vec::new());
+    let outcome = lister
+        .page(|size| {
+            sizes.borrow_mut().push(size);
+            let answer = if size > 100 { Err(unreadable(TOO_LARGE)) } else { page() };
+            async move { answer }
+        })
+        .await;
+    assert!(outcome.is_ok());
+    assert_eq!((sizes.into_inner(), lister.size()), (vec![500, 250, 125, 62], 62));
+    let outcome = lister.page(|_| async { Err(unreadable(TOO_LARGE)) }).await;
+    assert_eq!((outcome.map(drop), lister.size()), (Err(unreadable(TOO_LARGE)), 1), "one account cannot be halved");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_without_an_end_ends() {
+    let mut lister = Lister::<u64>::new(1);
+    for _ in 0..MOST_PAGES {
+        lister.page(|_| async { page() }).await.unwrap();
+    }
+    assert_eq!(lister.page(|_| async { page() }).await.map(drop), Err(unreadable("the listing does not end")));
+    assert_eq!((lister.goes_to("a"), lister.goes_to("b"), lister.goes_to("a")), (Ok(()), Ok(()), Err(repeated())));
+}
+
+#[test]
+fn an_id_counts_once() {
+    let mut lister = Lister::new(1);
+    assert!(lister.is_new(7) && lister.is_new(8) && !lister.repeats());
+    assert!(!lister.is_new(7) && lister.repeats());
+    assert_eq!(lister.accounts(), 2);
+}

@@ -1,0 +1,77 @@
+//! What a tenant defines itself, remembered for a while: asked for once, and asked for again when it is over or when an
+//! answer contradicts it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Error;
+use crate::domain::{account::AccountWrite, mapping::Mapping};
+
+/// How long it is remembered.
+const REMEMBERED: Duration = Duration::from_secs(600);
+
+/// One thing that was asked for.
+#[derive(Debug)]
+pub(super) struct Remembered<T>(Mutex<Option<(Instant, T)>>);
+
+impl<T> Default for Remembered<T> {
+    fn default() -> Self {
+        Self(Mutex::new(None))
+    }
+}
+
+impl<T: Clone> Remembered<T> {
+    /// Returns what was answered, unless that was too long ago.
+    pub(super) fn get(&self) -> Option<T> {
+        self.lock().as_ref().filter(|(at, _)| at.elapsed() < REMEMBERED).map(|(_, known)| known.clone())
+    }
+
+    /// Remembers an answer.
+    pub(super) fn set(&self, known: T) {
+        *self.lock() = Some((Instant::now(), known));
+    }
+
+    /// Forgets it: an answer has contradicted it.
+    pub(super) fn forget(&self) {
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(Instant, T)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Refuses a write of an attribute that the tenant is known not to define, before it is sent.
+///
+/// # Errors
+/// [`Error::Rejected`] that names the first of them.
+pub(super) fn undefined_in(mapping: &Mapping, write: &AccountWrite, missing: impl Fn(&str) -> bool) -> Result<(), Error> {
+    let targets = write.attributes.iter().filter_map(|(row, _)| mapping.rows.get(*row)).map(|row| &*row.target);
+    match targets.into_iter().find(|target| missing(target)) {
+        Some(target) => {
+            Err(Error::Rejected { field: Some(target.to_owned()), said: "the tenant does not define this attribute any more".to_owned() })
+        }
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_remembered_for_ten_minutes_or_until_it_is_contradicted() {
+        let remembered = Remembered::default();
+        assert_eq!(remembered.get(), None);
+        remembered.set(7);
+        tokio::time::advance(REMEMBERED - Duration::from_secs(1)).await;
+        assert_eq!(remembered.get(), Some(7));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(remembered.get(), None);
+        remembered.set(8);
+        remembered.forget();
+        assert_eq!(remembered.get(), None);
+    }
+}
