@@ -1,7 +1,7 @@
 //! Microsoft Entra ID, through Microsoft Graph, version 1.0.
 //!
 //! [`catalog`] is what is known without a connection; `dialect` is how it is spoken to; `mark` is where Bob's id stands;
-//! `read` and `write` are the wire; `batch` sends together what waits together; `errors` turns refusals into what to do about them. This file says which calls there
+//! `read`, `write` and `told` are the wire; `batch` sends together what waits together; `errors` turns refusals into what to do about them. This file says which calls there
 //! are.
 
 pub mod catalog;
@@ -11,6 +11,7 @@ mod dialect;
 mod errors;
 mod mark;
 mod read;
+mod told;
 mod write;
 
 use std::{
@@ -35,6 +36,7 @@ use self::{
     dialect::EntraDialect,
     errors::{EXTENSION, MANAGER, SESSIONS, sensitive, speaks_of_lag},
     read::{Page, Reader, User},
+    told::{made, told, without},
     write::{Parts, Reference, apart, complete, parts},
 };
 use super::{
@@ -48,7 +50,7 @@ use super::{
     remembered::undefined_in,
 };
 use crate::domain::{
-    account::{Access, Account, AccountState, AccountWrite, NewValue},
+    account::{Access, Account, AccountWrite},
     mapping::{Compare, Mapping, equal},
 };
 
@@ -527,56 +529,6 @@ fn confirmed(id: &str, answer: &Answer) -> Result<(), &'static str> {
         Some(answered) if !answered.eq_ignore_ascii_case(id) => Err("the answer names another account"),
         _ => Ok(()),
     }
-}
-
-/// The new account: its id as it was answered, the rest as it was sent. The answer shows neither state nor mark.
-fn made(mapping: &Mapping, write: &AccountWrite, answer: &Answer) -> Result<Account<'static>, &'static str> {
-    let user = user_in(answer).ok_or("the answer is not a user")?;
-    let id = user.text("id").ok_or("the answer names no account")?;
-    if user.enabled().is_some_and(|enabled| enabled == (write.access == Some(Access::Suspended))) {
-        return Err("the answered state is not the one that was asked for");
-    }
-    let mut account = told(mapping, write, id.into_owned());
-    if write.access.is_none() {
-        account.state = AccountState::Active;
-    }
-    Ok(account)
-}
-
-/// What is known of an account after a write whose answer says nothing.
-fn told(mapping: &Mapping, write: &AccountWrite, id: String) -> Account<'static> {
-    let mut attributes = vec![None; mapping.rows.len()];
-    for (row, value) in &write.attributes {
-        if let (NewValue::Set(text), Some(slot)) = (value, attributes.get_mut(*row)) {
-            *slot = Some(String::from(&**text).into());
-        }
-    }
-    let name = attributes.get(mapping.email).cloned().flatten();
-    Account {
-        id: id.into(),
-        mark: write.mark.as_deref().map(|mark| mark.to_owned().into()),
-        email: name.clone(),
-        username: name,
-        state: match write.access {
-            Some(Access::Active) => AccountState::Active,
-            Some(Access::Suspended) => AccountState::Suspended,
-            None => AccountState::Other,
-        },
-        attributes: attributes.into(),
-        administrator: false,
-        elsewhere: false,
-        foreign: None,
-    }
-}
-
-/// The account without the values of these targets, which could not be written yet.
-fn without(mapping: &Mapping, mut account: Account<'static>, targets: fn(&str) -> bool) -> Account<'static> {
-    for (row, value) in mapping.rows.iter().zip(&mut account.attributes) {
-        if targets(&row.target) {
-            *value = None;
-        }
-    }
-    account
 }
 
 impl Provider for Entra {
