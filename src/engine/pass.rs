@@ -21,7 +21,7 @@ use super::{
     connection::InitialPassword,
     decide::{self, Deciding},
     dirty::{Causes, Line, Waiting},
-    execute::{Execution, Failure, Outcome, Summary, execute},
+    execute::{Execution, Failure, Outcome, Summary, execute, pause},
     guard::{self, Guarding, Released},
     inbox::Mailbox,
     observe,
@@ -166,6 +166,8 @@ pub struct Pass<'a> {
     pub halting: &'a (dyn Fn() -> BoxFuture<'a, ()> + Sync),
     /// Changes the provider refused before and that are not due again.
     pub skip: &'a (dyn Fn(&str, u64) -> Option<Failure> + Sync),
+    /// Whether somebody's change failed when it was tried before.
+    pub failed_before: &'a (dyn Fn(&str) -> bool + Sync),
     /// Told of every refusal and every success, so that refusals are tried ever more rarely.
     pub tried: &'a (dyn Fn(&str, u64, Option<&Failure>) + Sync),
 }
@@ -366,6 +368,7 @@ impl Pass<'_> {
     ) -> Summary {
         let (told, outcomes) = mpsc::unbounded_channel::<Told<'_>>();
         let skip = |change: &Change| (self.skip)(people[change.person as usize].employee.id(), fingerprint(change));
+        let failed_before = |change: &Change| (self.failed_before)(people[change.person as usize].employee.id());
         // Read when it is needed, and gone when this step is through.
         let creates = plan.changes.iter().zip(&released.go).any(|(change, go)| *go && change.kind == Kind::Create);
         let password = if creates { self.initial_password.read().await } else { Ok(None) };
@@ -393,6 +396,8 @@ impl Pass<'_> {
             adopt: self.validated.settings.adopt,
             protected: &self.validated.settings.protected,
             skip: &skip,
+            failed_before: &failed_before,
+            pause: &pause,
         };
         // Boxed: the compiler cannot see through both closures at once that these can move between threads.
         let executing: BoxFuture<'_, Summary> = Box::pin(async move {

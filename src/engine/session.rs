@@ -100,6 +100,7 @@ impl Session {
         let halted = || self.is_halted(generation);
         let halting = || -> BoxFuture<'_, ()> { Box::pin(self.halt(generation)) };
         let skip = |employee: &str, fingerprint: u64| if wanted.forgiving { None } else { self.refusals.of(employee, fingerprint) };
+        let failed_before = |employee: &str| self.refusals.failed(employee);
         let longest = state::longest(ready.validated.interval);
         let tried = |employee: &str, fingerprint: u64, failure: Option<&Failure>| {
             if let Some(wait) = self.refusals.remember(employee, fingerprint, failure, longest) {
@@ -175,6 +176,7 @@ impl Session {
             halted: &halted,
             halting: &halting,
             skip: &skip,
+            failed_before: &failed_before,
             tried: &tried,
         };
         let mut report = pass.run().await;
@@ -320,6 +322,12 @@ impl Refusals {
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let refusal = refused.get(employee).filter(|refusal| refusal.fingerprint == fingerprint)?;
         (Instant::now() < refusal.again).then(|| refusal.failure.clone())
+    }
+
+    /// Whether the last try of this person's change failed, for whatever reason.
+    fn failed(&self, employee: &str) -> bool {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).contains_key(employee);
+        refused || self.failed.lock().unwrap_or_else(PoisonError::into_inner).contains_key(employee)
     }
 
     /// A rejected write is tried again at once when something changed, otherwise ever more rarely: after 5 s, 10 s, and so
