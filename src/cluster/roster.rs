@@ -3,6 +3,7 @@
 
 mod latest;
 mod people;
+mod reading;
 #[cfg(test)]
 mod versions_tests;
 
@@ -17,21 +18,20 @@ use foldhash::HashMap;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use self::people::People;
 pub use self::{latest::Latest, people::Sums};
+use self::{
+    people::People,
+    reading::{met, only_found, overrides, revoked, unready_since},
+};
 use crate::{
     api::{
-        EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, SYNC_REQUESTED, conditions,
-        employee_sync::{Access, Because, Evidence, EvidenceKind, HISTORY, HistoryEntry, MatchedBy},
-        integration::UserStatus,
-        reasons::DetailReason,
+        EmployeeSync, EmployeeSyncStatus, SYNC_REQUESTED,
+        employee_sync::{Access, Because, EvidenceKind, HISTORY, HistoryEntry, MatchedBy},
     },
     domain::{
-        baseline::Baseline,
         drift::InPlace,
         known::{Met, Overrides, Revoked},
         missing::{Absence, Word},
-        settings,
     },
 };
 
@@ -460,12 +460,6 @@ pub fn version(object: &EmployeeSync) -> u64 {
     object.metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0)
 }
 
-/// Whether the account that a status shows was found by e-mail, and nothing has been written to it.
-fn only_found(status: &EmployeeSyncStatus) -> bool {
-    let words = [DetailReason::WouldAdopt, DetailReason::NotAdopted].map(DetailReason::as_str);
-    conditions::find(&status.conditions, "Provisioned").is_some_and(|provisioned| words.contains(&&*provisioned.reason))
-}
-
 impl Entry {
     /// The object went at this version: its spec says nothing any more. Another object of this name is newer.
     fn lose_object(&mut self, version: u64) {
@@ -561,48 +555,6 @@ impl Entry {
     #[must_use]
     pub fn was_in_bob(&self) -> bool {
         self.met.is_some()
-    }
-}
-
-fn unready_since(status: &EmployeeSyncStatus) -> u32 {
-    let unready = conditions::find(&status.conditions, "Ready").filter(|ready| ready.status == "False");
-    unready.map_or(0, |ready| u32::try_from(ready.last_transition_time.0.as_second()).unwrap_or(0))
-}
-
-fn overrides(spec: &EmployeeSyncSpec) -> Option<Box<Overrides>> {
-    let overrides = Overrides {
-        hands_off: spec.suspend,
-        user_status: spec.user_status.map(|status| match status {
-            UserStatus::AccordingToBob => settings::UserStatus::AccordingToBob,
-            UserStatus::AlwaysActive => settings::UserStatus::AlwaysActive,
-            UserStatus::AlwaysInactive => settings::UserStatus::AlwaysInactive,
-        }),
-        attributes: spec.attributes.iter().map(|(target, value)| (target.as_str().into(), value.0.as_str().into())).collect(),
-    };
-    (overrides != Overrides::default()).then(|| Box::new(overrides))
-}
-
-fn met(status: &EmployeeSyncStatus) -> Option<Met> {
-    let not_managed = DetailReason::NotManaged.as_str();
-    let baseline = status.awaiting_change.as_ref().and_then(|waiting| Baseline::from_text(&waiting.baseline));
-    match (baseline, status.access?) {
-        (Some(baseline), _) => Some(Met::Waiting(baseline)),
-        (None, Access::Unmanaged) => Some(Met::Unmanaged),
-        // Only access was taken, because the employment had ended.
-        (None, _) if conditions::find(&status.conditions, "AttributesSynced").is_some_and(|c| c.reason == not_managed) => {
-            Some(Met::Unmanaged)
-        }
-        (None, Access::NotYet | Access::Active | Access::Suspended | Access::Absent) => Some(Met::Managed),
-    }
-}
-
-fn revoked(evidence: &Evidence) -> Option<Revoked> {
-    match evidence.kind {
-        EvidenceKind::FileDeleted => None,
-        EvidenceKind::AccessRevoked => {
-            let start = evidence.start_date.as_deref().and_then(|date| date.parse().ok());
-            Some(Revoked { at: evidence.observed_at.0, start })
-        }
     }
 }
 
