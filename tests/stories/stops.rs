@@ -317,9 +317,11 @@ async fn a_secret_that_the_provider_knows_only_after_a_while_converges_by_itself
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_forbidden_read_of_bob_is_tried_again_by_itself() {
-    let (story, _controller) = Story::converged("forbidden", 6, json!({"interval": "1m"})).await;
+    let story = Story::begin("forbidden", 6).await;
     story.simulated.put("/bob/permissions", json!({"status": 403})).await;
-    story.sync_ends_in("BobForbidden").await;
+    let _controller = Controller::start(&story).await;
+    story.integrate(json!({"interval": "1m"})).await;
+    story.ready("BobForbidden").await;
     story.simulated.put("/bob/permissions", json!({})).await;
     story.ready("Converged").await;
 }
