@@ -1,7 +1,10 @@
 //! The client of Bob against the simulated service: what it asks, what it understands, and what it makes of refusals
 //! and broken answers.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use bobsync::{
     bob::{Client, Config, Error, Observer, People},
@@ -253,6 +256,25 @@ async fn a_throttled_client_says_when_and_is_silent_until_then() {
     }
     assert_eq!(bench.total_calls().await, 1);
     assert_eq!(*bench.outcomes.lock().unwrap(), [("search", "throttled")]);
+}
+
+#[tokio::test]
+async fn a_service_user_that_others_use_too_is_not_run_into_a_refusal() {
+    let bench = bench(5).await;
+    bench.control.bob_limits(50, Some(3)).await.unwrap();
+    let fields = Fields::default();
+    bench.client.everybody(&fields).await.unwrap();
+    // Two calls are left, and they are kept for those who cannot wait.
+    let at_once = Duration::from_millis(500);
+    tokio::time::timeout(at_once, bench.client.everybody(&fields)).await.expect_err("it waits for the next minute");
+    for _ in 0..2 {
+        bench.client.some(&fields, &["7"], Urgency::Urgent).await.unwrap();
+    }
+    tokio::time::timeout(at_once, bench.client.some(&fields, &["7"], Urgency::Urgent)).await.expect_err("nothing is left");
+    assert_eq!(bench.total_calls().await, 3);
+    assert!(bench.outcomes.lock().unwrap().iter().all(|(_, outcome)| *outcome == "ok"), "no 429");
+    // Each route has a limit of its own.
+    assert_eq!(bench.client.free_reads(Urgency::Normal), 40);
 }
 
 #[tokio::test]

@@ -140,6 +140,16 @@ async fn people_outside_the_access_rights_are_silently_absent() {
     let counts = bob.control.company().await.unwrap();
     bob.control.bob_permissions(json!({"visibleLifecycles": ["employed"]})).await.unwrap();
     assert_eq!(bob.people(all()).await.len(), counts.lifecycle["Employed"]);
+    // A read by id says it in one of two ways, and in both it says nothing of the person.
+    let truth = bob.control.employees().await.unwrap();
+    let hidden = truth.iter().find(|person| person["internal.lifecycleStatus"] != "Employed").unwrap();
+    let path = format!("/v1/people/{}", hidden["root.id"].as_str().unwrap());
+    for (switch, status) in [("notFound", 404), ("forbidden", 403)] {
+        bob.control.bob_permissions(json!({"visibleLifecycles": ["employed"], "outOfSight": switch})).await.unwrap();
+        let answer = bob.post(&path, json!({})).await;
+        assert_eq!((answer.status.as_u16(), answer.is_html()), (status, false), "{}", answer.text);
+        assert_eq!(bob.post("/v1/people/7", json!({})).await.status, 404, "nobody has this id");
+    }
     bob.control.bob_permissions(json!({"status": 403})).await.unwrap();
     assert_eq!(bob.search(all()).await.status, 403);
 }
@@ -169,7 +179,7 @@ async fn bad_requests_are_refused() {
     let malformed = request().header("content-type", "application/json").body("{").send().await.unwrap();
     assert_eq!(malformed.status(), 400);
     assert_eq!(request().body("{}").send().await.unwrap().status(), 415);
-    let get = bob.http.get(format!("{}/v1/company/people/fields", bob.base)).basic_auth("SERVICE-1", Some("bob-token-1"));
+    let get = bob.http.get(format!("{}/v1/company/named-lists", bob.base)).basic_auth("SERVICE-1", Some("bob-token-1"));
     let get = Answer::read(get.header("content-type", "application/json").send().await.unwrap()).await;
     assert_eq!(get.status, 400);
     assert!(get.is_html());

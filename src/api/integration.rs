@@ -440,7 +440,7 @@ pub struct ProvisioningIntegrationStatus {
     /// The generation that was last seen through, or that cannot be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Reconciling`, `Stalled`, `BobConnected`, `ProviderConnected`, `MappingComplete`, `PlanHeld`, `EmployeesFailing`.
+    /// `Ready`, `Reconciling`, `Stalled`, `BobConnected`, `ProviderConnected`, `MappingComplete`, `TimeZonesComplete`, `WebhooksAccepted`, `PlanHeld`, `EmployeesFailing`.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -466,6 +466,9 @@ pub struct ProvisioningIntegrationStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1000), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["employeeId"]))]
     pub revoked: Vec<RevokedAccess>,
+    /// What Bob has shown of lifecycle statuses, so that one that is missing as a whole is noticed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifecycles: Option<Lifecycles>,
     /// The value of the annotation `bobsync.dev/sync-requested-at` that was last answered by a whole pass.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_handled_sync_at: Option<String>,
@@ -571,6 +574,22 @@ pub struct RevokedAccess {
     /// When Bob reported the person activated again: kept for some days, so that an older event is not taken for a newer one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Time>,
+}
+
+/// What Bob has shown of lifecycle statuses. Names no employee.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Lifecycles {
+    /// The statuses of Bob's last believed answer, and those of employees who are missing since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub shown: Vec<String>,
+    /// Whether employees are missing whose status is not known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub incomplete: bool,
+    /// Whether Bob has ever shown an employee who is Hired or Terminated.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hired_or_terminated: bool,
 }
 
 /// What a dry run would do, or what a guard holds.

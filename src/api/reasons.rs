@@ -73,7 +73,7 @@ reasons! {
         PlanHeld: "A guard holds changes; the `PlanHeld` condition says which and why.", "Look at `status.plan`; approve it with `spec.approvedPlan`, or remove the cause.";
         BobUnavailable: "Bob did not answer, or not with what was asked.", "Nothing; it is tried again by itself. See Bob's status page if it lasts.";
         ProviderUnavailable: "The provider did not answer, or not with what was asked.", "Nothing; it is tried again by itself. See the provider's status page if it lasts.";
-        SourceSuspect: "Bob's answer is well-formed but implausibly short.", "Check the service user's access rights in Bob: it must see every lifecycle status. If so many people have really gone, request a sync of the integration, or wait until a later answer agrees.";
+        SourceSuspect: "Bob's answer is well-formed but implausibly short, or a lifecycle status is missing as a whole; the message says which.", "Check the service user's access rights in Bob: it must see every lifecycle status. If so many people have really gone, request a sync of the integration, or wait until a later answer agrees. If the only employee with a lifecycle status has really gone, request a sync of the EmployeeSync.";
         TargetSuspect: "The provider's listing is well-formed but implausibly short.", "Check the credential's scope, and whether accounts were deleted at the provider.";
         SecretNotFound: "A Secret, or a key in it, does not exist.", "Create the Secret that the message names, with that key; it is noticed within a minute.";
         BobUnauthorized: "Bob refused the service user.", "Correct the service user's id or token in the Secret. Bob is asked again when the Secret or the spec changes or a sync is requested, and else once an hour, because Bob blocks addresses that keep trying.";
@@ -101,6 +101,9 @@ reasons! {
         ManagerNotManaged: "The manager has no account that bobsync manages.", "Nothing; the attribute is left as it is.";
         ManagerPending: "The manager's account is not there yet.", "Nothing; it is set when the account exists.";
         Connected: "The last call succeeded.", "Nothing.";
+        LifecyclesMissing: "Bob answers, and has never shown an employee who is Hired or Terminated, in a company of 50 or more.", "Widen the access rights of the service user's permission group in Bob to all lifecycle statuses (Hired, Employed, Terminated, every leave).";
+        SitesHaveZones: "Every site of an employee is in `bob.siteTimeZones`, and every site there has employees.", "Nothing.";
+        SiteWithoutZone: "Employees have sites that `bob.siteTimeZones` does not list, or it lists sites that no employee has; the message names them. Dates of unlisted sites count in `bob.timeZone`.", "List every site in `bob.siteTimeZones` as Bob writes it.";
         Complete: "Every mapped target exists and every mapped field was readable.", "Nothing.";
         TargetUnavailable: "The provider does not have a mapped target.", "Define the attribute at the provider, or unmap it.";
         SourceUnavailable: "Bob sends a mapped field for nobody.", "Check the field id, and the service user's right to view it.";

@@ -4,7 +4,10 @@ use std::{
     collections::HashMap,
     fmt,
     future::Future,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,7 +18,7 @@ use serde::Serialize;
 use super::{
     catalogue::Catalogue,
     error::{Error, describe, scrub},
-    pace::{Pace, Route, wait_of},
+    pace::{Pace, Route, left_of, wait_of},
     people::{People, Reader},
     row,
     wanted::Wanted,
@@ -53,16 +56,19 @@ impl fmt::Debug for Config {
     }
 }
 
-/// How long each stage of a call may take, once connected.
+/// How long a call may take, once connected. How soon Bob begins to answer a search depends on the size of the company, so
+/// the head has no bound of its own.
 #[derive(Clone, Copy, Debug)]
 struct Patience {
-    head: Duration,
     between_chunks: Duration,
-    whole: Duration,
+    /// A search, which answers all employees at once.
+    search: Duration,
+    /// A read of one employee, and the list of fields.
+    small: Duration,
 }
 
 const PATIENCE: Patience =
-    Patience { head: Duration::from_secs(60), between_chunks: Duration::from_secs(30), whole: Duration::from_secs(600) };
+    Patience { between_chunks: Duration::from_secs(30), search: Duration::from_secs(600), small: Duration::from_secs(60) };
 
 /// One employee's JSON at most; the metadata of all fields; an error body.
 const EMPLOYEE: usize = 1 << 20;
@@ -77,6 +83,8 @@ pub struct Client {
     catalogue: Mutex<Option<Arc<Catalogue>>>,
     /// Fields that do not stand where their ids say, as far as they were asked for.
     moved: Mutex<HashMap<Box<str>, Box<str>>>,
+    /// Whether Bob has granted a read to this service user since this client was made.
+    granted: AtomicBool,
 }
 
 impl fmt::Debug for Client {
@@ -120,7 +128,7 @@ impl Client {
         config.base.truncate(config.base.trim_end_matches('/').len());
         let http =
             http::Client::new(&config.base).map_err(|error| Error::unavailable(format!("no HTTPS client: {}", root_cause(&error))))?;
-        Ok(Self { config, http, patience, catalogue: Mutex::default(), moved: Mutex::default() })
+        Ok(Self { config, http, patience, catalogue: Mutex::default(), moved: Mutex::default(), granted: AtomicBool::new(false) })
     }
 
     /// Everybody in Bob: those who left and those who have yet to start included, as far as the service user's
@@ -144,16 +152,35 @@ impl Client {
 
     async fn searched(&self, fields: &Fields, ids: Option<&[&str]>, urgency: Urgency) -> Result<People, Error> {
         self.config.pace.admit(Route::Search, urgency).await?;
-        let outcome = self.in_time(self.search(fields, ids)).await;
+        let outcome = self.in_time(self.patience.search, self.search(fields, ids)).await.map_err(|error| self.if_granted_before(error));
+        self.granted.fetch_or(outcome.is_ok(), Ordering::Relaxed);
         self.tell(Route::Search, outcome.as_ref().map(|_| "ok"));
         outcome
+    }
+
+    /// Takes a 403 to a search for trouble that passes where this service user was granted a search before: a firewall in
+    /// front of Bob may block an address for a while.
+    fn if_granted_before(&self, error: Error) -> Error {
+        match error {
+            Error::Forbidden { said } if self.granted.load(Ordering::Relaxed) => {
+                Error::unavailable(format!("the search was granted before, and is answered {said}"))
+            }
+            other => other,
+        }
+    }
+
+    /// How many reads of one employee may begin now without waiting.
+    #[must_use]
+    pub fn free_reads(&self, urgency: Urgency) -> usize {
+        self.config.pace.free(Route::Read, urgency)
     }
 
     /// One employee by id, inactive or not; `None` if Bob says that there is no such file (apidocs.hibob.com, "Read
     /// company employee fields by employee ID"). One call.
     ///
-    /// A 404 takes somebody's access away, so it counts only as an answer of Bob's API: a page that some gateway made
-    /// up is [`Error::Unavailable`].
+    /// A 404 may take an employee's access away, so it counts only as an answer of Bob's API: a page that some gateway made
+    /// up, or a 404 without a JSON object, is [`Error::Unavailable`]. A 403 is [`Error::Forbidden`], and speaks of this
+    /// employee alone; a page with 403 comes from a firewall and is [`Error::Unavailable`].
     ///
     /// # Errors
     /// [`Error`]; without a call [`Error::Unavailable`] for an id that is not all digits. The call takes e-mail
@@ -163,7 +190,7 @@ impl Client {
             return Err(Error::unavailable("not a Bob employee id"));
         }
         self.config.pace.admit(Route::Read, urgency).await?;
-        let outcome = self.in_time(self.read(fields, id)).await;
+        let outcome = self.in_time(self.patience.small, self.read(fields, id)).await;
         let word = outcome.as_ref().map(|found| if found.is_some() { "ok" } else { "not_found" });
         self.tell(Route::Read, word);
         outcome
@@ -179,7 +206,7 @@ impl Client {
             return Ok(known);
         }
         self.config.pace.admit(Route::Metadata, Urgency::Normal).await?;
-        let outcome = self.in_time(self.metadata()).await;
+        let outcome = self.in_time(self.patience.small, self.metadata()).await;
         self.tell(Route::Metadata, outcome.as_ref().map(|_| "ok"));
         let catalogue = Arc::new(outcome?);
         *self.catalogue.lock().unwrap_or_else(PoisonError::into_inner) = Some(catalogue.clone());
@@ -199,9 +226,10 @@ impl Client {
     }
 
     async fn metadata(&self) -> Result<Catalogue, Error> {
-        // A GET that names a content type is answered with 400.
+        // Some GETs that name a content type are answered with 400.
         let request = self.request(Method::GET, "company/people/fields");
-        let mut answer = self.accept(self.send(request).await?).await?;
+        let answer = self.send(Route::Metadata, request).await?;
+        let mut answer = self.accept(answer).await?;
         let body = self.body(&mut answer, METADATA).await?;
         Catalogue::read(&body).ok_or_else(|| Error::unavailable("the answer is not a list of fields"))
     }
@@ -209,7 +237,8 @@ impl Client {
     async fn search(&self, fields: &Fields, ids: Option<&[&str]>) -> Result<People, Error> {
         let filters = ids.map(|values| [Filter { field_path: "root.id", operator: "equals", values }]);
         let ask = Ask { fields: fields.ids(), filters, show_inactive: Some(true), human_readable: "APPEND" };
-        let mut answer = self.accept(self.post("search", &ask).await?).await?;
+        let answer = self.post(Route::Search, "search", &ask).await?;
+        let mut answer = self.accept(answer).await?;
         let mut reader = Reader::with_paths(fields, &self.moved());
         while let Some(chunk) = self.chunk(&mut answer).await? {
             reader.feed(&chunk).map_err(|error| self.without_secrets(error))?;
@@ -219,9 +248,13 @@ impl Client {
 
     async fn read(&self, fields: &Fields, id: &str) -> Result<Option<Employee>, Error> {
         let ask = Ask { fields: fields.ids(), filters: None, show_inactive: None, human_readable: "APPEND" };
-        let mut answer = self.post(id, &ask).await?;
-        if answer.status() == StatusCode::NOT_FOUND && (is_json(&answer) || has_no_body(&answer)) {
-            return Ok(None);
+        let mut answer = self.post(Route::Read, id, &ask).await?;
+        if answer.status() == StatusCode::NOT_FOUND && is_json(&answer) {
+            let body = self.body(&mut answer, ERROR_BODY).await?;
+            return match serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&body) {
+                Ok(members) if !members.is_empty() => Ok(None),
+                Ok(_) | Err(_) => Err(Error::unavailable("404 without Bob's words")),
+            };
         }
         answer = self.accept(answer).await?;
         let body = self.body(&mut answer, EMPLOYEE).await?;
@@ -236,8 +269,8 @@ impl Client {
         }
     }
 
-    async fn post(&self, last: &str, ask: &Ask<'_>) -> Result<Response, Error> {
-        self.send(self.request(Method::POST, &format!("people/{last}")).json(ask)).await
+    async fn post(&self, route: Route, last: &str, ask: &Ask<'_>) -> Result<Response, Error> {
+        self.send(route, self.request(Method::POST, &format!("people/{last}")).json(ask)).await
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -247,11 +280,12 @@ impl Client {
             .header(header::ACCEPT, "application/json")
     }
 
-    async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
-        match tokio::time::timeout(self.patience.head, request.send()).await {
-            Ok(answer) => answer.map_err(|error| self.no_answer(&error)),
-            Err(_) => Err(Error::unavailable(format!("no answer within {} s", self.patience.head.as_secs()))),
+    async fn send(&self, route: Route, request: RequestBuilder) -> Result<Response, Error> {
+        let answer = request.send().await.map_err(|error| self.no_answer(&error))?;
+        if let Some((left, limit, ends)) = left_of(answer.headers(), Timestamp::now()) {
+            self.config.pace.told(route, left, limit, ends);
         }
+        Ok(answer)
     }
 
     /// The answer if it is a 200 with JSON; what is wrong with it otherwise.
@@ -268,6 +302,7 @@ impl Client {
             }
             _ if status.is_redirection() => Err(Error::unavailable(format!("{}: redirects are not followed", status.as_u16()))),
             _ => {
+                let is_json = is_json(&answer);
                 let mut body = Vec::new();
                 while let Ok(Some(chunk)) = self.chunk(&mut answer).await {
                     body.extend_from_slice(&chunk);
@@ -276,7 +311,13 @@ impl Client {
                     }
                 }
                 let said = describe(status.as_u16(), &body, &self.secrets());
-                Err(if status == StatusCode::FORBIDDEN { Error::Forbidden { said } } else { Error::Unavailable { said } })
+                Err(match status {
+                    StatusCode::FORBIDDEN if is_json => Error::Forbidden { said },
+                    StatusCode::FORBIDDEN => Error::unavailable(format!(
+                        "{said}, and not in Bob's words: a firewall in front of Bob may have blocked this address for some minutes"
+                    )),
+                    _ => Error::Unavailable { said },
+                })
             }
         }
     }
@@ -302,8 +343,7 @@ impl Client {
         }
     }
 
-    async fn in_time<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let whole = self.patience.whole;
+    async fn in_time<T>(&self, whole: Duration, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         tokio::time::timeout(whole, call)
             .await
             .unwrap_or_else(|_| Err(Error::unavailable(format!("the answer was not through after {} s", whole.as_secs()))))
@@ -335,10 +375,6 @@ fn is_json(answer: &Response) -> bool {
     let content_type = answer.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     media == "application/json" || (media.starts_with("application/") && media.ends_with("+json"))
-}
-
-fn has_no_body(answer: &Response) -> bool {
-    answer.content_length() == Some(0)
 }
 
 /// The innermost reason: the outer ones repeat the address.

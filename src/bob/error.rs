@@ -11,7 +11,8 @@ pub enum Error {
     /// says under "Authorization-related WAF rules" (apidocs.hibob.com).
     #[error("Bob refused the service user's credential (401)")]
     Unauthorized,
-    /// The service user lacks a permission group or a right, or its address is blocked for a while (403).
+    /// The service user lacks a permission group or a right (403, in Bob's own words). To a read of one employee it says
+    /// that this employee is outside of the service user's rights, and nothing else.
     #[error("Bob forbids the read: {said}")]
     Forbidden {
         /// Status and Bob's sentence, scrubbed.

@@ -22,6 +22,9 @@ const RESERVE: usize = 10;
 /// A minute and a second, for calls are counted where they arrive, not where they start.
 const WINDOW: Duration = Duration::from_secs(61);
 
+/// Ends of Bob's minute that lie closer together than this are of the same minute: they are told in whole seconds.
+const SAME: Duration = Duration::from_secs(3);
+
 /// How long to be silent when a 429 does not say, and the longest silence that is believed.
 const UNKNOWN: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -57,27 +60,74 @@ pub struct Pace {
 
 #[derive(Debug, Default)]
 struct Lane {
-    starts: Mutex<VecDeque<Instant>>,
+    counted: Mutex<Counted>,
     // Held while waiting, so that callers of one urgency are served in the order in which they came.
     urgent: tokio::sync::Mutex<()>,
     normal: tokio::sync::Mutex<()>,
 }
 
+#[derive(Debug, Default)]
+struct Counted {
+    /// The starts of calls within the last minute.
+    starts: VecDeque<Instant>,
+    /// What Bob last said is left of its own minute, less the calls that began since.
+    told: Option<Told>,
+}
+
+/// What Bob says of a minute: others may call with the same service user.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    left: usize,
+    reserve: usize,
+    ends: Instant,
+}
+
+impl Counted {
+    fn tidy(&mut self, now: Instant) {
+        while self.starts.front().is_some_and(|start| now.duration_since(*start) >= WINDOW) {
+            self.starts.pop_front();
+        }
+        self.told = self.told.filter(|told| now < told.ends);
+    }
+
+    /// How many calls of this urgency may start now.
+    fn free(&self, urgency: Urgency) -> usize {
+        let own = limit(urgency).saturating_sub(self.starts.len());
+        own.min(self.told.map_or(usize::MAX, |told| told.free(urgency)))
+    }
+}
+
+impl Told {
+    const fn free(self, urgency: Urgency) -> usize {
+        match urgency {
+            Urgency::Urgent => self.left,
+            Urgency::Normal => self.left.saturating_sub(self.reserve),
+        }
+    }
+}
+
+const fn limit(urgency: Urgency) -> usize {
+    match urgency {
+        Urgency::Urgent => CALLS,
+        Urgency::Normal => CALLS - RESERVE,
+    }
+}
+
 impl Lane {
     /// When the next call of this urgency may start; `None`: now, and it is counted.
     fn turn(&self, urgency: Urgency, now: Instant) -> Option<Instant> {
-        let mut starts = self.starts.lock().unwrap_or_else(PoisonError::into_inner);
-        while starts.front().is_some_and(|start| now.duration_since(*start) >= WINDOW) {
-            starts.pop_front();
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        counted.tidy(now);
+        if counted.free(urgency) == 0 {
+            let starts = &counted.starts;
+            let own = starts.len().checked_sub(limit(urgency)).and_then(|over| starts.get(over)).map(|start| *start + WINDOW);
+            let theirs = counted.told.filter(|told| told.free(urgency) == 0).map(|told| told.ends);
+            return own.into_iter().chain(theirs).max();
         }
-        let limit = match urgency {
-            Urgency::Urgent => CALLS,
-            Urgency::Normal => CALLS - RESERVE,
-        };
-        if starts.len() >= limit {
-            return Some(starts[starts.len() - limit] + WINDOW);
+        counted.starts.push_back(now);
+        if let Some(told) = &mut counted.told {
+            told.left = told.left.saturating_sub(1);
         }
-        starts.push_back(now);
         None
     }
 }
@@ -89,11 +139,7 @@ impl Pace {
     /// # Errors
     /// [`Error::Throttled`] at once while a 429's wait lasts: an hour is nothing to sleep through inside a call.
     pub(super) async fn admit(&self, route: Route, urgency: Urgency) -> Result<(), Error> {
-        let lane = match route {
-            Route::Search => &self.searches,
-            Route::Read => &self.reads,
-            Route::Metadata => &self.metadata,
-        };
+        let lane = self.lane(route);
         let _first = match urgency {
             Urgency::Urgent => lane.urgent.lock().await,
             Urgency::Normal => lane.normal.lock().await,
@@ -106,6 +152,39 @@ impl Pace {
                 Some(at) => tokio::time::sleep_until(at).await,
                 None => return Ok(()),
             }
+        }
+    }
+
+    /// How many calls of this route and urgency may start now.
+    pub(super) fn free(&self, route: Route, urgency: Urgency) -> usize {
+        if self.silence().is_some() {
+            return 0;
+        }
+        let mut counted = self.lane(route).counted.lock().unwrap_or_else(PoisonError::into_inner);
+        counted.tidy(Instant::now());
+        counted.free(urgency)
+    }
+
+    /// Takes in what an answer says is left of this route's minute, which ends in `ends`.
+    pub(super) fn told(&self, route: Route, left: usize, limit: Option<usize>, ends: Duration) {
+        let (now, reserve) = (Instant::now(), limit.map_or(RESERVE, |limit| RESERVE.min(limit / 5)));
+        let mut counted = self.lane(route).counted.lock().unwrap_or_else(PoisonError::into_inner);
+        counted.tidy(now);
+        let ends = now + ends;
+        // Answers overtake each other; of one minute the lowest number is the latest.
+        counted.told = Some(match counted.told {
+            Some(known) if ends.saturating_duration_since(known.ends) < SAME => {
+                Told { left: known.left.min(left), reserve, ends: known.ends.max(ends) }
+            }
+            _ => Told { left, reserve, ends },
+        });
+    }
+
+    const fn lane(&self, route: Route) -> &Lane {
+        match route {
+            Route::Search => &self.searches,
+            Route::Read => &self.reads,
+            Route::Metadata => &self.metadata,
         }
     }
 
@@ -124,17 +203,28 @@ impl Pace {
     }
 }
 
+/// What an answer's headers say of the minute: calls left, calls in all, and when it ends.
+pub(super) fn left_of(headers: &HeaderMap, now: Timestamp) -> Option<(usize, Option<usize>, Duration)> {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse().ok();
+    let left = number("x-ratelimit-remaining")?;
+    let ends = until_reset(headers, now).unwrap_or(UNKNOWN).clamp(Duration::from_secs(1), WINDOW);
+    Some((left, number("x-ratelimit-limit"), ends))
+}
+
+/// How long it is to `X-RateLimit-Reset`, from the answer's own `Date`, or from `now`.
+fn until_reset(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = |value: Option<&reqwest::header::HeaderValue>| Some(value?.to_str().ok()?.trim().to_owned());
+    let reset: i64 = text(headers.get("x-ratelimit-reset"))?.parse().ok()?;
+    let date = text(headers.get(DATE)).and_then(|date| jiff::fmt::rfc2822::parse(&date).ok());
+    let now = date.map_or(now, |date| date.timestamp()).as_second();
+    Some(Duration::from_secs(u64::try_from(reset.saturating_sub(now)).unwrap_or(0)))
+}
+
 /// How long a 429 asks to wait: `Retry-After` in seconds, else the time from the answer's own `Date` (or `now`, where
 /// it has none) to `X-RateLimit-Reset` in seconds of the epoch, else a minute. At least a second, at most an hour.
 pub(super) fn wait_of(headers: &HeaderMap, now: Timestamp) -> Duration {
-    let text = |value: Option<&reqwest::header::HeaderValue>| Some(value?.to_str().ok()?.trim().to_owned());
-    let after = text(headers.get(RETRY_AFTER)).and_then(|seconds| seconds.parse::<u64>().ok());
-    let wait = after.map(Duration::from_secs).or_else(|| {
-        let reset: i64 = text(headers.get("x-ratelimit-reset"))?.parse().ok()?;
-        let date = text(headers.get(DATE)).and_then(|date| jiff::fmt::rfc2822::parse(&date).ok());
-        let now = date.map_or(now, |date| date.timestamp()).as_second();
-        Some(Duration::from_secs(u64::try_from(reset.saturating_sub(now)).unwrap_or(0)))
-    });
+    let after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
+    let wait = after.map(Duration::from_secs).or_else(|| until_reset(headers, now));
     wait.unwrap_or(UNKNOWN).clamp(Duration::from_secs(1), LONGEST)
 }
 
@@ -205,6 +295,54 @@ mod tests {
         }
         let (waited, ()) = tokio::join!(pace.admit(Route::Search, Urgency::Urgent), async { pace.be_silent(Duration::from_secs(300)) });
         assert!(matches!(waited, Err(Error::Throttled { wait: Some(_) })), "{waited:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_bob_says_is_left_is_believed_until_its_minute_ends() {
+        let pace = Pace::default();
+        pace.admit(Route::Search, Urgency::Normal).await.unwrap();
+        // Others call with the same service user.
+        pace.told(Route::Search, 12, Some(50), Duration::from_secs(40));
+        assert_eq!((pace.free(Route::Search, Urgency::Normal), pace.free(Route::Read, Urgency::Normal)), (2, CALLS - RESERVE));
+        let began = Instant::now();
+        for _ in 0..2 {
+            pace.admit(Route::Search, Urgency::Normal).await.unwrap();
+        }
+        // An answer that was overtaken says more than is left.
+        pace.told(Route::Search, 11, Some(50), Duration::from_secs(39));
+        assert_eq!(pace.free(Route::Search, Urgency::Normal), 0);
+        pace.admit(Route::Search, Urgency::Urgent).await.unwrap();
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        pace.admit(Route::Search, Urgency::Normal).await.unwrap();
+        assert_eq!(began.elapsed(), Duration::from_secs(40));
+        assert_eq!(pace.free(Route::Search, Urgency::Normal), CALLS - RESERVE - 5);
+        // Nothing is left at all: who cannot wait waits, too.
+        pace.told(Route::Search, 0, Some(50), Duration::from_secs(30));
+        pace.admit(Route::Search, Urgency::Urgent).await.unwrap();
+        assert_eq!(began.elapsed(), Duration::from_secs(70));
+        // A smaller limit has a smaller share that is kept.
+        pace.told(Route::Read, 3, Some(5), Duration::from_secs(30));
+        assert_eq!(pace.free(Route::Read, Urgency::Normal), 2);
+    }
+
+    #[test]
+    fn an_answer_says_what_is_left_and_until_when() {
+        let now = Timestamp::from_second(1_795_510_800).unwrap();
+        let date = ("date", "Tue, 24 Nov 2026 09:00:10 GMT");
+        for (pairs, told) in [
+            (
+                &[("x-ratelimit-remaining", "7"), ("x-ratelimit-limit", "50"), ("x-ratelimit-reset", "1795510830"), date][..],
+                Some((7, Some(50), 20)),
+            ),
+            (&[("x-ratelimit-remaining", "7")], Some((7, None, 60))),
+            // Bob's minute is a minute, whatever the clocks say.
+            (&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "9999999999999")], Some((0, None, 61))),
+            (&[("x-ratelimit-remaining", "many")], None),
+            (&[("x-ratelimit-reset", "1795510830")], None),
+        ] {
+            let told = told.map(|(left, limit, ends)| (left, limit, Duration::from_secs(ends)));
+            assert_eq!(left_of(&headers(pairs), now), told, "{pairs:?}");
+        }
     }
 
     #[test]

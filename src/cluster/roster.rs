@@ -26,6 +26,7 @@ use crate::{
         baseline::Baseline,
         drift::InPlace,
         known::{Met, Overrides, Revoked},
+        missing::{Absence, Word},
         settings,
     },
 };
@@ -89,6 +90,10 @@ pub struct Entry {
     unready_since: u32,
     /// Hash of the row of Bob that was last looked at; 0 where none was.
     pub row: u64,
+    /// The lifecycle status that Bob last showed to this process.
+    pub lifecycle: Word,
+    /// What reads by id have said, where Bob's answer does not have the person.
+    pub absence: Absence,
     /// Whether a status of ours is on its way: the watch may bring it before the answer does.
     writing: bool,
     /// Hash of the verdict that this status was written from; 0 where it is not known.
@@ -300,6 +305,27 @@ impl Roster {
         }
     }
 
+    /// Bob shows these people, with these lifecycle statuses.
+    pub fn shown<'a>(&self, key: &IntegrationKey, shown: impl Iterator<Item = (&'a str, Word)>) {
+        let mut all = self.rows();
+        let Some(people) = all.get_mut(key) else { return };
+        for (employee, word) in shown {
+            if let Some(entry) = people.aside(employee) {
+                entry.absence = Absence::default();
+                if word.is_known() {
+                    entry.lifecycle = word;
+                }
+            }
+        }
+    }
+
+    /// Bob does not show this person, and a read by id said this.
+    pub fn absent(&self, key: &IntegrationKey, employee: &str, absence: Absence) {
+        if let Some(entry) = self.rows().get_mut(key).and_then(|people| people.aside(employee)) {
+            entry.absence = absence;
+        }
+    }
+
     /// The moment, in seconds of the epoch and after `since`, at which the next decision changes by itself.
     #[must_use]
     pub fn next_transition(&self, key: &IntegrationKey, since: i64) -> Option<i64> {
@@ -379,6 +405,8 @@ fn entry(object: &EmployeeSync) -> Entry {
             .and_then(|next| Some((next.at.parse::<Timestamp>().ok()?.as_second(), next.access))),
         unready_since: status.map_or(0, unready_since),
         row: 0,
+        lifecycle: Word::default(),
+        absence: Absence::default(),
         sync_requested: requested.filter(|r| Some(*r) != handled).map(Into::into),
         sync_handled: handled.map(Into::into),
         digest: status.map_or(0, digest),
@@ -405,7 +433,7 @@ impl Entry {
 
     /// This one in place of `known`. An object without a status says nothing of the person, so what was known stays.
     fn after(mut self, known: &Self) -> Self {
-        self.row = known.row;
+        (self.row, self.lifecycle, self.absence) = (known.row, known.lifecycle, known.absence);
         // The same object or another one: what went out has gone out.
         let latest = self.latest.or_later(known.latest);
         if self.digest != 0 {

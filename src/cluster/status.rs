@@ -166,7 +166,18 @@ impl Writer {
     ) -> Result<ProvisioningIntegration, WriteError> {
         let patch = Patch::Merge(with_nulls(
             status,
-            &["observedGeneration", "employees", "lastPass", "plan", "firstPassAt", "tenant", "approved", "revoked", "lastHandledSyncAt"],
+            &[
+                "observedGeneration",
+                "employees",
+                "lastPass",
+                "plan",
+                "firstPassAt",
+                "tenant",
+                "approved",
+                "revoked",
+                "lifecycles",
+                "lastHandledSyncAt",
+            ],
         ));
         let params = params();
         tried("writing a status", || self.integrations.patch_status(name, &params, &patch))

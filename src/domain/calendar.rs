@@ -29,11 +29,50 @@ impl Zones {
         })
     }
 
+    /// Compares the sites of employees with those that are listed. Employees without a site need no zone of their own.
+    #[must_use]
+    pub fn gaps<'a>(&self, sites: impl Iterator<Item = &'a str>) -> Gaps {
+        let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+        sites.map(str::trim).filter(|site| !site.is_empty()).for_each(|site| *counts.entry(site).or_default() += 1);
+        let unlisted = counts.iter().filter(|(site, _)| !self.sites.contains_key(**site)).map(|(site, count)| (Box::from(*site), *count));
+        let unlisted: Vec<(Box<str>, u32)> = unlisted.collect();
+        let unused = self.sites.keys().filter(|site| !counts.contains_key(&***site)).map(|site| (site.clone(), nearest(site, &unlisted)));
+        Gaps { unused: unused.collect(), zone: self.default.iana_name().unwrap_or("UTC").into(), unlisted }
+    }
+
     /// The zone of this site; the integration's zone for a site that is not listed, or for none.
     #[must_use]
     pub fn of(&self, site: Option<&str>) -> &TimeZone {
         site.and_then(|site| self.sites.get(site.trim())).unwrap_or(&self.default)
     }
+}
+
+/// Where sites and `siteTimeZones` do not meet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Gaps {
+    /// Sites of employees that are not listed, and how many employees each has.
+    pub unlisted: Vec<(Box<str>, u32)>,
+    /// Sites that are listed and that no employee has, and which unlisted one may be meant.
+    pub unused: Vec<(Box<str>, Option<Box<str>>)>,
+    /// The zone that is used for sites that are not listed.
+    pub zone: Box<str>,
+}
+
+impl Gaps {
+    /// Whether every site has its zone, and every zone its site.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.unlisted.is_empty() && self.unused.is_empty()
+    }
+}
+
+/// How alike a misspelt site and the one that is meant have to be.
+const ALIKE: f64 = 0.6;
+
+fn nearest(site: &str, unlisted: &[(Box<str>, u32)]) -> Option<Box<str>> {
+    let likeness = |other: &str| strsim::normalized_damerau_levenshtein(&site.to_lowercase(), &other.to_lowercase());
+    let alike = unlisted.iter().map(|(other, _)| (likeness(other), other)).filter(|(likeness, _)| *likeness >= ALIKE);
+    alike.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, other)| other.clone())
 }
 
 /// The instant at which `date` begins in `zone`. Where the clocks skip midnight, the first instant of the day.
@@ -89,5 +128,16 @@ mod tests {
         assert_eq!(zones.of(Some("Paris")).iana_name(), Some("Europe/London"));
         assert_eq!(zones.of(None).iana_name(), Some("Europe/London"));
         assert_eq!(Zones::new("Mars/Olympus", []).unwrap_err(), UnknownZone("Mars/Olympus".into()));
+    }
+
+    #[test]
+    fn sites_without_a_zone_and_zones_without_a_site_are_found() {
+        let zones =
+            Zones::new("Europe/London", [("Paris", "Europe/Paris"), ("Berln", "Europe/Berlin"), ("Lagos", "Africa/Lagos")]).unwrap();
+        let gaps = zones.gaps(["Paris", " Berlin", "Berlin ", "", "Tokyo", "paris"].into_iter());
+        assert_eq!(gaps.unlisted, [("Berlin".into(), 2), ("Tokyo".into(), 1), ("paris".into(), 1)]);
+        assert_eq!(gaps.unused, [("Berln".into(), Some("Berlin".into())), ("Lagos".into(), None)]);
+        assert_eq!(&*gaps.zone, "Europe/London");
+        assert!(!gaps.is_none() && zones.gaps(["Paris", "Berln", "Lagos"].into_iter()).is_none());
     }
 }

@@ -177,8 +177,7 @@ impl Lifecycle {
     #[must_use]
     pub fn read(cell: Cell<'_>) -> Self {
         let Some(text) = cell.text() else { return Self::Unknown };
-        let plain: String = text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-        match plain.as_str() {
+        match plain(text).as_str() {
             "hired" => Self::Hired,
             "employed" | "active" => Self::Employed,
             "gardenleave" => Self::GardenLeave,
@@ -186,6 +185,11 @@ impl Lifecycle {
             _ => Self::Leave,
         }
     }
+}
+
+/// Returns a word without regard to case, blanks and punctuation.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 /// `internal.status`: whether the person may use Bob, which is what Bob's own integrations follow.

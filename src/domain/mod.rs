@@ -24,6 +24,7 @@ pub mod known;
 pub mod ledger;
 pub mod mapping;
 pub mod matching;
+pub mod missing;
 pub mod plan;
 pub mod priority;
 pub mod safety;

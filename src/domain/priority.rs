@@ -1,5 +1,5 @@
 //! Who comes first. Every change has a class by what is at stake, and within a class the one that has waited longest
-//! goes first. Whose access ends waits for nobody. Of the other classes each gets a share of the turns, so that an
+//! goes first, after all those that did not fail before. Whose access ends waits for nobody. Of the other classes each gets a share of the turns, so that an
 //! endless row of joiners keeps no mover waiting for ever.
 
 use std::collections::BTreeSet;
@@ -78,6 +78,12 @@ pub fn is_position(field: &str) -> bool {
 const ROUND: u64 = 16;
 const MOVERS: u64 = 4;
 
+impl Item {
+    const fn place(&self) -> (Class, bool, i64) {
+        (self.class, self.failed, self.since)
+    }
+}
+
 /// The changes of a plan that may go out, and which of them is next. A change that needs another one, because the
 /// account of its manager or its e-mail comes with it, is ready once that one has ended, and lends it its place.
 #[derive(Debug)]
@@ -92,14 +98,16 @@ pub struct Queue {
     under_way: (usize, u64),
 }
 
-/// Since when it waits, and where it stands in the plan.
-type Place = (i64, usize);
+/// Whether it failed before, since when it waits, and where it stands in the plan.
+type Place = (bool, i64, usize);
 
 #[derive(Debug)]
 struct Item {
     /// Index into the changes of the plan.
     change: usize,
     class: Class,
+    /// Whether it failed before: those that did not go first, so that it keeps none of them waiting.
+    failed: bool,
     since: i64,
     /// How many others have to end first.
     waits_for: u8,
@@ -109,16 +117,25 @@ struct Item {
 }
 
 impl Queue {
-    /// The changes for which `go` holds. `since`: from when on somebody waits, in seconds of the epoch.
+    /// The changes for which `go` holds. `since`: from when on somebody waits, in seconds of the epoch. `failed`: whether the
+    /// change failed when it was tried before.
     #[must_use]
-    pub fn new(plan: &Plan, people: &[Person], mapping: &Mapping, go: &[bool], since: &dyn Fn(PersonIndex) -> i64) -> Self {
+    pub fn new(
+        plan: &Plan,
+        people: &[Person],
+        mapping: &Mapping,
+        go: &[bool],
+        since: &dyn Fn(PersonIndex) -> i64,
+        failed: &dyn Fn(&Change) -> bool,
+    ) -> Self {
         let mut place = vec![None; plan.changes.len()];
         let mut items: Vec<Item> = Vec::new();
         for (index, change) in plan.changes.iter().enumerate().filter(|(index, _)| go[*index]) {
             place[index] = Some(items.len());
             let person = &people[change.person as usize];
             let class = Class::of(change, person, mapping);
-            items.push(Item { change: index, class, since: since(change.person), waits_for: 0, lets_go: Vec::new(), taken: false });
+            let (failed, since) = (failed(change), since(change.person));
+            items.push(Item { change: index, class, failed, since, waits_for: 0, lets_go: Vec::new(), taken: false });
         }
         let of = |person: PersonIndex| place[plan.standings.get(person as usize)?.change?];
         let needs: Vec<[Option<usize>; 2]> = items
@@ -154,13 +171,13 @@ impl Queue {
         if self.blocked > 0 && self.under_way.0 == 0 && self.ready.iter().all(BTreeSet::is_empty) {
             // They wait for each other. That nobody goes would be worse than the wrong one first.
             let stuck = self.items.iter().enumerate().filter(|(_, item)| !item.taken);
-            let first = stuck.min_by_key(|(_, item)| (item.class, item.since, item.change)).map(|(item, _)| item)?;
+            let first = stuck.min_by_key(|(_, item)| (item.class, item.failed, item.since, item.change)).map(|(item, _)| item)?;
             self.items[first].waits_for = 0;
             self.blocked -= 1;
             self.make_ready(first);
         }
         let class = self.turn(turns + self.under_way.1)?;
-        let (_, item) = self.ready[class as usize].pop_first()?;
+        let (_, _, item) = self.ready[class as usize].pop_first()?;
         self.items[item].taken = true;
         self.left[class as usize] -= 1;
         self.under_way.0 += 1;
@@ -190,12 +207,16 @@ impl Queue {
     /// How many have not been taken, by class, and since when the oldest of those waits who wait for nobody else.
     #[must_use]
     pub fn depths(&self) -> [(usize, Option<i64>); Class::ALL.len()] {
-        Class::ALL.map(|class| (self.left[class as usize], self.ready[class as usize].first().map(|(since, _)| *since)))
+        Class::ALL.map(|class| {
+            let ready = &self.ready[class as usize];
+            let oldest = [ready.first(), ready.range((true, i64::MIN, 0)..).next()];
+            (self.left[class as usize], oldest.into_iter().flatten().map(|(_, since, _)| *since).min())
+        })
     }
 
     fn make_ready(&mut self, item: usize) {
-        let Item { class, since, .. } = self.items[item];
-        self.ready[class as usize].insert((since, item));
+        let Item { class, failed, since, .. } = self.items[item];
+        self.ready[class as usize].insert((failed, since, item));
     }
 
     /// Whose turn it is.
@@ -214,10 +235,10 @@ impl Queue {
 fn lend(items: &mut [Item], needs: &[[Option<usize>; 2]], item: usize) {
     let mut lenders = vec![item];
     while let Some(lender) = lenders.pop() {
-        let place = (items[lender].class, items[lender].since);
+        let place = items[lender].place();
         for needed in needs[lender].into_iter().flatten() {
-            if place < (items[needed].class, items[needed].since) {
-                (items[needed].class, items[needed].since) = place;
+            if place < items[needed].place() {
+                (items[needed].class, items[needed].failed, items[needed].since) = place;
                 lenders.push(needed);
             }
         }

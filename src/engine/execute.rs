@@ -1,28 +1,35 @@
 //! Step 5: the released changes go out, leavers first and then in turns (`domain::priority`), each on its own: one failure
-//! blames one employee.
+//! blames one employee, and of one employee what cannot land holds back nothing else.
+//!
+//! - `change`: a change of an account, as a whole and else in parts. `create`: a new account, and what making it may meet.
+//! - `streaks`: when several failures in a row speak for the next change.
 //!
 //! A refused write is told. A throttled one waits for its turn. One that surely was not applied is tried again. One
-//! whose outcome is unknown is read back before anything else. A create that meets a duplicate looks once who has the
-//! e-mail: its own account (an earlier answer was lost), one to adopt, or a stranger's.
+//! whose outcome is unknown is read back before anything else.
 
+mod change;
 mod create;
+mod streaks;
 
 use std::{
     collections::{HashMap, HashSet},
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use futures::{StreamExt as _, stream::FuturesUnordered};
+use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use tokio::time::Instant;
 
+use self::{
+    change::{Aim, Landed},
+    streaks::{Sort, Streaks},
+};
 use super::{
     claims::{Looking, Refused, Writing},
     guard::Released,
-    observe::provider_stop,
     validate::Stop,
 };
 use crate::{
@@ -30,13 +37,13 @@ use crate::{
     cluster::leadership::Leadership,
     domain::{
         account::{Access, Account, AccountState, AccountWrite, NewValue},
-        mapping::{Mapping, equal},
+        mapping::Mapping,
         matching::{Person, PersonIndex},
         plan::{Change, Kind, Plan, Standing},
         priority::{Class, Queue},
         safety::{Protected, ProtectedBy},
     },
-    provider::{Error, Initial, Key, Provider, Urgency, Written, call::BACK_IN_LINE},
+    provider::{Error, Initial, Key, Provider, call::BACK_IN_LINE, tries::Tries},
 };
 
 /// After so many new accounts in a row without a licence, the other ones wait for the next pass.
@@ -46,17 +53,10 @@ const UNLICENSED: u32 = 3;
 const CONCURRENT: usize = 8;
 /// The longest a single write may take; no write begins unless the lease outlives it.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Tries of one call that surely was not applied.
-const TRIES: u32 = 4;
 /// The first pause before an account that surely exists is looked for again, where reads lag behind writes.
 const LAG: Duration = Duration::from_secs(1);
-/// So many refused attributes at most are left out of a change.
+/// So many refused values are left out of a new account one after the other; then everything goes that it can be without.
 const LEFT_OUT: usize = 3;
-/// So many changes in a row without reaching the provider, and the rest waits for the next pass.
-const UNREACHABLE: u32 = 10;
-
-/// So many refusals for lack of rights without a single success: it is the credential, not the accounts.
-const FORBIDDEN: u32 = 3;
 
 /// How one change ended.
 #[derive(Clone, Debug)]
@@ -160,6 +160,17 @@ pub struct Execution<'a, 'c> {
     pub protected: &'a Protected,
     /// Changes the provider refused before and that are not due again.
     pub skip: &'a (dyn Fn(&Change) -> Option<Failure> + Sync),
+    /// Whether the last try of somebody's change failed: it goes after those that did not, and an account whose creation
+    /// ends in silence again is made with what it needs alone.
+    pub failed_before: &'a (dyn Fn(&Change) -> bool + Sync),
+    /// Waits between two tries.
+    pub pause: &'a (dyn Fn(Duration) -> BoxFuture<'static, ()> + Sync),
+}
+
+/// Waits for so long.
+#[must_use]
+pub fn pause(wait: Duration) -> BoxFuture<'static, ()> {
+    Box::pin(tokio::time::sleep(wait))
 }
 
 /// What the step as a whole found out.
@@ -171,21 +182,24 @@ pub struct Summary {
     pub unfinished: bool,
 }
 
-/// An account's id, and whether it can be used.
-type FoundAccount = (Box<str>, AccountState);
+/// An account that turned out to exist where one was to be made.
+#[derive(Clone)]
+struct Met {
+    account: Box<str>,
+    state: AccountState,
+    /// What is done with it, and the rows of that.
+    action: Action,
+    fields: Vec<usize>,
+}
 
 struct Run<'a, 'b, 'c> {
     cx: &'a Execution<'b, 'c>,
     accounts: Mutex<HashMap<PersonIndex, Box<str>>>,
-    /// Accounts that turned out to exist, by `root.id`.
-    found: Mutex<HashMap<Box<str>, FoundAccount>>,
-    stop: Mutex<Option<Stop>>,
-    unreachable: AtomicU32,
-    forbidden: AtomicU32,
+    met: Mutex<HashMap<PersonIndex, Met>>,
+    streaks: Streaks,
     /// New accounts in a row for which there was no licence.
     unlicensed: AtomicU32,
-    succeeded: AtomicU32,
-    unfinished: std::sync::atomic::AtomicBool,
+    unfinished: AtomicBool,
 }
 
 /// Executes every released change and tells each outcome once. Held changes are told by the guard, not here.
@@ -194,17 +208,14 @@ pub async fn execute<'c>(cx: &Execution<'_, 'c>, tell: impl Fn(PersonIndex, Outc
     let run = Run {
         cx,
         accounts: Mutex::default(),
-        found: Mutex::default(),
-        stop: Mutex::default(),
-        unreachable: AtomicU32::new(0),
-        forbidden: AtomicU32::new(0),
+        met: Mutex::default(),
+        streaks: Streaks::default(),
         unlicensed: AtomicU32::new(0),
-        succeeded: AtomicU32::new(0),
-        unfinished: std::sync::atomic::AtomicBool::new(false),
+        unfinished: AtomicBool::new(false),
     };
     let late: HashSet<PersonIndex> = cx.plan.late_managers.iter().map(|(person, _)| *person).collect();
     let held_back: Mutex<HashMap<PersonIndex, Outcome>> = Mutex::default();
-    let mut queue = Queue::new(cx.plan, cx.people, cx.mapping, &cx.released.go, cx.since);
+    let mut queue = Queue::new(cx.plan, cx.people, cx.mapping, &cx.released.go, cx.since, cx.failed_before);
     let mut under_way = FuturesUnordered::new();
     loop {
         while under_way.len() < CONCURRENT
@@ -245,16 +256,16 @@ pub async fn execute<'c>(cx: &Execution<'_, 'c>, tell: impl Fn(PersonIndex, Outc
             tell(*person, run.late_manager(*person, *done, *manager).await, None);
         }
     }
-    Summary { stop: run.stop.into_inner().unwrap_or_else(PoisonError::into_inner), unfinished: run.unfinished.into_inner() }
+    Summary { stop: run.streaks.into_stop(), unfinished: run.unfinished.into_inner() }
 }
 
 impl Run<'_, '_, '_> {
-    /// Whether another write may begin.
-    fn may_begin(&self, urgency: Urgency) -> bool {
-        let stopped = self.stop.lock().unwrap_or_else(PoisonError::into_inner).is_some();
-        let late = urgency == Urgency::Normal && Instant::now() >= self.cx.deadline;
-        let may = !stopped && !late && !(self.cx.halted)() && self.cx.leadership.may_start(WRITE_TIMEOUT);
-        if !may && !stopped {
+    /// Whether another call for a change of this sort may begin.
+    fn may_begin(&self, sort: Sort) -> bool {
+        let open = self.streaks.open(sort);
+        let late = sort != Sort::Suspension && Instant::now() >= self.cx.deadline;
+        let may = open && !late && !(self.cx.halted)() && self.cx.leadership.may_start(WRITE_TIMEOUT);
+        if !may && open {
             self.unfinished.store(true, Ordering::Relaxed);
         }
         may
@@ -280,7 +291,7 @@ impl Run<'_, '_, '_> {
     }
 
     async fn one(&self, change: &Change) -> Outcome {
-        let action = action_of(change.kind, change.write.access);
+        let (sort, action) = (Sort::of(change), action_of(change.kind, change.write.access));
         let mut write = change.write.clone();
         let manager = change.manager.and_then(|manager| self.account_of(manager));
         if let (Some(row), Some(manager)) = (self.cx.mapping.manager, &manager) {
@@ -294,142 +305,106 @@ impl Run<'_, '_, '_> {
         if let Some(failure) = (self.cx.skip)(change) {
             return Outcome::Failed { failure, action, fields: self.sent(&write), account: None };
         }
-        let urgency = if change.suspends() { Urgency::Urgent } else { Urgency::Normal };
-        if !self.may_begin(urgency) {
+        if !self.may_begin(sort) {
             return Outcome::Waiting;
         }
         if matches!(change.kind, Kind::Create { .. }) && self.unlicensed.load(Ordering::Relaxed) >= UNLICENSED {
             return Outcome::Waiting;
         }
-        let mut refused: Option<(Failure, Vec<usize>)> = None;
-        let result = loop {
-            let result = match &change.account {
-                Some(id) if change.look_up_first => match self.still_there(change, id).await {
-                    Ok(Some(AccountState::Suspended)) => return Outcome::Seen(Some(AccountState::Suspended)),
-                    Ok(None) => return Outcome::Seen(None),
-                    Ok(Some(state)) => {
-                        self.update((change.person, state), id, &write, urgency).await.map(|written| (written, MatchedBy::Mark))
-                    }
-                    Err(ended) => Err(ended),
-                },
-                Some(id) => {
-                    let matched_by = if change.kind == Kind::Adopt { MatchedBy::Email } else { MatchedBy::Mark };
-                    self.update((change.person, self.state_of(change.person)), id, &write, urgency)
-                        .await
-                        .map(|written| (written, matched_by))
-                }
-                None => self.create(change, &write).await,
-            };
-            let Err(Ended::Refused(error)) = &result else { break result };
-            let out = refused.as_ref().map_or(0, |(_, rows)| rows.len());
-            let Some(row) = self.dispensable(change.kind, &write, error).filter(|_| out < LEFT_OUT) else { break result };
-            write.attributes.retain(|(own, _)| *own != row);
-            refused.get_or_insert_with(|| (Failure::Rejected(error.to_string()), Vec::new())).1.push(row);
+        let sent = self.sent(&write);
+        let result = match &change.account {
+            Some(id) if change.look_up_first => match self.still_there(change, id).await {
+                Ok(Some(AccountState::Suspended)) => return Outcome::Seen(Some(AccountState::Suspended)),
+                Ok(None) => return Outcome::Seen(None),
+                Ok(Some(state)) => self.settle(self.aim(change, id, state), write, (action, MatchedBy::Mark)).await,
+                Err(ended) => Err(ended),
+            },
+            Some(id) => {
+                let matched_by = if change.kind == Kind::Adopt { MatchedBy::Email } else { MatchedBy::Mark };
+                self.settle(self.aim(change, id, self.state_of(change.person)), write, (action, matched_by)).await
+            }
+            None => self.create(change, write).await,
         };
-        let failed = |failure, account| Outcome::Failed { failure, action, fields: self.sent(&write), account };
         match result {
-            Ok((written, matched_by)) => {
-                self.unreachable.store(0, Ordering::Relaxed);
-                self.succeeded.fetch_add(1, Ordering::Relaxed);
-                self.count_licences(change, written.account.state);
-                let account = written.account;
-                let unconfirmed = |row: usize| {
-                    let asked = write.attributes.iter().any(|(r, value)| *r == row && matches!(value, NewValue::Set(_)));
-                    asked && account.attributes.get(row).is_some_and(Option::is_none)
-                };
-                let manager_pending = manager_pending || self.cx.mapping.manager.is_some_and(unconfirmed);
-                self.accounts.lock().unwrap_or_else(PoisonError::into_inner).insert(change.person, (*account.id).into());
-                Outcome::Done(Box::new(Done {
-                    action: if matched_by == MatchedBy::Email && change.kind == Kind::Create { Action::Adopt } else { action },
-                    matched_by,
-                    fields: self.sent(&write),
-                    account: account.id.into(),
-                    state: account.state,
-                    manager_pending,
-                    request_id: written.request_id,
-                    refused,
-                }))
+            Ok(landed) => {
+                self.streaks.went_through(sort);
+                self.count_licences(change, landed.state);
+                self.accounts.lock().unwrap_or_else(PoisonError::into_inner).insert(change.person, (*landed.account).into());
+                self.ended(landed, manager_pending)
             }
             Err(Ended::Halted) => Outcome::Waiting,
             Err(Ended::Outdated) => Outcome::Outdated,
-            Err(Ended::Failed(failure)) => failed(failure, self.found_for(change)),
-            Err(Ended::Refused(error)) => {
-                let access = self.essence_alone(change, &error).await.or_else(|| self.found_for(change));
-                match self.sort(error) {
-                    Some(failure) => failed(failure, access),
-                    None => Outcome::Waiting,
+            Err(ended) => {
+                let met = self.met.lock().unwrap_or_else(PoisonError::into_inner).get(&change.person).cloned();
+                let failure = match ended {
+                    Ended::Refused(error) => match self.blame(sort, &error, met.as_ref().map_or(&sent, |met| &met.fields)) {
+                        Some(failure) => failure,
+                        None => return Outcome::Waiting,
+                    },
+                    Ended::Failed(failure) => failure,
+                    Ended::Halted | Ended::Outdated => return Outcome::Waiting,
+                };
+                match met {
+                    Some(Met { account, state, action, fields }) => {
+                        Outcome::Failed { failure, action, fields, account: Some((account, state)) }
+                    }
+                    None => Outcome::Failed { failure, action, fields: sent, account: None },
                 }
             }
         }
     }
 
-    /// The row whose value was refused, where the rest can go out without it: one value that the provider does not take keeps nobody
-    /// from their account, and no other attribute from being right.
-    fn dispensable(&self, kind: Kind, write: &AccountWrite, error: &Error) -> Option<usize> {
-        let Error::Rejected { field: Some(field), .. } = error else { return None };
-        let mapping = self.cx.mapping;
-        let row = write.attributes.iter().map(|(row, _)| *row).find(|row| *mapping.rows[*row].target == **field)?;
-        let needed = mapping.rows[row].required || row == mapping.email || row == mapping.username;
-        let rest = write.access.is_some() || write.mark.is_some() || write.attributes.len() > 1;
-        (rest && (kind != Kind::Create || !needed)).then_some(row)
-    }
-
-    /// The account that turned out to be this person's, although it could not be brought in line.
-    fn found_for(&self, change: &Change) -> Option<(Box<str>, AccountState)> {
-        let id = self.cx.people[change.person as usize].employee.id();
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
-    }
-
-    /// A refused attribute never stops a suspension: access goes out by itself. Nor does it leave an adopted account
-    /// without its owner: the mark goes on by itself.
-    async fn essence_alone(&self, change: &Change, error: &Error) -> Option<(Box<str>, AccountState)> {
-        let id = change.account.as_ref()?;
-        let refused = matches!(error, Error::Rejected { .. } | Error::Duplicate { .. } | Error::Forbidden { .. });
-        let alone = if change.suspends() {
-            AccountWrite { access: change.write.access, ..AccountWrite::default() }
-        } else {
-            let foreign = change.write.foreign.clone();
-            AccountWrite { mark: change.write.mark.clone(), foreign, ..AccountWrite::default() }
-        };
-        let same = (alone.access, &alone.mark) == (change.write.access, &change.write.mark) && change.write.attributes.is_empty();
-        if !refused || alone.is_empty() || same {
-            return None;
+    /// What is told of a change that landed, or of which a part did.
+    fn ended(&self, landed: Landed, manager_pending: bool) -> Outcome {
+        let Landed { account, state, matched_by, action, mut fields, unconfirmed, left, sessions, request_id } = landed;
+        let rows = &self.cx.mapping.rows;
+        fields.sort_unstable_by_key(|&row| (rows[row].compare.is_person(), &rows[row].target));
+        if let Some(failure) = sessions {
+            // Access is taken; that its sessions are still to be ended would be forgotten if it were said.
+            return Outcome::Failed { failure, action, fields, account: None };
         }
-        let urgency = if change.suspends() { Urgency::Urgent } else { Urgency::Normal };
-        let written = self.update((change.person, self.state_of(change.person)), id, &alone, urgency).await.ok()?;
-        Some((written.account.id.into(), written.account.state))
+        let manager_pending = manager_pending || self.cx.mapping.manager.is_some_and(|row| unconfirmed.contains(&row));
+        let refused = left.into_parts();
+        Outcome::Done(Box::new(Done { action, matched_by, fields, account, state, manager_pending, request_id, refused }))
     }
 
-    /// What an error means for this person; `None` where it means the whole integration and the pass stops.
-    fn sort(&self, error: Error) -> Option<Failure> {
+    /// What an error means for this person; `None` where it means the credential, and the pass stops.
+    fn blame(&self, sort: Sort, error: &Error, fields: &[usize]) -> Option<Failure> {
         match error {
-            Error::Rejected { .. } => Some(Failure::Rejected(error.to_string())),
-            Error::Duplicate { .. } => Some(Failure::Conflict(error.to_string())),
-            Error::Forbidden { .. } => {
-                let all = self.forbidden.fetch_add(1, Ordering::Relaxed) + 1;
-                if all >= FORBIDDEN && self.succeeded.load(Ordering::Relaxed) == 0 {
-                    self.stop.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| provider_stop(&error));
-                }
-                Some(Failure::Forbidden(error.to_string()))
+            Error::Unauthorized { .. } => {
+                self.streaks.credential_refused(error);
+                return None;
             }
-            Error::NotFound => Some(Failure::Retrying("the account went away; the next pass looks again".to_owned())),
-            Error::Unauthorized { .. } | Error::Denied { .. } => {
-                self.stop.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| provider_stop(&error));
-                None
-            }
+            Error::Forbidden { .. } | Error::Denied { .. } | Error::Rejected { .. } => self.streaks.refused(sort, error),
+            Error::Throttled { .. } | Error::Unavailable { .. } | Error::Unknown { .. } => self.streaks.unreachable(sort, error),
+            Error::Duplicate { .. } | Error::NotFound => {}
+        }
+        Some(self.failure(error, fields))
+    }
+
+    /// The same in words; `fields`: the rows it is about.
+    fn failure(&self, error: &Error, fields: &[usize]) -> Failure {
+        match error {
+            Error::Rejected { .. } => Failure::Rejected(error.to_string()),
+            Error::Duplicate { .. } => Failure::Conflict(error.to_string()),
+            Error::Forbidden { .. } | Error::Denied { .. } | Error::Unauthorized { .. } => Failure::Forbidden(error.to_string()),
+            Error::NotFound => Failure::Retrying("the account went away; the next pass looks again".to_owned()),
             Error::Throttled { .. } | Error::Unavailable { .. } | Error::Unknown { .. } => {
-                if self.unreachable.fetch_add(1, Ordering::Relaxed) + 1 >= UNREACHABLE {
-                    self.stop.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| provider_stop(&error));
-                }
-                Some(Failure::Retrying(error.to_string()))
+                let names = self.names(fields);
+                Failure::Retrying(if names.is_empty() { error.to_string() } else { format!("{names} could not be written: {error}") })
             }
         }
+    }
+
+    /// The provider's names of these rows.
+    fn names(&self, rows: &[usize]) -> String {
+        rows.iter().map(|row| &*self.cx.mapping.rows[*row].target).collect::<Vec<_>>().join(", ")
     }
 
     /// The state of an account that is on record and not in the listing; `None` if it is gone, or another person's by now.
     async fn still_there(&self, change: &Change, id: &str) -> Result<Option<AccountState>, Ended> {
         let mark = self.cx.people[change.person as usize].employee.id();
-        let found = self.call(change.person, Urgency::Urgent, || self.cx.provider.find(self.cx.mapping, Key::Id(id))).await?;
+        let found = self.look(change.person, Sort::of(change), Key::Id(id), Tries::all()).await?;
         if let Some(by) = found.iter().find_map(|account| self.cx.protected.covers(account)) {
             return Err(Ended::Failed(Failure::Protected(by)));
         }
@@ -449,68 +424,18 @@ impl Run<'_, '_, '_> {
         Err(Ended::Failed(Failure::Conflict(said.to_owned())))
     }
 
-    /// Changes the account of a person, which was in this state before.
-    async fn update(
-        &self,
-        (person, before): (PersonIndex, AccountState),
-        id: &str,
-        write: &AccountWrite,
-        urgency: Urgency,
-    ) -> Result<Written, Ended> {
-        for _ in 0..TRIES {
-            match self.call(person, urgency, || self.cx.provider.update(self.cx.mapping, id, write, urgency)).await {
-                Ok(mut written) => {
-                    if write.access.is_none() && !self.cx.provider.capabilities().answers_changes {
-                        written.account.state = before;
-                    }
-                    return Ok(written);
-                }
-                Err(Ended::Refused(Error::Unknown { said })) => {
-                    tracing::debug!(said, "the outcome of an update is unknown; reading back");
-                    let found = self.call(person, Urgency::Urgent, || self.cx.provider.find(self.cx.mapping, Key::Id(id))).await?;
-                    match found.into_iter().find(|account| *account.id == *id) {
-                        None => return Err(Ended::Refused(Error::NotFound)),
-                        Some(account) if self.holds(&account, write) => return Ok(Written { account, request_id: None }),
-                        Some(_) => {}
-                    }
-                }
-                other => return other,
-            }
-        }
-        Err(Ended::Failed(Failure::Retrying("the provider accepted the change, and reading back does not show it".to_owned())))
-    }
-
     /// The state in which the plan found the account of this person.
     fn state_of(&self, person: PersonIndex) -> AccountState {
         self.cx.plan.standings[person as usize].account.as_ref().map_or(AccountState::Other, |held| held.state)
     }
 
-    /// Whether the account is already as the write would make it.
-    fn holds(&self, account: &Account<'_>, write: &AccountWrite) -> bool {
-        let attributes = write.attributes.iter().all(|(row, value)| {
-            let have = account.attributes.get(*row).and_then(Option::as_deref).filter(|have| !have.is_empty());
-            match value {
-                NewValue::Set(want) => have.is_some_and(|have| equal(self.cx.mapping.rows[*row].compare, have, want)),
-                NewValue::Clear => have.is_none(),
-            }
-        });
-        let access = match write.access {
-            // Whether sessions were ended, no read shows.
-            Some(Access::Suspended) => account.state == AccountState::Suspended && !self.cx.provider.capabilities().ends_sessions,
-            Some(Access::Active) => !matches!(account.state, AccountState::Suspended | AccountState::Unactivated),
-            None => true,
-        };
-        attributes && access && write.mark.as_ref().is_none_or(|mark| account.mark.as_deref() == Some(&**mark))
-    }
-
     /// Makes a call, and again where it surely was not applied. A throttled call waits in the provider's pacer.
-    async fn call<T, F>(&self, person: PersonIndex, urgency: Urgency, call: impl Fn() -> F) -> Result<T, Ended>
+    async fn call<T, F>(&self, (person, sort): (PersonIndex, Sort), tries: &mut Tries, call: impl Fn() -> F) -> Result<T, Ended>
     where
         F: Future<Output = Result<T, Error>>,
     {
-        let mut pause = Duration::from_millis(250);
-        for attempt in 1.. {
-            if !self.may_begin(urgency) {
+        loop {
+            if !self.may_begin(sort) {
                 return Err(Ended::Halted);
             }
             if self.cx.looking.is_outdated(self.employee(person)) {
@@ -520,15 +445,19 @@ impl Run<'_, '_, '_> {
                 Ok(value) => return Ok(value),
                 // Its turn has not come: the provider's pacer keeps everybody waiting as long as it takes, and in
                 // between it is asked here whether the call is still wanted.
-                Err(Error::Throttled { .. }) => tokio::time::sleep(BACK_IN_LINE).await,
-                Err(Error::Unavailable { .. }) if attempt < TRIES => {
-                    tokio::time::sleep(pause).await;
-                    pause *= 3;
-                }
+                Err(Error::Throttled { .. }) => (self.cx.pause)(BACK_IN_LINE).await,
+                Err(error @ Error::Unavailable { .. }) => match tries.again() {
+                    Some(wait) => (self.cx.pause)(wait).await,
+                    None => return Err(Ended::Refused(often(error, tries.made()))),
+                },
                 Err(error) => return Err(Ended::Refused(error)),
             }
         }
-        Err(Ended::Halted)
+    }
+
+    /// Looks accounts up by a key.
+    async fn look(&self, person: PersonIndex, sort: Sort, key: Key<'_>, mut tries: Tries) -> Result<Vec<Account<'static>>, Ended> {
+        self.call((person, sort), &mut tries, || self.cx.provider.find(self.cx.mapping, key)).await
     }
 
     /// Two managers of each other: both accounts exist now, and the one who was first gets the other.
@@ -538,9 +467,10 @@ impl Run<'_, '_, '_> {
             return Outcome::Done(Box::new(done));
         };
         let write = AccountWrite { attributes: vec![(row, NewValue::Set(manager))], ..AccountWrite::default() };
-        match self.update((person, done.state), &done.account, &write, Urgency::Normal).await {
-            Ok(_) => done.fields.push(row),
-            Err(_) => done.manager_pending = true,
+        let aim = Aim { person, id: &done.account, before: done.state, sort: Sort::Update };
+        match self.update(&aim, &write, Tries::all()).await {
+            Ok(written) if written.left.is_none() => done.fields.push(row),
+            _ => done.manager_pending = true,
         }
         Outcome::Done(Box::new(done))
     }
@@ -564,6 +494,16 @@ enum Ended {
     Refused(Error),
     /// What the steps around the call found.
     Failed(Failure),
+}
+
+/// The error, and how often it was met, where that says something.
+fn often(error: Error, times: u32) -> Error {
+    let counted = |said: String| if times > 1 { format!("{said} ({times} tries)") } else { said };
+    match error {
+        Error::Unavailable { said } => Error::Unavailable { said: counted(said) },
+        Error::Unknown { said } => Error::Unknown { said: counted(said) },
+        other => other,
+    }
 }
 
 fn action_of(kind: Kind, access: Option<Access>) -> Action {

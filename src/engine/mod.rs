@@ -21,6 +21,7 @@
 pub mod approval;
 pub mod claims;
 pub mod clock;
+pub mod confirm;
 pub mod connection;
 pub mod decide;
 pub mod dirty;

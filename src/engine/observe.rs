@@ -1,11 +1,12 @@
-//! Step 2: the two worlds are read. Bob in one search; those who are missing from it, one by one and only a few; the
-//! provider's accounts in one listing, straight into the matcher.
+//! Step 2: the two worlds are read. Bob in one search; those who are missing from it, one by one; the provider's accounts in
+//! one listing, straight into the matcher.
 
 use std::{collections::HashSet, time::Duration};
 
 use jiff::Timestamp;
 
 use super::{
+    confirm::{Confirmed, Confirming},
     single,
     validate::{COMPANY, Stop},
 };
@@ -14,17 +15,16 @@ use crate::{
     bob,
     cluster::roster::{IntegrationKey, Roster},
     domain::{
-        employee::{self, Employee},
+        calendar::Gaps,
+        employee::{self, Employee, LIFECYCLE, SITE},
         mapping::Mapping,
         matching::Matcher,
+        missing::{Memory, Missing, Word, Words},
         safety::{Read, Suspicion},
         settings::Settings,
     },
     provider::{self, Listing, Provider},
 };
-
-/// How many missing people one pass asks Bob about; the others wait for the next pass.
-const MOST_SINGLE_READS: usize = 10;
 
 /// Bob, as one pass saw it.
 #[derive(Debug)]
@@ -43,18 +43,35 @@ pub struct Source {
     pub company: Option<u64>,
     /// People whose file was confirmed to be gone in this pass.
     pub deleted_now: HashSet<Box<str>>,
-    /// How many are missing from the answer and wait to be asked about one by one.
+    /// What was found of those who are missing from the answer.
+    pub absent: Absent,
+    /// Where the sites in the answer and the time zones in the settings do not meet.
+    pub zones: Option<Gaps>,
+}
+
+/// Those who are missing from Bob's answer.
+#[derive(Clone, Debug, Default)]
+pub struct Absent {
+    /// How many wait to be asked about one by one.
     pub unconfirmed: usize,
+    /// How many the service user may not read any more.
+    pub forbidden: usize,
+    /// When the next pass has something to confirm.
+    pub again: Option<Timestamp>,
+    /// What is to be remembered of lifecycle statuses; `None` where the answer is not believed.
+    pub memory: Option<Memory>,
 }
 
 /// What is known of the reads before this one.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct LastRead {
     /// How many people Bob's last believed answer had.
     pub believed: u32,
     /// A shorter answer that came since.
     pub suspicion: Option<Suspicion>,
-    /// How much later another answer has to be to confirm it.
+    /// What earlier answers showed of lifecycle statuses.
+    pub memory: Option<Memory>,
+    /// How much later another answer has to be to confirm it, and the second 404 to a read of one employee.
     pub apart: Duration,
     /// Whether a person asked for this read.
     pub asked: bool,
@@ -100,8 +117,10 @@ pub async fn employees(
         unseen_fields,
         company,
         deleted_now: HashSet::new(),
-        unconfirmed: 0,
+        absent: Absent::default(),
+        zones: None,
     };
+    roster.shown(key, shown(&source.employees));
     let (mut missing, mut gone, mut expected) = (Vec::new(), Vec::new(), Vec::new());
     // Bob has reported a deletion that this answer does not show yet.
     roster.for_each(key, |employee, entry| {
@@ -116,7 +135,7 @@ pub async fn employees(
                 let list = if entry.file_deleted.is_some() {
                     &mut gone
                 } else if entry.was_in_bob() {
-                    &mut missing
+                    return missing.push(Missing { id: employee.into(), word: entry.lifecycle, absence: entry.absence });
                 } else {
                     &mut expected
                 };
@@ -130,28 +149,42 @@ pub async fn employees(
             last.believed
         ));
     } else {
-        missing.sort_unstable();
-        // Those whom a single read finds every time must not keep the others from their turn for ever.
-        let turn = usize::try_from(now.as_second()).unwrap_or(0) / 60 * MOST_SINGLE_READS;
-        let first = turn.checked_rem(missing.len()).filter(|_| missing.len() > MOST_SINGLE_READS).unwrap_or(0);
-        missing.rotate_left(first);
-        source.unconfirmed = missing.len().saturating_sub(MOST_SINGLE_READS);
-        for id in missing.into_iter().take(MOST_SINGLE_READS) {
-            match bob.one(fields, &id, provider::Urgency::Normal).await {
-                Ok(Some(employee)) => source.employees.push(employee),
-                Ok(None) => {
-                    source.deleted_now.insert(id.as_str().into());
-                    gone.push(id);
-                }
-                // No answer is no evidence; the next pass asks again.
-                Err(error @ (bob::Error::Unauthorized | bob::Error::Forbidden { .. })) => return Err(bob_stop(error)),
-                Err(_) => break,
-            }
-        }
+        let confirming = Confirming { bob, fields, place: (roster, key), last, now };
+        let confirmed = confirming.run(Words::of(&source.employees), missing).await?;
+        source.suspect = confirmed.why_suspect();
+        roster.shown(key, shown(&confirmed.found));
+        source.employees.extend(confirmed.found);
+        let sites = source.employees.iter().filter_map(|employee| employee.values.get(SITE).text());
+        source.zones = Some(settings.zones.gaps(sites));
+        gone.extend(confirmed.gone.iter().map(|id| id.clone().into_string()));
+        source.deleted_now.extend(confirmed.gone);
+        source.absent = Absent {
+            unconfirmed: confirmed.unconfirmed,
+            forbidden: confirmed.forbidden,
+            again: confirmed.again,
+            memory: Some(confirmed.memory),
+        };
     }
     source.employees.extend(gone.iter().map(|id| Employee::gone(id)));
     source.employees.extend(expected.iter().map(|id| Employee::expected(id)));
     Ok(source)
+}
+
+impl Confirmed {
+    /// Why the answer is not believed about who is missing, if a whole lifecycle status is.
+    fn why_suspect(&self) -> Option<String> {
+        let lost = self.lost.join(", ");
+        (!lost.is_empty()).then(|| {
+            format!(
+                "Bob's answer has no employee with the lifecycle status {lost} any more, and employees who had it are missing: the service user's permission group may have lost the right to see it; no access rests on who is missing, and for an employee whose file is really gone, request a sync of the EmployeeSync"
+            )
+        })
+    }
+}
+
+/// People with their lifecycle statuses, as the roster remembers them.
+pub fn shown(employees: &[Employee]) -> impl Iterator<Item = (&str, Word)> {
+    employees.iter().filter(|employee| !employee.deleted).map(|employee| (employee.id(), Word::of(employee.values.get(LIFECYCLE))))
 }
 
 /// Bob's id of the company, where it was asked for.
@@ -201,7 +234,7 @@ async fn stand_elsewhere(bob: &bob::Client, settings: &Settings, unseen: &[Strin
 }
 
 /// Without the lifecycle nobody can be judged: that is a permission to give, not a fact about people.
-pub fn blind(people: &bob::People) -> Option<Stop> {
+fn blind(people: &bob::People) -> Option<Stop> {
     (!people.employees.is_empty() && !people.seen[employee::LIFECYCLE]).then(|| {
         Stop::new(
             IntegrationReason::BobForbidden,

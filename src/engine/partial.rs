@@ -268,8 +268,8 @@ async fn settle(session: &Session, ready: &Ready, line: Line, causes: &Causes, r
     if report.tally.is_some() {
         look_again(session, causes, &report.rest.unseen);
     }
-    if report.rest.renamed {
-        // Who reports to them is known to a pass over everybody alone.
+    if report.rest.renamed || report.rest.in_doubt {
+        // Who reports to them, and who else is in Bob, is known only to a pass over all employees.
         dirty.add_everybody(Trigger::Webhook, session.mailbox.next_everybody(APART).max(now));
     }
     if report.held.is_some() && line == Line::Normal {

@@ -21,7 +21,7 @@ use super::{
     connection::InitialPassword,
     decide::{self, Deciding},
     dirty::{Causes, Line, Waiting},
-    execute::{Execution, Failure, Outcome, Summary, execute},
+    execute::{Execution, Failure, Outcome, Summary, execute, pause},
     guard::{self, Guarding, Released},
     inbox::Mailbox,
     observe,
@@ -94,6 +94,8 @@ pub struct Rest {
     pub deferred: Vec<(Box<str>, Class)>,
     /// Changes that were not brought to an end: whether they were tried and failed for now.
     pub unsettled: Vec<(Box<str>, bool)>,
+    /// What Bob answered about an employee can be judged only by an answer about all of them.
+    pub in_doubt: bool,
     /// Somebody has another e-mail, and the accounts of whoever reports to them name them by it.
     pub renamed: bool,
 }
@@ -162,6 +164,8 @@ pub struct Pass<'a> {
     pub halting: &'a (dyn Fn() -> BoxFuture<'a, ()> + Sync),
     /// Changes the provider refused before and that are not due again.
     pub skip: &'a (dyn Fn(&str, u64) -> Option<Failure> + Sync),
+    /// Whether somebody's change failed when it was tried before.
+    pub failed_before: &'a (dyn Fn(&str) -> bool + Sync),
     /// Told of every refusal and every success, so that refusals are tried ever more rarely.
     pub tried: &'a (dyn Fn(&str, u64, Option<&Failure>) + Sync),
 }
@@ -211,7 +215,8 @@ impl Pass<'_> {
         report.in_bob = Some(source.in_bob);
         report.suspicion = source.suspicion;
         report.unseen_fields = source.unseen_fields;
-        report.unconfirmed = source.unconfirmed;
+        report.absent = source.absent;
+        report.zones = source.zones;
         self.mailbox.company(source.company);
 
         let people = decide::everybody(&self.deciding(), source.employees);
@@ -336,6 +341,9 @@ impl Pass<'_> {
             .map(|employee| (employee.id(), single::row(employee)))
             .collect();
         self.roster.looked(self.key, rows.into_iter());
+        // Employees without a row when Bob was read have one now.
+        let employees = people.iter().map(|person| &person.employee).filter(|employee| !employee.expected);
+        self.roster.shown(self.key, employees.flat_map(|employee| observe::shown(std::slice::from_ref(employee))));
     }
 
     /// The plan, without rows whose target the provider does not have.
@@ -357,6 +365,7 @@ impl Pass<'_> {
     ) -> Summary {
         let (told, outcomes) = mpsc::unbounded_channel::<Told<'_>>();
         let skip = |change: &Change| (self.skip)(people[change.person as usize].employee.id(), fingerprint(change));
+        let failed_before = |change: &Change| (self.failed_before)(people[change.person as usize].employee.id());
         // Read when it is needed, and gone when this step is through.
         let creates = plan.changes.iter().zip(&released.go).any(|(change, go)| *go && change.kind == Kind::Create);
         let password = if creates { self.initial_password.read().await } else { Ok(None) };
@@ -384,6 +393,8 @@ impl Pass<'_> {
             adopt: self.validated.settings.adopt,
             protected: &self.validated.settings.protected,
             skip: &skip,
+            failed_before: &failed_before,
+            pause: &pause,
         };
         // Boxed: the compiler cannot see through both closures at once that these can move between threads.
         let executing: BoxFuture<'_, Summary> = Box::pin(async move {

@@ -167,6 +167,8 @@ impl Recorder<'_> {
         let trouble = self.trouble(index, Some(&outcome));
         let again = match &outcome {
             Outcome::Failed { failure: Failure::Retrying(_), .. } => Some(true),
+            // A part is done, and the rest is tried on.
+            Outcome::Done(done) if done.refused.is_some() => Some(true),
             Outcome::Waiting => Some(false),
             _ => None,
         };
@@ -288,7 +290,11 @@ impl Recorder<'_> {
                 }
                 (Some((Cow::Owned(done.account.to_string()), done.matched_by)), Some(done.state))
             }
-            Some(Outcome::Failed { account: Some((id, state)), .. }) => {
+            Some(Outcome::Failed { account: Some((id, state)), fields, .. }) => {
+                if planned.is_some_and(|change| change.kind == Kind::Create) {
+                    // The account turned out to be there: what is not as decided is what was sent to it.
+                    differs = fields.iter().map(|row| mapping.rows[*row].target.clone()).collect();
+                }
                 (Some((Cow::Owned(id.to_string()), held.map_or(MatchedBy::Mark, |(_, _, by)| by))), Some(*state))
             }
             // The account was looked up, and is gone.

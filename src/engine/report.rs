@@ -1,11 +1,14 @@
 //! What is said of an integration: conditions by kstatus, counts, the last pass that changed anything.
 
+mod source;
+
 use std::{fmt::Write as _, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{pass::Rest, record::Tally, revocations, validate::Stop};
+pub use self::source::memory;
+use super::{observe::Absent, pass::Rest, record::Tally, revocations, validate::Stop};
 use crate::{
     api::{
         ProvisioningIntegrationStatus,
@@ -14,7 +17,7 @@ use crate::{
         reasons::{DetailReason, IntegrationReason},
     },
     cluster::status::to_the_second,
-    domain::{guard::HeldPlan, safety::Suspicion},
+    domain::{calendar::Gaps, guard::HeldPlan, safety::Suspicion},
 };
 
 /// How far a pass came, and what it found.
@@ -30,8 +33,10 @@ pub struct Report {
     pub unavailable_targets: Vec<String>,
     /// Mapped fields that Bob sent for nobody.
     pub unseen_fields: Vec<String>,
-    /// How many people are missing from Bob's answer and wait to be asked about one by one.
-    pub unconfirmed: usize,
+    /// What was found of those who are missing from Bob's answer.
+    pub absent: Absent,
+    /// Where sites and time zones do not meet; `None` if that is not known.
+    pub zones: Option<Gaps>,
     /// Everybody in Bob's answer.
     pub in_bob: Option<u32>,
     /// Bob's answer, if it is too short to be believed yet.
@@ -86,6 +91,7 @@ pub fn after(before: &ProvisioningIntegrationStatus, report: &Report, generation
     ];
     wanted.extend(connection("BobConnected", report.bob, report, before));
     wanted.extend(connection("ProviderConnected", report.provider, report, before));
+    wanted.extend(source::time_zones_complete(report, before));
     wanted.extend(webhooks_accepted(report.webhooks.as_ref()));
     wanted.extend(mapping_complete(report, before));
     wanted.extend(plan_held(report, before));
@@ -118,6 +124,7 @@ pub fn after(before: &ProvisioningIntegrationStatus, report: &Report, generation
             // A pass that left people out says nothing of those.
             |tally| revocations::after(&before.revoked, |_| !report.unfinished && report.stop.is_none(), &tally.revoked, now),
         ),
+        lifecycles: report.absent.memory.as_ref().map(source::lifecycles).or_else(|| before.lifecycles.clone()),
         last_handled_sync_at: report
             .sync_handled
             .clone()
@@ -154,6 +161,13 @@ pub fn after(before: &ProvisioningIntegrationStatus, report: &Report, generation
     status
 }
 
+/// Returns what is to be told, once, of a service user who seems to see only people at work.
+#[must_use]
+pub fn newly_blind(before: &ProvisioningIntegrationStatus, after: &ProvisioningIntegrationStatus) -> Option<String> {
+    let find = |status| conditions::find(status, "BobConnected").filter(|bob| bob.reason == DetailReason::LifecyclesMissing.as_str());
+    find(&before.conditions).is_none().then(|| find(&after.conditions).map(|bob| bob.message.clone())).flatten()
+}
+
 /// The status of an integration whose generation has not been seen through: within a second of a change.
 #[must_use]
 pub fn progressing(before: &ProvisioningIntegrationStatus, generation: i64, now: Timestamp) -> ProvisioningIntegrationStatus {
@@ -164,7 +178,9 @@ pub fn progressing(before: &ProvisioningIntegrationStatus, generation: i64, now:
         Wanted { kind: "Reconciling", status: true, reason, message },
         Wanted { kind: "Stalled", status: false, reason: DetailReason::NothingStalled.as_str(), message: String::new() },
     ];
-    for kind in ["BobConnected", "ProviderConnected", "WebhooksAccepted", "MappingComplete", "PlanHeld", "EmployeesFailing"] {
+    for kind in
+        ["BobConnected", "ProviderConnected", "WebhooksAccepted", "MappingComplete", "TimeZonesComplete", "PlanHeld", "EmployeesFailing"]
+    {
         wanted.extend(kept(kind, before));
     }
     ProvisioningIntegrationStatus { conditions: merge(&before.conditions, &wanted, generation, now), ..before.clone() }
@@ -183,7 +199,9 @@ pub fn suspended(before: &ProvisioningIntegrationStatus, generation: i64, now: T
         Wanted { kind: "Reconciling", status: false, reason: DetailReason::UpToDate.as_str(), message: String::new() },
         Wanted { kind: "Stalled", status: false, reason: DetailReason::NothingStalled.as_str(), message: String::new() },
     ];
-    for kind in ["BobConnected", "ProviderConnected", "WebhooksAccepted", "MappingComplete", "PlanHeld", "EmployeesFailing"] {
+    for kind in
+        ["BobConnected", "ProviderConnected", "WebhooksAccepted", "MappingComplete", "TimeZonesComplete", "PlanHeld", "EmployeesFailing"]
+    {
         wanted.extend(kept(kind, before));
     }
     ProvisioningIntegrationStatus {
@@ -205,6 +223,7 @@ pub fn same(a: &ProvisioningIntegrationStatus, b: &ProvisioningIntegrationStatus
         && a.tenant == b.tenant
         && a.approved == b.approved
         && a.revoked == b.revoked
+        && a.lifecycles == b.lifecycles
         && a.last_handled_sync_at == b.last_handled_sync_at
 }
 
@@ -248,6 +267,7 @@ fn message(report: &Report, reason: IntegrationReason) -> String {
 
 fn connection(kind: &'static str, connected: Option<bool>, report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
     match connected {
+        Some(true) if kind == "BobConnected" => Some(source::bob_connected(report)),
         Some(true) => {
             Some(Wanted { kind, status: true, reason: DetailReason::Connected.as_str(), message: "The last call succeeded.".to_owned() })
         }
@@ -300,7 +320,7 @@ fn mapping_complete(report: &Report, before: &ProvisioningIntegrationStatus) -> 
 }
 
 fn held_message(held: &HeldPlan, report: &Report) -> String {
-    let more = match report.unconfirmed {
+    let more = match report.absent.unconfirmed {
         0 => String::new(),
         count => format!(
             "; {count} more people are missing from Bob's answer and are asked about in the next passes, so wait with an approval: the digest changes with each of them who is gone"

@@ -22,7 +22,7 @@ use super::{
     observe::LastRead,
     partial,
     pass::{Pass, Scope},
-    report::Report,
+    report::{self, Report},
     revocations,
     said::Said,
     signing::Signing,
@@ -100,6 +100,7 @@ impl Session {
         let halted = || self.is_halted(generation);
         let halting = || -> BoxFuture<'_, ()> { Box::pin(self.halt(generation)) };
         let skip = |employee: &str, fingerprint: u64| if wanted.forgiving { None } else { self.refusals.of(employee, fingerprint) };
+        let failed_before = |employee: &str| self.refusals.failed(employee);
         let longest = state::longest(ready.validated.interval);
         let tried = |employee: &str, fingerprint: u64, failure: Option<&Failure>| {
             if let Some(wait) = self.refusals.remember(employee, fingerprint, failure, longest) {
@@ -109,13 +110,14 @@ impl Session {
             }
         };
         let tenant = ready.validated.target.tenant();
-        let (counts, first_pass_at, released) = {
+        let (counts, first_pass_at, released, lifecycles) = {
             let said = self.said.lock().await;
             if said.status.tenant.as_ref().is_some_and(|known| *known != tenant) {
                 self.shared.roster.forget_accounts(&self.key);
             }
             revocations::remember(&self.shared.roster, &self.key, &said.status.revoked);
-            (said.status.employees.clone(), said.status.first_pass_at.clone(), said.status.approved.clone())
+            let status = &said.status;
+            (status.employees.clone(), status.first_pass_at.clone(), status.approved.clone(), status.lifecycles.clone())
         };
         let approved =
             object.spec.approved_plan.as_deref().filter(|digest| released.as_ref().is_none_or(|released| released.digest != *digest));
@@ -155,6 +157,7 @@ impl Session {
             last_read: LastRead {
                 believed: counts.as_ref().map_or(0, |counts| counts.in_bob),
                 suspicion: wanted.suspicion,
+                memory: lifecycles.as_ref().map(report::memory),
                 apart: validated.interval / 2,
                 asked: wanted.asked,
             },
@@ -171,6 +174,7 @@ impl Session {
             halted: &halted,
             halting: &halting,
             skip: &skip,
+            failed_before: &failed_before,
             tried: &tried,
         };
         let mut report = pass.run().await;
@@ -317,6 +321,12 @@ impl Refusals {
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let refusal = refused.get(employee).filter(|refusal| refusal.fingerprint == fingerprint)?;
         (Instant::now() < refusal.again).then(|| refusal.failure.clone())
+    }
+
+    /// Whether the last try of this person's change failed, for whatever reason.
+    fn failed(&self, employee: &str) -> bool {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).contains_key(employee);
+        refused || self.failed.lock().unwrap_or_else(PoisonError::into_inner).contains_key(employee)
     }
 
     /// A rejected write is tried again at once when something changed, otherwise ever more rarely: after 5 s, 10 s, and so

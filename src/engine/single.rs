@@ -5,6 +5,7 @@
 use std::{
     collections::{HashMap, HashSet},
     hash::BuildHasher as _,
+    time::Duration,
 };
 
 use futures::{StreamExt as _, stream};
@@ -12,17 +13,19 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     dirty::Causes,
-    observe::{blind, bob_stop, company, provider_stop},
+    observe::{bob_stop, company, provider_stop, shown},
     validate::Stop,
 };
 use crate::{
+    api::employee_sync::Trigger,
     bob,
     cluster::roster::{Entry, IntegrationKey, Roster},
     domain::{
         account::Account,
-        employee::Employee,
+        employee::{Cell, Employee, LIFECYCLE},
         mapping::{Compare, Desired, Mapping},
         matching::Person,
+        missing::{Absence, Answer, Missing, Words},
         settings::Settings,
     },
     provider::{self, Key, Provider, Urgency, call::BACK_IN_LINE},
@@ -30,8 +33,6 @@ use crate::{
 
 /// Ids in one filter. How many Bob takes is not published.
 const CHUNK: usize = 100;
-/// How many people one pass asks Bob about one by one, because the search does not have them.
-const MOST_SINGLE_READS: usize = 10;
 /// Look-ups at the provider that are under way at once.
 const AT_ONCE: usize = 8;
 /// For so long Bob may still show somebody whose deletion it has reported.
@@ -53,6 +54,8 @@ pub struct Seen {
     pub company: Option<u64>,
     /// People whose file was confirmed to be gone.
     pub deleted_now: HashSet<Box<str>>,
+    /// Whether an employee can be judged only by an answer about all of them.
+    pub in_doubt: bool,
 }
 
 /// A hash of everything that was asked of Bob about somebody; never 0.
@@ -77,7 +80,7 @@ pub async fn employees(
     (roster, key): (&Roster, &IntegrationKey),
     wanted: &Causes,
     urgency: Urgency,
-    now: Timestamp,
+    (now, apart): (Timestamp, Duration),
 ) -> Result<Seen, Stop> {
     let fields = &settings.mapping.fields;
     let mut seen = Seen::default();
@@ -86,13 +89,10 @@ pub async fn employees(
     let mut found: HashMap<Box<str>, Employee> = HashMap::new();
     for chunk in ids.chunks(CHUNK) {
         let people = bob.some(fields, chunk, urgency).await.map_err(bob_stop)?;
-        if let Some(stop) = blind(&people) {
-            return Err(stop);
-        }
+        roster.shown(key, shown(&people.employees));
         seen.company = seen.company.or_else(|| company(settings, &people.employees));
         found.extend(people.employees.into_iter().map(|employee| (employee.id().into(), employee)));
     }
-    let mut single_reads = 0;
     for id in ids {
         let waiting = &wanted[id];
         let entry = roster.get(key, id);
@@ -100,6 +100,11 @@ pub async fn employees(
         if let Some(employee) = found.remove(id) {
             if entry.as_ref().is_some_and(|entry| is_just_deleted(entry, now)) {
                 seen.employees.push(Employee::gone(id));
+                continue;
+            }
+            if employee.values.get(LIFECYCLE) == Cell::Absent {
+                // Hidden for this employee, or for all: only an answer about all of them tells.
+                seen.in_doubt = true;
                 continue;
             }
             let changed = known_row != row(&employee);
@@ -116,19 +121,33 @@ pub async fn employees(
             None => seen.unseen.push(id.into()),
             Some(entry) if entry.file_deleted.is_some() => seen.employees.push(Employee::gone(id)),
             Some(entry) if entry.was_in_bob() => {
-                single_reads += 1;
-                if single_reads > MOST_SINGLE_READS {
+                if bob.free_reads(urgency) == 0 {
                     seen.unread.push(id.into());
                     continue;
                 }
                 match bob.one(fields, id, urgency).await {
-                    Ok(Some(employee)) => seen.employees.push(employee),
-                    Ok(None) => {
-                        seen.deleted_now.insert(id.into());
-                        seen.employees.push(Employee::gone(id));
+                    Ok(Some(employee)) => {
+                        roster.shown(key, shown(std::slice::from_ref(&employee)));
+                        seen.employees.push(employee);
                     }
+                    Ok(None) => {
+                        let missing = Missing { id: id.into(), word: entry.lifecycle, absence: entry.absence };
+                        // Who else is in Bob is not known here: a person's request takes the place of that for a second 404.
+                        let answer = Answer { shown: &Words::default(), memory: None, now, apart };
+                        if answer.confirms(&missing) || (waiting.trigger == Trigger::Manual && answer.is_second(&missing)) {
+                            seen.deleted_now.insert(id.into());
+                            seen.employees.push(Employee::gone(id));
+                        } else {
+                            seen.in_doubt |= !entry.absence.is_doubt();
+                            roster.absent(key, id, entry.absence.not_found(now));
+                        }
+                    }
+                    Err(bob::Error::Forbidden { .. }) => {
+                        seen.in_doubt |= !entry.absence.forbidden;
+                        roster.absent(key, id, Absence::FORBIDDEN);
+                    }
+                    Err(error @ bob::Error::Unauthorized) => return Err(bob_stop(error)),
                     // No answer is no evidence.
-                    Err(error @ (bob::Error::Unauthorized | bob::Error::Forbidden { .. })) => return Err(bob_stop(error)),
                     Err(_) => seen.unread.push(id.into()),
                 }
             }

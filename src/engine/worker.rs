@@ -28,7 +28,7 @@ use crate::{
         ProvisioningIntegration, SYNC_REQUESTED,
         employee_sync::Trigger,
         integration::Mode,
-        reasons::{EmployeeReason, IntegrationReason},
+        reasons::{DetailReason, EmployeeReason, IntegrationReason},
     },
     cluster::{
         events::Events,
@@ -457,7 +457,8 @@ impl Worker {
         };
         let missing = stop.is_some_and(|stop| stop.reason == IntegrationReason::SecretNotFound);
         self.times = Times {
-            interval: now.checked_add(jittered(interval, &self.key)).ok(),
+            // Sooner where employees who are missing from Bob's answer wait for their confirmation.
+            interval: now.checked_add(jittered(interval, &self.key)).ok().into_iter().chain(report.absent.again).min(),
             retry: troubled.then(|| now.checked_add(state::wait(stop, self.failures, interval)).ok()).flatten(),
             secrets: now.checked_add(if missing { MISSING_SECRET_POLL } else { SECRET_POLL }).ok(),
             tried: self.times.tried,
@@ -472,6 +473,10 @@ impl Worker {
         let before_reason = said.status.conditions.first().map(|ready| ready.reason.clone());
         let status = report::after(&said.status, report, self.generation, now);
         let ready = status.conditions.first().cloned();
+        if let Some(message) = report::newly_blind(&said.status, &status) {
+            let (about, reason) = (kube::Resource::object_ref(object, &()), DetailReason::LifecyclesMissing.as_str());
+            self.shared.events.publish(about, true, reason, "Sync", message);
+        }
         said.write(&self.shared.client, &self.key, status, self.generation).await;
         if let Some(ready) = ready.filter(|ready| Some(&ready.reason) != before_reason.as_ref()) {
             let reason = IntegrationReason::ALL.iter().find(|reason| reason.as_str() == ready.reason);

@@ -167,11 +167,17 @@ fn without_secret(text: &str, secret: &str) -> String {
     if secret.is_empty() { text.to_owned() } else { text.replace(secret, "…") }
 }
 
+/// Members that name the kind of an entry of an array.
+const KINDS: [&str; 2] = ["type", "customType"];
+
 fn texts_in<'v>(value: &'v Value, texts: &mut Vec<&'v str>) {
     match value {
         Value::String(text) => texts.push(text),
         Value::Array(items) => items.iter().for_each(|item| texts_in(item, texts)),
-        Value::Object(members) => members.values().for_each(|member| texts_in(member, texts)),
+        // What kind of entry it is says nothing of a person, and is a word of the provider's own messages.
+        Value::Object(members) => {
+            members.iter().filter(|(name, _)| !KINDS.contains(&&***name)).for_each(|(_, member)| texts_in(member, texts))
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
@@ -212,8 +218,9 @@ pub fn retry_after(answer: &Answer) -> Option<Duration> {
     after.parse().ok().or_else(until).map(believed)
 }
 
-/// Which of the sent attributes an error speaks of: the one it names, else the one that stands first in the texts.
-/// `names`: the words in which a refusal may speak of an attribute.
+/// Which of the sent attributes an error speaks of: the one it names, else the one that stands first behind the last colon of
+/// a text, else in the whole of it. `names`: the words in which a refusal may speak of an attribute. Where one word is the
+/// name of several of the sent attributes, that word is given: it is the array that they share.
 #[must_use]
 pub fn field(targets: &[&str], named: Option<&str>, texts: &[&str], names: impl Fn(&str) -> Vec<String>) -> Option<String> {
     let called = |target: &&str, name: &str| names(target).iter().any(|known| known.eq_ignore_ascii_case(name.trim()));
@@ -222,13 +229,27 @@ pub fn field(targets: &[&str], named: Option<&str>, texts: &[&str], names: impl 
     }
     texts.iter().find_map(|text| {
         let text = text.to_lowercase();
-        let places = targets.iter().filter_map(|target| {
-            let found =
-                names(target).into_iter().filter_map(|name| Some((word(&text, &name.to_lowercase())?, std::cmp::Reverse(name.len()))));
-            found.min().map(|place| (place, *target))
-        });
-        places.min().map(|(_, target)| target.to_owned())
+        let last = text.rfind(": ").map(|at| &text[at + 2..]);
+        last.into_iter().chain([&*text]).find_map(|text| first_named(text, targets, &names))
     })
+}
+
+/// The attribute whose name stands first in a text, and the longest of those that stand there.
+fn first_named<'t>(text: &str, targets: &[&'t str], names: &impl Fn(&str) -> Vec<String>) -> Option<String> {
+    let places = targets.iter().filter_map(|target| {
+        let found = names(target).into_iter().filter_map(|name| Some((word(text, &name.to_lowercase())?, std::cmp::Reverse(name.len()))));
+        found.min().map(|place| (place, *target))
+    });
+    let (place, target) = places.min()?;
+    let shares = |other: &&&str| {
+        let found = names(other).into_iter().filter_map(|name| Some((word(text, &name.to_lowercase())?, std::cmp::Reverse(name.len()))));
+        found.min() == Some(place)
+    };
+    let sharing: Vec<_> = targets.iter().filter(shares).collect();
+    let outer = |name: &&'t str| name.rsplit_once('.').map(|(outer, _)| outer);
+    let within = |array: &&str| sharing.iter().all(|other| other.strip_prefix(array).is_some_and(|rest| rest.starts_with('.')));
+    let array = std::iter::successors(outer(&target), outer).find(within).filter(|_| sharing.len() > 1);
+    Some(array.unwrap_or(target).to_owned())
 }
 
 /// Where `name` stands in `text` as a whole word.

@@ -1,4 +1,5 @@
-//! One HTTP call: paced, with a token, judged, counted. A 401 renews the token and repeats the call once.
+//! One HTTP call: paced, with a token, judged, counted. A 401 renews the token and repeats the call once; so does a 403 with
+//! a token that is not new, because a token may carry the rights of the moment at which it was handed out.
 //!
 //! What differs between providers is their [`Dialect`]: addresses, how a call is authorised, what an answer means.
 
@@ -14,7 +15,7 @@ use tokio::time::Instant;
 
 use super::{
     Error, Urgency,
-    answers::{Purpose, Route, Sent},
+    answers::{Purpose, Route, Sent, retry_after},
     http::{self, Answer, Failure},
     limits::{Pacer, Ticket},
     token::{Granted, Renewed, Token, Tokens},
@@ -174,14 +175,24 @@ impl<D: Dialect> Service<D> {
         call: &Call<'_>,
         (token, sent, outcome): (Option<Arc<Token>>, Instant, Result<Answer, Error>),
     ) -> Result<Answer, Error> {
-        let (Err(Error::Unauthorized { said }), Some(token)) = (&outcome, token) else { return outcome };
-        match self.tokens.renew(&token, sent, self.token()).await? {
-            Renewed::Same => Err(self.refused(call.route, &token, said.clone())),
-            Renewed::Other => match self.once(call).await? {
-                (Some(token), _, Err(Error::Unauthorized { said })) => Err(self.refused(call.route, &token, said)),
-                (_, _, outcome) => outcome,
+        let Some(token) = token else { return outcome };
+        match outcome {
+            Err(Error::Unauthorized { said }) => match self.renewed(&token, sent).await? {
+                Renewed::Same => Err(self.refused(call.route, &token, said)),
+                Renewed::Other => match self.once(call).await? {
+                    (Some(token), _, Err(Error::Unauthorized { said })) => Err(self.refused(call.route, &token, said)),
+                    (_, _, outcome) => outcome,
+                },
             },
+            Err(Error::Forbidden { .. } | Error::Denied { .. }) if self.doubts_rights(sent).await => self.once(call).await?.2,
+            outcome => outcome,
         }
+    }
+
+    /// Whether a call that was refused at `sent` for want of a right is worth another try, because the rights of the token
+    /// are not the newest. Such a token is given up.
+    pub async fn doubts_rights(&self, sent: Instant) -> bool {
+        self.dialect.has_tokens() && self.tokens.doubt(sent).await
     }
 
     /// One attempt, with the token it was made with and when.
@@ -199,7 +210,7 @@ impl<D: Dialect> Service<D> {
 
     async fn attempt(&self, call: &Call<'_>, ticket: Ticket<'_>) -> Result<(Option<Arc<Token>>, Instant, Result<Answer, Error>), Error> {
         let prepared = async {
-            let token = if self.dialect.has_tokens() { Some(self.tokens.get(self.token()).await?) } else { None };
+            let token = if self.dialect.has_tokens() { Some(self.held().await?) } else { None };
             Ok((self.dialect.authorise(self.request(call)?, token.as_deref()), token))
         };
         let (request, token) = match prepared.await {
@@ -234,9 +245,30 @@ impl<D: Dialect> Service<D> {
         })
     }
 
-    async fn token(&self) -> Result<Granted, Error> {
+    /// The token that calls are made with now. Whoever has to ask for one waits for the turn before anybody waits for the
+    /// answer, and not longer than any other call.
+    async fn held(&self) -> Result<Arc<Token>, Error> {
+        if let Some(token) = self.tokens.good().await {
+            return Ok(token);
+        }
+        let mut turn = Some(self.turn(Urgency::Urgent).await?);
+        let token = self.tokens.get(self.token(&mut turn)).await;
+        turn.into_iter().for_each(Ticket::unused);
+        token
+    }
+
+    /// A token in place of one that was refused.
+    async fn renewed(&self, refused: &Token, sent: Instant) -> Result<Renewed, Error> {
+        let mut turn = Some(self.turn(Urgency::Urgent).await?);
+        let renewed = self.tokens.renew(refused, sent, self.token(&mut turn)).await;
+        turn.into_iter().for_each(Ticket::unused);
+        renewed
+    }
+
+    /// Asks for a token, in this turn.
+    async fn token(&self, turn: &mut Option<Ticket<'_>>) -> Result<Granted, Error> {
         let (request, sent) = self.dialect.ask_for_a_token(&self.http)?;
-        let ticket = self.pacer.admit(Urgency::Urgent).await;
+        let Some(ticket) = turn.take() else { return Err(Error::Throttled { wait: None }) };
         let answer = self.exchange(Route::TOKEN, request.header(ACCEPT, "application/json"), sent, ticket).await?;
         self.dialect.granted(&answer.body).ok_or_else(|| Error::Unavailable { said: "the answer for the token holds none".to_owned() })
     }
@@ -263,6 +295,10 @@ impl<D: Dialect> Service<D> {
     /// # Errors
     /// As [`Dialect::judge`] sorts them.
     pub fn settle(&self, route: Route, answer: Answer, sent: Sent<'_>) -> Result<Answer, Error> {
+        if let Some(wait) = retry_after(&answer).filter(|_| answer.status.is_server_error()) {
+            // In trouble, and says for how long: what cannot wait is still tried.
+            self.pacer.hold_back(wait);
+        }
         let outcome = self.dialect.judge(route, &answer, sent).map(|()| answer);
         self.tell(route, outcome)
     }
@@ -287,5 +323,48 @@ impl<D: Dialect> Service<D> {
         } else {
             Error::Unauthorized { said }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Silent;
+
+    impl Dialect for Silent {
+        fn base(&self) -> &'static str {
+            "http://127.0.0.1:1"
+        }
+
+        fn ask_for_a_token(&self, http: &http::Client) -> Result<(RequestBuilder, Sent<'_>), Error> {
+            Ok((http.request(Method::POST, "http://127.0.0.1:1/token"), Sent::Nothing))
+        }
+
+        fn authorise(&self, request: RequestBuilder, _: Option<&Token>) -> RequestBuilder {
+            request
+        }
+
+        fn judge(&self, _: Route, _: &Answer, _: Sent<'_>) -> Result<(), Error> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_needs_a_token_and_has_no_turn_for_it_is_asked_soon_whether_the_call_is_still_wanted() {
+        let ties = Ties { observer: Arc::new(|_, _| ()), gate: Arc::new(|| true) };
+        let pacer = Arc::new(Pacer::new(1, Duration::from_hours(1)));
+        let service = Service::new(Silent, ties, Arc::clone(&pacer)).expect("a client");
+        let suspend = || {
+            let (route, urgency, method, sent) = (Route::UPDATE, Urgency::Urgent, Method::PUT, Sent::Nothing);
+            Call { route, urgency, method, path: "/7", query: &[], body: None, sent }
+        };
+        let began = Instant::now();
+        // The call takes the last turn of the hour, and its token needs one more.
+        let (one, other) = (suspend(), suspend());
+        let outcomes = futures::join!(service.call(&one), service.call(&other));
+        assert!(matches!(outcomes, (Err(Error::Throttled { .. }), Err(Error::Throttled { .. }))), "{outcomes:?}");
+        assert!(began.elapsed() <= 2 * IN_LINE, "{:?}", began.elapsed());
+        drop(pacer.admit(Urgency::Urgent).now_or_never().expect("the turn was not used"));
     }
 }

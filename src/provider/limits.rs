@@ -60,6 +60,8 @@ struct State {
     window: Option<Window>,
     /// Nobody calls before this, because the provider said so.
     blocked_until: Option<Instant>,
+    /// Nobody who can wait calls before this, because the provider is in trouble and said so.
+    held_back_until: Option<Instant>,
     /// Every admission counts up.
     admitted: u64,
     /// Admitted and not yet finished.
@@ -94,7 +96,8 @@ impl Pacer {
     /// A window of `limit` calls that lasts `length` from its first call on.
     #[must_use]
     pub fn new(limit: u32, length: Duration) -> Self {
-        let state = State { limit: limit.max(1), window: None, blocked_until: None, admitted: 0, in_flight: 0, refusals: 0 };
+        let state =
+            State { limit: limit.max(1), window: None, blocked_until: None, held_back_until: None, admitted: 0, in_flight: 0, refusals: 0 };
         Self {
             length,
             first_wait: None,
@@ -168,6 +171,14 @@ impl Pacer {
         self.changed.notify_waiters();
     }
 
+    /// Whoever can wait waits: the provider is in trouble and says for how long.
+    pub fn hold_back(&self, wait: Duration) {
+        let mut state = self.lock();
+        state.held_back_until = state.held_back_until.max(Some(Instant::now() + wait.min(LONGEST_WAIT)));
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
     /// A call was granted: the next refusal is the first.
     pub fn granted(&self) {
         self.lock().refusals = 0;
@@ -186,7 +197,7 @@ impl Pacer {
         let now = Instant::now();
         let calls = calls.saturating_add(self.normal_waiting.load(Ordering::Relaxed));
         let state = self.lock();
-        let blocked = state.blocked_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+        let blocked = state.blocked_until.max(state.held_back_until).map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
         if calls == 0 {
             return blocked;
         }
@@ -218,6 +229,12 @@ impl Pacer {
                 return Turn::At(until);
             }
             state.blocked_until = None;
+        }
+        if let Some(until) = state.held_back_until.filter(|_| urgency == Urgency::Normal) {
+            if until > now {
+                return Turn::At(until);
+            }
+            state.held_back_until = None;
         }
         if urgency == Urgency::Normal && self.urgent_waiting.load(Ordering::Acquire) > 0 {
             return Turn::AfterUrgent;

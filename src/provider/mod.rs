@@ -5,6 +5,7 @@
 //!
 //! - `call`: one HTTP call, paced, with a token, judged, counted, repeated once with a fresh token after a 401.
 //! - `limits`, `bursts`: whose turn it is. `token`: one asks, all wait. `assertion`: signed requests for tokens.
+//! - `tries`: how often a call is tried, and how long is waited in between.
 //! - `listing`: pages that failed or are too large, ids seen once, listings that go in circles. `remembered`: what a tenant
 //!   defines itself.
 //! - `http`: timeouts, no redirects, bounded bodies. `answers`, `scrub`: what an answer means, and what of it may be said.
@@ -24,6 +25,7 @@ pub mod onelogin;
 pub mod passwords;
 pub mod scrub;
 pub mod token;
+pub mod tries;
 
 mod listing;
 mod remembered;
@@ -126,6 +128,19 @@ pub struct Written {
     pub account: Account<'static>,
     /// The provider's request id, for its support.
     pub request_id: Option<String>,
+    /// What of the write is not done, although the rest is.
+    pub left: Option<Left>,
+}
+
+/// A part of a write that was refused when another part was done already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Why.
+    pub error: Error,
+    /// The rows that were not written.
+    pub rows: Vec<usize>,
+    /// Whether access is taken and its sessions are still open.
+    pub sessions: bool,
 }
 
 /// Every way in which a call can fail, sorted by what to do about it. No variant carries an attribute value: `said` is

@@ -12,6 +12,9 @@ const MARGIN: Duration = Duration::from_secs(60);
 /// A token is used this long at least, whatever its dates say: clocks differ, and a 401 renews it anyway.
 const SHORTEST: Duration = Duration::from_secs(30);
 
+/// A token that is older may lack a right that was granted since it was handed out; another one is asked for at most so often.
+const RIGHTS: Duration = Duration::from_secs(20);
+
 /// One token.
 #[derive(Debug)]
 pub struct Token {
@@ -43,6 +46,23 @@ pub enum Renewed {
 }
 
 impl Tokens {
+    /// The token that is held, if it is still good.
+    pub async fn good(&self) -> Option<Arc<Token>> {
+        self.held.lock().await.token.clone().filter(|token| Instant::now() < token.renew_at)
+    }
+
+    /// Whether a call that was refused at `sent` for want of a right may be granted with the next token: there is a newer one,
+    /// or the one that is held is not new, and is given up.
+    pub async fn doubt(&self, sent: Instant) -> bool {
+        let mut held = self.held.lock().await;
+        let Some(token) = &held.token else { return true };
+        let (newer, old) = (token.confirmed > sent, sent.saturating_duration_since(token.confirmed) >= RIGHTS);
+        if old {
+            held.token = None;
+        }
+        newer || old
+    }
+
     /// The token, asked for with `ask` if there is none that is still good. One asks, all wait.
     pub async fn get(&self, ask: impl Future<Output = Result<Granted, Error>>) -> Result<Arc<Token>, Error> {
         let began = Instant::now();
@@ -155,6 +175,22 @@ mod tests {
         assert_eq!(asked.get(), 1);
         assert!(get().await.is_err());
         assert_eq!(asked.get(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_that_lacks_a_right_is_given_up_unless_it_is_new() {
+        let tokens = Tokens::default();
+        let get = |text: &'static str| tokens.get(async move { Ok(granted(text, 3600)) });
+        get("one").await.unwrap();
+        assert!(!tokens.doubt(Instant::now()).await, "its rights are those of now");
+        advance(RIGHTS).await;
+        let sent = Instant::now();
+        assert!(tokens.doubt(sent).await && tokens.good().await.is_none());
+        assert!(tokens.doubt(sent).await, "whoever was refused with it as well");
+        advance(Duration::from_secs(1)).await;
+        assert_eq!(get("two").await.unwrap().text.expose(), "two");
+        assert!(tokens.doubt(sent).await, "there is a newer one by now");
+        assert!(!tokens.doubt(Instant::now()).await && tokens.good().await.is_some(), "not at every refusal");
     }
 
     #[tokio::test(start_paused = true)]

@@ -22,7 +22,7 @@ use bobsync::{
     },
     engine::{
         claims::Claims,
-        execute::{Execution, Failure, Outcome, execute},
+        execute::{Execution, Failure, Outcome, execute, pause},
         guard::Released,
     },
     provider::Initial,
@@ -105,6 +105,8 @@ async fn execute_plan<T: Tenant>(
             adopt: true,
             protected: &Protected::default(),
             skip: &|_| None,
+            failed_before: &|_| false,
+            pause: &pause,
         },
         |person, outcome, _| drop(outcomes.lock().unwrap().insert(person, outcome)),
     )
@@ -270,6 +272,56 @@ pub async fn one_refusal_blames_one_person_and_access_goes_all_the_same<T: Tenan
     );
     assert_eq!(tenant.look(&ids[0]).await.unwrap().state, AccountState::Suspended, "a refused attribute stops no suspension");
     assert_eq!(tenant.look(&ids[1]).await.unwrap().attributes[rows::TITLE].as_deref(), Some("Lead"));
+}
+
+pub async fn a_value_that_breaks_the_provider_keeps_no_access_open_and_no_other_value_out<T: Tenant>(tenant: &T) {
+    let (_, outcomes) = pass(tenant, &[active("noa"), active("kim")]).await;
+    let ids = [done(&outcomes, 0), done(&outcomes, 1)];
+    for (round, status) in [500, 502, 503].into_iter().enumerate() {
+        tenant.fault(Calls::Updates, Fault::new(FaultKind::Status).status(status).body_contains("Bad title")).await;
+        let changed = |name: &str, access| {
+            let mut wanted = account(name);
+            wanted.attributes[rows::TITLE] = Some("Bad title".into());
+            wanted.attributes[rows::DEPARTMENT] = Some(format!("Team {round}").into());
+            person(&wanted, None, access)
+        };
+        let (_, outcomes) = pass(tenant, &[changed("noa", Access::Suspended), changed("kim", Access::Active)]).await;
+        for (index, id) in (0..).zip(&ids) {
+            let Outcome::Done(done) = &outcomes[&index] else { panic!("{status}: {outcomes:?}") };
+            let Some((Failure::Retrying(said), left)) = &done.refused else { panic!("{done:?}") };
+            assert!(said.contains(&*tenant.mapping().rows[rows::TITLE].target) && said.contains(&status.to_string()), "{said}");
+            assert_eq!((&left[..], &done.fields[..]), (&[rows::TITLE][..], &[rows::DEPARTMENT][..]));
+            let stored = tenant.look(id).await.unwrap();
+            assert_eq!(stored.state == AccountState::Suspended, index == 0);
+            assert_eq!(stored.attributes[rows::DEPARTMENT], Some(format!("Team {round}").into()));
+            assert_eq!(stored.attributes[rows::TITLE].as_deref(), Some("Engineer"));
+        }
+        tenant.heal().await;
+        // The leaver comes back, for the next round.
+        pass(tenant, &[active("noa"), active("kim")]).await;
+    }
+}
+
+pub async fn an_address_that_is_taken_withholds_nothing_else<T: Tenant>(tenant: &T) {
+    let (_, outcomes) = pass(tenant, &[active("noa"), active("kim")]).await;
+    let id = done(&outcomes, 0);
+    // Not known when the plan is made.
+    let mut wanted = account("noa");
+    (wanted.attributes[rows::EMAIL], wanted.attributes[rows::TITLE]) = (Some("pia@example.com".into()), Some("Lead".into()));
+    if tenant.mapping().username != rows::EMAIL {
+        wanted.attributes[tenant.mapping().username] = Some("pia@example.com".into());
+    }
+    let people = [person(&wanted, None, Access::Active)];
+    let mapping = mapping(tenant);
+    let mut matcher = Matcher::new(&mapping, &people, true);
+    tenant.provider().list(&mapping, &mut |account| matcher.see(account)).await.expect("a listing");
+    let plan = plan(&mapping, &people, matcher, true);
+    tenant.make(&[account("pia")]).await;
+    let (_, outcomes) = execute_plan(tenant, &mapping, &people, plan, &[]).await;
+    let Outcome::Done(done) = &outcomes[&0] else { panic!("{outcomes:?}") };
+    assert!(matches!(&done.refused, Some((Failure::Conflict(_), left)) if left.contains(&rows::EMAIL)), "{done:?}");
+    let stored = tenant.look(&id).await.unwrap();
+    assert_eq!((stored.attributes[rows::TITLE].as_deref(), stored.email.as_deref()), (Some("Lead"), Some("noa@example.com")));
 }
 
 pub async fn an_administrator_is_recognised_and_never_written<T: Tenant>(tenant: &T) {

@@ -228,6 +228,27 @@ pub async fn a_throttled_provider_is_left_alone_until_then<T: Tenant>(tenant: &T
     }
 }
 
+pub async fn a_provider_in_trouble_that_names_a_time_is_left_alone_by_what_can_wait<T: Tenant>(tenant: &T) {
+    let id = tenant.make(&[account("noa")]).await.remove(0);
+    tenant.fault(Calls::Updates, Fault::new(FaultKind::Status).status(503).header("retry-after", "120").times(1)).await;
+    let (written, calls) = update(tenant, &id, &write(&[(rows::TITLE, Some("Lead"))])).await;
+    assert!(matches!(written, Err(Error::Unknown { .. })), "{written:?}");
+    assert_eq!(calls, 1);
+    // What became of it is read at once.
+    assert_eq!(tenant.provider().find(tenant.mapping(), Key::Id(&id)).await.unwrap().len(), 1);
+    let titled = AccountWrite { foreign: tenant.foreign(&id).await, ..write(&[(rows::TITLE, Some("Lead"))]) };
+    let before = tenant.calls().await;
+    tokio::select! {
+        biased;
+        outcome = tenant.provider().update(tenant.mapping(), &id, &titled, Urgency::Normal) => panic!("{outcome:?}"),
+        () = async { for _ in 0..50 { assert_eq!(tenant.calls().await, before) } } => {}
+    }
+    // Access that ends does not wait.
+    let suspend = AccountWrite { access: Some(Access::Suspended), ..AccountWrite::default() };
+    tenant.provider().update(tenant.mapping(), &id, &suspend, Urgency::Urgent).await.unwrap();
+    assert_eq!(tenant.look(&id).await.unwrap().state, AccountState::Suspended);
+}
+
 pub async fn a_closed_gate_lets_no_write_out<T: Tenant>(tenant: &T) {
     let id = tenant.make(&[account("noa")]).await.remove(0);
     let provider = tenant.connect(Through::AClosedGate);
@@ -268,7 +289,8 @@ pub async fn a_credential_that_may_only_read_is_denied_its_writes<T: Tenant>(ten
     tenant.only_reads().await;
     assert_eq!(tenant.provider().list(tenant.mapping(), &mut |_| ()).await.unwrap().accounts, 1);
     let made = tenant.provider().create(tenant.mapping(), &creation(&account("kim"), Access::Active), &Initial::default()).await;
-    assert!(matches!(made, Err(Error::Denied { .. })), "{made:?}");
+    // Neither does one refused create.
+    assert!(matches!(made, Err(Error::Denied { .. } | Error::Forbidden { .. })), "{made:?}");
     // Whether it is this account or all of them, one refused update does not tell.
     let (written, _) = update(tenant, &id, &write(&[(rows::TITLE, Some("Lead"))])).await;
     assert!(matches!(written, Err(Error::Denied { .. } | Error::Forbidden { .. })), "{written:?}");

@@ -107,7 +107,7 @@ fn carry_out(crowd: &Crowd, people: &[Person], accounts: &[Account<'static>], pl
         held.extend(standing.account.as_ref().map(|account| (index, account.id.clone())));
     }
     let mut late = Vec::new();
-    let mut queue = Queue::new(plan, people, &tenant.mapping, &vec![true; plan.changes.len()], &|_| 0);
+    let mut queue = Queue::new(plan, people, &tenant.mapping, &vec![true; plan.changes.len()], &|_| 0, &|_| false);
     while let Some(next) = queue.next(0) {
         let change = &plan.changes[next];
         queue.ended(next);

@@ -115,7 +115,7 @@ fn scene(drawn: &[Drawn]) -> Scene {
 
 impl Scene {
     fn queue(&self, since: impl Fn(PersonIndex) -> i64) -> Queue {
-        Queue::new(&self.plan, &self.people, &self.mapping, &self.go, &since)
+        Queue::new(&self.plan, &self.people, &self.mapping, &self.go, &since, &|_| false)
     }
 }
 
@@ -239,6 +239,30 @@ fn whom_a_joiner_needs_comes_with_the_joiner() {
         queue.ended(next);
     }
     assert_eq!(order, [2, 1, 3, 0]);
+}
+
+#[test]
+fn what_failed_before_goes_last_in_its_class_and_comes_along_with_those_who_need_it() {
+    let of = |class, since, manager| Drawn { class, since, manager, after: None, go: true };
+    let drawn = [
+        of(Class::Joiner, 1, None),
+        of(Class::Joiner, 2, None),
+        of(Class::Joiner, 9, None),
+        of(Class::Leaver, 1, None),
+        of(Class::Leaver, 5, None),
+        // Needs the account of the second, which failed before.
+        of(Class::Joiner, 7, Some(1)),
+    ];
+    let scene = scene(&drawn);
+    let failed = |change: &Change| change.person < 2 || change.person == 3;
+    let mut queue = Queue::new(&scene.plan, &scene.people, &scene.mapping, &scene.go, &|person| drawn[person as usize].since, &failed);
+    assert_eq!(queue.depths()[Class::Joiner as usize], (4, Some(1)), "the one that waits longest counts, wherever it stands");
+    let mut order = Vec::new();
+    while let Some(next) = queue.next(0) {
+        order.push(next);
+        queue.ended(next);
+    }
+    assert_eq!(order, [4, 3, 1, 5, 2, 0]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Controller, Story, condition, ready, until};
+use crate::support::{Controller, Moving, Story, condition, ready, until};
 
 /// How many accounts are active.
 async fn active(story: &Story) -> usize {
@@ -73,7 +73,10 @@ async fn a_short_answer_is_suspect_and_positive_facts_still_act() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn missing_from_the_search_is_nothing_and_a_deleted_file_suspends() {
-    let (story, _controller) = Story::converged("missing", 30, json!({})).await;
+    let story = Story::begin("missing", 30).await;
+    let moving = Moving::start(&story, "2026-11-24T09:00:00Z").await;
+    story.integrate(json!({})).await;
+    story.ready("Converged").await;
     // The last one is missing from the search and can still be read by id.
     let employees = story.simulated.employees().await;
     let shown = employees.len() - 1;
@@ -87,15 +90,25 @@ async fn missing_from_the_search_is_nothing_and_a_deleted_file_suspends() {
     story.simulated.delete(&format!("/bob/employees/{id}")).await;
     story.simulated.forget_calls().await;
     story.sync().await;
-    assert_eq!(story.simulated.account(&id).await.unwrap()["status"], 2);
-    assert_eq!(story.simulated.calls("bob", "POST /v1/people/{id}").await, 1);
+    story.sync().await;
+    assert_eq!(story.simulated.account(&id).await.unwrap()["status"], 1, "one 404 is a suspicion, however often it is looked");
+    assert_eq!(story.simulated.calls("bob", "POST /v1/people/{id}").await, 1, "and Bob is not asked again before that can tell more");
+    // Half an interval later, and without a request.
+    moving.to(&story, "2026-11-24T09:05:30Z").await;
+    until("the second 404 takes access", || async {
+        let status = story.simulated.account(&id).await.unwrap()["status"].clone();
+        let recorded = story.person(&id).await.and_then(|person| person.status?.evidence).is_some();
+        if status == 2 && recorded { Ok(()) } else { Err(status.to_string()) }
+    })
+    .await;
+    assert_eq!(story.simulated.calls("bob", "POST /v1/people/{id}").await, 2);
     let person = story.person(&id).await.unwrap();
     assert!(condition(&person, "AccessSynced").unwrap().2.contains("deleted"), "{person:?}");
     let status = person.status.unwrap();
     assert!(status.evidence.is_some() && status.username.is_some());
     // The evidence stays: nobody is asked again.
     story.sync().await;
-    assert_eq!(story.simulated.calls("bob", "POST /v1/people/{id}").await, 1);
+    assert_eq!(story.simulated.calls("bob", "POST /v1/people/{id}").await, 2);
     // After the retention the object goes; the account stays as it is.
     story.integrate(json!({"retention": "0s"})).await;
     until("the object is gone", || async {
@@ -106,6 +119,7 @@ async fn missing_from_the_search_is_nothing_and_a_deleted_file_suspends() {
     })
     .await;
     assert_eq!(story.simulated.account(&id).await.unwrap()["status"], 2);
+    moving.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -22,6 +22,7 @@ mod memory;
 mod midnights;
 mod operations;
 mod outages;
+mod reading;
 mod settings;
 mod stops;
 mod storms;

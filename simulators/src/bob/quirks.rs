@@ -89,6 +89,17 @@ impl Quirks {
     }
 }
 
+/// What a read by id answers for a person who is in Bob and outside of the service user's rights. Bob's documents do not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OutOfSight {
+    /// 404, as for a file that does not exist.
+    #[default]
+    NotFound,
+    /// 403
+    Forbidden,
+}
+
 /// What the service user may see.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -97,6 +108,8 @@ pub struct Permissions {
     pub hidden_fields: Vec<String>,
     /// Lifecycle labels of the people in sight, without regard to case; `None`: all.
     pub visible_lifecycles: Option<Vec<String>>,
+    /// What a read by id answers for a person out of sight.
+    pub out_of_sight: OutOfSight,
     /// Answer every call with this refusal, such as 403.
     pub status: Option<u16>,
 }

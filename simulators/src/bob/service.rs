@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::block::Refusals;
 use super::company::{Company, Employee};
-use super::quirks::{Permissions, Quirks};
+use super::quirks::{OutOfSight, Permissions, Quirks};
 use super::render::{Plan, View};
 use super::search::{Filter, Refusal, Request};
 use super::webhooks::{self, Webhook};
@@ -200,7 +200,8 @@ impl Service for Bob {
 
 impl Bob {
     fn dispatch(&self, mut state: MutexGuard<'_, State>, route: &str, call: &Call) -> Answer {
-        if route.starts_with("GET") && call.media_type().as_deref() == Some("application/json") {
+        // HiBob's own client names a content type when it asks for the fields (PyPI hibob-public-mcp).
+        if route.starts_with("GET") && route != FIELDS && call.media_type().as_deref() == Some("application/json") {
             return Answer::html(400, LOGIN_PAGE);
         }
         let archived = call.pairs().iter().any(|(key, value)| key == "includeArchived" && value == "true");
@@ -310,8 +311,14 @@ fn person(view: &View, permissions: &Permissions, identifier: &str, request: &Re
         Ok(id) => view.company.employee(id),
         Err(_) => view.company.by_email(identifier),
     };
-    let found = found.map(|employee| view.current(employee)).filter(|employee| in_sight(view, permissions, employee));
-    let Some(employee) = found else { return error(404, "employee.not.found", "There is no such employee") };
+    let not_found = || error(404, "employee.not.found", "There is no such employee");
+    let Some(employee) = found.map(|employee| view.current(employee)) else { return not_found() };
+    if !in_sight(view, permissions, employee) {
+        return match permissions.out_of_sight {
+            OutOfSight::NotFound => not_found(),
+            OutOfSight::Forbidden => error(403, "employee.forbidden", "The service user has no access to this employee"),
+        };
+    }
     let mut body = Vec::with_capacity(4096);
     plan(view, permissions, request).write(view, employee, &mut body);
     Answer::new(200, "application/json;charset=utf-8", body)

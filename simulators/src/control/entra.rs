@@ -135,6 +135,7 @@ async fn set_app(State(plant): Shared, body: Bytes) -> Reply {
     }
     if let Some(secret) = given.client_secret {
         state.tokens.client_secret = secret;
+        state.tokens.secret_since = Some(plant.clock.now());
     }
     if let Some(permissions) = given.permissions {
         state.tokens.permissions = permissions;
@@ -168,6 +169,8 @@ struct Directory {
     extensions: Option<Vec<String>>,
     administrators: Option<Vec<String>>,
     restricted: Option<Vec<String>>,
+    /// Objects at most.
+    quota: Option<u64>,
 }
 
 /// What else there is: verified domains, directory extensions, administrators, users whom no app may change. What is not
@@ -187,6 +190,7 @@ async fn directory(State(plant): Shared, body: Bytes) -> Reply {
     if let Some(restricted) = given.restricted {
         state.restricted = restricted.into_iter().collect();
     }
+    state.quota = given.quota.or(state.quota);
     done()
 }
 

@@ -38,11 +38,14 @@ pub struct Tokens {
     pub tenants: Vec<String>,
     pub client_id: String,
     pub client_secret: String,
-    /// Application permissions with admin consent.
+    /// Since when the secret is the secret.
+    pub secret_since: Option<Timestamp>,
+    /// Application permissions with admin consent: what the next token will carry.
     pub permissions: Vec<String>,
     /// Which of the clouds the tenant is in.
     pub cloud: usize,
-    live: HashMap<String, Timestamp>,
+    /// Until when each token is good, and the permissions that it carries.
+    live: HashMap<String, (Timestamp, Vec<String>)>,
     /// Assertions are good once.
     used: Vec<String>,
     public: Vec<u8>,
@@ -60,6 +63,7 @@ impl Default for Tokens {
             tenants: vec!["5ea70000-0000-4000-8000-00000000e17a".into(), "example.com".into()],
             client_id: "c11e0000-0000-4000-8000-0000000000a9".into(),
             client_secret: "entra-client-secret".into(),
+            secret_since: None,
             permissions: vec!["User.ReadWrite.All".into(), "User.RevokeSessions.All".into()],
             cloud: 0,
             live: HashMap::new(),
@@ -85,13 +89,15 @@ impl Tokens {
     }
 
     /// `POST /{tenant}/oauth2/v2.0/token`. Assertions are judged by wall time, because their makers cannot know another.
-    pub fn answer(&mut self, call: &Call, tenant: &str, now: Timestamp) -> Answer {
-        match self.grant(call, tenant) {
+    /// A secret that is younger than `lag` is not known everywhere yet.
+    pub fn answer(&mut self, call: &Call, tenant: &str, lag: SignedDuration, now: Timestamp) -> Answer {
+        let known = self.secret_since.is_none_or(|since| now >= since + lag);
+        match self.grant(call, tenant, known) {
             Err(refused) => refused,
             Ok(()) => {
                 let token = format!("eyJ0.{}", self.rng.hex(24));
-                self.live.retain(|_, until| *until > now);
-                self.live.insert(token.clone(), now + SignedDuration::from_secs(LIFETIME));
+                self.live.retain(|_, (until, _)| *until > now);
+                self.live.insert(token.clone(), (now + SignedDuration::from_secs(LIFETIME), self.permissions.clone()));
                 Answer::json(
                     200,
                     &json!({"token_type": "Bearer", "expires_in": LIFETIME, "ext_expires_in": LIFETIME, "access_token": token}),
@@ -100,7 +106,7 @@ impl Tokens {
         }
     }
 
-    fn grant(&mut self, call: &Call, tenant: &str) -> Result<(), Answer> {
+    fn grant(&mut self, call: &Call, tenant: &str, known: bool) -> Result<(), Answer> {
         let bad = |number, why: &str| errors::token(400, "invalid_request", number, why);
         if call.media_type().as_deref() != Some("application/x-www-form-urlencoded") {
             return Err(bad(900_144, "The request body must contain the following parameter: 'grant_type'."));
@@ -126,7 +132,7 @@ impl Tokens {
             return Err(errors::token(400, "unauthorized_client", 700_016, "Application was not found in the directory."));
         }
         match (given("client_secret"), given("client_assertion"), given("client_assertion_type")) {
-            (Some(secret), None, None) if secret == self.client_secret => Ok(()),
+            (Some(secret), None, None) if known && secret == self.client_secret => Ok(()),
             (Some(_), None, None) => Err(errors::token(
                 401,
                 "invalid_client",
@@ -185,16 +191,10 @@ impl Tokens {
         Ok(id.to_owned())
     }
 
-    /// Whether the bearer token of a call is good.
-    pub fn granted(&self, call: &Call, now: Timestamp) -> bool {
-        let token = call.header("authorization").and_then(|header| header.split_once(' '));
-        token.is_some_and(|(scheme, token)| {
-            scheme.eq_ignore_ascii_case("bearer") && self.live.get(token.trim()).is_some_and(|until| *until > now)
-        })
-    }
-
-    /// What an administrator consented to is looked at when the call is made.
-    pub fn may(&self, permissions: &[&str]) -> bool {
-        self.permissions.iter().any(|held| permissions.contains(&held.as_str()))
+    /// The permissions that the bearer token of a call carries, if it is good: those of the moment at which it was issued.
+    pub fn granted(&self, call: &Call, now: Timestamp) -> Option<&[String]> {
+        let (scheme, token) = call.header("authorization").and_then(|header| header.split_once(' '))?;
+        let (until, permissions) = self.live.get(token.trim()).filter(|_| scheme.eq_ignore_ascii_case("bearer"))?;
+        (*until > now).then_some(permissions)
     }
 }

@@ -17,6 +17,11 @@ pub struct Quirks {
     pub reference_lag_seconds: i64,
     /// Whether that is answered 400 "Not a valid reference update." and not 404.
     pub reference_lag_is_bad_request: bool,
+    /// How long an update of a new user is answered 400, and in which words.
+    pub update_lag_seconds: i64,
+    pub update_lag_says: String,
+    /// How long a new client secret is refused.
+    pub secret_lag_seconds: i64,
     /// Whether the last page's link leads to itself.
     pub last_page_points_back: bool,
     /// Whether a change is answered with the user and not with nothing.
@@ -33,6 +38,9 @@ impl Default for Quirks {
             filter_lag_seconds: 30,
             reference_lag_seconds: 0,
             reference_lag_is_bad_request: false,
+            update_lag_seconds: 0,
+            update_lag_says: "One or more property values specified are invalid.".into(),
+            secret_lag_seconds: 0,
             last_page_points_back: false,
             answers_changes: false,
             no_batch: false,

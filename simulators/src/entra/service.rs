@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::auth::Tokens;
@@ -38,6 +38,8 @@ pub struct State {
     pub administrators: HashSet<String>,
     /// Users in a restricted management administrative unit, whom no app may change.
     pub restricted: HashSet<String>,
+    /// So many objects at most.
+    pub quota: Option<u64>,
     /// Whose sessions were ended, oldest first.
     pub ended: Vec<String>,
 }
@@ -55,6 +57,7 @@ impl Default for State {
             extensions: Vec::new(),
             administrators: HashSet::new(),
             restricted: HashSet::new(),
+            quota: None,
             ended: Vec::new(),
         }
     }
@@ -171,10 +174,13 @@ impl Service for Entra {
         }
         let mut state = self.state();
         match route(call).0 {
-            Route::Token(tenant) => state.tokens.answer(call, &tenant, now),
+            Route::Token(tenant) => {
+                let lag = SignedDuration::from_secs(state.quirks.secret_lag_seconds);
+                state.tokens.answer(call, &tenant, lag, now)
+            }
             Route::Batch if state.quirks.no_batch => errors::refused(404, "BadRequest", "Resource not found for the segment '$batch'."),
             Route::Batch => {
-                if !state.tokens.granted(call, now) {
+                if state.tokens.granted(call, now).is_none() {
                     return errors::unauthorized();
                 }
                 match batch::requests(call) {
@@ -214,14 +220,13 @@ impl Service for Entra {
 /// A call of Microsoft Graph: token, permission, limits, then the route itself.
 fn resource(state: &mut State, call: &Call, route: &Route, now: Timestamp) -> Answer {
     let read = call.method == "GET";
-    if !state.tokens.granted(call, now) {
-        return errors::unauthorized();
-    }
+    let Some(carried) = state.tokens.granted(call, now) else { return errors::unauthorized() };
+    let may_one_of = |permissions: &[&str]| carried.iter().any(|held| permissions.contains(&held.as_str()));
     let all = ["User.ReadWrite.All", "Directory.ReadWrite.All"];
     let may = match route {
         // The reference names no higher permission of an application for it.
-        Route::Sessions(_) => state.tokens.may(&["User.RevokeSessions.All"]),
-        _ => state.tokens.may(&all) || (read && state.tokens.may(&["User.Read.All", "Directory.Read.All"])),
+        Route::Sessions(_) => may_one_of(&["User.RevokeSessions.All"]),
+        _ => may_one_of(&all) || (read && may_one_of(&["User.Read.All", "Directory.Read.All"])),
     };
     if !may {
         return errors::forbidden();

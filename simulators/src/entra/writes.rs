@@ -35,6 +35,10 @@ pub fn create(state: &mut State, call: &Call, now: Timestamp) -> Answer {
         }
         let checked = check(state, &given, true)?;
         unique(state, &checked, "")?;
+        if state.quota.is_some_and(|most| state.users.rows().count() as u64 >= most) {
+            let why = "The directory object quota limit for the Tenant has been exceeded. Please ask your administrator to increase the quota limit or delete objects to reduce the used quota.";
+            return Err(errors::refused(403, "Directory_QuotaExceeded", why));
+        }
         Ok(checked)
     });
     let checked = match done {
@@ -128,6 +132,9 @@ pub fn update(state: &mut State, call: &Call, key: &str, now: Timestamp) -> Answ
         let user = reached(state, key, now)?;
         if given.is_empty() {
             return Err(errors::refused(400, "BadRequest", "Empty Payload. JSON content expected."));
+        }
+        if user.is_younger(state.quirks.update_lag_seconds, now) {
+            return Err(errors::bad(&state.quirks.update_lag_says));
         }
         if state.administrators.contains(&user.id) && given.keys().any(|name| SENSITIVE.contains(&name.as_str())) {
             return Err(errors::forbidden());

@@ -61,6 +61,9 @@ pub struct Fault {
     /// Absent: any path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exact_path: Option<String>,
+    /// A text that the body has to hold; absent: any body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_contains: Option<String>,
     /// How often it acts; absent: for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
@@ -92,6 +95,7 @@ impl Fault {
             path_prefix: None,
             after: None,
             exact_path: None,
+            body_contains: None,
             times: None,
             probability: None,
             seed: None,
@@ -113,6 +117,13 @@ impl Fault {
     #[must_use]
     pub fn path(mut self, prefix: &str) -> Self {
         self.path_prefix = Some(prefix.to_owned());
+        self
+    }
+
+    /// Only calls whose body holds this text.
+    #[must_use]
+    pub fn body_contains(mut self, text: &str) -> Self {
+        self.body_contains = Some(text.to_owned());
         self
     }
 
@@ -210,14 +221,16 @@ impl Faults {
     }
 
     /// The fault that strikes this call, if any, counted.
-    pub fn strike(&self, method: &str, path: &str) -> Option<Fault> {
+    pub fn strike(&self, method: &str, path: &str, body: &[u8]) -> Option<Fault> {
+        let holds = |text: &String| String::from_utf8_lossy(body).contains(text.as_str());
         let mut rules = self.rules.lock().expect("faults lock");
         for rule in rules.iter_mut() {
             let fault = &rule.fault;
             let matches = rule.left != Some(0)
                 && fault.method.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
                 && fault.path_prefix.as_ref().is_none_or(|prefix| path.starts_with(prefix))
-                && fault.exact_path.as_ref().is_none_or(|exact| path == exact);
+                && fault.exact_path.as_ref().is_none_or(|exact| path == exact)
+                && fault.body_contains.as_ref().is_none_or(holds);
             if matches && rule.spared > 0 {
                 rule.spared -= 1;
                 continue;
@@ -239,11 +252,20 @@ mod tests {
     fn a_rule_strikes_only_what_it_names_and_only_so_often() {
         let faults = Faults::default();
         faults.add(Fault::new(Kind::Status).method("PUT").path("/api/2/users").times(2));
-        assert!(faults.strike("GET", "/api/2/users").is_none());
-        assert!(faults.strike("PUT", "/api/1/users/7").is_none());
-        assert!(faults.strike("PUT", "/api/2/users/7").is_some());
-        assert!(faults.strike("put", "/api/2/users/7").is_some());
-        assert!(faults.strike("PUT", "/api/2/users/7").is_none());
+        assert!(faults.strike("GET", "/api/2/users", b"").is_none());
+        assert!(faults.strike("PUT", "/api/1/users/7", b"").is_none());
+        assert!(faults.strike("PUT", "/api/2/users/7", b"").is_some());
+        assert!(faults.strike("put", "/api/2/users/7", b"").is_some());
+        assert!(faults.strike("PUT", "/api/2/users/7", b"").is_none());
+    }
+
+    #[test]
+    fn a_rule_may_name_what_the_body_holds() {
+        let faults = Faults::default();
+        faults.add(Fault::new(Kind::Status).body_contains("Bad title").times(1));
+        assert!(faults.strike("PUT", "/users/7", b"{\"title\":\"Good title\"}").is_none());
+        assert!(faults.strike("PUT", "/users/7", b"{\"title\":\"Bad title\"}").is_some());
+        assert!(faults.strike("PUT", "/users/7", b"{\"title\":\"Bad title\"}").is_none());
     }
 
     #[test]
@@ -251,9 +273,9 @@ mod tests {
         let faults = Faults::default();
         faults.add(Fault::new(Kind::Status).method("GET").after(2).times(1));
         faults.add(Fault::new(Kind::Reset).method("GET").after(3).times(1));
-        let struck: Vec<_> = (0..5).map(|_| faults.strike("GET", "/").map(|fault| fault.kind)).collect();
+        let struck: Vec<_> = (0..5).map(|_| faults.strike("GET", "/", b"").map(|fault| fault.kind)).collect();
         assert_eq!(struck, [None, None, Some(Kind::Status), None, Some(Kind::Reset)]);
-        assert!(faults.strike("PUT", "/").is_none());
+        assert!(faults.strike("PUT", "/", b"").is_none());
     }
 
     #[test]
@@ -261,7 +283,7 @@ mod tests {
         let run = || {
             let faults = Faults::default();
             faults.add(Fault::new(Kind::Status).probability(0.05, 42));
-            (0..10_000).map(|_| faults.strike("GET", "/").is_some()).collect::<Vec<_>>()
+            (0..10_000).map(|_| faults.strike("GET", "/", b"").is_some()).collect::<Vec<_>>()
         };
         let struck = run().into_iter().filter(|hit| *hit).count();
         assert_eq!(run(), run());

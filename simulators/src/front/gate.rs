@@ -65,7 +65,7 @@ impl Gate {
             body: body.to_bytes(),
             peer,
         };
-        let fault = self.faults.strike(call.method.as_str(), &call.path);
+        let fault = self.faults.strike(call.method.as_str(), &call.path, &call.body);
         if let Some(delay) = fault.as_ref().and_then(|fault| fault.delay_ms) {
             tokio::time::sleep(Duration::from_millis(delay)).await;
         }

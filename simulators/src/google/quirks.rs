@@ -29,6 +29,10 @@ pub struct Quirks {
     pub update_lag_seconds: i64,
     /// How long a search does not show what was written. "Most changes within an hour."
     pub search_lag_seconds: i64,
+    /// How long after a change of a user another one of the same user is answered 409 `conflict`.
+    pub conflict_seconds: i64,
+    /// Whether a create in a foreign domain is answered 403 `forbidden` and not 404.
+    pub foreign_domain_is_forbidden: bool,
     /// How a call beyond the limits is refused.
     pub throttle: Throttle,
     /// Whether a new user is active whatever `suspended` said.
@@ -43,6 +47,8 @@ impl Default for Quirks {
             flag_lag_seconds: 0,
             update_lag_seconds: 0,
             search_lag_seconds: 3600,
+            conflict_seconds: 0,
+            foreign_domain_is_forbidden: false,
             throttle: Throttle::default(),
             create_ignores_suspended: false,
         }

@@ -1,6 +1,6 @@
 //! Routes of the token service and the Directory API, and their limits.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::{SignedDuration, Timestamp};
@@ -55,6 +55,8 @@ pub struct State {
     /// Users out of the administrator's reach.
     pub protected: HashSet<u128>,
     pub suspended_by_google: HashSet<u128>,
+    /// When each user was changed last.
+    pub changed: HashMap<u128, Timestamp>,
 }
 
 impl Default for State {
@@ -72,6 +74,7 @@ impl Default for State {
             schemas: BTreeMap::new(),
             protected: HashSet::new(),
             suspended_by_google: HashSet::new(),
+            changed: HashMap::new(),
         }
     }
 }

@@ -38,6 +38,10 @@ pub fn insert(state: &mut State, call: &Call, now: Timestamp) -> Answer {
                 return Err(errors::refused(400, "invalid", spoken));
             }
         }
+        let domain = given["primaryEmail"].as_str().and_then(|email| email.rsplit('@').next()).unwrap_or_default();
+        if state.quirks.foreign_domain_is_forbidden && !state.domains.iter().any(|own| own.eq_ignore_ascii_case(domain)) {
+            return Err(errors::forbidden());
+        }
         let checked = check(state, &given)?;
         unique(state, &checked, None)?;
         if !state.creations.take(now) {
@@ -87,6 +91,10 @@ pub fn update(state: &mut State, call: &Call, key: &str, rights: Rights, now: Ti
     if !old.is_updatable(&state.quirks, now) {
         return errors::refused(412, "conditionNotMet", "User creation is not complete.");
     }
+    let lag = SignedDuration::from_secs(state.quirks.conflict_seconds);
+    if state.changed.get(&old.id).is_some_and(|at| now < *at + lag) {
+        return errors::refused(409, "conflict", "Conflicting requests. Please try again.");
+    }
     let patch = call.method.as_str() == "PATCH";
     let done = body(call).and_then(|given| {
         let mut checked = check(state, &given)?;
@@ -122,6 +130,7 @@ pub fn update(state: &mut State, call: &Call, key: &str, rights: Rights, now: Ti
     let shows = old.searchable(now).cloned();
     user.indexed = Some((shows, now + SignedDuration::from_secs(state.quirks.search_lag_seconds)));
     let answer = shown(&user);
+    state.changed.insert(user.id, now);
     state.users.put(user);
     answer
 }

@@ -15,6 +15,8 @@ use super::*;
 enum Then {
     /// Sends these bytes and closes.
     Close(&'static str),
+    /// The same after a while.
+    CloseAfter(Duration, &'static str),
     /// Sends these bytes and keeps the connection open.
     Hang(&'static str),
 }
@@ -31,7 +33,10 @@ async fn against(script: Vec<Then>) -> (Client, oneshot::Receiver<Vec<String>>, 
         for then in script {
             let (mut socket, _) = listener.accept().await.unwrap();
             heard.push(request(&mut socket).await);
-            let (Then::Close(bytes) | Then::Hang(bytes)) = then;
+            if let Then::CloseAfter(pause, _) = then {
+                tokio::time::sleep(pause).await;
+            }
+            let (Then::Close(bytes) | Then::CloseAfter(_, bytes) | Then::Hang(bytes)) = then;
             let _ = socket.write_all(bytes.as_bytes()).await;
             if matches!(then, Then::Hang(_)) {
                 open.push(socket);
@@ -52,7 +57,7 @@ async fn against(script: Vec<Then>) -> (Client, oneshot::Receiver<Vec<String>>, 
         observer: Arc::new(move |call, outcome| told.lock().unwrap().push((call, outcome))),
     };
     let patience =
-        Patience { head: Duration::from_millis(300), between_chunks: Duration::from_millis(300), whole: Duration::from_secs(20) };
+        Patience { between_chunks: Duration::from_millis(300), search: Duration::from_secs(2), small: Duration::from_millis(400) };
     (Client::with_patience(config, patience).unwrap(), requests, outcomes)
 }
 
@@ -116,7 +121,12 @@ async fn every_wrong_answer_has_its_error() {
             "403 X\r\ncontent-type: application/json\r\n\r\n{\"key\":\"no.right\",\"error\":\"Ask ada@example.com about 123456\"}",
             Error::Forbidden { said: "403: no.right: Ask ... about ...".to_owned() },
         ),
-        ("403 X\r\ncontent-type: text/html\r\n\r\n<b>Blocked, Ada</b>", Error::Forbidden { said: "403".to_owned() }),
+        (
+            "403 X\r\ncontent-type: text/html\r\n\r\n<b>Blocked, Ada</b>",
+            Error::Unavailable {
+                said: "403, and not in Bob's words: a firewall in front of Bob may have blocked this address for some minutes".to_owned(),
+            },
+        ),
         ("429 X\r\nretry-after: 9\r\n\r\n", Error::Throttled { wait: Some(Duration::from_secs(9)) }),
         ("400 X\r\n\r\n{\"key\":\"k\",\"error\":\"t0ken-very-secret of SERVICE-77\"}", unavailable("400: k: ... of ...")),
         ("500 X\r\n\r\nAda Okoro", unavailable("500")),
@@ -154,9 +164,38 @@ async fn a_closed_port_and_a_closed_connection_are_unavailable() {
 }
 
 #[tokio::test]
+async fn the_head_of_a_search_may_take_as_long_as_the_whole_answer() {
+    // Longer than any pause within an answer may be, and than a read of one employee may take.
+    let (client, _requests, _) = against(vec![Then::CloseAfter(
+        Duration::from_millis(1200),
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"employees\":[{\"id\":\"5\"}]}",
+    )])
+    .await;
+    assert_eq!(client.everybody(&Fields::default()).await.unwrap().employees.len(), 1);
+    let (client, _requests, _) = against(vec![Then::Hang("")]).await;
+    let slow = client.one(&Fields::default(), "7", Urgency::Normal).await;
+    assert_eq!(slow.unwrap_err(), Error::unavailable("the answer was not through after 0 s"));
+}
+
+#[tokio::test]
+async fn a_403_after_a_granted_search_passes_and_before_one_is_a_missing_right() {
+    let granted = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n{\"employees\":[{\"id\":\"5\"}]}";
+    let refused = "HTTP/1.1 403 X\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n{\"key\":\"k\",\"error\":\"No\"}";
+    let (client, _requests, _) =
+        against(vec![Then::Close(refused), Then::Close(granted), Then::Close(refused), Then::Close(refused)]).await;
+    let fields = Fields::default();
+    assert_eq!(client.everybody(&fields).await.unwrap_err(), Error::Forbidden { said: "403: k: No".to_owned() });
+    client.everybody(&fields).await.unwrap();
+    let passing = client.everybody(&fields).await.unwrap_err();
+    assert_eq!(passing, Error::unavailable("the search was granted before, and is answered 403: k: No"));
+    // To the read of one employee it speaks of that employee.
+    assert!(matches!(client.one(&fields, "7", Urgency::Normal).await, Err(Error::Forbidden { .. })));
+}
+
+#[tokio::test]
 async fn nobody_is_waited_for_for_ever() {
     let (result, _) = search(Then::Hang("")).await;
-    assert_eq!(result.unwrap_err(), Error::unavailable("no answer within 0 s"));
+    assert_eq!(result.unwrap_err(), Error::unavailable("the answer was not through after 2 s"));
     let (result, _) = search(Then::Hang("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"employees\":[")).await;
     assert_eq!(result.unwrap_err(), Error::unavailable("the answer stopped for 0 s"));
     // An error status whose body never ends is still that status.
@@ -164,7 +203,7 @@ async fn nobody_is_waited_for_for_ever() {
     assert_eq!(result.unwrap_err(), Error::unavailable("503"));
 
     let (mut client, _requests, _) = against(vec![Then::Hang("")]).await;
-    client.patience.whole = Duration::from_millis(50);
+    client.patience.search = Duration::from_millis(50);
     let result = client.everybody(&Fields::default()).await;
     assert_eq!(result.unwrap_err(), Error::unavailable("the answer was not through after 0 s"));
 }
@@ -216,7 +255,10 @@ async fn one_employee_is_read_by_id_only() {
 async fn only_bobs_own_404_says_that_a_file_is_gone() {
     for (answer, gone) in [
         ("HTTP/1.1 404 X\r\ncontent-type: application/json\r\n\r\n{\"key\":\"k\",\"error\":\"Employee not found\"}", true),
-        ("HTTP/1.1 404 X\r\ncontent-length: 0\r\n\r\n", true),
+        ("HTTP/1.1 404 X\r\ncontent-length: 0\r\n\r\n", false),
+        ("HTTP/1.1 404 X\r\ncontent-type: application/json\r\ncontent-length: 0\r\n\r\n", false),
+        ("HTTP/1.1 404 X\r\ncontent-type: application/json\r\n\r\n{}", false),
+        ("HTTP/1.1 404 X\r\ncontent-type: application/json\r\n\r\n\"no\"", false),
         ("HTTP/1.1 404 X\r\ncontent-type: text/html\r\n\r\n<h1>Not found</h1>", false),
         ("HTTP/1.1 404 X\r\ncontent-type: text/plain\r\n\r\ndefault backend - 404", false),
         ("HTTP/1.1 410 X\r\ncontent-type: application/json\r\n\r\n{}", false),

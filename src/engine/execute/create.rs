@@ -1,10 +1,16 @@
-//! A new account, and what making it may meet: an earlier try whose answer was lost, somebody else's account.
+//! A new account, and what making it may meet: a value that is refused or taken, an earlier try whose answer was lost,
+//! somebody else's account.
 
 use std::sync::PoisonError;
 
-use super::{Ended, Failure, LAG, Run, TRIES};
+use super::{
+    Ended, Failure, LAG, LEFT_OUT, Met, Run,
+    change::{Aim, Landed, LeftOut, Suspects, action_on},
+    often,
+    streaks::Sort,
+};
 use crate::{
-    api::employee_sync::MatchedBy,
+    api::employee_sync::{Action, MatchedBy},
     domain::{
         account::{Access, Account, AccountState, AccountWrite, NewValue},
         mapping::{equal, key},
@@ -12,11 +18,14 @@ use crate::{
         plan::Change,
         safety::ProtectedBy,
     },
-    provider::{Error, Key, Urgency, Written},
+    provider::{Error, Key, Written, tries::Tries},
 };
 
+/// How often a create is sent whose outcome stays unknown.
+const SENT: u32 = 2;
+
 impl Run<'_, '_, '_> {
-    pub(super) async fn create(&self, change: &Change, write: &AccountWrite) -> Result<(Written, MatchedBy), Ended> {
+    pub(super) async fn create(&self, change: &Change, mut write: AccountWrite) -> Result<Landed, Ended> {
         let person = change.person;
         let employee = &self.cx.people[person as usize].employee;
         let names = [self.cx.mapping.email, self.cx.mapping.username].map(|row| self.cx.mapping.text(row, employee));
@@ -26,32 +35,82 @@ impl Run<'_, '_, '_> {
         if change.look_up_first
             && let Some(account) = self.by_mark(person).await?
         {
-            return self.bring_up(person, account, write).await.map(|written| (written, MatchedBy::Mark));
+            return self.bring_up(person, account, &write, MatchedBy::Mark).await;
         }
         let initial = match &self.cx.initial {
             Ok(initial) => initial,
             Err(stop) => {
-                self.stop.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| (*stop).clone());
+                self.streaks.close(Sort::Creation, stop);
                 return Err(Ended::Halted);
             }
         };
-        let mut doubtful = false;
-        for _ in 0..TRIES {
-            match self.call(person, Urgency::Normal, || self.cx.provider.create(self.cx.mapping, write, initial)).await {
-                Ok(written) => return Ok((written, MatchedBy::Created)),
-                Err(Ended::Refused(Error::Duplicate { field })) => return self.duplicate(person, write, field, doubtful).await,
+        let (mut left, mut tries, mut sent) = (LeftOut::default(), Tries::all(), 0);
+        loop {
+            let call = || self.cx.provider.create(self.cx.mapping, &write, initial);
+            match self.call((person, Sort::Creation), &mut tries, call).await {
+                Ok(Written { account, request_id, left: _ }) => {
+                    let fields = self.sent(&write);
+                    let shown = |row: &usize| account.attributes.get(*row).is_none_or(Option::is_some);
+                    let unconfirmed = fields.iter().copied().filter(|row| !shown(row)).collect();
+                    let (account, state) = ((*account.id).into(), account.state);
+                    let (matched_by, action) = (MatchedBy::Created, Action::Create);
+                    return Ok(Landed { account, state, matched_by, action, fields, unconfirmed, left, sessions: None, request_id });
+                }
                 Err(Ended::Refused(Error::Unknown { said })) => {
                     tracing::debug!(said, "the outcome of a create is unknown; reading back");
-                    doubtful = true;
+                    sent += 1;
+                    if let Some(wait) = tries.again() {
+                        (self.cx.pause)(wait).await;
+                    }
                     if let Some(account) = self.by_mark(person).await? {
-                        self.call(person, Urgency::Normal, || self.cx.provider.finish(&account.id, initial)).await?;
-                        return self.bring_up(person, account, write).await.map(|written| (written, MatchedBy::Created));
+                        self.call((person, Sort::Creation), &mut Tries::all(), || self.cx.provider.finish(&account.id, initial)).await?;
+                        return self.bring_up(person, account, &write, MatchedBy::Created).await;
+                    }
+                    let error = often(Error::Unknown { said }, sent);
+                    if sent >= SENT {
+                        return Err(Ended::Refused(error));
+                    }
+                    // It ended so before: one of the values may be what the provider breaks on.
+                    if (self.cx.failed_before)(change) {
+                        let rows = self.dispensable(&write, |_| true);
+                        self.leave_out(&mut write, &mut left, &error, rows);
+                    }
+                }
+                Err(Ended::Refused(error @ (Error::Rejected { .. } | Error::Duplicate { .. }))) => {
+                    let many = left.rows().len() >= LEFT_OUT;
+                    let rows = match self.suspects(&write, &error) {
+                        Suspects::These(rows) | Suspects::Among(rows) if !many => self.dispensable(&write, |row| rows.contains(&row)),
+                        Suspects::These(rows) if self.dispensable(&write, |row| rows.contains(&row)).is_empty() => Vec::new(),
+                        Suspects::These(_) | Suspects::Among(_) => self.dispensable(&write, |_| true),
+                        Suspects::None => Vec::new(),
+                    };
+                    match error {
+                        error if !rows.is_empty() => self.leave_out(&mut write, &mut left, &error, rows),
+                        Error::Duplicate { field } => return self.duplicate(person, &write, field, sent > 0).await,
+                        error => return Err(Ended::Refused(error)),
                     }
                 }
                 Err(other) => return Err(other),
             }
         }
-        Err(Ended::Failed(Failure::Retrying("the outcome of the create stayed unknown; the next pass looks again".to_owned())))
+    }
+
+    /// The rows that a new account can be without, and for which `which` holds.
+    fn dispensable(&self, write: &AccountWrite, which: impl Fn(usize) -> bool) -> Vec<usize> {
+        let mapping = self.cx.mapping;
+        let needed = |row: usize| mapping.rows[row].required || row == mapping.email || row == mapping.username;
+        write.attributes.iter().map(|(row, _)| *row).filter(|row| !needed(*row) && which(*row)).collect()
+    }
+
+    fn leave_out(&self, write: &mut AccountWrite, left: &mut LeftOut, error: &Error, rows: Vec<usize>) {
+        write.attributes.retain(|(row, _)| !rows.contains(row));
+        let names = self.names(&rows);
+        let failure = match self.failure(error, &rows) {
+            // Which of several it is, the provider does not say.
+            Failure::Rejected(said) if rows.len() > 1 => Failure::Rejected(format!("{said} (one of {names})")),
+            other => other,
+        };
+        left.add(failure, rows);
     }
 
     /// The account that bears this person's mark, if there is one. Where searches lag, it is read by its keys first; where
@@ -64,7 +123,7 @@ impl Run<'_, '_, '_> {
         let searches = self.cx.provider.capabilities().searches_marks;
         let by_keys = self.cx.provider.capabilities().lags || !searches;
         for key in keys.filter(|_| by_keys).chain(searches.then_some(Key::Mark(mark))) {
-            let mut found = self.call(index, Urgency::Urgent, || self.cx.provider.find(self.cx.mapping, key)).await?;
+            let mut found = self.look(index, Sort::Creation, key, Tries::all()).await?;
             found.retain(|account| account.mark.as_deref() == Some(mark));
             if found.len() > 1 {
                 return Err(Ended::Failed(Failure::Ambiguous));
@@ -80,32 +139,28 @@ impl Run<'_, '_, '_> {
     async fn by_email(&self, index: PersonIndex, email: &str, sure: bool) -> Result<Vec<Account<'static>>, Ended> {
         let mut pause = LAG;
         loop {
-            let mut found = self.call(index, Urgency::Normal, || self.cx.provider.find(self.cx.mapping, Key::Email(email))).await?;
+            let mut found = self.look(index, Sort::Creation, Key::Email(email), Tries::all()).await?;
             found.retain(|account| account.email.as_deref().is_some_and(|have| key(have) == key(email)));
             if !found.is_empty() || !sure || !self.cx.provider.capabilities().lags || pause > LAG * 4 {
                 return Ok(found);
             }
-            tokio::time::sleep(pause).await;
+            (self.cx.pause)(pause).await;
             pause *= 2;
         }
     }
 
     /// A create was answered "there is one": whose is it?
     /// `doubtful`: an earlier try may have made it.
-    async fn duplicate(
-        &self,
-        index: PersonIndex,
-        write: &AccountWrite,
-        field: Option<String>,
-        doubtful: bool,
-    ) -> Result<(Written, MatchedBy), Ended> {
+    async fn duplicate(&self, index: PersonIndex, write: &AccountWrite, field: Option<String>, doubtful: bool) -> Result<Landed, Ended> {
         let person = &self.cx.people[index as usize];
+        let mapping = self.cx.mapping;
         let conflict = |said: &str| Ended::Failed(Failure::Conflict(said.to_owned()));
-        let Some(email) = self.cx.mapping.text(self.cx.mapping.email, &person.employee) else {
+        let Some(email) = mapping.text(mapping.email, &person.employee) else {
             return Err(Ended::Refused(Error::Duplicate { field }));
         };
+        let target = &mapping.rows[mapping.email].target;
         // What another value is in the way of may be a stranger's, whose e-mail it is not.
-        let other = field.as_deref().filter(|field| **field != *self.cx.mapping.rows[self.cx.mapping.email].target);
+        let other = field.as_deref().filter(|field| **field != **target);
         let mut found = self.by_email(index, &email, doubtful || other.is_none()).await?;
         if found.len() > 1 {
             return Err(Ended::Failed(Failure::Ambiguous));
@@ -115,25 +170,37 @@ impl Run<'_, '_, '_> {
                 let said = "the provider has an account with this e-mail and does not show it yet; the next pass looks again";
                 return Err(Ended::Failed(Failure::Retrying(said.to_owned())));
             }
-            return Err(conflict(&format!("another account has this {}", other.unwrap_or("username"))));
+            return Err(match other {
+                Some(other) => conflict(&format!("another account has this {other}")),
+                None if mapping.email == mapping.username => conflict(&format!(
+                    "this {target} is taken, and no account shows it: an alias, a group or an account out of reach has it"
+                )),
+                None => conflict(&format!("another account has this {target} or {}", mapping.rows[mapping.username].target)),
+            });
         };
         match account.mark.as_deref() {
             Some(mark) if mark == person.employee.id() => {
                 if let (true, Ok(initial)) = (doubtful, &self.cx.initial) {
-                    self.call(index, Urgency::Normal, || self.cx.provider.finish(&account.id, initial)).await?;
+                    self.call((index, Sort::Creation), &mut Tries::all(), || self.cx.provider.finish(&account.id, initial)).await?;
                 }
-                self.bring_up(index, account, write).await.map(|written| (written, MatchedBy::Mark))
+                self.bring_up(index, account, write, MatchedBy::Mark).await
             }
             Some(_) => Err(conflict("the account with this e-mail belongs to another employee")),
             None if !self.cx.adopt => Err(conflict(
                 "another account has this e-mail, and with spec.safety.adoption: Never an account without a mark is not taken over",
             )),
-            None => self.bring_up(index, account, write).await.map(|written| (written, MatchedBy::Email)),
+            None => self.bring_up(index, account, write, MatchedBy::Email).await,
         }
     }
 
     /// Brings an account that turned out to exist to what the create would have made of it.
-    async fn bring_up(&self, index: PersonIndex, account: Account<'static>, wanted: &AccountWrite) -> Result<Written, Ended> {
+    async fn bring_up(
+        &self,
+        index: PersonIndex,
+        account: Account<'static>,
+        wanted: &AccountWrite,
+        matched_by: MatchedBy,
+    ) -> Result<Landed, Ended> {
         if let Some(by) = self.cx.protected.covers(&account) {
             return Err(Ended::Failed(Failure::Protected(by)));
         }
@@ -143,8 +210,6 @@ impl Run<'_, '_, '_> {
         let person = &self.cx.people[index as usize];
         let mut write = AccountWrite { attributes: differences(self.cx.mapping, &person.employee, &account), ..AccountWrite::default() };
         write.attributes.retain(|(row, _)| !self.cx.unavailable.contains(row));
-        let known = ((*account.id).into(), account.state);
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).insert(person.employee.id().into(), known);
         if let Some(row) = self.cx.mapping.manager {
             let have = account.attributes.get(row).and_then(Option::as_deref);
             write.attributes.extend(
@@ -164,10 +229,25 @@ impl Run<'_, '_, '_> {
             (Some(Access::Active), AccountState::Suspended | AccountState::Unactivated) => Some(Access::Active),
             _ => None,
         };
+        // That it is there is the end of a create whose answer was lost; else it is what is done to it now.
+        let made = matched_by == MatchedBy::Created || (write.is_empty() && matched_by == MatchedBy::Mark);
+        let action = if made { Action::Create } else { action_on(account.mark.is_some(), &write) };
+        let fields = self.sent(if made { wanted } else { &write });
+        let (id, state): (Box<str>, _) = ((*account.id).into(), account.state);
+        let met = Met { account: id.clone(), state, action, fields: fields.clone() };
+        self.met.lock().unwrap_or_else(PoisonError::into_inner).insert(index, met);
         if write.is_empty() {
-            return Ok(Written { account, request_id: None });
+            let (unconfirmed, left) = (Vec::new(), LeftOut::default());
+            return Ok(Landed { account: id, state, matched_by, action, fields, unconfirmed, left, sessions: None, request_id: None });
         }
         write.foreign = account.foreign.as_deref().map(Into::into);
-        self.update((index, account.state), &account.id, &write, Urgency::Normal).await
+        let sort = if write.access == Some(Access::Suspended) { Sort::Suspension } else { Sort::Update };
+        let aim = Aim { person: index, id: &id, before: state, sort };
+        let mut landed = self.settle(aim, write, (action, matched_by)).await?;
+        if made {
+            let left = landed.left.rows();
+            landed.fields = fields.into_iter().filter(|row| !left.contains(row)).collect();
+        }
+        Ok(landed)
     }
 }

@@ -37,13 +37,14 @@ impl Pass<'_> {
             Line::Normal => Urgency::Normal,
         };
         let wanted = || !(self.halted)() && self.leadership.is_leader() && (urgency == Urgency::Urgent || Instant::now() < self.deadline);
-        let mut seen = single::employees(self.bob, settings, place, self.causes, urgency, self.clock.now()).await?;
+        let mut seen = single::employees(self.bob, settings, place, self.causes, urgency, (self.clock.now(), self.last_read.apart)).await?;
         report.bob = Some(true);
         self.mailbox.company(seen.company);
         let accounts = single::accounts(self.provider, &settings.mapping, place, &mut seen, &wanted).await?;
         report.provider = Some(true);
         report.rest.unseen = seen.unseen;
         report.rest.unread = seen.unread;
+        report.rest.in_doubt = seen.in_doubt;
 
         let people = decide::everybody(&self.deciding(), seen.employees);
         let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt).protecting(&settings.protected);

@@ -20,7 +20,7 @@ use reqwest::{
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{dialect::EntraDialect, errors::BATCH};
 use crate::provider::{
@@ -179,6 +179,7 @@ async fn finish(graph: &Service<EntraDialect>, call: &Call<'_>, told: Option<Tol
         Some(Told::Answer(answer)) => match graph.settle(call.route, answer, call.sent) {
             // The token ended on the way: once more, with a fresh one.
             Err(Error::Unauthorized { .. }) => graph.call(call).await,
+            Err(Error::Forbidden { .. } | Error::Denied { .. }) if graph.doubts_rights(Instant::now()).await => graph.call(call).await,
             outcome => outcome,
         },
     }

@@ -48,9 +48,14 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, mark: &str) -
     let unavailable = |said: String| Error::Unavailable { said: format!("HTTP {status}: {said}") };
     Err(match (status, route.purpose) {
         (401, _) => Error::Unauthorized { said },
+        // No right is missing: there is no room for another object.
+        (403, Purpose::Create | Purpose::Update) if body.code == "Directory_QuotaExceeded" => {
+            Error::Forbidden { said: format!("the quota of objects in this directory is used up; Microsoft said: {said}") }
+        }
         // Whoever asks for it knows which permission that takes.
         (403, Purpose::Update) if route == SESSIONS => Error::Forbidden { said },
         (403, Purpose::Update) => forbidden(&said),
+        (403, Purpose::Create) => Error::Forbidden { said: needs(&said) },
         (403, _) => denied(&said),
         (404, Purpose::Find | Purpose::Update) => Error::NotFound,
         // Whatever the words are: only one property is asked about.
@@ -77,11 +82,22 @@ fn forbidden(said: &str) -> Error {
 
 /// The credential may not do this kind of call.
 fn denied(said: &str) -> Error {
-    Error::Denied {
-        said: format!(
-            "the app registration needs the application permission User.ReadWrite.All of Microsoft Graph, with admin consent; Microsoft said: {said}"
-        ),
-    }
+    Error::Denied { said: needs(said) }
+}
+
+fn needs(said: &str) -> String {
+    format!(
+        "the app registration needs the application permission User.ReadWrite.All of Microsoft Graph, with admin consent; Microsoft said: {said}"
+    )
+}
+
+/// Whether a refusal that names no attribute is said of a user who was just made: not all of the directory knows it yet. Of an
+/// older user the same words are about a value.
+pub(super) fn speaks_of_lag(said: &str) -> bool {
+    let said = said.to_lowercase();
+    ["one or more property values specified are invalid", "not a valid reference update", "does not reference a valid"]
+        .iter()
+        .any(|words| said.contains(words))
 }
 
 /// The sign-in service refuses (RFC 6749, 5.2, and Microsoft's "Authentication and authorization error codes").

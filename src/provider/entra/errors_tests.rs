@@ -49,7 +49,8 @@ fn status_purpose_and_code_say_what_to_do() {
         (Route::LIST, 401, "InvalidAuthenticationToken", "Access token has expired or is not yet valid.", "unauthorized"),
         (Route::LIST, 403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.", "denied"),
         (Route::FIND, 403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.", "denied"),
-        (Route::CREATE, 403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.", "denied"),
+        (Route::CREATE, 403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.", "forbidden"),
+        (Route::CREATE, 403, "Directory_QuotaExceeded", "The directory object quota limit has been exceeded.", "forbidden"),
         (Route::UPDATE, 403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.", "forbidden"),
         (MANAGER, 403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.", "forbidden"),
         (Route::UPDATE, 404, "Request_ResourceNotFound", "Resource '7' does not exist", "not_found"),
@@ -93,6 +94,25 @@ fn what_may_not_be_written_says_which_right_it_takes() {
     // The end of sessions takes another permission, which its caller names.
     let sessions = judged(SESSIONS, &refused(403, "Authorization_RequestDenied", "No.", &json!([]))).unwrap_err().to_string();
     assert!(!sessions.contains("User.ReadWrite.All"), "{sessions}");
+}
+
+#[test]
+fn a_quota_that_is_used_up_is_no_missing_right() {
+    let full = refused(403, "Directory_QuotaExceeded", "The directory object quota limit has been exceeded.", &json!([]));
+    let text = judged(Route::CREATE, &full).unwrap_err().to_string();
+    assert!(text.contains("quota of objects") && !text.contains("permission"), "{text}");
+}
+
+#[test]
+fn the_words_of_a_lag_are_told_from_those_of_a_bad_value() {
+    for said in [
+        "One or more property values specified are invalid.",
+        "Not a valid reference update.",
+        "The reference target 'User_7' of type 'DirectoryLinkChange' does not reference a valid object.",
+    ] {
+        assert!(speaks_of_lag(said), "{said}");
+    }
+    assert!(!speaks_of_lag("One or more properties contains invalid values."));
 }
 
 #[test]

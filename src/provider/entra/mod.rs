@@ -1,7 +1,7 @@
 //! Microsoft Entra ID, through Microsoft Graph, version 1.0.
 //!
 //! [`catalog`] is what is known without a connection; `dialect` is how it is spoken to; `mark` is where Bob's id stands;
-//! `read` and `write` are the wire; `batch` sends together what waits together; `errors` turns refusals into what to do about them. This file says which calls there
+//! `read`, `write` and `told` are the wire; `batch` sends together what waits together; `errors` turns refusals into what to do about them. This file says which calls there
 //! are.
 
 pub mod catalog;
@@ -11,6 +11,7 @@ mod dialect;
 mod errors;
 mod mark;
 mod read;
+mod told;
 mod write;
 
 use std::{
@@ -33,12 +34,13 @@ pub use mark::Mark;
 use self::{
     batch::Lane,
     dialect::EntraDialect,
-    errors::{EXTENSION, MANAGER, SESSIONS, sensitive},
+    errors::{EXTENSION, MANAGER, SESSIONS, sensitive, speaks_of_lag},
     read::{Page, Reader, User},
+    told::{made, told, without},
     write::{Parts, Reference, apart, complete, parts},
 };
 use super::{
-    Capabilities, Error, Initial, Key, Listing, Provider, Urgency, Written,
+    Capabilities, Error, Initial, Key, Left, Listing, Provider, Urgency, Written,
     answers::{Password, Route, Sent, request_id},
     call::{Call, Service, Ties},
     http::Answer,
@@ -48,7 +50,7 @@ use super::{
     remembered::undefined_in,
 };
 use crate::domain::{
-    account::{Access, Account, AccountState, AccountWrite, NewValue},
+    account::{Access, Account, AccountWrite},
     mapping::{Compare, Mapping, equal},
 };
 
@@ -62,6 +64,9 @@ const REMEMBERED: Duration = Duration::from_secs(600);
 /// A user who was just made is not everywhere yet: what belongs to the making is tried again after these pauses.
 const LAG: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
+/// So long after it was made, a refusal may be said of a user because not all of the directory knows it yet.
+const YOUNG: Duration = Duration::from_secs(120);
+
 /// One Entra ID tenant, through one app registration.
 pub struct Entra {
     tenant: Arc<Tenant>,
@@ -69,6 +74,8 @@ pub struct Entra {
     lane: Lane,
     /// Whether a directory extension is defined, as it was last asked.
     extensions: Mutex<HashMap<String, (Instant, bool)>>,
+    /// Users that were made lately, and when.
+    young: Mutex<HashMap<String, Instant>>,
 }
 
 impl Entra {
@@ -79,7 +86,7 @@ impl Entra {
     pub fn new(tenant: Tenant, app: App, ties: Ties, pacer: Arc<Pacer>) -> Result<Self, reqwest::Error> {
         let tenant = Arc::new(tenant);
         let graph = Service::new(EntraDialect::new(Arc::clone(&tenant), app), ties, pacer)?;
-        Ok(Self { tenant, graph, lane: Lane::default(), extensions: Mutex::default() })
+        Ok(Self { tenant, graph, lane: Lane::default(), extensions: Mutex::default(), young: Mutex::default() })
     }
 
     fn path(&self, below: &str) -> String {
@@ -264,6 +271,7 @@ impl Entra {
         let (urgency, method) = (Urgency::Normal, Method::POST);
         let answer = self.write(Route::CREATE, urgency, method, &path, Some(members), sent).await?;
         let mut account = made(mapping, write, &answer).map_err(|said| Error::Unknown { said: said.to_owned() })?;
+        self.made_now(&account.id);
         let sent = Sent::Write(mapping, write);
         if !later.is_empty() && !self.soon(|| self.patch(&account.id, later.clone(), Urgency::Normal, sent)).await {
             account = without(mapping, account, |target| target.starts_with(catalog::NUMBERED));
@@ -273,7 +281,17 @@ impl Entra {
         {
             account = without(mapping, account, |target| target == "manager");
         }
-        Ok(Written { account, request_id: request_id(&answer, "request-id") })
+        Ok(Written { account, request_id: request_id(&answer, "request-id"), left: None })
+    }
+
+    fn made_now(&self, id: &str) {
+        let mut young = self.young.lock().unwrap_or_else(PoisonError::into_inner);
+        young.retain(|_, made| made.elapsed() < YOUNG);
+        young.insert(id.to_owned(), Instant::now());
+    }
+
+    fn is_young(&self, id: &str) -> bool {
+        self.young.lock().unwrap_or_else(PoisonError::into_inner).get(id).is_some_and(|made| made.elapsed() < YOUNG)
     }
 
     /// Whether what belongs to an account that was just made is done. The account stands either way, and the next pass sees
@@ -301,20 +319,37 @@ impl Entra {
         self.check_defined(mapping, write)?;
         let Parts { members, manager, ends, .. } = parts(&self.tenant, mapping, write, false)?;
         let sent = Sent::Write(mapping, write);
-        let (mut last, mut refused, mut unset_manager) = (None, None, false);
+        let (mut last, mut left, mut refused, mut unset_manager) = (None, None, None, false);
         if !members.is_empty() {
             match self.patch(id, members.clone(), urgency, sent).await {
                 Ok(answer) => last = answer,
-                Err(Error::Forbidden { said }) => refused = Some(self.harmless_part(id, &members, urgency, sent, said).await?),
+                // Access that is to be taken goes out by itself before anything else does.
+                Err(Error::Forbidden { said }) if write.access != Some(Access::Suspended) => {
+                    let (error, kept) = self.harmless_part(id, &members, urgency, sent, said).await?;
+                    let is_kept = |row: &usize| mapping.rows.get(*row).is_some_and(|row| kept.contains_key(&*row.target));
+                    let rows = write.attributes.iter().map(|(row, _)| *row).filter(is_kept).collect();
+                    match write.access {
+                        None => left = Some(Left { error, rows, sessions: false }),
+                        Some(_) => refused = Some(error),
+                    }
+                }
                 Err(error) => return Err(error),
             }
         }
-        if ends && refused.is_none() {
-            self.end_sessions(id, urgency).await?;
+        if ends {
+            match self.end_sessions(id, urgency).await {
+                Ok(()) => {}
+                Err(error @ Error::Forbidden { .. }) => left = Some(Left { error, rows: Vec::new(), sessions: true }),
+                Err(error) => return Err(error),
+            }
         }
         if let Some(manager) = manager {
             match self.set_manager(id, manager, urgency, sent).await {
                 Ok(answer) => last = answer.or(last),
+                Err(error @ (Error::Forbidden { .. } | Error::Rejected { .. })) if !members.is_empty() => {
+                    let left = left.get_or_insert_with(|| Left { error, rows: Vec::new(), sessions: false });
+                    left.rows.extend(mapping.manager);
+                }
                 // The manager is not everywhere yet. That says nothing of the account, whose other attributes are written.
                 Err(Error::NotFound) => unset_manager = true,
                 Err(error) => return Err(error),
@@ -328,12 +363,13 @@ impl Entra {
                     account => account,
                 },
                 request_id: last.as_ref().and_then(|answer| request_id(answer, "request-id")),
+                left,
             }),
         }
     }
 
     /// Of an administrator, only a role that is high enough may write the sensitive attributes; the others can be written all
-    /// the same. The error that names the rest.
+    /// the same. The error that names the rest, and the rest.
     ///
     /// # Errors
     /// There is no other part, or it is refused as well.
@@ -344,7 +380,7 @@ impl Entra {
         urgency: Urgency,
         sent: Sent<'_>,
         said: String,
-    ) -> Result<Error, Error> {
+    ) -> Result<(Error, Map<String, Value>), Error> {
         let (kept, harmless) = apart(members);
         if kept.is_empty() || harmless.is_empty() {
             return Err(Error::Forbidden { said });
@@ -352,7 +388,7 @@ impl Entra {
         match self.patch(id, harmless, urgency, sent).await {
             Ok(_) => {
                 let names: Vec<&str> = kept.keys().map(String::as_str).collect();
-                Ok(Error::Forbidden { said: format!("{} of an administrator: {said}", sensitive(&names)) })
+                Ok((Error::Forbidden { said: format!("{} of an administrator: {said}", sensitive(&names)) }, kept))
             }
             Err(Error::Forbidden { .. }) => Err(Error::Forbidden { said }),
             Err(error) => Err(error),
@@ -361,7 +397,13 @@ impl Entra {
 
     async fn patch(&self, id: &str, members: Map<String, Value>, urgency: Urgency, sent: Sent<'_>) -> Result<Option<Answer>, Error> {
         let path = self.path(&user_path(id));
-        let answer = self.write(Route::UPDATE, urgency, Method::PATCH, &path, Some(members), sent).await?;
+        let answer = match self.write(Route::UPDATE, urgency, Method::PATCH, &path, Some(members), sent).await {
+            // Nothing was applied, and a moment later it will be.
+            Err(Error::Rejected { field: None, said }) if speaks_of_lag(&said) && self.is_young(id) => {
+                return Err(Error::Unavailable { said: format!("the directory does not know this new user everywhere yet: {said}") });
+            }
+            answer => answer?,
+        };
         confirmed(id, &answer).map_err(|said| Error::Unknown { said: said.to_owned() })?;
         Ok(Some(answer))
     }
@@ -487,56 +529,6 @@ fn confirmed(id: &str, answer: &Answer) -> Result<(), &'static str> {
         Some(answered) if !answered.eq_ignore_ascii_case(id) => Err("the answer names another account"),
         _ => Ok(()),
     }
-}
-
-/// The new account: its id as it was answered, the rest as it was sent. The answer shows neither state nor mark.
-fn made(mapping: &Mapping, write: &AccountWrite, answer: &Answer) -> Result<Account<'static>, &'static str> {
-    let user = user_in(answer).ok_or("the answer is not a user")?;
-    let id = user.text("id").ok_or("the answer names no account")?;
-    if user.enabled().is_some_and(|enabled| enabled == (write.access == Some(Access::Suspended))) {
-        return Err("the answered state is not the one that was asked for");
-    }
-    let mut account = told(mapping, write, id.into_owned());
-    if write.access.is_none() {
-        account.state = AccountState::Active;
-    }
-    Ok(account)
-}
-
-/// What is known of an account after a write whose answer says nothing.
-fn told(mapping: &Mapping, write: &AccountWrite, id: String) -> Account<'static> {
-    let mut attributes = vec![None; mapping.rows.len()];
-    for (row, value) in &write.attributes {
-        if let (NewValue::Set(text), Some(slot)) = (value, attributes.get_mut(*row)) {
-            *slot = Some(String::from(&**text).into());
-        }
-    }
-    let name = attributes.get(mapping.email).cloned().flatten();
-    Account {
-        id: id.into(),
-        mark: write.mark.as_deref().map(|mark| mark.to_owned().into()),
-        email: name.clone(),
-        username: name,
-        state: match write.access {
-            Some(Access::Active) => AccountState::Active,
-            Some(Access::Suspended) => AccountState::Suspended,
-            None => AccountState::Other,
-        },
-        attributes: attributes.into(),
-        administrator: false,
-        elsewhere: false,
-        foreign: None,
-    }
-}
-
-/// The account without the values of these targets, which could not be written yet.
-fn without(mapping: &Mapping, mut account: Account<'static>, targets: fn(&str) -> bool) -> Account<'static> {
-    for (row, value) in mapping.rows.iter().zip(&mut account.attributes) {
-        if targets(&row.target) {
-            *value = None;
-        }
-    }
-    account
 }
 
 impl Provider for Entra {

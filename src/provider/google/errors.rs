@@ -54,6 +54,13 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, scope: &str) 
         // Google's own suspension: no privilege lifts it.
         (403, "adminCannotUnsuspend", Purpose::Update) => Error::Forbidden { said },
         (403, _, Purpose::Update | Purpose::Find) => forbidden(&said),
+        // Of this account: it may be one in a domain that is not the customer's.
+        (403, _, Purpose::Create) => Error::Forbidden {
+            said: format!(
+                "the domain of primaryEmail has to be one of this Workspace's, and adminEmail an administrator who may make users in \
+                 this organizational unit; Google said: {said}"
+            ),
+        },
         (403, ..) => denied(&said, scope),
         (404, _, Purpose::Find | Purpose::Update) => Error::NotFound,
         // "User is deleted.": so a user is answered who can still be restored.
@@ -61,6 +68,10 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, scope: &str) 
         // "User creation is not complete": nothing was applied, and a moment later it will be.
         (412, "conditionNotMet", _) => Error::Unavailable { said },
         (_, _, Purpose::List | Purpose::Definitions) => Error::Unavailable { said: format!("HTTP {status}: {said}") },
+        // Another change of the same user is under way: "Conflicting requests. Please try again".
+        (409, ..) if body.conflicts() || !sent.targets(MARK).contains(&"primaryEmail") => {
+            Error::Unavailable { said: format!("HTTP 409: {said}") }
+        }
         (409, ..) => Error::Duplicate { field: Some("primaryEmail".to_owned()) },
         (404, _, Purpose::Create) if body.message.to_lowercase().contains("domain") => {
             Error::Rejected { field: Some("primaryEmail".to_owned()), said }
@@ -146,6 +157,11 @@ impl Body {
         let first = &error["errors"][0];
         let message = text(&error["message"]);
         Self { reason: text(&first["reason"]), message: if message.is_empty() { text(&first["message"]) } else { message } }
+    }
+
+    /// Whether a 409 speaks of another change and not of an address.
+    fn conflicts(&self) -> bool {
+        self.reason == "conflict" || self.message.to_lowercase().contains("conflicting request")
     }
 
     fn slows_down(&self) -> bool {

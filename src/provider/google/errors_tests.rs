@@ -12,9 +12,30 @@ use crate::{
     provider::answers::Password,
 };
 
-const TARGETS: [&str; 6] =
-    ["primaryEmail", "name.givenName", "organizations.title", "phones.work", "orgUnitPath", "customSchemas.Work.cell"];
-const VALUES: [&str; 6] = ["noa.lind@example.com", "Noa-Maria", "Head of Nothing", "+44 20 7946 0000", "/Nowhere/Else", "B-17-X"];
+const TARGETS: [&str; 10] = [
+    "primaryEmail",
+    "name.familyName",
+    "name.givenName",
+    "organizations.department",
+    "organizations.description",
+    "organizations.title",
+    "phones.work",
+    "orgUnitPath",
+    "customSchemas.Work.cell",
+    "externalIds.organization",
+];
+const VALUES: [&str; 10] = [
+    "noa.lind@example.com",
+    "Lindqvist",
+    "Noa-Maria",
+    "Ministry of Walks",
+    "Permanent-ish",
+    "Head of Nothing",
+    "+44 20 7946 0000",
+    "/Nowhere/Else",
+    "B-17-X",
+    "E-1007-Z",
+];
 
 fn answer(status: u16, media_type: &str, body: impl Into<Bytes>) -> Answer {
     let mut headers = HeaderMap::new();
@@ -51,7 +72,7 @@ fn the_reason_says_what_a_status_means() {
         (Route::UPDATE, 403, "insufficientPermissions", "Request had insufficient authentication scopes.", "denied"),
         (Route::UPDATE, 403, "forbidden", "Not Authorized to access this resource/api", "forbidden"),
         (Route::UPDATE, 403, "adminCannotUnsuspend", "Admin cannot unsuspend", "forbidden"),
-        (Route::CREATE, 403, "forbidden", "Not Authorized to access this resource/api", "denied"),
+        (Route::CREATE, 403, "forbidden", "Not Authorized to access this resource/api", "forbidden"),
         (Route::FIND, 403, "forbidden", "Not Authorized to access this resource/api", "forbidden"),
         (Route::UPDATE, 403, "quotaExceeded", "Quota", "throttled"),
         (Route::UPDATE, 403, "userRateLimitExceeded", "Slow", "throttled"),
@@ -61,6 +82,9 @@ fn the_reason_says_what_a_status_means() {
         (Route::UPDATE, 503, "backendError", "Backend Error", "unknown"),
         (Route::CREATE, 500, "internalError", "Internal", "unknown"),
         (Route::LIST, 500, "internalError", "Internal", "unavailable"),
+        (Route::CREATE, 409, "conflict", "Conflicting requests. Please try again.", "unavailable"),
+        (Route::UPDATE, 409, "conflict", "Conflicting requests. Please try again.", "unavailable"),
+        (Route::UPDATE, 409, "aborted", "Conflicting requests. Please try again.", "unavailable"),
         (Route::CREATE, 409, "duplicate", "Entity already exists.", "duplicate"),
         (Route::UPDATE, 409, "duplicate", "Entity already exists.", "duplicate"),
         (Route::UPDATE, 404, "notFound", "Resource Not Found: userKey", "not_found"),
@@ -93,6 +117,10 @@ fn a_refused_attribute_is_named_by_its_target() {
     for (reason, message, field) in [
         ("invalid", "Invalid Input: primary_user_email", Some("primaryEmail")),
         ("invalid", "Invalid Given Name", Some("name.givenName")),
+        ("invalid", "Invalid Given/Family Name: GivenName", Some("name.givenName")),
+        ("invalid", "Invalid Given/Family Name: FamilyName", Some("name.familyName")),
+        ("invalid", "Invalid Input: organizations", Some("organizations")),
+        ("invalid", "Invalid Input: externalIds", Some("externalIds.organization")),
         ("invalid", "Invalid Ou Id", Some("orgUnitPath")),
         ("invalid", "Invalid Input: INVALID_OU_ID", Some("orgUnitPath")),
         ("invalid", "Invalid Input: custom_schema", Some("customSchemas.Work.cell")),
@@ -125,6 +153,34 @@ fn rejected(targets: &[(&str, &str)], password: Password<'_>, message: &str) -> 
         Error::Rejected { field, said } => (field, said),
         other => panic!("{message}: {other:?}"),
     }
+}
+
+#[test]
+fn a_409_to_a_write_without_an_address_speaks_of_no_address() {
+    let row = Row {
+        target: "organizations.title".into(),
+        source: Source::Field(0),
+        on_create_only: false,
+        compare: Compare::Exact,
+        required: false,
+    };
+    let mapping = Mapping { rows: vec![row], fields: Fields::default(), email: 0, username: 0, manager: None };
+    let titled = AccountWrite { attributes: vec![(0, NewValue::Set("Lead".into()))], ..AccountWrite::default() };
+    for write in [titled, AccountWrite::default()] {
+        for (reason, message) in [("duplicate", "Entity already exists."), ("conflict", "Conflicting requests. Please try again.")] {
+            let error = judge(Route::UPDATE, &refused(409, reason, message), Sent::Write(&mapping, &write), "the-scope").unwrap_err();
+            assert!(matches!(error, Error::Unavailable { .. }), "{reason}: {error:?}");
+        }
+    }
+}
+
+#[test]
+fn the_providers_own_words_are_kept_and_the_persons_are_not() {
+    let mapping = Mapping { rows: Vec::new(), fields: Fields::default(), email: 0, username: 0, manager: None };
+    let foreign = r#"{"externalIds": [{"type": "custom", "customType": "payroll", "value": "QX-Personnel-77"}]}"#;
+    let write = AccountWrite { foreign: Some(foreign.into()), ..AccountWrite::default() };
+    let said = Sent::Write(&mapping, &write).clean("Invalid Input: custom_schema custom payroll QX-Personnel-77");
+    assert_eq!(said, "Invalid Input: custom_schema custom payroll …");
 }
 
 #[test]

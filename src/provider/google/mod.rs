@@ -279,7 +279,7 @@ impl Google {
         }
         let answer = answer?;
         let account = confirmed(mapping, write, id, &answer).map_err(|said| Error::Unknown { said: said.to_owned() })?;
-        Ok(Written { account, request_id: request_id(&answer, "x-request-id") })
+        Ok(Written { account, request_id: request_id(&answer, "x-request-id"), left: None })
     }
 }
 

@@ -43,6 +43,7 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(),
         },
         (400 | 403 | 404, Purpose::Find | Purpose::Update) if lower.contains("user not found") => Error::NotFound,
         (403, Purpose::Update | Purpose::Find) => forbidden(&said),
+        (403, Purpose::Create) => Error::Forbidden { said: needs(&said) },
         (403, _) => denied(&said),
         (404, Purpose::Find | Purpose::Update) => Error::NotFound,
         (_, Purpose::Token | Purpose::List | Purpose::Definitions | Purpose::Find) => {
@@ -52,7 +53,12 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(),
         _ => {
             let named = body.field.as_deref().filter(|name| !name.is_empty());
             let field = field(&sent.targets(MARK), named, &[&said, &body.text], names);
-            let unique = field.as_deref().is_none_or(|field| UNIQUE.contains(&field));
+            let is_unique = |field: &str| UNIQUE.contains(&field);
+            let unique = field.as_deref().is_none_or(is_unique) && sent.targets(MARK).into_iter().any(is_unique);
+            if status == 409 && !unique {
+                // Nothing that another user could have was sent.
+                return Err(Error::Unavailable { said: format!("HTTP 409: {said}") });
+            }
             if unique && (status == 409 || speaks_of_a_duplicate(&lower)) {
                 Error::Duplicate { field }
             } else {
@@ -72,7 +78,11 @@ fn forbidden(said: &str) -> Error {
 
 /// The key's owner may not do this kind of call.
 fn denied(said: &str) -> Error {
-    Error::Denied { said: format!("the administrator who owns the API key needs a role that may manage users; JumpCloud said: {said}") }
+    Error::Denied { said: needs(said) }
+}
+
+fn needs(said: &str) -> String {
+    format!("the administrator who owns the API key needs a role that may manage users; JumpCloud said: {said}")
 }
 
 /// A call about one user may speak of the organization and mean that user. The organization itself is meant where its

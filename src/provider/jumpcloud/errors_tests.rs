@@ -45,7 +45,7 @@ fn status_and_message_say_what_to_do() {
         (Route::LIST, 401, "Unauthorized", "unauthorized"),
         (Route::UPDATE, 401, "Unauthorized", "unauthorized"),
         (Route::LIST, 403, "Forbidden", "denied"),
-        (Route::CREATE, 403, "Forbidden", "denied"),
+        (Route::CREATE, 403, "Forbidden", "forbidden"),
         (Route::UPDATE, 403, "Forbidden", "forbidden"),
         (Route::LIST, 403, "Your IP has been blocked due to suspected abuse", "unavailable"),
         (Route::UPDATE, 403, "Your IP has been blocked due to suspected abuse", "unknown"),

@@ -276,7 +276,7 @@ impl JumpCloud {
             answer => answer?,
         };
         let account = confirmed(mapping, write, expected, &answer).map_err(|said| Error::Unknown { said: said.to_owned() })?;
-        Ok(Written { account, request_id: None })
+        Ok(Written { account, request_id: None, left: None })
     }
 
     /// Which of the values that have to be unique another account has.

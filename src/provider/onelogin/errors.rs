@@ -36,13 +36,19 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(),
         (400 | 401 | 403, Purpose::Token) | (401, _) => Error::Unauthorized { said },
         (403, Purpose::Update) => Error::Forbidden { said },
         (403, Purpose::Create) if speaks_of_the_owner(&text) => Error::Forbidden { said },
+        (403, Purpose::Create) => Error::Forbidden { said: needs(&said) },
         (403, _) => denied(&said),
         (404, Purpose::Find | Purpose::Update) => Error::NotFound,
         (_, Purpose::Token | Purpose::List | Purpose::Definitions) => Error::Unavailable { said: format!("HTTP {status}: {said}") },
         (404, Purpose::Create) => Error::Unavailable { said: format!("HTTP 404: {said}") },
         _ => {
             let field = field(&sent.targets(MARK), named.as_deref(), &[&said, &text], names);
-            let key = field.as_deref().is_none_or(|field| matches!(field, "email" | "username"));
+            let is_key = |field: &str| matches!(field, "email" | "username");
+            let key = field.as_deref().is_none_or(is_key) && sent.targets(MARK).into_iter().any(is_key);
+            if status == 409 && !key {
+                // Nothing that another account could have was sent.
+                return Err(Error::Unavailable { said: format!("HTTP 409: {said}") });
+            }
             if status == 409 || (key && speaks_of_a_duplicate(&text)) {
                 Error::Duplicate { field: field.filter(|_| key) }
             } else {
@@ -54,7 +60,11 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(),
 
 /// The credential may not do this kind of call.
 pub(super) fn denied(said: &str) -> Error {
-    Error::Denied { said: format!("the OneLogin API credential needs the scope \"Manage users\"; OneLogin said: {said}") }
+    Error::Denied { said: needs(said) }
+}
+
+fn needs(said: &str) -> String {
+    format!("the OneLogin API credential needs the scope \"Manage users\"; OneLogin said: {said}")
 }
 
 fn speaks_of_the_owner(text: &str) -> bool {

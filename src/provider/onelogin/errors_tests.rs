@@ -130,7 +130,7 @@ fn statuses_say_what_to_do() {
         (Route::FIND, 404, &said, "not_found"),
         (Route::FIND, 403, &said, "denied"),
         (Route::FIND, 422, &said, "rejected"),
-        (Route::CREATE, 403, &said, "denied"),
+        (Route::CREATE, 403, &said, "forbidden"),
         (Route::CREATE, 403, &owner, "forbidden"),
         (Route::CREATE, 404, &said, "unavailable"),
         (Route::CREATE, 429, &said, "throttled"),

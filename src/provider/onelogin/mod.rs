@@ -239,7 +239,7 @@ impl OneLogin {
         }
         let answer = answer?;
         let account = confirmed(mapping, write, id, &answer.body).map_err(|said| Error::Unknown { said: said.to_owned() })?;
-        Ok(Written { account, request_id: request_id(&answer, "x-request-id") })
+        Ok(Written { account, request_id: request_id(&answer, "x-request-id"), left: None })
     }
 }
 

@@ -1,9 +1,9 @@
 //! Entra's app registration: secret or certificate, clouds, permissions.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bobsync::provider::{
-    Credential, Destination as _, Error, Provider as _,
+    Credential, Destination as _, Error, Provider as _, Urgency,
     call::Ties,
     entra::{self, App, Cloud, Entra},
     http::Secret,
@@ -91,7 +91,37 @@ async fn a_missing_permission_is_denied_and_named() {
     let refused = list(&entra.provider).await;
     assert!(matches!(&refused, Err(Error::Denied { said }) if said.contains("User.ReadWrite.All")), "{refused:?}");
     entra.put("/app", json!({"permissions": ["User.ReadWrite.All"]})).await;
+    // The token carries the permissions of its issue, and one that is new is not doubted.
+    assert!(matches!(list(&entra.provider).await, Err(Error::Denied { .. })));
+    assert_eq!(entra.token_calls().await, 1);
+    let soon = Duration::from_secs(20);
+    tokio::time::pause();
+    tokio::time::advance(soon).await;
+    tokio::time::resume();
     list(&entra.provider).await.unwrap();
+    assert_eq!(entra.token_calls().await, 2, "a consent is noticed with the next refusal");
+}
+
+#[tokio::test]
+async fn rights_that_stay_away_cost_one_token_now_and_then_and_a_batch_notices_them_too() {
+    let entra = Directory::start().await;
+    let ids = entra.make(&[account("noa"), account("kim"), account("ola")]).await;
+    entra.only_reads().await;
+    let lead = write(&[(rows::TITLE, Some("Lead"))]);
+    let all = || futures::future::join_all(ids.iter().map(|id| entra.provider().update(entra.mapping(), id, &lead, Urgency::Normal)));
+    for tokens in [1, 2] {
+        for _ in 0..3 {
+            assert!(all().await.iter().all(|written| matches!(written, Err(Error::Forbidden { .. }))));
+        }
+        assert_eq!(entra.token_calls().await, tokens);
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(20)).await;
+        tokio::time::resume();
+    }
+    entra.put("/app", json!({"permissions": ["User.ReadWrite.All"]})).await;
+    for written in all().await {
+        written.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -269,6 +269,8 @@ impl Tenant for Directory {
 
     async fn only_reads(&self) {
         self.put("/app", json!({"permissions": ["User.Read.All"]})).await;
+        // A token carries the permissions of the moment at which it was issued.
+        self.revoke_tokens().await;
     }
 
     async fn exhaust(&self) -> Option<u64> {

@@ -314,14 +314,16 @@ async fn of_an_administrator_the_harmless_part_lands_and_the_rest_is_named() {
     let entra = Directory::start().await;
     let id = entra.make(&[account("noa")]).await.remove(0);
     entra.put("/directory", json!({"administrators": [id]})).await;
-    let mixed =
-        AccountWrite { access: Some(Access::Suspended), ..write(&[(rows::TITLE, Some("Lead")), (rows::EMAIL, Some("n@example.com"))]) };
+    let mixed = write(&[(rows::TITLE, Some("Lead")), (rows::EMAIL, Some("n@example.com"))]);
     let (written, calls) = update(&entra, &id, &mixed).await;
-    match written {
-        Err(Error::Forbidden { said }) => assert!(said.contains("accountEnabled, userPrincipalName"), "{said}"),
-        other => panic!("{other:?}"),
-    }
+    let left = written.unwrap().left.expect("a part is refused");
+    let Error::Forbidden { said } = &left.error else { panic!("{left:?}") };
+    assert!(said.contains("userPrincipalName of an administrator") && left.rows == [rows::EMAIL] && !left.sessions, "{left:?}");
     assert_eq!(calls, 2);
+    // Access that is to be taken goes out by itself next.
+    let (written, calls) = update(&entra, &id, &AccountWrite { access: Some(Access::Suspended), ..mixed }).await;
+    assert!(matches!(written, Err(Error::Forbidden { .. })), "{written:?}");
+    assert_eq!(calls, 1);
     let stored = entra.look(&id).await.unwrap();
     assert_eq!((stored.attributes[rows::TITLE].as_deref(), stored.state), (Some("Lead"), AccountState::Active));
     assert_eq!(stored.email.as_deref(), Some("noa@example.com"));
@@ -419,12 +421,13 @@ async fn without_the_right_to_end_sessions_access_is_taken_and_the_right_is_name
     let entra = Directory::start().await;
     let id = entra.make(&[account("noa")]).await.remove(0);
     entra.put("/app", json!({"permissions": ["User.ReadWrite.All"]})).await;
-    match update(&entra, &id, &SUSPEND).await.0 {
-        Err(Error::Forbidden { said }) => assert!(said.contains("access is taken") && said.contains("User.RevokeSessions.All"), "{said}"),
-        other => panic!("{other:?}"),
-    }
+    let left = update(&entra, &id, &SUSPEND).await.0.unwrap().left.expect("sessions are left");
+    let Error::Forbidden { said } = &left.error else { panic!("{left:?}") };
+    assert!(said.contains("access is taken") && said.contains("User.RevokeSessions.All") && left.sessions, "{left:?}");
     assert_eq!(entra.look(&id).await.unwrap().state, AccountState::Suspended);
     entra.put("/app", json!({"permissions": ["User.ReadWrite.All", "User.RevokeSessions.All"]})).await;
+    // A token carries the permissions of the moment at which it was issued.
+    entra.revoke_tokens().await;
     update(&entra, &id, &SUSPEND).await.0.unwrap();
     assert_eq!(entra.ended().await, [id]);
 }

@@ -127,7 +127,8 @@ class Judge(unittest.IsolatedAsyncioTestCase):
         control("PUT", "/entra/app", {"permissions": ["User.ReadWrite.All", "User.RevokeSessions.All"], "graph": "graph.microsoft.com"})
         # Without the middleware that waits and tries again: what is refused is to be seen.
         self.http = httpx.AsyncClient(trust_env=False, timeout=30)
-        self.adapter = GraphRequestAdapter(Bearer(), client=self.http)
+        self.bearer = Bearer()
+        self.adapter = GraphRequestAdapter(self.bearer, client=self.http)
         self.adapter.base_url = ADDRESSES["entra"] + "/v1.0"
         self.graph = GraphServiceClient(request_adapter=self.adapter)
         # The constructor puts Microsoft's own address back.
@@ -358,9 +359,12 @@ class Judge(unittest.IsolatedAsyncioTestCase):
 
     async def test_permissions_and_tokens(self):
         control("PUT", "/entra/app", {"permissions": ["User.Read.All"]})
+        # A token carries the permissions of the moment at which it was issued.
+        self.bearer.text = token()["access_token"]
         self.assertEqual((await self.graph.users.get()).value, [])
         self.assertEqual((await self.refusal(self.create("mia")))[:2], (403, "Authorization_RequestDenied"))
         control("PUT", "/entra/app", {"permissions": []})
+        self.bearer.text = token()["access_token"]
         self.assertEqual((await self.refusal(self.graph.users.get()))[0], 403)
         control("POST", "/entra/tokens/revoke", {})
         self.assertEqual((await self.refusal(self.graph.users.get()))[:2], (401, "InvalidAuthenticationToken"))

@@ -214,6 +214,9 @@ pub fn run(heard: &Heard) -> Doing {
         protected: &settings.protected,
         adopt: settings.adopt,
         skip: &|_| None,
+        failed_before: &|_| false,
+        // What happens meanwhile, the model says.
+        pause: &|_| Box::pin(std::future::ready(())),
     };
     let mut doing = Doing::default();
     let lose = || leadership.release().now_or_never().expect("nobody is elected here");
@@ -412,7 +415,7 @@ impl Target for Desk<'_> {
 
     fn create<'a>(&'a self, mapping: &'a Mapping, write: &'a AccountWrite, _: &'a Initial<'a>) -> BoxFuture<'a, Result<Written, Error>> {
         let answer = self.ask(Call::Write(Write::of(None, write, mapping)));
-        async move { Ok(Written { account: answer.await.written(mapping)?, request_id: None }) }.boxed()
+        async move { Ok(Written { account: answer.await.written(mapping)?, request_id: None, left: None }) }.boxed()
     }
 
     fn update<'a>(
@@ -423,7 +426,7 @@ impl Target for Desk<'_> {
         _: Urgency,
     ) -> BoxFuture<'a, Result<Written, Error>> {
         let answer = self.ask(Call::Write(Write::of(Some(id), write, mapping)));
-        async move { Ok(Written { account: answer.await.written(mapping)?, request_id: None }) }.boxed()
+        async move { Ok(Written { account: answer.await.written(mapping)?, request_id: None, left: None }) }.boxed()
     }
 
     fn capabilities(&self) -> &'static bobsync::provider::Capabilities {

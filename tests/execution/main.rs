@@ -1,5 +1,7 @@
 //! The execute step alone, with a provider that only notes what it is asked: how initial passwords reach a new account and
-//! nothing else, and that a missing one keeps nobody's access open.
+//! nothing else, and that a missing one keeps nobody's access open. `parts`: what cannot land holds back nothing else.
+
+mod parts;
 
 use std::sync::{
     Mutex,
@@ -23,7 +25,7 @@ use bobsync::{
     },
     engine::{
         claims::Claims,
-        execute::{Execution, Outcome, Summary, execute},
+        execute::{Execution, Outcome, Summary, execute, pause},
         guard::Released,
         single,
         validate::Stop,
@@ -66,7 +68,7 @@ fn answer(write: &AccountWrite, id: &str) -> Written {
         elsewhere: false,
         foreign: None,
     };
-    Written { account, request_id: None }
+    Written { account, request_id: None, left: None }
 }
 
 impl Provider for Noting {
@@ -122,10 +124,14 @@ fn person(id: &str, existing: Access, missing: Missing) -> Person {
 }
 
 fn account_of_kim() -> Account<'static> {
-    let email = Some("2@example.com".into());
+    account_of("k", "2")
+}
+
+fn account_of(id: &str, mark: &str) -> Account<'static> {
+    let email = Some(format!("{mark}@example.com").into());
     Account {
-        id: "k".into(),
-        mark: Some("2".into()),
+        id: id.to_owned().into(),
+        mark: Some(mark.to_owned().into()),
         email: email.clone(),
         username: email.clone(),
         state: AccountState::Active,
@@ -183,6 +189,8 @@ async fn carried_out_in_turn(
             adopt: true,
             protected: &Protected::default(),
             skip: &|_| None,
+            failed_before: &|_| false,
+            pause: &pause,
         },
         |_, outcome, _| {
             if matches!(outcome, Outcome::Waiting) {

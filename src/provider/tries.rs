@@ -1,0 +1,58 @@
+//! How often a call is tried, and how long is waited in between: one rule for every place that tries again.
+
+use std::time::Duration;
+
+/// The pauses before the second, third and fourth try.
+pub const PAUSES: [Duration; 3] = [Duration::from_millis(250), Duration::from_millis(750), Duration::from_millis(2_250)];
+
+/// The tries of one call that are left.
+#[derive(Clone, Debug)]
+pub struct Tries {
+    pauses: &'static [Duration],
+    made: u32,
+}
+
+impl Tries {
+    /// One try, and one more after each pause.
+    #[must_use]
+    pub const fn all() -> Self {
+        Self { pauses: &PAUSES, made: 1 }
+    }
+
+    /// At most so many tries, and one at least.
+    #[must_use]
+    pub fn at_most(times: usize) -> Self {
+        Self { pauses: &PAUSES[..times.saturating_sub(1).min(PAUSES.len())], made: 1 }
+    }
+
+    /// Takes one more try and gives the pause before it; `None`: no try is left.
+    pub fn again(&mut self) -> Option<Duration> {
+        let (pause, rest) = self.pauses.split_first()?;
+        self.pauses = rest;
+        self.made += 1;
+        Some(*pause)
+    }
+
+    /// How many tries were made.
+    #[must_use]
+    pub const fn made(&self) -> u32 {
+        self.made
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_pause_is_longer_and_the_tries_end() {
+        let mut tries = Tries::all();
+        let pauses: Vec<u128> = std::iter::from_fn(|| tries.again()).map(|pause| pause.as_millis()).collect();
+        assert_eq!((pauses, tries.made()), (vec![250, 750, 2_250], 4));
+        for (most, made) in [(0, 1), (1, 1), (2, 2), (9, 4)] {
+            let mut tries = Tries::at_most(most);
+            while tries.again().is_some() {}
+            assert_eq!(tries.made(), made, "{most}");
+        }
+    }
+}
