@@ -523,7 +523,7 @@ async fn an_old_backup_of_the_cluster_undoes_nothing_at_the_provider() {
     })
     .await;
     story.sync().await;
-    books.untouched(&story, "old files").await;
+    books.only_suspended_again(&story, "old files").await;
     // What the restored cluster does not know of the past does not keep Bob from being followed.
     story.simulated.change(&heir, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
     story.sync().await;
