@@ -284,8 +284,8 @@ impl Run<'_, '_, '_> {
     /// Counts new accounts in a row that cannot be used for want of a licence.
     fn count_licences(&self, change: &Change, state: AccountState) {
         match (change.kind, state) {
-            (Kind::Create { .. }, AccountState::Unlicensed) => drop(self.unlicensed.fetch_add(1, Ordering::Relaxed)),
-            (Kind::Create { .. }, AccountState::Active) => self.unlicensed.store(0, Ordering::Relaxed),
+            (Kind::Create, AccountState::Unlicensed) => drop(self.unlicensed.fetch_add(1, Ordering::Relaxed)),
+            (Kind::Create, AccountState::Active) => self.unlicensed.store(0, Ordering::Relaxed),
             _ => {}
         }
     }
@@ -308,7 +308,7 @@ impl Run<'_, '_, '_> {
         if !self.may_begin(sort) {
             return Outcome::Waiting;
         }
-        if matches!(change.kind, Kind::Create { .. }) && self.unlicensed.load(Ordering::Relaxed) >= UNLICENSED {
+        if matches!(change.kind, Kind::Create) && self.unlicensed.load(Ordering::Relaxed) >= UNLICENSED {
             return Outcome::Waiting;
         }
         let sent = self.sent(&write);

@@ -131,7 +131,7 @@ impl Quirks {
     pub fn kept(&self, text: &str, whole: bool) -> Box<str> {
         let mut kept = text.to_owned();
         if self.trim {
-            kept = kept.trim().to_owned();
+            kept = kept.trim().into();
         }
         if self.compose_letters {
             kept = ComposingNormalizer::new_nfc().normalize(&kept).into_owned();
