@@ -13,12 +13,14 @@ use super::{
     report::Report,
     session::{Door, Opened, Session, Wanted, class_of_date},
 };
-use crate::{api::employee_sync::Trigger, domain::priority::Class};
+use crate::{api::employee_sync::Trigger, domain::priority::Class, server::health::Beat};
 
 /// When Bob is looked at again after an event whose change it does not show: its reads may be 20 s behind.
 const LOOK_AGAIN: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(30)];
 /// How long changes that are not urgent may begin, so that those who come meanwhile get their turn.
 const TURN: Duration = Duration::from_secs(15);
+/// A pass over single people that lasts for longer than this is stuck: a service asks for an hour at most.
+const LONGEST: Duration = Duration::from_mins(90);
 /// The wait after a pass without an answer, and the first one after a failed change.
 pub const RETRY: Duration = Duration::from_secs(10);
 /// The wait until a change that is under way has ended.
@@ -29,7 +31,7 @@ const APART: Duration = Duration::from_secs(5);
 const AT_ONCE: usize = 100;
 
 /// Serves one line until the process stops.
-pub async fn serve(session: Arc<Session>, line: Line) {
+pub async fn serve(session: Arc<Session>, line: Line, beat: Beat) {
     let mut stopping = session.shared.stopping.clone();
     loop {
         let next = async {
@@ -37,17 +39,17 @@ pub async fn serve(session: Arc<Session>, line: Line) {
             session.mailbox.dirty.wait(line).await;
         };
         tokio::select! {
-            () = next => {}
+            () = beat.during(next) => {}
             _ = stopping.wait_for(|stopping| *stopping) => return,
         }
         let door = tokio::select! {
-            door = door(&session) => door,
+            door = beat.during(door(&session)) => door,
             _ = stopping.wait_for(|stopping| *stopping) => return,
         };
         let taken = session.mailbox.dirty.take(line, Instant::now());
         // A closed door opens with a pass over everybody.
         let Some(opened) = door else { continue };
-        turn(&session, &opened, line, taken).await;
+        beat.within(LONGEST, turn(&session, &opened, line, taken)).await;
     }
 }
 
@@ -228,7 +230,7 @@ const fn rests_on_bob(trigger: Trigger) -> bool {
 
 /// Puts everybody in line whose date comes, at that instant, until the process stops. What came while no process ran is
 /// found by the first pass, which begins with it.
-pub async fn transitions(session: Arc<Session>) {
+pub async fn transitions(session: Arc<Session>, beat: Beat) {
     let mut stopping = session.shared.stopping.clone();
     let clock = session.shared.clock.clone();
     let mut since = clock.now();
@@ -240,7 +242,7 @@ pub async fn transitions(session: Arc<Session>) {
         let looked = clock.now().checked_add(SignedDuration::from_secs(30)).unwrap_or(jiff::Timestamp::MAX);
         tokio::select! {
             // Statuses are written all the time; a date that comes within the half minute is looked for again in time.
-            () = clock.sleep_until(at.map_or(looked, |at| at.min(looked))) => {}
+            () = beat.during(clock.sleep_until(at.map_or(looked, |at| at.min(looked)))) => {}
             () = session.mailbox.dates_changed() => {}
             _ = stopping.wait_for(|stopping| *stopping) => return,
         }
