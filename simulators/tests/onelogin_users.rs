@@ -271,6 +271,34 @@ async fn mappings_run_after_the_answer_or_before_it() {
 }
 
 #[tokio::test]
+async fn a_mapping_without_a_condition_rewrites_what_was_written() {
+    let world = world(0).await;
+    let caller = OneLoginCaller::of(&world).await;
+    caller.control.custom_attributes(&["badge"]).await.unwrap();
+    let mapping = json!({"set": {"title": "Staff", "custom_attributes.badge": "B"}});
+    caller.control.onelogin_quirks(json!({"mappings": [mapping]})).await.unwrap();
+    let id = caller.create("ann", json!({"title": "Engineer"})).await;
+    let answer = caller.update(id, json!({"title": "Director"})).await.json();
+    assert_eq!(answer["title"], "Director", "the answer does not show it yet");
+    let user = caller.user(id).await;
+    assert_eq!((&user["title"], &user["custom_attributes"]["badge"]), (&json!("Staff"), &json!("B")));
+}
+
+#[tokio::test]
+async fn texts_are_kept_in_another_form_where_a_switch_says_so() {
+    let world = world(0).await;
+    let caller = OneLoginCaller::of(&world).await;
+    caller.control.custom_attributes(&["badge"]).await.unwrap();
+    caller.control.onelogin_quirks(json!({"foldBlanks": true, "composeLetters": true, "cutTexts": 6})).await.unwrap();
+    let id = caller.create("ann.lindqvist", json!({"external_id": "3332883894235038486"})).await;
+    let body = json!({"title": "Cafe\u{301}  of bread", "custom_attributes": {"badge": "a  b"}});
+    let answer = caller.update(id, body).await.json();
+    assert_eq!((&answer["title"], &answer["custom_attributes"]["badge"]), (&json!("Caf\u{e9} o"), &json!("a b")));
+    let user = caller.user(id).await;
+    assert_eq!((&user["external_id"], &user["email"]), (&json!("3332883894235038486"), &json!("ann.lindqvist@example.com")));
+}
+
+#[tokio::test]
 async fn locks_and_unlocks() {
     let world = world(0).await;
     let caller = OneLoginCaller::of(&world).await;

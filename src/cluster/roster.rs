@@ -453,6 +453,14 @@ impl Entry {
         unready.into_iter().chain(date).min()
     }
 
+    /// Whether evidence on record takes access from this person, and the status says that the account on record is open.
+    #[must_use]
+    pub fn is_open_against_evidence(&self) -> bool {
+        let evidence = self.revoked.is_some() || self.file_deleted.is_some();
+        let hands_off = self.overrides.as_ref().is_some_and(|overrides| overrides.hands_off);
+        evidence && !hands_off && self.account.is_some() && self.access == Some(Access::Active)
+    }
+
     /// Whether its integration manages an account of this person, or will make one.
     #[must_use]
     pub fn claims_account(&self) -> bool {

@@ -253,6 +253,9 @@ pub fn decide(settings: &Settings, known: &Known, employee: &Employee, now: Time
             (_, false) => as_is(Missing::Never, Why::FileDeleted),
         };
     }
+    if employee.unread {
+        return by_evidence(settings, known);
+    }
     match scope(settings, employee, known.met == Met::Managed) {
         Scope::In => {}
         Scope::Out(why) => return unmanaged(why),
@@ -261,6 +264,17 @@ pub fn decide(settings: &Settings, known: &Known, employee: &Employee, now: Time
         Scope::Unknown => return unmanaged(Why::ScopeUnknown),
     }
     managed(settings, known, employee, now)
+}
+
+/// Decides without a row of Bob: an immediate revocation on record takes access, and without one nothing changes. The
+/// revocation stands until Bob reports an activation or a later start date, and neither is known here.
+fn by_evidence(settings: &Settings, known: &Known) -> Decision {
+    match known.revoked {
+        Some(revoked) if settings.disabling_trigger && known.met != Met::Unmanaged => {
+            ended(Why::AccessRevoked, Some(revoked.at.to_zoned(settings.zones.of(None).clone()).date()))
+        }
+        Some(_) | None => as_is(Missing::Never, Why::NoEvidence),
+    }
 }
 
 /// Decides for somebody whom the settings manage, `existingEmployees` aside. A date that Bob hides gives nobody access and

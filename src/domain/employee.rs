@@ -276,6 +276,8 @@ pub struct Employee {
     pub deleted: bool,
     /// An `EmployeeSync` was written before the person is in Bob: only the id is known.
     pub expected: bool,
+    /// Bob was not read for this decision: only the id is known, and evidence on record speaks alone.
+    pub unread: bool,
 }
 
 impl Employee {
@@ -294,6 +296,7 @@ impl Employee {
             pins: None,
             deleted: false,
             expected: false,
+            unread: false,
             values,
         })
     }
@@ -310,6 +313,18 @@ impl Employee {
         Self { expected: true, ..Self::nothing_but(id) }
     }
 
+    /// Someone whom Bob was not asked about.
+    #[must_use]
+    pub fn unread(id: &str) -> Self {
+        Self { unread: true, ..Self::nothing_but(id) }
+    }
+
+    /// Whether nothing of a row of Bob is known.
+    #[must_use]
+    pub const fn is_without_a_row(&self) -> bool {
+        self.deleted || self.expected || self.unread
+    }
+
     fn nothing_but(id: &str) -> Self {
         Self {
             values: Values::from_cells([Cell::Text(id)].into_iter()),
@@ -323,6 +338,7 @@ impl Employee {
             pins: None,
             deleted: false,
             expected: false,
+            unread: false,
         }
     }
 

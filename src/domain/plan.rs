@@ -329,7 +329,7 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
             // Who leaves does not wait for an e-mail to become free.
             let after = after.filter(|_| !suspends);
             let taken = taken != Taken::No && after.is_none();
-            let missing = missing(true).or_else(failed).filter(|_| !person.employee.deleted);
+            let missing = missing(true).or_else(failed).filter(|_| !person.employee.is_without_a_row());
             let block = if taken { Some(Block::Conflict) } else { missing };
             let change = existing(mapping, person, *candidate, taken).map(|change| Change { after, ..change });
             (Standing { drifted, ..standing(Some(account), block) }, change)
@@ -449,6 +449,18 @@ impl Plan {
         }
         for change in &mut self.changes {
             change.write.attributes.retain(|(row, _)| !rows.contains(row));
+        }
+        self.without_empty_changes();
+    }
+
+    /// Leaves nothing but access in the changes of accounts that exist; all others go.
+    pub fn only_access(&mut self) {
+        for change in &mut self.changes {
+            let AccountWrite { access, foreign, .. } = std::mem::take(&mut change.write);
+            change.manager = None;
+            if change.kind != Kind::Create {
+                change.write = AccountWrite { access, foreign, ..AccountWrite::default() };
+            }
         }
         self.without_empty_changes();
     }

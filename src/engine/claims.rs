@@ -52,6 +52,15 @@ pub struct Looking<'a> {
     epoch: Epoch,
 }
 
+/// Why a pass may not begin a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// A later pass has looked at this person, and knows better: nothing is left to do here.
+    Outdated,
+    /// A write to this person is under way: what was read here may be old by now, and the person is looked at again.
+    Busy,
+}
+
 /// A change that is under way. Dropping it says that it has ended, and that its record is written.
 #[derive(Debug)]
 pub struct Writing<'a> {
@@ -73,17 +82,21 @@ impl Claims {
         Looking { of: self, epoch }
     }
 
-    /// A pass over single people begins to look. The earlier ones begin nothing more for them.
-    pub fn people<'p>(&self, people: impl Iterator<Item = &'p str>) -> Looking<'_> {
-        let looking = self.everybody();
-        self.lock().latest.extend(people.map(|employee| (employee.into(), looking.epoch)));
-        looking
-    }
-
-    /// Whether a change of this person is under way: what is read now may be old in a moment.
-    #[must_use]
-    pub fn is_writing(&self, employee: &str) -> bool {
-        self.lock().writing.contains(employee)
+    /// A pass over single people begins to look. The earlier ones begin nothing more for them. Gives those among them of
+    /// whom a change is under way now: what is read of them may be old in a moment, so they are to be looked at again.
+    pub fn people<'p>(&self, people: impl Iterator<Item = &'p str>) -> (Looking<'_>, Vec<Box<str>>) {
+        let mut state = self.lock();
+        state.epoch += 1;
+        let epoch = state.epoch;
+        state.open.insert(epoch);
+        let mut busy = Vec::new();
+        for employee in people {
+            state.latest.insert(employee.into(), epoch);
+            if state.writing.contains(employee) {
+                busy.push(employee.into());
+            }
+        }
+        (Looking { of: self, epoch }, busy)
     }
 
     /// Held while a status of this person is read, changed and written back.
@@ -106,14 +119,19 @@ impl<'a> Looking<'a> {
         self.of.lock().latest.get(employee).is_some_and(|latest| *latest > self.epoch)
     }
 
-    /// Begins a change of this person; `None` if a later pass knows better.
-    #[must_use]
-    pub fn write(&self, employee: &str) -> Option<Writing<'a>> {
+    /// Begins a change of this person.
+    ///
+    /// # Errors
+    /// [`Refused`]: a later pass knows better, or a write is under way.
+    pub fn write(&self, employee: &str) -> Result<Writing<'a>, Refused> {
         let mut state = self.of.lock();
-        if state.latest.get(employee).is_some_and(|latest| *latest > self.epoch) || !state.writing.insert(employee.into()) {
-            return None;
+        if state.latest.get(employee).is_some_and(|latest| *latest > self.epoch) {
+            return Err(Refused::Outdated);
         }
-        Some(Writing { of: self.of, employee: employee.into() })
+        if !state.writing.insert(employee.into()) {
+            return Err(Refused::Busy);
+        }
+        Ok(Writing { of: self.of, employee: employee.into() })
     }
 }
 
@@ -137,6 +155,8 @@ impl Drop for Writing<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -144,20 +164,116 @@ mod tests {
         let claims = Claims::default();
         let everybody = claims.everybody();
         let under_way = everybody.write("1").expect("free");
-        let single = claims.people(["1", "2"].into_iter());
-        assert!(claims.is_writing("1") && !claims.is_writing("2"));
+        let (single, busy) = claims.people(["1", "2"].into_iter());
+        assert_eq!(busy, ["1".into()], "somebody writes to 1");
         assert!(everybody.is_outdated("1") && everybody.is_outdated("2") && !everybody.is_outdated("3"));
-        assert!(everybody.write("2").is_none(), "the later pass is waiting for its turn");
-        assert!(single.write("1").is_none(), "somebody writes to 1");
+        assert_eq!(everybody.write("2").err(), Some(Refused::Outdated), "the later pass is waiting for its turn");
+        assert_eq!(single.write("1").err(), Some(Refused::Busy), "the change that was begun ends first");
         drop(under_way);
         let change = single.write("1").expect("its turn");
-        assert!(single.write("1").is_none(), "one change at a time");
+        assert_eq!(single.write("1").err(), Some(Refused::Busy), "one change at a time");
         drop(change);
-        assert!(everybody.write("1").is_none(), "it looked earlier, and still does");
-        assert!(everybody.write("3").is_some());
+        assert_eq!(everybody.write("1").err(), Some(Refused::Outdated), "it looked earlier, and still does");
+        assert!(everybody.write("3").is_ok());
         drop(single);
         assert!(everybody.is_outdated("1"), "what the ended pass saw counts while this one is under way");
         drop(everybody);
         assert!(claims.lock().latest.is_empty(), "nothing is kept");
+    }
+
+    #[test]
+    fn a_pass_over_everybody_that_meets_a_write_of_an_earlier_one_is_told_that_it_is_under_way() {
+        let claims = Claims::default();
+        let (single, _) = claims.people(["1"].into_iter());
+        let under_way = single.write("1").expect("free");
+        let everybody = claims.everybody();
+        assert_eq!(everybody.write("1").err(), Some(Refused::Busy), "nobody has looked later: giving 1 up would lose what was seen");
+        drop(under_way);
+        assert!(everybody.write("1").is_ok());
+    }
+
+    /// What a model of the rules needs to know of one pass.
+    struct Open<'a> {
+        looking: Looking<'a>,
+        began: u64,
+        writing: Vec<(u8, Writing<'a>)>,
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Everybody,
+        People(Vec<u8>),
+        Write(usize, u8),
+        EndWrite(usize),
+        End(usize),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            1 => Just(Step::Everybody),
+            2 => proptest::collection::vec(0..4_u8, 1..4).prop_map(Step::People),
+            6 => (0..8_usize, 0..4_u8).prop_map(|(pass, employee)| Step::Write(pass, employee)),
+            3 => (0..8_usize).prop_map(Step::EndWrite),
+            2 => (0..8_usize).prop_map(Step::End),
+        ];
+        proptest::collection::vec(step, 1..60)
+    }
+
+    proptest! {
+        /// The model keeps every look for ever. Whatever the order: at most one write for one employee, `Outdated` exactly
+        /// where a later pass has looked, `Busy` exactly where no later pass has looked and a write is under way, and a pass
+        /// over single people is told at its beginning of every write that is under way.
+        #[test]
+        fn both_answers_are_right_in_every_order(steps in steps()) {
+            let claims = Claims::default();
+            let mut open: Vec<Open<'_>> = Vec::new();
+            let (mut clock, mut looked) = (0, [0_u64; 4]);
+            for step in steps {
+                let writing = |open: &[Open<'_>], employee: u8| open.iter().flat_map(|pass| &pass.writing).filter(|(id, _)| *id == employee).count();
+                match step {
+                    Step::Everybody => {
+                        clock += 1;
+                        open.push(Open { looking: claims.everybody(), began: clock, writing: Vec::new() });
+                    }
+                    Step::People(people) => {
+                        clock += 1;
+                        let ids: Vec<String> = people.iter().map(u8::to_string).collect();
+                        let (looking, busy) = claims.people(ids.iter().map(String::as_str));
+                        for (employee, id) in people.iter().zip(&ids) {
+                            looked[usize::from(*employee)] = clock;
+                            prop_assert_eq!(busy.contains(&id.as_str().into()), writing(&open, *employee) > 0);
+                        }
+                        open.push(Open { looking, began: clock, writing: Vec::new() });
+                    }
+                    Step::Write(pass, employee) if !open.is_empty() => {
+                        let pass = pass % open.len();
+                        let expected = if looked[usize::from(employee)] > open[pass].began {
+                            Some(Refused::Outdated)
+                        } else if writing(&open, employee) > 0 {
+                            Some(Refused::Busy)
+                        } else {
+                            None
+                        };
+                        let answer = open[pass].looking.write(&employee.to_string());
+                        prop_assert_eq!(answer.as_ref().err().copied(), expected);
+                        if let Ok(claim) = answer {
+                            open[pass].writing.push((employee, claim));
+                        }
+                        prop_assert!(writing(&open, employee) <= 1);
+                    }
+                    Step::EndWrite(pass) if !open.is_empty() => {
+                        let pass = pass % open.len();
+                        open[pass].writing.pop();
+                    }
+                    Step::End(pass) if !open.is_empty() => {
+                        let pass = pass % open.len();
+                        open.swap_remove(pass);
+                    }
+                    Step::Write(..) | Step::EndWrite(_) | Step::End(_) => {}
+                }
+            }
+            drop(open);
+            prop_assert!(claims.lock().latest.is_empty() && claims.lock().writing.is_empty(), "nothing is kept");
+        }
     }
 }

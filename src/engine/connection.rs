@@ -114,16 +114,52 @@ impl Connections {
         Ok((Arc::new(Self { bob, provider, made_from, pacer }), true))
     }
 
-    /// Whether one of the Secrets is not the one that was read. An API server that does not answer is no rotation.
-    pub async fn secrets_changed(&self, client: &kube::Client, namespace: &str) -> bool {
-        for (name, version) in [&self.made_from.bob_secret, &self.made_from.target_secret] {
-            match secrets::read(client, namespace, name, &[]).await {
-                Ok(found) if found.resource_version != *version => return true,
-                Ok(_) | Err(SecretError::Unavailable { .. }) => {}
-                Err(_) => return true,
+    /// The Secrets that these were made from.
+    #[must_use]
+    pub fn made_from(&self) -> Secrets {
+        let known = |(name, version): &(String, String)| (name.clone(), Some(version.clone()));
+        Secrets([&self.made_from.bob_secret, &self.made_from.target_secret].map(known).into())
+    }
+
+    /// Whether these go to the tenant of these settings.
+    #[must_use]
+    pub fn go_to(&self, validated: &Validated) -> bool {
+        self.made_from.target.tenant() == validated.target.tenant()
+    }
+}
+
+/// Secrets by name, each as it was last seen: its version, `None` where it could not be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Secrets(Vec<(String, Option<String>)>);
+
+impl Secrets {
+    /// Looks at the Secrets that these settings name.
+    pub async fn see(client: &kube::Client, namespace: &str, validated: &Validated) -> Self {
+        let password = validated.default_password.as_ref().map(|(name, _)| name);
+        let mut seen = Vec::new();
+        for name in [&validated.bob_secret, &validated.target.secret].into_iter().chain(password) {
+            seen.push((name.clone(), version(client, namespace, name).await.unwrap_or_default()));
+        }
+        Self(seen)
+    }
+
+    /// Whether one of them is another one by now. An API server that does not answer changes nothing.
+    pub async fn changed(&self, client: &kube::Client, namespace: &str) -> bool {
+        for (name, known) in &self.0 {
+            if version(client, namespace, name).await.is_some_and(|version| version != *known) {
+                return true;
             }
         }
         false
+    }
+}
+
+/// The version of a Secret, `Some(None)` where there is none that may be read; `None` where the API server does not answer.
+async fn version(client: &kube::Client, namespace: &str, name: &str) -> Option<Option<String>> {
+    match secrets::read(client, namespace, name, &[]).await {
+        Ok(found) => Some(Some(found.resource_version)),
+        Err(SecretError::Unavailable { .. }) => None,
+        Err(_) => Some(None),
     }
 }
 

@@ -188,14 +188,22 @@ impl Dirty {
         self.with_everybody(trigger, due, people);
     }
 
+    /// Somebody who was taken and could not be served stands where they stood. News that came meanwhile count for more.
+    pub fn put_back(&self, employee: &str, waiting: Waiting) {
+        let mut state = self.lock();
+        let waiting = *state.people.entry(employee.into()).or_insert(waiting);
+        if waiting.not_before.is_none() {
+            // Its window was served without it.
+            let line = waiting.class.line();
+            state.windows[line.index()].arrive(line, Instant::now());
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
     /// Somebody who was taken is to be looked at once more, at this time. News that came meanwhile count for more.
     pub fn again(&self, employee: &str, waiting: Waiting, at: Instant) {
         self.put_back(employee, Waiting { not_before: Some(at), wakes: None, ..waiting });
-    }
-
-    fn put_back(&self, employee: &str, waiting: Waiting) {
-        self.lock().people.entry(employee.into()).or_insert(waiting);
-        self.changed.notify_waiters();
     }
 
     /// The same for a further look at what Bob may not have shown: with a read that is made after this time, or with one of its
@@ -211,13 +219,18 @@ impl Dirty {
     /// When this line is to be served next, as far as is known now.
     #[must_use]
     pub fn due(&self, line: Line) -> Option<Instant> {
+        self.due_of(line, |_, _| true)
+    }
+
+    /// The same of those in it who may be served now.
+    fn due_of(&self, line: Line, may: impl Fn(&str, &Waiting) -> bool) -> Option<Instant> {
         let state = self.lock();
         let window = state.windows[line.index()].ends;
         let own = state
             .people
-            .values()
-            .filter(|waiting| waiting.class.line() == line)
-            .filter_map(|waiting| waiting.wakes.or(waiting.not_before).or(window));
+            .iter()
+            .filter(|(employee, waiting)| waiting.class.line() == line && may(employee, waiting))
+            .filter_map(|(_, waiting)| waiting.wakes.or(waiting.not_before).or(window));
         own.min()
     }
 
@@ -230,11 +243,18 @@ impl Dirty {
     /// Takes out of a line whose turn has come, the most urgent and then the oldest first.
     #[must_use]
     pub fn take(&self, line: Line, now: Instant) -> Vec<(Box<str>, Waiting)> {
+        self.take_of(line, now, |_, _| true)
+    }
+
+    /// The same of those in it who may be served now; all others stand where they stood.
+    #[must_use]
+    pub fn take_of(&self, line: Line, now: Instant, may: impl Fn(&str, &Waiting) -> bool) -> Vec<(Box<str>, Waiting)> {
         let mut state = self.lock();
         let open = state.windows[line.index()].ends.is_some_and(|ends| ends <= now);
         let come = |waiting: &Waiting| waiting.class.line() == line && waiting.not_before.map_or(open, |at| at <= now);
-        let mut taken: Vec<_> = state.people.extract_if(|_, waiting| come(waiting)).collect();
-        if open {
+        let mut taken: Vec<_> = state.people.extract_if(|employee, waiting| come(waiting) && may(employee, waiting)).collect();
+        let left = state.people.values().any(|waiting| waiting.class.line() == line && waiting.not_before.is_none());
+        if open && !left {
             state.windows[line.index()] = Window { first: None, ends: None, served: Some(now) };
         }
         drop(state);
@@ -242,13 +262,19 @@ impl Dirty {
         taken
     }
 
-    /// Takes the wish to look at everybody.
+    /// Takes the wish to look at everybody, if its time has come. A pass over everybody that is made takes it along.
     #[must_use]
-    pub fn take_everybody(&self) -> Option<Everybody> {
-        self.lock().everybody.take()
+    pub fn take_everybody(&self, now: Instant) -> Option<Everybody> {
+        self.lock().everybody.take_if(|everybody| everybody.due <= now)
     }
 
-    /// Forgets everything: nothing may be done now, and a whole pass comes before anything can be.
+    /// Why everybody is to be looked at, if the time for it has come.
+    #[must_use]
+    pub fn wants_everybody(&self, now: Instant) -> Option<Trigger> {
+        self.lock().everybody.as_ref().filter(|everybody| everybody.due <= now).map(|everybody| everybody.trigger)
+    }
+
+    /// Forgets everything. Only for an integration that is suspended: when it goes on, a pass over everybody comes first.
     pub fn clear(&self) {
         *self.lock() = State::default();
     }
@@ -279,12 +305,17 @@ impl Dirty {
 
     /// Waits until this line is to be served.
     pub async fn wait(&self, line: Line) {
+        self.wait_of(line, |_, _| true).await;
+    }
+
+    /// The same for those in it who may be served now.
+    pub async fn wait_of(&self, line: Line, may: impl Fn(&str, &Waiting) -> bool) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             // Listening begins before looking, so that nothing falls between.
             changed.as_mut().enable();
-            match self.due(line) {
+            match self.due_of(line, &may) {
                 Some(at) if at <= Instant::now() => return,
                 Some(at) => tokio::select! {
                     () = tokio::time::sleep_until(at) => {}

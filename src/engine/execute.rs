@@ -20,7 +20,7 @@ use futures::{StreamExt as _, stream::FuturesUnordered};
 use tokio::time::Instant;
 
 use super::{
-    claims::{Looking, Writing},
+    claims::{Looking, Refused, Writing},
     guard::Released,
     observe::provider_stop,
     validate::Stop,
@@ -77,6 +77,8 @@ pub enum Outcome {
     Waiting,
     /// Another pass that looked later deals with this person.
     Outdated,
+    /// A write to this person was under way: the person is looked at again once it has ended.
+    Busy,
 }
 
 /// A confirmed change.
@@ -205,9 +207,13 @@ pub async fn execute<'c>(cx: &Execution<'_, 'c>, tell: impl Fn(PersonIndex, Outc
             let (run, tell, late, held_back) = (&run, &tell, &late, &held_back);
             under_way.push(async move {
                 let change = &run.cx.plan.changes[next];
-                let Some(claim) = run.cx.looking.write(run.employee(change.person)) else {
-                    tell(change.person, Outcome::Outdated, None);
-                    return (next, false);
+                let claim = match run.cx.looking.write(run.employee(change.person)) {
+                    Ok(claim) => claim,
+                    Err(refused) => {
+                        let outcome = if refused == Refused::Busy { Outcome::Busy } else { Outcome::Outdated };
+                        tell(change.person, outcome, None);
+                        return (next, false);
+                    }
                 };
                 let outcome = run.one(change).await;
                 let had_its_turn = matches!(outcome, Outcome::Done(_) | Outcome::Failed { .. });

@@ -146,6 +146,8 @@ pub struct Mailbox {
     state: Mutex<State>,
     /// A pass is through: dates may be other ones.
     dates: Notify,
+    /// Somebody asked for a sync of one person since the last pass over everybody began.
+    asked: AtomicBool,
 }
 
 #[derive(Default)]
@@ -226,6 +228,22 @@ impl Mailbox {
     #[must_use]
     pub fn is_on_everybody(&self) -> bool {
         self.lock().everybody
+    }
+
+    /// A sync of one person is asked for.
+    pub fn ask(&self) {
+        self.asked.store(true, Ordering::Release);
+    }
+
+    /// Whether that has happened since the last pass over everybody began.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Acquire)
+    }
+
+    /// A pass over everybody begins, which answers whoever asked.
+    pub fn answer(&self) {
+        self.asked.store(false, Ordering::Release);
     }
 
     /// Completes once dates may be other ones.
@@ -369,6 +387,7 @@ impl Inbox {
             planned: Mutex::default(),
             state: Mutex::default(),
             dates: Notify::new(),
+            asked: AtomicBool::new(false),
         });
         self.mailboxes().insert(key.clone(), mailbox.clone());
         mailbox

@@ -1,7 +1,8 @@
 //! One worker per integration, and the steps of a pass, one file each.
 //!
 //! - `supervisor`: watches, starts and ends workers, marks new generations as in progress within a second.
-//! - `worker`: when to run a pass, and why; keeps quiet after a refused credential until something changes.
+//! - `state`: where an integration stands, who is served then, and when the next pass is due. `worker`: runs the passes
+//!   over everybody when they are.
 //! - `pass`: the driver, which reads as the list of steps:
 //!   `validate` → `observe` → `decide` → (`domain::plan`) → `guard` → `execute` → `record`.
 //! - `verdict`: what is said of one person. `report`: what is said of an integration.
@@ -36,6 +37,7 @@ pub mod said;
 pub mod session;
 pub mod signing;
 pub mod single;
+pub mod state;
 pub mod supervisor;
 pub mod targets;
 pub mod tenants;

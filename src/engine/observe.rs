@@ -218,7 +218,8 @@ pub fn bob_stop(error: bob::Error) -> Stop {
         bob::Error::Forbidden { .. } => IntegrationReason::BobForbidden,
         bob::Error::Throttled { .. } | bob::Error::Unavailable { .. } => IntegrationReason::BobUnavailable,
     };
-    Stop::new(reason, error.to_string())
+    let wait = if let bob::Error::Throttled { wait } = &error { *wait } else { None };
+    Stop::new(reason, error.to_string()).after(wait)
 }
 
 /// Lists the provider's accounts into the matcher.
@@ -237,7 +238,8 @@ pub fn provider_stop(error: &provider::Error) -> Stop {
         provider::Error::Denied { .. } | provider::Error::Forbidden { .. } => IntegrationReason::ProviderForbidden,
         _ => IntegrationReason::ProviderUnavailable,
     };
-    Stop::new(reason, error.to_string())
+    let wait = if let provider::Error::Throttled { wait } = error { *wait } else { None };
+    Stop::new(reason, error.to_string()).after(wait)
 }
 
 /// Whether somebody who is gone has been kept long enough.

@@ -9,9 +9,10 @@ use tokio::time::Instant;
 
 use super::{
     dirty::{Causes, Line, Waiting},
-    pass::Scope,
+    pass::{SOON, Scope},
     report::Report,
-    session::{Door, Opened, Session, Wanted, class_of_date},
+    session::{Session, Wanted, class_of_date},
+    state::{self, Ready, Serves},
 };
 use crate::{api::employee_sync::Trigger, domain::priority::Class, server::health::Beat};
 
@@ -23,68 +24,143 @@ const TURN: Duration = Duration::from_secs(15);
 const LONGEST: Duration = Duration::from_mins(90);
 /// The wait after a pass without an answer, and the first one after a failed change.
 pub const RETRY: Duration = Duration::from_secs(10);
-/// The wait until a change that is under way has ended.
-const SOON: Duration = Duration::from_millis(200);
 /// How far apart passes over everybody are on average that events ask for, beside a multiple of what reading for the last one took.
 const APART: Duration = Duration::from_secs(5);
 /// So many people at most are looked at singly at once while a pass over everybody is under way.
 const AT_ONCE: usize = 100;
 
-/// Serves one line until the process stops.
+/// Serves one line until the process stops. Nobody is taken out of it who cannot be served now.
 pub async fn serve(session: Arc<Session>, line: Line, beat: Beat) {
     let mut stopping = session.shared.stopping.clone();
+    let mut place = session.place.watch();
     loop {
+        tokio::select! {
+            () = beat.during(session.shared.leadership.wait_to_lead()) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+        }
+        let serves = place.borrow_and_update().serves(line);
+        let dirty = &session.mailbox.dirty;
+        let may = |employee: &str, waiting: &Waiting| may_be_served(&session, &serves, employee, waiting);
         let next = async {
-            session.shared.leadership.wait_to_lead().await;
-            session.mailbox.dirty.wait(line).await;
+            match serves {
+                Serves::NoOne | Serves::Evidence(_) => std::future::pending().await,
+                Serves::Everyone(_) | Serves::Known(_) | Serves::Suspended => dirty.wait_of(line, may).await,
+            }
         };
         tokio::select! {
             () = beat.during(next) => {}
+            () = session.shared.leadership.lost() => continue,
+            // The session holds the sender.
+            _ = place.changed() => continue,
             _ = stopping.wait_for(|stopping| *stopping) => return,
         }
-        let door = tokio::select! {
-            door = beat.during(door(&session)) => door,
+        match &serves {
+            Serves::NoOne | Serves::Evidence(_) => {}
+            // One that goes on again begins with a pass over everybody, and what comes from now on is served after it.
+            Serves::Suspended if session.object.borrow().spec.suspend => dirty.clear(),
+            Serves::Suspended => tokio::time::sleep(SOON).await,
+            Serves::Everyone(ready) | Serves::Known(ready) => {
+                let taken = dirty.take_of(line, Instant::now(), may);
+                taken.iter().for_each(|(employee, _)| session.forget_evidence(employee));
+                beat.within(LONGEST, turn(&session, ready, line, taken)).await;
+            }
+        }
+    }
+}
+
+/// Takes access from whom evidence on record takes it, until the process stops: without Bob and without a listing, so that a
+/// call that is not answered keeps nobody waiting. Whatever else these people need the urgent line does after it.
+pub async fn serve_evidence(session: Arc<Session>, beat: Beat) {
+    let mut stopping = session.shared.stopping.clone();
+    let mut place = session.place.watch();
+    loop {
+        tokio::select! {
+            () = beat.during(session.shared.leadership.wait_to_lead()) => {}
             _ = stopping.wait_for(|stopping| *stopping) => return,
+        }
+        let serves = place.borrow_and_update().serves(Line::Urgent);
+        let dirty = &session.mailbox.dirty;
+        let ready = match &serves {
+            Serves::Everyone(ready) | Serves::Known(ready) | Serves::Evidence(ready) => {
+                Some(ready).filter(|ready| takes_by_evidence(ready))
+            }
+            Serves::NoOne | Serves::Suspended => None,
         };
-        let taken = session.mailbox.dirty.take(line, Instant::now());
-        // A closed door opens with a pass over everybody.
-        let Some(opened) = door else { continue };
-        beat.within(LONGEST, turn(&session, &opened, line, taken)).await;
+        let may =
+            |employee: &str, waiting: &Waiting| session.is_open_against_evidence(employee) && !session.tried_evidence(employee, waiting);
+        let next = async {
+            match ready {
+                Some(_) => dirty.wait_of(Line::Urgent, may).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = beat.during(next) => {}
+            () = session.shared.leadership.lost() => continue,
+            // The session holds the sender.
+            _ = place.changed() => continue,
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+        }
+        let Some(ready) = ready else { continue };
+        let taken = dirty.take_of(Line::Urgent, Instant::now(), may);
+        beat.within(LONGEST, look(&session, ready, (Line::Urgent, &[], true), taken.clone())).await;
+        // Where Bob may be asked, its row comes next, whatever became of this.
+        let bob_is_asked = matches!(session.place.watch().borrow().serves(Line::Urgent), Serves::Everyone(_) | Serves::Known(_));
+        let longest = state::longest(ready.validated.interval);
+        for (employee, waiting) in taken {
+            if bob_is_asked || !session.is_open_against_evidence(&employee) {
+                session.try_evidence(&employee);
+                dirty.put_back(&employee, waiting);
+            } else {
+                let wait = session.refusals.back_off(&employee, RETRY / 10, longest);
+                dirty.again(&employee, waiting, Instant::now() + wait);
+            }
+        }
     }
 }
 
-/// Waits while it is not known whether passes may begin.
-async fn door(session: &Session) -> Option<Arc<Opened>> {
-    let mut door = session.door.subscribe();
-    // The sender lives as long as the session.
-    let known = door.wait_for(|door| !matches!(door, Door::Pending)).await.ok()?;
-    match &*known {
-        Door::Open(opened) => Some(opened.clone()),
-        Door::Pending | Door::Closed => None,
+/// Whether these settings take access by evidence.
+fn takes_by_evidence(ready: &Ready) -> bool {
+    !ready.validated.dry_run && ready.validated.settings.disabling_trigger
+}
+
+/// Whether somebody in a line may be served now.
+fn may_be_served(session: &Session, serves: &Serves<Arc<Ready>>, employee: &str, waiting: &Waiting) -> bool {
+    let evidence_comes_first = |ready: &Ready| {
+        let open = waiting.class.line() == Line::Urgent && takes_by_evidence(ready) && session.is_open_against_evidence(employee);
+        open && !session.tried_evidence(employee, waiting)
+    };
+    match serves {
+        Serves::Everyone(ready) => !evidence_comes_first(ready),
+        Serves::Known(ready) => {
+            let account = session.shared.roster.with(&session.key, employee, |entry| entry.is_some_and(|entry| entry.account.is_some()));
+            !ready.validated.dry_run && account && !evidence_comes_first(ready)
+        }
+        Serves::Suspended => true,
+        Serves::NoOne | Serves::Evidence(_) => false,
     }
 }
 
-async fn turn(session: &Session, opened: &Arc<Opened>, line: Line, taken: Vec<(Box<str>, Waiting)>) {
-    let dirty = &session.mailbox.dirty;
+async fn turn(session: &Session, ready: &Arc<Ready>, line: Line, mut taken: Vec<(Box<str>, Waiting)>) {
+    let (dirty, now) = (&session.mailbox.dirty, Instant::now());
     let most = session.most_single();
-    let now = Instant::now();
     // Neither a date nor a person's wish waits for calmer times.
     let awaited = taken.iter().any(|(_, waiting)| matches!(waiting.trigger, Trigger::Transition | Trigger::Manual));
     let due = match line {
         Line::Normal if !awaited => session.mailbox.next_everybody(APART).max(now),
         Line::Urgent | Line::Normal => now,
     };
-    if opened.validated.dry_run {
+    if ready.validated.dry_run {
         // Whose address is taken shows in a listing, and otherwise only by trying.
         return dirty.join_everybody(taken, due);
     }
-    if session.has_new_target(opened) {
+    let new_targets = session.new_targets(ready);
+    if !new_targets.is_empty() && line == Line::Normal {
         // Only a listing tells what the provider has.
         return dirty.join_everybody(taken, now);
     }
-    let mut taken = taken;
     if taken.len() > most {
-        if session.mailbox.is_on_everybody() {
+        if session.mailbox.is_on_everybody() || !session.place.is_running() {
             // Its end may be hours away, and nobody waits for it.
             for (employee, waiting) in taken.drain(AT_ONCE.max(most).min(taken.len())..) {
                 dirty.again(&employee, waiting, now);
@@ -99,14 +175,24 @@ async fn turn(session: &Session, opened: &Arc<Opened>, line: Line, taken: Vec<(B
             taken = first;
         }
     }
-    let mut causes = Causes::default();
-    for (employee, waiting) in taken {
-        if session.mailbox.claims.is_writing(&employee) {
-            // The earlier pass gives this person up, and its change ends first.
-            drop(session.mailbox.claims.people(std::iter::once(&*employee)));
-            dirty.again(&employee, waiting, now + SOON);
-        } else {
-            causes.insert(employee, waiting);
+    // Who has to lose access does not wait to be told which targets there are: of what is not known nothing is written.
+    let unavailable = [&ready.unavailable[..], &new_targets].concat();
+    look(session, ready, (line, &unavailable, false), taken).await;
+}
+
+/// One pass over these people.
+async fn look(
+    session: &Session,
+    ready: &Arc<Ready>,
+    (line, unavailable, on_evidence): (Line, &[Box<str>], bool),
+    taken: Vec<(Box<str>, Waiting)>,
+) {
+    let mut causes: Causes = taken.into_iter().collect();
+    // The earlier pass gives up whoever it is writing to, and its change ends first.
+    let (looking, busy) = session.mailbox.claims.people(causes.keys().map(|employee| &**employee).collect::<Vec<_>>().into_iter());
+    for employee in busy {
+        if let Some(waiting) = causes.remove(&employee) {
+            session.mailbox.dirty.again(&employee, waiting, Instant::now() + SOON);
         }
     }
     // The trigger of those who have no cause of their own; there are none.
@@ -115,38 +201,53 @@ async fn turn(session: &Session, opened: &Arc<Opened>, line: Line, taken: Vec<(B
         trigger,
         causes: &causes,
         announced: &causes,
-        scope: Some(Scope::Some { line, unavailable: &opened.unavailable }),
+        scope: Some(Scope::Some { line, unavailable, on_evidence }),
         forgiving: causes.values().any(|waiting| matches!(waiting.trigger, Trigger::Manual | Trigger::Spec)),
         suspicion: None,
         asked: false,
         within: TURN,
     };
-    let report = session.pass(opened, wanted).await;
+    let report = session.pass(ready, wanted, &looking).await;
+    drop(looking);
     tracing::info!(
         integration = %session.key,
         people = causes.len(),
         ?trigger,
+        on_evidence,
         took_ms = u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX),
         unseen = report.rest.unseen.len(),
         stop = report.stop.as_ref().map(|stop| stop.reason.as_str()),
         "pass over single people"
     );
-    settle(session, line, &causes, &report).await;
+    if on_evidence {
+        refused(session, &report);
+        if report.held.is_some() {
+            session.mailbox.dirty.add_everybody(Trigger::Webhook, Instant::now());
+        }
+    } else {
+        settle(session, ready, line, &causes, &report).await;
+    }
     session.shared.metrics.partial_pass(&report);
 }
 
-/// Puts those in line again who were not brought to an end.
-async fn settle(session: &Session, line: Line, causes: &Causes, report: &Report) {
-    let (dirty, now) = (&session.mailbox.dirty, Instant::now());
-    if report.stop.as_ref().is_some_and(|stop| stop.reason.is_stalled()) {
-        // A refused credential is not tried again and again: the pass over everybody finds out whether there is another
-        // one by now, and else says what is wrong and keeps quiet.
-        session.door.send_replace(Door::Closed);
-        return dirty.add_everybody(Trigger::Retry, now);
+/// A refused credential is not tried again and again: a pass over everybody finds out whether there is another one by now, and
+/// else says what is wrong.
+fn refused(session: &Session, report: &Report) {
+    if let Some(stop) = report.stop.as_ref().filter(|stop| state::refuses(stop.reason)) {
+        session.place.refuse(stop.reason);
+        session.mailbox.dirty.nudge();
     }
-    if report.stop.is_some() && report.tally.is_none() {
-        // Nobody was dealt with: all of them again, later each time.
-        let wait = session.refusals.back_off("", RETRY / 10, RETRY * 6);
+}
+
+/// Puts those in line again who were not brought to an end.
+async fn settle(session: &Session, ready: &Ready, line: Line, causes: &Causes, report: &Report) {
+    let (dirty, now) = (&session.mailbox.dirty, Instant::now());
+    refused(session, report);
+    let longest = state::longest(ready.validated.interval);
+    if let Some(stop) = report.stop.as_ref().filter(|_| report.tally.is_none()) {
+        // Nobody was dealt with: all of them again, later each time, or when the service said.
+        let most = if stop.reason.is_stalled() { longest } else { longest.min(RETRY * 6) };
+        let wait = stop.wait.unwrap_or_else(|| session.refusals.back_off("", RETRY / 10, most));
         causes.iter().for_each(|(employee, waiting)| dirty.again(employee, *waiting, now + wait));
         return;
     }
@@ -165,7 +266,7 @@ async fn settle(session: &Session, line: Line, causes: &Causes, report: &Report)
         let Some(waiting) = causes.get(employee) else { continue };
         dirty.again(employee, *waiting, now + session.refusals.back_off(employee, RETRY / 10, RETRY * 6));
     }
-    retry(session, report, |employee| causes.get(employee).copied());
+    retry(session, report, longest, |employee| causes.get(employee).copied());
     if report.tally.is_some() {
         look_again(session, causes, &report.rest.unseen);
     }
@@ -182,13 +283,15 @@ async fn settle(session: &Session, line: Line, causes: &Causes, report: &Report)
 }
 
 /// Puts those in line again whose change failed for now, or whose turn did not come: each backs off alone.
-pub fn retry(session: &Session, report: &Report, cause: impl Fn(&str) -> Option<Waiting>) {
+pub fn retry(session: &Session, report: &Report, longest: Duration, cause: impl Fn(&str) -> Option<Waiting>) {
     let now = Instant::now();
+    // Whose turn did not come because the pass was stopped meets the same again if it comes at once.
+    let stopped = report.stop.is_some();
     for (employee, failed) in &report.rest.unsettled {
         let known = cause(employee);
         let waiting = known.unwrap_or_else(|| Waiting::new(Trigger::Retry, Class::Mover, now));
-        let (waiting, wait) = if *failed {
-            let wait = session.refusals.back_off(employee, RETRY, Duration::from_mins(10));
+        let (waiting, wait) = if *failed || stopped {
+            let wait = session.refusals.back_off(employee, RETRY, longest);
             (Waiting { trigger: Trigger::Retry, looks: 0, ..waiting }, wait)
         } else {
             (Waiting { looks: 0, ..waiting }, Duration::from_secs(1))
@@ -216,10 +319,14 @@ pub fn look_again(session: &Session, causes: &Causes, unseen: &[Box<str>]) {
     }
 }
 
-/// The same after a pass that read nothing: all of them, and as if it had not been.
+/// The same after a pass over everybody that came to nothing: all who were told apart stand in line as if it had not been.
 pub fn look_later(session: &Session, causes: &Causes) {
-    for (employee, waiting) in causes.iter().filter(|(_, waiting)| rests_on_bob(waiting.trigger)) {
-        session.mailbox.dirty.look_again(employee, *waiting, Instant::now() + RETRY);
+    for (employee, waiting) in causes {
+        if rests_on_bob(waiting.trigger) {
+            session.mailbox.dirty.look_again(employee, *waiting, Instant::now() + RETRY);
+        } else {
+            session.mailbox.dirty.again(employee, *waiting, Instant::now() + RETRY);
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64},
     },
+    time::Duration,
 };
 
 use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
@@ -19,7 +20,7 @@ use super::{
     clock::Clock,
     connection::InitialPassword,
     decide::{self, Deciding},
-    dirty::{Causes, Line},
+    dirty::{Causes, Line, Waiting},
     execute::{Execution, Failure, Outcome, Summary, execute},
     guard::{self, Guarding, Released},
     inbox::Mailbox,
@@ -57,6 +58,9 @@ use crate::{
 /// Status writes under way at once.
 const RECORDED_AT_ONCE: usize = 32;
 
+/// The wait until a change that is under way has ended.
+pub const SOON: Duration = Duration::from_millis(200);
+
 /// Told of targets that the provider does not have, and of people whom Bob shows as before.
 pub type Listed<'a> = &'a (dyn Fn(Vec<Box<str>>, &[Box<str>]) + Sync);
 
@@ -74,6 +78,8 @@ pub enum Scope<'a> {
         line: Line,
         /// Targets that the provider does not have.
         unavailable: &'a [Box<str>],
+        /// Whether Bob is left out: evidence on record takes access, and nothing else is done.
+        on_evidence: bool,
     },
 }
 
@@ -152,6 +158,8 @@ pub struct Pass<'a> {
     pub initial_password: &'a InitialPassword,
     /// Set when the pass shall end early.
     pub halted: &'a (dyn Fn() -> bool + Sync),
+    /// Completes once it shall.
+    pub halting: &'a (dyn Fn() -> BoxFuture<'a, ()> + Sync),
     /// Changes the provider refused before and that are not due again.
     pub skip: &'a (dyn Fn(&str, u64) -> Option<Failure> + Sync),
     /// Told of every refusal and every success, so that refusals are tried ever more rarely.
@@ -187,11 +195,18 @@ impl Pass<'_> {
         let settings = &self.validated.settings;
         let requests = self.requests();
 
-        if let Scope::Some { line, unavailable } = self.scope {
-            return self.some(report, line, unavailable, &requests).await;
+        match self.scope {
+            Scope::Some { on_evidence: true, .. } => return self.on_evidence(report).await,
+            Scope::Some { line, unavailable, on_evidence: false } => return self.some(report, line, unavailable, &requests).await,
+            Scope::Everybody { .. } => {}
         }
         let (began, now) = (Instant::now(), self.clock.now());
-        let source = observe::employees(self.bob, settings, self.roster, self.key, &self.last_read, now).await?;
+        let reading = observe::employees(self.bob, settings, self.roster, self.key, &self.last_read, now);
+        let Some(source) = self.unless_halted(reading).await else {
+            report.unfinished = true;
+            return Ok(());
+        };
+        let source = source?;
         report.bob = Some(true);
         report.in_bob = Some(source.in_bob);
         report.suspicion = source.suspicion;
@@ -202,7 +217,11 @@ impl Pass<'_> {
         let people = decide::everybody(&self.deciding(), source.employees);
 
         let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt).protecting(&settings.protected);
-        let listing = observe::accounts(self.provider, &settings.mapping, &mut matcher).await?;
+        let Some(listing) = self.unless_halted(observe::accounts(self.provider, &settings.mapping, &mut matcher)).await else {
+            report.unfinished = true;
+            return Ok(());
+        };
+        let listing = listing?;
         report.provider = Some(true);
         report.read_for = began.elapsed();
         report.unavailable_targets = listing.unavailable.iter().map(|row| settings.mapping.rows[*row].target.to_string()).collect();
@@ -247,6 +266,14 @@ impl Pass<'_> {
             report.stop = Some(Stop::new(IntegrationReason::TargetSuspect, message));
         }
         Ok(())
+    }
+
+    /// Reads, unless the pass shall end early: nobody waits for what a newer spec has no use for.
+    async fn unless_halted<T>(&self, reading: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            read = reading => Some(read),
+            () = (self.halting)() => None,
+        }
     }
 
     /// What every decision rests on, beside the person.
@@ -305,7 +332,7 @@ impl Pass<'_> {
         let rows: Vec<(&str, u64)> = people
             .iter()
             .map(|person| &person.employee)
-            .filter(|employee| !employee.deleted && !self.looking.is_outdated(employee.id()))
+            .filter(|employee| !employee.is_without_a_row() && !self.looking.is_outdated(employee.id()))
             .map(|employee| (employee.id(), single::row(employee)))
             .collect();
         self.roster.looked(self.key, rows.into_iter());
@@ -362,11 +389,14 @@ impl Pass<'_> {
         let executing: BoxFuture<'_, Summary> = Box::pin(async move {
             let summary = execute(&execution, |person, outcome, claim| {
                 let id = people[person as usize].employee.id();
+                if matches!(outcome, Outcome::Busy) {
+                    self.again_soon(id);
+                }
                 if let Some(change) = plan.standings[person as usize].change {
                     match &outcome {
                         Outcome::Done(_) => (self.tried)(id, 0, None),
                         Outcome::Failed { failure, .. } => (self.tried)(id, fingerprint(&plan.changes[change]), Some(failure)),
-                        Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated => {}
+                        Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy => {}
                     }
                 }
                 // The receiver lives until the channel is closed by this step's end.
@@ -388,6 +418,13 @@ impl Pass<'_> {
         let (summary, (), ()) = tokio::join!(executing, without_change, record_each(recorder, outcomes));
         self.wait_for_managers(people, recorder);
         summary
+    }
+
+    /// Puts somebody back into the line to whom another pass is writing just now.
+    fn again_soon(&self, employee: &str) {
+        let now = Instant::now();
+        let waiting = self.causes.get(employee).copied().unwrap_or_else(|| Waiting::new(Trigger::Retry, Class::Mover, now));
+        self.mailbox.dirty.again(employee, waiting, now + SOON);
     }
 
     /// Since when somebody waits, in seconds of the epoch: since the first event that was not answered, since a date came,

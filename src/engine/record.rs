@@ -161,7 +161,7 @@ impl Recorder<'_> {
 
     /// One person whose change was tried.
     pub async fn outcome(&self, index: PersonIndex, outcome: Outcome) {
-        if matches!(outcome, Outcome::Outdated) {
+        if matches!(outcome, Outcome::Outdated | Outcome::Busy) {
             return;
         }
         let trouble = self.trouble(index, Some(&outcome));
@@ -183,7 +183,7 @@ impl Recorder<'_> {
     pub fn trouble(&self, index: PersonIndex, outcome: Option<&Outcome>) -> Trouble {
         match outcome {
             Some(Outcome::Done(done)) if let Some((failure, _)) = &done.refused => Trouble::Failed(failure.clone()),
-            None | Some(Outcome::Done(_) | Outcome::Seen(_) | Outcome::Outdated) => self.blocked(index),
+            None | Some(Outcome::Done(_) | Outcome::Seen(_) | Outcome::Outdated | Outcome::Busy) => self.blocked(index),
             Some(Outcome::Failed { failure, .. }) => Trouble::Failed(failure.clone()),
             // All that is left is a manager whose account could not be made: the person is in sync but for that.
             Some(Outcome::Waiting) if self.only_waits_for_a_manager(index) => self.blocked(index),
@@ -233,7 +233,7 @@ impl Recorder<'_> {
         let news = match &outcome {
             Some(Outcome::Done(_)) => true,
             Some(Outcome::Failed { .. }) => !unchanged,
-            Some(Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated) | None => false,
+            Some(Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy) | None => false,
         };
         let expired =
             is_expired(verdict.file_deleted.and_then(|at| Timestamp::from_second(at).ok()), self.validated.retention, self.clock.now());
@@ -333,6 +333,7 @@ impl Recorder<'_> {
             account,
             state,
             beside,
+            unread: person.employee.unread,
             decision: person.decision,
             trouble,
             differs,
@@ -418,7 +419,7 @@ impl Recorder<'_> {
                 tally.failed += 1;
                 self.metrics.change(action_word(*action), "failed");
             }
-            Some(Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated) | None => {}
+            Some(Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy) | None => {}
         }
     }
 
@@ -426,7 +427,7 @@ impl Recorder<'_> {
         let (action, fields, word, request_id) = match outcome {
             Outcome::Done(done) => (done.action, &done.fields, OutcomeWord::Succeeded, done.request_id.clone()),
             Outcome::Failed { action, fields, .. } => (*action, fields, OutcomeWord::Failed, None),
-            Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated => return None,
+            Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy => return None,
         };
         Some(HistoryEntry {
             at: Time(to_the_second(self.clock.now())),

@@ -14,7 +14,8 @@ use tokio::{sync::watch, time::Instant};
 
 use super::{
     approval,
-    connection::{Connections, InitialPassword},
+    claims::Looking,
+    connection::InitialPassword,
     dirty::{Causes, Waiting},
     execute::Failure,
     inbox::Mailbox,
@@ -25,6 +26,7 @@ use super::{
     revocations,
     said::Said,
     signing::Signing,
+    state::{self, Place, Ready},
     validate::Validated,
     worker::Shared,
 };
@@ -33,35 +35,17 @@ use crate::{
         ProvisioningIntegration,
         employee_sync::{Access, Trigger},
     },
-    cluster::{roster::IntegrationKey, status::Writer},
+    cluster::{
+        roster::{Entry, IntegrationKey},
+        status::Writer,
+    },
     domain::{known::Revoked, priority::Class, safety::Suspicion},
 };
 
-/// Whether passes over single people may begin.
-#[derive(Clone, Default)]
-pub enum Door {
-    /// Not yet: the provider has not been listed with these settings.
-    #[default]
-    Pending,
-    /// Not before a person has changed something, and then a whole pass comes first.
-    Closed,
-    /// With these.
-    Open(Arc<Opened>),
-}
-
-/// What a pass begins with.
-pub struct Opened {
-    /// The integration as it was validated.
-    pub object: Arc<ProvisioningIntegration>,
-    /// Its settings.
-    pub validated: Validated,
-    /// Its connections.
-    pub connections: Arc<Connections>,
-    /// Targets that were looked for when the provider was listed.
-    pub targets: Vec<Box<str>>,
-    /// Those of them that the provider does not have.
-    pub unavailable: Vec<Box<str>>,
-}
+/// The wait after the first refusal of a write.
+const REFUSED: Duration = Duration::from_secs(5);
+/// How far apart tries of refused writes are on average at least.
+const REFUSED_APART: Duration = Duration::from_millis(200);
 
 /// What every pass of one integration shares.
 pub struct Session {
@@ -75,12 +59,14 @@ pub struct Session {
     pub said: Arc<tokio::sync::Mutex<Said>>,
     /// The integration as the watch shows it.
     pub object: watch::Receiver<Arc<ProvisioningIntegration>>,
-    /// Whether passes over single people may begin.
-    pub door: watch::Sender<Door>,
+    /// Where it stands.
+    pub place: Place,
     /// What was refused before.
     pub refusals: Refusals,
     /// Whether webhooks are accepted.
     pub signing: Signing,
+    /// From whom access was to be taken by evidence alone, and when that was tried last.
+    pub by_evidence: Mutex<HashMap<Box<str>, Instant>>,
     /// How many changes that are not urgent have had their turn.
     pub turns: AtomicU64,
 }
@@ -93,7 +79,7 @@ pub struct Wanted<'a> {
     pub causes: &'a Causes,
     /// Those among them of whom something was announced that a pass over everybody may not see yet.
     pub announced: &'a Causes,
-    /// Whom it is about; `None`: everybody, and the door opens once the provider is listed.
+    /// Whom it is about; `None`: everybody, and single people are looked at once the provider is listed.
     pub scope: Option<Scope<'a>>,
     /// Whether what was refused before is tried at once.
     pub forgiving: bool,
@@ -107,15 +93,21 @@ pub struct Wanted<'a> {
 
 impl Session {
     /// Runs one pass.
-    pub async fn pass(&self, opened: &Arc<Opened>, wanted: Wanted<'_>) -> Report {
-        let Opened { object, connections, .. } = &**opened;
+    pub async fn pass(&self, ready: &Arc<Ready>, wanted: Wanted<'_>, looking: &Looking<'_>) -> Report {
+        let Ready { object, connections, .. } = &**ready;
         let generation = object.metadata.generation.unwrap_or(0);
-        let (spec, stopping) = (self.object.clone(), self.shared.stopping.clone());
-        let halted =
-            move || *stopping.borrow() || spec.has_changed().is_err() || spec.borrow().metadata.generation.unwrap_or(0) != generation;
+        let halted = || self.is_halted(generation);
+        let halting = || -> BoxFuture<'_, ()> { Box::pin(self.halt(generation)) };
         let skip = |employee: &str, fingerprint: u64| if wanted.forgiving { None } else { self.refusals.of(employee, fingerprint) };
-        let tried = |employee: &str, fingerprint: u64, failure: Option<&Failure>| self.refusals.remember(employee, fingerprint, failure);
-        let tenant = opened.validated.target.tenant();
+        let longest = state::longest(ready.validated.interval);
+        let tried = |employee: &str, fingerprint: u64, failure: Option<&Failure>| {
+            if let Some(wait) = self.refusals.remember(employee, fingerprint, failure, longest) {
+                let now = Instant::now();
+                let cause = wanted.causes.get(employee).copied().unwrap_or_else(|| Waiting::new(Trigger::Retry, Class::Mover, now));
+                self.mailbox.dirty.again(employee, Waiting { trigger: Trigger::Retry, looks: 0, ..cause }, now + wait);
+            }
+        };
+        let tenant = ready.validated.target.tenant();
         let (counts, first_pass_at, released) = {
             let said = self.said.lock().await;
             if said.status.tenant.as_ref().is_some_and(|known| *known != tenant) {
@@ -129,21 +121,16 @@ impl Session {
         let release = |digest: String| -> BoxFuture<'_, bool> { Box::pin(approval::release(self, object, digest)) };
         let created = object.metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
         let elders = self.shared.tenants.elders(&self.key, &tenant, created);
-        let validated = self.with_pinned_targets(&opened.validated);
+        let validated = self.with_pinned_targets(&ready.validated);
         let initial_password = InitialPassword::new(&self.shared.client, &self.key.namespace, validated.default_password.clone());
         let uid = object.uid().unwrap_or_default();
         let writer = Writer::new(&self.shared.client, &self.key.namespace);
         let listed = |unavailable: Vec<Box<str>>, unseen: &[Box<str>]| {
             let targets = validated.settings.mapping.rows.iter().map(|row| row.target.clone()).collect();
             let (object, connections) = (object.clone(), connections.clone());
-            let opened = Opened { object, validated: opened.validated.clone(), connections, targets, unavailable };
-            self.door.send_replace(Door::Open(Arc::new(opened)));
+            self.place.list(Arc::new(Ready { object, validated: ready.validated.clone(), connections, targets, unavailable }));
             // Not when the pass has ended: that may be in hours.
             partial::look_again(self, wanted.announced, unseen);
-        };
-        let looking = match wanted.scope {
-            Some(_) => self.mailbox.claims.people(wanted.causes.keys().map(|employee| &**employee)),
-            None => self.mailbox.claims.everybody(),
         };
         let pass = Pass {
             key: &self.key,
@@ -159,7 +146,7 @@ impl Session {
             mailbox: &self.mailbox,
             leadership: &self.shared.leadership,
             scope: wanted.scope.unwrap_or(Scope::Everybody { listed: &listed }),
-            looking: &looking,
+            looking,
             trigger: wanted.trigger,
             causes: wanted.causes,
             deadline: Instant::now() + wanted.within,
@@ -181,6 +168,7 @@ impl Session {
             release: &release,
             initial_password: &initial_password,
             halted: &halted,
+            halting: &halting,
             skip: &skip,
             tried: &tried,
         };
@@ -207,11 +195,41 @@ impl Session {
         validated
     }
 
-    /// Whether somebody pins a target that nobody knows whether the provider has it.
+    /// Whether a pass that began with this generation is to begin nothing more: there is a newer one, or the process stops.
+    fn is_halted(&self, generation: i64) -> bool {
+        *self.shared.stopping.borrow()
+            || self.object.has_changed().is_err()
+            || self.object.borrow().metadata.generation.unwrap_or(0) != generation
+    }
+
+    /// Completes once that is so.
+    async fn halt(&self, generation: i64) {
+        let (mut object, mut stopping) = (self.object.clone(), self.shared.stopping.clone());
+        tokio::select! {
+            _ = object.wait_for(|object| object.metadata.generation.unwrap_or(0) != generation) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => {}
+        }
+    }
+
+    /// Targets, pinned ones among them, of which no listing has told whether the provider has them.
     #[must_use]
-    pub fn has_new_target(&self, opened: &Opened) -> bool {
-        let rows = self.with_pinned_targets(&opened.validated).settings.mapping.rows;
-        rows.iter().any(|row| !opened.targets.contains(&row.target))
+    pub fn new_targets(&self, ready: &Ready) -> Vec<Box<str>> {
+        let rows = self.with_pinned_targets(&ready.validated).settings.mapping.rows;
+        rows.into_iter().map(|row| row.target).filter(|target| !ready.targets.contains(target)).collect()
+    }
+
+    /// Puts those into the urgent line from whom evidence on record takes access and whose account is open still: the
+    /// process that was told of it may have ended before it could act.
+    pub fn take_up_evidence(&self) {
+        let mut open: Vec<Box<str>> = Vec::new();
+        self.shared.roster.for_each(&self.key, |employee, entry| {
+            if entry.is_open_against_evidence() {
+                open.push(employee.into());
+            }
+        });
+        for employee in open {
+            self.mailbox.dirty.add(&employee, Trigger::Webhook, Class::Revocation, Instant::now());
+        }
     }
 
     /// Whose date came and was not acted on, because no process ran or a pass could not be made: with everybody they are
@@ -228,6 +246,29 @@ impl Session {
             }
         });
         causes
+    }
+
+    /// Whether evidence on record takes access from this person, and the account is open as far as is known.
+    #[must_use]
+    pub fn is_open_against_evidence(&self, employee: &str) -> bool {
+        self.shared.roster.with(&self.key, employee, |entry| entry.is_some_and(Entry::is_open_against_evidence))
+    }
+
+    /// Whether that was tried since the last event about this person.
+    #[must_use]
+    pub fn tried_evidence(&self, employee: &str, waiting: &Waiting) -> bool {
+        let tried = self.by_evidence.lock().unwrap_or_else(PoisonError::into_inner);
+        tried.get(employee).is_some_and(|tried| *tried >= waiting.latest)
+    }
+
+    /// It is tried now.
+    pub fn try_evidence(&self, employee: &str) {
+        self.by_evidence.lock().unwrap_or_else(PoisonError::into_inner).insert(employee.into(), Instant::now());
+    }
+
+    /// The next time it is tried again.
+    pub fn forget_evidence(&self, employee: &str) {
+        self.by_evidence.lock().unwrap_or_else(PoisonError::into_inner).remove(employee);
     }
 
     /// How many people are better looked at one by one: as many as the provider's listing has pages, within reason.
@@ -272,23 +313,27 @@ impl Refusals {
         (Instant::now() < refusal.again).then(|| refusal.failure.clone())
     }
 
-    /// A rejected write is tried again when something changed, otherwise ever more rarely.
-    fn remember(&self, employee: &str, fingerprint: u64, failure: Option<&Failure>) {
+    /// A rejected write is tried again at once when something changed, otherwise ever more rarely: after 5 s, 10 s, and so
+    /// on, `longest` at most. Where many are refused the tries are further apart, so that they take no turns from others. Gives how long from now; `None` where nothing is to be tried again for it.
+    fn remember(&self, employee: &str, fingerprint: u64, failure: Option<&Failure>, longest: Duration) -> Option<Duration> {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         match failure {
             None => {
                 refused.remove(employee);
                 self.settled(employee);
+                None
             }
-            Some(Failure::Retrying(_)) => {}
+            Some(Failure::Retrying(_)) => None,
             Some(failure) => {
-                let same = refused.get(employee).filter(|known| known.fingerprint == fingerprint);
-                if same.is_some_and(|known| Instant::now() < known.again) {
-                    return;
+                let (same, now) = (refused.get(employee).filter(|known| known.fingerprint == fingerprint), Instant::now());
+                if let Some(known) = same.filter(|known| now < known.again) {
+                    return Some(known.again - now);
                 }
                 let times = same.map_or(0, |known| known.times) + 1;
-                let wait = Duration::from_mins(1 << times.min(9)).min(Duration::from_hours(6));
-                refused.insert(employee.into(), Refusal { fingerprint, failure: failure.clone(), times, again: Instant::now() + wait });
+                let many = REFUSED_APART.saturating_mul(u32::try_from(refused.len()).unwrap_or(u32::MAX));
+                let wait = REFUSED.saturating_mul(1 << (times - 1).min(16)).max(many).min(longest);
+                refused.insert(employee.into(), Refusal { fingerprint, failure: failure.clone(), times, again: now + wait });
+                Some(wait)
             }
         }
     }

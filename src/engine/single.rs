@@ -138,6 +138,22 @@ pub async fn employees(
     Ok(seen)
 }
 
+/// Those among these people from whom evidence on record takes access, and whose status says that their account is open:
+/// as far as anybody knows who does not ask Bob.
+#[must_use]
+pub fn by_evidence((roster, key): (&Roster, &IntegrationKey), wanted: &Causes) -> Seen {
+    let mut seen = Seen::default();
+    for id in wanted.keys() {
+        let (takes, gone) = roster.with(key, id, |entry| {
+            (entry.is_some_and(Entry::is_open_against_evidence), entry.is_some_and(|entry| entry.file_deleted.is_some()))
+        });
+        if takes {
+            seen.employees.push(if gone { Employee::gone(id) } else { Employee::unread(id) });
+        }
+    }
+    seen
+}
+
 /// Looks up one account. A throttled call stands in the provider's line as long as it takes: who leaves it is overtaken by
 /// everybody who waits there when the window opens.
 async fn look_up(

@@ -63,12 +63,20 @@ pub struct Stop {
     pub reason: IntegrationReason,
     /// What to do, for a person.
     pub message: String,
+    /// How long the service asks to wait, where it names a time.
+    pub wait: Option<Duration>,
 }
 
 impl Stop {
     /// A stop with this reason.
     pub fn new(reason: IntegrationReason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
+        Self { reason, message: message.into(), wait: None }
+    }
+
+    /// The same, where the service names the time after which it may be asked again.
+    #[must_use]
+    pub fn after(self, wait: Option<Duration>) -> Self {
+        Self { wait, ..self }
     }
 }
 

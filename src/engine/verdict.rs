@@ -44,6 +44,8 @@ pub struct Verdict<'a> {
     pub state: Option<AccountState>,
     /// The state of an account that is theirs by its e-mail, is never written, and is not recorded.
     pub beside: Option<AccountState>,
+    /// Whether Bob was not read: of what only a row tells, the status keeps what it says.
+    pub unread: bool,
     /// What was decided.
     pub decision: Decision,
     /// What stands in the way.
@@ -261,7 +263,7 @@ impl Verdict<'_> {
     /// The whole status after `before`.
     #[must_use]
     pub fn status(&self, mapping: &Mapping, before: &EmployeeSyncStatus, lines: &[HistoryEntry], now: Timestamp) -> EmployeeSyncStatus {
-        let gone = self.file_deleted.is_some();
+        let gone = self.file_deleted.is_some() || self.unread;
         let mut entries: Vec<HistoryEntry> = lines.iter().chain(&before.history).cloned().collect();
         // What the window counts must not go with the lines that are dropped.
         let dropped = entries.len() > api::HISTORY || before.counted.is_some();

@@ -1,25 +1,26 @@
-//! One worker for one integration: when a pass runs, and why. What wakes it: the interval, a changed spec, a sync
-//! request, a rotated Secret, a deleted or changed `EmployeeSync`, a date that arrives, a retry. After a refused
-//! credential it keeps quiet until a person has changed something, for Bob blocks addresses that keep knocking.
+//! One worker for one integration: it runs the passes over everybody, one after another. When the next one is due, and
+//! why, follows from the state (`state`): the interval, a changed spec, a sync request, a rotated Secret, a deleted or
+//! changed `EmployeeSync`, a retry. There is always a next one, unless the spec says `suspend`.
 
 use std::{sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use kube::ResourceExt as _;
 use tokio::{sync::watch, task::JoinSet, time::Instant};
 
 use super::{
     clock::Clock,
-    connection::{Connections, Pacers},
+    connection::{Connections, Pacers, Secrets},
     dirty::{Causes, Line},
     inbox::{Inbox, Mailbox},
     partial,
     report::{self, Report},
     revocations,
     said::{self, Said},
-    session::{Door, Opened, Refusals, Session, Wanted},
+    session::{Refusals, Session, Wanted},
     signing::{self, Signing},
+    state::{self, News, Place, Ready, Times, Wake},
     tenants::Tenants,
     validate::{AllowedEndpoints, Stop, Validated, validate},
 };
@@ -27,6 +28,7 @@ use crate::{
     api::{
         ProvisioningIntegration, SYNC_REQUESTED,
         employee_sync::Trigger,
+        integration::Mode,
         reasons::{EmployeeReason, IntegrationReason},
     },
     cluster::{
@@ -44,8 +46,6 @@ const SECRET_POLL: SignedDuration = SignedDuration::from_secs(20);
 const MISSING_SECRET_POLL: SignedDuration = SignedDuration::from_secs(5);
 /// A pass over everybody that lasts for so much longer than an interval is stuck: a service asks for an hour at most.
 const LONGER: Duration = Duration::from_hours(2);
-/// The first wait after a failed pass; doubled each time, up to the interval.
-const RETRY: SignedDuration = SignedDuration::from_secs(10);
 
 /// What every worker shares.
 #[derive(Clone)]
@@ -116,6 +116,9 @@ impl Handle {
     pub fn wake(&self, roster: &Roster, key: &IntegrationKey, employee: &str) {
         let requested = roster.with(key, employee, |entry| entry.is_some_and(|entry| entry.sync_requested.is_some()));
         let trigger = if requested { Trigger::Manual } else { Trigger::Spec };
+        if requested {
+            self.mailbox.ask();
+        }
         self.mailbox.dirty.add(employee, trigger, Class::Mover, Instant::now());
     }
 
@@ -145,8 +148,6 @@ pub struct Worker {
     object: watch::Receiver<Arc<ProvisioningIntegration>>,
     handle: Handle,
     session: Arc<Session>,
-    /// People for whom the next pass over everybody was asked.
-    causes: Causes,
     /// Generation of the spec that the last pass worked with; 0 before the first.
     generation: i64,
     /// The sync request that the last pass answered.
@@ -156,18 +157,10 @@ pub struct Worker {
     /// Bob's last answer, if it is too short to be believed yet. After a restart it takes another answer.
     suspicion: Option<Suspicion>,
     connections: Option<Arc<Connections>>,
-    /// Set after a refused credential or an impossible setting: only a change by a person helps.
-    quiet: bool,
+    /// The Secrets as the last pass saw them.
+    secrets: Secrets,
     failures: u32,
-    next: Next,
-}
-
-/// When the next pass is due, by cause.
-#[derive(Clone, Copy, Debug, Default)]
-struct Next {
-    interval: Option<Timestamp>,
-    retry: Option<Timestamp>,
-    secrets: Option<Timestamp>,
+    times: Times,
 }
 
 impl Worker {
@@ -198,15 +191,15 @@ impl Worker {
             mailbox: handle.mailbox.clone(),
             said: handle.said.clone(),
             object: object.clone(),
-            door: watch::Sender::new(Door::Pending),
+            place: Place::default(),
             refusals: Refusals::default(),
             signing: Signing::default(),
+            by_evidence: std::sync::Mutex::default(),
             turns: std::sync::atomic::AtomicU64::new(0),
         };
         Self {
             key,
             session: Arc::new(session),
-            causes: Causes::default(),
             shared,
             object,
             handle: handle.clone(),
@@ -215,9 +208,9 @@ impl Worker {
             asked: false,
             suspicion: None,
             connections: None,
-            quiet: false,
+            secrets: Secrets::default(),
             failures: 0,
-            next: Next::default(),
+            times: Times::default(),
         }
     }
 
@@ -232,6 +225,7 @@ impl Worker {
         };
         beside.spawn(aside("urgent", |session, beat| Box::pin(partial::serve(session, Line::Urgent, beat))));
         beside.spawn(aside("normal", |session, beat| Box::pin(partial::serve(session, Line::Normal, beat))));
+        beside.spawn(aside("evidence", |session, beat| Box::pin(partial::serve_evidence(session, beat))));
         beside.spawn(aside("dates", |session, beat| Box::pin(partial::transitions(session, beat))));
         beside.spawn(aside("signing", |session, beat| Box::pin(signing::keep(session, beat))));
         let beat = parts.beat("passes", Some(&key));
@@ -241,6 +235,7 @@ impl Worker {
 
     /// Passes over everybody.
     async fn work(&mut self, beat: &Beat) {
+        let mut led = false;
         loop {
             let mut stopping = self.shared.stopping.clone();
             let leadership = self.shared.leadership.clone();
@@ -248,9 +243,15 @@ impl Worker {
                 () = beat.during(leadership.wait_to_lead()) => {}
                 _ = stopping.wait_for(|stopping| *stopping) => return,
             }
+            if !std::mem::replace(&mut led, true) {
+                self.session.take_up_evidence();
+            }
             let trigger = tokio::select! {
                 trigger = self.due(beat) => trigger,
-                () = leadership.lost() => continue,
+                () = leadership.lost() => {
+                    led = false;
+                    continue;
+                }
                 _ = stopping.wait_for(|stopping| *stopping) => return,
             };
             let interval = go_duration(&self.object.borrow().spec.interval).unwrap_or_default();
@@ -260,49 +261,29 @@ impl Worker {
 
     /// Waits until a pass is due, and says why.
     async fn due(&mut self, beat: &Beat) -> Trigger {
+        let session = self.session.clone();
+        let mut place = session.place.watch();
         loop {
             beat.beat();
-            let session = self.session.clone();
             let changed = session.mailbox.dirty.changed();
             tokio::pin!(changed);
             // Listening begins before looking, so that nothing falls between.
             changed.as_mut().enable();
+            place.mark_unchanged();
             let object = self.object.borrow_and_update().clone();
-            let generation = object.metadata.generation.unwrap_or(0);
-            if generation != self.generation {
-                // That a process begins is no change of the spec.
-                let known = self.generation == 0 && self.handle.said.lock().await.status.observed_generation == Some(generation);
-                return if known { Trigger::Interval } else { Trigger::Spec };
-            }
-            let requested = object.annotations().get(SYNC_REQUESTED);
-            if requested.is_some() && requested != self.answered.as_ref() {
-                return Trigger::Manual;
-            }
-            let idle = object.spec.suspend;
-            if !idle && self.session.signing.has_news() {
-                return Trigger::Spec;
-            }
-            let now = self.shared.clock.now();
-            if !idle && self.next.secrets.is_some_and(|at| at <= now) && self.secrets_changed().await {
-                return Trigger::Spec;
-            }
-            if !idle && !self.quiet {
-                for (at, trigger) in [(self.next.retry, Trigger::Retry), (self.next.interval, Trigger::Interval)] {
-                    if at.is_some_and(|at| at <= now) {
-                        return trigger;
+            let (news, now) = (self.news(&object).await, self.shared.clock.now());
+            let until = match session.place.next(&self.times, &news, now) {
+                Wake::Pass(trigger) => return trigger,
+                Wake::Secrets => {
+                    if self.secrets_changed().await {
+                        return Trigger::Spec;
                     }
+                    continue;
                 }
-            }
-            let dates = [self.next.retry, self.next.interval].into_iter().filter(|_| !self.quiet);
-            let everybody = self.session.mailbox.dirty.everybody_due().filter(|_| !idle);
-            if everybody.is_some_and(|due| due <= Instant::now())
-                && let Some(everybody) = self.session.mailbox.dirty.take_everybody()
-                && !self.quiet
-            {
-                self.causes = everybody.people;
-                return everybody.trigger;
-            }
-            let until = dates.chain([self.next.secrets]).flatten().filter(|_| !idle).min();
+                Wake::At(at) => Some(at),
+                Wake::Never => None,
+            };
+            let everybody = session.mailbox.dirty.everybody_due().filter(|due| *due > Instant::now());
             let clock = self.shared.clock.clone();
             tokio::select! {
                 changed = self.object.changed() => if changed.is_err() {
@@ -310,9 +291,32 @@ impl Worker {
                     std::future::pending::<()>().await;
                 },
                 () = changed => {}
+                // The session holds the sender.
+                _ = place.changed() => {}
                 () = async { match everybody { Some(due) => tokio::time::sleep_until(due).await, None => std::future::pending().await } } => {}
                 () = beat.during(async { match until { Some(at) => clock.sleep_until(at).await, None => std::future::pending().await } }) => {}
             }
+        }
+    }
+
+    /// What has happened that no pass has looked at.
+    async fn news(&self, object: &ProvisioningIntegration) -> News {
+        let generation = object.metadata.generation.unwrap_or(0);
+        let spec = if generation == self.generation {
+            None
+        } else {
+            // That a process begins is no change of the spec.
+            let known = self.generation == 0 && self.handle.said.lock().await.status.observed_generation == Some(generation);
+            Some(if known { Trigger::Interval } else { Trigger::Spec })
+        };
+        let requested = object.annotations().get(SYNC_REQUESTED);
+        let mailbox = &self.session.mailbox;
+        News {
+            spec,
+            asked: requested.is_some() && requested != self.answered.as_ref(),
+            asked_for_one: mailbox.is_asked(),
+            webhooks: self.session.signing.has_news(),
+            everybody: mailbox.dirty.wants_everybody(Instant::now()),
         }
     }
 
@@ -321,31 +325,46 @@ impl Worker {
         let object = self.object.borrow().clone();
         let generation = object.metadata.generation.unwrap_or(0);
         let new_spec = generation != self.generation;
+        let before = self.session.place.ready();
         if new_spec {
             self.handle.mark_progressing(&self.shared, &self.key).await;
             self.session.refusals.clear();
-            self.session.door.send_replace(Door::Pending);
+            self.failures = 0;
         }
         self.generation = generation;
+        self.times.tried = Some(self.shared.clock.now());
         signing::read(&self.session, &object).await;
         let requested = object.annotations().get(SYNC_REQUESTED).cloned();
         self.asked = requested.is_some() && requested != self.answered;
         if object.spec.suspend {
             self.answered.clone_from(&requested);
-            self.next = Next::default();
-            self.session.door.send_replace(Door::Closed);
+            self.times = Times::default();
+            self.session.place.suspend();
             let mut said = self.handle.said.lock().await;
             let status = report::suspended(&said.status, generation, self.shared.clock.now());
             said.write(&self.shared.client, &self.key, status, generation).await;
             return;
         }
+        if new_spec {
+            let keep = before.as_ref().filter(|ready| still_serves(ready, &object)).map(|ready| Arc::new(Ready::of(ready, object.clone())));
+            self.session.place.begin(keep);
+        }
+        self.session.mailbox.answer();
+        let asked_for = self.session.mailbox.dirty.take_everybody(Instant::now());
+        let people = asked_for.map(|everybody| everybody.people).unwrap_or_default();
         let (mut report, interval) = match validate(&object.spec, &self.shared.allowed) {
             Ok(validated) => {
-                let report = self.connected_pass(&object, &validated, trigger, new_spec).await;
+                let report = self.connected_pass(&object, &validated, before.as_ref(), (trigger, new_spec), &people).await;
                 (report, validated.interval)
             }
-            Err(stop) => (Report { stop: Some(stop), ..Report::default() }, Duration::from_mins(10)),
+            Err(stop) => {
+                self.secrets = Secrets::default();
+                (Report { stop: Some(stop), ..Report::default() }, Duration::from_mins(10))
+            }
         };
+        if report.tally.is_none() {
+            partial::look_later(&self.session, &people);
+        }
         report.sync_handled.clone_from(&requested);
         report.webhooks = self.session.signing.said();
         self.answered = requested;
@@ -361,28 +380,39 @@ impl Worker {
         &mut self,
         object: &Arc<ProvisioningIntegration>,
         validated: &Validated,
-        trigger: Trigger,
-        new_spec: bool,
+        before: Option<&Arc<Ready>>,
+        (trigger, new_spec): (Trigger, bool),
+        people: &Causes,
     ) -> Report {
-        let causes = std::mem::take(&mut self.causes);
         for attempt in 0..2 {
-            let connections = match Connections::open(&self.shared, &self.key.namespace, validated, self.connections.take()).await {
-                Ok((connections, fresh)) => {
-                    self.connections = Some(connections.clone());
-                    if attempt > 0 && !fresh {
-                        break;
-                    }
-                    connections
+            let opened = Connections::open(&self.shared, &self.key.namespace, validated, self.connections.clone()).await;
+            let (connections, fresh) = match opened {
+                Ok(opened) => opened,
+                Err(report) => {
+                    self.secrets = Secrets::see(&self.shared.client, &self.key.namespace, validated).await;
+                    return *report;
                 }
-                Err(report) => return *report,
             };
-            let opened =
-                Opened { object: object.clone(), validated: validated.clone(), connections, targets: Vec::new(), unavailable: Vec::new() };
-            let report = self.pass(&Arc::new(opened), trigger, new_spec, &causes).await;
-            let refused = report
-                .stop
-                .as_ref()
-                .is_some_and(|stop| matches!(stop.reason, IntegrationReason::BobUnauthorized | IntegrationReason::ProviderUnauthorized));
+            self.secrets = connections.made_from();
+            self.connections = Some(connections.clone());
+            if attempt > 0 && !fresh {
+                break;
+            }
+            // What the last listing told of the same tenant is as good as anything until the next one.
+            let known = before.filter(|before| before.connections.go_to(validated));
+            let ready = Arc::new(Ready {
+                object: object.clone(),
+                validated: validated.clone(),
+                connections,
+                targets: known.map(|known| known.targets.clone()).unwrap_or_default(),
+                unavailable: known.map(|known| known.unavailable.clone()).unwrap_or_default(),
+            });
+            self.session.place.open(ready.clone());
+            let report = self.pass(&ready, trigger, new_spec, people).await;
+            let refused = report.stop.as_ref().is_some_and(|stop| state::refuses(stop.reason));
+            if report.stop.as_ref().is_some_and(|stop| stop.reason == IntegrationReason::SecretNotFound) {
+                self.secrets = Secrets::see(&self.shared.client, &self.key.namespace, validated).await;
+            }
             if !refused || attempt > 0 || !self.secrets_changed().await {
                 return report;
             }
@@ -394,7 +424,7 @@ impl Worker {
     }
 
     /// The pass over everybody.
-    async fn pass(&mut self, opened: &Arc<Opened>, trigger: Trigger, new_spec: bool, people: &Causes) -> Report {
+    async fn pass(&mut self, ready: &Arc<Ready>, trigger: Trigger, new_spec: bool, people: &Causes) -> Report {
         let mut causes = self.session.overdue();
         causes.extend(people.iter().map(|(employee, waiting)| (employee.clone(), *waiting)));
         let wanted = Wanted {
@@ -405,14 +435,13 @@ impl Worker {
             forgiving: matches!(trigger, Trigger::Manual) || new_spec,
             suspicion: self.suspicion,
             asked: self.asked,
-            within: opened.validated.interval,
+            within: ready.validated.interval,
         };
         self.session.mailbox.everybody_begins();
-        let report = self.session.pass(opened, wanted).await;
+        let looking = self.session.mailbox.claims.everybody();
+        let report = self.session.pass(ready, wanted, &looking).await;
+        drop(looking);
         self.session.mailbox.everybody_ended(report.read_for);
-        if report.tally.is_none() {
-            partial::look_later(&self.session, people);
-        }
         tracing::info!(
             integration = %self.key,
             ?trigger,
@@ -429,22 +458,21 @@ impl Worker {
         report
     }
 
-    /// Whether a Secret is not the one that was read, or could not be read before.
+    /// Whether a Secret is not the one that was seen.
     async fn secrets_changed(&mut self) -> bool {
-        let Some(connections) = &self.connections else { return true };
-        let changed = connections.secrets_changed(&self.shared.client, &self.key.namespace).await;
-        self.next.secrets = self.shared.clock.now().checked_add(SECRET_POLL).ok();
+        let changed = self.secrets.changed(&self.shared.client, &self.key.namespace).await;
+        self.times.secrets = self.shared.clock.now().checked_add(SECRET_POLL).ok();
         changed
     }
 
     /// Puts those in line whose change failed for now, if they are few: each backs off alone, and nobody else is looked at.
-    fn retried_singly(&self, report: &Report) -> bool {
+    fn retried_singly(&self, report: &Report, interval: Duration) -> bool {
         let failed: u32 = report.rest.unsettled.iter().map(|(_, failed)| u32::from(*failed)).sum();
         let all = report.tally.as_ref().and_then(|tally| tally.reasons.get(&EmployeeReason::Retrying).copied());
         let singly = report.stop.is_none() && !report.unfinished && failed > 0 && all == Some(failed);
         let singly = singly && report.rest.unsettled.len() <= self.session.most_single();
         if singly {
-            partial::retry(&self.session, report, |_| None);
+            partial::retry(&self.session, report, state::longest(interval), |_| None);
         }
         singly
     }
@@ -452,24 +480,23 @@ impl Worker {
     /// Writes the status and says when the next pass is due.
     async fn finish(&mut self, object: &ProvisioningIntegration, report: &Report, interval: Duration) {
         let now = self.shared.clock.now();
+        let singly = self.retried_singly(report, interval);
         let interval = SignedDuration::try_from(interval).unwrap_or(SignedDuration::from_mins(10));
-        self.quiet = report.stop.as_ref().is_some_and(|stop| stop.reason.is_stalled());
-        self.session.door.send_if_modified(|door| {
-            let closes = self.quiet && !matches!(door, Door::Closed);
-            if closes {
-                *door = Door::Closed;
-            }
-            closes
-        });
-        let singly = self.retried_singly(report);
-        let troubled = report.stop.is_some() || report.unfinished || report.tally.as_ref().is_some_and(|tally| tally.retry && !singly);
-        self.failures = if troubled { self.failures.saturating_add(1) } else { 0 };
-        let poll = if self.connections.is_some() { SECRET_POLL } else { MISSING_SECRET_POLL };
-        self.next = Next {
-            interval: now.checked_add(jittered(interval, &self.key)).ok(),
-            retry: troubled.then(|| now.checked_add((RETRY * (1 << (self.failures - 1).min(10))).min(interval)).ok()).flatten(),
-            secrets: now.checked_add(poll).ok(),
+        let stop = report.stop.as_ref();
+        let troubled = stop.is_some() || report.unfinished || report.tally.as_ref().is_some_and(|tally| tally.retry && !singly);
+        self.failures = match troubled {
+            false => 0,
+            true if state::is_failure(stop) => self.failures.saturating_add(1),
+            true => self.failures,
         };
+        let missing = stop.is_some_and(|stop| stop.reason == IntegrationReason::SecretNotFound);
+        self.times = Times {
+            interval: now.checked_add(jittered(interval, &self.key)).ok(),
+            retry: troubled.then(|| now.checked_add(state::wait(stop, self.failures, interval)).ok()).flatten(),
+            secrets: now.checked_add(if missing { MISSING_SECRET_POLL } else { SECRET_POLL }).ok(),
+            tried: self.times.tried,
+        };
+        self.session.place.end(stop.map(|stop| stop.reason), report.tally.is_some());
         self.shared.metrics.pass(&self.key, report, now);
         if report.stop.is_none() && !report.unfinished {
             self.shared.parts.settled(&self.key, Instant::now() - report.took);
@@ -496,6 +523,13 @@ impl Worker {
             }
         }
     }
+}
+
+/// Whether what was made for an earlier spec may serve this one until it is known what it asks for: access is taken at the
+/// same tenant, by the same credential, and where the spec says so.
+fn still_serves(ready: &Ready, object: &ProvisioningIntegration) -> bool {
+    let (before, now) = (&ready.object.spec, &object.spec);
+    before.provider == now.provider && now.mode == Mode::Enforce && before.mode == now.mode && now.provisioning.disabling_trigger
 }
 
 /// The interval, up to 5 % shorter: integrations that start together drift apart. Depends on the name and the moment,

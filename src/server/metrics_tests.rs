@@ -108,7 +108,7 @@ fn the_first_of_anything_in_a_closed_list_is_an_increase() {
 async fn a_pass_moves_its_integration_only() {
     let metrics = Metrics::new();
     metrics.pass(&key("onelogin"), &went_well(), now());
-    let stop = Stop { reason: IntegrationReason::BobUnavailable, message: "noa.lind@example.com".to_owned() };
+    let stop = Stop::new(IntegrationReason::BobUnavailable, "noa.lind@example.com");
     let failed = Report { stop: Some(stop), bob: Some(false), ..Report::default() };
     metrics.pass(&key("other"), &failed, now());
     let page = metrics.render();

@@ -53,6 +53,9 @@ pub struct Fault {
     /// Absent: any path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path_prefix: Option<String>,
+    /// Absent: any path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exact_path: Option<String>,
     /// How often it acts; absent: for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
@@ -82,6 +85,7 @@ impl Fault {
             kind,
             method: None,
             path_prefix: None,
+            exact_path: None,
             times: None,
             probability: None,
             seed: None,
@@ -197,7 +201,8 @@ impl Faults {
             let fault = &rule.fault;
             let matches = rule.left != Some(0)
                 && fault.method.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
-                && fault.path_prefix.as_ref().is_none_or(|prefix| path.starts_with(prefix));
+                && fault.path_prefix.as_ref().is_none_or(|prefix| path.starts_with(prefix))
+                && fault.exact_path.as_ref().is_none_or(|exact| path == exact);
             if matches && fault.probability.is_none_or(|p| rule.rng.chance(p)) {
                 rule.left = rule.left.map(|left| left - 1);
                 return Some(rule.fault.clone());

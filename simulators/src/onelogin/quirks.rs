@@ -1,5 +1,6 @@
 //! What differs between tenants, or is not documented for certain, as switches.
 
+use icu_normalizer::ComposingNormalizerBorrowed as ComposingNormalizer;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -44,8 +45,11 @@ pub enum NullValue {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Mapping {
-    pub when: MappingCondition,
-    /// Attribute names to values, of the attributes' own types.
+    /// Absent: every user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<MappingCondition>,
+    /// Attribute names to values, of the attributes' own types. A custom attribute is named
+    /// `custom_attributes.<shortname>`.
     pub set: serde_json::Map<String, Value>,
 }
 
@@ -73,6 +77,12 @@ pub struct Quirks {
     pub trim: bool,
     /// Usernames and e-mails are stored in lower case.
     pub lowercase: bool,
+    /// Texts are kept with every run of blanks as one blank.
+    pub fold_blanks: bool,
+    /// Texts are kept with composed letters (NFC).
+    pub compose_letters: bool,
+    /// Texts are kept up to so many characters. Usernames, e-mails and `external_id` are never cut.
+    pub cut_texts: Option<usize>,
     pub mappings: Vec<Mapping>,
     /// How long asynchronous mappings take, seconds; 0: right after the answer.
     pub mappings_delay_seconds: i64,
@@ -99,6 +109,9 @@ impl Default for Quirks {
             null_value: NullValue::default(),
             trim: false,
             lowercase: false,
+            fold_blanks: false,
+            compose_letters: false,
+            cut_texts: None,
             mappings: Vec::new(),
             mappings_delay_seconds: 0,
             missing_scope_status: 403,
@@ -110,6 +123,38 @@ impl Default for Quirks {
     }
 }
 
+impl Quirks {
+    /// The form in which a text is kept. `whole`: the text is never cut.
+    pub fn kept(&self, text: &str, whole: bool) -> Box<str> {
+        let mut kept = text.to_owned();
+        if self.trim {
+            kept = kept.trim().to_owned();
+        }
+        if self.compose_letters {
+            kept = ComposingNormalizer::new_nfc().normalize(&kept).into_owned();
+        }
+        if self.fold_blanks {
+            kept = folded(&kept);
+        }
+        if let Some(most) = self.cut_texts.filter(|_| !whole) {
+            kept = kept.chars().take(most).collect();
+        }
+        kept.into()
+    }
+}
+
+fn folded(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if !letter.is_whitespace() {
+            folded.push(letter);
+        } else if !folded.ends_with(' ') {
+            folded.push(' ');
+        }
+    }
+    folded
+}
+
 /// Writes whose `field` contains this text are refused with 422.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -117,4 +162,17 @@ pub struct RefuseRule {
     /// An attribute, or `custom_attributes.<shortname>`.
     pub field: String,
     pub contains: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_kept_in_the_forms_that_are_switched_on() {
+        let quirks = Quirks { fold_blanks: true, compose_letters: true, cut_texts: Some(7), ..Quirks::default() };
+        assert_eq!(&*quirks.kept("Zoe\u{308}  \u{a0} Lind", false), "Zoë Lin");
+        assert_eq!(&*quirks.kept("Zoe\u{308}  Lind", true), "Zoë Lind");
+        assert_eq!(&*Quirks::default().kept(" Zoe\u{308}  Lind", false), " Zoe\u{308}  Lind");
+    }
 }

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 use super::attributes::{
-    ACTIVATED, ATTEMPTS, ATTRIBUTES, CREATED, Cell, EMAIL, GROUP, Kind, LOCALE, LOCKED_UNTIL, MANAGER, MAX_TEXT, PASSWORD,
+    ACTIVATED, ATTEMPTS, ATTRIBUTES, CREATED, Cell, EMAIL, EXTERNAL_ID, GROUP, Kind, LOCALE, LOCKED_UNTIL, MANAGER, MAX_TEXT, PASSWORD,
     PASSWORD_CHANGED, ROLES, STATE, STATUS, UPDATED, USERNAME, human, number,
 };
 use super::errors;
@@ -199,21 +199,27 @@ fn settle(state: &mut State, user: &mut User, old: Option<&User>, repairs: bool,
 /// Runs the tenant's mappings over a user.
 pub fn map(state: &State, user: &mut User) {
     for mapping in &state.quirks.mappings {
-        let field = mapping.when.field.as_str();
-        let value = match field.strip_prefix("custom_attributes.") {
-            Some(shortname) => user.custom.get(shortname).map_or(Value::Null, |text| Value::from(&**text)),
-            None => number(field).and_then(|number| user.cell(number)).map_or(Value::Null, Cell::json),
-        };
-        if value != mapping.when.equals {
-            continue;
-        }
-        for (name, value) in &mapping.set {
-            if let Some(number) = number(name)
+        let holds = mapping.when.as_ref().is_none_or(|when| value_of(user, &when.field) == when.equals);
+        for (name, value) in mapping.set.iter().filter(|_| holds) {
+            if let Some(shortname) = name.strip_prefix("custom_attributes.") {
+                match value.as_str() {
+                    Some(text) => user.custom.insert(shortname.into(), text.into()),
+                    None => user.custom.remove(shortname),
+                };
+            } else if let Some(number) = number(name)
                 && let Ok(cell) = Cell::read(ATTRIBUTES[number].kind, value)
             {
                 user.set(number, cell);
             }
         }
+    }
+}
+
+/// The value of an attribute as mappings see it.
+fn value_of(user: &User, field: &str) -> Value {
+    match field.strip_prefix("custom_attributes.") {
+        Some(shortname) => user.custom.get(shortname).map_or(Value::Null, |text| Value::from(&**text)),
+        None => number(field).and_then(|number| user.cell(number)).map_or(Value::Null, Cell::json),
     }
 }
 
@@ -275,9 +281,7 @@ fn cell(state: &State, number: usize, value: &Value) -> Result<Option<Cell>, Ans
         return Err(invalid(name, "can't be null"));
     }
     if let Some(Cell::Text(text)) = &mut cell {
-        if state.quirks.trim {
-            *text = text.trim().into();
-        }
+        *text = state.quirks.kept(text, [USERNAME, EMAIL, EXTERNAL_ID].contains(&number));
         if state.quirks.lowercase && [USERNAME, EMAIL].contains(&number) {
             *text = text.to_lowercase().into();
         }
@@ -337,7 +341,7 @@ fn custom(state: &State, value: &Value) -> Result<Custom, Answer> {
             Value::String(text) if text.chars().count() > MAX_TEXT => {
                 return Err(invalid(shortname, "is too long (maximum is 255 characters)"));
             }
-            Value::String(text) => Some(text.as_str().into()),
+            Value::String(text) => Some(state.quirks.kept(text, false)),
             _ => return Err(invalid(shortname, "is not a string")),
         };
         custom.push((shortname.as_str().into(), value));

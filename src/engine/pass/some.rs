@@ -8,6 +8,7 @@ use super::Pass;
 use crate::{
     cluster::roster::Entry,
     domain::{
+        account::Access,
         mapping::Desired,
         matching::{Matcher, Person},
         plan::plan_of_some,
@@ -74,6 +75,38 @@ impl Pass<'_> {
         report.rest.renamed = plan.renames(&settings.mapping, |change| released.go[change]);
         let summary = self.converge(&people, &plan, &released, &recorder, (&missing, &deferred)).await;
         self.looked_at(&people);
+        report.rest.unsettled = std::mem::take(&mut recorder.unsettled.lock().unwrap_or_else(PoisonError::into_inner));
+        report.unfinished = summary.unfinished || recorder.failed.load(std::sync::atomic::Ordering::Relaxed);
+        report.tally = Some(recorder.tally.into_inner().unwrap_or_else(PoisonError::into_inner));
+        summary.stop.map_or(Ok(()), Err)
+    }
+
+    /// Access that evidence on record takes, and nothing else: Bob is not asked, so that nobody waits for an answer of Bob who
+    /// has to lose access at once. Whatever else these people need is found by a pass that reads their rows.
+    pub(super) async fn on_evidence(&self, report: &mut Report) -> Result<(), Stop> {
+        let (settings, place) = (&self.validated.settings, (self.roster, self.key));
+        let wanted = || !(self.halted)() && self.leadership.is_leader();
+        let mut seen = single::by_evidence(place, self.causes);
+        if self.validated.dry_run || !settings.disabling_trigger || seen.employees.is_empty() {
+            return Ok(());
+        }
+        let accounts = single::accounts(self.provider, &settings.mapping, place, &mut seen, &wanted).await?;
+        report.provider = Some(true);
+        report.rest.unread = seen.unread;
+        let mut people = decide::everybody(&self.deciding(), seen.employees);
+        people.retain(|person| person.decision.existing == Some(Access::Suspended));
+        let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt).protecting(&settings.protected);
+        accounts.into_iter().for_each(|account| matcher.see(account));
+        let mut plan = plan_of_some(&settings.mapping, &people, matcher, false, &|_| None);
+        plan.only_access();
+
+        // A sync request is answered by a pass that reads Bob.
+        let requests = HashMap::new();
+        let guarding = self.guarding(&requests, None);
+        let released = guard::release(&guarding, &mut plan, &people, &Listing::default());
+        report.held.clone_from(&released.held.plan);
+        let recorder = self.recorder(&people, &plan, &requests, &seen.deleted_now, self.approvals(&released), &[]);
+        let summary = self.converge(&people, &plan, &released, &recorder, (&[], &[])).await;
         report.rest.unsettled = std::mem::take(&mut recorder.unsettled.lock().unwrap_or_else(PoisonError::into_inner));
         report.unfinished = summary.unfinished || recorder.failed.load(std::sync::atomic::Ordering::Relaxed);
         report.tally = Some(recorder.tally.into_inner().unwrap_or_else(PoisonError::into_inner));
