@@ -353,19 +353,18 @@ impl Inbox {
         self.unlisted(HashSet::new());
     }
 
-    /// Every integration that there is has a mailbox now, but for those of these namespaces.
+    /// The same but for those of these namespaces.
     pub fn unlisted(&self, scopes: HashSet<Scope>) {
         *self.0.unlisted.lock().unwrap_or_else(PoisonError::into_inner) = Some(scopes);
     }
 
     fn is_listed(&self, namespace: &str) -> bool {
-        let unlisted = self.0.unlisted.lock().unwrap_or_else(PoisonError::into_inner);
-        let missing = |scopes: &HashSet<Scope>| scopes.iter().any(|scope| scope.as_deref().is_none_or(|scope| scope == namespace));
-        unlisted.as_ref().is_some_and(|scopes| !missing(scopes))
+        let has = |scope: &Scope| scope.as_deref().is_none_or(|scope| scope == namespace);
+        self.0.unlisted.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(|scopes| !scopes.iter().any(has))
     }
 
-    /// Whether it is known what the deliveries of this namespace are signed with. Before that whoever knocks is asked to
-    /// come again, for whichever integration: a process that has just begun must not say that a signature is wrong.
+    /// Whether it is known what the deliveries of this namespace are signed with. Before that every delivery is asked to come
+    /// again: a process that has just begun must not say that a signature is wrong.
     fn has_started(&self, namespace: &str) -> bool {
         if !self.is_listed(namespace) {
             return false;
