@@ -22,6 +22,7 @@ mod memory;
 mod midnights;
 mod operations;
 mod outages;
+mod process;
 mod reading;
 mod settings;
 mod stops;
