@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::provider::Provider;
+pub use super::safety::{Administrators, Adoption, DriftPolicy};
 
 /// Keeps the accounts of one identity provider true to one Bob company.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -349,6 +350,9 @@ pub struct Safety {
     /// Whether an account without a mark is taken over by its e-mail.
     #[serde(default)]
     pub adoption: Adoption,
+    /// What happens to administrators who leave, where the provider names them as such (Google Workspace, JumpCloud): they are left as they are and reported, or suspended like everybody else. Nothing else of an administrator is written either way.
+    #[serde(default)]
+    pub administrators: Administrators,
     /// Accounts that are never written, whoever they belong to: administrators and break-glass accounts, by e-mail, username or the provider's id. Administrators whom Google Workspace or JumpCloud names as such are protected without being listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1000), extend("x-kubernetes-list-type" = "set"))]
@@ -393,26 +397,6 @@ pub struct Share {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 1_000_000))]
     pub at_least: Option<u32>,
-}
-
-/// What happens to values that a person changed at the provider.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DriftPolicy {
-    /// They are set back to what Bob says.
-    #[default]
-    Correct,
-    /// They are left, and the `EmployeeSync` names the attributes, until Bob says something else of them.
-    Report,
-}
-
-/// Whether an account without a mark is taken over by its e-mail.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Adoption {
-    /// Once: with the first write it gets the mark.
-    #[default]
-    MatchByEmail,
-    /// Never: such an account is a conflict.
-    Never,
 }
 
 /// What may be written into status.

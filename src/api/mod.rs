@@ -9,6 +9,7 @@ pub mod employee_sync;
 pub mod integration;
 pub mod provider;
 pub mod reasons;
+mod safety;
 
 pub use employee_sync::{EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus};
 pub use integration::{ProvisioningIntegration, ProvisioningIntegrationSpec, ProvisioningIntegrationStatus};

@@ -47,7 +47,7 @@ reasons! {
         Drifted: "A person changed the account at the provider, and `safety.driftPolicy: Report` only reports it; `AttributesSynced` names the attributes.", "Set the value back at the provider, change it in Bob, or set `driftPolicy: Correct`.";
         DomainNotListed: "The work e-mail is in no domain that `provisioning.emailDomains` lists.", "Add the domain, if this person should be managed.";
         OutOfScope: "`provisioning.scope` leaves this person out.", "Change the expression, if this person should be managed.";
-        HandsOff: "`spec.suspend` is set on this EmployeeSync, or the account is listed in `safety.protectedAccounts` or an administrator's by the provider's own word; the message says which.", "Remove `spec.suspend`, the account from the list, or the administrator's role, to let bobsync manage it again. An administrator who leaves is suspended by hand.";
+        HandsOff: "`spec.suspend` is set on this EmployeeSync, or the account is listed in `safety.protectedAccounts` or an administrator's by the provider's own word; the message says which.", "Remove `spec.suspend`, the account from the list, or the administrator's role, to let bobsync manage it again.";
         Pending: "Decided, and waiting for its turn.", "Nothing; look at the integration if it lasts.";
         Held: "Part of a plan that a guard holds.", "See `PlanHeld` of the integration: approve the plan, or remove its cause.";
         Frozen: "An attribute is frozen, because it would change for too many people at once; the rest is in sync.", "See `PlanHeld` of the integration: approve the plan, or correct the field in Bob or the mapping.";
@@ -58,6 +58,7 @@ reasons! {
         MissingAttribute: "A required target has no value in Bob.", "Fill the field in Bob that the message names.";
         MappingFailed: "An expression failed for this person; the message names the target and why.", "Correct the expression, or the field in Bob that it stumbles over.";
         Forbidden: "The credential may not change this account.", "Give the credential more rights, or set `spec.suspend` for this person.";
+        SuspendByHand: "Access should be taken, the account is still open, and bobsync may not suspend it: it is listed in `safety.protectedAccounts`, or an administrator's by the provider's own word, or bobsync acts as it; the message says which.", "Suspend the account at the provider by hand. Administrators who leave are suspended by bobsync with `safety.administrators: Suspend`.";
         ManagedElsewhere: "Another directory is the master of this account: it is synchronised from there, or it is a guest.", "Change the account in that directory, or set `spec.suspend` for this person.";
         NoLicence: "The account exists, and cannot be used for want of a licence (OneLogin: state Unlicensed).", "Free a licence at the provider, or buy one; then give it to this user. Nothing has to be done here.";
     }
@@ -91,6 +92,8 @@ reasons! {
     DetailReason {
         Created: "The account was created by bobsync.", "Nothing.";
         Matched: "The account was found by its mark or adopted by e-mail.", "Nothing.";
+        WouldAdopt: "An account with this e-mail exists; it is shown as it is, and nothing has been written to it.", "Nothing; it is adopted with the first write. See `Ready`.";
+        NotAdopted: "An account with this e-mail exists; it is shown as it is, and bobsync never writes to it.", "See `Ready`.";
         NoAccount: "There is no account.", "Nothing; `Ready` says whether there should be one.";
         Equal: "Every mapped attribute is as decided.", "Nothing.";
         Differs: "Some mapped attributes are not as decided yet.", "See `Ready`.";
@@ -144,6 +147,7 @@ impl EmployeeReason {
                 | Self::MissingAttribute
                 | Self::MappingFailed
                 | Self::Forbidden
+                | Self::SuspendByHand
                 | Self::ManagedElsewhere
                 | Self::NoLicence
         )

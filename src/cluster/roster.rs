@@ -3,8 +3,12 @@
 
 mod latest;
 mod people;
+mod reading;
+#[cfg(test)]
+mod versions_tests;
 
 use std::{
+    collections::BTreeMap,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     num::NonZeroU64,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -14,20 +18,20 @@ use foldhash::HashMap;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use self::people::People;
 pub use self::{latest::Latest, people::Sums};
+use self::{
+    people::People,
+    reading::{met, only_found, overrides, revoked, unready_since},
+};
 use crate::{
     api::{
-        EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, SYNC_REQUESTED, conditions,
-        employee_sync::{Access, Because, Evidence, EvidenceKind, HISTORY, HistoryEntry, MatchedBy},
-        integration::UserStatus,
+        EmployeeSync, EmployeeSyncStatus, SYNC_REQUESTED,
+        employee_sync::{Access, Because, EvidenceKind, HISTORY, HistoryEntry, MatchedBy},
     },
     domain::{
-        baseline::Baseline,
         drift::InPlace,
         known::{Met, Overrides, Revoked},
         missing::{Absence, Word},
-        settings,
     },
 };
 
@@ -66,8 +70,10 @@ pub struct Entry {
     pub access: Option<Access>,
     /// Evidence that access is revoked at once.
     pub revoked: Option<Revoked>,
-    /// The recorded account, and how it was found.
+    /// The account that bobsync has written to, and how it was found.
     pub account: Option<(Box<str>, MatchedBy)>,
+    /// An account that was found by e-mail and is told of: nothing has been written to it, and nobody's it is.
+    pub found: Option<Box<str>>,
     /// When the read by id first said that the file is gone.
     pub file_deleted: Option<Timestamp>,
     /// When a change of each kind last went out.
@@ -181,7 +187,7 @@ impl Roster {
         let mut rows = self.rows();
         let people = rows.entry(key).or_default();
         match people.aside(&employee) {
-            Some(known) if known.version > fresh.version => known.writing = false,
+            Some(known) if known.version > fresh.version || !known.exists && known.version == fresh.version => known.writing = false,
             Some(known) => {
                 let fresh = fresh.after(known);
                 people.put(employee, fresh);
@@ -202,13 +208,27 @@ impl Roster {
         let (key, employee) = key_of(object)?;
         let mut rows = self.rows();
         let people = rows.get_mut(&key)?;
-        if people.get(&employee).filter(|entry| entry.exists)?.file_deleted.is_some() {
-            people.remove(&employee);
-        } else {
-            people.change(&employee, Entry::lose_object);
-        }
+        let version = version(object);
+        // An older object of this name: the one that is known came after it.
+        people.get(&employee).filter(|entry| entry.exists && entry.version <= version)?;
+        people.lose(&employee, version);
         drop(rows);
         Some((key, employee))
+    }
+
+    /// Takes out somebody whose object the controller itself has deleted: nothing is left to do.
+    pub fn forget(&self, key: &IntegrationKey, employee: &str) {
+        if let Some(people) = self.rows().get_mut(key) {
+            people.remove(employee);
+        }
+    }
+
+    /// Everybody of whom evidence of an immediate revocation stands, by `root.id`.
+    #[must_use]
+    pub fn revoked(&self, key: &IntegrationKey) -> BTreeMap<Box<str>, Revoked> {
+        let mut revoked = BTreeMap::new();
+        self.for_each(key, |employee, entry| revoked.extend(entry.revoked.map(|at| (employee.into(), at))));
+        revoked
     }
 
     /// An immediate revocation that the integration's status keeps, of somebody whose own status is gone, or is an older one.
@@ -235,7 +255,7 @@ impl Roster {
     pub fn forget_accounts(&self, key: &IntegrationKey) {
         if let Some(people) = self.rows().get_mut(key) {
             people.sift(|_, entry| {
-                (entry.account, entry.in_place, entry.verdict) = (None, None, 0);
+                (entry.account, entry.found, entry.in_place, entry.verdict) = (None, None, None, 0);
                 true
             });
         }
@@ -291,14 +311,30 @@ impl Roster {
         owed.get(key).and_then(|people| people.get(employee)).cloned().unwrap_or_default()
     }
 
-    /// After a complete list of `namespace` (all namespaces if `None`): everything that is not in it went unseen.
-    pub fn keep_only(&self, namespace: Option<&str>, listed: &std::collections::HashSet<(Arc<str>, Box<str>)>) -> Vec<IntegrationKey> {
+    /// The newest version of all objects of `namespace` (all namespaces if `None`) that is known: a list that is asked for now
+    /// is not older.
+    #[must_use]
+    pub fn newest(&self, namespace: Option<&str>) -> u64 {
+        let rows = self.rows();
+        let people = rows.iter().filter(|(key, _)| namespace.is_none_or(|n| *n == *key.namespace)).map(|(_, people)| people);
+        people.flat_map(|people| people.iter().map(|(_, entry)| entry.version)).max().unwrap_or(0)
+    }
+
+    /// After a complete list of `namespace` (all namespaces if `None`) that is of this `version` or a later one: everything that
+    /// is not in it and not newer went unseen.
+    pub fn keep_only(
+        &self,
+        namespace: Option<&str>,
+        version: u64,
+        listed: &std::collections::HashSet<(Arc<str>, Box<str>)>,
+    ) -> Vec<IntegrationKey> {
         let mut woken = Vec::new();
         for (key, people) in self.rows().iter_mut().filter(|(key, _)| namespace.is_none_or(|n| *n == *key.namespace)) {
             let unlisted = |employee: &str| !listed.contains(&(key.namespace.clone(), object_name(&key.name, employee).into()));
+            let gone = |entry: &Entry| entry.exists && entry.version <= version;
             let lost: Vec<Box<str>> =
-                people.iter().filter(|(employee, entry)| entry.exists && unlisted(employee)).map(|(employee, _)| employee.into()).collect();
-            lost.iter().for_each(|employee| people.change(employee, Entry::lose_object));
+                people.iter().filter(|(employee, entry)| gone(entry) && unlisted(employee)).map(|(employee, _)| employee.into()).collect();
+            lost.iter().for_each(|employee| people.lose(employee, version));
             if !lost.is_empty() {
                 woken.push(key.clone());
             }
@@ -394,16 +430,19 @@ fn key_of(object: &EmployeeSync) -> Option<(IntegrationKey, Box<str>)> {
 fn entry(object: &EmployeeSync) -> Entry {
     let status = object.status.as_ref();
     let handled = status.and_then(|s| s.last_handled_sync_at.as_deref());
+    let account = status.and_then(|s| s.account.as_ref());
+    let only_found = status.is_some_and(only_found);
     let requested = object.metadata.annotations.as_ref().and_then(|a| a.get(SYNC_REQUESTED)).map(String::as_str);
     Entry {
         exists: true,
         generation: object.metadata.generation.unwrap_or(0),
-        version: object.metadata.resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or(0),
+        version: version(object),
         overrides: overrides(&object.spec),
         met: status.and_then(met),
         access: status.and_then(|s| s.access),
         revoked: status.and_then(|s| s.evidence.as_ref()).and_then(revoked),
-        account: status.and_then(|s| s.account.as_ref()).map(|a| (a.id.as_str().into(), a.matched_by)),
+        account: account.filter(|_| !only_found).map(|a| (a.id.as_str().into(), a.matched_by)),
+        found: account.filter(|_| only_found).map(|a| a.id.as_str().into()),
         file_deleted: status.and_then(|s| s.evidence.as_ref()).filter(|e| e.kind == EvidenceKind::FileDeleted).map(|e| e.observed_at.0),
         latest: status.map(Latest::of_status).unwrap_or_default(),
         awaited_start: status.and_then(|s| s.next_transition.as_ref()).is_some_and(|next| next.because == Because::StartDate),
@@ -427,12 +466,19 @@ fn entry(object: &EmployeeSync) -> Entry {
     }
 }
 
+/// `metadata.resourceVersion` as a number, to tell older news from newer.
+#[must_use]
+pub fn version(object: &EmployeeSync) -> u64 {
+    object.metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0)
+}
+
 impl Entry {
-    /// The object went: its spec says nothing any more.
-    fn lose_object(&mut self) {
+    /// The object went at this version: its spec says nothing any more. Another object of this name is newer.
+    fn lose_object(&mut self, version: u64) {
         *self = Self {
             exists: false,
             generation: 1,
+            version,
             overrides: None,
             sync_requested: None,
             sync_handled: None,
@@ -453,6 +499,7 @@ impl Entry {
         }
         Self {
             account: self.account.or_else(|| known.account.clone()),
+            found: self.found.or_else(|| known.found.clone()),
             met: self.met.or(known.met),
             access: self.access.or(known.access),
             revoked: self.revoked.or(known.revoked),
@@ -489,10 +536,25 @@ impl Entry {
         evidence && !hands_off && self.account.is_some() && self.access == Some(Access::Active)
     }
 
-    /// Whether its integration manages an account of this person, or will make one.
+    /// Whether its integration manages an account of this person, or will make one. One that only takes access from somebody
+    /// whom its settings leave out does not.
     #[must_use]
     pub fn claims_account(&self) -> bool {
-        matches!(self.access, Some(Access::NotYet | Access::Active | Access::Suspended))
+        let left_out = matches!(self.met, Some(Met::Unmanaged | Met::Waiting(_)));
+        !left_out && matches!(self.access, Some(Access::NotYet | Access::Active | Access::Suspended))
+    }
+
+    /// Whether the status says that access of this person's account is still to be taken, should it have to be.
+    #[must_use]
+    fn is_open(&self) -> bool {
+        let account = self.account.is_some() || self.found.is_some();
+        account && !matches!(self.access, Some(Access::Suspended | Access::Absent))
+    }
+
+    /// The account to look at: the one that was written to, or the one that was found.
+    #[must_use]
+    pub fn known_account(&self) -> Option<&str> {
+        self.account.as_ref().map(|(id, _)| &**id).or(self.found.as_deref())
     }
 
     /// Whether there is an account of this person that its integration manages.
@@ -505,43 +567,6 @@ impl Entry {
     #[must_use]
     pub fn was_in_bob(&self) -> bool {
         self.met.is_some()
-    }
-}
-
-fn unready_since(status: &EmployeeSyncStatus) -> u32 {
-    let unready = conditions::find(&status.conditions, "Ready").filter(|ready| ready.status == "False");
-    unready.map_or(0, |ready| u32::try_from(ready.last_transition_time.0.as_second()).unwrap_or(0))
-}
-
-fn overrides(spec: &EmployeeSyncSpec) -> Option<Box<Overrides>> {
-    let overrides = Overrides {
-        hands_off: spec.suspend,
-        user_status: spec.user_status.map(|status| match status {
-            UserStatus::AccordingToBob => settings::UserStatus::AccordingToBob,
-            UserStatus::AlwaysActive => settings::UserStatus::AlwaysActive,
-            UserStatus::AlwaysInactive => settings::UserStatus::AlwaysInactive,
-        }),
-        attributes: spec.attributes.iter().map(|(target, value)| (target.as_str().into(), value.0.as_str().into())).collect(),
-    };
-    (overrides != Overrides::default()).then(|| Box::new(overrides))
-}
-
-fn met(status: &EmployeeSyncStatus) -> Option<Met> {
-    let baseline = status.awaiting_change.as_ref().and_then(|waiting| Baseline::from_text(&waiting.baseline));
-    match (baseline, status.access?) {
-        (Some(baseline), _) => Some(Met::Waiting(baseline)),
-        (None, Access::Unmanaged) => Some(Met::Unmanaged),
-        (None, Access::NotYet | Access::Active | Access::Suspended | Access::Absent) => Some(Met::Managed),
-    }
-}
-
-fn revoked(evidence: &Evidence) -> Option<Revoked> {
-    match evidence.kind {
-        EvidenceKind::FileDeleted => None,
-        EvidenceKind::AccessRevoked => {
-            let start = evidence.start_date.as_deref().and_then(|date| date.parse().ok());
-            Some(Revoked { at: evidence.observed_at.0, start })
-        }
     }
 }
 

@@ -142,12 +142,15 @@ impl Writer {
             .map_err(|failed| failed.into_error("writing evidence"))
     }
 
-    /// Deletes the object of somebody who is gone from Bob for longer than the retention. Never touches the account.
+    /// Deletes the object of somebody who is gone from Bob for longer than the retention: this object as it was read, and no
+    /// other of its name. Never touches the account.
     ///
     /// # Errors
     /// When the API server refuses or cannot be reached.
-    pub async fn delete_person(&self, name: &str, uid: Option<String>) -> Result<(), WriteError> {
-        let params = DeleteParams { preconditions: Some(Preconditions { uid, resource_version: None }), ..DeleteParams::default() };
+    pub async fn delete_person(&self, object: &EmployeeSync) -> Result<(), WriteError> {
+        let name = object.metadata.name.as_deref().unwrap_or_default();
+        let preconditions = Preconditions { uid: object.metadata.uid.clone(), resource_version: object.metadata.resource_version.clone() };
+        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
         match tried("deleting an EmployeeSync", || self.people.delete(name, &params)).await {
             Ok(_) => Ok(()),
             Err(Failed::Api(status)) if status.is_not_found() => Ok(()),

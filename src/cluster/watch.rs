@@ -15,7 +15,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
-use super::roster::{IntegrationKey, News, Roster};
+use super::roster::{IntegrationKey, News, Roster, version};
 use crate::{
     api::{EmployeeSync, ProvisioningIntegration},
     server::{health::Beat, parts::Parts},
@@ -170,12 +170,18 @@ async fn people(
 ) {
     let mut stream = std::pin::pin!(objects(api));
     let mut listed: HashSet<(Arc<str>, Box<str>)> = HashSet::new();
+    // The least that the version of the list can be.
+    let mut listed_at = 0;
     while let Some(event) = beat.during(stream.next()).await {
         let (mut woken, mut lost) = (Vec::new(), Vec::new());
         let mut last = None;
         match event {
-            Ok(Event::Init) => listed.clear(),
+            Ok(Event::Init) => {
+                listed.clear();
+                listed_at = roster.newest(scope.as_deref());
+            }
             Ok(Event::InitApply(Some(object))) => {
+                listed_at = listed_at.max(version(&object));
                 if let Some(namespace) = object.namespace() {
                     listed.insert((namespace.into(), object.name_any().into()));
                 }
@@ -184,7 +190,7 @@ async fn people(
             Ok(Event::Apply(Some(object))) => woken.extend(woken_by(&roster, &object)),
             Ok(Event::Delete(Some(object))) => woken.extend(roster.gone(&object)),
             Ok(Event::InitDone) => {
-                lost = roster.keep_only(scope.as_deref(), &listed);
+                lost = roster.keep_only(scope.as_deref(), listed_at, &listed);
                 listed = HashSet::new();
                 parts.listed(scope.as_deref(), PERSON, None);
                 last = Some(Seen::PeopleListed(scope.clone()));

@@ -19,12 +19,16 @@ use super::{
 pub struct Decision {
     /// Whether the settings manage this person at all.
     pub managed: bool,
-    /// Access of an account that exists; `None` leaves it as it is.
+    /// Access of an account that exists; `None` leaves it as it is. Where the settings do not manage the person, this speaks
+    /// of an account that bears the person's mark, and of nothing but its access.
     pub existing: Option<Access>,
     /// What to do where there is no account.
     pub missing: Missing,
     /// The rule behind it.
     pub why: Why,
+    /// The other fact where two meet: why the settings leave out somebody whose employment has ended, or, with
+    /// `spec.suspend`, what ended it.
+    pub also: Option<Why>,
     /// The date that the rule rests on, as Bob has it.
     pub date: Option<Date>,
     /// The next moment at which the decision changes by itself.
@@ -150,12 +154,33 @@ impl Why {
 }
 
 impl Decision {
-    /// Why, in one plain sentence with the date that it rests on. Ends without a full stop.
+    /// Why, in one plain sentence with the date that it rests on, and the other fact where there are two. Ends without a full
+    /// stop.
     #[must_use]
     pub fn because(&self) -> String {
-        match self.date {
-            Some(date) => format!("{}: {date}", self.why.sentence()),
-            None => self.why.sentence().to_owned(),
+        let date = self.date.map(|date| format!(": {date}")).unwrap_or_default();
+        let also = self.also.map(|also| format!("; {}", also.sentence())).unwrap_or_default();
+        format!("{}{date}{also}", self.why.sentence())
+    }
+
+    /// Whether the employment is over, and that takes access.
+    #[must_use]
+    pub fn ends_access(&self) -> bool {
+        self.is_end() && self.existing == Some(Access::Suspended)
+    }
+
+    /// Whether the settings leave the person out, and access goes all the same, because the employment has ended.
+    #[must_use]
+    pub fn only_ends_access(&self) -> bool {
+        !self.managed && self.existing.is_some()
+    }
+
+    /// The same of somebody of whom no account bears the mark: nothing is left to take.
+    #[must_use]
+    pub fn left_alone(self) -> Self {
+        match self.also.filter(|_| self.only_ends_access()) {
+            Some(why) => Self { existing: None, why, also: None, date: None, ..self },
+            None => self,
         }
     }
 
@@ -242,48 +267,80 @@ pub fn decide(settings: &Settings, known: &Known, employee: &Employee, now: Time
     if employee.expected {
         return unmanaged(Why::NotInBob);
     }
+    let ended = employment_end(settings, known, employee, now);
     if known.overrides.hands_off {
-        return unmanaged(Why::HandsOff);
-    }
-    if employee.deleted {
-        // Only the id is left, so no other setting can be asked.
-        return match (known.met, settings.disabling_trigger) {
-            (Met::Unmanaged, _) => unmanaged(Why::LeftAloneBefore),
-            (_, true) => ended(Why::FileDeleted, None),
-            (_, false) => as_is(Missing::Never, Why::FileDeleted),
-        };
+        return Decision { also: ended.map(|ended| ended.why), ..unmanaged(Why::HandsOff) };
     }
     if employee.unread {
         return by_evidence(settings, known);
     }
-    match scope(settings, employee, known.met == Met::Managed) {
-        Scope::In => {}
-        Scope::Out(why) => return unmanaged(why),
-        // Absence takes nobody out, and brings nobody in.
-        Scope::Unknown if known.met == Met::Managed => {}
-        Scope::Unknown => return unmanaged(Why::ScopeUnknown),
+    match (left_out(settings, known, employee), ended) {
+        // An end takes access, whatever the settings say now.
+        (Some(why), Some(ended)) => Decision { managed: false, also: Some(why), ..ended },
+        (Some(why), None) => Decision { next: end_ahead(settings, employee), ..unmanaged(why) },
+        (None, Some(ended)) => ended,
+        (None, None) if employee.deleted => as_is(Missing::Never, Why::FileDeleted),
+        (None, None) => managed(settings, known, employee, now),
     }
-    managed(settings, known, employee, now)
+}
+
+/// The end of an employment that goes on, as its dates have it.
+fn end_ahead(settings: &Settings, employee: &Employee) -> Option<Transition> {
+    let end = Dates::of(settings, employee).end.filter(|_| settings.disabling_trigger && !employee.deleted)?;
+    Some(Transition { at: end.at, access: Access::Suspended, because: end.because })
+}
+
+/// Why the settings leave this person out; `None` where they manage the person.
+fn left_out(settings: &Settings, known: &Known, employee: &Employee) -> Option<Why> {
+    if employee.deleted {
+        // Only the id is left, so no other setting can be asked.
+        return (known.met == Met::Unmanaged).then_some(Why::LeftAloneBefore);
+    }
+    match scope(settings, employee, known.met == Met::Managed) {
+        Scope::In => None,
+        Scope::Out(why) => Some(why),
+        // Absence takes nobody out, and brings nobody in.
+        Scope::Unknown => (known.met != Met::Managed).then_some(Why::ScopeUnknown),
+    }
+}
+
+/// The decision for somebody whose employment has ended, by positive evidence. Asked before whether the settings manage the
+/// person at all.
+fn employment_end(settings: &Settings, known: &Known, employee: &Employee, now: Timestamp) -> Option<Decision> {
+    if !settings.disabling_trigger {
+        return None;
+    }
+    if employee.deleted {
+        return Some(ended(Why::FileDeleted, None));
+    }
+    let Dates { end, zone, .. } = Dates::of(settings, employee);
+    if let Some(revoked) = known.revoked.filter(|revoked| revoked.holds(employee.start.date())) {
+        return Some(ended(Why::AccessRevoked, Some(revoked.at.to_zoned(zone.clone()).date())));
+    }
+    if employee.lifecycle == Lifecycle::Terminated {
+        return Some(ended(Why::Terminated, None));
+    }
+    end.filter(|end| end.at <= now).map(|end| ended(end.why(), Some(end.date)))
 }
 
 /// Decides without a row of Bob: an immediate revocation on record takes access, and without one nothing changes. The
 /// revocation stands until Bob reports an activation or a later start date, and neither is known here.
 fn by_evidence(settings: &Settings, known: &Known) -> Decision {
     match known.revoked {
-        Some(revoked) if settings.disabling_trigger && known.met != Met::Unmanaged => {
-            ended(Why::AccessRevoked, Some(revoked.at.to_zoned(settings.zones.of(None).clone()).date()))
+        Some(revoked) if settings.disabling_trigger => {
+            let ended = ended(Why::AccessRevoked, Some(revoked.at.to_zoned(settings.zones.of(None).clone()).date()));
+            // The settings left the person out before, and nothing tells whether they still do.
+            let left_out = known.met == Met::Unmanaged;
+            Decision { managed: !left_out, also: left_out.then_some(Why::ScopeUnknown), ..ended }
         }
         Some(_) | None => as_is(Missing::Never, Why::NoEvidence),
     }
 }
 
-/// Decides for somebody whom the settings manage, `existingEmployees` aside. A date that Bob hides gives nobody access and
-/// takes none: what would rest on it is left as it is.
+/// Decides for somebody whom the settings manage and whose employment has not ended, `existingEmployees` aside. A date that
+/// Bob hides gives nobody access and takes none: what would rest on it is left as it is.
 fn managed(settings: &Settings, known: &Known, employee: &Employee, now: Timestamp) -> Decision {
     let decided = as_shown(settings, known, employee, now);
-    if decided.is_end() {
-        return decided;
-    }
     let end_hidden = is_end_hidden(settings, employee);
     let taken_by_status = matches!(decided.why, Why::InactiveInBob | Why::LeaveWithoutAccess);
     let given = decided.existing == Some(Access::Active) || decided.missing == Missing::Create(Access::Active);
@@ -305,19 +362,6 @@ fn as_shown(settings: &Settings, known: &Known, employee: &Employee, now: Timest
     let user_status = known.overrides.user_status.unwrap_or(settings.user_status);
     let Dates { start, end, zone } = Dates::of(settings, employee);
     let end = end.filter(|_| settings.disabling_trigger);
-
-    if settings.disabling_trigger {
-        if let Some(revoked) = known.revoked.filter(|revoked| revoked.holds(employee.start.date())) {
-            return ended(Why::AccessRevoked, Some(revoked.at.to_zoned(zone.clone()).date()));
-        }
-        if employee.lifecycle == Lifecycle::Terminated {
-            return ended(Why::Terminated, None);
-        }
-    }
-    if let Some(end) = end.filter(|end| end.at <= now) {
-        return ended(end.why(), Some(end.date));
-    }
-
     let waiting = match start {
         Some((at, _)) => at > now,
         None => employee.lifecycle == Lifecycle::Hired,
@@ -356,11 +400,14 @@ pub fn unless_waiting(settings: &Settings, known: &Known, decision: Decision, no
         (ExistingEmployees::OnChange, Met::Waiting(before)) => now_says.is_none_or(|now_says| !now_says.differs_from(before)),
     };
     // A revocation is news of this person, and waits for nothing.
-    if waits && decision.managed && decision.why != Why::AccessRevoked {
-        Decision { managed: false, existing: None, why: Why::AwaitingChange, date: None, ..decision }
-    } else {
-        decision
+    if !waits || !decision.managed || decision.why == Why::AccessRevoked {
+        return decision;
     }
+    if decision.ends_access() {
+        // An account that bears the mark was dealt with before, whatever is known of it now.
+        return Decision { managed: false, also: Some(Why::AwaitingChange), ..decision };
+    }
+    Decision { managed: false, existing: None, why: Why::AwaitingChange, date: None, ..decision }
 }
 
 enum Scope {
@@ -453,7 +500,7 @@ fn before_start(create: Create, user_status: UserStatus, date: Option<Date>) -> 
         UserStatus::AlwaysActive => (Some(Access::Active), created(Access::Active)),
         UserStatus::AlwaysInactive => (None, created(Access::Suspended)),
     };
-    Decision { managed: true, existing, missing, why, date, next: None }
+    Decision { managed: true, existing, missing, why, also: None, date, next: None }
 }
 
 /// Access that the start date brings, judged by what Bob says now; `None` where it changes nothing, as for somebody
@@ -526,15 +573,15 @@ fn employed(user_status: UserStatus, employee: &Employee, last_day_ahead: bool) 
 }
 
 const fn active(why: Why) -> Decision {
-    Decision { managed: true, existing: Some(Access::Active), missing: Missing::Create(Access::Active), why, date: None, next: None }
+    Decision { existing: Some(Access::Active), ..as_is(Missing::Create(Access::Active), why) }
 }
 
 const fn suspended(missing: Missing, why: Why) -> Decision {
-    Decision { managed: true, existing: Some(Access::Suspended), missing, why, date: None, next: None }
+    Decision { existing: Some(Access::Suspended), ..as_is(missing, why) }
 }
 
 const fn as_is(missing: Missing, why: Why) -> Decision {
-    Decision { managed: true, existing: None, missing, why, date: None, next: None }
+    Decision { managed: true, existing: None, missing, why, also: None, date: None, next: None }
 }
 
 const fn ended(why: Why, date: Option<Date>) -> Decision {
@@ -542,5 +589,5 @@ const fn ended(why: Why, date: Option<Date>) -> Decision {
 }
 
 const fn unmanaged(why: Why) -> Decision {
-    Decision { managed: false, existing: None, missing: Missing::Never, why, date: None, next: None }
+    Decision { managed: false, ..as_is(Missing::Never, why) }
 }

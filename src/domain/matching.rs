@@ -63,6 +63,8 @@ pub struct Candidate {
     pub marked: bool,
     /// Why it is never written, if it is not.
     pub protected: Option<ProtectedBy>,
+    /// Whether access is taken from it although it is protected.
+    pub lets_go: bool,
     /// Whether another directory is its master.
     pub elsewhere: bool,
     /// Rows of what has to be written where the account has another value now.
@@ -82,6 +84,8 @@ pub struct Found {
     own_has: Keys,
     by_email: Option<Box<Candidate>>,
     by_email_again: bool,
+    /// Whether one of several accounts that may be this person's can be used.
+    open: bool,
     taken: Taken,
 }
 
@@ -149,9 +153,16 @@ pub enum Match {
     Ambiguous {
         /// One that bears the mark and can be used: whoever has to lose access loses it on each of them.
         in_use: Option<Box<str>>,
+        /// Whether any of them can be used.
+        open: bool,
     },
     /// No account of one's own, and another account has the e-mail or the username.
-    Taken(Taken),
+    Taken {
+        /// Which.
+        by: Taken,
+        /// Whether an account without a mark that has the person's e-mail can be used.
+        open: bool,
+    },
 }
 
 /// Persons who should have one key; almost always one.
@@ -261,6 +272,7 @@ impl<'a> Matcher<'a> {
             }
             let candidate = (free && self.adopt).then(|| self.candidate(person, &account, false));
             let found = &mut self.found[person as usize];
+            found.open |= free && account.state != AccountState::Suspended;
             match candidate {
                 Some(_) if found.by_email.is_some() => found.by_email_again = true,
                 Some(candidate) => found.by_email = Some(candidate),
@@ -299,10 +311,11 @@ impl<'a> Matcher<'a> {
                 username: self.wants(person, self.mapping.username, account.username.as_deref()),
             };
             let in_use = |candidate: &Candidate| {
-                let writable = candidate.protected.is_none() && !candidate.elsewhere;
+                let writable = (candidate.protected.is_none() || candidate.lets_go) && !candidate.elsewhere;
                 (candidate.state != AccountState::Suspended && writable && !others_email).then(|| candidate.account.clone())
             };
             let found = &mut self.found[person as usize];
+            found.open |= candidate.state != AccountState::Suspended;
             if candidate.marked
                 && let Some(id) = in_use(&candidate).filter(|id| found.own_in_use.as_ref().is_none_or(|least| id < least))
             {
@@ -356,10 +369,12 @@ impl<'a> Matcher<'a> {
         let manager = self.mapping.manager.and_then(|row| account.attributes.get(row)?.as_deref()).map(Into::into);
         let role = || account.administrator.then_some(ProtectedBy::Role);
         let protected = self.protected.map_or_else(role, |protected| protected.covers(account));
+        let leaves = self.people[person as usize].decision.ends_access();
+        let lets_go = leaves && protected.is_some_and(|by| self.protected.is_some_and(|protected| protected.lets_go(by)));
         let by_email = self.mapping.manager.is_some_and(|row| self.mapping.rows[row].compare == Compare::PersonByEmail);
         let email = account.email.as_deref().filter(|_| by_email).map(Into::into);
         let (account, state, elsewhere) = ((*account.id).into(), account.state, account.elsewhere);
-        Box::new(Candidate { account, state, manager, email, marked, protected, elsewhere, replaced, write })
+        Box::new(Candidate { account, state, manager, email, marked, protected, lets_go, elsewhere, replaced, write })
     }
 
     /// The answers, in the order of the people.
@@ -369,14 +384,14 @@ impl<'a> Matcher<'a> {
         self.found
             .into_iter()
             .map(|found| match found {
-                Found { own_again: true, own_in_use, .. } => Match::Ambiguous { in_use: own_in_use },
+                Found { own_again: true, own_in_use, open, .. } => Match::Ambiguous { in_use: own_in_use, open },
                 Found { own: Some(candidate), by_email: Some(_), .. } => Match::One { candidate, taken: Taken::ForGood },
                 Found { own: Some(candidate), by_email: None, taken, .. } => Match::One { candidate, taken },
-                Found { by_email: None, taken: taken @ (Taken::By(..) | Taken::ForGood), .. }
-                | Found { by_email: Some(_), taken: taken @ Taken::ForGood, .. } => Match::Taken(taken),
+                Found { by_email: None, taken: by @ (Taken::By(..) | Taken::ForGood), open, .. }
+                | Found { by_email: Some(_), taken: by @ Taken::ForGood, open, .. } => Match::Taken { by, open },
                 // Adopting means writing e-mail and username, one of which another account still has.
-                Found { by_email: Some(_), taken: Taken::By(..), .. } => Match::Taken(Taken::ForGood),
-                Found { by_email_again: true, .. } => Match::Ambiguous { in_use: None },
+                Found { by_email: Some(_), taken: Taken::By(..), open, .. } => Match::Taken { by: Taken::ForGood, open },
+                Found { by_email_again: true, open, .. } => Match::Ambiguous { in_use: None, open },
                 Found { by_email: Some(candidate), taken: Taken::No, .. } => Match::One { candidate, taken: Taken::No },
                 Found { by_email: None, taken: Taken::No, .. } => Match::None,
             })
@@ -399,6 +414,7 @@ impl<'a> Matcher<'a> {
                 if Some(person) != winner {
                     self.found[person as usize].taken = Taken::ForGood;
                     self.found[person as usize].by_email = None;
+                    self.found[person as usize].open &= self.found[person as usize].own.is_some();
                 }
             }
         }

@@ -158,6 +158,9 @@ pub struct Standing {
     pub change: Option<usize>,
     /// Rows that a person changed at the provider, and that are only reported.
     pub drifted: Vec<usize>,
+    /// Whether an account that may be this person's, and is not this integration's to write, can be used; `None` where there
+    /// is no such account.
+    pub beside: Option<AccountState>,
 }
 
 /// An account that is somebody's.
@@ -259,10 +262,10 @@ fn hand_overs(mapping: &Mapping, people: &[Person], matches: &[Match]) -> Vec<Op
         Match::One { candidate, .. } => {
             people[person as usize].decision.existing == Some(Access::Suspended) && candidate.state != AccountState::Suspended
         }
-        Match::None | Match::Ambiguous { .. } | Match::Taken(_) => false,
+        Match::None | Match::Ambiguous { .. } | Match::Taken { .. } => false,
     };
     let holder = |person: PersonIndex| match &matches[person as usize] {
-        Match::One { taken, .. } | Match::Taken(taken) => taken,
+        Match::One { taken, .. } | Match::Taken { by: taken, .. } => taken,
         Match::None | Match::Ambiguous { .. } => &Taken::No,
     };
     (0..)
@@ -292,18 +295,15 @@ fn keys<'a>(mapping: &'a Mapping, person: &'a Person) -> Vec<(usize, Option<Cow<
 
 /// Standing and change of one person, managers aside.
 fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonIndex>, whole: bool) -> (Standing, Option<Change>) {
-    let standing = |account, block| Standing { account, manager: Manager::Nothing, block, change: None, drifted: Vec::new() };
     if !person.decision.managed {
-        let account = match found {
-            // Nobody looks for an account of theirs by e-mail: it bears the mark, or is the one that is recorded.
-            Match::One { candidate, .. } => Some(held(&candidate)),
-            Match::None | Match::Ambiguous { .. } | Match::Taken(_) => None,
-        };
-        let failure = person.scope_failure.clone().filter(|_| person.decision.why == Why::ScopeUnknown);
-        return (standing(account, failure.map(Block::ScopeFailed)), None);
+        return left_out(person, found);
     }
     if let Some(other) = &person.claimed_by {
-        return (standing(None, Some(Block::ClaimedBy(other.clone()))), None);
+        let beside = match &found {
+            Match::One { candidate, .. } => Some(candidate.state),
+            Match::None | Match::Ambiguous { .. } | Match::Taken { .. } => None,
+        };
+        return (Standing { beside, ..standing(None, Some(Block::ClaimedBy(other.clone()))) }, None);
     }
     let missing = |exists| mapping.missing_required(&person.employee, exists).map(Block::MissingAttribute);
     let failed = || {
@@ -312,14 +312,15 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
         expression.or_else(scope).or_else(|| person.unknown_target.clone().map(Block::UnknownTarget))
     };
     match found {
-        Match::Ambiguous { in_use } => {
+        Match::Ambiguous { in_use, open } => {
             // Which of them is the right one does not matter to somebody who has to lose access: none is, one in each pass.
             let leaves = person.decision.existing == Some(Access::Suspended);
             let change = in_use.filter(|_| leaves).map(suspension);
-            (standing(None, Some(Block::Ambiguous)), change)
+            (Standing { beside: leaves.then(|| open_or_not(open)), ..standing(None, Some(Block::Ambiguous)) }, change)
         }
         Match::One { candidate, .. } if let Some(by) = candidate.protected => {
-            (standing(Some(held(&candidate)), Some(Block::Protected(by))), None)
+            let change = (candidate.lets_go && candidate.state != AccountState::Suspended).then(|| suspension(candidate.account.clone()));
+            (standing(Some(held(&candidate)), Some(Block::Protected(by))), change)
         }
         Match::One { candidate, .. } if candidate.elsewhere => (standing(Some(held(&candidate)), Some(Block::ManagedElsewhere)), None),
         Match::One { mut candidate, taken } => {
@@ -334,10 +335,15 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
             let change = existing(mapping, person, *candidate, taken).map(|change| Change { after, ..change });
             (Standing { drifted, ..standing(Some(account), block) }, change)
         }
-        Match::None | Match::Taken(_) => match person.decision.missing {
+        // An account without a mark that has the e-mail of somebody who left may be theirs: it is told, as nobody may take it over.
+        Match::Taken { open: true, .. } if person.decision.ends_access() => {
+            let beside = Some(AccountState::Active);
+            (Standing { beside, ..standing(None, Some(Block::Conflict)) }, unlisted(person))
+        }
+        Match::None | Match::Taken { .. } => match person.decision.missing {
             Missing::NotYet | Missing::Never => (standing(None, None), unlisted(person)),
             Missing::Create(access) => {
-                let taken = matches!(found, Match::Taken(_)) && after.is_none();
+                let taken = matches!(found, Match::Taken { .. }) && after.is_none();
                 let failed = failed();
                 // Without an attribute that is not required an account can be made all the same.
                 let possible = |block: &Block| match block {
@@ -356,6 +362,42 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
             }
         },
     }
+}
+
+fn standing(account: Option<Held>, block: Option<Block>) -> Standing {
+    Standing { account, manager: Manager::Nothing, block, change: None, drifted: Vec::new(), beside: None }
+}
+
+/// The same of somebody whom the settings leave out: nothing is written, but that an end of the employment takes access from
+/// an account that bears the mark. One that another integration manages is left to it.
+fn left_out(person: &Person, found: Match) -> (Standing, Option<Change>) {
+    let leaves = person.decision.only_ends_access() && person.claimed_by.is_none();
+    let unknown = [Some(person.decision.why), person.decision.also].contains(&Some(Why::ScopeUnknown));
+    let failure = person.scope_failure.clone().filter(|_| unknown).map(Block::ScopeFailed);
+    match found {
+        // Nobody looks for an account of theirs by e-mail: it bears the mark, or is the one that is recorded.
+        Match::One { candidate, .. } => {
+            let leaves = leaves && candidate.marked;
+            let block = match candidate.protected {
+                Some(by) if leaves => Some(Block::Protected(by)),
+                _ if leaves && candidate.elsewhere => Some(Block::ManagedElsewhere),
+                _ => None,
+            };
+            let writes = leaves && (block.is_none() || candidate.lets_go);
+            let change = access_of(person, &candidate).filter(|_| writes).map(|_| suspension(candidate.account.clone()));
+            (standing(Some(held(&candidate)), block.or(failure)), change)
+        }
+        Match::Ambiguous { in_use, open } if leaves => {
+            let block = open.then_some(Block::Ambiguous).or(failure);
+            (Standing { beside: Some(open_or_not(open)), ..standing(None, block) }, in_use.map(suspension))
+        }
+        Match::None | Match::Taken { .. } if leaves => (standing(None, failure), unlisted(person)),
+        Match::None | Match::Ambiguous { .. } | Match::Taken { .. } => (standing(None, failure), None),
+    }
+}
+
+const fn open_or_not(open: bool) -> AccountState {
+    if open { AccountState::Active } else { AccountState::Suspended }
 }
 
 /// The account that is on record may still be there although the listing does not have it: absence is no evidence. Who has
@@ -386,11 +428,20 @@ fn held(candidate: &Candidate) -> Held {
 }
 
 fn existing(mapping: &Mapping, person: &Person, candidate: Candidate, taken: bool) -> Option<Change> {
+    let access = access_of(person, &candidate);
     let mut write = candidate.write.map(|write| *write).unwrap_or_default();
     if taken {
         write.attributes.retain(|(row, _)| *row != mapping.email && *row != mapping.username);
     }
-    write.access = match (person.decision.existing, candidate.state) {
+    write.access = access;
+    let kind = if candidate.marked { Kind::Update } else { Kind::Adopt };
+    let replaced = candidate.replaced;
+    Some(Change { kind, account: Some(candidate.account), replaced, ..Change::new(write) }).filter(|change| !change.write.is_empty())
+}
+
+/// Access to give or take.
+fn access_of(person: &Person, candidate: &Candidate) -> Option<Access> {
+    match (person.decision.existing, candidate.state) {
         (
             Some(Access::Suspended),
             AccountState::Active | AccountState::Unactivated | AccountState::Staged | AccountState::Unlicensed | AccountState::Other,
@@ -403,10 +454,7 @@ fn existing(mapping: &Mapping, person: &Person, candidate: Candidate, taken: boo
         }
         (Some(Access::Active), AccountState::Suspended | AccountState::Unactivated) => Some(Access::Active),
         _ => None,
-    };
-    let kind = if candidate.marked { Kind::Update } else { Kind::Adopt };
-    let replaced = candidate.replaced;
-    Some(Change { kind, account: Some(candidate.account), replaced, ..Change::new(write) }).filter(|change| !change.write.is_empty())
+    }
 }
 
 fn create(mapping: &Mapping, person: &Person, access: Access, whole: bool) -> Change {

@@ -85,26 +85,43 @@ pub enum ProtectedBy {
 
 /// Accounts that are never written: administrators, break-glass accounts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Protected(foldhash::HashSet<Box<str>>);
+pub struct Protected {
+    names: foldhash::HashSet<Box<str>>,
+    /// Whether administrators who leave are suspended.
+    suspends_administrators: bool,
+}
 
 impl Protected {
     /// From provider ids, e-mails and usernames, in any case.
     pub fn new<'a>(names: impl Iterator<Item = &'a str>) -> Self {
-        Self(names.map(|name| key(name).into()).collect())
+        Self { names: names.map(|name| key(name).into()).collect(), suspends_administrators: false }
+    }
+
+    /// The same, with administrators who leave suspended. Accounts that are listed are left as they are all the same.
+    #[must_use]
+    pub fn suspending_administrators(self, suspends_administrators: bool) -> Self {
+        Self { suspends_administrators, ..self }
+    }
+
+    /// Whether access may be taken from an account that is protected so, of somebody who leaves.
+    #[must_use]
+    pub fn lets_go(&self, by: ProtectedBy) -> bool {
+        by == ProtectedBy::Role && self.suspends_administrators
     }
 
     /// Whether this is the id, e-mail or username of one.
     #[must_use]
     pub fn names(&self, name: &str) -> bool {
-        self.0.contains(&*key(name))
+        self.names.contains(&*key(name))
     }
 
     /// Why this account is one: its id, e-mail or username is among them, or the provider itself says that it is an
     /// administrator's.
     #[must_use]
     pub fn covers(&self, account: &Account<'_>) -> Option<ProtectedBy> {
-        let has = |name: Option<&str>| name.is_some_and(|name| self.0.contains(&*key(name)));
-        let listed = !self.0.is_empty() && (has(Some(&account.id)) || has(account.email.as_deref()) || has(account.username.as_deref()));
+        let has = |name: Option<&str>| name.is_some_and(|name| self.names.contains(&*key(name)));
+        let listed =
+            !self.names.is_empty() && (has(Some(&account.id)) || has(account.email.as_deref()) || has(account.username.as_deref()));
         if listed { Some(ProtectedBy::Settings) } else { account.administrator.then_some(ProtectedBy::Role) }
     }
 }
@@ -153,6 +170,9 @@ mod tests {
         let other = Protected::new(["8", "other@example.com"].into_iter());
         assert_eq!((other.covers(&account(false)), other.covers(&account(true))), (None, Some(ProtectedBy::Role)));
         assert!(!other.names("boss@example.com"));
+        assert!(!other.lets_go(ProtectedBy::Role) && !other.lets_go(ProtectedBy::Settings));
+        let suspending = other.suspending_administrators(true);
+        assert!(suspending.lets_go(ProtectedBy::Role) && !suspending.lets_go(ProtectedBy::Settings));
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub struct Deciding<'a> {
     pub ends_sessions: bool,
     /// Integrations of the same tenant that come before this one.
     pub elders: &'a [IntegrationKey],
+    /// All other integrations of the same tenant.
+    pub peers: &'a [IntegrationKey],
     /// Whether this integration has never seen a pass through.
     pub first_pass: bool,
     /// Whether statuses are gone that there were at the last pass.
@@ -68,7 +70,8 @@ impl Deciding<'_> {
             known_account,
             known_active: access == Some(Access::Active),
             sessions_open: self.ends_sessions && matches!(access, Some(Access::Active | Access::NotYet | Access::Absent)),
-            claimed_by: self.claimed_by(employee.id()),
+            // Whom the settings leave out, another integration may manage, and then decides alone.
+            claimed_by: self.claimed_by(if decision.managed { self.elders } else { self.peers }, employee.id()),
             scope_failure: scope_failure.map(|why| why.to_string().into()),
             unknown_target,
             forgotten: self.forgotten && unmet,
@@ -85,7 +88,8 @@ impl Deciding<'_> {
         }
         let now_says = Baseline::of(self.settings, mapped, employee, self.now);
         let decision = unless_waiting(self.settings, known, decision, Some(now_says));
-        (decision, (decision.why == Why::AwaitingChange).then(|| Box::new(now_says)))
+        let waits = [Some(decision.why), decision.also].contains(&Some(Why::AwaitingChange));
+        (decision, waits.then(|| Box::new(now_says)))
     }
 
     /// How somebody stands of whom no status speaks. With `existingEmployees: OnChange` Bob's date of entry tells who was there
@@ -100,10 +104,10 @@ impl Deciding<'_> {
         if self.first_pass || on_change && before() { Met::BeforeIntegration } else { Met::New }
     }
 
-    /// The first of the elders that manages this person's account, or will make it.
-    fn claimed_by(&self, employee: &str) -> Option<Box<str>> {
-        let manages = |elder: &&IntegrationKey| self.roster.with(elder, employee, |entry| entry.is_some_and(Entry::claims_account));
-        self.elders.iter().find(manages).map(|elder| elder.to_string().into())
+    /// The first of these that manages this person's account, or will make it.
+    fn claimed_by(&self, others: &[IntegrationKey], employee: &str) -> Option<Box<str>> {
+        let manages = |other: &&IntegrationKey| self.roster.with(other, employee, |entry| entry.is_some_and(Entry::claims_account));
+        others.iter().find(manages).map(|other| other.to_string().into())
     }
 }
 

@@ -405,7 +405,9 @@ impl Run<'_, '_, '_> {
     async fn still_there(&self, change: &Change, id: &str) -> Result<Option<AccountState>, Ended> {
         let mark = self.cx.people[change.person as usize].employee.id();
         let found = self.look(change.person, Sort::of(change), Key::Id(id), Tries::all()).await?;
-        if let Some(by) = found.iter().find_map(|account| self.cx.protected.covers(account)) {
+        let leaves = self.cx.people[change.person as usize].decision.ends_access();
+        let protected = found.iter().find_map(|account| self.cx.protected.covers(account));
+        if let Some(by) = protected.filter(|by| !(leaves && self.cx.protected.lets_go(*by))) {
             return Err(Ended::Failed(Failure::Protected(by)));
         }
         if found.iter().any(|account| account.elsewhere) {

@@ -504,6 +504,14 @@ impl Inbox {
             Kind::Activated if revoked.is_some_and(|revoked| revoked.at <= at) && deleted.is_none() => None,
             _ => return Ok(()),
         };
+        if kind == Kind::Activated {
+            // Before the evidence goes: a pass that begins in between takes up what this list has.
+            let mut said = mailbox.said.lock().await;
+            let list = revocations::ended(&said.status.revoked, employee, at);
+            if !said.revoked(&self.0.client, key, list).await {
+                return Err(WriteError::for_now("writing the integration's status", "the API server did not take it"));
+            }
+        }
         self.0.roster.writing(key, employee, true);
         let written = self.write(key, mailbox, employee, evidence.as_ref()).await;
         if written.is_err() {
@@ -513,13 +521,10 @@ impl Inbox {
             Some(object) => self.0.roster.wrote(&object, 0),
             None => self.0.roster.forget_revocation(key, employee),
         }
-        if kind != Kind::Deleted {
-            // It outlives the object there, and has to end there as well.
+        if kind == Kind::AccessRevoked {
+            // It outlives the object there.
             let mut said = mailbox.said.lock().await;
-            let list = match kind {
-                Kind::AccessRevoked => revocations::with(&said.status.revoked, employee, Revoked { at, start: None }),
-                _ => revocations::ended(&said.status.revoked, employee, at),
-            };
+            let list = revocations::with(&said.status.revoked, employee, Revoked { at, start: None });
             if !said.revoked(&self.0.client, key, list).await {
                 return Err(WriteError::for_now("writing the integration's status", "the API server did not take it"));
             }

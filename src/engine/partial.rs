@@ -253,9 +253,7 @@ async fn settle(session: &Session, ready: &Ready, line: Line, causes: &Causes, r
     }
     session.refusals.settled("");
     if let Some(tally) = &report.tally {
-        let unsure: HashSet<&str> = report.rest.unseen.iter().chain(&report.rest.unread).map(|id| &**id).collect();
-        let looked_at = causes.keys().map(|id| &**id).filter(|id| !unsure.contains(id));
-        session.note_revocations(looked_at, &tally.revoked).await;
+        session.note_revocations(&tally.over).await;
     }
     // First: whoever stands in line already is not put there again, and a change that is known waits for no further look.
     for (employee, class) in &report.rest.deferred {

@@ -150,6 +150,8 @@ pub struct Pass<'a> {
     pub limitless: bool,
     /// Integrations of the same tenant that come before this one.
     pub elders: &'a [IntegrationKey],
+    /// All other integrations of the same tenant.
+    pub peers: &'a [IntegrationKey],
     /// The digest that a person approved and that has not been released yet.
     pub approved: Option<&'a str>,
     /// The plan that was released last.
@@ -289,6 +291,7 @@ impl Pass<'_> {
             key: self.key,
             ends_sessions: self.validated.target.catalog().capabilities.ends_sessions,
             elders: self.elders,
+            peers: self.peers,
             first_pass: self.first_pass,
             forgotten: self.forgotten,
             since: self.since,

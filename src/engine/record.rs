@@ -5,7 +5,7 @@ mod write;
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     num::NonZeroU64,
     sync::{Mutex, PoisonError, atomic::AtomicBool},
 };
@@ -13,7 +13,7 @@ use std::{
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use self::write::Write;
+use self::write::{Seen, Write};
 use super::{
     claims::{Claims, Looking},
     clock::Clock,
@@ -21,7 +21,7 @@ use super::{
     execute::{Failure, Outcome},
     observe::is_expired,
     validate::Validated,
-    verdict::{Planned, Trouble, Verdict},
+    verdict::{Planned, Proof, Trouble, Verdict},
 };
 use crate::{
     api::{
@@ -35,7 +35,7 @@ use crate::{
         status::{Writer, to_the_second},
     },
     domain::{
-        access::{Missing, Why},
+        access::{Decision, Missing, Why},
         account::{Access, AccountState},
         drift::InPlace,
         employee::{BobStatus, SITE},
@@ -120,8 +120,8 @@ pub struct Tally {
     pub pending: u32,
     /// Left alone by the settings.
     pub unmanaged: u32,
-    /// People whose access Bob revoked at once while it shows them at work, by id.
-    pub revoked: BTreeMap<Box<str>, Revoked>,
+    /// People of whom an immediate revocation does not hold any more, because another employment has begun.
+    pub over: BTreeSet<Box<str>>,
     /// Failing people by reason.
     pub reasons: BTreeMap<EmployeeReason, u32>,
     /// Accounts created.
@@ -211,14 +211,18 @@ impl Recorder<'_> {
     fn weigh(&self, index: PersonIndex, trouble: Trouble, outcome: Option<Outcome>) -> Option<Write<'_>> {
         let person = &self.people[index as usize];
         let id = person.employee.id();
-        let (verdict, known, evidence) = self.roster.with(self.key, id, |entry| {
+        let (verdict, known, seen, proof) = self.roster.with(self.key, id, |entry| {
             (
                 self.verdict(index, trouble, outcome.as_ref(), entry),
                 entry.filter(|entry| entry.exists).map(|entry| (entry.verdict, entry.digest)),
-                entry.map(Entry::evidence).unwrap_or_default(),
+                Seen::of(entry),
+                self.proof(index, entry, None),
             )
         });
-        self.count(id, &verdict, outcome.as_ref());
+        self.count(&verdict, outcome.as_ref());
+        if seen.revoked.is_some() && proof.revoked.is_none() && !person.employee.deleted {
+            self.tally.lock().unwrap_or_else(PoisonError::into_inner).over.insert(id.into());
+        }
         let settled = matches!(outcome, None | Some(Outcome::Done(_))) && verdict.decision.managed && verdict.account.is_some();
         if settled && matches!(verdict.manager, Manager::NotManaged | Manager::Pending) {
             self.leaderless.lock().unwrap_or_else(PoisonError::into_inner).push(index);
@@ -230,16 +234,21 @@ impl Recorder<'_> {
         if known.is_none() && !worth_an_object(person, &verdict) {
             return None;
         }
-        let hash = verdict.hash64();
+        let hash = verdict.hash64(proof);
         let unchanged = known.is_some_and(|(verdict, _)| verdict == hash);
         let news = match &outcome {
             Some(Outcome::Done(_)) => true,
             Some(Outcome::Failed { .. }) => !unchanged,
             Some(Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy) | None => false,
         };
-        let expired =
-            is_expired(verdict.file_deleted.and_then(|at| Timestamp::from_second(at).ok()), self.validated.retention, self.clock.now());
         let owed = if self.owes { self.roster.owed(self.key, id) } else { Vec::new() };
+        // Age alone ends nothing: the object is the memory of a suspension that is still to come, and of lines that are owed.
+        let old = is_expired(seen.file_deleted, self.validated.retention, self.clock.now());
+        let expired = old && outcome.is_none() && owed.is_empty() && verdict.access_as_decided && !verdict.is_left_open();
+        if expired && known.is_none() {
+            self.roster.forget(self.key, id);
+            return None;
+        }
         if unchanged && !news && !expired && owed.is_empty() {
             self.metrics.person_unchanged();
             return None;
@@ -252,7 +261,8 @@ impl Recorder<'_> {
             history,
             owed,
             expired,
-            evidence,
+            seen,
+            proof,
             exists: known.is_some(),
             digest: known.map_or(0, |(_, digest)| digest),
         })
@@ -305,19 +315,18 @@ impl Recorder<'_> {
                 .map_or_else(|| (recorded_account(entry), entry.and_then(recorded_state)), |(id, state, by)| (Some((id, by)), Some(state))),
         };
         differs.extend(standing.drifted.iter().map(|row| mapping.rows[*row].target.clone()));
-        // An account that was found by e-mail and is not stamped yet is nobody's. One that is recorded stays so while a
-        // person has the mark taken off and nothing may put it on again.
+        // An account that was found by e-mail and is not stamped yet is told of, and nobody's. One that is recorded stays so while
+        // a person has the mark taken off and nothing may put it on again.
         let recorded = |id: &str| entry.and_then(|entry| entry.account.as_ref()).is_some_and(|(known, _)| **known == *id);
-        let account = account.filter(|(id, by)| *by != MatchedBy::Email || matches!(outcome, Some(Outcome::Done(_))) || recorded(id));
-        // Of an account that is theirs and never written, the state is told although nothing is recorded.
-        let untouched = matches!(standing.block, Some(Block::Protected(_) | Block::ManagedElsewhere)) && account.is_none();
-        let beside = state.filter(|_| untouched);
+        let done = matches!(outcome, Some(Outcome::Done(_)));
+        let only_found = account.as_ref().is_some_and(|(id, by)| *by == MatchedBy::Email && !done && !recorded(id));
         let state = state.filter(|_| account.is_some());
+        let (decision, beside) = (self.decision(index, account.is_some()), standing.beside);
         let account = account.map(|(id, by)| {
             let before = entry.and_then(|entry| entry.account.as_ref()).filter(|(known, _)| **known == *id).map(|(_, by)| *by);
             (id, before.unwrap_or(by))
         });
-        let access_as_decided = match (person.decision.existing, state.or(beside)) {
+        let access_as_decided = match (decision.existing, state.or(beside)) {
             (Some(Access::Suspended), Some(state)) => state == AccountState::Suspended,
             (Some(Access::Active), Some(state)) => {
                 !matches!(state, AccountState::Suspended | AccountState::Unactivated | AccountState::Unlicensed)
@@ -327,11 +336,9 @@ impl Recorder<'_> {
             (_, None) => !matches!(person.decision.missing, Missing::Create(_)),
         };
         let settled = matches!(outcome, Some(Outcome::Done(_))) || standing.change.is_none();
-        let in_place = self.in_place(index, account.is_some(), settled);
+        let in_place = self.in_place(index, account.is_some() && !only_found, settled);
         let numbered = mapping.numbers_username(&person.employee);
         let id = person.employee.id();
-        let known = entry.and_then(|entry| entry.file_deleted).filter(|_| person.employee.deleted);
-        let deleted = known.or_else(|| (person.employee.deleted && self.deleted_now.contains(id)).then(|| to_the_second(self.clock.now())));
         Verdict {
             generation: entry.map_or(1, |entry| entry.generation),
             // A username that got a number is known to the provider alone; people log in by their e-mail there as well.
@@ -339,10 +346,11 @@ impl Recorder<'_> {
                 .then(|| mapping.text(if numbered { mapping.email } else { mapping.username }, &person.employee))
                 .flatten(),
             account,
+            only_found,
             state,
             beside,
             unread: person.employee.unread,
-            decision: person.decision,
+            decision,
             trouble,
             differs,
             access_as_decided,
@@ -350,16 +358,35 @@ impl Recorder<'_> {
             adopts: self.validated.settings.adopt,
             manager_mapped: mapping.manager.is_some(),
             zone: self.validated.settings.zones.of(person.employee.values.get(SITE).text()).iana_name().unwrap_or("UTC"),
-            file_deleted: deleted.map(Timestamp::as_second),
-            revoked: entry
-                .and_then(|entry| entry.revoked)
-                .filter(|revoked| revoked.holds(person.employee.start.date()))
-                .map(|revoked| (revoked.at.as_second(), revoked.start.or(person.employee.start.date()))),
             baseline: person.baseline.as_deref().copied(),
             drifted: !standing.drifted.is_empty(),
             in_place,
             part: self.part(index, outcome, entry),
             sync_handled: self.requests.get(id).cloned().or_else(|| entry.and_then(|entry| entry.sync_handled.clone())),
+        }
+    }
+
+    /// The decision, as far as it concerns anything: an end of the employment of somebody whom the settings leave out takes access
+    /// only from an account that bears the mark.
+    fn decision(&self, index: PersonIndex, has_account: bool) -> Decision {
+        let (person, standing) = (&self.people[index as usize], &self.plan.standings[index as usize]);
+        let marked = standing.account.as_ref().map_or(has_account, |held| held.marked) || standing.beside.is_some();
+        if marked && person.claimed_by.is_none() { person.decision } else { person.decision.left_alone() }
+    }
+
+    /// The evidence to be written of this person: what the roster knows now, and what this pass has found. `seen`: what was known
+    /// when the verdict was made; what has come or ended since then is as the roster has it.
+    fn proof(&self, index: PersonIndex, entry: Option<&Entry>, seen: Option<&Seen>) -> Proof {
+        let (revoked, file_deleted) = entry.map(Entry::evidence).unwrap_or_default();
+        if seen.is_some_and(|seen| (seen.revoked, seen.file_deleted) != (revoked, file_deleted)) {
+            return Proof { revoked, file_deleted };
+        }
+        let employee = &self.people[index as usize].employee;
+        let start = employee.start.date();
+        let found = || self.deleted_now.contains(employee.id()).then(|| to_the_second(self.clock.now()));
+        Proof {
+            file_deleted: if employee.deleted || employee.unread { file_deleted.or_else(found) } else { None },
+            revoked: revoked.filter(|revoked| revoked.holds(start)).map(|at| Revoked { start: at.start.or(start), ..at }),
         }
     }
 
@@ -389,14 +416,10 @@ impl Recorder<'_> {
         Some(InPlace::after(person.in_place.as_deref(), mapping, &person.employee, manager.as_deref(), as_desired))
     }
 
-    fn count(&self, id: &str, verdict: &Verdict<'_>, outcome: Option<&Outcome>) {
+    fn count(&self, verdict: &Verdict<'_>, outcome: Option<&Outcome>) {
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, start)) = verdict.revoked {
-            let at = Timestamp::from_second(at).unwrap_or(Timestamp::UNIX_EPOCH);
-            tally.revoked.insert(id.into(), Revoked { at, start });
-        }
         let reason = verdict.reason();
-        if !verdict.decision.managed {
+        if !verdict.decision.managed && (reason.is_ready() || !verdict.decision.only_ends_access()) {
             tally.unmanaged += 1;
         } else if verdict.in_scope() || !reason.is_ready() {
             tally.in_scope += 1;
@@ -514,7 +537,8 @@ fn worth_an_object(person: &Person, verdict: &Verdict<'_>) -> bool {
         verdict.in_scope() || verdict.trouble != Trouble::None
     } else {
         let waits = verdict.decision.why == Why::AwaitingChange && verdict.decision.missing != Missing::Never;
-        waits || verdict.decision.why == Why::HandsOff || person.employee.status == BobStatus::Active || verdict.account.is_some()
+        let acts = verdict.decision.only_ends_access() || verdict.decision.why == Why::HandsOff;
+        waits || acts || person.employee.status == BobStatus::Active || verdict.account.is_some()
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod source;
 
-use std::{fmt::Write as _, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -17,7 +17,7 @@ use crate::{
         reasons::{DetailReason, IntegrationReason},
     },
     cluster::status::to_the_second,
-    domain::{calendar::Gaps, guard::HeldPlan, safety::Suspicion},
+    domain::{calendar::Gaps, guard::HeldPlan, known::Revoked, safety::Suspicion},
 };
 
 /// How far a pass came, and what it found.
@@ -69,9 +69,15 @@ pub struct Report {
     pub read_for: Duration,
 }
 
-/// The status after a pass.
+/// The status after a pass. `revoked`: the immediate revocations that hold now, whatever the pass knew of them.
 #[must_use]
-pub fn after(before: &ProvisioningIntegrationStatus, report: &Report, generation: i64, now: Timestamp) -> ProvisioningIntegrationStatus {
+pub fn after(
+    before: &ProvisioningIntegrationStatus,
+    report: &Report,
+    revoked: &BTreeMap<Box<str>, Revoked>,
+    generation: i64,
+    now: Timestamp,
+) -> ProvisioningIntegrationStatus {
     let reason = reason(report);
     let progressing = reason == IntegrationReason::Progressing;
     let through = !progressing && (reason.is_ready() || reason.is_stalled());
@@ -119,11 +125,10 @@ pub fn after(before: &ProvisioningIntegrationStatus, report: &Report, generation
             before.tenant.clone()
         },
         approved: before.approved.clone(),
-        revoked: report.tally.as_ref().map_or_else(
-            || before.revoked.clone(),
-            // A pass that left people out says nothing of those.
-            |tally| revocations::after(&before.revoked, |_| !report.unfinished && report.stop.is_none(), &tally.revoked, now),
-        ),
+        revoked: report
+            .tally
+            .as_ref()
+            .map_or_else(|| before.revoked.clone(), |tally| revocations::after(&before.revoked, &tally.over, revoked, now)),
         lifecycles: report.absent.memory.as_ref().map(source::lifecycles).or_else(|| before.lifecycles.clone()),
         last_handled_sync_at: report
             .sync_handled

@@ -1,7 +1,7 @@
 //! The immediate revocations that an integration's status keeps: those that hold, so that they outlive an `EmployeeSync`, and
 //! for some days those that have ended, so that an older event that Bob repeats does not take them up again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -34,15 +34,17 @@ pub fn ended(list: &[RevokedAccess], employee: &str, at: Timestamp) -> Vec<Revok
     bounded(list.iter().map(end).collect(), at)
 }
 
-/// The list after a pass that has looked at these people and found these revoked.
+/// The list after a pass that found these to be `over`, because another employment has begun. `revoked`: those that hold at
+/// the moment at which the list is written, and not when the pass began to look.
 #[must_use]
 pub fn after(
     list: &[RevokedAccess],
-    looked_at: impl Fn(&str) -> bool,
+    over: &BTreeSet<Box<str>>,
     revoked: &BTreeMap<Box<str>, Revoked>,
     now: Timestamp,
 ) -> Vec<RevokedAccess> {
-    let stays = |one: &&RevokedAccess| !revoked.contains_key(&*one.employee_id) && (one.ended_at.is_some() || !looked_at(&one.employee_id));
+    let stays =
+        |one: &&RevokedAccess| !revoked.contains_key(&*one.employee_id) && (one.ended_at.is_some() || !over.contains(&*one.employee_id));
     let found = revoked.iter().map(|(id, revoked)| entry(id, *revoked));
     bounded(list.iter().filter(stays).cloned().chain(found).collect(), now)
 }
@@ -88,17 +90,20 @@ mod tests {
         let at = |hours: i64| Timestamp::from_second(hours * 3600).unwrap();
         let revoked = |hours| Revoked { at: at(hours), start: None };
         let nobody = BTreeMap::new();
+        let (none, seven) = (BTreeSet::new(), BTreeSet::from(["7".into()]));
         let list = with(&[], "7", revoked(10));
-        assert_eq!(after(&list, |_| false, &nobody, at(11)), list, "a pass that looked at others says nothing of it");
-        assert_eq!(after(&list, |_| true, &nobody, at(11)), [], "another start date has ended it");
+        assert_eq!(after(&list, &none, &nobody, at(11)), list, "a pass that found nothing of it to be over leaves it");
+        assert_eq!(after(&list, &seven, &nobody, at(11)), [], "another start date has ended it");
+        let found = BTreeMap::from([("7".into(), revoked(11))]);
+        assert_eq!(after(&list, &seven, &found, at(11)), with(&[], "7", revoked(11)), "one that came while the pass looked holds");
         assert_eq!(ended(&list, "7", at(9)), list, "an activation before it is none of it");
         let over = ended(&list, "7", at(20));
         assert!(is_over(&over, "7", at(10)) && is_over(&over, "7", at(20)) && !is_over(&over, "7", at(21)) && !is_over(&over, "8", at(1)));
-        assert_eq!(after(&over, |_| true, &nobody, at(30)), over);
-        assert_eq!(after(&over, |_| true, &nobody, at(20 + 97)), []);
+        assert_eq!(after(&over, &seven, &nobody, at(30)), over);
+        assert_eq!(after(&over, &none, &nobody, at(20 + 97)), []);
         assert_eq!(with(&over, "7", revoked(40)).len(), 1, "a later one takes its place");
         let found = BTreeMap::from([("7".into(), revoked(40))]);
-        assert_eq!(after(&over, |_| true, &found, at(41)), with(&over, "7", revoked(40)));
+        assert_eq!(after(&over, &none, &found, at(41)), with(&over, "7", revoked(40)));
         let many = (0..1100).fold(over, |list, one| with(&list, &(100 + one).to_string(), revoked(50)));
         assert!(many.len() == 1000 && !is_over(&many, "7", at(10)), "those that hold come first");
     }

@@ -2,7 +2,7 @@
 //! a first listing of the provider is through, everything that a pass over single people needs to begin.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
@@ -40,7 +40,7 @@ use crate::{
         roster::{Entry, IntegrationKey},
         status::Writer,
     },
-    domain::{known::Revoked, priority::Class, safety::Suspicion},
+    domain::{priority::Class, safety::Suspicion},
 };
 
 /// The wait after the first refusal of a write.
@@ -124,6 +124,7 @@ impl Session {
         let release = |digest: String| -> BoxFuture<'_, bool> { Box::pin(approval::release(self, object, digest)) };
         let created = object.metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
         let elders = self.shared.tenants.elders(&self.key, &tenant, created);
+        let peers = self.shared.tenants.peers(&self.key, &tenant);
         let validated = self.with_pinned_targets(&ready.validated);
         let initial_password = InitialPassword::new(&self.shared.client, &self.key.namespace, validated.default_password.clone());
         let uid = object.uid().unwrap_or_default();
@@ -167,6 +168,7 @@ impl Session {
             since: first_pass_at.as_ref().map(|at| at.0.to_zoned(TimeZone::UTC).date()),
             limitless: first_pass_at.is_none(),
             elders: &elders,
+            peers: &peers,
             approved,
             released: released.as_ref(),
             release: &release,
@@ -185,12 +187,11 @@ impl Session {
         report
     }
 
-    /// Writes down which of these people Bob has revoked access from, and from which it has not any more: a pass over
-    /// single people has seen them, and the next one over everybody may come too late.
-    pub async fn note_revocations(&self, people: impl Iterator<Item = &str>, revoked: &BTreeMap<Box<str>, Revoked>) {
-        let seen: HashSet<&str> = people.collect();
+    /// Writes down from whom Bob has revoked access, and from whom it has not any more (`over`): a pass over single people has
+    /// seen them, and the next one over everybody may come too late.
+    pub async fn note_revocations(&self, over: &BTreeSet<Box<str>>) {
         let mut said = self.said.lock().await;
-        let list = revocations::after(&said.status.revoked, |id| seen.contains(id), revoked, self.shared.clock.now());
+        let list = revocations::after(&said.status.revoked, over, &self.shared.roster.revoked(&self.key), self.shared.clock.now());
         said.revoked(&self.shared.client, &self.key, list).await;
     }
 

@@ -201,7 +201,7 @@ pub async fn accounts(
     wanted: Wanted<'_>,
 ) -> Result<Vec<Account<'static>>, Stop> {
     let recorded = seen.employees.iter().filter_map(|employee| {
-        let account = roster.with(key, employee.id(), |entry| entry?.account.as_ref().map(|(id, _)| id.clone()))?;
+        let account = roster.with(key, employee.id(), |entry| entry?.known_account().map(Box::from))?;
         Some((Box::<str>::from(employee.id()), account))
     });
     let recorded: Vec<_> = recorded.collect();

@@ -58,4 +58,14 @@ impl Tenants {
         elders.sort();
         elders.into_iter().map(|(_, key)| key).collect()
     }
+
+    /// All other integrations of this tenant.
+    #[must_use]
+    pub fn peers(&self, key: &IntegrationKey, tenant: &str) -> Vec<IntegrationKey> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut peers: Vec<_> =
+            known.iter().filter(|(other, tenancy)| *other != key && tenancy.tenant == tenant).map(|(other, _)| other.clone()).collect();
+        peers.sort();
+        peers
+    }
 }

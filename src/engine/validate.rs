@@ -192,7 +192,8 @@ pub fn validate(spec: &ProvisioningIntegrationSpec, allowed: &AllowedEndpoints) 
             short_read: short_read(&spec.safety.short_read).map_err(|why| invalid(format!("spec.safety.shortRead: {why}")))?,
             adopt: spec.safety.adoption == api::Adoption::MatchByEmail,
             report_drift: spec.safety.drift_policy == api::DriftPolicy::Report,
-            protected: Protected::new(spec.safety.protected_accounts.iter().map(|name| name.0.as_str()).chain(acts_as(&spec.provider))),
+            protected: Protected::new(spec.safety.protected_accounts.iter().map(|name| name.0.as_str()).chain(acts_as(&spec.provider)))
+                .suspending_administrators(spec.safety.administrators == api::Administrators::Suspend),
             scope,
             existing_employees: match provisioning.existing_employees {
                 api::ExistingEmployees::NextPass => ExistingEmployees::NextPass,

@@ -5,7 +5,7 @@ use std::{
     hash::{BuildHasher as _, Hash},
 };
 
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, tz::TimeZone};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::execute::Failure;
@@ -16,13 +16,14 @@ use crate::{
         employee_sync::{self as api, AccountRef, AwaitingChange, Evidence, EvidenceKind, HistoryEntry, MatchedBy, NextTransition},
         reasons::{DetailReason, EmployeeReason},
     },
-    cluster::roster::Latest,
+    cluster::{roster::Latest, status::to_the_second},
     domain::{
         access::{Because, Decision, Missing, Transition, Why},
         account::{Access, AccountState},
         baseline::Baseline,
         calendar::with_offset,
         drift::InPlace,
+        known::Revoked,
         mapping::Mapping,
         plan::{Block, Manager},
         safety::ProtectedBy,
@@ -40,9 +41,11 @@ pub struct Verdict<'a> {
     pub username: Option<Cow<'a, str>>,
     /// The account and how it was found.
     pub account: Option<(Cow<'a, str>, MatchedBy)>,
+    /// Whether it was only found by its e-mail: it is shown as it is, and nothing has been written to it.
+    pub only_found: bool,
     /// Whether it can be used.
     pub state: Option<AccountState>,
-    /// The state of an account that is theirs by its e-mail, is never written, and is not recorded.
+    /// The state of an account that may be theirs, and is not shown.
     pub beside: Option<AccountState>,
     /// Whether Bob was not read: of what only a row tells, the status keeps what it says.
     pub unread: bool,
@@ -62,10 +65,6 @@ pub struct Verdict<'a> {
     pub manager_mapped: bool,
     /// The site's zone, for the transition.
     pub zone: &'a str,
-    /// When the read by id first said that the file is gone, in seconds.
-    pub file_deleted: Option<i64>,
-    /// Evidence that access is revoked at once: when, in seconds, and the start date then.
-    pub revoked: Option<(i64, Option<Date>)>,
     /// What Bob says of somebody who waits for a change.
     pub baseline: Option<Baseline>,
     /// Whether a person changed attributes at the provider, and that is only reported.
@@ -76,6 +75,16 @@ pub struct Verdict<'a> {
     pub part: Option<u64>,
     /// The sync request that this answers.
     pub sync_handled: Option<Box<str>>,
+}
+
+/// Evidence that no later read of Bob would show. It has a writer of its own, so it is read when a status is written, and no
+/// verdict carries it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Proof {
+    /// Bob reported that access is revoked at once.
+    pub revoked: Option<Revoked>,
+    /// When the read by id first said that the file is gone, or Bob reported it.
+    pub file_deleted: Option<Timestamp>,
 }
 
 /// What stands in the way of being in sync.
@@ -127,22 +136,26 @@ impl Planned {
 }
 
 impl Verdict<'_> {
-    /// A hash that is equal for equal verdicts; never 0, which stands for "not known".
+    /// A hash that is equal for equal verdicts with equal evidence; never 0, which stands for "not known".
     #[must_use]
-    pub fn hash64(&self) -> u64 {
-        foldhash::quality::FixedState::default().hash_one(self).max(1)
+    pub fn hash64(&self, proof: Proof) -> u64 {
+        let revoked = proof.revoked.map(|revoked| (revoked.at, revoked.start));
+        foldhash::quality::FixedState::default().hash_one((self, revoked, proof.file_deleted)).max(1)
     }
 
     /// `Ready`'s reason.
     #[must_use]
     pub fn reason(&self) -> EmployeeReason {
-        if !self.decision.managed {
+        if !self.decision.managed && !self.decision.only_ends_access() {
             return unmanaged_reason(self.decision.why);
         }
         match &self.trouble {
             Trouble::Blocked(Block::Conflict | Block::ClaimedBy(_)) | Trouble::Failed(Failure::Conflict(_)) => EmployeeReason::Conflict,
             Trouble::Blocked(Block::MappingFailed(..) | Block::ScopeFailed(_) | Block::UnknownTarget(_)) => EmployeeReason::MappingFailed,
             Trouble::Blocked(Block::Frozen(_)) => EmployeeReason::Frozen,
+            Trouble::Blocked(Block::Protected(_)) | Trouble::Failed(Failure::Protected(_)) if self.is_open() => {
+                EmployeeReason::SuspendByHand
+            }
             Trouble::Blocked(Block::Protected(_)) | Trouble::Failed(Failure::Protected(_)) => EmployeeReason::HandsOff,
             Trouble::Blocked(Block::ManagedElsewhere) | Trouble::Failed(Failure::ManagedElsewhere) => EmployeeReason::ManagedElsewhere,
             Trouble::Blocked(Block::Ambiguous) | Trouble::Failed(Failure::Ambiguous) => EmployeeReason::Ambiguous,
@@ -176,7 +189,10 @@ impl Verdict<'_> {
                     "provisioning.scope failed for this person: {failure}; whoever was managed stays so, and nobody else is brought in."
                 )
             }
-            _ if !self.decision.managed => format!("Not managed: {why}."),
+            _ if self.is_left_open() => {
+                format!("Not managed: {why}; access is still open: suspend the account by hand, or take spec.suspend away.")
+            }
+            _ if !self.decision.managed && !self.decision.only_ends_access() => format!("Not managed: {why}."),
             Trouble::Blocked(Block::ClaimedBy(other)) => {
                 format!("The integration {other} manages this employee at the same tenant; let only one of the two do so.")
             }
@@ -204,11 +220,14 @@ impl Verdict<'_> {
                     ProtectedBy::Settings => "The account is listed in spec.safety.protectedAccounts, or bobsync acts as it",
                     ProtectedBy::Role => "The provider says that the account is an administrator's",
                 };
-                let open = if self.is_open_by_hand() { "; access is still open: suspend the account by hand" } else { "" };
+                let open = if self.is_open() { "; access is still open: suspend the account by hand" } else { "" };
                 format!("{account}, and it is left as it is: {why}{open}.")
             }
             Trouble::Blocked(Block::ManagedElsewhere) | Trouble::Failed(Failure::ManagedElsewhere) => {
-                "Another directory is the master of this account (it is synchronised from there, or a guest): change it there.".to_owned()
+                let open = if self.is_open() { format!("; access is still open and has to be taken there: {why}") } else { String::new() };
+                format!(
+                    "Another directory is the master of this account (it is synchronised from there, or a guest): change it there{open}."
+                )
             }
             Trouble::Blocked(Block::Ambiguous) | Trouble::Failed(Failure::Ambiguous) => {
                 "Several accounts match this employee; leave one of them with this e-mail or mark.".to_owned()
@@ -244,20 +263,26 @@ impl Verdict<'_> {
     pub fn access(&self) -> Option<api::Access> {
         Some(match (self.decision.managed, self.state.or(self.beside)) {
             (false, _) if self.decision.why == Why::NotInBob => return None,
-            (false, _) => api::Access::Unmanaged,
-            (true, Some(AccountState::Suspended | AccountState::Unactivated)) => api::Access::Suspended,
-            (true, Some(AccountState::Active | AccountState::Staged | AccountState::Unlicensed | AccountState::Other)) => {
-                api::Access::Active
-            }
-            (true, None) if self.decision.missing == Missing::Never => api::Access::Absent,
-            (true, None) => api::Access::NotYet,
+            (false, _) if !self.decision.only_ends_access() => api::Access::Unmanaged,
+            (_, Some(AccountState::Suspended | AccountState::Unactivated)) => api::Access::Suspended,
+            (_, Some(AccountState::Active | AccountState::Staged | AccountState::Unlicensed | AccountState::Other)) => api::Access::Active,
+            (_, None) if self.decision.missing == Missing::Never => api::Access::Absent,
+            (_, None) => api::Access::NotYet,
         })
     }
 
-    /// Whether somebody who has to lose access has an account that bobsync never writes.
-    fn is_open_by_hand(&self) -> bool {
+    /// Whether somebody who has to lose access has an account that can be used.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
         let open = self.state.or(self.beside).is_some_and(|state| state != AccountState::Suspended);
         open && self.decision.existing == Some(Access::Suspended)
+    }
+
+    /// Whether `spec.suspend` keeps open the account of somebody whose employment has ended.
+    #[must_use]
+    pub fn is_left_open(&self) -> bool {
+        let ended = self.decision.why == Why::HandsOff && self.decision.also.is_some();
+        ended && self.state.is_some_and(|state| state != AccountState::Suspended)
     }
 
     /// Whether somebody who should be able to log in has an account without a licence.
@@ -268,13 +293,23 @@ impl Verdict<'_> {
     /// The transition ahead, as far as it concerns this person's account.
     #[must_use]
     pub fn next(&self) -> Option<Transition> {
-        self.decision.next.filter(|_| self.decision.managed || self.decision.why == Why::AwaitingChange)
+        // Of somebody whom the settings leave out, an account that bobsync has dealt with loses access when the employment ends.
+        let left_out = matches!(self.decision.why, Why::DomainNotListed | Why::OutOfScope | Why::ScopeUnknown);
+        let ends = left_out && self.account.is_some() && !self.only_found;
+        self.decision.next.filter(|_| self.decision.managed || self.decision.why == Why::AwaitingChange || ends)
     }
 
     /// The whole status after `before`.
     #[must_use]
-    pub fn status(&self, mapping: &Mapping, before: &EmployeeSyncStatus, lines: &[HistoryEntry], now: Timestamp) -> EmployeeSyncStatus {
-        let gone = self.file_deleted.is_some() || self.unread;
+    pub fn status(
+        &self,
+        mapping: &Mapping,
+        before: &EmployeeSyncStatus,
+        proof: Proof,
+        lines: &[HistoryEntry],
+        now: Timestamp,
+    ) -> EmployeeSyncStatus {
+        let gone = proof.file_deleted.is_some() || self.unread;
         let mut entries: Vec<HistoryEntry> = lines.iter().chain(&before.history).cloned().collect();
         // What the window counts must not go with the lines that are dropped.
         let dropped = entries.len() > api::HISTORY || before.counted.is_some();
@@ -289,23 +324,12 @@ impl Verdict<'_> {
             access: self.access(),
             conditions: merge(&before.conditions, &self.conditions(mapping), self.generation, now),
             next_transition: self.next().map(|next| self.transition(next)),
-            evidence: self.evidence(now),
+            evidence: evidence(proof),
             awaiting_change: self.baseline.map(|baseline| AwaitingChange { baseline: baseline.to_text() }),
             last_applied: self.in_place.as_ref().map(InPlace::to_list).unwrap_or_default(),
-            held_part: self.part.map(|part| format!("{part:016x}")),
+            held_part: self.part.map(part_text),
             last_handled_sync_at: self.sync_handled.as_deref().map(str::to_owned),
             history: entries,
-        }
-    }
-
-    fn evidence(&self, now: Timestamp) -> Option<Evidence> {
-        let at = |seconds| Time(Timestamp::from_second(seconds).unwrap_or(now));
-        match (self.file_deleted, self.revoked) {
-            (Some(seen), _) => Some(Evidence { kind: EvidenceKind::FileDeleted, observed_at: at(seen), start_date: None }),
-            (None, Some((seen, start))) => {
-                Some(Evidence { kind: EvidenceKind::AccessRevoked, observed_at: at(seen), start_date: start.map(|date| date.to_string()) })
-            }
-            (None, None) => None,
         }
     }
 
@@ -337,6 +361,20 @@ impl Verdict<'_> {
             list.push(Wanted { kind, status, reason: reason.as_str(), message });
         };
         match &self.account {
+            Some(_) if self.only_found && matches!(self.trouble, Trouble::Blocked(Block::Protected(_) | Block::ManagedElsewhere)) => {
+                detail(
+                    "Provisioned",
+                    true,
+                    DetailReason::NotAdopted,
+                    "An account with this e-mail exists; bobsync does not write to it.".into(),
+                )
+            }
+            Some(_) if self.only_found => detail(
+                "Provisioned",
+                true,
+                DetailReason::WouldAdopt,
+                "An account with this e-mail exists; it is shown as it is, and bobsync has not written to it.".into(),
+            ),
             Some((_, MatchedBy::Created)) => {
                 detail("Provisioned", true, DetailReason::Created, "The account exists; bobsync created it.".into())
             }
@@ -346,18 +384,18 @@ impl Verdict<'_> {
             Some((_, MatchedBy::Email)) => {
                 detail("Provisioned", true, DetailReason::Matched, "The account exists; it was adopted by its e-mail.".into())
             }
-            None if self.beside.is_some() => detail(
-                "Provisioned",
-                true,
-                DetailReason::Matched,
-                "An account with this e-mail exists; bobsync does not write to it.".into(),
-            ),
             None => detail("Provisioned", false, DetailReason::NoAccount, format!("There is no account: {why}.")),
         }
-        if !self.decision.managed {
+        if self.is_left_open() {
+            let message = format!("Access is still open: {why}.");
+            detail("AccessSynced", false, DetailReason::NotAsDecided, message);
+        } else if !self.decision.managed && !self.decision.only_ends_access() {
             detail("AccessSynced", true, DetailReason::NotManaged, format!("Left as it is: {why}."));
         } else if self.account.is_some() {
-            if self.differs.is_empty() {
+            if !self.decision.managed {
+                let message = format!("Left as they are, and only access is taken: {why}.");
+                detail("AttributesSynced", true, DetailReason::NotManaged, message);
+            } else if self.differs.is_empty() {
                 detail("AttributesSynced", true, DetailReason::Equal, "Every mapped attribute is as decided.".into());
             } else {
                 detail("AttributesSynced", false, DetailReason::Differs, format!("Not as decided: {}.", self.differs.join(", ")));
@@ -401,6 +439,21 @@ impl Verdict<'_> {
         }
         list
     }
+}
+
+fn evidence(proof: Proof) -> Option<Evidence> {
+    let found = |kind, at, start_date| Some(Evidence { kind, observed_at: Time(to_the_second(at)), start_date });
+    match (proof.file_deleted, proof.revoked) {
+        (Some(at), _) => found(EvidenceKind::FileDeleted, at, None),
+        (None, Some(revoked)) => found(EvidenceKind::AccessRevoked, revoked.at, revoked.start.map(|date| date.to_string())),
+        (None, None) => None,
+    }
+}
+
+/// A part in a plan, as a status keeps it.
+#[must_use]
+pub fn part_text(part: u64) -> String {
+    format!("{part:016x}")
 }
 
 fn target_of(mapping: &Mapping, row: usize) -> &str {

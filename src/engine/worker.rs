@@ -508,7 +508,9 @@ impl Worker {
         }
         let mut said = self.handle.said.lock().await;
         let before_reason = said.status.conditions.first().map(|ready| ready.reason.clone());
-        let status = report::after(&said.status, report, self.generation, now);
+        // What came while the pass was under way is known to the roster alone.
+        let revoked = self.shared.roster.revoked(&self.key);
+        let status = report::after(&said.status, report, &revoked, self.generation, now);
         let ready = status.conditions.first().cloned();
         if let Some(message) = report::newly_blind(&said.status, &status) {
             let (about, reason) = (kube::Resource::object_ref(object, &()), DetailReason::LifecyclesMissing.as_str());

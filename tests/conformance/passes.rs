@@ -52,7 +52,7 @@ pub fn person(wanted: &Account, manager: Option<&str>, access: Access) -> Person
     let missing = Missing::Create(access);
     Person {
         employee,
-        decision: Decision { managed: true, existing: Some(access), missing, why: Why::AtWork, date: None, next: None },
+        decision: Decision { managed: true, existing: Some(access), missing, why: Why::AtWork, also: None, date: None, next: None },
         forgotten: false,
         known_account: None,
         known_active: false,

@@ -217,7 +217,7 @@ impl Someone {
             Stance::NoEvidence => (true, None, Missing::Never, Why::NoEvidence),
             Stance::NotManaged => (false, None, Missing::Never, Why::HandsOff),
         };
-        let decision = Decision { managed, existing, missing, why, date: None, next: None };
+        let decision = Decision { managed, existing, missing, why, also: None, date: None, next: None };
         let known_account = self.recorded.map(Into::into);
         Person {
             forgotten: false,

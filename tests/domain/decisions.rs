@@ -343,8 +343,10 @@ proptest! {
 
     #[test]
     fn hands_off_means_that_nothing_is_decided((wishes, facts, now) in any_case()) {
-        let decision = decided(&Wishes { hands_off: true, ..wishes }, &facts, now);
-        prop_assert_eq!(decision, Decision { managed: false, existing: None, missing: Missing::Never, why: Why::HandsOff, date: None, next: None });
+        let decision = decided(&Wishes { hands_off: true, ..wishes.clone() }, &facts, now);
+        let also = decided(&Wishes { domains: vec![], hands_off: false, ..wishes }, &facts, now);
+        let also = also.ends_access().then_some(also.why);
+        prop_assert_eq!(decision, Decision { managed: false, existing: None, missing: Missing::Never, why: Why::HandsOff, also, date: None, next: None });
     }
 
     #[test]
@@ -407,8 +409,14 @@ proptest! {
     fn only_listed_domains_are_managed((wishes, facts, now) in any_case()) {
         let wishes = Wishes { domains: vec!["somewhere.example".to_owned()], hands_off: false, ..wishes };
         let why = if facts.email == Shown::Hidden { Why::ScopeUnknown } else { Why::DomainNotListed };
-        let decision = decided(&wishes, &Facts { deleted: false, before: Before::LeftAlone, ..facts }, now);
-        prop_assert_eq!((decision.managed, decision.why, decision.existing), (false, why, None));
+        let facts = Facts { deleted: false, before: Before::LeftAlone, ..facts };
+        let decision = decided(&wishes, &facts, now);
+        let alone = decision.left_alone();
+        prop_assert_eq!((decision.managed, alone.why, alone.existing), (false, why, None));
+        // The only thing that may happen to an account that bears the mark is that an end of the employment takes access.
+        let listed = decided(&Wishes { domains: vec![], ..wishes }, &facts, now);
+        prop_assert_eq!(decision.existing, listed.ends_access().then_some(Access::Suspended));
+        prop_assert!(decision.existing.is_none() || decision.because().contains(why.sentence()) && decision.because().contains(listed.why.sentence()));
     }
 }
 

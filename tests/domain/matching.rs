@@ -137,7 +137,7 @@ fn matched(crowd: &Crowd) -> Vec<Whose> {
     crowd.accounts().into_iter().for_each(|account| matcher.see(account));
     let said = matcher.finish().into_iter().map(|found| match found {
         Match::None => Whose::None,
-        Match::Taken(_) => Whose::Taken,
+        Match::Taken { .. } => Whose::Taken,
         Match::Ambiguous { .. } => Whose::Ambiguous,
         Match::One { candidate, taken } => {
             let account = crowd.accounts.iter().find(|account| *account.id == *candidate.account).expect("an account of the listing");

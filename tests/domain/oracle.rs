@@ -189,6 +189,27 @@ pub fn answer(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Answer {
     if wishes.trigger && (untold(&facts.last_day) || untold(&facts.termination)) && gives { nothing } else { shown }
 }
 
+/// What has ended the employment, if anything has: "at once when Bob's lifecycle status says Terminated, when Bob reports an
+/// immediate revocation, or when the deletion of the employee file is confirmed", or one of the dates.
+fn over(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Option<Why> {
+    if !wishes.trigger {
+        return None;
+    }
+    if facts.deleted {
+        return Some(Why::FileDeleted);
+    }
+    if let Some(then) = &facts.revoked
+        && !matches!((then.date(), facts.start.date()), (Some(then), Some(now)) if now > then)
+    {
+        return Some(Why::AccessRevoked);
+    }
+    if facts.lifecycle.word().is_some_and(|word| word.to_lowercase() == "terminated") {
+        return Some(Why::Terminated);
+    }
+    let (_, because) = ends(wishes, facts).filter(|(at, _)| now >= *at)?;
+    Some(if because == Because::TerminationDate { Why::TerminationDate } else { Why::LastDayOfWork })
+}
+
 /// The same, as if there were nothing but what Bob shows.
 fn answer_as_shown(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Answer {
     let unmanaged = |why| Answer { managed: false, existing: None, missing: Missing::Never, why };
@@ -198,8 +219,13 @@ fn answer_as_shown(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Answer {
     if wishes.hands_off {
         return unmanaged(Why::HandsOff);
     }
-    // "Disables at ... deletion of the employee file": nothing but the id is left to judge by. Whoever was left alone
-    // before is left alone now.
+    // "An end takes access, whatever the settings say now": of somebody whom the settings leave out as well.
+    let end = over(wishes, facts, now);
+    let unmanaged = |why| match end {
+        Some(ended_by) => Answer { existing: Some(Access::Suspended), ..unmanaged(ended_by) },
+        None => unmanaged(why),
+    };
+    // Nothing but the id is left to judge by. Whoever was left alone before loses access, and nothing else.
     if facts.deleted && facts.before == Before::LeftAlone {
         return unmanaged(Why::LeftAloneBefore);
     }
@@ -306,7 +332,7 @@ fn answer_as_shown(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Answer {
 /// The next moment at which time alone changes the answer, found by asking again at every date that could matter.
 pub fn next(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Option<(Timestamp, Access, Because)> {
     let current = answer(wishes, facts, now);
-    if !current.managed || facts.deleted {
+    if facts.deleted {
         return None;
     }
     // A revocation for good has nothing after it.

@@ -260,6 +260,12 @@ proptest! {
                 Whose::None if creates => required.map(Block::MissingAttribute),
                 Whose::Taken if creates && waits.is_none() => Some(required.map_or(Block::Conflict, Block::MissingAttribute)),
                 Whose::Taken if creates => required.map(Block::MissingAttribute),
+                // An account without a mark that has the e-mail of somebody who left may be theirs.
+                Whose::Taken if one.stance == Stance::Left && standing.beside.is_some() => {
+                    let free = |read: &&Account<'_>| read.mark.is_none() && read.state != AccountState::Suspended && read.email.as_deref().map(key) == one.wanted_email().map(key);
+                    prop_assert!(accounts.iter().any(|read| free(&read)), "{:?}", one);
+                    Some(Block::Conflict)
+                }
                 // Who shall have no account is not in anybody's way.
                 Whose::None | Whose::Taken => None,
             };
@@ -369,8 +375,9 @@ proptest! {
                     );
                 }
             }
-            // Whoever waited for somebody else moves up by one place in each round at most.
-            prop_assert!(round <= people.len() + 2, "no end: {:?}", plan.changes);
+            // Whoever waited for somebody else moves up by one place in each round at most, and of several accounts of somebody who
+            // leaves one is suspended in each.
+            prop_assert!(round <= people.len() + crowd.accounts.len() + 2, "no end: {:?}", plan.changes);
             if plan.changes.is_empty() && plan.late_managers.is_empty() {
                 break;
             }

@@ -38,7 +38,7 @@ fn mapping() -> Mapping {
 
 fn person(number: usize, why: Why) -> Person {
     let id = number.to_string();
-    let decision = Decision { managed: true, existing: None, missing: Missing::Never, why, date: None, next: None };
+    let decision = Decision { managed: true, existing: None, missing: Missing::Never, why, also: None, date: None, next: None };
     Person {
         employee: Employee::from_values(Values::from_cells([Cell::Text(&id)].into_iter())).expect("a row with an id"),
         decision,
@@ -100,7 +100,14 @@ struct Scene {
 /// Person `n` has change `n`.
 fn scene(drawn: &[Drawn]) -> Scene {
     let why = |class| if class == Class::Revocation { Why::AccessRevoked } else { Why::Terminated };
-    let standing = |number| Standing { account: None, manager: Manager::Nothing, block: None, change: Some(number), drifted: Vec::new() };
+    let standing = |number| Standing {
+        account: None,
+        manager: Manager::Nothing,
+        block: None,
+        change: Some(number),
+        drifted: Vec::new(),
+        beside: None,
+    };
     Scene {
         mapping: mapping(),
         people: drawn.iter().enumerate().map(|(number, one)| person(number, why(one.class))).collect(),

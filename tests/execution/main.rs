@@ -107,7 +107,7 @@ fn mapping() -> Mapping {
 fn person(id: &str, existing: Access, missing: Missing) -> Person {
     let email = format!("{id}@example.com");
     let employee = Employee::from_values(Values::from_cells([Cell::Text(id), Cell::Text(&email)].into_iter())).expect("a row with an id");
-    let decision = Decision { managed: true, existing: Some(existing), missing, why: Why::AtWork, date: None, next: None };
+    let decision = Decision { managed: true, existing: Some(existing), missing, why: Why::AtWork, also: None, date: None, next: None };
     Person {
         employee,
         decision,

@@ -82,7 +82,7 @@ fn person(wanted: &Wanted) -> Person {
     let missing = if wanted.exists { Missing::Never } else { Missing::Create(wanted.access) };
     Person {
         employee: Employee::from_values(Values::from_cells(cells.into_iter())).expect("a row with an id"),
-        decision: Decision { managed: true, existing: Some(wanted.access), missing, why: Why::AtWork, date: None, next: None },
+        decision: Decision { managed: true, existing: Some(wanted.access), missing, why: Why::AtWork, also: None, date: None, next: None },
         forgotten: false,
         known_account: None,
         known_active: false,

@@ -280,7 +280,7 @@ fn time_alone(world: &World, now: &Pass) -> Result<(), String> {
     then.now = at;
     let pass = then.pass(Order::Forwards);
     for (index, before) in now.people.iter().enumerate() {
-        let Some(announced) = before.decision.next.filter(|next| before.decision.managed && next.at == at) else { continue };
+        let Some(announced) = before.decision.next.filter(|next| next.at == at) else { continue };
         if matches!(announced.because, Because::LeaveStart | Because::LeaveEnd) {
             // Only Bob's status begins and ends a leave.
             continue;

@@ -211,14 +211,16 @@ fn wrote(write: &Written) -> String {
 }
 
 fn stands(out: &mut String, world: &World, person: &Person, standing: &Standing) {
-    let decision = &person.decision;
     let who = person.employee.id();
+    // An end takes access from an account that bears the mark, whatever the settings say; without one nothing is to be done.
+    let marked = standing.account.as_ref().is_some_and(|held| held.marked);
+    let decision = &if marked { person.decision } else { person.decision.left_alone() };
     let access = match (decision.managed, standing.account.as_ref().map(|held| held.state)) {
-        (false, _) => "Unmanaged",
-        (true, Some(AccountState::Suspended | AccountState::Unactivated)) => "Suspended",
-        (true, Some(AccountState::Active | AccountState::Staged | AccountState::Unlicensed | AccountState::Other)) => "Active",
-        (true, None) if decision.missing == Missing::Never => "Absent",
-        (true, None) => "NotYet",
+        (false, _) if !decision.only_ends_access() => "Unmanaged",
+        (_, Some(AccountState::Suspended | AccountState::Unactivated)) => "Suspended",
+        (_, Some(AccountState::Active | AccountState::Staged | AccountState::Unlicensed | AccountState::Other)) => "Active",
+        (_, None) if decision.missing == Missing::Never => "Absent",
+        (_, None) => "NotYet",
     };
     let account = match &standing.account {
         None => "no account".to_owned(),

@@ -268,7 +268,9 @@ pub fn one_pass(before: &World, pass: &Pass, after: &World) -> Verdict {
     }
     for write in &pass.writes {
         let who = write.who.as_str();
-        must!(seen[who].managed, "{who} is not managed, and {write:?}");
+        let ends = seen[who].existing == Some(Access::Suspended) && write.access == Some(Access::Suspended) && write.set.is_empty();
+        let ends = ends && marked(before, who).contains(&write.account.as_str());
+        must!(seen[who].managed || ends, "{who} is not managed, and {write:?}");
         let facts = facts(after, who);
         match write.access {
             Some(Access::Active) => {
@@ -322,7 +324,7 @@ fn untouchable(
     let yours = seen.get(who).is_some_and(|answer| answer.managed) && own(before, who) == Some(id);
     // Somebody who has to lose access and has several accounts loses it on each of them, and nothing else happens to them.
     let lost = Account { status: 2, ..account.clone() };
-    let leaves = seen.get(who).is_some_and(|answer| answer.managed && answer.existing == Some(Access::Suspended));
+    let leaves = seen.get(who).is_some_and(|answer| answer.existing == Some(Access::Suspended));
     must!(yours || account == now || (leaves && *now == lost), "account {id} may not be written for {who}, and was");
     must!(now.external_id.as_deref() == Some(who) || account == now, "account {id} of {who} went to {:?}", now.external_id);
     Ok(())
@@ -354,6 +356,10 @@ pub fn at_rest(before: &World, pass: &Pass, world: &World) -> Verdict {
         let answer = contract.answer(world, who);
         must!(marked(world, who).len() <= marked(before, who).len().max(1), "{who} has more than one account");
         if !answer.managed {
+            let open = marked(world, who).into_iter().find(|id| world.accounts[*id].status != 2);
+            // Of several accounts with one mark one is suspended in each pass.
+            let only = marked(world, who).len() == 1;
+            must!(answer.existing.is_none() || !only || open.is_none(), "account {open:?} of {who}, who left, is open");
             continue;
         }
         let known = own(before, who);

@@ -54,7 +54,7 @@ fn decided(settings: &Settings, mut employee: Employee, object: Option<&Object>,
         claimed_by: None,
         scope_failure: settings.scope.as_ref().and_then(|scope| scope.holds(&employee).err()).map(|why| why.to_string().into()),
         unknown_target,
-        baseline: (decision.why == Why::AwaitingChange).then(|| Box::new(now_says)),
+        baseline: [Some(decision.why), decision.also].contains(&Some(Why::AwaitingChange)).then(|| Box::new(now_says)),
         in_place: None,
         employee,
     }
@@ -513,7 +513,7 @@ impl World {
     /// The next moment at which somebody's decision changes by itself, in that person's zone.
     pub fn next(&self, pass: &Pass) -> Option<(Timestamp, String)> {
         let next = |person: &Person| {
-            let at = person.decision.next.filter(|_| person.decision.managed)?.at;
+            let at = person.decision.next?.at;
             Some((at, self.zone(person).iana_name().unwrap_or("UTC").to_owned()))
         };
         pass.people.iter().filter_map(next).min()

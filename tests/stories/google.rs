@@ -452,7 +452,19 @@ async fn an_administrator_who_was_never_adopted_and_leaves_is_told_as_open() {
     story.sync().await;
     assert_eq!(access().await, (json!("Active"), "False".into(), "NotAsDecided".into()));
     let (_, reason, message) = condition(&story.person(&id).await.unwrap(), "Ready").unwrap();
-    assert!(reason == "HandsOff" && message.contains("suspend the account by hand"), "{message}");
+    assert!(reason == "SuspendByHand" && message.contains("suspend the account by hand"), "{message}");
+    let integration = story.integration().await.status.unwrap();
+    assert_eq!(integration.employees.map(|counts| counts.failing), Some(1));
+    story.integrate(json!({"provider": google(&story), "safety": {"administrators": "Suspend"}})).await;
+    until("the administrator is suspended", || async {
+        let access = access().await;
+        if access == (json!("Suspended"), "True".into(), "AsDecided".into()) { Ok(()) } else { Err(format!("{access:?}")) }
+    })
+    .await;
+    let users = story.simulated.get("/google/users").await;
+    let boss = users.as_array().unwrap().iter().find(|user| user["primaryEmail"] == employee["root.email"]).unwrap().clone();
+    assert_eq!((&boss["suspended"], &boss["name"]["givenName"]), (&json!(true), &json!("Noa")), "access, and nothing else");
+    assert_eq!(ready(&story.person(&id).await.unwrap()).1, "HandsOff");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

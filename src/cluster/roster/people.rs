@@ -110,6 +110,16 @@ impl People {
         }
     }
 
+    /// The object of somebody went at this version. What is known of the person stays; of somebody who is gone from Bob, as long
+    /// as access is still to be taken.
+    pub fn lose(&mut self, employee: &str, version: u64) {
+        if self.rows.get(employee).is_some_and(|entry| entry.file_deleted.is_some() && !entry.is_open()) {
+            self.remove(employee);
+        } else {
+            self.change(employee, |entry| entry.lose_object(version));
+        }
+    }
+
     pub fn remove(&mut self, employee: &str) {
         if let Some(known) = self.rows.remove(employee) {
             self.sums.count(&known, false);
@@ -164,7 +174,7 @@ mod tests {
                 match what {
                     0 => people.remove(&who),
                     1 => people.change(&who, |known| *known = entry),
-                    2 => people.change(&who, Entry::lose_object),
+                    2 => people.lose(&who, 1),
                     3 if who == "0" => people.sift(|_, entry| { entry.exists = true; entry.access.is_some() }),
                     _ => people.put(who.into(), entry),
                 }

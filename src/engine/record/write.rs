@@ -1,6 +1,9 @@
 //! How a status is written: once, with the lines of history that are owed, and never over what came meanwhile.
 
-use std::sync::{PoisonError, atomic::Ordering};
+use std::{
+    num::NonZeroU64,
+    sync::{PoisonError, atomic::Ordering},
+};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -13,11 +16,11 @@ use crate::{
         employee_sync::{Action, HistoryEntry, OutcomeWord},
     },
     cluster::{
-        roster::{Entry, digest, object_name},
+        roster::{Entry, digest},
         status::WriteError,
     },
     domain::{known::Revoked, matching::PersonIndex},
-    engine::verdict::Verdict,
+    engine::verdict::{Proof, Verdict, part_text},
 };
 
 impl Recorder<'_> {
@@ -28,10 +31,10 @@ impl Recorder<'_> {
 
     async fn write(&self, mut write: Write<'_>) {
         let id = self.people[write.index as usize].employee.id();
-        if write.expired {
-            return self.note(self.writer.delete_person(&object_name(&self.key.name, id), None).await.err().as_ref());
-        }
         let _alone = self.claims.record(id).await;
+        if write.expired {
+            return self.note(self.expire(&write, id).await.err().as_ref());
+        }
         // What another pass has written meanwhile is not owed any more, and what it could not write is.
         write.owed = self.roster.owed(self.key, id);
         match self.try_write(&write, id).await {
@@ -49,6 +52,16 @@ impl Recorder<'_> {
         }
     }
 
+    /// Deletes the object of somebody who has been gone for longer than the retention. What came meanwhile keeps it.
+    async fn expire(&self, write: &Write<'_>, id: &str) -> Result<(), WriteError> {
+        if self.roster.with(self.key, id, Seen::of) != write.seen {
+            return Ok(());
+        }
+        self.writer.delete_person(&self.writer.read_person(self.key, id).await?).await?;
+        self.roster.forget(self.key, id);
+        Ok(())
+    }
+
     fn note(&self, error: Option<&WriteError>) {
         if let Some(error) = error.filter(|error| !error.gone) {
             tracing::warn!(integration = %self.key, %error, "a status could not be written; the next pass writes it");
@@ -61,9 +74,9 @@ impl Recorder<'_> {
         let mapping = &self.validated.settings.mapping;
         let now = self.clock.now();
         let blank = EmployeeSyncStatus::default();
-        if write.exists && write.history.is_none() && write.owed.is_empty() && write.verdict.file_deleted.is_none() {
+        if write.exists && write.history.is_none() && write.owed.is_empty() && write.proof.file_deleted.is_none() {
             // After a restart the verdict behind a status is not known, but its digest is.
-            if digest(&write.verdict.status(mapping, &blank, &[], now)) == write.digest {
+            if digest(&write.verdict.status(mapping, &blank, write.proof, &[], now)) == write.digest {
                 self.roster.confirm(self.key, id, write.hash);
                 self.metrics.status_patch("EmployeeSync", "skipped");
                 return Ok(());
@@ -80,16 +93,22 @@ impl Recorder<'_> {
         // A write whose answer was lost may have stored its line all the same.
         let owed = write.owed.iter().filter(|line| !before.history.contains(line));
         let lines: Vec<HistoryEntry> = write.history.iter().chain(owed).cloned().collect();
-        let mut status = write.verdict.status(mapping, before, &lines, now);
+        // Evidence is what the roster has at this moment: Bob may have reported something, or taken it back, since the pass looked.
+        let (proof, changed) =
+            self.roster.with(self.key, id, |entry| (self.proof(write.index, entry, Some(&write.seen)), Seen::of(entry) != write.seen));
+        let mut status = write.verdict.status(mapping, before, proof, &lines, now);
         // The object may be there already, written by somebody: its generation is the truth.
         status.observed_generation = object.metadata.generation.map(|generation| generation.min(write.verdict.generation).max(1));
-        // What Bob reported since this pass looked is not known to its verdict, and must not go with it.
-        let (reported, unknown_evidence) = self.roster.with(self.key, id, |entry| {
-            let now = entry.map(Entry::evidence).unwrap_or_default();
-            (now, now != write.evidence)
-        });
-        if unknown_evidence && reported != Default::default() {
-            status.evidence.clone_from(&before.evidence);
+        let done = write.history.as_ref().is_some_and(|entry| entry.outcome == OutcomeWord::Succeeded);
+        if changed {
+            // What another pass has answered or released meanwhile stands.
+            let (sync, part) = (&before.last_handled_sync_at, &before.held_part);
+            if sync.as_deref() != write.seen.sync_handled.as_deref() {
+                status.last_handled_sync_at.clone_from(sync);
+            }
+            if !done && part.as_deref() != write.seen.part.map(part_text).as_deref() {
+                status.held_part.clone_from(part);
+            }
         }
         let same = object.status.as_ref().is_some_and(|old| {
             digest(old) == digest(&status) && conditions::same(&old.conditions, &status.conditions) && old.history == status.history
@@ -101,16 +120,30 @@ impl Recorder<'_> {
         self.roster.writing(self.key, id, true);
         let written = self.writer.patch_person(&object.name_any(), &status).await;
         let written = written.inspect_err(|_| self.roster.writing(self.key, id, false))?;
-        self.roster.wrote(&written, if unknown_evidence { 0 } else { write.hash });
+        self.roster.wrote(&written, if changed { 0 } else { write.hash });
         self.metrics.status_patch("EmployeeSync", "written");
-        let done = write.history.as_ref().is_some_and(|entry| entry.outcome == OutcomeWord::Succeeded);
         if let Some(cause) = self.causes.get(id).filter(|_| done) {
             self.metrics.reached(cause.trigger, cause.class, cause.since.elapsed());
         }
         for line in lines.iter().rev() {
             self.announce(&written, write, line);
         }
+        let failed = lines.first().is_some_and(|line| line.outcome == OutcomeWord::Failed);
+        if !failed {
+            self.announce_open(&written, write, before);
+        }
         Ok(())
+    }
+
+    /// Warns once where access should be taken and nothing that bobsync may do takes it.
+    fn announce_open(&self, object: &EmployeeSync, write: &Write<'_>, before: &EmployeeSyncStatus) {
+        let verdict = &write.verdict;
+        let (reason, open) = (verdict.reason(), verdict.is_open());
+        let known = conditions::find(&before.conditions, "Ready").is_some_and(|ready| ready.reason == reason.as_str());
+        if open && reason.is_stalled() && !known {
+            let note = format!("{} {}", verdict.message(&self.validated.settings.mapping), reason.what_to_do());
+            self.events.publish(reference(object), true, reason.as_str(), action_word(Action::Suspend), note);
+        }
     }
 
     fn announce(&self, object: &EmployeeSync, write: &Write<'_>, entry: &HistoryEntry) {
@@ -142,6 +175,23 @@ impl Recorder<'_> {
     }
 }
 
+/// What others than this pass write, as it was known when a verdict was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) revoked: Option<Revoked>,
+    pub(super) file_deleted: Option<Timestamp>,
+    pub(super) sync_handled: Option<Box<str>>,
+    pub(super) part: Option<u64>,
+}
+
+impl Seen {
+    pub(super) fn of(entry: Option<&Entry>) -> Self {
+        let Some(entry) = entry else { return Self::default() };
+        let (revoked, file_deleted) = entry.evidence();
+        Self { revoked, file_deleted, sync_handled: entry.sync_handled.clone(), part: entry.part.map(NonZeroU64::get) }
+    }
+}
+
 /// One status to write.
 pub(super) struct Write<'a> {
     pub(super) index: PersonIndex,
@@ -152,8 +202,10 @@ pub(super) struct Write<'a> {
     pub(super) owed: Vec<HistoryEntry>,
     /// The person has been gone for longer than the retention: the object goes.
     pub(super) expired: bool,
-    /// Evidence that the verdict knows of.
-    pub(super) evidence: (Option<Revoked>, Option<Timestamp>),
+    /// What was known when the verdict was made.
+    pub(super) seen: Seen,
+    /// The evidence then.
+    pub(super) proof: Proof,
     pub(super) exists: bool,
     pub(super) digest: u64,
 }

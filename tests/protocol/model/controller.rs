@@ -158,6 +158,7 @@ pub fn run(heard: &Heard) -> Doing {
         key: &around.key,
         ends_sessions: false,
         elders: &[],
+        peers: &[],
         first_pass: false,
         forgotten: false,
         since: None,
@@ -272,7 +273,9 @@ pub fn run(heard: &Heard) -> Doing {
         let status = roster.with(&around.key, id, |entry| {
             let verdict = recorder.verdict(who, trouble, outcome.as_ref(), entry);
             let worth = entry.is_some() || verdict.in_scope();
-            worth.then(|| verdict.status(&settings.mapping, &EmployeeSyncStatus::default(), &[], now))
+            worth.then(|| {
+                verdict.status(&settings.mapping, &EmployeeSyncStatus::default(), bobsync::engine::verdict::Proof::default(), &[], now)
+            })
         });
         let place = id.parse::<usize>().expect("a number") - 1;
         let object = status.map(|status| Object::of(&status));
@@ -313,8 +316,10 @@ impl Object {
     }
 
     fn of(status: &EmployeeSyncStatus) -> Self {
+        let only_found = status.conditions.iter().any(|condition| condition.reason == "WouldAdopt");
         Self {
-            account: status.account.as_ref().map(|account| (account.id.clone(), account.matched_by)),
+            // One that was only found by its e-mail is told of, and nobody's.
+            account: status.account.as_ref().filter(|_| !only_found).map(|account| (account.id.clone(), account.matched_by)),
             access: status.access,
             file_deleted: status.evidence.as_ref().is_some_and(|evidence| evidence.kind == EvidenceKind::FileDeleted),
         }

@@ -1,0 +1,95 @@
+//! Older news of an object changes nothing, and what a list does not have may be newer than the list.
+
+use std::collections::{BTreeMap, HashSet};
+
+use kube::api::ObjectMeta;
+use serde_json::json;
+
+use super::{IntegrationKey, News, Roster, object_name};
+use crate::api::{EmployeeSync, EmployeeSyncSpec, employee_sync::IntegrationRef};
+
+const EMPLOYEE: &str = "7";
+
+fn key() -> IntegrationKey {
+    IntegrationKey { namespace: "people".into(), name: "onelogin".into() }
+}
+
+fn object(version: u64, suspend: bool) -> EmployeeSync {
+    let integration_ref = IntegrationRef { name: "onelogin".to_owned() };
+    let spec =
+        EmployeeSyncSpec { integration_ref, employee_id: EMPLOYEE.to_owned(), suspend, user_status: None, attributes: BTreeMap::new() };
+    let mut object = EmployeeSync::new(&object_name("onelogin", EMPLOYEE), spec);
+    object.metadata = ObjectMeta {
+        namespace: Some("people".to_owned()),
+        resource_version: Some(version.to_string()),
+        generation: Some(1),
+        ..object.metadata
+    };
+    object
+}
+
+fn with_status(object: EmployeeSync, status: serde_json::Value) -> EmployeeSync {
+    EmployeeSync { status: Some(serde_json::from_value(status).expect("a status")), ..object }
+}
+
+/// Whether there is an object, and whether it says hands off.
+fn known(roster: &Roster) -> (bool, bool) {
+    let hands_off = |entry: &super::Entry| entry.overrides.as_ref().is_some_and(|overrides| overrides.hands_off);
+    roster.with(&key(), EMPLOYEE, |entry| entry.map_or((false, false), |entry| (entry.exists, hands_off(entry))))
+}
+
+#[test]
+fn an_object_that_is_newer_than_the_list_is_not_gone() {
+    let roster = Roster::default();
+    assert_eq!(roster.see(&object(5, true)), News::Wake);
+    assert_eq!(roster.newest(Some("people")), 5);
+    assert_eq!(roster.keep_only(Some("people"), 4, &HashSet::new()), [], "it was made while the list was read");
+    assert_eq!(known(&roster), (true, true));
+    roster.see(&object(5, true));
+    assert_eq!(known(&roster), (true, true));
+    assert_eq!(roster.keep_only(Some("elsewhere"), 9, &HashSet::new()), []);
+    assert_eq!(roster.keep_only(Some("people"), 5, &HashSet::new()), [key()], "the list is as new, and does not have it");
+    assert_eq!(known(&roster), (false, false));
+    roster.wrote(&object(5, true), 0);
+    assert_eq!(known(&roster), (false, false), "an answer that was under way brings nothing back");
+    roster.see(&object(6, true));
+    assert_eq!(known(&roster), (true, true), "another one");
+}
+
+#[test]
+fn an_older_object_that_went_takes_nothing_with_it() {
+    let roster = Roster::default();
+    roster.see(&object(8, true));
+    assert_eq!(roster.gone(&object(7, false)), None);
+    assert_eq!(known(&roster), (true, true));
+    assert_eq!(roster.gone(&object(9, true)), Some((key(), EMPLOYEE.into())));
+    assert_eq!(known(&roster), (false, false));
+    roster.see(&object(9, true));
+    assert_eq!(known(&roster), (false, false), "what is gone is no news");
+    roster.see(&object(10, true));
+    assert_eq!(known(&roster), (true, true));
+}
+
+#[test]
+fn the_memory_of_a_deleted_file_outlives_its_object_until_access_is_taken() {
+    let deleted = json!({"kind": "FileDeleted", "observedAt": "2026-11-20T10:00:00Z"});
+    let status = |access: &str| json!({"access": access, "account": {"id": "1", "matchedBy": "Mark"}, "evidence": deleted});
+    for (access, stays) in [("Active", true), ("Suspended", false)] {
+        let roster = Roster::default();
+        roster.see(&with_status(object(5, false), status(access)));
+        roster.gone(&object(6, false));
+        assert_eq!(roster.get(&key(), EMPLOYEE).is_some(), stays, "{access}");
+    }
+}
+
+#[test]
+fn an_account_that_was_only_found_is_nobodys() {
+    let roster = Roster::default();
+    let condition = |reason: &str| json!([{"type": "Provisioned", "status": "True", "reason": reason, "message": "", "lastTransitionTime": "2026-11-20T10:00:00Z"}]);
+    let status = |reason: &str| json!({"access": "Active", "account": {"id": "1", "matchedBy": "Email"}, "conditions": condition(reason)});
+    for (version, reason, ours) in [(1, "WouldAdopt", false), (2, "NotAdopted", false), (3, "Matched", true)] {
+        roster.see(&with_status(object(version, false), status(reason)));
+        let entry = roster.get(&key(), EMPLOYEE).expect("known");
+        assert_eq!((entry.account.is_some(), entry.has_managed_account(), entry.known_account()), (ours, ours, Some("1")), "{reason}");
+    }
+}

@@ -1,0 +1,246 @@
+//! An end of the employment takes access whatever else is said, and nothing that keeps an account open is green.
+
+use kube::api::{ListParams, Patch, PatchParams};
+use serde_json::{Value, json};
+use simulators::bob::webhooks::{event, send};
+
+use crate::support::{Controller, Story, condition, ready, until};
+
+const SUSPENDED: i64 = 2;
+
+fn terminated() -> Value {
+    json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})
+}
+
+fn with(mut fields: Value, key: &str, value: &str) -> Value {
+    fields[key] = value.into();
+    fields
+}
+
+/// The ids of so many people who are at work.
+async fn at_work(story: &Story, most: usize) -> Vec<String> {
+    let is_at_work = |e: &&Value| e["internal.status"] == "Active" && e["internal.lifecycleStatus"] == "Employed";
+    let all = story.simulated.employees().await;
+    all.iter().filter(is_at_work).filter_map(|e| e["root.id"].as_str().map(str::to_owned)).take(most).collect()
+}
+
+fn access(person: &bobsync::api::EmployeeSync) -> Value {
+    serde_json::to_value(person.status.as_ref().and_then(|status| status.access)).expect("JSON")
+}
+
+async fn until_status(story: &Story, id: &str, status: i64) {
+    until("access is as it should be", || async {
+        let account = story.simulated.account(id).await.unwrap_or_default();
+        if account["status"] == status { Ok(()) } else { Err(account["status"].to_string()) }
+    })
+    .await;
+}
+
+/// The domains of the e-mail or the scope leave somebody out with the same edit that ends the employment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_leaves_and_is_left_out_by_the_settings_with_the_same_edit_loses_access() {
+    let spec = json!({"provisioning": {"emailDomains": ["example.com"], "scope": "employee.work.department != 'Alumni'"}});
+    let (story, _controller) = Story::converged("left-out", 30, spec).await;
+    let people = at_work(&story, 4).await;
+    let [private, alumni, pinned, mover] = &people[..] else { panic!("four people") };
+    let name = format!("onelogin-{pinned}");
+    let hands_off = Patch::Merge(json!({"spec": {"suspend": true}}));
+    story.people().patch(&name, &PatchParams::default(), &hands_off).await.expect("admitted");
+    until("hands off", || async { if story.reason(pinned).await == "HandsOff" { Ok(()) } else { Err(String::new()) } }).await;
+    let before = story.simulated.account(private).await.unwrap();
+    story.simulated.forget_calls().await;
+    story.simulated.change(private, with(terminated(), "root.email", "me@private.example")).await;
+    story.simulated.change(alumni, with(terminated(), "work.department", "Alumni")).await;
+    story.simulated.change(pinned, with(terminated(), "work.department", "Alumni")).await;
+    // Whoever is left out and works on is left as they are.
+    story.simulated.change(mover, json!({"work.department": "Alumni", "work.title": "Guest"})).await;
+    story.sync().await;
+    assert_eq!(story.simulated.writes().await, 2, "two suspensions and nothing else");
+    for (id, fact) in [(private, "emailDomains"), (alumni, "provisioning.scope")] {
+        until_status(&story, id, SUSPENDED).await;
+        let person = story.person(id).await.unwrap();
+        let (status, _, message) = condition(&person, "AccessSynced").unwrap();
+        assert!(status == "True" && message.contains("Terminated") && message.contains(fact), "{message}");
+        assert_eq!((ready(&person).1.as_str(), access(&person)), ("InSync", json!("Suspended")));
+        assert_eq!(condition(&person, "AttributesSynced").unwrap().1, "NotManaged");
+    }
+    let after = story.simulated.account(private).await.unwrap();
+    assert_eq!((&after["email"], &after["title"]), (&before["email"], &before["title"]), "access, and nothing else");
+    let person = story.person(pinned).await.unwrap();
+    assert_eq!(ready(&person), ("True".to_owned(), "HandsOff".to_owned()));
+    let (status, _, message) = condition(&person, "AccessSynced").unwrap();
+    assert!(status == "False" && message.contains("spec.suspend") && message.contains("Terminated"), "{message}");
+    assert_eq!(story.reason(mover).await, "OutOfScope");
+    // A steady state writes nothing, and an account that a person opens again is closed again.
+    story.simulated.forget_calls().await;
+    story.sync().await;
+    assert_eq!(story.simulated.writes().await, 0);
+    story.simulated.patch(&format!("/onelogin/users/{}", after["id"]), json!({"status": 1})).await;
+    story.sync().await;
+    until_status(&story, private, SUSPENDED).await;
+    // With the disabling trigger off the choice is explicit.
+    let spec = json!({"provisioning": {"emailDomains": ["example.com"], "disablingTrigger": false}});
+    story.integrate(spec).await;
+    story.sync().await;
+    assert_eq!(story.reason(private).await, "DomainNotListed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leaver_with_a_protected_account_is_not_ready_until_it_is_suspended_by_hand() {
+    let story = Story::begin("by-hand", 20).await;
+    let people = at_work(&story, 1).await;
+    let id = &people[0];
+    let employees = story.simulated.employees().await;
+    let email = employees.iter().find(|e| e["root.id"] == id.as_str()).unwrap()["root.email"].clone();
+    let _controller = Controller::start(&story).await;
+    story.integrate(json!({})).await;
+    story.ready("Converged").await;
+    story.integrate(json!({"safety": {"protectedAccounts": [email]}})).await;
+    story.sync().await;
+    assert_eq!(ready(&story.person(id).await.unwrap()), ("True".to_owned(), "HandsOff".to_owned()));
+    story.simulated.change(id, terminated()).await;
+    story.simulated.forget_calls().await;
+    story.sync().await;
+    assert_eq!(story.simulated.writes().await, 0);
+    let person = story.person(id).await.unwrap();
+    assert_eq!((ready(&person), access(&person)), (("False".to_owned(), "SuspendByHand".to_owned()), json!("Active")));
+    let (stalled, _, message) = condition(&person, "Stalled").unwrap();
+    assert!(stalled == "True" && message.contains("protectedAccounts") && message.contains("suspend the account by hand"), "{message}");
+    let status = story.integration().await.status.unwrap();
+    assert_eq!(status.employees.as_ref().map(|counts| counts.failing), Some(1));
+    let failing = status.conditions.iter().find(|c| c.type_ == "EmployeesFailing").unwrap();
+    assert!(failing.status == "True" && failing.message.contains("1 SuspendByHand"), "{}", failing.message);
+    until("a warning tells", || async {
+        let events = kube::Api::<k8s_openapi::api::events::v1::Event>::namespaced(story.client.clone(), &story.namespace);
+        let events = events.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
+        let told = events.items.iter().any(|e| e.reason.as_deref() == Some("SuspendByHand") && e.type_.as_deref() == Some("Warning"));
+        if told { Ok(()) } else { Err("not told".to_owned()) }
+    })
+    .await;
+    let account = story.simulated.account(id).await.unwrap();
+    story.simulated.patch(&format!("/onelogin/users/{}", account["id"]), json!({"status": SUSPENDED})).await;
+    story.sync().await;
+    assert_eq!(ready(&story.person(id).await.unwrap()), ("True".to_owned(), "HandsOff".to_owned()));
+    assert_eq!(story.integration().await.status.unwrap().employees.map(|counts| counts.failing), Some(0));
+}
+
+/// A plan that waits for a person outlives the retention.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_suspension_that_did_not_go_out_outlives_the_retention() {
+    let safety = json!({"disables": {"max": "0%", "atLeast": 2}});
+    let (story, _controller) = Story::converged("retention", 40, json!({"safety": safety, "retention": "0s"})).await;
+    let people = at_work(&story, 5).await;
+    for id in &people {
+        story.simulated.delete(&format!("/bob/employees/{id}")).await;
+    }
+    story.sync_ends_in("PlanHeld").await;
+    // Long past the retention, pass after pass.
+    for _ in 0..2 {
+        story.sync_ends_in("PlanHeld").await;
+    }
+    for id in &people {
+        assert_eq!(story.reason(id).await, "Held");
+        assert_eq!(story.simulated.account(id).await.unwrap()["status"], 1);
+    }
+    let digest = story.integration().await.status.unwrap().plan.unwrap().digest;
+    story.integrate(json!({"safety": safety, "retention": "0s", "approvedPlan": digest})).await;
+    for id in &people {
+        until_status(&story, id, SUSPENDED).await;
+    }
+    story.sync().await;
+    until("the objects expire once access is as decided", || async {
+        let left = story.everybody().await.iter().filter(|person| people.contains(&person.spec.employee_id)).count();
+        if left == 0 { Ok(()) } else { Err(format!("{left} left")) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_that_was_found_by_its_email_is_shown_as_it_is_before_it_is_adopted() {
+    let story = Story::begin("found", 20).await;
+    let people = at_work(&story, 2).await;
+    let [leaver, worker] = &people[..] else { panic!("two people") };
+    let mut ids = Vec::new();
+    for id in [leaver, worker] {
+        let employees = story.simulated.employees().await;
+        let email = employees.iter().find(|e| e["root.id"] == id.as_str()).unwrap()["root.email"].clone();
+        let user = json!({"email": email, "username": email, "firstname": "Old", "lastname": "Name", "status": 1});
+        ids.push(story.simulated.post("/onelogin/users", user).await["id"].clone());
+    }
+    story.simulated.change(leaver, terminated()).await;
+    let _controller = Controller::start(&story).await;
+    story.simulated.forget_calls().await;
+    story.integrate(json!({"mode": "DryRun"})).await;
+    story.ready("DryRun").await;
+    let shown = async |id: &str, own: &Value| {
+        let person = story.person(id).await.unwrap();
+        let account = person.status.as_ref().unwrap().account.clone().expect("an account is shown");
+        assert_eq!((json!(account.id), json!(account.matched_by)), (json!(own.to_string()), json!("Email")));
+        let provisioned = condition(&person, "Provisioned").unwrap();
+        assert_eq!((provisioned.0.as_str(), provisioned.1.as_str()), ("True", "WouldAdopt"));
+        assert_eq!(access(&person), json!("Active"));
+        condition(&person, "AccessSynced").unwrap().0
+    };
+    assert_eq!(shown(leaver, &ids[0]).await, "False");
+    assert_eq!(shown(worker, &ids[1]).await, "True");
+    assert_eq!(story.simulated.writes().await, 0);
+    // The record makes nobody's account ours: a second pass finds the same, and a held plan shows it too.
+    story.sync_ends_in("DryRun").await;
+    assert_eq!(shown(leaver, &ids[0]).await, "False");
+    story.integrate(json!({"mode": "Enforce", "safety": {"disables": {"max": "0%", "atLeast": 0}}})).await;
+    story.ready("PlanHeld").await;
+    assert_eq!(shown(leaver, &ids[0]).await, "False");
+    assert_eq!(story.reason(leaver).await, "Held");
+    let stored = story.simulated.get(&format!("/onelogin/users/{}", ids[0])).await;
+    assert_eq!((&stored["external_id"], &stored["status"]), (&Value::Null, &json!(1)));
+    story.integrate(json!({"mode": "Enforce"})).await;
+    until_status(&story, leaver, SUSPENDED).await;
+    until("it is adopted", || async {
+        let provisioned = condition(&story.person(leaver).await.unwrap(), "Provisioned").unwrap();
+        if provisioned.1 == "Matched" { Ok(()) } else { Err(provisioned.1) }
+    })
+    .await;
+}
+
+/// A pass never writes evidence that it carried from its beginning.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ends_or_comes_while_a_pass_is_under_way_stands_after_it() {
+    let story = Story::begin("evidence", 200).await;
+    story.secret("hook", &[("webhookSecret", "s3cret")]).await;
+    let controller = Controller::start(&story).await;
+    let bob = json!({"webhookSecretRef": {"name": "hook", "key": "webhookSecret"}});
+    let spec = |more: Value| {
+        let mut spec = json!({"interval": "24h", "bob": bob});
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        spec
+    };
+    story.integrate(spec(json!({}))).await;
+    story.ready("Converged").await;
+    let people = at_work(&story, 2).await;
+    let [ended, came] = &people[..] else { panic!("two people") };
+    let deliver = async |kind: &str, id: &str| {
+        let body = event(kind, &json!({"employeeId": id}), jiff::Timestamp::now()).to_string();
+        assert_eq!(send(&controller.webhooks, Some("s3cret"), body.into_bytes()).await, Some(200));
+    };
+    deliver("employee.access.revoked.immediately", ended).await;
+    until_status(&story, ended, SUSPENDED).await;
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    // Every status is written anew, and the listing takes its time.
+    story
+        .simulated
+        .post("/onelogin/faults", json!({"method": "GET", "pathPrefix": "/api/2/users", "kind": "delay", "delayMs": 1500, "times": 2}))
+        .await;
+    story.integrate(spec(json!({"privacy": {"usernames": "Hide"}}))).await;
+    tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+    deliver("employee.activated", ended).await;
+    deliver("employee.access.revoked.immediately", came).await;
+    until_status(&story, came, SUSPENDED).await;
+    story.sync().await;
+    story.sync().await;
+    until_status(&story, ended, 1).await;
+    let evidence = async |id: &str| story.person(id).await.unwrap().status.unwrap().evidence.is_some();
+    assert!(!evidence(ended).await && evidence(came).await);
+    let revoked = story.integration().await.status.unwrap().revoked;
+    let of = |id: &str| revoked.iter().find(|one| one.employee_id == id).map(|one| one.ended_at.is_some());
+    assert_eq!((of(ended), of(came)), (Some(true), Some(false)), "{revoked:?}");
+}
