@@ -150,10 +150,8 @@ async fn integrations(
                 seen.send(Seen::Integrations(scope.clone(), std::mem::take(&mut listed))).await
             }
             Ok(Event::Apply(None) | Event::Delete(None) | Event::InitApply(None)) => Ok(()),
-            Err(error) => match failed(&parts, &scope, INTEGRATION, &error) {
-                true => seen.send(Seen::ListFailed(scope.clone())).await,
-                false => Ok(()),
-            },
+            Err(error) if failed(&parts, &scope, INTEGRATION, &error) => seen.send(Seen::ListFailed(scope.clone())).await,
+            Err(_) => Ok(()),
         };
         if told.is_err() {
             return;

@@ -284,8 +284,8 @@ impl Run<'_, '_, '_> {
     /// Counts new accounts in a row that cannot be used for want of a licence.
     fn count_licences(&self, change: &Change, state: AccountState) {
         match (change.kind, state) {
-            (Kind::Create { .. }, AccountState::Unlicensed) => drop(self.unlicensed.fetch_add(1, Ordering::Relaxed)),
-            (Kind::Create { .. }, AccountState::Active) => self.unlicensed.store(0, Ordering::Relaxed),
+            (Kind::Create, AccountState::Unlicensed) => drop(self.unlicensed.fetch_add(1, Ordering::Relaxed)),
+            (Kind::Create, AccountState::Active) => self.unlicensed.store(0, Ordering::Relaxed),
             _ => {}
         }
     }
@@ -308,7 +308,7 @@ impl Run<'_, '_, '_> {
         if !self.may_begin(sort) {
             return Outcome::Waiting;
         }
-        if matches!(change.kind, Kind::Create { .. }) && self.unlicensed.load(Ordering::Relaxed) >= UNLICENSED {
+        if matches!(change.kind, Kind::Create) && self.unlicensed.load(Ordering::Relaxed) >= UNLICENSED {
             return Outcome::Waiting;
         }
         let sent = self.sent(&write);
@@ -316,12 +316,12 @@ impl Run<'_, '_, '_> {
             Some(id) if change.look_up_first => match self.still_there(change, id).await {
                 Ok(Some(AccountState::Suspended)) => return Outcome::Seen(Some(AccountState::Suspended)),
                 Ok(None) => return Outcome::Seen(None),
-                Ok(Some(state)) => self.settle(self.aim(change, id, state), write, (action, MatchedBy::Mark)).await,
+                Ok(Some(state)) => self.settle(Self::aim(change, id, state), write, (action, MatchedBy::Mark)).await,
                 Err(ended) => Err(ended),
             },
             Some(id) => {
                 let matched_by = if change.kind == Kind::Adopt { MatchedBy::Email } else { MatchedBy::Mark };
-                self.settle(self.aim(change, id, self.state_of(change.person)), write, (action, matched_by)).await
+                self.settle(Self::aim(change, id, self.state_of(change.person)), write, (action, matched_by)).await
             }
             None => self.create(change, write).await,
         };

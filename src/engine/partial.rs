@@ -62,7 +62,7 @@ pub async fn serve(session: Arc<Session>, line: Line, beat: Beat) {
             Serves::Everyone(ready) | Serves::Known(ready) => {
                 let taken = dirty.take_of(line, Instant::now(), may);
                 taken.iter().for_each(|(employee, _)| session.forget_evidence(employee));
-                beat.within(LONGEST, turn(&session, ready, line, taken)).await;
+                beat.within(LONGEST, Box::pin(turn(&session, ready, line, taken))).await;
             }
         }
     }
@@ -103,7 +103,7 @@ pub async fn serve_evidence(session: Arc<Session>, beat: Beat) {
         }
         let Some(ready) = ready else { continue };
         let taken = dirty.take_of(Line::Urgent, Instant::now(), may);
-        beat.within(LONGEST, look(&session, ready, (Line::Urgent, &[], true), taken.clone())).await;
+        beat.within(LONGEST, Box::pin(look(&session, ready, (Line::Urgent, &[], true), taken.clone()))).await;
         // Where Bob may be asked, its row comes next, whatever became of this.
         let bob_is_asked = matches!(session.place.watch().borrow().serves(Line::Urgent), Serves::Everyone(_) | Serves::Known(_));
         let longest = state::longest(ready.validated.interval);

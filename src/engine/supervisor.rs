@@ -236,7 +236,7 @@ impl Supervisor {
         running.wait = (wait * 2).min(LONGEST);
         running.task = self.tasks.spawn(async move {
             tokio::time::sleep(wait).await;
-            Worker::again(again, &handle, shared).await.run().await;
+            Box::pin(Worker::again(again, &handle, shared).await.run()).await;
         });
         self.keys.insert(running.task.id(), key);
     }

@@ -229,7 +229,7 @@ impl Worker {
         beside.spawn(aside("dates", |session, beat| Box::pin(partial::transitions(session, beat))));
         beside.spawn(aside("signing", |session, beat| Box::pin(signing::keep(session, beat))));
         let beat = parts.beat("passes", Some(&key));
-        self.work(&beat).await;
+        Box::pin(self.work(&beat)).await;
         while beside.join_next().await.is_some() {}
     }
 
@@ -255,7 +255,7 @@ impl Worker {
                 _ = stopping.wait_for(|stopping| *stopping) => return,
             };
             let interval = go_duration(&self.object.borrow().spec.interval).unwrap_or_default();
-            beat.within(interval + LONGER, self.turn(trigger)).await;
+            beat.within(interval + LONGER, Box::pin(self.turn(trigger))).await;
         }
     }
 

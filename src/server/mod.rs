@@ -77,7 +77,7 @@ fn verdict(found: Result<(), String>, bad: StatusCode, remarks: &[String]) -> (S
         Ok(()) => (StatusCode::OK, "ok".to_owned()),
         Err(why) => (bad, why),
     };
-    (status, std::iter::once(&text).chain(remarks).map(|line| format!("{line}\n")).collect())
+    (status, std::iter::once(text.as_str()).chain(remarks.iter().map(String::as_str)).fold(String::new(), |text, line| text + line + "\n"))
 }
 
 #[cfg(test)]
