@@ -280,6 +280,7 @@ impl Supervisor {
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "a scope is one namespace, or all of them")]
     fn scope(name: &str) -> Scope {
         Some(name.to_owned())
     }

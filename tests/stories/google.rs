@@ -8,6 +8,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::{
+    budgets::{leave, staff},
     first_sync::expected,
     support::{Controller, Story, condition, ready, until},
 };
@@ -489,4 +490,31 @@ async fn administrators_are_recognised_and_left_alone() {
     }
     story.sync().await;
     assert_eq!(account(&story, &id).await.unwrap()["suspended"], true, "without the role the decision is carried out");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn accounts_that_were_deleted_by_hand_are_gone_and_no_outage() {
+    let story = begin("google-deleted", 0).await;
+    let people = staff(&story, 80).await;
+    let _controller = Controller::start(&story).await;
+    let safety = json!({"disables": {"max": "100%", "atLeast": 80, "per": "24h"}});
+    story.integrate(json!({"provider": google(&story), "safety": safety})).await;
+    story.ready("Converged").await;
+    for id in &people[..13] {
+        let user = account(&story, id).await.expect("an account");
+        story.simulated.delete(&format!("/google/users/{}", user["id"].as_str().unwrap())).await;
+    }
+    leave(&story, &people[..12]).await;
+    forget_calls(&story).await;
+    story.sync().await;
+    story.ready("Converged").await;
+    for id in &people[..12] {
+        let status = story.person(id).await.unwrap().status.unwrap();
+        assert_eq!(status.access.map(|access| format!("{access:?}")).as_deref(), Some("Absent"), "{id}");
+    }
+    let calls = story.simulated.get("/google/calls").await;
+    let reads = calls["byRoute"]["GET /admin/directory/v1/users/{userKey}"].as_u64().unwrap_or(0);
+    assert!(reads <= 14, "each is read once: {reads}");
+    assert!(account(&story, &people[12]).await.is_some(), "somebody at work has a new account");
+    assert_eq!(ready(&story.person(&people[12]).await.unwrap()).1, "InSync");
 }

@@ -161,7 +161,8 @@ async fn lost_answers_make_no_second_account_and_lose_no_change() {
     assert_eq!(story.simulated.account(&id).await.unwrap()["status"], 2);
     assert_eq!(story.reason(&id).await, "InSync");
     let puts = story.simulated.calls("onelogin", "PUT /api/2/users/{id}").await;
-    assert_eq!(puts, 1, "read back, not written again");
+    assert_eq!(puts, 2, "made again, because nothing shows whether sessions were ended");
+    assert_eq!(story.simulated.calls("onelogin", "PUT /api/1/users/{id}/logout").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -65,6 +65,10 @@ async fn survives(story: &Story, round: &str, trouble: impl AsyncFn(), over: imp
     let written = journal(story).await.split_off(before);
     let mut marks: Vec<_> = written.iter().map(|change| change["after"]["external_id"].as_str().unwrap_or_default()).collect();
     marks.sort_unstable();
+    // A suspension that is not on record is made again, because nothing shows whether sessions were ended.
+    let again = marks.iter().filter(|mark| **mark == leaver).count();
+    marks.dedup_by(|one, other| one == other && **one == *leaver);
+    assert!(again >= 1, "{round}");
     let mut all = [&*hired, &*mover, &*leaver];
     all.sort_unstable();
     assert_eq!(marks, all, "{round}: each is written once");
@@ -72,7 +76,10 @@ async fn survives(story: &Story, round: &str, trouble: impl AsyncFn(), over: imp
     assert_eq!(story.simulated.account(&hired).await.unwrap()["status"], 1, "{round}");
     assert_eq!(history(story, &hired).await, ["Create"], "{round}");
     assert_eq!(history(story, &mover).await, ["Update", "Create"], "{round}");
-    assert_eq!(history(story, &leaver).await, ["Suspend", "Create"], "{round}");
+    let mut lines = history(story, &leaver).await;
+    assert!(lines.len() <= again + 1, "{round}: a line for each suspension at most: {lines:?}");
+    lines.dedup();
+    assert_eq!(lines, ["Suspend", "Create"], "{round}");
 }
 
 /// Longer than the controller tries one call.

@@ -129,7 +129,10 @@ impl Default for Quirks {
 impl Quirks {
     /// The form in which a text is kept. `whole`: the text is never cut.
     pub fn kept(&self, text: &str, whole: bool) -> Box<str> {
-        let mut kept = if self.trim { text.trim() } else { text }.to_owned();
+        let mut kept = text.to_owned();
+        if self.trim {
+            kept = kept.trim().into();
+        }
         if self.compose_letters {
             kept = ComposingNormalizer::new_nfc().normalize(&kept).into_owned();
         }

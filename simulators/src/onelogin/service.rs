@@ -336,6 +336,8 @@ fn permitted(scope: Scope, call: &Call, route: &Route) -> bool {
 fn journalled(state: &mut State, call: &Call, route: &Route, now: Timestamp) -> Answer {
     let id = match (call.method.as_str(), route) {
         ("POST", Route::Users) => Some(state.users.next_id()),
+        // A logout changes nothing of the user.
+        (_, Route::V1(_, v1::Action::Logout)) => None,
         ("PUT" | "DELETE" | "POST", Route::User(id) | Route::Unlock(id) | Route::V1(id, _)) => id.parse().ok(),
         _ => None,
     };
