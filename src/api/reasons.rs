@@ -76,6 +76,7 @@ reasons! {
         ProviderUnavailable: "The provider did not answer, or not with what was asked.", "Nothing; it is tried again by itself. See the provider's status page if it lasts.";
         SourceSuspect: "Bob's answer is well-formed but implausibly short, or a lifecycle status is missing as a whole; the message says which.", "Check the service user's access rights in Bob: it must see every lifecycle status. If so many people have really gone, request a sync of the integration, or wait until a later answer agrees. If the only employee with a lifecycle status has really gone, request a sync of the EmployeeSync.";
         TargetSuspect: "The provider's listing is well-formed but implausibly short.", "Check the credential's scope, and whether accounts were deleted at the provider.";
+        NamespaceNotListed: "The controller cannot list the EmployeeSyncs of this namespace, so it does not know who is pinned, and begins nothing.", "Give the controller the right to list and watch `employeesyncs` in this namespace (the chart's `namespaces`); it begins by itself.";
         SecretNotFound: "A Secret, or a key in it, does not exist.", "Create the Secret that the message names, with that key; it is noticed within a minute.";
         BobUnauthorized: "Bob refused the service user.", "Correct the service user's id or token in the Secret. Bob is asked again when the Secret or the spec changes or a sync is requested, and else once an hour, because Bob blocks addresses that keep trying.";
         BobForbidden: "The service user may not read what the settings need.", "Put the service user into a permission group with the fields that the message names. It is tried again by itself; a sync request tries at once.";
@@ -117,6 +118,8 @@ reasons! {
         SomeFailing: "Some people fail; the message counts them by reason.", "`kubectl get esync` shows who and why.";
         Accepting: "Webhooks that are signed with the Secret's value are taken.", "Nothing.";
         SecretMissing: "The Secret of `spec.bob.webhookSecretRef`, or its key, cannot be read, so webhooks are refused; the interval goes on.", "Create the Secret that the message names, with that key.";
+        PartRestarted: "A part of the controller ended without being asked to, and was started again; told until the next successful pass.", "Report it with the controller's log around the line \"a part of the process ended\".";
+        NamespaceNotListed: "The controller cannot list a namespace that it was started with; the integrations there do not run, or do not see changes. This one runs.", "Give the controller the rights in the namespace that the message names, or take it out of `--namespace`.";
         UpToDate: "Nothing is in progress.", "Nothing.";
         WorkInProgress: "A pass is at work.", "Wait.";
         NothingStalled: "Nobody has to act.", "Nothing.";
@@ -163,7 +166,8 @@ impl IntegrationReason {
     pub const fn is_stalled(self) -> bool {
         matches!(
             self,
-            Self::SecretNotFound
+            Self::NamespaceNotListed
+                | Self::SecretNotFound
                 | Self::BobUnauthorized
                 | Self::BobForbidden
                 | Self::ProviderUnauthorized

@@ -16,7 +16,7 @@ use crate::{
     engine::{
         clock::Clock, connection::Pacers, inbox::Inbox, supervisor::supervise, tenants::Tenants, validate::AllowedEndpoints, worker::Shared,
     },
-    server::{self, Health, metrics::Metrics},
+    server::{self, Health, Parts, metrics::Metrics},
 };
 
 /// How long a graceful stop may take: a write may need its whole time-out, and its record a moment more.
@@ -94,20 +94,27 @@ pub async fn run(
     let namespaces = namespaces(&options.namespace)?;
     let metrics = Arc::new(Metrics::new());
     let health = Health::new();
-    let listener = server::listen(options.http_listen, metrics.clone(), health.clone()).await?;
+    let parts = Parts::new(health.clone(), metrics.clone());
+    let listener = server::listen(options.http_listen, metrics.clone(), parts.clone(), stopping.clone()).await?;
     let leadership = if options.leader_elect {
         let past = leadership::past(&client, &namespaces).await;
         Leadership::start(client.clone(), lease_namespace, past, &metrics)
     } else {
         Leadership::always()
     };
+    if options.leader_elect {
+        let beat = parts.beat("election", None);
+        leadership.on_turn(move || beat.beat());
+        let parts = parts.clone();
+        leadership.on_end(move || parts.ended("election", None, true));
+    }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?namespaces, "started");
     let roster = Roster::default();
     let inbox = Inbox::new(client.clone(), roster.clone(), clock.clone(), leadership.clone());
     metrics.watch_inbox(inbox.clone());
     let (close, closing) = watch::channel(false);
-    let webhooks = server::webhooks::listen(options.webhook_listen, inbox.clone(), metrics.clone(), closing).await?;
-    let events = Events::start(client.clone());
+    let webhooks = server::webhooks::listen(options.webhook_listen, inbox.clone(), metrics.clone(), parts.clone(), closing).await?;
+    let events = Events::kept(client.clone(), parts.clone(), stopping.clone());
     metrics.watch_events(events.clone());
     let shared = Shared {
         events,
@@ -120,19 +127,27 @@ pub async fn run(
         allowed: Arc::new(allowed),
         pacers: Arc::new(Pacers::default()),
         tenants: Arc::new(Tenants::default()),
+        parts,
         stopping: stopping.clone(),
     };
     let mut until = stopping.clone();
-    let mut work = tokio::spawn(supervise(shared, namespaces, health.clone()));
+    let mut work = tokio::spawn(supervise(shared, namespaces));
     let ended = tokio::select! {
-        _ = until.wait_for(|stopping| *stopping) => false,
+        _ = until.wait_for(|stopping| *stopping) => None,
         // It sees the same signal and may be through first; a task that has ended may not be waited for again.
-        _ = &mut work => true,
+        ended = &mut work => Some(ended),
     };
     health.stopping();
-    if !ended && tokio::time::timeout(STOP_WITHIN, work).await.is_err() {
-        tracing::warn!("some work did not end in time");
-    }
+    let failed = match ended {
+        Some(ended) => ended.is_err(),
+        None => tokio::time::timeout(STOP_WITHIN, work)
+            .await
+            .unwrap_or_else(|_| {
+                tracing::warn!("some work did not end in time");
+                Ok(())
+            })
+            .is_err(),
+    };
     // Only now may another replica begin.
     leadership.release().await;
     // `readyz` fails since the stop began; deliveries that came all the same are told to come again, and those under way
@@ -140,7 +155,8 @@ pub async fn run(
     let _ = close.send(true);
     let _ = webhooks.await;
     listener.abort();
-    Ok(())
+    // Nothing works without it, and a new process begins with everything that this one knew.
+    if failed { Err("the supervisor failed; its log line says where".to_owned()) } else { Ok(()) }
 }
 
 /// The namespaces of the flag or of the variable, which may have blanks around its commas or be empty.

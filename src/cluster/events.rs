@@ -25,11 +25,12 @@ use kube::{
 };
 use serde_json::json;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     time::Instant,
 };
 
 use super::connect::{CallError, bounded};
+use crate::server::{health::Beat, parts::Parts};
 
 /// Who reports, in every event.
 const CONTROLLER: &str = "bobsync";
@@ -78,11 +79,26 @@ impl Events {
     /// Starts the task that sends. It ends when the last clone is dropped and the queue is empty.
     #[must_use]
     pub fn start(client: Client) -> Self {
+        let (queue, mut items) = mpsc::channel(QUEUE);
+        let events = Self { queue, dropped: Arc::default(), failed: Arc::default() };
+        let sender = Sender::new(client, events.failed.clone());
+        tokio::spawn(async move { sender.run(&mut items).await });
+        events
+    }
+
+    /// The same as one of the parts of the process, until it stops.
+    #[must_use]
+    pub fn kept(client: Client, parts: Parts, stopping: watch::Receiver<bool>) -> Self {
         let (queue, items) = mpsc::channel(QUEUE);
         let events = Self { queue, dropped: Arc::default(), failed: Arc::default() };
-        let instance = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| CONTROLLER.to_owned());
-        let sender = Sender { client, instance, failed: events.failed.clone(), sent: 0, known: HashMap::new() };
-        tokio::spawn(sender.run(items));
+        let (failed, items) = (events.failed.clone(), Arc::new(tokio::sync::Mutex::new(items)));
+        tokio::spawn(async move {
+            let send = |beat: Beat| {
+                let (sender, items) = (Sender::new(client.clone(), failed.clone()), items.clone());
+                async move { beat.during(sender.run(&mut *items.lock().await)).await }
+            };
+            parts.keep("events", None, stopping, send).await;
+        });
         events
     }
 
@@ -149,7 +165,12 @@ enum Call {
 }
 
 impl Sender {
-    async fn run(mut self, mut items: mpsc::Receiver<Item>) {
+    fn new(client: Client, failed: Arc<AtomicU64>) -> Self {
+        let instance = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| CONTROLLER.to_owned());
+        Self { client, instance, failed, sent: 0, known: HashMap::new() }
+    }
+
+    async fn run(mut self, items: &mut mpsc::Receiver<Item>) {
         let mut batch = Vec::new();
         while items.recv_many(&mut batch, 64).await > 0 {
             let mut calls = Vec::new();

@@ -16,6 +16,7 @@
 mod contender;
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -23,6 +24,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use futures::FutureExt as _;
 use kube::{Api, Client, api::ListParams};
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -118,6 +120,7 @@ struct Shared {
     /// Set when a release begins. No claim made after that counts.
     released: AtomicBool,
     on_turn: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    on_end: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,8 +202,23 @@ impl Leadership {
         told: impl Fn(bool) + Send + Sync + 'static,
     ) -> Self {
         let state = Arc::new(Shared::new(Standing::Follows { term: 0 }));
-        let (release, commands) = mpsc::channel(1);
-        tokio::spawn(Contender::new(client, namespace, identity, terms, past, state.clone(), Box::new(told)).run(commands));
+        let (release, mut commands) = mpsc::channel(1);
+        let (told, shared, namespace): (Arc<contender::Told>, _, _) = (Arc::new(told), state.clone(), namespace.to_owned());
+        tokio::spawn(async move {
+            let mut past = past;
+            loop {
+                let contender = Contender::new(client.clone(), &namespace, identity.clone(), terms, past, shared.clone(), told.clone());
+                if AssertUnwindSafe(contender.run(&mut commands)).catch_unwind().await.is_ok() {
+                    return;
+                }
+                // What the one before saw and sent is not known any more; what it claimed runs out by itself.
+                past = Past::Unknown;
+                if let Some(ended) = shared.on_end.get() {
+                    ended();
+                }
+                tokio::time::sleep(terms.retry).await;
+            }
+        });
         Self(Arc::new(Inner { terms, state, release: Some(release) }))
     }
 
@@ -268,6 +286,11 @@ impl Leadership {
         let _ = self.0.state.on_turn.set(Box::new(beat));
     }
 
+    /// Has `ended` called whenever the election failed and is begun again. The first call counts.
+    pub fn on_end(&self, ended: impl Fn() + Send + Sync + 'static) {
+        let _ = self.0.state.on_end.set(Box::new(ended));
+    }
+
     fn left(&self) -> Duration {
         if self.0.state.released.load(Ordering::SeqCst) {
             return Duration::ZERO;
@@ -278,7 +301,7 @@ impl Leadership {
 
 impl Shared {
     fn new(standing: Standing) -> Self {
-        Self { standing: watch::Sender::new(standing), released: AtomicBool::new(false), on_turn: OnceLock::new() }
+        Self { standing: watch::Sender::new(standing), released: AtomicBool::new(false), on_turn: OnceLock::new(), on_end: OnceLock::new() }
     }
 }
 

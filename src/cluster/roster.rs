@@ -168,6 +168,18 @@ impl Roster {
         }
     }
 
+    /// Nothing of this integration is about to be written any more: whoever wrote has ended.
+    pub fn settle(&self, key: &IntegrationKey) {
+        let mut rows = self.rows();
+        let Some(people) = rows.get_mut(key) else { return };
+        let writing: Vec<Box<str>> = people.iter().filter(|(_, entry)| entry.writing).map(|(employee, _)| employee.into()).collect();
+        for employee in writing {
+            if let Some(entry) = people.aside(&employee) {
+                entry.writing = false;
+            }
+        }
+    }
+
     /// Takes in what the controller has just written, with the verdict behind it.
     pub fn wrote(&self, object: &EmployeeSync, verdict: u64) {
         let Some((key, employee)) = key_of(object) else { return };

@@ -16,7 +16,10 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
 use super::roster::{IntegrationKey, News, Roster, version};
-use crate::api::{EmployeeSync, ProvisioningIntegration};
+use crate::{
+    api::{EmployeeSync, ProvisioningIntegration},
+    server::{health::Beat, parts::Parts},
+};
 
 /// What the watches tell the engine.
 #[derive(Debug)]
@@ -25,31 +28,55 @@ pub enum Seen {
     Integration(Box<ProvisioningIntegration>),
     /// An integration went.
     IntegrationGone(IntegrationKey),
-    /// After the first complete list: exactly these integrations exist in this scope.
-    Integrations(Option<String>, Vec<IntegrationKey>),
+    /// After a complete list: exactly these integrations exist in this scope.
+    Integrations(Scope, Vec<IntegrationKey>),
     /// Something about a person of this integration changed that a pass should see.
     Person(IntegrationKey, Box<str>),
     /// The same about people who are not told apart.
     People(IntegrationKey),
-    /// The first complete list of people in this scope is in.
-    PeopleListed,
+    /// A complete list of people in this scope is in.
+    PeopleListed(Scope),
+    /// A list in this scope failed; it is tried again.
+    ListFailed(Scope),
 }
 
-/// Watches `namespaces` (all if empty) until the receiver is dropped. One integration watch and one people watch for
-/// each scope; errors back off and are logged without ending the watch.
-pub async fn watch(client: Client, namespaces: Vec<String>, roster: Roster, seen: mpsc::Sender<Seen>) {
-    let scopes: Vec<Option<String>> = if namespaces.is_empty() { vec![None] } else { namespaces.into_iter().map(Some).collect() };
+/// Where is watched: one namespace; `None`: all of them.
+pub type Scope = Option<String>;
+
+/// The scopes of these namespaces (none: all).
+#[must_use]
+pub fn scopes(namespaces: Vec<String>) -> Vec<Scope> {
+    if namespaces.is_empty() { vec![None] } else { namespaces.into_iter().map(Some).collect() }
+}
+
+/// Watches these scopes until the process stops or the receiver is dropped: integrations and people of each scope by
+/// themselves, so that what keeps one watch up keeps up no other. Errors back off and are logged without ending the watch.
+pub async fn watch(client: Client, scopes: Vec<Scope>, roster: Roster, seen: mpsc::Sender<Seen>, parts: Parts, stopping: Stopping) {
     let watches = scopes.into_iter().map(|scope| {
         let (client, roster, seen) = (client.clone(), roster.clone(), seen.clone());
+        let (parts, stopping) = (parts.clone(), stopping.clone());
+        for kind in [INTEGRATION, PERSON] {
+            parts.listed(scope.as_deref(), kind, Some("the first list is not in yet"));
+        }
         async move {
-            tokio::join!(
-                integrations(api(&client, scope.as_deref()), scope.clone(), seen.clone()),
-                people(api(&client, scope.as_deref()), scope.clone(), roster, seen)
-            );
+            let of_integrations = parts.keep("watches", None, stopping.clone(), |beat| {
+                integrations(api(&client, scope.as_deref()), scope.clone(), seen.clone(), parts.clone(), beat)
+            });
+            let of_people = parts.keep("watches", None, stopping, |beat| {
+                people(api(&client, scope.as_deref()), scope.clone(), roster.clone(), seen.clone(), (parts.clone(), beat))
+            });
+            tokio::join!(of_integrations, of_people);
         }
     });
     futures::future::join_all(watches).await;
 }
+
+/// The kinds, as the API server writes them.
+const INTEGRATION: &str = "ProvisioningIntegration";
+const PERSON: &str = "EmployeeSync";
+
+/// True when the process stops.
+type Stopping = tokio::sync::watch::Receiver<bool>;
 
 fn api<K>(client: &Client, scope: Option<&str>) -> Api<DeserializeGuard<K>>
 where
@@ -94,10 +121,16 @@ where
     })
 }
 
-async fn integrations(api: Api<DeserializeGuard<ProvisioningIntegration>>, scope: Option<String>, seen: mpsc::Sender<Seen>) {
+async fn integrations(
+    api: Api<DeserializeGuard<ProvisioningIntegration>>,
+    scope: Scope,
+    seen: mpsc::Sender<Seen>,
+    parts: Parts,
+    beat: Beat,
+) {
     let mut stream = std::pin::pin!(objects(api));
     let mut listed = Vec::new();
-    while let Some(event) = stream.next().await {
+    while let Some(event) = beat.during(stream.next()).await {
         let told = match event {
             Ok(Event::Init) => {
                 listed.clear();
@@ -112,12 +145,13 @@ async fn integrations(api: Api<DeserializeGuard<ProvisioningIntegration>>, scope
                 Some(key) => seen.send(Seen::IntegrationGone(key)).await,
                 None => Ok(()),
             },
-            Ok(Event::InitDone) => seen.send(Seen::Integrations(scope.clone(), std::mem::take(&mut listed))).await,
-            Ok(Event::Apply(None) | Event::Delete(None) | Event::InitApply(None)) => Ok(()),
-            Err(error) => {
-                tracing::warn!(error = %watch_error(&error), "watching ProvisioningIntegrations failed; trying again");
-                Ok(())
+            Ok(Event::InitDone) => {
+                parts.listed(scope.as_deref(), INTEGRATION, None);
+                seen.send(Seen::Integrations(scope.clone(), std::mem::take(&mut listed))).await
             }
+            Ok(Event::Apply(None) | Event::Delete(None) | Event::InitApply(None)) => Ok(()),
+            Err(error) if failed(&parts, &scope, INTEGRATION, &error) => seen.send(Seen::ListFailed(scope.clone())).await,
+            Err(_) => Ok(()),
         };
         if told.is_err() {
             return;
@@ -125,14 +159,20 @@ async fn integrations(api: Api<DeserializeGuard<ProvisioningIntegration>>, scope
     }
 }
 
-async fn people(api: Api<DeserializeGuard<EmployeeSync>>, scope: Option<String>, roster: Roster, seen: mpsc::Sender<Seen>) {
+async fn people(
+    api: Api<DeserializeGuard<EmployeeSync>>,
+    scope: Scope,
+    roster: Roster,
+    seen: mpsc::Sender<Seen>,
+    (parts, beat): (Parts, Beat),
+) {
     let mut stream = std::pin::pin!(objects(api));
     let mut listed: HashSet<(Arc<str>, Box<str>)> = HashSet::new();
     // The least that the version of the list can be.
     let mut listed_at = 0;
-    while let Some(event) = stream.next().await {
+    while let Some(event) = beat.during(stream.next()).await {
         let (mut woken, mut lost) = (Vec::new(), Vec::new());
-        let mut complete = false;
+        let mut last = None;
         match event {
             Ok(Event::Init) => {
                 listed.clear();
@@ -150,21 +190,34 @@ async fn people(api: Api<DeserializeGuard<EmployeeSync>>, scope: Option<String>,
             Ok(Event::InitDone) => {
                 lost = roster.keep_only(scope.as_deref(), listed_at, &listed);
                 listed = HashSet::new();
-                complete = true;
+                parts.listed(scope.as_deref(), PERSON, None);
+                last = Some(Seen::PeopleListed(scope.clone()));
             }
             Ok(Event::Apply(None) | Event::Delete(None) | Event::InitApply(None)) => {}
-            Err(error) => tracing::warn!(error = %watch_error(&error), "watching EmployeeSyncs failed; trying again"),
+            Err(error) => last = failed(&parts, &scope, PERSON, &error).then(|| Seen::ListFailed(scope.clone())),
         }
         let woken = woken.into_iter().map(|(key, employee)| Seen::Person(key, employee));
-        for news in woken.chain(lost.into_iter().map(Seen::People)) {
+        for news in woken.chain(lost.into_iter().map(Seen::People)).chain(last) {
             if seen.send(news).await.is_err() {
                 return;
             }
         }
-        if complete && seen.send(Seen::PeopleListed).await.is_err() {
-            return;
-        }
     }
+}
+
+/// Logs an error of a watch. Whether it is a list that failed.
+fn failed(parts: &Parts, scope: &Scope, kind: &'static str, error: &watcher::Error) -> bool {
+    let (namespace, why) = (scope.as_deref().unwrap_or("*"), watch_error(error));
+    if !matches!(error, watcher::Error::InitialListFailed(_)) {
+        tracing::warn!(kind, namespace, error = %why, "watching failed; trying again");
+        return false;
+    }
+    if parts.listed(scope.as_deref(), kind, Some(&why)) {
+        tracing::warn!(kind, namespace, error = %why, "a namespace cannot be listed, and its integrations do not begin; trying again");
+    } else {
+        tracing::debug!(kind, namespace, error = %why, "a namespace still cannot be listed");
+    }
+    true
 }
 
 fn woken_by(roster: &Roster, object: &EmployeeSync) -> Option<(IntegrationKey, Box<str>)> {

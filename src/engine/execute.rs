@@ -316,12 +316,12 @@ impl Run<'_, '_, '_> {
             Some(id) if change.look_up_first => match self.still_there(change, id).await {
                 Ok(Some(AccountState::Suspended)) => return Outcome::Seen(Some(AccountState::Suspended)),
                 Ok(None) => return Outcome::Seen(None),
-                Ok(Some(state)) => self.settle(self.aim(change, id, state), write, (action, MatchedBy::Mark)).await,
+                Ok(Some(state)) => self.settle(Self::aim(change, id, state), write, (action, MatchedBy::Mark)).await,
                 Err(ended) => Err(ended),
             },
             Some(id) => {
                 let matched_by = if change.kind == Kind::Adopt { MatchedBy::Email } else { MatchedBy::Mark };
-                self.settle(self.aim(change, id, self.state_of(change.person)), write, (action, matched_by)).await
+                self.settle(Self::aim(change, id, self.state_of(change.person)), write, (action, matched_by)).await
             }
             None => self.create(change, write).await,
         };

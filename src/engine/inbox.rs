@@ -34,6 +34,7 @@ use crate::{
         leadership::Leadership,
         roster::{IntegrationKey, Roster, object_name},
         status::{WriteError, Writer, to_the_second},
+        watch::Scope,
     },
     domain::{
         known::Revoked,
@@ -123,8 +124,9 @@ struct Inner {
     clock: Clock,
     leadership: Leadership,
     mailboxes: Mutex<HashMap<IntegrationKey, Arc<Mailbox>>>,
-    /// Whether the integrations are known, and whether it is known of each what its deliveries are signed with.
-    listed: AtomicBool,
+    /// Namespaces whose integrations are not known yet (`None` in the set: all of them). `None`: nothing is known.
+    unlisted: Mutex<Option<HashSet<Scope>>>,
+    /// Whether it was known of each integration what its deliveries are signed with.
     started: AtomicBool,
 }
 
@@ -337,7 +339,7 @@ impl Inbox {
             clock,
             leadership,
             mailboxes: Mutex::default(),
-            listed: false.into(),
+            unlisted: Mutex::default(),
             started: false.into(),
         }))
     }
@@ -348,14 +350,26 @@ impl Inbox {
 
     /// Every integration that there is has a mailbox now.
     pub fn listed(&self) {
-        self.0.listed.store(true, Ordering::Release);
+        self.unlisted(HashSet::new());
     }
 
-    /// Whether it is known what the deliveries of every integration are signed with. Before that whoever knocks is asked to
-    /// come again, for whichever integration: a process that has just begun must not say that a signature is wrong.
-    fn has_started(&self) -> bool {
-        let started = self.0.started.load(Ordering::Acquire)
-            || self.0.listed.load(Ordering::Acquire) && self.mailboxes().values().all(|mailbox| mailbox.lock().secrets_known);
+    /// The same but for those of these namespaces.
+    pub fn unlisted(&self, scopes: HashSet<Scope>) {
+        *self.0.unlisted.lock().unwrap_or_else(PoisonError::into_inner) = Some(scopes);
+    }
+
+    fn is_listed(&self, namespace: &str) -> bool {
+        let has = |scope: &Scope| scope.as_deref().is_none_or(|scope| scope == namespace);
+        self.0.unlisted.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(|scopes| !scopes.iter().any(has))
+    }
+
+    /// Whether it is known what the deliveries of this namespace are signed with. Before that every delivery is asked to come
+    /// again: a process that has just begun must not say that a signature is wrong.
+    fn has_started(&self, namespace: &str) -> bool {
+        if !self.is_listed(namespace) {
+            return false;
+        }
+        let started = self.0.started.load(Ordering::Acquire) || self.mailboxes().values().all(|mailbox| mailbox.lock().secrets_known);
         self.0.started.store(started, Ordering::Release);
         started
     }
@@ -408,7 +422,7 @@ impl Inbox {
         if !self.0.leadership.is_leader() {
             return Received::NotLeading;
         }
-        if !self.has_started() {
+        if !self.has_started(namespace) {
             return Received::Starting;
         }
         let key = IntegrationKey { namespace: namespace.into(), name: name.into() };

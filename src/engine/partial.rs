@@ -14,12 +14,14 @@ use super::{
     session::{Session, Wanted, class_of_date},
     state::{self, Ready, Serves},
 };
-use crate::{api::employee_sync::Trigger, domain::priority::Class};
+use crate::{api::employee_sync::Trigger, domain::priority::Class, server::health::Beat};
 
 /// When Bob is looked at again after an event whose change it does not show: its reads may be 20 s behind.
 const LOOK_AGAIN: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(30)];
 /// How long changes that are not urgent may begin, so that those who come meanwhile get their turn.
 const TURN: Duration = Duration::from_secs(15);
+/// A pass over single people that lasts for longer than this is stuck: a service asks for an hour at most.
+const LONGEST: Duration = Duration::from_mins(90);
 /// The wait after a pass without an answer, and the first one after a failed change.
 pub const RETRY: Duration = Duration::from_secs(10);
 /// How far apart passes over everybody are on average that events ask for, beside a multiple of what reading for the last one took.
@@ -28,12 +30,12 @@ const APART: Duration = Duration::from_secs(5);
 const AT_ONCE: usize = 100;
 
 /// Serves one line until the process stops. Nobody is taken out of it who cannot be served now.
-pub async fn serve(session: Arc<Session>, line: Line) {
+pub async fn serve(session: Arc<Session>, line: Line, beat: Beat) {
     let mut stopping = session.shared.stopping.clone();
     let mut place = session.place.watch();
     loop {
         tokio::select! {
-            () = session.shared.leadership.wait_to_lead() => {}
+            () = beat.during(session.shared.leadership.wait_to_lead()) => {}
             _ = stopping.wait_for(|stopping| *stopping) => return,
         }
         let serves = place.borrow_and_update().serves(line);
@@ -46,7 +48,7 @@ pub async fn serve(session: Arc<Session>, line: Line) {
             }
         };
         tokio::select! {
-            () = next => {}
+            () = beat.during(next) => {}
             () = session.shared.leadership.lost() => continue,
             // The session holds the sender.
             _ = place.changed() => continue,
@@ -60,7 +62,7 @@ pub async fn serve(session: Arc<Session>, line: Line) {
             Serves::Everyone(ready) | Serves::Known(ready) => {
                 let taken = dirty.take_of(line, Instant::now(), may);
                 taken.iter().for_each(|(employee, _)| session.forget_evidence(employee));
-                turn(&session, ready, line, taken).await;
+                beat.within(LONGEST, Box::pin(turn(&session, ready, line, taken))).await;
             }
         }
     }
@@ -68,12 +70,12 @@ pub async fn serve(session: Arc<Session>, line: Line) {
 
 /// Takes access from whom evidence on record takes it, until the process stops: without Bob and without a listing, so that a
 /// call that is not answered keeps nobody waiting. Whatever else these people need the urgent line does after it.
-pub async fn serve_evidence(session: Arc<Session>) {
+pub async fn serve_evidence(session: Arc<Session>, beat: Beat) {
     let mut stopping = session.shared.stopping.clone();
     let mut place = session.place.watch();
     loop {
         tokio::select! {
-            () = session.shared.leadership.wait_to_lead() => {}
+            () = beat.during(session.shared.leadership.wait_to_lead()) => {}
             _ = stopping.wait_for(|stopping| *stopping) => return,
         }
         let serves = place.borrow_and_update().serves(Line::Urgent);
@@ -93,7 +95,7 @@ pub async fn serve_evidence(session: Arc<Session>) {
             }
         };
         tokio::select! {
-            () = next => {}
+            () = beat.during(next) => {}
             () = session.shared.leadership.lost() => continue,
             // The session holds the sender.
             _ = place.changed() => continue,
@@ -101,7 +103,7 @@ pub async fn serve_evidence(session: Arc<Session>) {
         }
         let Some(ready) = ready else { continue };
         let taken = dirty.take_of(Line::Urgent, Instant::now(), may);
-        look(&session, ready, (Line::Urgent, &[], true), taken.clone()).await;
+        beat.within(LONGEST, Box::pin(look(&session, ready, (Line::Urgent, &[], true), taken.clone()))).await;
         // Where Bob may be asked, its row comes next, whatever became of this.
         let bob_is_asked = matches!(session.place.watch().borrow().serves(Line::Urgent), Serves::Everyone(_) | Serves::Known(_));
         let longest = state::longest(ready.validated.interval);
@@ -333,7 +335,7 @@ const fn rests_on_bob(trigger: Trigger) -> bool {
 
 /// Puts everybody in line whose date comes, at that instant, until the process stops. What came while no process ran is
 /// found by the first pass, which begins with it.
-pub async fn transitions(session: Arc<Session>) {
+pub async fn transitions(session: Arc<Session>, beat: Beat) {
     let mut stopping = session.shared.stopping.clone();
     let clock = session.shared.clock.clone();
     let mut since = clock.now();
@@ -345,7 +347,7 @@ pub async fn transitions(session: Arc<Session>) {
         let looked = clock.now().checked_add(SignedDuration::from_secs(30)).unwrap_or(jiff::Timestamp::MAX);
         tokio::select! {
             // Statuses are written all the time; a date that comes within the half minute is looked for again in time.
-            () = clock.sleep_until(at.map_or(looked, |at| at.min(looked))) => {}
+            () = beat.during(clock.sleep_until(at.map_or(looked, |at| at.min(looked)))) => {}
             () = session.mailbox.dates_changed() => {}
             _ = stopping.wait_for(|stopping| *stopping) => return,
         }

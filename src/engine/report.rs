@@ -5,7 +5,7 @@ mod source;
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 pub use self::source::memory;
 use super::{observe::Absent, pass::Rest, record::Tally, revocations, validate::Stop};
@@ -186,6 +186,38 @@ pub fn progressing(before: &ProvisioningIntegrationStatus, generation: i64, now:
     for kind in
         ["BobConnected", "ProviderConnected", "WebhooksAccepted", "MappingComplete", "TimeZonesComplete", "PlanHeld", "EmployeesFailing"]
     {
+        wanted.extend(kept(kind, before));
+    }
+    ProvisioningIntegrationStatus { conditions: merge(&before.conditions, &wanted, generation, now), ..before.clone() }
+}
+
+/// The condition that is there only while something is to be said of the controller itself.
+pub const PARTS: &str = "ControllerHealthy";
+
+/// The conditions, with what is to be said of the controller itself.
+#[must_use]
+pub fn with_parts(
+    conditions: &[Condition],
+    before: &[Condition],
+    said: Option<(DetailReason, String)>,
+    generation: i64,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let wanted = said.map(|(reason, message)| Wanted { kind: PARTS, status: false, reason: reason.as_str(), message });
+    let others = conditions.iter().filter(|condition| condition.type_ != PARTS).cloned();
+    others.chain(merge(before, wanted.as_slice(), generation, now)).collect()
+}
+
+/// The status of an integration whose namespace cannot be listed.
+#[must_use]
+pub fn unlisted(before: &ProvisioningIntegrationStatus, generation: i64, message: String, now: Timestamp) -> ProvisioningIntegrationStatus {
+    let reason = IntegrationReason::NamespaceNotListed.as_str();
+    let mut wanted = vec![
+        Wanted { kind: "Ready", status: false, reason, message: message.clone() },
+        Wanted { kind: "Reconciling", status: true, reason, message: message.clone() },
+        Wanted { kind: "Stalled", status: true, reason, message },
+    ];
+    for kind in ["BobConnected", "ProviderConnected", "WebhooksAccepted", "MappingComplete", "PlanHeld", "EmployeesFailing"] {
         wanted.extend(kept(kind, before));
     }
     ProvisioningIntegrationStatus { conditions: merge(&before.conditions, &wanted, generation, now), ..before.clone() }

@@ -1,12 +1,14 @@
 //! What is said of an integration, as it was last read or written: one place that everybody locks who adds to it, so that
 //! nobody writes over what another has just said.
 
+use jiff::Timestamp;
 use kube::Client;
 
 use super::report;
 use crate::{
     api::{ProvisioningIntegration, ProvisioningIntegrationStatus, integration::RevokedAccess},
     cluster::{roster::IntegrationKey, status::Writer},
+    server::parts::Parts,
 };
 
 /// The status of an integration as it was last read or written, and which generation the last write spoke of.
@@ -16,6 +18,8 @@ pub struct Said {
     pub status: ProvisioningIntegrationStatus,
     version: u64,
     generation: i64,
+    /// What else is to be said of it, beside its passes.
+    parts: Option<Parts>,
 }
 
 /// `metadata.resourceVersion` as a number; 0 without one.
@@ -28,7 +32,20 @@ impl Said {
     /// What this integration's status says.
     #[must_use]
     pub fn of(object: &ProvisioningIntegration) -> Self {
-        Self { version: version(object), status: object.status.clone().unwrap_or_default(), generation: 0 }
+        Self { version: version(object), status: object.status.clone().unwrap_or_default(), generation: 0, parts: None }
+    }
+
+    /// The same, and every write also says what these parts say of the integration.
+    #[must_use]
+    pub fn with_parts(self, parts: &Parts) -> Self {
+        Self { parts: Some(parts.clone()), ..self }
+    }
+
+    /// Writes what is said beside the passes, if that is something else than before.
+    pub async fn write_parts(&mut self, client: &Client, key: &IntegrationKey) {
+        if !self.status.conditions.is_empty() {
+            self.write(client, key, self.status.clone(), 0).await;
+        }
     }
 
     /// Takes in what the watch brought, if it is newer.
@@ -49,6 +66,11 @@ impl Said {
     /// Writes a status, unless it says the same. `generation`: the one it speaks of; 0 for none. Whether it stands.
     pub async fn write(&mut self, client: &Client, key: &IntegrationKey, status: ProvisioningIntegrationStatus, generation: i64) -> bool {
         self.generation = self.generation.max(generation);
+        let mut status = status;
+        if let Some(parts) = &self.parts {
+            let said = parts.said(key);
+            status.conditions = report::with_parts(&status.conditions, &self.status.conditions, said, self.spoken_of(), Timestamp::now());
+        }
         if report::same(&self.status, &status) {
             return true;
         }

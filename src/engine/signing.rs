@@ -13,6 +13,7 @@ use crate::{
     api::ProvisioningIntegration,
     bob::webhook::SigningSecrets,
     cluster::secrets::{self, SecretError},
+    server::health::Beat,
 };
 
 /// How often the Secret is read.
@@ -78,13 +79,13 @@ pub async fn read(session: &Session, object: &ProvisioningIntegration) -> bool {
 }
 
 /// Reads it again and again, until the process stops.
-pub async fn keep(session: Arc<Session>) {
+pub async fn keep(session: Arc<Session>, beat: Beat) {
     let mut stopping = session.shared.stopping.clone();
     let clock = session.shared.clock.clone();
     loop {
         let next = clock.now().checked_add(POLL).unwrap_or(Timestamp::MAX);
         tokio::select! {
-            () = clock.sleep_until(next) => {}
+            () = beat.during(clock.sleep_until(next)) => {}
             _ = stopping.wait_for(|stopping| *stopping) => return,
         }
         let object = session.object.borrow().clone();

@@ -1,125 +1,324 @@
-//! Starts a worker for every integration and ends it with the integration; passes on what the watches see.
+//! Starts a worker for every integration and ends it with the integration; passes on what the watches see. A worker that
+//! ends by itself is started again. What cannot be listed in one namespace keeps up no other.
 
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{
+    sync::mpsc,
+    task::{AbortHandle, Id, JoinError, JoinSet},
+    time::Instant,
+};
 
-use super::worker::{Handle, Shared, Worker};
+use super::{
+    report,
+    said::Said,
+    worker::{Handle, Shared, Worker},
+};
 use crate::{
     api::ProvisioningIntegration,
     cluster::{
         roster::IntegrationKey,
-        watch::{self, Seen},
+        watch::{self, Scope, Seen},
     },
-    server::Health,
 };
+
+/// So long the first worker waits for the lists of other namespaces, so that it knows who was there before it.
+const ACQUAINTED_WITHIN: Duration = Duration::from_secs(5);
+/// The wait before a worker that ended is started again; doubled each time, up to the longest.
+const AGAIN: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(30);
 
 struct Running {
     handle: Handle,
-    uid: Option<String>,
-    task: JoinHandle<()>,
+    task: AbortHandle,
+    /// How long the next one waits should this one end.
+    wait: Duration,
 }
 
 /// Runs until the process stops: watches, dispatches, and at the end waits for every worker to finish what it began.
-pub async fn supervise(shared: Shared, namespaces: Vec<String>, health: Health) {
+pub async fn supervise(shared: Shared, namespaces: Vec<String>) {
+    let scopes = watch::scopes(namespaces);
     let (sender, mut seen) = mpsc::channel(256);
-    let scopes = namespaces.len().max(1);
-    let watching = tokio::spawn(watch::watch(shared.client.clone(), namespaces, shared.roster.clone(), sender));
+    let (client, roster) = (shared.client.clone(), shared.roster.clone());
+    // Dropped with this task, and it ends then.
+    let mut watching = JoinSet::new();
+    watching.spawn(watch::watch(client, scopes.clone(), roster, sender, shared.parts.clone(), shared.stopping.clone()));
     let mut stopping = shared.stopping.clone();
-    let mut workers: HashMap<IntegrationKey, Running> = HashMap::new();
-    // Workers start once both lists are in: a pass that does not know the people would take everybody for new.
-    let mut held: Vec<Box<ProvisioningIntegration>> = Vec::new();
-    let (mut people_listed, mut integrations_listed) = (0, 0);
+    let beat = shared.parts.beat("supervisor", None);
+    let mut supervisor = Supervisor {
+        shared,
+        lists: Lists::of(scopes),
+        held: HashMap::new(),
+        workers: HashMap::new(),
+        tasks: JoinSet::new(),
+        keys: HashMap::new(),
+    };
     loop {
+        let (parts, acquainted) = (supervisor.shared.parts.clone(), supervisor.lists.acquainted_at());
         let next = tokio::select! {
-            next = seen.recv() => next,
+            next = beat.during(seen.recv()) => match next {
+                Some(next) => Some(next),
+                None => break,
+            },
+            Some(ended) = supervisor.tasks.join_next_with_id() => {
+                supervisor.begin_again(ended);
+                None
+            }
+            () = parts.news() => {
+                supervisor.tell_parts();
+                None
+            }
+            () = async { match acquainted { Some(at) => tokio::time::sleep_until(at).await, None => std::future::pending().await } } => {
+                supervisor.lists.acquainted = true;
+                None
+            }
             _ = stopping.wait_for(|stopping| *stopping) => break,
         };
-        let ready = people_listed >= scopes;
-        match next {
-            Some(Seen::Integration(object)) if ready => apply(&shared, &mut workers, *object).await,
-            Some(Seen::Integration(object)) => held.push(object),
-            Some(Seen::IntegrationGone(key)) => {
-                held.retain(|object| watch::key(object).as_ref() != Some(&key));
-                forget(&shared, &mut workers, &key);
-            }
-            Some(Seen::Integrations(scope, listed)) => {
-                integrations_listed += 1;
-                let gone: Vec<_> = workers
-                    .keys()
-                    .filter(|key| scope.as_deref().is_none_or(|scope| *scope == *key.namespace) && !listed.contains(key))
-                    .cloned()
-                    .collect();
-                gone.iter().for_each(|key| forget(&shared, &mut workers, key));
-            }
-            Some(Seen::Person(key, employee)) => {
-                if let Some(running) = workers.get(&key) {
-                    running.handle.wake(&shared.roster, &key, &employee);
+        if let Some(next) = next {
+            supervisor.see(next).await;
+        }
+        supervisor.begin().await;
+    }
+    watching.abort_all();
+    drop(beat);
+    // A worker ends after the writes it began; the process bounds how long that may take.
+    while supervisor.tasks.join_next().await.is_some() {}
+}
+
+/// Which lists are in, by name: a namespace that is listed anew counts for itself alone.
+struct Lists {
+    scopes: Vec<Scope>,
+    integrations: HashSet<Scope>,
+    people: HashSet<Scope>,
+    failed: HashSet<Scope>,
+    began: Instant,
+    /// Whether every scope has said which integrations it has, or has had its time.
+    acquainted: bool,
+}
+
+impl Lists {
+    fn of(scopes: Vec<Scope>) -> Self {
+        Self {
+            scopes,
+            integrations: HashSet::new(),
+            people: HashSet::new(),
+            failed: HashSet::new(),
+            began: Instant::now(),
+            acquainted: false,
+        }
+    }
+
+    /// When nobody waits for the other namespaces any more.
+    fn acquainted_at(&self) -> Option<Instant> {
+        (!self.acquainted).then(|| self.began + ACQUAINTED_WITHIN)
+    }
+
+    /// Whether workers of this namespace may begin: a pass that does not know the people would take everybody for new, and
+    /// write accounts of people who are pinned.
+    fn may_begin(&self, namespace: &str) -> bool {
+        let has = |scope: &Scope| scope.as_deref().is_none_or(|scope| scope == namespace);
+        let known = self.acquainted || self.scopes.iter().all(|scope| self.integrations.contains(scope) || self.failed.contains(scope));
+        known && self.people.iter().any(has) && self.integrations.iter().any(has)
+    }
+
+    /// Where something is missing.
+    fn missing(&self) -> HashSet<Scope> {
+        let there = |scope: &Scope| self.integrations.contains(scope) && self.people.contains(scope);
+        self.scopes.iter().filter(|scope| !there(scope)).cloned().collect()
+    }
+}
+
+struct Supervisor {
+    shared: Shared,
+    lists: Lists,
+    /// Integrations that may not begin yet.
+    held: HashMap<IntegrationKey, Box<ProvisioningIntegration>>,
+    workers: HashMap<IntegrationKey, Running>,
+    tasks: JoinSet<()>,
+    /// Whose worker a task is.
+    keys: HashMap<Id, IntegrationKey>,
+}
+
+impl Supervisor {
+    async fn see(&mut self, seen: Seen) {
+        match seen {
+            Seen::Integration(object) => {
+                let Some(key) = watch::key(&object) else { return };
+                // Before anybody begins, so that the first to work knows who was there before it.
+                self.shared.tenants.see(&key, &object, &self.shared.allowed);
+                if self.workers.contains_key(&key) {
+                    self.apply(key, *object).await;
+                } else {
+                    self.held.insert(key, object);
                 }
             }
-            Some(Seen::People(key)) => {
-                if let Some(running) = workers.get(&key) {
+            Seen::IntegrationGone(key) => self.forget(&key),
+            Seen::Integrations(scope, listed) => {
+                let within = |key: &&IntegrationKey| scope.as_deref().is_none_or(|scope| *scope == *key.namespace);
+                let gone: Vec<_> =
+                    self.workers.keys().chain(self.held.keys()).filter(within).filter(|key| !listed.contains(key)).cloned().collect();
+                gone.iter().for_each(|key| self.forget(key));
+                self.lists.integrations.insert(scope);
+            }
+            Seen::Person(key, employee) => {
+                if let Some(running) = self.workers.get(&key) {
+                    running.handle.wake(&self.shared.roster, &key, &employee);
+                }
+            }
+            Seen::People(key) => {
+                if let Some(running) = self.workers.get(&key) {
                     running.handle.wake_everybody();
                 }
             }
-            Some(Seen::PeopleListed) => {
-                people_listed += 1;
-                if people_listed >= scopes {
-                    // All at once, so that the first to work knows who was there before it.
-                    held.iter().for_each(|object| see_tenant(&shared, object));
-                    for object in std::mem::take(&mut held) {
-                        apply(&shared, &mut workers, *object).await;
-                    }
-                }
+            Seen::PeopleListed(scope) => {
+                self.lists.people.insert(scope);
             }
-            None => break,
-        }
-        if people_listed >= scopes && integrations_listed >= scopes {
-            health.ready();
-            shared.inbox.listed();
+            Seen::ListFailed(scope) => {
+                self.lists.failed.insert(scope);
+                self.say_unlisted();
+            }
         }
     }
-    watching.abort();
-    for (_, running) in workers {
-        // A worker ends after the writes it began; the process bounds how long that may take.
-        let _ = running.task.await;
+
+    /// Begins with every integration that may.
+    async fn begin(&mut self) {
+        let may: Vec<_> = self.held.keys().filter(|key| self.lists.may_begin(&key.namespace)).cloned().collect();
+        for key in may {
+            if let Some(object) = self.held.remove(&key) {
+                self.apply(key, *object).await;
+            }
+        }
+        let missing = self.lists.missing();
+        if missing.len() < self.lists.scopes.len() {
+            self.shared.parts.health().ready();
+        }
+        self.shared.inbox.unlisted(missing);
+    }
+
+    async fn apply(&mut self, key: IntegrationKey, object: ProvisioningIntegration) {
+        if self.workers.get(&key).is_some_and(|running| running.handle.uid() != object.metadata.uid) {
+            // Deleted and made again between two events: nothing of the old one is believed.
+            self.forget(&key);
+            self.shared.tenants.see(&key, &object, &self.shared.allowed);
+        }
+        let handle = match self.workers.get(&key) {
+            Some(running) => {
+                running.handle.see(object).await;
+                running.handle.clone()
+            }
+            None => {
+                self.shared.roster.forget_lost(&key);
+                let (worker, handle) = Worker::new(key.clone(), object, self.shared.clone());
+                let task = self.tasks.spawn(worker.run());
+                self.keys.insert(task.id(), key.clone());
+                self.workers.insert(key.clone(), Running { handle: handle.clone(), task, wait: AGAIN });
+                handle
+            }
+        };
+        let shared = self.shared.clone();
+        tokio::spawn(async move { handle.mark_progressing(&shared, &key).await });
+    }
+
+    /// A worker's task has ended. Where its integration is still there, another one takes its place.
+    fn begin_again(&mut self, ended: Result<(Id, ()), JoinError>) {
+        let (id, panicked) = match ended {
+            Ok((id, ())) => (id, false),
+            Err(error) => (error.id(), error.is_panic()),
+        };
+        let Some(key) = self.keys.remove(&id) else { return };
+        let Some(running) = self.workers.get_mut(&key).filter(|running| running.task.id() == id) else { return };
+        self.shared.parts.ended("passes", Some(&key), panicked);
+        self.shared.roster.settle(&key);
+        let (handle, shared, wait, again) = (running.handle.clone(), self.shared.clone(), running.wait, key.clone());
+        running.wait = (wait * 2).min(LONGEST);
+        running.task = self.tasks.spawn(async move {
+            tokio::time::sleep(wait).await;
+            Box::pin(Worker::again(again, &handle, shared).await.run()).await;
+        });
+        self.keys.insert(running.task.id(), key);
+    }
+
+    fn forget(&mut self, key: &IntegrationKey) {
+        self.held.remove(key);
+        self.shared.tenants.forget(key);
+        if let Some(running) = self.workers.remove(key) {
+            running.task.abort();
+            self.shared.metrics.forget(key);
+            self.shared.parts.forget(key);
+            self.shared.inbox.close(key);
+        }
+    }
+
+    /// Has every integration say what is to be said beside its passes.
+    fn tell_parts(&self) {
+        for (key, running) in &self.workers {
+            let (handle, shared, key) = (running.handle.clone(), self.shared.clone(), key.clone());
+            tokio::spawn(async move { handle.tell_parts(&shared, &key).await });
+        }
+    }
+
+    /// Says of integrations that are known, and whose people are not, why they do not begin.
+    fn say_unlisted(&self) {
+        for (key, object) in self.held.iter().filter(|(key, _)| !self.lists.may_begin(&key.namespace)) {
+            let Some((_, message)) = self.shared.parts.said(key) else { continue };
+            let (shared, key, mut said) = (self.shared.clone(), key.clone(), Said::of(object));
+            let generation = object.metadata.generation.unwrap_or(0);
+            let status = report::unlisted(&said.status, generation, message, shared.clock.now());
+            tokio::spawn(async move {
+                if shared.leadership.is_leader() {
+                    said.write(&shared.client, &key, status, generation).await;
+                }
+            });
+        }
     }
 }
 
-async fn apply(shared: &Shared, workers: &mut HashMap<IntegrationKey, Running>, object: ProvisioningIntegration) {
-    let Some(key) = watch::key(&object) else { return };
-    see_tenant(shared, &object);
-    if workers.get(&key).is_some_and(|running| running.uid != object.metadata.uid) {
-        // Deleted and made again between two events: nothing of the old one is believed.
-        forget(shared, workers, &key);
-    }
-    let running = match workers.get(&key) {
-        Some(running) => {
-            running.handle.see(object).await;
-            running
-        }
-        None => {
-            let uid = object.metadata.uid.clone();
-            shared.roster.forget_lost(&key);
-            let (worker, handle) = Worker::new(key.clone(), object, shared.clone());
-            workers.entry(key.clone()).or_insert(Running { handle, uid, task: tokio::spawn(worker.run()) })
-        }
-    };
-    let (handle, shared) = (running.handle.clone(), shared.clone());
-    tokio::spawn(async move { handle.mark_progressing(&shared, &key).await });
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn see_tenant(shared: &Shared, object: &ProvisioningIntegration) {
-    if let Some(key) = watch::key(object) {
-        shared.tenants.see(&key, object, &shared.allowed);
+    #[expect(clippy::unnecessary_wraps, reason = "a scope is one namespace, or all of them")]
+    fn scope(name: &str) -> Scope {
+        Some(name.to_owned())
     }
-}
 
-fn forget(shared: &Shared, workers: &mut HashMap<IntegrationKey, Running>, key: &IntegrationKey) {
-    if let Some(running) = workers.remove(key) {
-        running.task.abort();
-        shared.metrics.forget(key);
-        shared.tenants.forget(key);
-        shared.inbox.close(key);
+    #[tokio::test(start_paused = true)]
+    async fn a_namespace_begins_when_it_is_listed_itself_and_not_when_another_one_is_listed_twice() {
+        let mut lists = Lists::of(vec![scope("a"), scope("b")]);
+        for _ in 0..2 {
+            lists.integrations.insert(scope("a"));
+            lists.people.insert(scope("a"));
+        }
+        lists.integrations.insert(scope("b"));
+        assert!(lists.may_begin("a") && !lists.may_begin("b"), "nobody knows who is pinned in b");
+        assert_eq!(lists.missing(), HashSet::from([scope("b")]));
+        lists.people.insert(scope("b"));
+        assert!(lists.may_begin("b") && lists.missing().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_namespace_waits_for_another_one_until_that_has_failed_or_had_its_time() {
+        let mut lists = Lists::of(vec![scope("a"), scope("b")]);
+        lists.integrations.insert(scope("a"));
+        lists.people.insert(scope("a"));
+        assert!(!lists.may_begin("a"), "an integration of b may have been there before");
+        lists.failed.insert(scope("b"));
+        assert!(lists.may_begin("a") && !lists.may_begin("b"));
+        lists.failed.clear();
+        assert_eq!(lists.acquainted_at(), Some(lists.began + ACQUAINTED_WITHIN));
+        lists.acquainted = true;
+        assert!(lists.may_begin("a") && lists.acquainted_at().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_list_of_all_namespaces_counts_for_each() {
+        let mut lists = Lists::of(vec![None]);
+        lists.integrations.insert(None);
+        assert!(!lists.may_begin("a"));
+        lists.people.insert(None);
+        assert!(lists.may_begin("a") && lists.may_begin("b"));
     }
 }

@@ -4,6 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::future::BoxFuture;
 use jiff::SignedDuration;
 use kube::ResourceExt as _;
 use tokio::{sync::watch, task::JoinSet, time::Instant};
@@ -35,14 +36,16 @@ use crate::{
         leadership::Leadership,
         roster::{IntegrationKey, Roster},
     },
-    domain::{priority::Class, safety::Suspicion},
-    server::metrics::Metrics,
+    domain::{priority::Class, safety::Suspicion, settings::go_duration},
+    server::{health::Beat, metrics::Metrics, parts::Parts},
 };
 
 /// How often Secrets are compared with what was read: a rotation is seen within a minute.
 const SECRET_POLL: SignedDuration = SignedDuration::from_secs(20);
 /// The same while a Secret is missing.
 const MISSING_SECRET_POLL: SignedDuration = SignedDuration::from_secs(5);
+/// A pass over everybody that lasts for so much longer than an interval is stuck: a service asks for an hour at most.
+const LONGER: Duration = Duration::from_hours(2);
 
 /// What every worker shares.
 #[derive(Clone)]
@@ -67,6 +70,8 @@ pub struct Shared {
     pub inbox: Inbox,
     /// Who works on which tenant.
     pub tenants: Arc<Tenants>,
+    /// What runs in this process.
+    pub parts: Parts,
     /// True when the process stops.
     pub stopping: watch::Receiver<bool>,
 }
@@ -80,6 +85,18 @@ pub struct Handle {
 }
 
 impl Handle {
+    /// Which object it is.
+    pub fn uid(&self) -> Option<String> {
+        self.object.borrow().uid()
+    }
+
+    /// Says what is to be said beside the passes.
+    pub async fn tell_parts(&self, shared: &Shared, key: &IntegrationKey) {
+        if shared.leadership.is_leader() {
+            self.said.lock().await.write_parts(&shared.client, key).await;
+        }
+    }
+
     /// A newer version of the integration.
     pub async fn see(&self, object: ProvisioningIntegration) {
         let version = said::version(&object);
@@ -150,30 +167,41 @@ impl Worker {
     /// A worker for this integration, and the handle to it.
     #[must_use]
     pub fn new(key: IntegrationKey, object: ProvisioningIntegration, shared: Shared) -> (Self, Handle) {
-        let said = Said::of(&object);
-        let answered = said.status.last_handled_sync_at.clone();
-        let (sender, receiver) = watch::channel(Arc::new(object));
+        let said = Said::of(&object).with_parts(&shared.parts);
+        let sender = watch::Sender::new(Arc::new(object));
         revocations::remember(&shared.roster, &key, &said.status.revoked);
+        let answered = said.status.last_handled_sync_at.clone();
         let said = Arc::new(tokio::sync::Mutex::new(said));
-        let mailbox = shared.inbox.open(&key, receiver.borrow().uid().unwrap_or_default(), said.clone());
-        let handle = Handle { object: sender, mailbox: mailbox.clone(), said: said.clone() };
+        let mailbox = shared.inbox.open(&key, sender.borrow().uid().unwrap_or_default(), said.clone());
+        let handle = Handle { object: sender, mailbox, said };
+        (Self::with(key, &handle, answered, shared), handle)
+    }
+
+    /// A worker in place of one that ended: the same lines, and nothing else of it is believed.
+    pub async fn again(key: IntegrationKey, handle: &Handle, shared: Shared) -> Self {
+        let answered = handle.said.lock().await.status.last_handled_sync_at.clone();
+        Self::with(key, handle, answered, shared)
+    }
+
+    fn with(key: IntegrationKey, handle: &Handle, answered: Option<String>, shared: Shared) -> Self {
+        let object = handle.object.subscribe();
         let session = Session {
             key: key.clone(),
             shared: shared.clone(),
-            mailbox,
-            said,
-            object: receiver.clone(),
+            mailbox: handle.mailbox.clone(),
+            said: handle.said.clone(),
+            object: object.clone(),
             place: Place::default(),
             refusals: Refusals::default(),
             signing: Signing::default(),
             by_evidence: std::sync::Mutex::default(),
             turns: std::sync::atomic::AtomicU64::new(0),
         };
-        let worker = Self {
+        Self {
             key,
             session: Arc::new(session),
             shared,
-            object: receiver,
+            object,
             handle: handle.clone(),
             generation: 0,
             answered,
@@ -183,54 +211,60 @@ impl Worker {
             secrets: Secrets::default(),
             failures: 0,
             times: Times::default(),
-        };
-        (worker, handle)
+        }
     }
 
     /// Works until the process stops or the task is dropped with its integration.
     pub async fn run(mut self) {
-        // They end with this task, and at a stop after what they began.
+        // They end with this task, and at a stop after what they began. Whichever ends before is started again.
         let mut beside = JoinSet::new();
-        for line in [Line::Urgent, Line::Normal] {
-            beside.spawn(partial::serve(self.session.clone(), line));
-        }
-        beside.spawn(partial::serve_evidence(self.session.clone()));
-        beside.spawn(partial::transitions(self.session.clone()));
-        beside.spawn(signing::keep(self.session.clone()));
-        self.work().await;
+        let (parts, key, stopping) = (self.shared.parts.clone(), self.key.clone(), self.shared.stopping.clone());
+        let aside = |part: &'static str, make: fn(Arc<Session>, Beat) -> BoxFuture<'static, ()>| {
+            let (parts, key, stopping, session) = (parts.clone(), key.clone(), stopping.clone(), self.session.clone());
+            async move { parts.keep(part, Some(&key), stopping, |beat| make(session.clone(), beat)).await }
+        };
+        beside.spawn(aside("urgent", |session, beat| Box::pin(partial::serve(session, Line::Urgent, beat))));
+        beside.spawn(aside("normal", |session, beat| Box::pin(partial::serve(session, Line::Normal, beat))));
+        beside.spawn(aside("evidence", |session, beat| Box::pin(partial::serve_evidence(session, beat))));
+        beside.spawn(aside("dates", |session, beat| Box::pin(partial::transitions(session, beat))));
+        beside.spawn(aside("signing", |session, beat| Box::pin(signing::keep(session, beat))));
+        let beat = parts.beat("passes", Some(&key));
+        Box::pin(self.work(&beat)).await;
         while beside.join_next().await.is_some() {}
     }
 
     /// Passes over everybody.
-    async fn work(&mut self) {
+    async fn work(&mut self, beat: &Beat) {
         let mut led = false;
         loop {
             let mut stopping = self.shared.stopping.clone();
             let leadership = self.shared.leadership.clone();
             tokio::select! {
-                () = leadership.wait_to_lead() => {}
+                () = beat.during(leadership.wait_to_lead()) => {}
                 _ = stopping.wait_for(|stopping| *stopping) => return,
             }
             if !std::mem::replace(&mut led, true) {
                 self.session.take_up_evidence();
             }
             let trigger = tokio::select! {
-                trigger = self.due() => trigger,
+                trigger = self.due(beat) => trigger,
                 () = leadership.lost() => {
                     led = false;
                     continue;
                 }
                 _ = stopping.wait_for(|stopping| *stopping) => return,
             };
-            self.turn(trigger).await;
+            let interval = go_duration(&self.object.borrow().spec.interval).unwrap_or_default();
+            beat.within(interval + LONGER, Box::pin(self.turn(trigger))).await;
         }
     }
 
     /// Waits until a pass is due, and says why.
-    async fn due(&mut self) -> Trigger {
+    async fn due(&mut self, beat: &Beat) -> Trigger {
         let session = self.session.clone();
         let mut place = session.place.watch();
         loop {
+            beat.beat();
             let changed = session.mailbox.dirty.changed();
             tokio::pin!(changed);
             // Listening begins before looking, so that nothing falls between.
@@ -260,7 +294,7 @@ impl Worker {
                 // The session holds the sender.
                 _ = place.changed() => {}
                 () = async { match everybody { Some(due) => tokio::time::sleep_until(due).await, None => std::future::pending().await } } => {}
-                () = async { match until { Some(at) => clock.sleep_until(at).await, None => std::future::pending().await } } => {}
+                () = beat.during(async { match until { Some(at) => clock.sleep_until(at).await, None => std::future::pending().await } }) => {}
             }
         }
     }
@@ -465,6 +499,9 @@ impl Worker {
         };
         self.session.place.end(stop.map(|stop| stop.reason), report.tally.is_some());
         self.shared.metrics.pass(&self.key, report, now);
+        if report.stop.is_none() && !report.unfinished {
+            self.shared.parts.settled(&self.key, Instant::now() - report.took);
+        }
         if self.object.borrow().metadata.generation != object.metadata.generation {
             // A newer spec: what was found for the old one is not said of it.
             return;

@@ -12,8 +12,11 @@ use std::{
 
 use tokio::time::Instant;
 
-/// How long a loop may be silent before the process counts as stuck.
-pub const SILENCE: Duration = Duration::from_mins(5);
+/// How long a loop may be silent before the process counts as stuck. Below a minute, and longer than any single call to the
+/// API server.
+pub const SILENCE: Duration = Duration::from_secs(50);
+/// How often a loop beats while it waits.
+const PULSE: Duration = Duration::from_secs(15);
 
 /// The state behind `/healthz` and `/readyz`. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +28,7 @@ struct State {
     stopping: AtomicBool,
     next: AtomicU64,
     loops: Mutex<BTreeMap<u64, Loop>>,
+    remarks: Mutex<BTreeMap<String, String>>,
 }
 
 #[derive(Debug)]
@@ -34,11 +38,12 @@ struct Loop {
     last: Instant,
 }
 
-/// The pulse of one loop. Dropping it says that the loop ended on purpose.
+/// The pulse of one loop. Dropping it says that the loop ended.
 #[derive(Debug)]
 pub struct Beat {
     of: Health,
     id: u64,
+    name: String,
 }
 
 impl Health {
@@ -68,8 +73,24 @@ impl Health {
     #[must_use = "the loop counts as ended once this is dropped"]
     pub fn register_within(&self, name: impl Into<String>, silence: Duration) -> Beat {
         let id = self.0.next.fetch_add(1, Ordering::Relaxed);
-        self.loops().insert(id, Loop { name: name.into(), silence, last: Instant::now() });
-        Beat { of: self.clone(), id }
+        let name = name.into();
+        self.loops().insert(id, Loop { name: name.clone(), silence, last: Instant::now() });
+        Beat { of: self.clone(), id, name }
+    }
+
+    /// Says something beside the verdict on readiness from now on; `None`: nothing any more.
+    pub fn remark(&self, about: &str, what: Option<String>) {
+        let mut remarks = self.0.remarks.lock().unwrap_or_else(PoisonError::into_inner);
+        match what {
+            Some(what) => remarks.insert(about.to_owned(), what),
+            None => remarks.remove(about),
+        };
+    }
+
+    /// Everything that is said beside the verdict, one line each.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        self.0.remarks.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     /// Whether every registered loop has beaten lately.
@@ -112,6 +133,68 @@ impl Beat {
             known.last = Instant::now();
         }
     }
+
+    /// Waits for something that may come at any time, and beats meanwhile.
+    pub async fn during<T>(&self, wait: impl Future<Output = T>) -> T {
+        self.within(Duration::MAX, wait).await
+    }
+
+    /// Does something that may take this long, and beats meanwhile. What takes longer goes on, and falls silent.
+    pub async fn within<T>(&self, bound: Duration, work: impl Future<Output = T>) -> T {
+        let began = Instant::now();
+        let mut work = std::pin::pin!(work);
+        loop {
+            fault(&self.name).await;
+            if began.elapsed() < bound {
+                self.beat();
+            }
+            tokio::select! {
+                biased;
+                done = &mut work => {
+                    self.beat();
+                    return done;
+                }
+                () = tokio::time::sleep(PULSE) => {}
+            }
+        }
+    }
+}
+
+/// Does nothing. In a build for tests: panics or hangs where a test asks this loop to (see [`asked`]).
+pub async fn fault(name: &str) {
+    #[cfg(debug_assertions)]
+    match asked(name) {
+        Some(Fault::Panic) => panic!("a test asked for this"),
+        Some(Fault::Hang) => std::future::pending().await,
+        None => {}
+    }
+    #[cfg(not(debug_assertions))]
+    let _ = name;
+}
+
+#[cfg(debug_assertions)]
+enum Fault {
+    Panic,
+    Hang,
+}
+
+/// What a test asks of this loop: the file that `BOBSYNC_TEST_FAULTS` names has a line `panic <name of the loop>` or `hang
+/// <name of the loop>`. It panics once. No release build has this.
+#[cfg(debug_assertions)]
+fn asked(name: &str) -> Option<Fault> {
+    static DONE: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let text = std::fs::read_to_string(std::env::var_os("BOBSYNC_TEST_FAULTS")?).ok()?;
+    let mut done = DONE.lock().unwrap_or_else(PoisonError::into_inner);
+    for (word, fault) in [("panic", Fault::Panic), ("hang", Fault::Hang)] {
+        let wanted = format!("{word} {name}");
+        if text.lines().any(|line| line == wanted) && !done.contains(&wanted) {
+            if matches!(fault, Fault::Panic) {
+                done.push(wanted);
+            }
+            return Some(fault);
+        }
+    }
+    None
 }
 
 impl Drop for Beat {
@@ -132,13 +215,33 @@ mod tests {
         assert_eq!(health.alive(), Ok(()));
         watches.beat();
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(health.alive(), Err("worker people/onelogin has been silent for 301 s".to_owned()));
+        assert_eq!(health.alive(), Err("worker people/onelogin has been silent for 51 s".to_owned()));
         worker.beat();
         assert_eq!(health.alive(), Ok(()), "it may recover");
         drop(worker);
         watches.beat();
         tokio::time::advance(SILENCE).await;
         assert_eq!(health.alive(), Ok(()), "a loop that ended is not missed");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_beats_and_work_beats_within_its_bound() {
+        let health = Health::new();
+        let beat = health.register("a loop");
+        beat.during(tokio::time::sleep(Duration::from_hours(30))).await;
+        assert_eq!(health.alive(), Ok(()));
+        let work = beat.within(Duration::from_hours(2), std::future::pending::<()>());
+        let judged = async {
+            tokio::time::sleep(Duration::from_hours(2)).await;
+            assert_eq!(health.alive(), Ok(()), "a long pass is no silence");
+            tokio::time::sleep(SILENCE * 2).await;
+            assert!(health.alive().unwrap_err().starts_with("a loop has been silent for"), "its bound is over");
+        };
+        tokio::select! {
+            () = work => {}
+            () = judged => {}
+        }
+        assert!(SILENCE < Duration::from_mins(1) && PULSE * 3 < SILENCE);
     }
 
     #[test]

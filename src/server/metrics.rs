@@ -122,6 +122,18 @@ const WAITING_AGE: Row = Row {
     labels: &["class"],
     help: "How long the oldest of them has been in line; 0 where nobody is",
 };
+const RESTARTED: Row = Row {
+    name: "bobsync_parts_restarted_total",
+    kind: "counter",
+    labels: &["part"],
+    help: "Parts of the process that ended or panicked and were started again; anything but 0 is a defect of the controller",
+};
+const LISTED: Row = Row {
+    name: "bobsync_namespace_listed",
+    kind: "gauge",
+    labels: &["namespace", "kind"],
+    help: "1 where the objects of this kind could be listed the last time, 0 where not: integrations of that namespace do not run, or do not see changes. The namespace is * where the controller works in all",
+};
 const BUILD: Row = Row { name: "bobsync_build_info", kind: "gauge", labels: &["version"], help: "Always 1; the label is the version" };
 
 /// Every metric, in the order of the page.
@@ -141,6 +153,8 @@ pub const TABLE: &[Row] = &[
     REACHED,
     WAITING,
     WAITING_AGE,
+    RESTARTED,
+    LISTED,
     BUILD,
 ];
 
@@ -155,6 +169,10 @@ const ACTIONS: [&str; 5] = ["Create", "Adopt", "Update", "Suspend", "Reactivate"
 
 /// Values of the label `state`.
 const STATES: [&str; 4] = ["in_sync", "pending", "failing", "unmanaged"];
+
+/// Values of the label `part`.
+pub const PARTS: [&str; 11] =
+    ["passes", "urgent", "normal", "evidence", "dates", "signing", "watches", "election", "events", "webhooks", "http"];
 
 type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
 
@@ -184,6 +202,8 @@ pub struct Metrics {
     reached: Family<Labels<2>, Histogram, fn() -> Histogram>,
     waiting: Family<Labels<1>, Gauge>,
     waiting_age: Family<Labels<1>, Gauge<f64, AtomicU64>>,
+    restarted: Family<Labels<1>, Counter>,
+    listed: Family<Labels<2>, Gauge>,
     inbox: OnceLock<Inbox>,
     events: OnceLock<Events>,
     /// When everybody of an integration was in sync; the start where that has not been yet.
@@ -207,6 +227,9 @@ impl Metrics {
         }
         for (action, outcome) in ACTIONS.into_iter().flat_map(|action| ["succeeded", "failed"].map(|outcome| (action, outcome))) {
             drop(metrics.changes.get_or_create(&labels(&CHANGES, [action.into(), outcome.into()])));
+        }
+        for part in PARTS {
+            drop(metrics.restarted.get_or_create(&labels(&RESTARTED, [part.into()])));
         }
         for outcome in ["written", "skipped", "failed"] {
             drop(metrics.patches.get_or_create(&labels(&PATCHES, ["EmployeeSync".into(), outcome.into()])));
@@ -244,6 +267,8 @@ impl Metrics {
             webhooks: registered(&mut registry, &WEBHOOKS),
             waiting: registered(&mut registry, &WAITING),
             waiting_age: registered(&mut registry, &WAITING_AGE),
+            restarted: registered(&mut registry, &RESTARTED),
+            listed: registered(&mut registry, &LISTED),
             inbox: OnceLock::new(),
             events: OnceLock::new(),
             in_sync: Mutex::default(),
@@ -283,6 +308,16 @@ impl Metrics {
     pub fn watch_inbox(&self, inbox: Inbox) {
         // A process has one; the first one counts.
         let _ = self.inbox.set(inbox);
+    }
+
+    /// A part of the process ended and is started again.
+    pub fn part_restarted(&self, part: &'static str) {
+        self.restarted.get_or_create(&labels(&RESTARTED, [part.into()])).inc();
+    }
+
+    /// Objects of this kind in this namespace could be listed, or not.
+    pub fn namespace_listed(&self, namespace: &str, kind: &'static str, listed: bool) {
+        self.listed.get_or_create(&labels(&LISTED, [namespace.to_owned().into(), kind.into()])).set(i64::from(listed));
     }
 
     /// A webhook ended so.

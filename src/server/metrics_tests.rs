@@ -56,6 +56,7 @@ async fn the_table_is_what_is_registered() {
     metrics.call("bob", "search", "ok");
     metrics.change("Create", "succeeded");
     metrics.status_patch("EmployeeSync", "skipped");
+    metrics.namespace_listed("people", "EmployeeSync", true);
     metrics.pass(&key("onelogin"), &went_well(), now());
     crate::cluster::connect::install_crypto();
     let config = kube::Config::new("http://127.0.0.1:1".parse().expect("an address"));

@@ -3,11 +3,13 @@
 //! - `front`: accepts connections and ends those that dawdle.
 //! - `health`: whether the loops beat, and whether there is anything to wait for before work can begin.
 //! - `webhooks`: the address that Bob pushes to, on a listener of its own.
+//! - `parts`: the loops of the process: started again when they end, counted, told of.
 //! - `metrics`: what is counted. The table in it is the documentation.
 
 pub mod front;
 pub mod health;
 pub mod metrics;
+pub mod parts;
 pub mod webhooks;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -17,18 +19,48 @@ use axum::{
     http::{StatusCode, header::CONTENT_TYPE},
     routing::get,
 };
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
+use health::Beat;
 pub use health::Health;
 use metrics::Metrics;
+pub use parts::Parts;
 
 /// Serves the three paths on this address until the task is aborted.
 ///
 /// # Errors
 /// A sentence that names the address, when it cannot be listened on.
-pub async fn listen(address: SocketAddr, metrics: Arc<Metrics>, health: Health) -> Result<JoinHandle<()>, String> {
-    let listener = TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))?;
-    Ok(tokio::spawn(front::serve(listener, router(metrics, health), front::Limits::default(), std::future::pending())))
+pub async fn listen(
+    address: SocketAddr,
+    metrics: Arc<Metrics>,
+    parts: Parts,
+    stopping: watch::Receiver<bool>,
+) -> Result<JoinHandle<()>, String> {
+    let mut bound = Some(bind(address).await?);
+    let router = router(metrics, parts.health().clone());
+    Ok(tokio::spawn(async move {
+        let serve = |beat: Beat| {
+            let (listener, router) = (bound.take(), router.clone());
+            async move {
+                let Some(listener) = bound_again(listener, address).await else { return };
+                beat.during(front::serve(listener, router, front::Limits::default(), std::future::pending())).await;
+            }
+        };
+        parts.keep("http", None, stopping, serve).await;
+    }))
+}
+
+/// Binds the address.
+async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))
+}
+
+/// Gives this listener, or after the end of an earlier one another.
+async fn bound_again(listener: Option<TcpListener>, address: SocketAddr) -> Option<TcpListener> {
+    match listener {
+        Some(listener) => Some(listener),
+        None => bind(address).await.inspect_err(|error| tracing::error!(%error, "listening again failed")).ok(),
+    }
 }
 
 /// The three paths; any other is 404.
@@ -36,15 +68,16 @@ pub fn router(metrics: Arc<Metrics>, health: Health) -> Router {
     let ready = health.clone();
     Router::new()
         .route("/metrics", get(async move || ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics.render())))
-        .route("/healthz", get(async move || verdict(health.alive())))
-        .route("/readyz", get(async move || verdict(ready.is_ready())))
+        .route("/healthz", get(async move || verdict(health.alive(), StatusCode::INTERNAL_SERVER_ERROR, &[])))
+        .route("/readyz", get(async move || verdict(ready.is_ready(), StatusCode::SERVICE_UNAVAILABLE, &ready.remarks())))
 }
 
-fn verdict(found: Result<(), String>) -> (StatusCode, String) {
-    match found {
-        Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
-        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
-    }
+fn verdict(found: Result<(), String>, bad: StatusCode, remarks: &[String]) -> (StatusCode, String) {
+    let (status, text) = match found {
+        Ok(()) => (StatusCode::OK, "ok".to_owned()),
+        Err(why) => (bad, why),
+    };
+    (status, std::iter::once(text.as_str()).chain(remarks.iter().map(String::as_str)).fold(String::new(), |text, line| text + line + "\n"))
 }
 
 #[cfg(test)]

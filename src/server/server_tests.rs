@@ -67,7 +67,7 @@ async fn the_three_paths_and_no_other() {
     let _silent = health.register_within("watches", Duration::ZERO);
     tokio::time::sleep(Duration::from_millis(1)).await;
     let sick = get(address, "/healthz").await;
-    assert!(sick.starts_with("HTTP/1.1 503") && sick.contains("watches has been silent"), "{sick}");
+    assert!(sick.starts_with("HTTP/1.1 500") && sick.contains("watches has been silent"), "{sick}");
     for path in ["/", "/debug", "/metrics/", "/healthz/x"] {
         assert!(get(address, path).await.starts_with("HTTP/1.1 404"), "{path}");
     }

@@ -20,11 +20,13 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::post,
 };
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{sync::watch, task::JoinHandle};
 
 use super::{
     front::{self, Limits},
+    health::Beat,
     metrics::Metrics,
+    parts::Parts,
 };
 use crate::{
     bob::webhook,
@@ -54,15 +56,27 @@ pub async fn listen(
     address: SocketAddr,
     inbox: Inbox,
     metrics: Arc<Metrics>,
-    mut stopping: watch::Receiver<bool>,
+    parts: Parts,
+    stopping: watch::Receiver<bool>,
 ) -> Result<JoinHandle<()>, String> {
-    let listener = TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))?;
-    let stop = async move {
-        let _ = stopping.wait_for(|stopping| *stopping).await;
-    };
+    let mut bound = Some(super::bind(address).await?);
     let counted = metrics.clone();
-    let refused = Arc::new(move |status| counted.webhook(unread(status)));
-    Ok(tokio::spawn(front::serve_telling(listener, router(inbox, metrics), LIMITS, refused, stop)))
+    let refused: front::Refused = Arc::new(move |status| counted.webhook(unread(status)));
+    let router = router(inbox, metrics);
+    Ok(tokio::spawn(async move {
+        let until = stopping.clone();
+        let serve = |beat: Beat| {
+            let (listener, router, refused, mut until) = (bound.take(), router.clone(), refused.clone(), until.clone());
+            async move {
+                let Some(listener) = super::bound_again(listener, address).await else { return };
+                let stop = async move {
+                    let _ = until.wait_for(|stopping| *stopping).await;
+                };
+                beat.during(front::serve_telling(listener, router, LIMITS, refused, stop)).await;
+            }
+        };
+        parts.keep("webhooks", None, stopping, serve).await;
+    }))
 }
 
 /// The one path; a POST anywhere below `/webhooks/bob/` may be a ping.

@@ -39,8 +39,10 @@ impl Scene {
         let metrics = Arc::new(Metrics::new());
         let (stop, stopping) = watch::channel(false);
         // The port that was free a moment ago: nothing else in this process listens on fixed ones.
-        let address = TcpListener::bind("127.0.0.1:0").await.and_then(|l| l.local_addr()).expect("a port");
-        listen(address, inbox, metrics.clone(), stopping).await.expect("listens");
+        let address = tokio::net::TcpListener::bind("127.0.0.1:0").await.and_then(|l| l.local_addr()).expect("a port");
+        listen(address, inbox, metrics.clone(), Parts::new(crate::server::Health::new(), metrics.clone()), stopping)
+            .await
+            .expect("listens");
         Self { address, mailbox, metrics, stop }
     }
 

@@ -23,6 +23,7 @@ mod memory;
 mod midnights;
 mod operations;
 mod outages;
+mod process;
 mod reading;
 mod settings;
 mod stops;

@@ -35,13 +35,16 @@ pub(super) fn random() -> u64 {
     RandomState::new().hash_one(LEASE)
 }
 
+/// Is told whenever the result changes.
+pub(super) type Told = dyn Fn(bool) + Send + Sync;
+
 pub(super) struct Contender {
     leases: Api<Lease>,
     identity: String,
     terms: Terms,
     past: Past,
     state: Arc<Shared>,
-    told: Box<dyn Fn(bool) + Send + Sync>,
+    told: Arc<Told>,
     /// What was said last.
     said: bool,
     /// The Lease as our last claim left it.
@@ -114,7 +117,7 @@ impl Contender {
         terms: Terms,
         past: Past,
         state: Arc<Shared>,
-        told: Box<dyn Fn(bool) + Send + Sync>,
+        told: Arc<Told>,
     ) -> Self {
         let leases = Api::namespaced(client, namespace);
         Self {
@@ -133,9 +136,10 @@ impl Contender {
     }
 
     /// Runs until a release, or until nobody holds a handle any more.
-    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<oneshot::Sender<()>>) {
+    pub(super) async fn run(mut self, commands: &mut mpsc::Receiver<oneshot::Sender<()>>) {
         (self.told)(false);
         loop {
+            crate::server::health::fault("election").await;
             let turn = self.turn().await;
             if let Some(beat) = self.state.on_turn.get() {
                 beat();

@@ -98,7 +98,7 @@ struct Progress {
 }
 
 impl Run<'_, '_, '_> {
-    pub(super) fn aim<'i>(&self, change: &Change, id: &'i str, before: AccountState) -> Aim<'i> {
+    pub(super) fn aim<'i>(change: &Change, id: &'i str, before: AccountState) -> Aim<'i> {
         Aim { person: change.person, id, before, sort: Sort::of(change) }
     }
 

@@ -40,8 +40,13 @@ impl Controller {
 
     /// Starts it on a way to the API server on which things go wrong, alone: no Lease of one that was killed is waited for.
     pub async fn behind(story: &Story, proxy: &Proxy) -> Self {
+        Self::behind_with(story, proxy, &[]).await
+    }
+
+    /// The same with further arguments.
+    pub async fn behind_with(story: &Story, proxy: &Proxy, arguments: &[&str]) -> Self {
         let kubeconfig = story.plane.kubeconfig_through(proxy, &story.system, "bobsync").await.expect("a token");
-        let controller = Self::launch(story, &kubeconfig, &["--leader-elect=false"]);
+        let controller = Self::launch(story, &kubeconfig, &[&["--leader-elect=false"], arguments].concat());
         controller.until_ready().await;
         controller
     }
@@ -65,6 +70,7 @@ impl Controller {
             .args(arguments)
             .env("KUBECONFIG", kubeconfig)
             .env("BOBSYNC_LOG", "warn,bobsync=debug")
+            .env("BOBSYNC_TEST_FAULTS", log.with_extension("faults"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(file)
@@ -87,6 +93,14 @@ impl Controller {
     /// Everything it logged so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Has one of its loops panic or hang, once: `panic dates of people/onelogin`. Debug builds alone know this.
+    pub fn fault(&self, line: &str) {
+        use std::io::Write as _;
+        let faults = self.log.with_extension("faults");
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(faults).expect("a file");
+        writeln!(file, "{line}").expect("a line");
     }
 
     /// Its metrics page.
@@ -137,6 +151,7 @@ impl Drop for Controller {
             let tail: Vec<&str> = log.lines().rev().take(40).collect();
             eprintln!("the controller's last words:\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n"));
         }
+        let _ = std::fs::remove_file(self.log.with_extension("faults"));
         let _ = std::fs::remove_file(&self.log);
     }
 }
