@@ -48,15 +48,17 @@ async fn an_approval_is_over_for_people_who_were_taken_out_of_the_plan_by_hand()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_approval_is_over_when_the_scope_took_its_people_out() {
+async fn an_approval_goes_on_for_leavers_that_the_settings_leave_out() {
     let (story, people, _controller) = approved_and_stuck("scoped-out").await;
     story.integrate(hooked(json!({"provisioning": {"emailDomains": ["elsewhere.example"]}}))).await;
     mended(&story).await;
     story.sync().await;
     story.ready("Converged").await;
+    // An end of employment takes access, whatever the settings say now.
+    assert_eq!(suspended(&story, &people).await, 8);
     story.integrate(hooked(json!({"provisioning": {"emailDomains": []}}))).await;
     story.sync().await;
-    assert!(suspended(&story, &people).await <= 5);
+    assert_eq!(suspended(&story, &people).await, 8);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
