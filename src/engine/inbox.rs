@@ -5,6 +5,8 @@
 //! file whose read by id may already fail. They stand in the status of the `EmployeeSync` before Bob hears 200. All
 //! others are in memory only: what a crash loses, the first pass of the next process finds.
 
+mod received;
+
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::{
@@ -43,6 +45,8 @@ use crate::{
     },
 };
 
+pub use received::Received;
+
 /// How many deliveries are remembered, so that a repeated one does nothing.
 const REMEMBERED: usize = 4096;
 /// Bob names no time zone; so far ahead is still now.
@@ -51,68 +55,6 @@ const AHEAD: SignedDuration = SignedDuration::from_hours(15);
 const IN_A_ROW: usize = 3;
 /// How long evidence may take to be written. Bob waits for its answer for ten seconds at most.
 const RECORD_WITHIN: Duration = Duration::from_secs(8);
-
-/// How one delivery ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Received {
-    /// It stands in line.
-    Queued,
-    /// It stands in line as a hint: it would be evidence, and cannot be taken for it.
-    NotEvidence,
-    /// The same delivery came before.
-    Duplicate,
-    /// It says nothing about people.
-    Ignored,
-    /// It speaks of another company.
-    OtherCompany,
-    /// The signature is right and the body is no event.
-    Unreadable,
-    /// Bob's test of the address.
-    Ping,
-    /// No such integration, no secret, or no signature of it: not told apart.
-    Refused,
-    /// Another replica leads.
-    NotLeading,
-    /// The process has just begun, and does not know yet what deliveries are signed with.
-    Starting,
-    /// It is evidence, and the API server did not take it.
-    NotRecorded,
-}
-
-impl Received {
-    /// All of them.
-    pub const ALL: [Self; 11] = [
-        Self::Queued,
-        Self::NotEvidence,
-        Self::Duplicate,
-        Self::Ignored,
-        Self::OtherCompany,
-        Self::Unreadable,
-        Self::Ping,
-        Self::Refused,
-        Self::NotLeading,
-        Self::Starting,
-        Self::NotRecorded,
-    ];
-
-    /// The word for metrics.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::NotEvidence => "not_evidence",
-            Self::Duplicate => "duplicate",
-            Self::Ignored => "ignored",
-            Self::OtherCompany => "other_company",
-            Self::Unreadable => "unreadable",
-            Self::Ping => "ping",
-            Self::Refused => "refused",
-            Self::NotLeading => "not_leading",
-            Self::Starting => "starting",
-            Self::NotRecorded => "not_recorded",
-        }
-    }
-}
 
 /// Takes in deliveries for every integration. Clones share it.
 #[derive(Clone)]

@@ -1,0 +1,63 @@
+//! How a delivery can end.
+
+/// How one delivery ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// It stands in line.
+    Queued,
+    /// It stands in line as a hint: it would be evidence, and cannot be taken for it.
+    NotEvidence,
+    /// The same delivery came before.
+    Duplicate,
+    /// It says nothing about people.
+    Ignored,
+    /// It speaks of another company.
+    OtherCompany,
+    /// The signature is right and the body is no event.
+    Unreadable,
+    /// Bob's test of the address.
+    Ping,
+    /// No such integration, no secret, or no signature of it: not told apart.
+    Refused,
+    /// Another replica leads.
+    NotLeading,
+    /// The process has just begun, and does not know yet what deliveries are signed with.
+    Starting,
+    /// It is evidence, and the API server did not take it.
+    NotRecorded,
+}
+
+impl Received {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Queued,
+        Self::NotEvidence,
+        Self::Duplicate,
+        Self::Ignored,
+        Self::OtherCompany,
+        Self::Unreadable,
+        Self::Ping,
+        Self::Refused,
+        Self::NotLeading,
+        Self::Starting,
+        Self::NotRecorded,
+    ];
+
+    /// The word for metrics.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::NotEvidence => "not_evidence",
+            Self::Duplicate => "duplicate",
+            Self::Ignored => "ignored",
+            Self::OtherCompany => "other_company",
+            Self::Unreadable => "unreadable",
+            Self::Ping => "ping",
+            Self::Refused => "refused",
+            Self::NotLeading => "not_leading",
+            Self::Starting => "starting",
+            Self::NotRecorded => "not_recorded",
+        }
+    }
+}
