@@ -377,10 +377,11 @@ impl Recorder<'_> {
     /// The evidence to be written of this person: what the roster knows now, and what this pass has found. `seen`: what was known
     /// when the verdict was made; what has come or ended since then is as the roster has it.
     fn proof(&self, index: PersonIndex, entry: Option<&Entry>, seen: Option<&Seen>) -> Proof {
-        let (revoked, file_deleted) = entry.map(Entry::evidence).unwrap_or_default();
-        if seen.is_some_and(|seen| (seen.revoked, seen.file_deleted) != (revoked, file_deleted)) {
-            return Proof { revoked, file_deleted };
+        let now = Seen::of(entry);
+        if seen.is_some_and(|seen| !seen.knows_evidence_of(&now)) {
+            return now.proof();
         }
+        let Proof { revoked, file_deleted } = now.proof();
         let employee = &self.people[index as usize].employee;
         let start = employee.start.date();
         let found = || self.deleted_now.contains(employee.id()).then(|| to_the_second(self.clock.now()));

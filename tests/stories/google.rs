@@ -483,7 +483,7 @@ async fn administrators_are_recognised_and_left_alone() {
         story.sync().await;
         assert_eq!(writes(&story).await, 0, "{role}");
         let person = story.person(&id).await.unwrap();
-        assert_eq!(ready(&person), ("True".into(), "HandsOff".into()), "{role}");
+        assert_eq!(ready(&person), ("False".into(), "SuspendByHand".into()), "{role}");
         assert!(condition(&person, "Ready").unwrap().2.contains("administrator"));
         assert_eq!(condition(&person, "AccessSynced").unwrap().1, "NotAsDecided", "what should be is still said");
         story.simulated.patch(&path, json!({role: false})).await;

@@ -177,7 +177,7 @@ async fn protected_accounts_are_never_written_and_a_leaver_loses_access_on_every
     assert_eq!(story.simulated.account(&id).await.unwrap(), account, "never written");
     assert_eq!(story.simulated.writes().await, 0);
     let person = story.person(&id).await.unwrap();
-    assert_eq!(ready(&person), ("True".into(), "HandsOff".into()));
+    assert_eq!(ready(&person), ("False".into(), "SuspendByHand".into()));
     let message = condition(&person, "Ready").unwrap().2;
     assert!(message.contains("protectedAccounts") && message.contains("Terminated"), "{message}");
     assert_eq!(condition(&person, "AccessSynced").unwrap().0, "False", "and nobody is told that access is as decided");

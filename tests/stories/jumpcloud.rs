@@ -464,7 +464,7 @@ async fn administrators_are_recognised_and_left_alone() {
     forget_calls(&story).await;
     story.sync().await;
     assert_eq!(writes(&story).await, 0);
-    assert_eq!(ready(&story.person(&id).await.unwrap()), ("True".into(), "HandsOff".into()));
+    assert_eq!(ready(&story.person(&id).await.unwrap()), ("False".into(), "SuspendByHand".into()));
     story.simulated.patch(&path, json!({"admin": null})).await;
     story.sync().await;
     assert_eq!(account(&story, &id).await.unwrap()["state"], "SUSPENDED");

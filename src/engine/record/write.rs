@@ -190,6 +190,16 @@ impl Seen {
         let (revoked, file_deleted) = entry.evidence();
         Self { revoked, file_deleted, sync_handled: entry.sync_handled.clone(), part: entry.part.map(NonZeroU64::get) }
     }
+
+    /// The evidence in it.
+    pub(super) const fn proof(&self) -> Proof {
+        Proof { revoked: self.revoked, file_deleted: self.file_deleted }
+    }
+
+    /// Whether no evidence has come or ended since.
+    pub(super) fn knows_evidence_of(&self, now: &Self) -> bool {
+        self.proof() == now.proof()
+    }
 }
 
 /// One status to write.
@@ -218,5 +228,24 @@ fn reference(object: &EmployeeSync) -> ObjectReference {
         namespace: object.namespace(),
         uid: object.uid(),
         ..ObjectReference::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a pass that took so long would write: the roster's word, whatever the pass knew.
+    #[test]
+    fn evidence_that_came_or_ended_while_a_pass_was_under_way_is_news_to_it() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let revoked = |second| Seen { revoked: Some(Revoked { at: at(second), start: None }), ..Seen::default() };
+        let (none, first, second) = (Seen::of(None), revoked(1), revoked(2));
+        let deleted = Seen { file_deleted: Some(at(3)), ..Seen::default() };
+        for (seen, now) in [(&first, &none), (&none, &first), (&first, &second), (&none, &deleted), (&deleted, &none)] {
+            assert!(!seen.knows_evidence_of(now), "{seen:?} {now:?}");
+        }
+        let answered = Seen { sync_handled: Some("now".into()), ..first.clone() };
+        assert!(first.knows_evidence_of(&answered) && first != answered, "an answered request is no evidence, and news all the same");
     }
 }
