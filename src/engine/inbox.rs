@@ -448,28 +448,22 @@ impl Inbox {
         };
         if kind == Kind::Activated {
             // Before the evidence goes: a pass that begins in between takes up what this list has.
-            let mut said = mailbox.said.lock().await;
-            let list = revocations::ended(&said.status.revoked, employee, at);
-            if !said.revoked(&self.0.client, key, list).await {
-                return Err(WriteError::for_now("writing the integration's status", "the API server did not take it"));
-            }
+            mailbox.said.lock().await.change_revoked(&self.0.client, key, |list| revocations::ended(list, employee, at)).await?;
         }
         self.0.roster.writing(key, employee, true);
         let written = self.write(key, mailbox, employee, evidence.as_ref()).await;
-        if written.is_err() {
-            self.0.roster.writing(key, employee, false);
-        }
-        match written? {
+        match written.inspect_err(|_| self.0.roster.writing(key, employee, false))? {
             Some(object) => self.0.roster.wrote(&object, 0),
             None => self.0.roster.forget_revocation(key, employee),
         }
         if kind == Kind::AccessRevoked {
             // It outlives the object there.
-            let mut said = mailbox.said.lock().await;
-            let list = revocations::with(&said.status.revoked, employee, Revoked { at, start: None });
-            if !said.revoked(&self.0.client, key, list).await {
-                return Err(WriteError::for_now("writing the integration's status", "the API server did not take it"));
-            }
+            mailbox
+                .said
+                .lock()
+                .await
+                .change_revoked(&self.0.client, key, |list| revocations::with(list, employee, Revoked { at, start: None }))
+                .await?;
         }
         tracing::info!(integration = %key, employee, ?kind, "evidence from Bob is recorded");
         Ok(())

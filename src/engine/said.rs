@@ -7,7 +7,10 @@ use kube::Client;
 use super::report;
 use crate::{
     api::{ProvisioningIntegration, ProvisioningIntegrationStatus, integration::RevokedAccess},
-    cluster::{roster::IntegrationKey, status::Writer},
+    cluster::{
+        roster::IntegrationKey,
+        status::{WriteError, Writer},
+    },
     server::parts::Parts,
 };
 
@@ -94,5 +97,20 @@ impl Said {
     pub async fn revoked(&mut self, client: &Client, key: &IntegrationKey, list: Vec<RevokedAccess>) -> bool {
         let status = ProvisioningIntegrationStatus { revoked: list, ..self.status.clone() };
         self.write(client, key, status, 0).await
+    }
+
+    /// Changes the list of immediate revocations.
+    ///
+    /// # Errors
+    /// When the API server does not take it.
+    pub async fn change_revoked(
+        &mut self,
+        client: &Client,
+        key: &IntegrationKey,
+        change: impl FnOnce(&[RevokedAccess]) -> Vec<RevokedAccess>,
+    ) -> Result<(), WriteError> {
+        let list = change(&self.status.revoked);
+        let stands = self.revoked(client, key, list).await;
+        if stands { Ok(()) } else { Err(WriteError::for_now("writing the integration's status", "the API server did not take it")) }
     }
 }
