@@ -215,7 +215,9 @@ async fn a_refused_one_login_credential_is_told_and_a_missing_secret_is_named() 
                      "internal.status": "Active", "internal.terminationDate": null, "employee.lastDayOfWork": null}))
         .await;
     story.sync().await;
-    story.ready("ProviderForbidden").await;
+    // One refused create concerns one employee; the integration stays as it is.
+    story.ready("Converged").await;
+    assert_eq!(story.reason(&id).await, "Forbidden");
     story
         .simulated
         .put("/onelogin/credentials", json!({"clientId": "client-1", "clientSecret": "secret-1", "scope": "Manage users"}))

@@ -324,7 +324,8 @@ async fn a_create_whose_answer_is_lost_makes_one_account_and_its_password_is_exp
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_key_a_powerless_owner_and_another_organization_are_told_apart() {
-    let story = begin("jumpcloud-secret", 8).await;
+    // So many that the refusals of creates speak of the credential, and not of single employees.
+    let story = begin("jumpcloud-secret", 40).await;
     story.secret("jumpcloud", &[("apiKey", "two\nlines")]).await;
     let _controller = Controller::start(&story).await;
     story.integrate(json!({"provider": jumpcloud(&story)})).await;
