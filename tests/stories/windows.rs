@@ -205,5 +205,5 @@ async fn the_administrator_as_whom_bobsync_acts_is_protected() {
     let users = story.simulated.get("/google/users").await;
     let account = users.as_array().unwrap().iter().find(|user| user["primaryEmail"] == "admin@example.com").cloned().unwrap();
     assert_eq!(account["suspended"], false);
-    assert_eq!(story.reason(&boss).await, "HandsOff");
+    assert_eq!(story.reason(&boss).await, "SuspendByHand");
 }

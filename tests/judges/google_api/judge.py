@@ -179,7 +179,7 @@ class Judge(unittest.TestCase):
         mia = self.create("mia")
         self.users.delete(userKey=mia["id"]).execute()
         for call in (self.users.get(userKey=mia["id"]), self.users.update(userKey=mia["id"], body={"suspended": True})):
-            self.assertEqual(self.refusal(call)[:2], (404, "notFound"))
+            self.assertEqual(self.refusal(call)[:2], (412, "conditionNotMet"))
         listed = self.users.list(customer="my_customer", showDeleted="true").execute()["users"]
         self.assertEqual([user["id"] for user in listed], [mia["id"]])
         self.users.undelete(userKey=mia["id"], body={"orgUnitPath": "/"}).execute()
