@@ -262,7 +262,7 @@ impl Dirty {
         taken
     }
 
-    /// Takes the wish to look at everybody, if its time has come. A pass over everybody that is made takes it along.
+    /// Takes the wish to look at everybody, if its time has come. A full pass that is made takes it along.
     #[must_use]
     pub fn take_everybody(&self, now: Instant) -> Option<Everybody> {
         self.lock().everybody.take_if(|everybody| everybody.due <= now)
@@ -274,7 +274,7 @@ impl Dirty {
         self.lock().everybody.as_ref().filter(|everybody| everybody.due <= now).map(|everybody| everybody.trigger)
     }
 
-    /// Forgets everything. Only for an integration that is suspended: when it goes on, a pass over everybody comes first.
+    /// Forgets everything. Only for an integration that is suspended: when it goes on, a full pass comes first.
     pub fn clear(&self) {
         *self.lock() = State::default();
     }

@@ -51,7 +51,7 @@ pub use received::Received;
 const REMEMBERED: usize = 4096;
 /// Bob names no time zone; so far ahead is still now.
 const AHEAD: SignedDuration = SignedDuration::from_hours(15);
-/// So many passes over everybody may follow each other when events ask for them.
+/// So many full passes may follow each other when events ask for them.
 const IN_A_ROW: usize = 3;
 /// How long evidence may take to be written. Bob waits for its answer for ten seconds at most.
 const RECORD_WITHIN: Duration = Duration::from_secs(8);
@@ -88,13 +88,13 @@ pub struct Mailbox {
     state: Mutex<State>,
     /// A pass is through: dates may be other ones.
     dates: Notify,
-    /// Somebody asked for a sync of one person since the last pass over everybody began.
+    /// Somebody asked for a sync of one person since the last full pass began.
     asked: AtomicBool,
 }
 
 #[derive(Default)]
 struct State {
-    /// When passes over everybody last ended, the latest last, and how long the latest read.
+    /// When full passes last ended, the latest last, and how long the latest read.
     ended: VecDeque<Instant>,
     read_for: Duration,
     /// Whether one is under way.
@@ -148,7 +148,7 @@ impl Mailbox {
         self.planned.lock().unwrap_or_else(PoisonError::into_inner).remove(&pass);
     }
 
-    /// A pass over everybody begins.
+    /// A full pass begins.
     pub fn everybody_begins(&self) {
         self.lock().everybody = true;
     }
@@ -166,7 +166,7 @@ impl Mailbox {
         self.dates.notify_one();
     }
 
-    /// Whether a pass over everybody is under way. It may last for hours, and nobody waits for its end.
+    /// Whether a full pass is under way. It may last for hours, and nobody waits for its end.
     #[must_use]
     pub fn is_on_everybody(&self) -> bool {
         self.lock().everybody
@@ -177,13 +177,13 @@ impl Mailbox {
         self.asked.store(true, Ordering::Release);
     }
 
-    /// Whether that has happened since the last pass over everybody began.
+    /// Whether that has happened since the last full pass began.
     #[must_use]
     pub fn is_asked(&self) -> bool {
         self.asked.load(Ordering::Acquire)
     }
 
-    /// A pass over everybody begins, which answers whoever asked.
+    /// A full pass begins, which answers whoever asked.
     pub fn answer(&self) {
         self.asked.store(false, Ordering::Release);
     }
@@ -193,7 +193,7 @@ impl Mailbox {
         self.dates.notified().await;
     }
 
-    /// When events may ask for the next pass over everybody: a few may follow each other, on average they are `apart`, and
+    /// When events may ask for the next full pass: a few may follow each other, on average they are `apart`, and
     /// reading for them takes a fifth of the time at most.
     #[must_use]
     pub fn next_everybody(&self, apart: Duration) -> Instant {

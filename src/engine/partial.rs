@@ -1,4 +1,4 @@
-//! Passes over single people: at once, and beside the pass over everybody. Each line of the mailbox is served by itself,
+//! Passes over single people: at once, and beside the full pass. Each line of the mailbox is served by itself,
 //! so that a suspension waits for no update. What cannot be brought to an end stands in line again: what Bob does not
 //! show yet after 5, 15 and 30 seconds, what failed ever more rarely, each person on their own.
 
@@ -24,9 +24,9 @@ const TURN: Duration = Duration::from_secs(15);
 const LONGEST: Duration = Duration::from_mins(90);
 /// The wait after a pass without an answer, and the first one after a failed change.
 pub const RETRY: Duration = Duration::from_secs(10);
-/// How far apart passes over everybody are on average that events ask for, beside a multiple of what reading for the last one took.
+/// How far apart full passes are on average that events ask for, beside a multiple of what reading for the last one took.
 const APART: Duration = Duration::from_secs(5);
-/// So many people at most are looked at singly at once while a pass over everybody is under way.
+/// So many people at most are looked at singly at once while a full pass is under way.
 const AT_ONCE: usize = 100;
 
 /// Serves one line until the process stops. Nobody is taken out of it who cannot be served now.
@@ -56,7 +56,7 @@ pub async fn serve(session: Arc<Session>, line: Line, beat: Beat) {
         }
         match &serves {
             Serves::NoOne | Serves::Evidence(_) => {}
-            // One that goes on again begins with a pass over everybody, and what comes from now on is served after it.
+            // One that goes on again begins with a full pass, and what comes from now on is served after it.
             Serves::Suspended if session.object.borrow().spec.suspend => dirty.clear(),
             Serves::Suspended => tokio::time::sleep(SOON).await,
             Serves::Everyone(ready) | Serves::Known(ready) => {
@@ -68,7 +68,7 @@ pub async fn serve(session: Arc<Session>, line: Line, beat: Beat) {
     }
 }
 
-/// Takes access from whom evidence on record takes it, until the process stops: without Bob and without a listing, so that a
+/// Takes access from which evidence on record takes it, until the process stops: without Bob and without a listing, so that a
 /// call that is not answered keeps nobody waiting. Whatever else these people need the urgent line does after it.
 pub async fn serve_evidence(session: Arc<Session>, beat: Beat) {
     let mut stopping = session.shared.stopping.clone();
@@ -230,7 +230,7 @@ async fn look(
     session.shared.metrics.partial_pass(&report);
 }
 
-/// A refused credential is not tried again and again: a pass over everybody finds out whether there is another one by now, and
+/// A refused credential is not tried again and again: a full pass finds out whether there is another one by now, and
 /// else says what is wrong.
 fn refused(session: &Session, report: &Report) {
     if let Some(stop) = report.stop.as_ref().filter(|stop| state::refuses(stop.reason)) {
@@ -317,7 +317,7 @@ pub fn look_again(session: &Session, causes: &Causes, unseen: &[Box<str>]) {
     }
 }
 
-/// The same after a pass over everybody that came to nothing: all who were told apart stand in line as if it had not been.
+/// The same after a full pass that came to nothing: all who were told apart stand in line as if it had not been.
 pub fn look_later(session: &Session, causes: &Causes) {
     for (employee, waiting) in causes {
         if rests_on_bob(waiting.trigger) {

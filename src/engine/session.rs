@@ -78,13 +78,13 @@ pub struct Wanted<'a> {
     pub trigger: Trigger,
     /// What woke it for single people.
     pub causes: &'a Causes,
-    /// Those among them of whom something was announced that a pass over everybody may not see yet.
+    /// Those among them of whom something was announced that a full pass may not see yet.
     pub announced: &'a Causes,
     /// Whom it is about; `None`: everybody, and single people are looked at once the provider is listed.
     pub scope: Option<Scope<'a>>,
     /// Whether what was refused before is tried at once.
     pub forgiving: bool,
-    /// Bob's last answer, of passes over everybody.
+    /// Bob's last answer, of full passes.
     pub suspicion: Option<Suspicion>,
     /// Whether a person asked for a sync of everybody.
     pub asked: bool,
@@ -229,7 +229,7 @@ impl Session {
         rows.into_iter().map(|row| row.target).filter(|target| !ready.targets.contains(target)).collect()
     }
 
-    /// Puts those into the urgent line from whom evidence on record takes access and whose account is open still: the
+    /// Puts those into the urgent line from which evidence on record takes access and whose account is open still: the
     /// process that was told of it may have ended before it could act.
     pub fn take_up_evidence(&self) {
         let mut open: Vec<Box<str>> = Vec::new();

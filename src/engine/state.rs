@@ -53,7 +53,7 @@ impl Ready {
     }
 }
 
-/// What there is to work with while no pass over everybody is known to come through.
+/// What there is to work with while no full pass is known to come through.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hold<R> {
     /// Nothing.
@@ -82,18 +82,18 @@ pub enum State<R> {
 pub struct Trouble {
     /// Why.
     pub reason: IntegrationReason,
-    /// Whether a pass over everybody has met it; until then only a pass over single people has.
+    /// Whether a full pass has met it; until then only a pass over single people has.
     pub met: bool,
 }
 
-/// Whom a line may serve now.
+/// Which employees a line may serve now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Serves<R> {
-    /// Whoever stands in it.
+    /// Every employee in it.
     Everyone(R),
     /// Those whose account is on record; nothing is known of the provider's targets.
     Known(R),
-    /// Those from whom evidence on record takes access: neither Bob nor a listing is asked.
+    /// Employees from which recorded evidence takes access: neither Bob nor a listing is asked.
     Evidence(R),
     /// No one now: they wait.
     NoOne,
@@ -121,7 +121,7 @@ impl<R: Clone> State<R> {
         }
     }
 
-    /// Whom a line may serve now.
+    /// Which employees a line may serve now.
     #[must_use]
     pub fn serves(&self, line: Line) -> Serves<R> {
         let urgent = line == Line::Urgent;
@@ -152,7 +152,7 @@ impl<R: Clone> State<R> {
         }
     }
 
-    /// A pass over everybody was stopped. `looked`: after it had looked at everybody, and the rest goes on.
+    /// A full pass was stopped. `looked`: after it had looked at everybody, and the rest goes on.
     fn stop(&mut self, reason: IntegrationReason, looked: bool) {
         if looked && !refuses(reason) {
             return;
@@ -161,14 +161,14 @@ impl<R: Clone> State<R> {
     }
 
     /// A pass over single people met a refused credential. While Bob or the settings cannot be used that is no news: the
-    /// next pass over everybody comes when they may be asked again.
+    /// next full pass comes when they may be asked again.
     fn refuse(&mut self, reason: IntegrationReason) {
         if !matches!(self, Self::Waiting(trouble, _) if trouble.rests_on_bob_alone()) {
             self.wait(Trouble { reason, met: false });
         }
     }
 
-    /// A pass over everybody came through.
+    /// A full pass came through.
     fn come_through(&mut self) {
         if let Self::Waiting(Trouble { met: true, .. }, Hold::Listed(ready)) = self {
             *self = Self::Running(ready.clone());
@@ -210,7 +210,7 @@ pub const fn refuses(reason: IntegrationReason) -> bool {
     matches!(reason, IntegrationReason::BobUnauthorized | IntegrationReason::ProviderUnauthorized)
 }
 
-/// When the next pass over everybody is due, by cause.
+/// When the next full pass is due, by cause.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Times {
     /// The interval.
@@ -241,7 +241,7 @@ pub struct News {
 /// What the worker does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wake {
-    /// A pass over everybody, for this reason.
+    /// A full pass, for this reason.
     Pass(Trigger),
     /// The Secrets are compared with what was read.
     Secrets,
@@ -383,7 +383,7 @@ impl Place {
         self.0.send_modify(|state| state.refuse(reason));
     }
 
-    /// A pass over everybody ended, stopped for this reason or not.
+    /// A full pass ended, stopped for this reason or not.
     pub fn end(&self, stop: Option<IntegrationReason>, looked: bool) {
         self.0.send_modify(|state| match stop {
             Some(reason) => state.stop(reason, looked),

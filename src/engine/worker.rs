@@ -1,4 +1,4 @@
-//! One worker for one integration: it runs the passes over everybody, one after another. When the next one is due, and
+//! One worker for one integration: it runs the full passes, one after another. When the next one is due, and
 //! why, follows from the state (`state`): the interval, a changed spec, a sync request, a rotated Secret, a deleted or
 //! changed `EmployeeSync`, a retry. There is always a next one, unless the spec says `suspend`.
 
@@ -44,7 +44,7 @@ use crate::{
 const SECRET_POLL: SignedDuration = SignedDuration::from_secs(20);
 /// The same while a Secret is missing.
 const MISSING_SECRET_POLL: SignedDuration = SignedDuration::from_secs(5);
-/// A pass over everybody that lasts for so much longer than an interval is stuck: a service asks for an hour at most.
+/// A full pass that lasts for so much longer than an interval is stuck: a service asks for an hour at most.
 const LONGER: Duration = Duration::from_hours(2);
 
 /// What every worker shares.
@@ -423,7 +423,7 @@ impl Worker {
         }
     }
 
-    /// The pass over everybody.
+    /// The full pass.
     async fn pass(&mut self, ready: &Arc<Ready>, trigger: Trigger, new_spec: bool, people: &Causes) -> Report {
         let mut causes = self.session.overdue();
         causes.extend(people.iter().map(|(employee, waiting)| (employee.clone(), *waiting)));
