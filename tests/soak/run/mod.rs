@@ -58,6 +58,9 @@ pub struct Seen {
 
 /// Steps between two moments without faults.
 const BETWEEN_RESTS: u32 = 12;
+/// Real time within which a pass that is under way has ended. The controller makes 40 reads of Bob a
+/// minute, waits for the rest in real time, and a step takes seconds.
+const BOBS_MINUTE: Duration = Duration::from_secs(130);
 
 /// Lives through it. Ends early at the first wrong.
 pub async fn soak(plane: &ControlPlane, wish: Wish) -> Seen {
@@ -93,7 +96,7 @@ pub async fn soak(plane: &ControlPlane, wish: Wish) -> Seen {
             let rested = stage.comes_to_rest().await;
             seen.wrong = judge.look(&company, stage.now()).await;
             seen.wrong.extend(rested.err().map(Wrong::no_rest));
-            seen.wrong.extend(judge.at_rest(&company, stage.now()).await);
+            seen.wrong.extend(judge.comes_right(&company, &stage).await);
             seen.rests += 1;
         } else {
             seen.events += company.live(&stage.control, &mut rng, now).await;
