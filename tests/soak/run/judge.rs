@@ -215,11 +215,11 @@ impl Judge {
         self.files.iter().flat_map(move |files| self.clocks.map(|now| answer(company, files.get(id), id, now)))
     }
 
-    /// Accounts of employees who keep their access.
-    pub async fn at_work(&self, company: &Company, now: Timestamp) -> Vec<i64> {
+    /// Active accounts of employees for whom this access is decided.
+    pub async fn active(&self, company: &Company, now: Timestamp, decided: Access) -> Vec<i64> {
         let users = self.control.users().await.expect("users");
-        let keeps = |id: &str| answer(company, company.files.get(id), id, now).existing == Some(Access::Active);
-        let theirs = users.iter().filter(|user| user["external_id"].as_str().is_some_and(keeps));
+        let so = |id: &str| answer(company, company.files.get(id), id, now).existing == Some(decided);
+        let theirs = users.iter().filter(|user| user["status"] == 1 && user["external_id"].as_str().is_some_and(so));
         theirs.filter_map(|user| user["id"].as_i64()).collect()
     }
 

@@ -10,6 +10,7 @@ pub mod standing;
 
 use std::time::{Duration, Instant};
 
+use bobsync::domain::account::Access;
 use jiff::{SignedDuration, Timestamp, ToSpan as _, tz::TimeZone};
 use simulators::rng::Rng;
 use testbed::ControlPlane;
@@ -101,8 +102,9 @@ pub async fn soak(plane: &ControlPlane, wish: Wish) -> Seen {
         } else {
             seen.events += company.live(&stage.control, &mut rng, now).await;
             seen.faults += faults::some(&stage.control, &mut rng).await;
-            let at_work = judge.at_work(&company, now).await;
-            let mut standing = Standing::begin(&stage.control, &mut rng, &at_work).await;
+            let at_work = judge.active(&company, now, Access::Active).await;
+            let leaving = judge.active(&company, now, Access::Suspended).await;
+            let mut standing = Standing::begin(&stage.control, &mut rng, &at_work, &leaving).await;
             seen.faults += standing.count;
             stage.to(now).await;
             judge.time_passes(&company, now);
