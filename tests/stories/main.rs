@@ -19,6 +19,7 @@ mod jumpcloud;
 mod leavers;
 mod licences;
 mod lives;
+mod map_of_stops;
 mod memory;
 mod midnights;
 mod operations;
