@@ -1,5 +1,13 @@
 //! What can go wrong at the API server.
 
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
 use testbed::proxy::{Act, Method};
 
 use super::{
@@ -14,7 +22,7 @@ rows!(
     api_server_refuses_objects,
     api_server_refuses_the_integrations_status,
     api_server_is_away,
-    api_server_refuses_the_lease,
+    lease_is_held_by_another,
     api_server_does_not_list,
     api_server_breaks_watches,
     api_server_hides_the_secrets,
@@ -62,26 +70,32 @@ async fn api_server_refuses_the_integrations_status(row: Row) -> Done {
     with(stage, 500, Method::PATCH, &path).await
 }
 
+/// Longer than writes may begin without a renewed Lease: another replica may lead by now.
 async fn api_server_is_away(row: Row) -> Done {
     let mut stage = proxied(row, Tenant::OneLogin).await;
     stage.proxy().down();
+    tokio::time::sleep(Duration::from_secs(33)).await;
     stage.people_move().await;
     let mut looked = stage.is_as_the_row_says().await;
     looked.stage().proxy().up();
     looked.ends(Ends::ByItself).await
 }
 
-/// The Lease cannot be renewed: another replica may lead.
-async fn api_server_refuses_the_lease(row: Row) -> Done {
-    let mut stage = proxied(row, Tenant::JumpCloud).await;
-    let leases = format!("/apis/coordination.k8s.io/v1/namespaces/{}/leases*", stage.story.system);
-    for method in [Method::GET, Method::PUT, Method::PATCH] {
-        stage.proxy().rule(Act::Status(500), method, &leases, None);
-    }
-    stage.loses_the_lease().await;
+/// Another process has taken the Lease, and gives it back.
+async fn lease_is_held_by_another(row: Row) -> Done {
+    let mut stage = Stage::set(row, Tenant::JumpCloud).await;
+    let leases: Api<Lease> = Api::namespaced(stage.story.client.clone(), &stage.story.system);
+    let hold = async |holder: &str, seconds: u32| {
+        let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string();
+        let spec = json!({"spec": {"holderIdentity": holder, "leaseDurationSeconds": seconds, "acquireTime": now, "renewTime": now}});
+        leases.patch("bobsync", &PatchParams::default(), &Patch::Merge(spec)).await.expect("the Lease");
+    };
+    hold("another", 300).await;
+    // The next renewal finds it.
+    tokio::time::sleep(Duration::from_secs(12)).await;
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
-    looked.stage().proxy().clear();
+    let looked = stage.is_as_the_row_says().await;
+    hold("", 1).await;
     looked.ends(Ends::ByItself).await
 }
 

@@ -12,13 +12,14 @@ rows!(
     bob_refuses_the_service_user,
     bob_forbids_every_read,
     bob_is_down,
-    bob_does_not_answer,
+    bob_is_slow,
     bob_answers_half,
     bob_answers_with_a_page,
     bob_throttles,
     bob_hides_an_employee,
     bob_hides_a_lifecycle_status,
     bob_answers_short,
+    bob_answers_empty,
     bob_hides_a_mapped_field,
     bob_hides_the_lifecycle_field,
 );
@@ -59,8 +60,8 @@ async fn bob_is_down(row: Row) -> Done {
     with(row, Tenant::Google, json!({"kind": "status", "status": 503})).await
 }
 
-async fn bob_does_not_answer(row: Row) -> Done {
-    with(row, Tenant::Entra, json!({"kind": "hold"})).await
+async fn bob_is_slow(row: Row) -> Done {
+    with(row, Tenant::Entra, json!({"kind": "delay", "delayMs": 2500})).await
 }
 
 async fn bob_answers_half(row: Row) -> Done {
@@ -116,10 +117,19 @@ async fn bob_hides_a_lifecycle_status(row: Row) -> Done {
     looked.ends(Ends::ByItself).await
 }
 
+async fn bob_answers_empty(row: Row) -> Done {
+    serves(row, Tenant::Google, 0).await
+}
+
 /// The joiner comes last, and is not in the answer.
 async fn bob_answers_short(row: Row) -> Done {
-    let mut stage = Stage::set_with(row, Tenant::OneLogin, Extras { fillers: 30, ..Extras::default() }).await;
-    stage.story.simulated.put("/bob/serve", json!({"first": 12})).await;
+    serves(row, Tenant::OneLogin, 12).await
+}
+
+/// Bob answers so many of almost forty employees.
+async fn serves(row: Row, tenant: Tenant, first: usize) -> Done {
+    let mut stage = Stage::set_with(row, tenant, Extras { fillers: 30, ..Extras::default() }).await;
+    stage.story.simulated.put("/bob/serve", json!({"first": first})).await;
     stage.people_move().await;
     let mut looked = stage.is_as_the_row_says().await;
     looked.stage().story.simulated.put("/bob/serve", json!({"first": null})).await;

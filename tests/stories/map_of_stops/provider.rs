@@ -24,7 +24,6 @@ rows!(
     provider_fails_every_write,
     provider_fails_the_listing,
     provider_lists_with_gaps,
-    provider_throttles_a_page,
     provider_lists_short,
     provider_fails_the_definitions,
     provider_has_lost_an_account,
@@ -85,7 +84,7 @@ async fn provider_forbids_everything(row: Row) -> Done {
 }
 
 async fn provider_refuses_one_account(row: Row) -> Done {
-    of_one(row, Tenant::Google, Wanted::Title, |path| json!({"kind": "status", "status": 403, "method": "PATCH", "pathPrefix": path})).await
+    of_one(row, Tenant::Google, Wanted::Title, |path| json!({"kind": "status", "status": 403, "pathPrefix": path})).await
 }
 
 async fn provider_refuses_creates(row: Row) -> Done {
@@ -94,9 +93,11 @@ async fn provider_refuses_creates(row: Row) -> Done {
 
 /// A role that may do everything but change titles: more of them in a row than are tried.
 async fn provider_refuses_a_kind_of_write(row: Row) -> Done {
-    let mut stage = Stage::set_with(row, Tenant::JumpCloud, Extras { fillers: 12, ..Extras::default() }).await;
+    let much = json!({"max": "100%", "atLeast": 100});
+    let extras = Extras { spec: json!({"safety": {"updates": much, "fieldBlackout": much}}), fillers: 26, proxied: false };
+    let mut stage = Stage::set_with(row, Tenant::OneLogin, extras).await;
     stage.fault(json!({"kind": "status", "status": 403, "method": "PUT", "bodyContains": TITLE})).await;
-    for id in &stage.people[6..] {
+    for id in &stage.people[4..] {
         stage.story.simulated.change(id, json!({"work.title": TITLE})).await;
     }
     stage.people_move().await;
@@ -176,25 +177,13 @@ async fn provider_fails_the_listing(row: Row) -> Done {
 async fn provider_lists_with_gaps(row: Row) -> Done {
     let mut stage = Stage::set_with(row, Tenant::OneLogin, Extras { fillers: 40, ..Extras::default() }).await;
     stage.story.simulated.put("/onelogin/quirks", json!({"pageSizeCap": 5})).await;
-    let page = json!({"kind": "status", "status": 503, "method": "GET", "exactPath": "/api/2/users", "after": 3, "times": 2});
-    for _ in 0..6 {
-        stage.fault(page.clone()).await;
+    for (after, times) in [(3, 2), (8, 3), (20, 1)] {
+        let page = json!({"kind": "status", "status": 503, "method": "GET", "exactPath": "/api/2/users", "after": after, "times": times});
+        stage.fault(page).await;
     }
     stage.people_move().await;
     let mut looked = stage.is_as_the_row_says().await;
     looked.stage().mended().await;
-    looked.ends(Ends::ByItself).await
-}
-
-async fn provider_throttles_a_page(row: Row) -> Done {
-    let mut stage = Stage::set_with(row, Tenant::JumpCloud, Extras { fillers: 110, ..Extras::default() }).await;
-    let page = json!({
-        "kind": "status", "status": 429, "method": "GET", "exactPath": "/api/systemusers", "after": 1, "times": 1,
-        "headers": {"Retry-After": "15"},
-    });
-    stage.fault(page).await;
-    stage.people_move().await;
-    let looked = stage.is_as_the_row_says().await;
     looked.ends(Ends::ByItself).await
 }
 
@@ -207,15 +196,20 @@ async fn provider_lists_short(row: Row) -> Done {
     with(row, Tenant::OneLogin, empty).await
 }
 
-/// A process that has just begun asks which custom attributes there are.
+/// A process that has just begun asks which custom schemas there are.
 async fn provider_fails_the_definitions(row: Row) -> Done {
-    let rows = ["email", "username"].map(|target| json!({"target": target, "field": "root.email"}));
-    let mapped = [("title", "work.title"), ("department", "work.department"), ("custom_attributes.badge", "work.department")];
-    let mapping: Vec<Value> = rows.into_iter().chain(mapped.map(|(target, field)| json!({"target": target, "field": field}))).collect();
+    let mapped = [
+        ("primaryEmail", "root.email"),
+        ("name.givenName", "root.firstName"),
+        ("name.familyName", "root.surname"),
+        ("organizations.title", "work.title"),
+        ("customSchemas.Work.cell", "work.department"),
+    ];
+    let mapping: Vec<Value> = mapped.iter().map(|(target, field)| json!({"target": target, "field": field})).collect();
     let extras = Extras { spec: json!({"mapping": mapping}), ..Extras::default() };
-    let mut stage = Stage::set_with(row, Tenant::OneLogin, extras).await;
+    let mut stage = Stage::set_with(row, Tenant::Google, extras).await;
     stage.stop().await;
-    stage.fault(json!({"kind": "status", "status": 503, "method": "GET", "pathPrefix": "/api/2/users/custom_attributes"})).await;
+    stage.fault(json!({"kind": "status", "status": 503, "method": "GET", "pathPrefix": "/admin/directory/v1/customer"})).await;
     stage.start().await;
     stage.people_move().await;
     let mut looked = stage.is_as_the_row_says().await;
@@ -242,7 +236,7 @@ async fn provider_says_conflict(row: Row) -> Done {
     ]}});
     of_one(row, Tenant::Google, Wanted::Closed, |path| {
         let headers = json!({"Content-Type": "application/json"});
-        json!({"kind": "status", "status": 409, "method": "PATCH", "pathPrefix": path, "headers": headers, "body": error.to_string()})
+        json!({"kind": "status", "status": 409, "method": "PUT", "pathPrefix": path, "headers": headers, "body": error.to_string()})
     })
     .await
 }

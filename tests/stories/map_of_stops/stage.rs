@@ -16,14 +16,14 @@ use super::{
 use crate::{
     attempts::SECRET,
     budgets::{leave, staff},
-    support::{Moving, Story, condition},
+    support::{Moving, Story, condition, until},
 };
 
 const REVOKED: &str = "employee.access.revoked.immediately";
 /// What the mover's title becomes.
 pub const TITLE: &str = "Keeper of Lamps";
 /// What another attribute of the one concerned becomes.
-pub const DEPARTMENT: &str = "Lamps";
+pub const DEPARTMENT: &str = "Beacons";
 /// So long the trouble lasts at least where something waits.
 const WINDOW: SignedDuration = SignedDuration::from_secs(150);
 const STEP: SignedDuration = SignedDuration::from_secs(5);
@@ -111,11 +111,6 @@ impl Stage {
         self.proxy.as_ref().expect("a proxy")
     }
 
-    /// Waits until the Lease has run out, in real time.
-    pub async fn loses_the_lease(&self) {
-        tokio::time::sleep(Duration::from_secs(20)).await;
-    }
-
     /// Applies the spec of the stage with something more.
     pub async fn respec(&self, more: Value) {
         let patch = kube::api::Patch::Merge(json!({"spec": more}));
@@ -129,6 +124,12 @@ impl Stage {
             Some(proxy) => Moving::behind(&self.story, proxy, &now).await,
             None => Moving::start(&self.story, &now).await,
         });
+        // Something that is about no one is taken once the process takes events.
+        until("events are taken", || async {
+            let answer = self.push("company.renamed", "1").await;
+            if answer.is_some_and(|status| status != 503) { Ok(()) } else { Err(format!("{answer:?}")) }
+        })
+        .await;
     }
 
     /// Stops the controller.
@@ -212,6 +213,17 @@ impl Stage {
             self.pass(STEP).await;
         }
         self.fail("before it", &[format!("{employee} has no account")]).await;
+    }
+
+    /// Moves time until the integration has this reason.
+    pub async fn pass_until_the_integration_is(&mut self, reason: &str) {
+        for _ in 0..60 {
+            if self.said("integration", "Ready").await.1 == reason {
+                return;
+            }
+            self.pass(STEP).await;
+        }
+        self.fail("before it", &[format!("the integration is not {reason}")]).await;
     }
 
     /// Who has what they are to have.
@@ -319,6 +331,9 @@ impl Stage {
             if status != "True" {
                 found.push(format!("{of} is {reason}"));
             }
+        }
+        if !self.unheard.is_empty() {
+            found.push(format!("Bob still sends {:?}", self.unheard));
         }
         let (_, reason) = self.said("integration", "Ready").await;
         if reason != "Converged" {
