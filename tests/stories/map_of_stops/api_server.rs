@@ -40,7 +40,7 @@ fn objects(stage: &Stage) -> String {
 async fn with(mut stage: Stage, status: u16, method: Method, path: &str) -> Done {
     stage.proxy().rule(Act::Status(status), method, path, None);
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
+    let mut looked = stage.goes_as_the_row_says().await;
     looked.stage().proxy().clear();
     looked.ends(Ends::ByItself).await
 }
@@ -76,7 +76,7 @@ async fn api_server_is_away(row: Row) -> Done {
     stage.proxy().down();
     tokio::time::sleep(Duration::from_secs(33)).await;
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
+    let mut looked = stage.goes_as_the_row_says().await;
     looked.stage().proxy().up();
     looked.ends(Ends::ByItself).await
 }
@@ -94,7 +94,7 @@ async fn lease_is_held_by_another(row: Row) -> Done {
     // The next renewal finds it.
     tokio::time::sleep(Duration::from_secs(12)).await;
     stage.people_move().await;
-    let looked = stage.is_as_the_row_says().await;
+    let looked = stage.goes_as_the_row_says().await;
     hold("", 1).await;
     looked.ends(Ends::ByItself).await
 }
@@ -113,7 +113,7 @@ async fn api_server_breaks_watches(row: Row) -> Done {
     stage.proxy().expire_watches();
     stage.people_move().await;
     stage.proxy().expire_watches();
-    let looked = stage.is_as_the_row_says().await;
+    let looked = stage.goes_as_the_row_says().await;
     looked.ends(Ends::ByItself).await
 }
 

@@ -33,7 +33,7 @@ async fn with(row: Row, tenant: Tenant, what: Value) -> Done {
     let mut stage = Stage::set(row, tenant).await;
     fault(&stage, what).await;
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
+    let mut looked = stage.goes_as_the_row_says().await;
     looked.stage().story.simulated.delete("/bob/faults").await;
     looked.ends(Ends::ByItself).await
 }
@@ -42,7 +42,7 @@ async fn bob_refuses_the_service_user(row: Row) -> Done {
     let mut stage = Stage::set(row, Tenant::OneLogin).await;
     stage.story.simulated.put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"})).await;
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
+    let mut looked = stage.goes_as_the_row_says().await;
     looked.stage().story.simulated.put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-1"})).await;
     looked.ends(Ends::ByItself).await
 }
@@ -51,7 +51,7 @@ async fn bob_forbids_every_read(row: Row) -> Done {
     let mut stage = Stage::set(row, Tenant::JumpCloud).await;
     stage.story.simulated.put("/bob/permissions", json!({"status": 403})).await;
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
+    let mut looked = stage.goes_as_the_row_says().await;
     looked.stage().story.simulated.put("/bob/permissions", json!({})).await;
     looked.ends(Ends::ByItself).await
 }
@@ -97,7 +97,7 @@ async fn bob_hides_an_employee(row: Row) -> Done {
     stage.story.simulated.change(&hidden, json!({"work.title": TITLE})).await;
     hide(&stage, "forbidden").await;
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
+    let mut looked = stage.goes_as_the_row_says().await;
     looked.stage().story.simulated.put("/bob/permissions", json!({})).await;
     looked.ends(Ends::ByItself).await
 }
@@ -112,7 +112,7 @@ async fn bob_hides_a_lifecycle_status(row: Row) -> Done {
     stage.story.simulated.change(&hidden, json!({"work.title": TITLE})).await;
     hide(&stage, "notFound").await;
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
+    let mut looked = stage.goes_as_the_row_says().await;
     looked.stage().story.simulated.put("/bob/permissions", json!({})).await;
     looked.ends(Ends::ByItself).await
 }
@@ -131,7 +131,7 @@ async fn serves(row: Row, tenant: Tenant, first: usize) -> Done {
     let mut stage = Stage::set_with(row, tenant, Extras { fillers: 30, ..Extras::default() }).await;
     stage.story.simulated.put("/bob/serve", json!({"first": first})).await;
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
+    let mut looked = stage.goes_as_the_row_says().await;
     looked.stage().story.simulated.put("/bob/serve", json!({"first": null})).await;
     looked.ends(Ends::ByItself).await
 }
@@ -145,7 +145,7 @@ async fn hides_fields(row: Row, tenant: Tenant, fields: &[&str], concerns: bool)
     }
     stage.story.simulated.put("/bob/permissions", json!({"hiddenFields": fields})).await;
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
+    let mut looked = stage.goes_as_the_row_says().await;
     looked.stage().story.simulated.put("/bob/permissions", json!({})).await;
     looked.ends(Ends::ByItself).await
 }

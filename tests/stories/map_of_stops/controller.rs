@@ -30,7 +30,7 @@ async fn controller_restarts(row: Row) -> Done {
     stage.people_move().await;
     stage.stop().await;
     stage.start().await;
-    let looked = stage.is_as_the_row_says().await;
+    let looked = stage.goes_as_the_row_says().await;
     looked.ends(Ends::ByItself).await
 }
 
@@ -39,7 +39,7 @@ async fn guard_holds_a_flood_of_leavers(row: Row) -> Done {
     leave(&stage.story, &stage.people[8..]).await;
     stage.pass_until_the_integration_is("PlanHeld").await;
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
+    let mut looked = stage.goes_as_the_row_says().await;
     approve(&looked.stage().story).await;
     looked.ends(Ends::Person).await
 }
@@ -53,7 +53,7 @@ async fn guard_freezes_an_attribute(row: Row) -> Done {
         stage.story.simulated.change(id, json!({"work.department": DEPARTMENT})).await;
     }
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
+    let mut looked = stage.goes_as_the_row_says().await;
     approve(&looked.stage().story).await;
     looked.ends(Ends::Person).await
 }
@@ -68,7 +68,7 @@ async fn with(row: Row, tenant: Tenant, wrong: Value, right: Value) -> Done {
     let mut stage = Stage::set(row, tenant).await;
     stage.respec(wrong).await;
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
+    let mut looked = stage.goes_as_the_row_says().await;
     looked.stage().respec(right).await;
     looked.ends(Ends::Person).await
 }
@@ -98,7 +98,7 @@ async fn person_keeps_hands_off_an_employee(row: Row) -> Done {
     stage.concerns(&one, Wanted::Closed);
     leave(&stage.story, std::slice::from_ref(&one)).await;
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
+    let mut looked = stage.goes_as_the_row_says().await;
     pin(&looked.stage().story, &one, json!({"suspend": false})).await;
     looked.ends(Ends::Person).await
 }
@@ -117,7 +117,7 @@ async fn expression_fails_for_a_leaver(row: Row) -> Done {
     stage.concerns(&leaver, Wanted::Department);
     stage.story.simulated.change(&leaver, json!({"work.title": "Breaker"})).await;
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
+    let mut looked = stage.goes_as_the_row_says().await;
     looked.stage().story.simulated.change(&leaver, json!({"work.title": "Keeper"})).await;
     looked.ends(Ends::Person).await
 }

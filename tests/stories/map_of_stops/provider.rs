@@ -40,7 +40,7 @@ async fn with(row: Row, tenant: Tenant, fault: Value) -> Done {
     let mut stage = Stage::set(row, tenant).await;
     stage.fault(fault).await;
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
+    let mut looked = stage.goes_as_the_row_says().await;
     looked.stage().mended().await;
     looked.ends(Ends::ByItself).await
 }
@@ -59,7 +59,7 @@ async fn of_one(row: Row, tenant: Tenant, wanted: Wanted, fault: impl Fn(&str) -
         Wanted::Open => panic!("is open"),
     }
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
+    let mut looked = stage.goes_as_the_row_says().await;
     looked.stage().mended().await;
     looked.ends(Ends::ByItself).await
 }
@@ -68,7 +68,7 @@ async fn provider_refuses_the_credential(row: Row) -> Done {
     let mut stage = Stage::set(row, Tenant::JumpCloud).await;
     stage.story.simulated.put("/jumpcloud/credentials", json!({"apiKey": "jumpcloud-key-2"})).await;
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
+    let mut looked = stage.goes_as_the_row_says().await;
     looked.stage().story.simulated.put("/jumpcloud/credentials", json!({"apiKey": "jumpcloud-key-1"})).await;
     looked.ends(Ends::ByItself).await
 }
@@ -78,7 +78,7 @@ async fn provider_forbids_everything(row: Row) -> Done {
     let mut stage = Stage::set(row, Tenant::Google).await;
     stage.story.simulated.put("/google/delegation", json!({"admins": {"admin@example.com": "none"}})).await;
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
+    let mut looked = stage.goes_as_the_row_says().await;
     looked.stage().story.simulated.put("/google/delegation", json!({"admins": {"admin@example.com": "manage"}})).await;
     looked.ends(Ends::ByItself).await
 }
@@ -101,7 +101,7 @@ async fn provider_refuses_a_kind_of_write(row: Row) -> Done {
         stage.story.simulated.change(id, json!({"work.title": TITLE})).await;
     }
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
+    let mut looked = stage.goes_as_the_row_says().await;
     looked.stage().mended().await;
     looked.ends(Ends::ByItself).await
 }
@@ -113,7 +113,7 @@ async fn provider_refuses_a_value(row: Row) -> Done {
     stage.concerns(&one, Wanted::Department);
     stage.story.simulated.change(&one, json!({"work.department": DEPARTMENT})).await;
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
+    let mut looked = stage.goes_as_the_row_says().await;
     looked.stage().story.simulated.put("/onelogin/refuse", json!({"rules": []})).await;
     looked.ends(Ends::ByItself).await
 }
@@ -126,7 +126,7 @@ async fn provider_breaks_at_a_value(row: Row) -> Done {
     stage.concerns(&leaver, Wanted::Department);
     stage.story.simulated.change(&leaver, json!({"work.department": DEPARTMENT})).await;
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
+    let mut looked = stage.goes_as_the_row_says().await;
     looked.stage().mended().await;
     looked.ends(Ends::ByItself).await
 }
@@ -136,7 +136,7 @@ async fn provider_has_no_licence_left(row: Row) -> Done {
     let count = stage.story.simulated.accounts().await.len();
     stage.story.simulated.put("/onelogin/quirks", json!({"licences": count - 5})).await;
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
+    let mut looked = stage.goes_as_the_row_says().await;
     looked.stage().story.simulated.put("/onelogin/quirks", json!({"licences": 100, "licensesWaiting": true})).await;
     looked.ends(Ends::ByItself).await
 }
@@ -145,7 +145,7 @@ async fn provider_has_no_quota_left(row: Row) -> Done {
     let mut stage = Stage::set(row, Tenant::Entra).await;
     stage.story.simulated.put("/entra/directory", json!({"quota": 1})).await;
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
+    let mut looked = stage.goes_as_the_row_says().await;
     looked.stage().story.simulated.put("/entra/directory", json!({"quota": 1000})).await;
     looked.ends(Ends::ByItself).await
 }
@@ -164,7 +164,7 @@ async fn provider_fails_every_write(row: Row) -> Done {
         stage.fault(json!({"kind": "status", "status": 503, "method": method, "pathPrefix": "/admin"})).await;
     }
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
+    let mut looked = stage.goes_as_the_row_says().await;
     looked.stage().mended().await;
     looked.ends(Ends::ByItself).await
 }
@@ -182,7 +182,7 @@ async fn provider_lists_with_gaps(row: Row) -> Done {
         stage.fault(page).await;
     }
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
+    let mut looked = stage.goes_as_the_row_says().await;
     looked.stage().mended().await;
     looked.ends(Ends::ByItself).await
 }
@@ -212,7 +212,7 @@ async fn provider_fails_the_definitions(row: Row) -> Done {
     stage.fault(json!({"kind": "status", "status": 503, "method": "GET", "pathPrefix": "/admin/directory/v1/customer"})).await;
     stage.start().await;
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
+    let mut looked = stage.goes_as_the_row_says().await;
     looked.stage().mended().await;
     looked.ends(Ends::ByItself).await
 }
@@ -225,7 +225,7 @@ async fn provider_has_lost_an_account(row: Row) -> Done {
         stage.story.simulated.delete(&format!("/google/users/{}", account.id)).await;
     }
     stage.people_move().await;
-    let looked = stage.is_as_the_row_says().await;
+    let looked = stage.goes_as_the_row_says().await;
     looked.ends(Ends::ByItself).await
 }
 
@@ -248,7 +248,7 @@ async fn provider_has_the_address_elsewhere(row: Row) -> Done {
     let second = stage.story.simulated.hire(super::stage::starter("taken@example.com")).await;
     stage.concerns(&second, Wanted::Open);
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
+    let mut looked = stage.goes_as_the_row_says().await;
     looked.stage().story.simulated.put("/google/directory", json!({"groups": []})).await;
     looked.ends(Ends::ByItself).await
 }
@@ -263,7 +263,7 @@ async fn provider_loses_answers(row: Row) -> Done {
         stage.fault(json!({"kind": "resetAfterApply", "method": method, "pathPrefix": "/api/2/users"})).await;
     }
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
+    let mut looked = stage.goes_as_the_row_says().await;
     looked.stage().mended().await;
     looked.ends(Ends::ByItself).await
 }
@@ -276,7 +276,7 @@ async fn provider_protects_an_administrator(row: Row) -> Done {
     stage.concerns(&administrator, Wanted::Closed);
     leave(&stage.story, &[administrator]).await;
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
+    let mut looked = stage.goes_as_the_row_says().await;
     looked.stage().story.simulated.patch(&user, json!({"suspended": true})).await;
     looked.ends(Ends::Person).await
 }
@@ -287,7 +287,7 @@ async fn provider_keeps_sessions(row: Row) -> Done {
     stage.story.simulated.put("/entra/app", json!({"permissions": ["User.ReadWrite.All"]})).await;
     stage.story.simulated.post("/entra/tokens/revoke", Value::Null).await;
     stage.people_move().await;
-    let mut looked = stage.is_as_the_row_says().await;
+    let mut looked = stage.goes_as_the_row_says().await;
     let all = json!({"permissions": ["User.ReadWrite.All", "User.RevokeSessions.All"]});
     looked.stage().story.simulated.put("/entra/app", all).await;
     looked.ends(Ends::ByItself).await

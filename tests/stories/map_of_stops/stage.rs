@@ -1,5 +1,5 @@
 //! Where a row happens: a company at rest, a fault, and then a leaver, a mover, a joiner, an event and an immediate
-//! revocation. The steps come in one order: [`Stage::people_move`], [`Stage::is_as_the_row_says`], [`Looked::ends`].
+//! revocation. The steps come in one order: [`Stage::people_move`], [`Stage::goes_as_the_row_says`], [`Looked::ends`].
 
 use std::time::{Duration, Instant};
 
@@ -298,7 +298,7 @@ impl Stage {
     }
 
     /// Moves time while the trouble lasts, and holds what happens against the row.
-    pub async fn is_as_the_row_says(mut self) -> Looked {
+    pub async fn goes_as_the_row_says(mut self) -> Looked {
         assert_eq!(self.concerned.is_some(), self.row.concerns_one, "{}: an employee of its own", self.row.id);
         let over = self.now() + WINDOW;
         while self.now() < over {

@@ -117,7 +117,7 @@ pub fn all() -> Vec<Row> {
 }
 
 fn goes(cell: &str) -> Goes {
-    let word: String = cell.chars().take_while(|c| c.is_ascii_alphabetic()).collect();
+    let word: String = cell.chars().take_while(char::is_ascii_alphabetic).collect();
     match word.as_str() {
         "yes" => Goes::Yes,
         "waits" => Goes::Waits,
