@@ -33,7 +33,7 @@ use tokio::time::Instant;
 use crate::tenant::{Account, Calls, Tenant, account, can, mark, rows};
 
 /// The tenant's mapping, with a field of Bob's behind each row.
-fn mapping<T: Tenant>(tenant: &T) -> Mapping {
+pub fn mapping<T: Tenant>(tenant: &T) -> Mapping {
     let mut mapping = tenant.mapping().clone();
     for (row, one) in mapping.rows.iter_mut().enumerate() {
         one.source = Source::Field(row + 1);
@@ -65,7 +65,7 @@ pub fn person(wanted: &Account, manager: Option<&str>, access: Access) -> Person
     }
 }
 
-fn active(name: &str) -> Person {
+pub fn active(name: &str) -> Person {
     person(&account(name), None, Access::Active)
 }
 
@@ -85,7 +85,7 @@ pub async fn pass_that_may_stop<T: Tenant>(tenant: &T, people: &[Person]) -> (Pl
     carry_out(tenant, &mapping, people, plan, &listing.unavailable).await
 }
 
-async fn execute_plan<T: Tenant>(
+pub async fn execute_plan<T: Tenant>(
     tenant: &T,
     mapping: &Mapping,
     people: &[Person],
@@ -134,7 +134,7 @@ async fn carry_out<T: Tenant>(
 }
 
 /// Nothing is left to do.
-async fn settled<T: Tenant>(tenant: &T, people: &[Person]) {
+pub async fn settled<T: Tenant>(tenant: &T, people: &[Person]) {
     let before = tenant.calls().await;
     let (plan, _) = pass(tenant, people).await;
     assert!(plan.changes.is_empty(), "{:?}", plan.changes);
@@ -142,7 +142,7 @@ async fn settled<T: Tenant>(tenant: &T, people: &[Person]) {
 }
 
 /// The id of the account that a change ended with.
-fn done(outcomes: &HashMap<PersonIndex, Outcome>, person: PersonIndex) -> String {
+pub fn done(outcomes: &HashMap<PersonIndex, Outcome>, person: PersonIndex) -> String {
     match outcomes.get(&person) {
         Some(Outcome::Done(done)) => done.account.to_string(),
         other => panic!("{other:?}"),
