@@ -56,7 +56,7 @@ reasons! {
         Conflict: "Another account has this e-mail or username, or the matching account belongs to another employee.", "Free the e-mail or username at the provider, or correct it in Bob.";
         Ambiguous: "Several accounts match this employee.", "Leave one account with this e-mail or mark at the provider.";
         MissingAttribute: "A required target has no value in Bob.", "Fill the field in Bob that the message names.";
-        MappingFailed: "An expression failed for this person; the message names the target and why.", "Correct the expression, or the field in Bob that it stumbles over.";
+        MappingFailed: "An expression failed for this person, or an address holds a character that is not seen or that looks like another one; the message names the target and why.", "Correct the expression, or the field in Bob that the message names: type an address anew where it was pasted.";
         Forbidden: "The credential may not change this account.", "Give the credential more rights, or set `spec.suspend` for this person.";
         SuspendByHand: "Access should be taken, the account is still open, and bobsync may not suspend it: it is listed in `safety.protectedAccounts`, or an administrator's by the provider's own word, or bobsync acts as it; the message says which.", "Suspend the account at the provider by hand. Administrators who leave are suspended by bobsync with `safety.administrators: Suspend`.";
         ManagedElsewhere: "Another directory is the master of this account: it is synchronised from there, or it is a guest.", "Change the account in that directory, or set `spec.suspend` for this person.";

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::{
     api::{EmployeeSync, ProvisioningIntegration, SYNC_REQUESTED, conditions},
     cluster::connect::{self, CallError, bounded},
-    domain::settings::go_duration,
+    domain::{mapping::key, settings::go_duration},
 };
 
 /// How long one call to the API server may take.
@@ -110,7 +110,7 @@ impl Person {
     }
 
     fn is(&self, who: &str) -> bool {
-        self.employee == who || self.username.as_deref().is_some_and(|username| username.eq_ignore_ascii_case(who))
+        self.employee == who || self.username.as_deref().is_some_and(|username| key(username) == key(who))
     }
 }
 

@@ -361,7 +361,7 @@ impl Employee {
     /// The work e-mail, trimmed.
     #[must_use]
     pub fn email(&self) -> Option<&str> {
-        self.values.get(EMAIL).text()
+        self.values.get(EMAIL).text().map(super::visible::trimmed).filter(|email| !email.is_empty())
     }
 }
 

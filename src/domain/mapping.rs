@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::{
     employee::{Cell, Employee, FieldIndex, Fields},
     expression::{Expression, Outcome},
+    visible::{fault, trimmed, trimmed_of},
 };
 
 /// Whether two values of a target are the same. A provider that lower-cases or trims must not cause endless updates.
@@ -93,7 +94,7 @@ pub enum Desired<'a> {
     Empty,
     /// Bob does not show the field: the attribute stays as it is.
     Keep,
-    /// The expression failed for this person, for this reason: the attribute stays as it is.
+    /// The expression failed for this person, or the address cannot be typed, for this reason: the attribute stays as it is.
     Failed(Box<str>),
 }
 
@@ -102,9 +103,24 @@ impl Mapping {
     ///
     /// A formula joins its parts; a part that is empty in Bob contributes nothing, the result is trimmed, and a
     /// formula whose fields are all empty is empty. One hidden field freezes the whole attribute. What the person's
-    /// `EmployeeSync` pins goes before everything else.
+    /// `EmployeeSync` pins goes before everything else. What is not seen goes at the ends of an address, and fails inside.
     #[must_use]
     pub fn desired<'a>(&self, row: usize, employee: &'a Employee) -> Desired<'a> {
+        match self.said(row, employee) {
+            Desired::Text(text) if !text.is_ascii() && self.is_address(row) => address(text),
+            said => said,
+        }
+    }
+
+    /// Returns whether people write to, or log in by, what this row holds.
+    #[must_use]
+    pub fn is_address(&self, row: usize) -> bool {
+        let is_key = row == self.email || row == self.username;
+        is_key || matches!(self.rows[row].compare, Compare::IgnoringCase | Compare::Numbered)
+    }
+
+    /// Returns what the row gives, as it is written in Bob or pinned.
+    fn said<'a>(&self, row: usize, employee: &'a Employee) -> Desired<'a> {
         let pinned = employee.pinned(row);
         let row = &self.rows[row];
         if let Some(value) = pinned {
@@ -145,11 +161,11 @@ impl Mapping {
         })
     }
 
-    /// A row whose expression fails for this employee, and why.
+    /// Returns a row whose expression fails for this employee, or whose address cannot be typed, and why.
     #[must_use]
     pub fn failed(&self, employee: &Employee) -> Option<(usize, Box<str>)> {
-        let expressions = self.rows.iter().enumerate().filter(|(_, row)| matches!(row.source, Source::Expression(_)));
-        expressions.map(|(row, _)| row).find_map(|row| match self.desired(row, employee) {
+        let may_fail = |row: &usize| matches!(self.rows[*row].source, Source::Expression(_)) || self.is_address(*row);
+        (0..self.rows.len()).filter(may_fail).find_map(|row| match self.desired(row, employee) {
             Desired::Failed(why) => Some((row, why)),
             Desired::Text(_) | Desired::Person(_) | Desired::Empty | Desired::Keep => None,
         })
@@ -220,6 +236,14 @@ impl Mapping {
             Desired::Text(text) => Some(text),
             _ => None,
         }
+    }
+}
+
+/// Returns an address without what is not seen at its ends. One that holds such a character inside fails.
+fn address(text: Cow<'_, str>) -> Desired<'_> {
+    match trimmed_of(text) {
+        None => Desired::Empty,
+        Some(text) => fault(&text).map_or(Desired::Text(text), |why| Desired::Failed(why.into())),
     }
 }
 
@@ -304,10 +328,16 @@ pub fn equal(compare: Compare, have: &str, want: &str) -> bool {
     }
 }
 
-/// A key under which e-mails and usernames are the same whatever their case.
+/// Returns whether the provider's address has characters at its ends that are not seen: it is set right.
+#[must_use]
+pub fn is_disguised(have: &str) -> bool {
+    !have.is_ascii() && trimmed(have).len() != have.trim().len()
+}
+
+/// Returns a key under which e-mails and usernames are the same, whatever their case and whatever is not seen at their ends.
 #[must_use]
 pub fn key(text: &str) -> Cow<'_, str> {
-    let text = text.trim();
+    let text = trimmed(text);
     match text {
         // Most are written as their own key.
         _ if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) => Cow::Borrowed(text),
@@ -356,5 +386,35 @@ mod tests {
         assert!(equal(Compare::IgnoringCase, "Noa.Lind@Example.com ", "noa.lind@example.com"));
         assert!(!equal(Compare::Exact, "engineer", "Engineer"));
         assert!(equal(Compare::Exact, " Engineer", "Engineer "));
+        assert!(equal(Compare::IgnoringCase, "\u{feff}Noa@Example.com\u{200b}", "noa@example.com"));
+        assert!(is_disguised("noa@example.com\u{200b}") && !is_disguised(" noa@m\u{fc}nchen.example "));
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_typed_fails_and_one_with_unseen_ends_is_trimmed() {
+        let row = |target: &str, field, compare| Row {
+            target: target.into(),
+            source: Source::Field(field),
+            on_create_only: false,
+            compare,
+            required: true,
+        };
+        let mut fields = Fields::default();
+        let title = fields.want("work.title");
+        let rows = vec![row("email", 1, Compare::IgnoringCase), row("title", title, Compare::Exact)];
+        let mapping = Mapping { rows, fields, email: 0, username: 0, manager: None };
+        let says = |email: &str, title: &str| {
+            let mut cells = vec![Cell::Null; mapping.fields.ids().len()];
+            (cells[0], cells[1]) = (Cell::Text("1"), Cell::Text(email));
+            *cells.last_mut().unwrap() = Cell::Text(title);
+            Employee::from_values(Values::from_cells(cells.into_iter())).unwrap()
+        };
+        let employee = says("\u{feff}noa@example.com\u{200b}", "Head\u{200b}");
+        assert_eq!(mapping.text(0, &employee).as_deref(), Some("noa@example.com"));
+        assert_eq!(employee.email(), Some("noa@example.com"));
+        assert_eq!((mapping.text(1, &employee).as_deref(), mapping.failed(&employee)), (Some("Head\u{200b}"), None), "no address");
+        let (row, why) = mapping.failed(&says("noa\u{ad}@example.com", "Head")).unwrap();
+        assert!(row == 0 && why.contains("U+00AD") && !why.contains("noa"), "{why}");
+        assert_eq!(mapping.desired(0, &says("\u{200b}", "Head")), Desired::Empty);
     }
 }

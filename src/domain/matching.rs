@@ -13,7 +13,7 @@ use super::{
     baseline::Baseline,
     drift::InPlace,
     employee::{BobStatus, Employee},
-    mapping::{Compare, Desired, Mapping, equal, key, key_of},
+    mapping::{Compare, Desired, Mapping, equal, is_disguised, key, key_of},
     safety::{Protected, ProtectedBy},
 };
 
@@ -440,7 +440,7 @@ pub fn differences(mapping: &Mapping, employee: &Employee, account: &Account<'_>
         }
         let have = account.attributes.get(index).and_then(Option::as_deref).filter(|have| !have.trim().is_empty());
         match (mapping.desired(index, employee), have) {
-            (Desired::Text(want), Some(have)) if equal(row.compare, have, &want) => {}
+            (Desired::Text(want), Some(have)) if equal(row.compare, have, &want) && !(mapping.is_address(index) && is_disguised(have)) => {}
             (Desired::Text(want), _) => out.push((index, NewValue::Set(want.as_ref().into()))),
             // An account cannot be without a required value: the person is told, the value stays.
             (Desired::Empty, Some(_)) if !row.required => out.push((index, NewValue::Clear)),

@@ -6,6 +6,7 @@
 //! - `access`: the one decision function, settings + employee + now → who may get in, and why.
 //! - `baseline`: who was in Bob before the integration, and has anything changed since? `drift`: who changed an account?
 //! - `mapping`: Bob's fields → the provider's attributes. `expression`: CEL, for mapping rows and the scope.
+//! - `visible`: characters that are not seen, in addresses.
 //! - `matching`: which account is whose. `plan`: what has to change, and in which order.
 //! - `priority`: what is at stake, and whose turn it is.
 //! - `safety`: when a read is not to be believed. `budget`: how many changes may go out. `guard`: what of a plan is held,
@@ -29,3 +30,4 @@ pub mod plan;
 pub mod priority;
 pub mod safety;
 pub mod settings;
+pub mod visible;

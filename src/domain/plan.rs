@@ -122,7 +122,7 @@ pub enum Block {
     ManagedElsewhere,
     /// The required row of this index has no value in Bob.
     MissingAttribute(usize),
-    /// The expression of the row of this index failed, for this reason; the attribute is left as it is.
+    /// The row of this index has no usable value, for this reason; the attribute is left as it is.
     MappingFailed(usize, Box<str>),
     /// The expression of `provisioning.scope` failed, for this reason.
     ScopeFailed(Box<str>),

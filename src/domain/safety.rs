@@ -1,10 +1,10 @@
 //! When a read is not to be believed. Absence is not evidence: a short answer never says that people left.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{account::Account, budget::larger, mapping::key};
+use super::{account::Account, budget::larger, mapping::key_of, visible::look};
 
 /// Whether a count shrank by more than normal turnover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +94,7 @@ pub struct Protected {
 impl Protected {
     /// From provider ids, e-mails and usernames, in any case.
     pub fn new<'a>(names: impl Iterator<Item = &'a str>) -> Self {
-        Self { names: names.map(|name| key(name).into()).collect(), suspends_administrators: false }
+        Self { names: names.map(|name| shape(name).into()).collect(), suspends_administrators: false }
     }
 
     /// The same, with administrators who leave suspended. Accounts that are listed are left as they are all the same.
@@ -112,18 +112,24 @@ impl Protected {
     /// Whether this is the id, e-mail or username of one.
     #[must_use]
     pub fn names(&self, name: &str) -> bool {
-        self.names.contains(&*key(name))
+        self.names.contains(&*shape(name))
     }
 
     /// Why this account is one: its id, e-mail or username is among them, or the provider itself says that it is an
     /// administrator's.
     #[must_use]
     pub fn covers(&self, account: &Account<'_>) -> Option<ProtectedBy> {
-        let has = |name: Option<&str>| name.is_some_and(|name| self.names.contains(&*key(name)));
+        let has = |name: Option<&str>| name.is_some_and(|name| self.names(name));
         let listed =
             !self.names.is_empty() && (has(Some(&account.id)) || has(account.email.as_deref()) || has(account.username.as_deref()));
         if listed { Some(ProtectedBy::Settings) } else { account.administrator.then_some(ProtectedBy::Role) }
     }
+}
+
+/// Returns the key of what the name looks like. A listed account is protected also where a character that is not seen, in the
+/// settings or at the provider, makes its name another text.
+fn shape(name: &str) -> Cow<'_, str> {
+    key_of(look(name))
 }
 
 #[cfg(test)]
@@ -164,7 +170,7 @@ mod tests {
         };
         let none = Protected::default();
         assert_eq!((none.covers(&account(false)), none.covers(&account(true))), (None, Some(ProtectedBy::Role)));
-        for name in ["7", "boss@EXAMPLE.com", "The.Boss"] {
+        for name in ["7", "boss@EXAMPLE.com", "The.Boss", "\u{feff}boss@example.com", "bo\u{200b}ss@example.com\u{200e}"] {
             assert_eq!(Protected::new([name].into_iter()).covers(&account(false)), Some(ProtectedBy::Settings), "{name}");
         }
         let other = Protected::new(["8", "other@example.com"].into_iter());

@@ -6,6 +6,7 @@ use std::{fmt, sync::Arc};
 use super::validate::{AllowedEndpoints, Stop};
 use crate::{
     api::{provider as api, reasons::IntegrationReason},
+    domain::visible::trimmed,
     provider::{Catalog, Destination, entra, google, jumpcloud, onelogin},
 };
 
@@ -98,7 +99,7 @@ fn google_workspace(spec: &api::GoogleWorkspace, allowed: &AllowedEndpoints) -> 
     let destination = google::Tenant {
         base,
         tokens,
-        admin: spec.admin_email.clone(),
+        admin: trimmed(&spec.admin_email).to_owned(),
         customer: spec.customer.clone(),
         org_unit: spec.org_unit_path.clone(),
     };

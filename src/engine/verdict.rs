@@ -197,7 +197,9 @@ impl Verdict<'_> {
                 format!("The integration {other} manages this employee at the same tenant; let only one of the two do so.")
             }
             Trouble::Blocked(Block::MappingFailed(row, failure)) => {
-                format!("The expression of {} failed: {failure}; the attribute is left as it is.", target_of(mapping, *row))
+                let (target, fields) = (target_of(mapping, *row), mapping.fields_of(*row).join(", "));
+                let from = if fields.is_empty() { String::new() } else { format!(" (from {fields})") };
+                format!("{target}{from} has no usable value: {failure}; the attribute is left as it is.")
             }
             Trouble::Blocked(Block::Frozen(row)) => {
                 format!(

@@ -1,12 +1,13 @@
 //! One list of cases for every provider, against its simulated service, without Bob and a cluster.
 //!
 //! - `table`: the list. `listing`, `writing`, `values`, `refusals` hold the cases of single
-//!   calls, `passes` those of whole passes with the engine's own plan and execution.
+//!   calls, `passes` and `addresses` those of whole passes with the engine's own plan and execution.
 //! - `tenant`: what a case needs of a provider's tenant, whichever provider it is.
 //! - a folder per provider: its tenant, and what is its alone: exact requests, its traps, its token, its window.
 //!
 //! A case is skipped only where the provider's capability table says that it cannot do such a thing, and says so.
 
+mod addresses;
 mod entra;
 mod google;
 mod jumpcloud;

@@ -22,7 +22,7 @@ use bobsync::{
     },
     engine::{
         claims::Claims,
-        execute::{Execution, Failure, Outcome, execute, pause},
+        execute::{Execution, Failure, Outcome, Summary, execute, pause},
         guard::Released,
     },
     provider::Initial,
@@ -33,7 +33,7 @@ use tokio::time::Instant;
 use crate::tenant::{Account, Calls, Tenant, account, can, mark, rows};
 
 /// The tenant's mapping, with a field of Bob's behind each row.
-fn mapping<T: Tenant>(tenant: &T) -> Mapping {
+pub fn mapping<T: Tenant>(tenant: &T) -> Mapping {
     let mut mapping = tenant.mapping().clone();
     for (row, one) in mapping.rows.iter_mut().enumerate() {
         one.source = Source::Field(row + 1);
@@ -65,26 +65,45 @@ pub fn person(wanted: &Account, manager: Option<&str>, access: Access) -> Person
     }
 }
 
-fn active(name: &str) -> Person {
+pub fn active(name: &str) -> Person {
     person(&account(name), None, Access::Active)
 }
 
 /// One pass: what was planned, and how each change ended.
 pub async fn pass<T: Tenant>(tenant: &T, people: &[Person]) -> (Plan, HashMap<PersonIndex, Outcome>) {
+    let (plan, outcomes, summary) = pass_that_may_stop(tenant, people).await;
+    assert!(summary.stop.is_none() && !summary.unfinished, "{summary:?}");
+    (plan, outcomes)
+}
+
+/// The same, with what the step as a whole found out.
+pub async fn pass_that_may_stop<T: Tenant>(tenant: &T, people: &[Person]) -> (Plan, HashMap<PersonIndex, Outcome>, Summary) {
     let mapping = mapping(tenant);
     let mut matcher = Matcher::new(&mapping, people, true);
     let listing = tenant.provider().list(&mapping, &mut |account| matcher.see(account)).await.expect("a listing");
     let plan = plan(&mapping, people, matcher, listing.whole);
-    execute_plan(tenant, &mapping, people, plan, &listing.unavailable).await
+    carry_out(tenant, &mapping, people, plan, &listing.unavailable).await
 }
 
-async fn execute_plan<T: Tenant>(
+pub async fn execute_plan<T: Tenant>(
     tenant: &T,
     mapping: &Mapping,
     people: &[Person],
     plan: Plan,
     unavailable: &[usize],
 ) -> (Plan, HashMap<PersonIndex, Outcome>) {
+    let (plan, outcomes, summary) = carry_out(tenant, mapping, people, plan, unavailable).await;
+    assert!(summary.stop.is_none() && !summary.unfinished, "{summary:?}");
+    (plan, outcomes)
+}
+
+async fn carry_out<T: Tenant>(
+    tenant: &T,
+    mapping: &Mapping,
+    people: &[Person],
+    plan: Plan,
+    unavailable: &[usize],
+) -> (Plan, HashMap<PersonIndex, Outcome>, Summary) {
     let (outcomes, claims) = (Mutex::new(HashMap::new()), Claims::default());
     let summary = execute(
         &Execution {
@@ -111,12 +130,11 @@ async fn execute_plan<T: Tenant>(
         |person, outcome, _| drop(outcomes.lock().unwrap().insert(person, outcome)),
     )
     .await;
-    assert!(summary.stop.is_none() && !summary.unfinished, "{summary:?}");
-    (plan, outcomes.into_inner().unwrap())
+    (plan, outcomes.into_inner().unwrap(), summary)
 }
 
 /// Nothing is left to do.
-async fn settled<T: Tenant>(tenant: &T, people: &[Person]) {
+pub async fn settled<T: Tenant>(tenant: &T, people: &[Person]) {
     let before = tenant.calls().await;
     let (plan, _) = pass(tenant, people).await;
     assert!(plan.changes.is_empty(), "{:?}", plan.changes);
@@ -124,7 +142,7 @@ async fn settled<T: Tenant>(tenant: &T, people: &[Person]) {
 }
 
 /// The id of the account that a change ended with.
-fn done(outcomes: &HashMap<PersonIndex, Outcome>, person: PersonIndex) -> String {
+pub fn done(outcomes: &HashMap<PersonIndex, Outcome>, person: PersonIndex) -> String {
     match outcomes.get(&person) {
         Some(Outcome::Done(done)) => done.account.to_string(),
         other => panic!("{other:?}"),

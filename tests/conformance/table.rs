@@ -50,6 +50,12 @@ macro_rules! every_provider {
             an_account_of_another_directory_is_left_to_it,
             what_is_told_of_an_account_after_a_change_is_as_the_tenant_has_it,
         ]);
+        $crate::table::table!($tenant, addresses: [
+            an_account_from_before_is_adopted_whatever_is_not_seen_at_the_ends_of_an_address,
+            an_address_at_the_provider_with_unseen_ends_is_the_same_and_set_right,
+            an_address_with_an_unseen_character_inside_is_refused_by_its_field_and_stops_nothing_else,
+            a_mark_with_unseen_ends_is_the_same_mark,
+        ]);
         $crate::table::table!($tenant, refusals: [
             a_taken_email_or_username_is_a_duplicate_and_makes_no_account,
             a_refused_value_names_its_attribute_and_not_the_value,

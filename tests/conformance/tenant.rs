@@ -110,6 +110,14 @@ pub trait Tenant: Sized + Sync {
         unreachable!("the tenant says that its provider does not tell masters")
     }
 
+    /// Whether the service keeps characters that are not seen, in addresses and where the mark goes.
+    const KEEPS_UNSEEN: bool = true;
+
+    /// The account's mark is followed by a character that is not seen.
+    async fn disguise_mark(&self, _: &str) {
+        unreachable!("the tenant says that its service refuses such a character")
+    }
+
     /// The credential may not change this account.
     async fn protect(&self, id: &str);
 

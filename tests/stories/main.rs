@@ -26,6 +26,7 @@ mod operations;
 mod outages;
 mod process;
 mod reading;
+mod refusals;
 mod settings;
 mod stops;
 mod storms;

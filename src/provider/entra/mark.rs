@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use super::catalog::is_extension;
+use crate::domain::visible::{trimmed, trimmed_of};
 
 /// The attribute that bears the mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,9 +61,9 @@ impl Mark {
     /// nobody's: so the account is a stranger's, and the number is never overwritten.
     pub(super) fn decode<'t>(&self, text: Cow<'t, str>) -> Cow<'t, str> {
         match self {
-            Self::Extension(_) => text,
+            Self::Extension(_) => trimmed_of(text.clone()).unwrap_or(text),
             Self::EmployeeId => {
-                let own = text.trim().to_ascii_lowercase();
+                let own = trimmed(&text).to_ascii_lowercase();
                 let digits = own.strip_prefix(PREFIX).filter(|rest| rest.len() == DIGITS);
                 match digits.and_then(|digits| u128::from_str_radix(digits, BASE).ok()).filter(|_| !own.contains('+')) {
                     Some(id) => Cow::Owned(id.to_string()),
@@ -83,6 +84,7 @@ mod tests {
             let text = Mark::EmployeeId.encode(id).unwrap();
             assert_eq!(text.len(), 16, "{text}");
             assert_eq!(Mark::EmployeeId.decode(text.clone()), id, "{text}");
+            assert_eq!(Mark::EmployeeId.decode(format!("\u{feff}{text}\u{200b}").into()), id, "what is not seen is no part of it");
         }
         assert_eq!(Mark::EmployeeId.encode("3332883894235038486").unwrap(), "bob0pbkwqjurh15i");
         for id in ["", "0", "007", "abc", "-1", "+1", "170581728179578208256", "1 "] {
@@ -97,6 +99,7 @@ mod tests {
         }
         let extension = Mark::named("extension_0123456789abcdef0123456789abcdef_bob").unwrap();
         assert_eq!((extension.encode("x-1").unwrap(), extension.decode("x-1".into())), ("x-1".into(), "x-1".into()));
+        assert_eq!(extension.decode("x-1\u{200b} ".into()), "x-1");
         assert_eq!(Mark::named("employeeType"), None);
     }
 }

@@ -9,6 +9,7 @@ use super::catalog::{Array, MARK, Target, locate};
 use crate::domain::{
     account::{Account, AccountState},
     mapping::Mapping,
+    visible::trimmed_of,
 };
 
 /// One page of the listing (Directory API, `users.list`).
@@ -208,7 +209,7 @@ impl<'m> Reader<'m> {
         });
         Some(Account {
             id,
-            mark: value(Array::ExternalIds, MARK).filter(|mark| !mark.trim().is_empty()),
+            mark: value(Array::ExternalIds, MARK).and_then(trimmed_of),
             email: user.primary_email.clone(),
             username: user.primary_email.clone(),
             state: user.state(),

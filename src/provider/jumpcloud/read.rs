@@ -9,6 +9,7 @@ use super::catalog::{Array, MARK, Target, locate};
 use crate::domain::{
     account::{Account, AccountState},
     mapping::Mapping,
+    visible::trimmed_of,
 };
 
 /// One page of the listing (JumpCloud API v1, `systemuserslist`).
@@ -247,7 +248,7 @@ impl<'m> Reader<'m> {
         });
         Some(Account {
             id,
-            mark: value(Array::Attributes, MARK, "value").filter(|mark| !mark.trim().is_empty()),
+            mark: value(Array::Attributes, MARK, "value").and_then(trimmed_of),
             email: user.email.clone(),
             username: user.username.clone(),
             state: user.state(),

@@ -8,6 +8,7 @@ use super::catalog::CUSTOM;
 use crate::domain::{
     account::{Account, AccountState},
     mapping::Mapping,
+    visible::trimmed_of,
 };
 
 /// Reads users in the columns of one mapping.
@@ -244,7 +245,7 @@ impl<'de> Visitor<'de> for OneUser<'_, '_> {
             }
             match meaning {
                 Meaning::Id => user.id = value,
-                Meaning::Mark => user.mark = value,
+                Meaning::Mark => user.mark = value.and_then(trimmed_of),
                 Meaning::Email => user.email = value,
                 Meaning::Username => user.username = value,
                 Meaning::Status => user.state = Some(state(value.as_deref())),

@@ -263,6 +263,8 @@ impl Tenant for Directory {
         self.edit(id, json!({"onPremisesSyncEnabled": true})).await;
     }
 
+    const KEEPS_UNSEEN: bool = false;
+
     async fn protect(&self, id: &str) {
         self.put("/directory", json!({"restricted": [id]})).await;
     }

@@ -276,6 +276,11 @@ impl Tenant for Organization {
         self.edit(id, json!({"externally_managed": true})).await;
     }
 
+    async fn disguise_mark(&self, id: &str) {
+        let mark = format!("{}\u{200b}", self.look(id).await.unwrap().mark.unwrap());
+        self.edit(id, json!({"attributes": [{"name": "bobsyncEmployeeId", "value": mark}, {"name": "badge", "value": "A-7"}]})).await;
+    }
+
     async fn protect(&self, id: &str) {
         self.control.jumpcloud("PUT", "/organization", json!({"protected": [id]})).await.unwrap();
     }

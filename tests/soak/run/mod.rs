@@ -4,7 +4,9 @@
 pub mod company;
 pub mod faults;
 pub mod judge;
+pub mod late;
 pub mod stage;
+pub mod standing;
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +17,9 @@ use testbed::ControlPlane;
 use self::{
     company::Company,
     judge::{Judge, Wrong},
+    late::Leavers,
     stage::Stage,
+    standing::Standing,
 };
 
 /// How long, and from which seed.
@@ -44,6 +48,8 @@ pub struct Seen {
     pub writes: usize,
     /// Moments without faults at which everybody was compared with the decision.
     pub rests: u32,
+    /// Employees who lost access, and how long it took.
+    pub leavers: Leavers,
     /// What was wrong; ends the run.
     pub wrong: Vec<Wrong>,
     /// Real time.
@@ -92,6 +98,9 @@ pub async fn soak(plane: &ControlPlane, wish: Wish) -> Seen {
         } else {
             seen.events += company.live(&stage.control, &mut rng, now).await;
             seen.faults += faults::some(&stage.control, &mut rng).await;
+            let at_work = judge.at_work(&company, now).await;
+            let mut standing = Standing::begin(&stage.control, &mut rng, &at_work).await;
+            seen.faults += standing.count;
             stage.to(now).await;
             judge.time_passes(&company, now);
             let visitors = faults::visitors(&stage.control, &mut rng);
@@ -99,11 +108,23 @@ pub async fn soak(plane: &ControlPlane, wish: Wish) -> Seen {
                 stage.restarts_under_way(&mut rng).await;
                 seen.restarts += 1;
             }
-            stage.sync().await;
+            if standing.holds_all {
+                stage.tries().await;
+            } else {
+                stage.sync().await;
+            }
             visitors.await;
             seen.wrong = judge.look(&company, stage.now()).await;
+            late::measure(&stage, &judge, &company, &mut standing, &mut seen.leavers).await;
+            seen.wrong.extend(judge.look(&company, stage.now()).await);
+            seen.wrong.extend(seen.leavers.late.iter().map(|id| Wrong::late(id)));
+            standing.end(&stage.control).await;
         }
-        seen.writes = judge.writes;
+        (seen.writes, seen.leavers.out) = (judge.writes, judge.out);
+    }
+    for wrong in &mut seen.wrong {
+        let said = stage.says_of(wrong.employee.as_deref()).await;
+        wrong.add(&said);
     }
     seen.took = began.elapsed();
     stage.end();
