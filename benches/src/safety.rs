@@ -1,4 +1,4 @@
-//! R12: duplicate accounts, lost updates and wrong disables. Two sources, both also run by `make test`: the exhaustive walk
+//! R12: duplicate accounts, lost updates and wrong disables. R14: late leavers. Two sources, both also run by `make test`: the exhaustive walk
 //! through the protocol (`tests/protocol`), and a company that lives with faults on both sides (`tests/soak`). A run that
 //! finds something ends there, so what is counted is what was found until then.
 
@@ -33,6 +33,7 @@ pub async fn measure(plane: &ControlPlane) -> Result<Vec<Ratio>> {
         seen.rests,
         seen.took.as_secs_f64()
     );
+    eprintln!("bench:   {} leavers, {} of them waited for a fault to end", seen.leavers.out, seen.leavers.waited);
     seen.wrong.iter().for_each(|wrong| eprintln!("bench:   {wrong}"));
     let count = |kind: soak::judge::Kind| seen.wrong.iter().filter(|wrong| wrong.kind == kind).count() as f64;
     let ratio = |id, what, value| Ratio { id, what, employees: 0, value, goal: "0", met: value == 0.0, provider: "OneLogin" };
@@ -43,6 +44,7 @@ pub async fn measure(plane: &ControlPlane) -> Result<Vec<Ratio>> {
         ratio("R12d", "accesses given or accounts written wrongly over all fault runs", {
             count(soak::judge::Kind::Access) + count(soak::judge::Kind::NotOurs)
         }),
+        ratio("R14", "leavers with access two intervals after Bob and the provider both answer", { seen.leavers.late.len() as f64 }),
         ratio("R12e", "rules broken in every state of the protocol: crashes, takeovers, lost answers, late writes", broken),
     ])
 }

@@ -262,10 +262,10 @@ impl Dirty {
         taken
     }
 
-    /// Takes the wish to look at everybody, if its time has come. A full pass that is made takes it along.
+    /// Takes the wish to look at everybody: a full pass that is made takes it along, whatever it is made for.
     #[must_use]
-    pub fn take_everybody(&self, now: Instant) -> Option<Everybody> {
-        self.lock().everybody.take_if(|everybody| everybody.due <= now)
+    pub fn take_everybody(&self) -> Option<Everybody> {
+        self.lock().everybody.take()
     }
 
     /// Why everybody is to be looked at, if the time for it has come.

@@ -397,7 +397,7 @@ impl Run<'_, '_, '_> {
             Error::NotFound => Failure::Retrying("the account went away; the next pass looks again".to_owned()),
             Error::Throttled { .. } | Error::Unavailable { .. } | Error::Unknown { .. } => {
                 let names = self.names(fields);
-                Failure::Retrying(if names.is_empty() { error.to_string() } else { format!("{names} could not be written: {error}") })
+                Failure::Retrying(if names.is_empty() { error.to_string() } else { format!("could not write {names}: {error}") })
             }
         }
     }

@@ -159,8 +159,15 @@ async fn turn(session: &Session, ready: &Arc<Ready>, line: Line, mut taken: Vec<
         // Only a listing tells what the provider has.
         return dirty.join_everybody(taken, now);
     }
+    let (on_everybody, running) = (session.mailbox.is_on_everybody(), session.place.is_running());
+    if !running && !on_everybody {
+        taken = join_many(session, taken, due, only_waits_for_access);
+    }
+    if on_everybody || !running {
+        taken = join_many(session, taken, due, is_a_further_look_at_a_date);
+    }
     if taken.len() > most {
-        if session.mailbox.is_on_everybody() || !session.place.is_running() {
+        if on_everybody || !running {
             // Its end may be hours away, and nobody waits for it.
             for (employee, waiting) in taken.drain(AT_ONCE.max(most).min(taken.len())..) {
                 dirty.again(&employee, waiting, now);
@@ -178,6 +185,32 @@ async fn turn(session: &Session, ready: &Arc<Ready>, line: Line, mut taken: Vec<
     // Who has to lose access does not wait to be told which targets there are: of what is not known nothing is written.
     let unavailable = [&ready.unavailable[..], &new_targets].concat();
     look(session, ready, (line, &unavailable, false), taken).await;
+}
+
+/// Where they are many, those for whom `which` holds wait for the next full pass, which reads once for all of them. Gives all
+/// others, or everybody.
+fn join_many(
+    session: &Session,
+    taken: Vec<(Box<str>, Waiting)>,
+    due: Instant,
+    which: impl Fn(&Waiting) -> bool,
+) -> Vec<(Box<str>, Waiting)> {
+    let (many, others): (Vec<_>, Vec<_>) = taken.into_iter().partition(|(_, waiting)| which(waiting));
+    if many.len() > session.most_single() {
+        session.mailbox.dirty.join_everybody(many, due);
+        return others;
+    }
+    many.into_iter().chain(others).collect()
+}
+
+/// Whether no access of theirs can end: while no full pass comes through, they wait for one that does.
+fn only_waits_for_access(waiting: &Waiting) -> bool {
+    waiting.class == Class::Joiner
+}
+
+/// Whether the date was acted on, and only what Bob may have changed at that moment is still to be seen.
+fn is_a_further_look_at_a_date(waiting: &Waiting) -> bool {
+    waiting.trigger == Trigger::Transition && waiting.looks > 0 && waiting.class.line() == Line::Normal
 }
 
 /// One pass over these people.
@@ -317,13 +350,16 @@ pub fn look_again(session: &Session, causes: &Causes, unseen: &[Box<str>]) {
     }
 }
 
-/// The same after a full pass that came to nothing: all who were told apart stand in line as if it had not been.
+/// The same after a full pass that came to nothing: all who were told apart stand in line as if it had not been, but for
+/// those who only wait for access, where they are many.
 pub fn look_later(session: &Session, causes: &Causes) {
-    for (employee, waiting) in causes {
+    let (dirty, at) = (&session.mailbox.dirty, Instant::now() + RETRY);
+    let people = causes.iter().map(|(employee, waiting)| (employee.clone(), *waiting)).collect();
+    for (employee, waiting) in join_many(session, people, at, only_waits_for_access) {
         if rests_on_bob(waiting.trigger) {
-            session.mailbox.dirty.look_again(employee, *waiting, Instant::now() + RETRY);
+            dirty.look_again(&employee, waiting, at);
         } else {
-            session.mailbox.dirty.again(employee, *waiting, Instant::now() + RETRY);
+            dirty.again(&employee, waiting, at);
         }
     }
 }

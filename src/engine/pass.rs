@@ -45,6 +45,7 @@ use crate::{
         status::Writer,
     },
     domain::{
+        account::Access,
         employee::Employee,
         matching::{Matcher, Person, PersonIndex},
         plan::{Change, Kind, Plan, plan},
@@ -228,7 +229,7 @@ impl Pass<'_> {
             report.unfinished = true;
             return Ok(());
         };
-        let listing = listing?;
+        let listing = listing.inspect_err(|_| self.leavers_do_not_wait(&people))?;
         report.provider = Some(true);
         report.read_for = began.elapsed();
         report.unavailable_targets = listing.unavailable.iter().map(|row| settings.mapping.rows[*row].target.to_string()).collect();
@@ -280,6 +281,19 @@ impl Pass<'_> {
         tokio::select! {
             read = reading => Some(read),
             () = (self.halting)() => None,
+        }
+    }
+
+    /// Puts those into the urgent line whose access ends and whose account is on record as open: it is looked up by its id, so
+    /// a listing that fails keeps no one in.
+    fn leavers_do_not_wait(&self, people: &[Person]) {
+        if self.validated.dry_run {
+            return;
+        }
+        let now = Instant::now();
+        let open = |person: &&Person| person.known_account.is_some() && (person.known_active || person.sessions_open);
+        for person in people.iter().filter(open).filter(|person| person.decision.existing == Some(Access::Suspended)) {
+            self.mailbox.dirty.add(person.employee.id(), Trigger::Retry, Class::Leaver, now);
         }
     }
 

@@ -350,7 +350,7 @@ impl Worker {
             self.session.place.begin(keep);
         }
         self.session.mailbox.answer();
-        let asked_for = self.session.mailbox.dirty.take_everybody(Instant::now());
+        let asked_for = self.session.mailbox.dirty.take_everybody();
         let people = asked_for.map(|everybody| everybody.people).unwrap_or_default();
         let (mut report, interval) = match validate(&object.spec, &self.shared.allowed) {
             Ok(validated) => {

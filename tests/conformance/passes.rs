@@ -22,7 +22,7 @@ use bobsync::{
     },
     engine::{
         claims::Claims,
-        execute::{Execution, Failure, Outcome, execute, pause},
+        execute::{Execution, Failure, Outcome, Summary, execute, pause},
         guard::Released,
     },
     provider::Initial,
@@ -72,11 +72,18 @@ pub fn active(name: &str) -> Person {
 
 /// One pass: what was planned, and how each change ended.
 pub async fn pass<T: Tenant>(tenant: &T, people: &[Person]) -> (Plan, HashMap<PersonIndex, Outcome>) {
+    let (plan, outcomes, summary) = pass_that_may_stop(tenant, people).await;
+    assert!(summary.stop.is_none() && !summary.unfinished, "{summary:?}");
+    (plan, outcomes)
+}
+
+/// The same, with what the step as a whole found out.
+pub async fn pass_that_may_stop<T: Tenant>(tenant: &T, people: &[Person]) -> (Plan, HashMap<PersonIndex, Outcome>, Summary) {
     let mapping = mapping(tenant);
     let mut matcher = Matcher::new(&mapping, people, true);
     let listing = tenant.provider().list(&mapping, &mut |account| matcher.see(account)).await.expect("a listing");
     let plan = plan(&mapping, people, matcher, listing.whole);
-    execute_plan(tenant, &mapping, people, plan, &listing.unavailable).await
+    carry_out(tenant, &mapping, people, plan, &listing.unavailable).await
 }
 
 pub async fn execute_plan<T: Tenant>(
@@ -86,6 +93,18 @@ pub async fn execute_plan<T: Tenant>(
     plan: Plan,
     unavailable: &[usize],
 ) -> (Plan, HashMap<PersonIndex, Outcome>) {
+    let (plan, outcomes, summary) = carry_out(tenant, mapping, people, plan, unavailable).await;
+    assert!(summary.stop.is_none() && !summary.unfinished, "{summary:?}");
+    (plan, outcomes)
+}
+
+async fn carry_out<T: Tenant>(
+    tenant: &T,
+    mapping: &Mapping,
+    people: &[Person],
+    plan: Plan,
+    unavailable: &[usize],
+) -> (Plan, HashMap<PersonIndex, Outcome>, Summary) {
     let (outcomes, claims) = (Mutex::new(HashMap::new()), Claims::default());
     let summary = execute(
         &Execution {
@@ -112,8 +131,7 @@ pub async fn execute_plan<T: Tenant>(
         |person, outcome, _| drop(outcomes.lock().unwrap().insert(person, outcome)),
     )
     .await;
-    assert!(summary.stop.is_none() && !summary.unfinished, "{summary:?}");
-    (plan, outcomes.into_inner().unwrap())
+    (plan, outcomes.into_inner().unwrap(), summary)
 }
 
 /// Nothing is left to do.

@@ -9,8 +9,8 @@
 //!
 //! **What interleaves.** Reading Bob and the statuses; the listing; the arrival of each call at the provider, with its answer; each
 //! status write; a caller that gives up while its write is still on its way (a time-out, a reset, a 502: applied at once,
-//! later, or never); a crash that loses all memory and leaves writes on their way; a takeover of the lease while its
-//! holder is at work (a paused leader), whose writes arrive later and whose status writes go on; what happens in Bob; the deletion of an
+//! later, or never); a refusal of an account or of a value; a crash that loses all memory and leaves
+//! writes on their way; a takeover of the lease while its holder is at work (a paused leader), whose writes arrive later and whose status writes go on; what happens in Bob; the deletion of an
 //! `EmployeeSync`. A look-up and its answer are one step: nothing is computed between an answer and the next call.
 //!
 //! **What is modelled.** The provider (`provider`: harsher than `OneLogin` in nothing, and without errors that surely were not applied,

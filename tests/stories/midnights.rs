@@ -217,6 +217,44 @@ async fn thousands_start_at_one_midnight_within_the_provider_s_limit_and_the_lea
     controller.stop().await;
 }
 
+/// While no full pass comes through, many starters of one midnight wait for the next one: it reads once for all of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_who_start_while_the_listing_fails_wait_for_the_full_pass_and_the_leaver_does_not() {
+    let story = Story::begin("burst", 3).await;
+    let ends = json!({"internal.terminationDate": "2027-01-31"});
+    let leaver = story.simulated.hire(with(person("ola.berg@example.com", "Berlin"), ends)).await;
+    let starts = json!({"work.startDate": "2027-02-01", "internal.lifecycleStatus": "Hired", "internal.status": "Inactive"});
+    let starters: Vec<Value> =
+        (0..320).map(|number| with(person(&format!("starter.{number}@example.com"), "Berlin"), starts.clone())).collect();
+    story.simulated.post("/bob/employees", Value::Array(starters)).await;
+    let controller = Moving::start(&story, "2027-01-31T22:30:00Z").await;
+    story.integrate(rarely()).await;
+    story.ready("Converged").await;
+    let broken = json!({"kind": "status", "status": 503, "method": "GET", "exactPath": "/api/2/users"});
+    story.simulated.post("/onelogin/faults", broken).await;
+    story.sync_ends_in("ProviderUnavailable").await;
+    story.simulated.forget_calls().await;
+    controller.to(&story, "2027-01-31T23:00:00Z").await;
+    until_status(&story, &leaver, 2).await;
+    // Longer than it takes to look at them in groups.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let searches = story.simulated.calls("bob", "POST /v1/people/search").await;
+    assert!(searches <= 3, "{searches} searches while no full pass comes through: the leaver, and a retry");
+    story.simulated.delete("/onelogin/faults").await;
+    story.simulated.forget_calls().await;
+    controller.to(&story, "2027-01-31T23:20:00Z").await;
+    patiently("everybody is in", || async {
+        let made = story.simulated.calls("onelogin", "POST /api/2/users").await;
+        if made >= 320 { Ok(()) } else { Err(format!("{made} accounts")) }
+    })
+    .await;
+    story.ready("Converged").await;
+    let searches = story.simulated.calls("bob", "POST /v1/people/search").await;
+    assert!(searches <= 4, "{searches} searches for one midnight");
+    assert_eq!(story.simulated.calls("onelogin", "POST /api/2/users").await, 320, "one call each, and none in vain");
+    controller.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_that_never_came_is_healed_by_the_interval() {
     let story = Story::begin("unheard", 4).await;

@@ -143,6 +143,8 @@ async fn bob_s_refusal_is_tried_again_once_an_hour_and_at_once_when_a_person_ask
     assert_eq!(bob_calls(&story).await, 0, "Bob blocks addresses that keep trying");
     moving.to(&story, "2026-12-01T11:01:00Z").await;
     searched(&story).await;
+    // The pass ends, and the next hour begins.
+    tokio::time::sleep(Duration::from_secs(2)).await;
     // The Secret was right all along: Bob took some time to know it.
     story.simulated.put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"})).await;
     moving.to(&story, "2026-12-01T12:02:00Z").await;

@@ -171,3 +171,24 @@ async fn a_refusal_for_the_number_of_writes_says_when_to_come_back() {
     assert!(matches!(written, Err(Error::Throttled { wait: Some(wait) }) if (149..=150).contains(&wait.as_secs())), "{written:?}");
     assert_eq!(calls, 1);
 }
+
+#[tokio::test]
+async fn a_new_secret_that_is_not_known_everywhere_yet_is_asked_with_again_at_the_next_call() {
+    let entra = Directory::start().await;
+    list(&entra.provider).await.unwrap();
+    entra.put("/quirks", json!({"secretLagSeconds": 15})).await;
+    entra.put("/app", json!({"clientSecret": "another~Secret-1"})).await;
+    let mut app = entra.app.clone();
+    app["clientSecret"] = json!("another~Secret-1");
+    let renewed = entra.connected_with(credential(&app, &["clientId", "clientSecret"]));
+    for _ in 0..3 {
+        let refused = list(&renewed).await;
+        assert!(matches!(&refused, Err(Error::Unauthorized { said }) if said.contains("AADSTS7000215")), "{refused:?}");
+        entra.control.advance(4).await.unwrap();
+    }
+    assert_eq!(entra.token_calls().await, 1 + 3, "each of them asks once: a refusal is not remembered");
+    entra.control.advance(4).await.unwrap();
+    list(&renewed).await.unwrap();
+    // The old secret is still good where its token is.
+    list(&entra.provider).await.unwrap();
+}

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use bobsync::{
     domain::account::{Access, AccountState, AccountWrite, NewValue},
-    engine::execute::Outcome,
+    engine::execute::{Failure, Outcome},
     provider::{Error, Initial, Key, Provider as _, Urgency, entra, entra::Mark, http::Secret},
 };
 use serde_json::{Value, json};
 use simulators::{Fault, FaultKind, client::Service};
 
 use super::directory::{Directory, EXTENSION, employee_id, mapping};
-use crate::passes::{pass, person};
+use crate::passes::{pass, pass_that_may_stop, person};
 use crate::tenant::{Calls, Tenant as _, account, creation, listed, mark, rows, update, write};
 
 const SUSPEND: AccountWrite = AccountWrite { attributes: Vec::new(), mark: None, access: Some(Access::Suspended), foreign: None };
@@ -487,4 +487,94 @@ async fn an_extension_that_is_refused_in_other_words_concerns_its_row_alone() {
         let listed = directory.provider.list(&directory.mapping, &mut |_| seen += 1).await.unwrap();
         assert_eq!((listed.unavailable, seen), (vec![rows::EXTENSION], 1), "in the listing: {listing}");
     }
+}
+
+/// Lets time run on for whoever measures it by the machine, and nothing else.
+async fn grow_old() {
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(150)).await;
+    tokio::time::resume();
+}
+
+#[tokio::test]
+async fn a_refusal_in_the_words_of_a_lag_is_tried_again_while_the_user_is_new() {
+    for words in [
+        "One or more property values specified are invalid.",
+        "Not a valid reference update.",
+        "The reference does not reference a valid 'directoryObject'.",
+    ] {
+        let entra = Directory::start().await;
+        let titled = |title: &'static str| {
+            let mut wanted = account("noa");
+            wanted.attributes[rows::TITLE] = Some(title.into());
+            [person(&wanted, None, Access::Active)]
+        };
+        let (_, outcomes) = pass(&entra, &titled("Engineer")).await;
+        let Outcome::Done(made) = &outcomes[&0] else { panic!("{outcomes:?}") };
+        // Longer than one pass tries.
+        entra.put("/quirks", json!({"updateLagSeconds": 60, "updateLagSays": words})).await;
+        let (_, outcomes) = pass(&entra, &titled("Lead")).await;
+        let Outcome::Failed { failure: Failure::Retrying(said), .. } = &outcomes[&0] else { panic!("{words}: {outcomes:?}") };
+        assert!(said.contains("jobTitle") && said.contains("new user") && said.contains("tries"), "{said}");
+        // For a moment: within the tries of one pass.
+        entra.put("/quirks", json!({"updateLagSeconds": 1})).await;
+        let made_again = account("kim");
+        let mut lead = account("kim");
+        lead.attributes[rows::TITLE] = Some("Lead".into());
+        pass(&entra, &[person(&made_again, None, Access::Active)]).await;
+        let (_, outcomes) = pass(&entra, &[person(&lead, None, Access::Suspended)]).await;
+        let Outcome::Done(done) = &outcomes[&0] else { panic!("{words}: {outcomes:?}") };
+        assert!(done.refused.is_none(), "{words}: {done:?}");
+        let stored = entra.look(&done.account).await.unwrap();
+        assert_eq!((stored.attributes[rows::TITLE].as_deref(), stored.state), (Some("Lead"), AccountState::Suspended));
+        // Of a user who has been there for a while the same words are about a value.
+        entra.put("/quirks", json!({"updateLagSeconds": 3600})).await;
+        grow_old().await;
+        let (_, outcomes) = pass(&entra, &titled("Lead")).await;
+        assert!(matches!(&outcomes[&0], Outcome::Failed { failure: Failure::Rejected(_), .. }), "{words}: {outcomes:?}");
+        entra.put("/quirks", json!({"updateLagSeconds": 0})).await;
+        let (_, outcomes) = pass(&entra, &titled("Lead")).await;
+        assert!(matches!(&outcomes[&0], Outcome::Done(done) if done.account == made.account), "{outcomes:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_directory_that_is_full_says_so_and_only_creates_wait() {
+    let entra = Directory::start().await;
+    let leaver = account("ola");
+    entra.make(&[leaver.clone(), account("pia")]).await;
+    let mut titled = account("pia");
+    titled.attributes[rows::TITLE] = Some("Lead".into());
+    let others = || vec![person(&leaver, None, Access::Suspended), person(&titled, None, Access::Active)];
+    entra.put("/directory", json!({"quota": 2})).await;
+    let joiners = |count: usize| (0..count).map(|number| person(&account(&format!("new-{number}")), None, Access::Active));
+    // A few: each is told.
+    let people: Vec<_> = joiners(3).chain(others()).collect();
+    let (_, outcomes) = pass(&entra, &people).await;
+    for joiner in 0..3 {
+        let Outcome::Failed { failure: Failure::Forbidden(said), .. } = &outcomes[&joiner] else { panic!("{outcomes:?}") };
+        assert!(said.contains("quota") && !said.contains("User.ReadWrite.All"), "no right is missing: {said}");
+    }
+    assert!(matches!(&outcomes[&3], Outcome::Done(done) if done.state == AccountState::Suspended), "{outcomes:?}");
+    assert!(matches!(&outcomes[&4], Outcome::Done(_)), "{outcomes:?}");
+    // Many: after some in a row the others are not tried in this pass, and whoever leaves gets out.
+    entra
+        .edit(&entra.provider.find(&entra.mapping, Key::Email("ola@example.com")).await.unwrap()[0].id, json!({"accountEnabled": true}))
+        .await;
+    let people: Vec<_> = joiners(60).chain(others()).collect();
+    let before = entra.log().await.iter().filter(|(method, path, ..)| method == "POST" && path == "/v1.0/users").count();
+    let (_, outcomes, summary) = pass_that_may_stop(&entra, &people).await;
+    let stop = summary.stop.expect("creates wait");
+    assert_eq!(stop.reason, bobsync::api::reasons::IntegrationReason::ProviderForbidden);
+    assert!(stop.message.contains("quota"), "{}", stop.message);
+    let waiting = outcomes.values().filter(|outcome| matches!(outcome, Outcome::Waiting)).count();
+    assert!((25..=40).contains(&waiting), "{waiting} wait");
+    let after = entra.log().await.iter().filter(|(method, path, ..)| method == "POST" && path == "/v1.0/users").count();
+    assert!(after - before <= 35, "{} creates", after - before);
+    assert!(matches!(&outcomes[&60], Outcome::Done(done) if done.state == AccountState::Suspended), "{outcomes:?}");
+    // With room again everybody is made.
+    entra.put("/directory", json!({"quota": 100})).await;
+    let (_, outcomes) = pass(&entra, &people).await;
+    assert!((0..60).all(|joiner| matches!(outcomes[&joiner], Outcome::Done(_))), "{outcomes:?}");
+    assert_eq!(entra.size().await, 62);
 }

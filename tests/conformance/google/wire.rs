@@ -2,12 +2,14 @@
 
 use bobsync::{
     domain::account::{Access, AccountState, AccountWrite, NewValue},
+    engine::execute::{Failure, Outcome},
     provider::{Error, Initial, Key, Provider as _, Urgency, google, http::Secret},
 };
 use serde_json::{Value, json};
-use simulators::{Fault, FaultKind};
+use simulators::{Fault, FaultKind, client::Service};
 
 use super::workspace::{Workspace, mapping};
+use crate::passes::{pass, person};
 use crate::tenant::{Calls, Tenant as _, account, creation, listed, mark, rows, update, write};
 
 /// Query parameters, decoded.
@@ -389,4 +391,70 @@ async fn an_entry_of_another_shape_hides_neither_the_mark_nor_its_neighbours_and
     let sent = google.last_body().await;
     assert_eq!(sent["phones"], json!([{"type": "home", "value": 7}, {"type": "work", "value": "+44 20 7946 0001"}]));
     assert_eq!(sent["organizations"], json!([7, {"type": "work", "primary": true, "title": "Lead"}]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_change_that_is_under_way_is_waited_for_and_is_no_refusal() {
+    let google = Workspace::start().await;
+    let titled = |title: &'static str, access| {
+        let mut wanted = account("noa");
+        wanted.attributes[rows::TITLE] = Some(title.into());
+        [person(&wanted, None, access)]
+    };
+    pass(&google, &titled("Engineer", Access::Active)).await;
+    google.quirks(json!({"conflictSeconds": 1})).await;
+    // Each of these comes within the second after the one before it: an attribute, access, and both.
+    for (title, access) in [
+        ("Lead", Access::Active),
+        ("Boss", Access::Active),
+        ("Boss", Access::Suspended),
+        ("Boss", Access::Active),
+        ("Keeper", Access::Suspended),
+    ] {
+        let (_, outcomes) = pass(&google, &titled(title, access)).await;
+        let Outcome::Done(done) = &outcomes[&0] else { panic!("{title} {access:?}: {outcomes:?}") };
+        assert!(done.refused.is_none(), "{title} {access:?}: {done:?}");
+        let stored = google.look(&done.account).await.unwrap();
+        assert_eq!(
+            (stored.attributes[rows::TITLE].as_deref(), stored.state == AccountState::Suspended),
+            (Some(title), access == Access::Suspended)
+        );
+    }
+    let refused = google.control.log(Service::Google, 0).await.unwrap().into_iter().filter(|call| call.status == 409).count();
+    assert!(refused >= 4, "the simulator did refuse: {refused}");
+    // A create has an address, and the words say that it is not about that.
+    let body = json!({"error": {"code": 409, "message": "Conflicting requests. Please try again.", "errors": [{"reason": "conflict"}]}});
+    google.fault(Calls::Creates, Fault::new(FaultKind::Status).status(409).body(body).times(1)).await;
+    let people = [person(&account("noa"), None, Access::Active), person(&account("kim"), None, Access::Active)];
+    let (_, outcomes) = pass(&google, &people).await;
+    assert!(matches!(&outcomes[&1], Outcome::Done(done) if done.refused.is_none()), "{outcomes:?}");
+    assert_eq!(google.size().await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_in_a_foreign_domain_concerns_that_employee_only_whatever_google_answers() {
+    for forbidden in [true, false] {
+        let google = Workspace::start().await;
+        google.quirks(json!({"foreignDomainIsForbidden": forbidden})).await;
+        let foreign = |name: &str| {
+            let mut wanted = account(name);
+            wanted.attributes[rows::EMAIL] = Some(format!("{name}@typo.example").into());
+            person(&wanted, None, Access::Active)
+        };
+        let own = |name: &str| person(&account(name), None, Access::Active);
+        // The refused ones come first, and are more than any count of refusals that could stand for all.
+        let mut people: Vec<_> = (0..12).map(|number| foreign(&format!("foreign-{number}"))).collect();
+        people.extend((0..6).map(|number| own(&format!("own-{number}"))));
+        let (_, outcomes) = pass(&google, &people).await;
+        for person in 0..12 {
+            let Outcome::Failed { failure, .. } = &outcomes[&person] else { panic!("{outcomes:?}") };
+            match failure {
+                Failure::Forbidden(said) if forbidden => assert!(said.contains("domain of primaryEmail"), "{said}"),
+                Failure::Rejected(said) if !forbidden => assert!(said.contains("primaryEmail"), "{said}"),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!((12..18).all(|person| matches!(outcomes[&person], Outcome::Done(_))), "{outcomes:?}");
+        assert_eq!(google.size().await, 6);
+    }
 }

@@ -65,6 +65,10 @@ pub enum Answer {
     Duplicate,
     /// There is no such account.
     NotFound,
+    /// The credential may not write this account. Nothing is applied.
+    Forbidden,
+    /// The value of this attribute is refused. Nothing is applied.
+    Rejected(&'static str),
     /// No answer came.
     Lost,
 }
@@ -195,6 +199,8 @@ impl Answer {
             Self::Written(id, account) => Ok(account.listed(&id, mapping)),
             Self::Duplicate => Err(Error::Duplicate { field: None }),
             Self::NotFound => Err(Error::NotFound),
+            Self::Forbidden => Err(Error::Forbidden { said: "not this account".to_owned() }),
+            Self::Rejected(field) => Err(Error::Rejected { field: Some(field.to_owned()), said: "not this value".to_owned() }),
             Self::Lost => Err(Error::Unknown { said: "no answer".to_owned() }),
             Self::Found(_) => panic!("a write was answered like a look-up"),
         }

@@ -58,12 +58,23 @@ pub enum Step {
     Answer(usize, usize),
     /// The caller of a write gives up; the write is still on its way.
     GiveUp(usize, usize),
+    /// The provider refuses a write: it is not applied.
+    Refuse(usize, usize, Refusal),
     /// The next status is written.
     Record(usize),
     /// The process dies; its writes are still on their way.
     Crash(usize),
     /// A write arrives that nobody waits for.
     Late(usize),
+}
+
+/// What the provider refuses.
+#[derive(Clone, Copy, Debug)]
+pub enum Refusal {
+    /// Any write of this account.
+    Account,
+    /// The title.
+    Title,
 }
 
 /// What a step led to.
@@ -154,8 +165,13 @@ impl State {
             }
             for (number, call) in &doing.waiting {
                 steps.push(Step::Answer(place, *number));
-                if matches!(call, Call::Write(_)) && self.faults < allowed.faults {
+                let Call::Write(write) = call else { continue };
+                if self.faults < allowed.faults {
                     steps.push(Step::GiveUp(place, *number));
+                    steps.push(Step::Refuse(place, *number, Refusal::Account));
+                    if write.value("title").is_some() {
+                        steps.push(Step::Refuse(place, *number, Refusal::Title));
+                    }
                 }
             }
             if pass.recorded < doing.statuses.len() {
@@ -204,6 +220,14 @@ impl State {
                     next.late.push((write.clone(), ran.heard.bob.clone()));
                 }
                 next.passes[place].hear(runner, |heard| heard.answers.push((number, Answer::Lost)));
+                next.faults += 1;
+            }
+            Step::Refuse(place, number, refusal) => {
+                let answer = match refusal {
+                    Refusal::Account => Answer::Forbidden,
+                    Refusal::Title => Answer::Rejected("title"),
+                };
+                next.passes[place].hear(runner, |heard| heard.answers.push((number, answer)));
                 next.faults += 1;
             }
             Step::Record(place) => {

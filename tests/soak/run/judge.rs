@@ -1,7 +1,10 @@
 //! The judge: knows what Bob was told and what the provider's journal says was applied, and nothing of what the controller says.
 //! The contract's sentences about access come from `tests/domain/oracle.rs`.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use bobsync::domain::{
     access::Missing,
@@ -12,7 +15,12 @@ use jiff::Timestamp;
 use serde_json::Value;
 use simulators::Control;
 
-use super::company::{Company, File};
+use super::{
+    BOBS_MINUTE,
+    company::{Company, File},
+    stage::Stage,
+    standing::Standing,
+};
 use oracle::{Before, Facts, Shown, Wishes};
 
 #[allow(dead_code)] // the announcement of what comes next is judged elsewhere
@@ -24,14 +32,26 @@ mod oracle;
 pub struct Wrong {
     /// Which.
     pub kind: Kind,
-    /// Whose, and what.
+    /// The employee or the account, and what is wrong.
     said: String,
+    /// Bob's id of the employee, where the rule was broken for one.
+    pub employee: Option<String>,
 }
 
 impl Wrong {
     /// Nothing stands in the way any more, and there is still something to write.
     pub fn no_rest(last: String) -> Self {
-        Self { kind: Kind::LostUpdate, said: format!("it comes to no rest; the last sync: {last}") }
+        Self { kind: Kind::LostUpdate, said: format!("it comes to no rest; the last sync: {last}"), employee: None }
+    }
+
+    /// An employee who kept access for two intervals after Bob and the provider had both answered.
+    pub fn late(id: &str) -> Self {
+        Self { kind: Kind::Late, said: format!("{id} should have lost access two intervals ago"), employee: Some(id.to_owned()) }
+    }
+
+    /// Adds what the controller says of the employee.
+    pub fn add(&mut self, said: &str) {
+        self.said = format!("{}\n{said}", self.said);
     }
 }
 
@@ -44,6 +64,8 @@ pub enum Kind {
     LostUpdate,
     /// Access taken without positive evidence.
     Disable,
+    /// Access not taken in time.
+    Late,
     /// Access given without evidence of employment.
     Access,
     /// An account was written that is nobody's or a stranger's, or was deleted.
@@ -75,6 +97,8 @@ pub struct Judge {
     seen: u64,
     /// Applied writes looked at.
     pub writes: usize,
+    /// Applied writes that ended an employee's access.
+    pub out: u32,
     /// Bob in the step before and now: what a pass may have read.
     files: [BTreeMap<String, File>; 2],
     /// What the clock showed in the step before, at the beginning of this one and at its end.
@@ -86,7 +110,7 @@ impl Judge {
     pub async fn new(control: &Control, company: &Company) -> Self {
         let now = control.now().await.expect("a clock");
         let files = [company.files.clone(), company.files.clone()];
-        Self { control: control.clone(), seen: 0, writes: 0, files, clocks: [now; 3] }
+        Self { control: control.clone(), seen: 0, writes: 0, out: 0, files, clocks: [now; 3] }
     }
 
     /// Bob and the clock have changed.
@@ -103,6 +127,7 @@ impl Judge {
         for change in self.control.journal(self.seen).await.expect("the journal") {
             self.seen = change.seq;
             self.writes += 1;
+            self.out += u32::from(change.before["status"] == 1 && change.after["status"] == 2);
             wrong.extend(self.one(company, change.id, &change.before, &change.after));
         }
         wrong.extend(self.marks(company).await);
@@ -118,7 +143,9 @@ impl Judge {
         }
         let ours = |id: &str| company.files.contains_key(id) || company.deleted.contains_key(id);
         let twice = marked.iter().filter(|(id, count)| **count > 1 && ours(id));
-        twice.map(|(id, count)| Wrong { kind: Kind::Duplicate, said: format!("{count} accounts bear the mark of {id}") }).collect()
+        twice
+            .map(|(id, count)| Wrong { kind: Kind::Duplicate, said: format!("{count} accounts bear the mark of {id}"), employee: None })
+            .collect()
     }
 
     /// One applied write.
@@ -126,17 +153,21 @@ impl Judge {
         let mut wrong = Vec::new();
         let mark = |user: &Value| user["external_id"].as_str().map(str::to_owned);
         if after.is_null() {
-            return vec![Wrong { kind: Kind::NotOurs, said: format!("account {account} was deleted") }];
+            return vec![Wrong { kind: Kind::NotOurs, said: format!("account {account} was deleted"), employee: None }];
         }
         let Some(id) = mark(after) else {
-            return vec![Wrong { kind: Kind::NotOurs, said: format!("account {account} was written and bears no mark") }];
+            return vec![Wrong { kind: Kind::NotOurs, said: format!("account {account} was written and bears no mark"), employee: None }];
         };
         if !company.files.contains_key(&id) && !company.deleted.contains_key(&id) {
-            wrong.push(Wrong { kind: Kind::NotOurs, said: format!("account {account} was written and is of nobody in Bob") });
+            wrong.push(Wrong {
+                kind: Kind::NotOurs,
+                said: format!("account {account} was written and is of nobody in Bob"),
+                employee: None,
+            });
         }
         match mark(before) {
             Some(owner) if owner != id => {
-                wrong.push(Wrong { kind: Kind::NotOurs, said: format!("account {account} went from {owner} to {id}") })
+                wrong.push(Wrong { kind: Kind::NotOurs, said: format!("account {account} went from {owner} to {id}"), employee: None })
             }
             None if !before.is_null() => {
                 let email = before["email"].as_str().unwrap_or_default();
@@ -146,6 +177,7 @@ impl Judge {
                     wrong.push(Wrong {
                         kind: Kind::NotOurs,
                         said: format!("account {account} was adopted for {id}, whose address it has not"),
+                        employee: None,
                     });
                 }
             }
@@ -158,13 +190,22 @@ impl Judge {
             wrong.push(Wrong {
                 kind: Kind::Access,
                 said: format!("account {account} of {id} became active without evidence of employment"),
+                employee: None,
             });
         }
         if lost && !decided(Access::Suspended) {
-            wrong.push(Wrong { kind: Kind::Disable, said: format!("account {account} of {id} was suspended without positive evidence") });
+            wrong.push(Wrong {
+                kind: Kind::Disable,
+                said: format!("account {account} of {id} was suspended without positive evidence"),
+                employee: None,
+            });
         }
         if before.is_null() && !self.moments(company, &id).any(|answer| matches!(answer.missing, Missing::Create(_))) {
-            wrong.push(Wrong { kind: Kind::Access, said: format!("account {account} was made for {id}, who should have none") });
+            wrong.push(Wrong {
+                kind: Kind::Access,
+                said: format!("account {account} was made for {id}, who should have none"),
+                employee: None,
+            });
         }
         wrong
     }
@@ -174,24 +215,61 @@ impl Judge {
         self.files.iter().flat_map(move |files| self.clocks.map(|now| answer(company, files.get(id), id, now)))
     }
 
+    /// Active accounts of employees for whom this access is decided.
+    pub async fn active(&self, company: &Company, now: Timestamp, decided: Access) -> Vec<i64> {
+        let users = self.control.users().await.expect("users");
+        let so = |id: &str| answer(company, company.files.get(id), id, now).existing == Some(decided);
+        let theirs = users.iter().filter(|user| user["status"] == 1 && user["external_id"].as_str().is_some_and(so));
+        theirs.filter_map(|user| user["id"].as_i64()).collect()
+    }
+
+    /// Bob's ids of the employees who should have no access, who have it, and about whom Bob and the provider both answer.
+    pub async fn owed(&self, company: &Company, now: Timestamp, standing: &Standing) -> Vec<String> {
+        let users = self.control.users().await.expect("users");
+        let open = |user: &&Value| user["status"] == 1 && user["id"].as_i64().is_some_and(|id| !standing.accounts.contains(&id));
+        let shown = |id: &str| match company.files.get(id) {
+            Some(file) => standing.hidden.is_none_or(|hidden| file["internal.lifecycleStatus"] != hidden),
+            None => standing.hidden.is_none(),
+        };
+        let known = |id: &str| company.files.contains_key(id) || company.deleted.contains_key(id);
+        let ends = |id: &str| answer(company, company.files.get(id), id, now).existing == Some(Access::Suspended);
+        let theirs = users.iter().filter(open).filter_map(|user| user["external_id"].as_str());
+        theirs.filter(|id| known(id) && shown(id) && ends(id)).map(str::to_owned).collect()
+    }
+
+    /// What is wrong at rest, once the passes over single employees that were under way have ended: an employee whose
+    /// read of Bob waits for its minute is not written by the full pass.
+    pub async fn comes_right(&self, company: &Company, stage: &Stage) -> Vec<Wrong> {
+        let began = Instant::now();
+        loop {
+            let wrong = self.at_rest(company, stage.now()).await;
+            if wrong.is_empty() || began.elapsed() > BOBS_MINUTE {
+                return wrong;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
     /// Without faults, and with nothing left to write: the provider equals the decision for everybody.
-    pub async fn at_rest(&self, company: &Company, now: Timestamp) -> Vec<Wrong> {
+    async fn at_rest(&self, company: &Company, now: Timestamp) -> Vec<Wrong> {
         let users = self.control.users().await.expect("users");
         let account = |id: &str| users.iter().find(|user| user["external_id"] == id);
         let mut wrong = Vec::new();
-        let mut lost = |said: String| wrong.push(Wrong { kind: Kind::LostUpdate, said });
+        let mut lost = |id: &str, said: String| {
+            wrong.push(Wrong { kind: Kind::LostUpdate, said, employee: Some(id.to_owned()) });
+        };
         for id in company.files.keys().chain(company.deleted.keys()) {
             let file = company.files.get(id);
             let answer = answer(company, file, id, now);
             let Some(user) = account(id) else {
                 if matches!(answer.missing, Missing::Create(_)) {
-                    lost(format!("{id} should have an account ({:?})", answer.why));
+                    lost(id, format!("{id} should have an account ({:?})", answer.why));
                 }
                 continue;
             };
             let active = user["status"] == 1;
             if answer.existing.is_some_and(|access| active != (access == Access::Active)) {
-                lost(format!("access of {id} is {}, and should be {:?} ({:?})", user["status"], answer.existing, answer.why));
+                lost(id, format!("access of {id} is {}, and should be {:?} ({:?})", user["status"], answer.existing, answer.why));
             }
             let Some(file) = file else { continue };
             for (target, field) in [
@@ -202,12 +280,12 @@ impl Judge {
                 ("department", "work.department"),
             ] {
                 if user[target].as_str() != file.get(field).map(String::as_str) {
-                    lost(format!("{target} of {id} is not as in Bob ({:?})", answer.why));
+                    lost(id, format!("{target} of {id} is not as in Bob ({:?})", answer.why));
                 }
             }
             let manager = file.get("work.manager").filter(|boss| company.files.contains_key(*boss)).and_then(|boss| account(boss));
             if manager.is_some_and(|boss| user["manager_user_id"] != boss["id"]) {
-                lost(format!("the manager of {id} is not as in Bob ({:?})", answer.why));
+                lost(id, format!("the manager of {id} is not as in Bob ({:?})", answer.why));
             }
         }
         wrong

@@ -4,10 +4,13 @@
 pub mod company;
 pub mod faults;
 pub mod judge;
+pub mod late;
 pub mod stage;
+pub mod standing;
 
 use std::time::{Duration, Instant};
 
+use bobsync::domain::account::Access;
 use jiff::{SignedDuration, Timestamp, ToSpan as _, tz::TimeZone};
 use simulators::rng::Rng;
 use testbed::ControlPlane;
@@ -15,7 +18,9 @@ use testbed::ControlPlane;
 use self::{
     company::Company,
     judge::{Judge, Wrong},
+    late::Leavers,
     stage::Stage,
+    standing::Standing,
 };
 
 /// How long, and from which seed.
@@ -44,6 +49,8 @@ pub struct Seen {
     pub writes: usize,
     /// Moments without faults at which everybody was compared with the decision.
     pub rests: u32,
+    /// Employees who lost access, and how long it took.
+    pub leavers: Leavers,
     /// What was wrong; ends the run.
     pub wrong: Vec<Wrong>,
     /// Real time.
@@ -52,6 +59,9 @@ pub struct Seen {
 
 /// Steps between two moments without faults.
 const BETWEEN_RESTS: u32 = 12;
+/// Real time within which a pass that is under way has ended. The controller makes 40 reads of Bob a
+/// minute, waits for the rest in real time, and a step takes seconds.
+const BOBS_MINUTE: Duration = Duration::from_secs(130);
 
 /// Lives through it. Ends early at the first wrong.
 pub async fn soak(plane: &ControlPlane, wish: Wish) -> Seen {
@@ -87,11 +97,15 @@ pub async fn soak(plane: &ControlPlane, wish: Wish) -> Seen {
             let rested = stage.comes_to_rest().await;
             seen.wrong = judge.look(&company, stage.now()).await;
             seen.wrong.extend(rested.err().map(Wrong::no_rest));
-            seen.wrong.extend(judge.at_rest(&company, stage.now()).await);
+            seen.wrong.extend(judge.comes_right(&company, &stage).await);
             seen.rests += 1;
         } else {
             seen.events += company.live(&stage.control, &mut rng, now).await;
             seen.faults += faults::some(&stage.control, &mut rng).await;
+            let at_work = judge.active(&company, now, Access::Active).await;
+            let leaving = judge.active(&company, now, Access::Suspended).await;
+            let mut standing = Standing::begin(&stage.control, &mut rng, &at_work, &leaving).await;
+            seen.faults += standing.count;
             stage.to(now).await;
             judge.time_passes(&company, now);
             let visitors = faults::visitors(&stage.control, &mut rng);
@@ -99,11 +113,23 @@ pub async fn soak(plane: &ControlPlane, wish: Wish) -> Seen {
                 stage.restarts_under_way(&mut rng).await;
                 seen.restarts += 1;
             }
-            stage.sync().await;
+            if standing.holds_all {
+                stage.tries().await;
+            } else {
+                stage.sync().await;
+            }
             visitors.await;
             seen.wrong = judge.look(&company, stage.now()).await;
+            late::measure(&stage, &judge, &company, &mut standing, &mut seen.leavers).await;
+            seen.wrong.extend(judge.look(&company, stage.now()).await);
+            seen.wrong.extend(seen.leavers.late.iter().map(|id| Wrong::late(id)));
+            standing.end(&stage.control).await;
         }
-        seen.writes = judge.writes;
+        (seen.writes, seen.leavers.out) = (judge.writes, judge.out);
+    }
+    for wrong in &mut seen.wrong {
+        let said = stage.says_of(wrong.employee.as_deref()).await;
+        wrong.add(&said);
     }
     seen.took = began.elapsed();
     stage.end();

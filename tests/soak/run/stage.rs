@@ -7,7 +7,7 @@ use std::{
 };
 
 use bobsync::{
-    api::{ProvisioningIntegration, SYNC_REQUESTED, conditions},
+    api::{EmployeeSync, ProvisioningIntegration, SYNC_REQUESTED, conditions},
     cli::controller::{LogFormat, Options, run},
     cluster::connect::{install_crypto, with_settings},
     engine::clock::{Clock, ClockHand},
@@ -23,8 +23,8 @@ use simulators::{Control, World, rng::Rng};
 use testbed::ControlPlane;
 use tokio::{runtime::Runtime, sync::watch};
 
-/// How long anything may take before the soak fails.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// How long anything may take before the soak fails: a pass may wait twice for a minute of Bob.
+const PATIENCE: Duration = Duration::from_secs(240);
 /// A pass that failed is tried again after so much of the controller's time.
 const RETRIED: SignedDuration = SignedDuration::from_secs(30);
 
@@ -162,6 +162,12 @@ impl Stage {
         self.sync_within(Duration::from_millis(200)).await
     }
 
+    /// Asks for a sync that cannot come through, and gives it a moment.
+    pub async fn tries(&mut self) {
+        self.request().await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+
     /// The same; the clock is moved on whenever nothing has come for so long.
     async fn sync_within(&mut self, pause: Duration) -> String {
         let value = self.request().await;
@@ -172,7 +178,7 @@ impl Stage {
             if status.last_handled_sync_at.as_deref() == Some(&value) {
                 return conditions::find(&status.conditions, "Ready").map(|ready| ready.reason.clone()).unwrap_or_default();
             }
-            assert!(began.elapsed() < PATIENCE, "no pass comes through; last said: {:?}", status.conditions);
+            assert!(began.elapsed() < PATIENCE, "no pass comes through at {}; last said: {:?}", self.now(), status);
             if pushed.elapsed() > pause {
                 // Tries become ever rarer; so much of the controller's time is not waited for.
                 pushed = Instant::now();
@@ -181,6 +187,16 @@ impl Stage {
             }
             tokio::time::sleep(Duration::from_millis(15)).await;
         }
+    }
+
+    /// Returns what the controller says of the integration and of the employee, for a failure's message.
+    pub async fn says_of(&self, employee: Option<&str>) -> String {
+        let integration = self.integrations().get("onelogin").await.expect("the integration");
+        let syncs: Api<EmployeeSync> = Api::namespaced(self.client.clone(), &self.namespace);
+        let all = syncs.list(&kube::api::ListParams::default()).await.expect("the employees");
+        let theirs = all.items.into_iter().find(|sync| Some(sync.spec.employee_id.as_str()) == employee);
+        let clock = self.now();
+        format!("at {clock}: {:#?}\n{:#?}", integration.status, theirs.and_then(|sync| sync.status))
     }
 
     /// Syncs until two in a row write nothing to the provider. What the last one said if that never happens.

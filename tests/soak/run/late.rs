@@ -1,0 +1,53 @@
+//! Late leavers: who still has access two intervals after the moment at which Bob and the provider both answer about that
+//! employee. What is refused to others, or about other things, does not count as an excuse.
+
+use std::time::{Duration, Instant};
+
+use jiff::SignedDuration;
+
+use super::{BOBS_MINUTE, company::Company, faults, judge::Judge, stage::Stage, standing::Standing};
+
+/// A part of an interval of the integration, which is 24 hours. Four of them are two intervals.
+const HALF_A_DAY: SignedDuration = SignedDuration::from_hours(12);
+/// Real time in which the controller does what is due at a moment.
+const AT_A_MOMENT: Duration = Duration::from_secs(4);
+
+/// What was measured.
+#[derive(Clone, Debug, Default)]
+pub struct Leavers {
+    /// Employees who lost access.
+    pub out: u32,
+    /// Those who had waited for a fault to end.
+    pub waited: u32,
+    /// Bob's ids of those who were late.
+    pub late: Vec<String>,
+}
+
+/// Ends the faults that are about everything or strike at random, and moves the clock until each leaver is out, two
+/// intervals at most.
+pub async fn measure(stage: &Stage, judge: &Judge, company: &Company, standing: &mut Standing, leavers: &mut Leavers) {
+    let mut owed = judge.owed(company, stage.now(), standing).await;
+    if owed.is_empty() {
+        return;
+    }
+    faults::none(&stage.control).await;
+    standing.answers(&stage.control).await;
+    standing.again(&stage.control).await;
+    let since = stage.now();
+    owed = judge.owed(company, since, standing).await;
+    leavers.waited += u32::try_from(owed.len()).unwrap_or(0);
+    for moment in 1..=4 {
+        stage.to(since + HALF_A_DAY * moment).await;
+        let began = Instant::now();
+        let patience = if moment == 4 { BOBS_MINUTE } else { AT_A_MOMENT };
+        while !owed.is_empty() && began.elapsed() < patience {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let left = judge.owed(company, stage.now(), standing).await;
+            owed.retain(|id| left.contains(id));
+        }
+        if owed.is_empty() {
+            return;
+        }
+    }
+    leavers.late.extend(owed);
+}
