@@ -31,5 +31,6 @@ mod settings;
 mod stops;
 mod storms;
 mod triggers;
+mod waits;
 mod webhooks;
 mod windows;
