@@ -2,6 +2,7 @@
 //! for anybody else.
 
 mod early;
+pub mod kept;
 mod write;
 
 use std::{
@@ -41,6 +42,7 @@ use crate::{
         account::{Access, AccountState},
         drift::InPlace,
         employee::{BobStatus, SITE},
+        kept::Kept,
         known::Revoked,
         matching::{Person, PersonIndex},
         plan::{Block, Change, Kind, Manager, Plan},
@@ -251,6 +253,10 @@ impl Recorder<'_> {
         if known.is_none() && !worth_an_object(person, &verdict) {
             return None;
         }
+        let kept = self.kept(index, outcome);
+        if [person.kept.as_deref(), kept.as_deref()].into_iter().flatten().any(Kept::has_tries) {
+            self.roster.tried(self.key, id, kept.as_deref());
+        }
         let hash = verdict.hash64(proof);
         let unchanged = known.is_some_and(|(verdict, _)| verdict == hash);
         let news = match outcome {
@@ -379,6 +385,7 @@ impl Recorder<'_> {
             baseline: person.baseline.as_deref().copied(),
             drifted: !standing.drifted.is_empty(),
             in_place,
+            kept: self.kept(index, outcome).map(|kept| kept.lasting()).unwrap_or_default(),
             part: self.part(index, outcome, entry),
             sync_handled: self.requests.get(id).cloned().or_else(|| entry.and_then(|entry| entry.sync_handled.clone())),
         }
@@ -433,6 +440,13 @@ impl Recorder<'_> {
         };
         let manager = self.plan.manager_of(mapping, self.people, index);
         Some(InPlace::after(person.in_place.as_deref(), mapping, &person.employee, manager.as_deref(), as_desired))
+    }
+
+    /// What is known of values that the provider keeps in another form.
+    fn kept(&self, index: PersonIndex, outcome: Option<&Outcome>) -> Option<Box<Kept>> {
+        let (person, standing) = (&self.people[index as usize], &self.plan.standings[index as usize]);
+        let planned = standing.change.map(|change| &self.plan.changes[change]);
+        kept::after(&self.validated.settings.mapping, (person, standing), planned, self.left_alone, outcome)
     }
 
     fn count(&self, verdict: &Verdict<'_>, outcome: Option<&Outcome>) {

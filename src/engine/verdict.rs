@@ -23,6 +23,7 @@ use crate::{
         baseline::Baseline,
         calendar::with_offset,
         drift::InPlace,
+        kept::Kept,
         known::Revoked,
         mapping::Mapping,
         plan::{Block, Manager},
@@ -71,6 +72,8 @@ pub struct Verdict<'a> {
     pub drifted: bool,
     /// What is in place on the account, where a change at the provider is only reported.
     pub in_place: Option<InPlace>,
+    /// Values that the provider keeps in another form than they were sent.
+    pub kept: Kept,
     /// The part in a plan that is held, or was approved and is not through.
     pub part: Option<u64>,
     /// The sync request that this answers.
@@ -307,6 +310,26 @@ impl Verdict<'_> {
         next.filter(|_| self.decision.managed || self.decision.why == Why::AwaitingChange || ends)
     }
 
+    /// Whether the attributes are as decided where none is to be written, and what is said of those that are kept in another form.
+    fn attributes(&self) -> (bool, DetailReason, String) {
+        let names = |targets: &mut dyn Iterator<Item = &str>| targets.collect::<Vec<_>>().join(", ");
+        let (settled, given_up) = (names(&mut self.kept.settled()), names(&mut self.kept.given_up()));
+        match (&*settled, &*given_up) {
+            ("", "") => (true, DetailReason::Equal, "Every mapped attribute is as decided.".into()),
+            (kept, "") => {
+                let message = format!("As decided; the provider keeps these in a form of its own: {kept}.");
+                (true, DetailReason::KeptDifferently, message)
+            }
+            (_, changing) => {
+                let message = format!(
+                    "The provider kept these in another form after each of three writes, and they are written again when Bob's value \
+                     changes: {changing}."
+                );
+                (false, DetailReason::KeptDifferently, message)
+            }
+        }
+    }
+
     /// The whole status after `before`.
     #[must_use]
     pub fn status(
@@ -335,6 +358,7 @@ impl Verdict<'_> {
             evidence: evidence(proof),
             awaiting_change: self.baseline.map(|baseline| AwaitingChange { baseline: baseline.to_text() }),
             last_applied: self.in_place.as_ref().map(InPlace::to_list).unwrap_or_default(),
+            kept_differently: self.kept.to_list(),
             held_part: self.part.map(part_text),
             last_handled_sync_at: self.sync_handled.as_deref().map(str::to_owned),
             history: entries,
@@ -404,7 +428,8 @@ impl Verdict<'_> {
                 let message = format!("Left as they are, and only access is taken: {why}.");
                 detail("AttributesSynced", true, DetailReason::NotManaged, message);
             } else if self.differs.is_empty() {
-                detail("AttributesSynced", true, DetailReason::Equal, "Every mapped attribute is as decided.".into());
+                let (as_decided, reason, message) = self.attributes();
+                detail("AttributesSynced", as_decided, reason, message);
             } else {
                 detail("AttributesSynced", false, DetailReason::Differs, format!("Not as decided: {}.", self.differs.join(", ")));
             }

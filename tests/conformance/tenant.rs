@@ -129,6 +129,9 @@ pub trait Tenant: Sized + Sync {
         unreachable!("the tenant says that its provider does not tell masters")
     }
 
+    /// Texts that are written from now on are kept with single blanks and composed letters, and up to so many characters.
+    async fn keep_texts(&self, folded: bool, cut: Option<usize>);
+
     /// Whether the service keeps characters that are not seen, in addresses and where the mark goes.
     const KEEPS_UNSEEN: bool = true;
 

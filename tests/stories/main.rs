@@ -16,6 +16,7 @@ mod guards;
 mod hostile;
 mod isolation;
 mod jumpcloud;
+mod kept;
 mod leavers;
 mod licences;
 mod lives;

@@ -13,7 +13,15 @@ use crate::domain::{
 /// A plan of which nothing is known yet.
 #[must_use]
 pub fn unknown(people: &[Person]) -> Plan {
-    let standing = Standing { account: None, manager: Manager::Nothing, block: None, change: None, drifted: Vec::new(), beside: None };
+    let standing = Standing {
+        account: None,
+        manager: Manager::Nothing,
+        block: None,
+        change: None,
+        drifted: Vec::new(),
+        kept: Vec::new(),
+        beside: None,
+    };
     Plan { standings: vec![standing; people.len()], ..Plan::default() }
 }
 

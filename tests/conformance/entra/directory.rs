@@ -269,6 +269,11 @@ impl Tenant for Directory {
         self.edit(id, json!({"onPremisesSyncEnabled": true})).await;
     }
 
+    async fn keep_texts(&self, folded: bool, cut: Option<usize>) {
+        let quirks = json!({"foldBlanks": folded, "composeLetters": folded, "cutTexts": cut});
+        self.put("/quirks", quirks).await;
+    }
+
     const KEEPS_UNSEEN: bool = false;
 
     async fn protect(&self, id: &str) {

@@ -325,6 +325,11 @@ impl Tenant for Workspace {
 
     const TELLS_MASTERS: bool = false;
 
+    async fn keep_texts(&self, folded: bool, cut: Option<usize>) {
+        let quirks = json!({"foldBlanks": folded, "composeLetters": folded, "cutTexts": cut});
+        self.control.google("PUT", "/quirks", quirks).await.unwrap();
+    }
+
     async fn disguise_mark(&self, id: &str) {
         let mark = format!("{}\u{200b}", self.look(id).await.unwrap().mark.unwrap());
         self.edit(id, json!({"externalIds": [{"type": "custom", "customType": "bobsync", "value": mark}]})).await;

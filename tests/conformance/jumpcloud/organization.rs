@@ -277,6 +277,11 @@ impl Tenant for Organization {
         self.edit(id, json!({"externally_managed": true})).await;
     }
 
+    async fn keep_texts(&self, folded: bool, cut: Option<usize>) {
+        let quirks = json!({"foldBlanks": folded, "composeLetters": folded, "cutTexts": cut});
+        self.quirks(quirks).await;
+    }
+
     async fn disguise_mark(&self, id: &str) {
         let mark = format!("{}\u{200b}", self.look(id).await.unwrap().mark.unwrap());
         self.edit(id, json!({"attributes": [{"name": "bobsyncEmployeeId", "value": mark}, {"name": "badge", "value": "A-7"}]})).await;

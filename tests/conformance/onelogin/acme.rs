@@ -243,6 +243,11 @@ impl Tenant for Acme {
         self.control.change_user(id.parse().unwrap(), json!({"directory_id": 7})).await.unwrap();
     }
 
+    async fn keep_texts(&self, folded: bool, cut: Option<usize>) {
+        let quirks = json!({"foldBlanks": folded, "composeLetters": folded, "cutTexts": cut});
+        self.control.onelogin_quirks(quirks).await.unwrap();
+    }
+
     async fn disguise_mark(&self, id: &str) {
         let mark = format!("{}\u{200b}", self.look(id).await.unwrap().mark.unwrap());
         self.control.change_user(id.parse().unwrap(), json!({"external_id": mark})).await.unwrap();
