@@ -54,11 +54,13 @@ impl Company {
                 8 => self.rename(control, rng).await,
                 9 => self.hand_over(control, rng).await,
                 10 => {
-                    // Leaves at once, by the status.
-                    self.change(control, rng, |_, _| {
-                        vec![("internal.lifecycleStatus", Some("Terminated".into())), ("internal.status", Some("Inactive".into()))]
-                    })
-                    .await;
+                    // One or several leave at once, by the status.
+                    for _ in 0..*rng.pick(&[1, 1, 1, 4]) {
+                        self.change(control, rng, |_, _| {
+                            vec![("internal.lifecycleStatus", Some("Terminated".into())), ("internal.status", Some("Inactive".into()))]
+                        })
+                        .await;
+                    }
                 }
                 11 | 12 => {
                     let (last, end) = (date(now, rng.below(20)), date(now, 20 + rng.below(20)));

@@ -23,8 +23,8 @@ use simulators::{Control, World, rng::Rng};
 use testbed::ControlPlane;
 use tokio::{runtime::Runtime, sync::watch};
 
-/// How long anything may take before the soak fails.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// How long anything may take before the soak fails: a pass may wait twice for a minute of Bob.
+const PATIENCE: Duration = Duration::from_secs(240);
 /// A pass that failed is tried again after so much of the controller's time.
 const RETRIED: SignedDuration = SignedDuration::from_secs(30);
 
