@@ -12,6 +12,7 @@ use super::{
     report::Report,
     targets::Target,
     validate::{Stop, Validated},
+    waits::{Side, Waits},
     worker::Shared,
 };
 use crate::{
@@ -71,7 +72,7 @@ impl Connections {
     /// The report of a pass that could not begin: which side is not connected, and a [`Stop`] that names the Secret and the key.
     pub async fn open(
         shared: &Shared,
-        namespace: &str,
+        (namespace, waits): (&str, &Arc<Waits>),
         validated: &Validated,
         before: Option<Arc<Self>>,
     ) -> Result<(Arc<Self>, bool), Box<Report>> {
@@ -111,6 +112,7 @@ impl Connections {
             service_user_id,
             service_user_token: take("serviceUserToken"),
             observer: Arc::new(move |call, outcome| metrics.call("bob", call, outcome)),
+            waits: waits.of(Side::Bob, "Bob"),
         })
         .map_err(|error| no_bob(Stop::new(IntegrationReason::BobUnavailable, error.to_string())))?;
         let metrics = shared.metrics.clone();
@@ -119,6 +121,7 @@ impl Connections {
         let ties = Ties {
             observer: Arc::new(move |call, outcome| metrics.call(label, call, outcome)),
             gate: Arc::new(move || leadership.may_start(WRITE_TIMEOUT)),
+            waits: waits.of(Side::Provider, destination.catalog().name),
         };
         let provider = destination.connect(Credential::new(target_secret.values), ties, pacer.clone());
         let provider = provider.map_err(|error| no_provider(provider_stop(&error)))?;

@@ -383,7 +383,7 @@ impl Run<'_, '_, '_> {
             }
             Error::Forbidden { .. } | Error::Denied { .. } | Error::Rejected { .. } => self.streaks.refused(sort, error),
             Error::Throttled { .. } | Error::Unavailable { .. } | Error::Unknown { .. } => self.streaks.unreachable(sort, error),
-            Error::Duplicate { .. } | Error::NotFound => {}
+            Error::Duplicate { .. } | Error::Conflict { .. } | Error::NotFound => {}
         }
         Some(self.failure(error, fields))
     }
@@ -392,7 +392,7 @@ impl Run<'_, '_, '_> {
     fn failure(&self, error: &Error, fields: &[usize]) -> Failure {
         match error {
             Error::Rejected { .. } => Failure::Rejected(error.to_string()),
-            Error::Duplicate { .. } => Failure::Conflict(error.to_string()),
+            Error::Duplicate { .. } | Error::Conflict { .. } => Failure::Conflict(error.to_string()),
             Error::Forbidden { .. } | Error::Denied { .. } | Error::Unauthorized { .. } => Failure::Forbidden(error.to_string()),
             Error::NotFound => Failure::Retrying("the account went away; the next pass looks again".to_owned()),
             Error::Throttled { .. } | Error::Unavailable { .. } | Error::Unknown { .. } => {

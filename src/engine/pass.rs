@@ -1,5 +1,6 @@
 //! One pass, as the list of its steps.
 
+mod early;
 mod some;
 
 use std::{
@@ -13,7 +14,10 @@ use std::{
 
 use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use jiff::{Timestamp, civil::Date};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 
 use super::{
     claims::{Looking, Writing},
@@ -225,7 +229,7 @@ impl Pass<'_> {
         let people = decide::everybody(&self.deciding(), source.employees);
 
         let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt).protecting(&settings.protected);
-        let Some(listing) = self.unless_halted(observe::accounts(self.provider, &settings.mapping, &mut matcher)).await else {
+        let Some(listing) = self.listed(&people, &mut matcher).await else {
             report.unfinished = true;
             return Ok(());
         };
@@ -381,6 +385,7 @@ impl Pass<'_> {
         (unavailable, deferred): (&[usize], &[bool]),
     ) -> Summary {
         let (told, outcomes) = mpsc::unbounded_channel::<Told<'_>>();
+        let (over, end) = oneshot::channel::<()>();
         let skip = |change: &Change| (self.skip)(people[change.person as usize].employee.id(), fingerprint(change));
         let failed_before = |change: &Change| (self.failed_before)(people[change.person as usize].employee.id());
         // Read when it is needed, and gone when this step is through.
@@ -431,7 +436,7 @@ impl Pass<'_> {
                 let _ = told.send((person, outcome, claim));
             })
             .await;
-            drop(told);
+            drop((told, over));
             summary
         });
         let without_change = recorder.without_change(|change| {
@@ -443,7 +448,8 @@ impl Pass<'_> {
                 (false, false) => Some(held_by_suspicion()),
             }
         });
-        let (summary, (), ()) = tokio::join!(executing, without_change, record_each(recorder, outcomes));
+        let still_waiting = early::still_waiting(recorder, released, end);
+        let (summary, (), (), ()) = tokio::join!(executing, without_change, record_each(recorder, outcomes), still_waiting);
         self.wait_for_managers(people, recorder);
         summary
     }
@@ -513,6 +519,7 @@ impl Pass<'_> {
             looking: self.looking,
             causes: self.causes,
             unsettled: Mutex::default(),
+            ended: Mutex::default(),
             leaderless: Mutex::default(),
             trigger: self.trigger,
             requests,

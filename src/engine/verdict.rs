@@ -102,6 +102,8 @@ pub enum Trouble {
         /// Whether only a dry run was asked for.
         dry_run: bool,
     },
+    /// What the provider has is not known yet.
+    Unlisted,
     /// A guard holds it.
     Held {
         /// What will be done when it is released.
@@ -166,7 +168,7 @@ impl Verdict<'_> {
             Trouble::Failed(Failure::Rejected(_)) => EmployeeReason::Rejected,
             Trouble::Failed(Failure::Forbidden(_)) => EmployeeReason::Forbidden,
             Trouble::Failed(Failure::Retrying(_)) => EmployeeReason::Retrying,
-            Trouble::Waiting { .. } => EmployeeReason::Pending,
+            Trouble::Waiting { .. } | Trouble::Unlisted => EmployeeReason::Pending,
             Trouble::Held { .. } => EmployeeReason::Held,
             Trouble::None if self.account.is_none() && self.decision.missing == Missing::NotYet => EmployeeReason::NotDue,
             Trouble::None if self.lacks_licence() => EmployeeReason::NoLicence,
@@ -251,6 +253,7 @@ impl Verdict<'_> {
                 format!("Held by a budget, see PlanHeld of the integration: would {}; {why}.", planned.words())
             }
             Trouble::Waiting { planned, dry_run: false } => format!("Waiting for its turn to {}; {why}.", planned.words()),
+            Trouble::Unlisted => format!("Waiting until the provider's accounts are read; {why}."),
             Trouble::None if self.account.is_none() && self.decision.missing == Missing::NotYet => format!("No account yet: {why}."),
             Trouble::None if self.account.is_none() => format!("No account: {why}."),
             Trouble::None if self.lacks_licence() => {
@@ -263,10 +266,11 @@ impl Verdict<'_> {
         }
     }
 
-    /// Access as the status shows it; nothing of somebody who was never in Bob.
+    /// Access as the status shows it; nothing of somebody who was never in Bob, or before the provider's accounts are read.
     #[must_use]
     pub fn access(&self) -> Option<api::Access> {
         Some(match (self.decision.managed, self.state.or(self.beside)) {
+            _ if self.trouble == Trouble::Unlisted => return None,
             (false, _) if self.decision.why == Why::NotInBob => return None,
             (false, _) if !self.decision.only_ends_access() => api::Access::Unmanaged,
             (_, Some(AccountState::Suspended | AccountState::Unactivated)) => api::Access::Suspended,
@@ -301,7 +305,9 @@ impl Verdict<'_> {
         // Of somebody whom the settings leave out, an account that bobsync has dealt with loses access when the employment ends.
         let left_out = matches!(self.decision.why, Why::DomainNotListed | Why::OutOfScope | Why::ScopeUnknown);
         let ends = left_out && self.account.is_some() && !self.only_found;
-        self.decision.next.filter(|_| self.decision.managed || self.decision.why == Why::AwaitingChange || ends)
+        // Nothing is remembered of somebody before the provider's accounts are read.
+        let next = self.decision.next.filter(|_| self.trouble != Trouble::Unlisted);
+        next.filter(|_| self.decision.managed || self.decision.why == Why::AwaitingChange || ends)
     }
 
     /// Whether the attributes are as decided where none is to be written, and what is said of those that are kept in another form.
@@ -458,7 +464,7 @@ impl Verdict<'_> {
                 ),
             }
         }
-        if self.decision.why == Why::NotInBob {
+        if self.decision.why == Why::NotInBob || self.trouble == Trouble::Unlisted {
             list.truncate(1);
         }
         if reason.is_stalled() {

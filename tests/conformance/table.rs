@@ -73,6 +73,7 @@ macro_rules! every_provider {
             nothing_reaches_an_address_where_nobody_listens,
             a_throttled_provider_is_left_alone_until_then,
             a_provider_in_trouble_that_names_a_time_is_left_alone_by_what_can_wait,
+            what_calls_wait_for_is_told_when_they_begin_to_wait,
             a_closed_gate_lets_no_write_out,
             a_wrong_secret_is_unauthorized_after_few_calls,
             a_credential_that_may_only_read_is_denied_its_writes,

@@ -32,5 +32,6 @@ mod settings;
 mod stops;
 mod storms;
 mod triggers;
+mod waits;
 mod webhooks;
 mod windows;
