@@ -25,7 +25,8 @@ const FOUNDERS: usize = 30;
 /// Beyond so many nobody is hired until files are deleted.
 const MOST: usize = 70;
 const SITES: [&str; 4] = ["London", "Berlin", "Auckland", "Paris"];
-const TITLES: [&str; 6] = ["Engineer", "Keeper", "Cook", "Tailor", "Pilot", "Gardener"];
+const TITLES: [&str; 8] =
+    ["Engineer", "Keeper", "Cook", "Tailor", "Pilot", "Gardener", "Head  of Gardens", "Keeper of the northern greenhouse"];
 const DEPARTMENTS: [&str; 3] = ["Engineering", "Kitchen", "Garden"];
 
 impl Company {

@@ -18,7 +18,7 @@ use simulators::Control;
 use super::{
     BOBS_MINUTE,
     company::{Company, File},
-    stage::Stage,
+    stage::{LONGEST_TEXT, Stage},
     standing::Standing,
 };
 use oracle::{Before, Facts, Shown, Wishes};
@@ -279,7 +279,7 @@ impl Judge {
                 ("title", "work.title"),
                 ("department", "work.department"),
             ] {
-                if user[target].as_str() != file.get(field).map(String::as_str) {
+                if user[target].as_str().map(str::to_owned) != file.get(field).map(|text| as_kept(text)) {
                     lost(id, format!("{target} of {id} is not as in Bob ({:?})", answer.why));
                 }
             }
@@ -290,6 +290,11 @@ impl Judge {
         }
         wrong
     }
+}
+
+/// A text as the provider keeps it.
+fn as_kept(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(LONGEST_TEXT).collect()
 }
 
 fn wants(answer: oracle::Answer) -> Option<Access> {
