@@ -261,6 +261,7 @@ impl Recorder<'_> {
             history,
             owed,
             expired,
+            tried: outcome.is_some(),
             seen,
             proof,
             exists: known.is_some(),
