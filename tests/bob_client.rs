@@ -57,6 +57,7 @@ fn client(world: &World, token: &str, observer: Observer) -> Client {
         service_user_token: Secret::new(token),
         pace: Arc::default(),
         observer,
+        waits: Arc::new(|_| ()),
     })
     .unwrap()
 }

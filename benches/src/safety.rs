@@ -33,10 +33,7 @@ pub async fn measure(plane: &ControlPlane) -> Result<Vec<Ratio>> {
         seen.rests,
         seen.took.as_secs_f64()
     );
-    eprintln!(
-        "bench:   {} leavers, {} of them waited for a fault to end, at most {} hours",
-        seen.leavers.out, seen.leavers.waited, seen.leavers.hours
-    );
+    eprintln!("bench:   {} leavers, {} of them waited for a fault to end", seen.leavers.out, seen.leavers.waited);
     seen.wrong.iter().for_each(|wrong| eprintln!("bench:   {wrong}"));
     let count = |kind: soak::judge::Kind| seen.wrong.iter().filter(|wrong| wrong.kind == kind).count() as f64;
     let ratio = |id, what, value| Ratio { id, what, employees: 0, value, goal: "0", met: value == 0.0, provider: "OneLogin" };

@@ -7,6 +7,7 @@
 //! - [`bob`], [`onelogin`], [`google`], [`entra`], [`jumpcloud`]: the services
 //! - [`company`]: made-up employees
 //! - [`front`]: requests, faults, call records, connections, limits
+//! - [`texts`]: forms in which a service keeps what it was sent
 //! - [`clock`], [`rng`]: time and chance, both in the hands of a test
 //!
 //! docs/simulators.md tells what is simulated and which switches there are.
@@ -22,6 +23,7 @@ pub mod google;
 pub mod jumpcloud;
 pub mod onelogin;
 pub mod rng;
+pub mod texts;
 pub mod world;
 
 pub use client::Control;

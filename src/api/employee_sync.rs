@@ -101,6 +101,9 @@ pub struct EmployeeSyncStatus {
     /// With `driftPolicy: Report`: digests of the values that were last in place, by attribute: another value at the provider is drift, another one in Bob is a change.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub last_applied: Vec<String>,
+    /// Attributes that the provider keeps in another form than they were sent: a digest of what was sent, and one of what is kept (none where no form lasted). They are written again when either side changes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept_differently: Vec<String>,
     /// The value of the annotation `bobsync.dev/sync-requested-at` that was last answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_handled_sync_at: Option<String>,

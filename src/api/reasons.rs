@@ -48,7 +48,7 @@ reasons! {
         DomainNotListed: "The work e-mail is in no domain that `provisioning.emailDomains` lists.", "Add the domain, if this person should be managed.";
         OutOfScope: "`provisioning.scope` leaves this person out.", "Change the expression, if this person should be managed.";
         HandsOff: "`spec.suspend` is set on this EmployeeSync, or the account is listed in `safety.protectedAccounts` or an administrator's by the provider's own word; the message says which.", "Remove `spec.suspend`, the account from the list, or the administrator's role, to let bobsync manage it again.";
-        Pending: "Decided, and waiting for its turn.", "Nothing; look at the integration if it lasts.";
+        Pending: "Decided, and waiting for its turn, or until the provider's accounts are read.", "Nothing; look at the integration if it lasts: it says what is waited for, and until when.";
         Held: "Part of a plan that a guard holds.", "See `PlanHeld` of the integration: approve the plan, or remove its cause.";
         Frozen: "An attribute is frozen, because it would change for too many people at once; the rest is in sync.", "See `PlanHeld` of the integration: approve the plan, or correct the field in Bob or the mapping.";
         Retrying: "The provider throttled, was unreachable, or the outcome of a write is not known.", "Nothing; it is tried again by itself. Look at the provider's health if it lasts.";
@@ -72,8 +72,8 @@ reasons! {
         DryRun: "`spec.mode` is DryRun: the plan is in `status.plan`, nothing was written to the provider.", "Set `mode: Enforce` when the plan is right.";
         Progressing: "First pass, or a new generation that is not yet seen through.", "Wait.";
         PlanHeld: "A guard holds changes; the `PlanHeld` condition says which and why.", "Look at `status.plan`; approve it with `spec.approvedPlan`, or remove the cause.";
-        BobUnavailable: "Bob did not answer, or not with what was asked.", "Nothing; it is tried again by itself. See Bob's status page if it lasts.";
-        ProviderUnavailable: "The provider did not answer, or not with what was asked.", "Nothing; it is tried again by itself. See the provider's status page if it lasts.";
+        BobUnavailable: "Bob did not answer, or not with what was asked, or asked for a pause; the message then says until when.", "Nothing; it is tried again by itself. See Bob's status page if it lasts.";
+        ProviderUnavailable: "The provider did not answer, or not with what was asked, or asked for a pause; the message then says until when.", "Nothing; it is tried again by itself. See the provider's status page if it lasts.";
         SourceSuspect: "Bob's answer is well-formed but implausibly short, or a lifecycle status is missing as a whole; the message says which.", "Check the service user's access rights in Bob: it must see every lifecycle status. If so many people have really gone, request a sync of the integration, or wait until a later answer agrees. If the only employee with a lifecycle status has really gone, request a sync of the EmployeeSync.";
         TargetSuspect: "The provider's listing is well-formed but implausibly short.", "Check the credential's scope, and whether accounts were deleted at the provider.";
         NamespaceNotListed: "The controller cannot list the EmployeeSyncs of this namespace, so it does not know who is pinned, and begins nothing.", "Give the controller the right to list and watch `employeesyncs` in this namespace (the chart's `namespaces`); it begins by itself.";
@@ -97,6 +97,7 @@ reasons! {
         NoAccount: "There is no account.", "Nothing; `Ready` says whether there should be one.";
         Equal: "Every mapped attribute is as decided.", "Nothing.";
         Differs: "Some mapped attributes are not as decided yet.", "See `Ready`.";
+        KeptDifferently: "The provider keeps values in another form than they were sent (with single blanks, cut, or as a rule of the tenant has it); the message names the attributes. They are written again when either side changes. False where no form lasted: after three writes an attribute is written no more until its value in Bob changes.", "Nothing, if the form is all right. Else write the value in Bob as the provider keeps it, or change the rule at the provider, or unmap the attribute.";
         AsDecided: "Access is as decided.", "Nothing.";
         NotAsDecided: "Access is not as decided yet.", "See `Ready`.";
         AwaitingActivation: "The account is made and staged: it is left so until an administrator activates it.", "Activate it at the provider (JumpCloud: Users, Activate).";

@@ -28,6 +28,7 @@ use crate::{
     provider::{
         Urgency,
         http::{self, Secret},
+        limits::{Wait, Waits, Why},
     },
 };
 
@@ -48,6 +49,8 @@ pub struct Config {
     pub observer: Observer,
     /// Keeps everybody who calls with this service user below Bob's limits.
     pub pace: Arc<Pace>,
+    /// Told of pauses that Bob asked for and calls meet.
+    pub waits: Waits,
 }
 
 impl fmt::Debug for Config {
@@ -150,8 +153,21 @@ impl Client {
         self.searched(fields, Some(ids), urgency).await
     }
 
+    /// Waits until a call may start; tells of a pause that Bob asked for.
+    async fn admit(&self, route: Route, urgency: Urgency) -> Result<(), Error> {
+        self.config.pace.admit(route, urgency).await.inspect_err(|error| {
+            if let Error::Throttled { wait: Some(wait) } = error {
+                self.tell_wait(*wait);
+            }
+        })
+    }
+
+    fn tell_wait(&self, wait: Duration) {
+        (self.config.waits)(Wait { until: tokio::time::Instant::now() + wait, why: Why::Asked });
+    }
+
     async fn searched(&self, fields: &Fields, ids: Option<&[&str]>, urgency: Urgency) -> Result<People, Error> {
-        self.config.pace.admit(Route::Search, urgency).await?;
+        self.admit(Route::Search, urgency).await?;
         let outcome = self.in_time(self.patience.search, self.search(fields, ids)).await.map_err(|error| self.if_granted_before(error));
         self.granted.fetch_or(outcome.is_ok(), Ordering::Relaxed);
         self.tell(Route::Search, outcome.as_ref().map(|_| "ok"));
@@ -189,7 +205,7 @@ impl Client {
         if id.is_empty() || id.len() > 40 || !id.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(Error::unavailable("not a Bob employee id"));
         }
-        self.config.pace.admit(Route::Read, urgency).await?;
+        self.admit(Route::Read, urgency).await?;
         let outcome = self.in_time(self.patience.small, self.read(fields, id)).await;
         let word = outcome.as_ref().map(|found| if found.is_some() { "ok" } else { "not_found" });
         self.tell(Route::Read, word);
@@ -205,7 +221,7 @@ impl Client {
         if let Some(known) = known.filter(|known| ids.iter().all(|id| known.has(id))) {
             return Ok(known);
         }
-        self.config.pace.admit(Route::Metadata, Urgency::Normal).await?;
+        self.admit(Route::Metadata, Urgency::Normal).await?;
         let outcome = self.in_time(self.patience.small, self.metadata()).await;
         self.tell(Route::Metadata, outcome.as_ref().map(|_| "ok"));
         let catalogue = Arc::new(outcome?);
@@ -298,6 +314,7 @@ impl Client {
             StatusCode::TOO_MANY_REQUESTS => {
                 let wait = wait_of(answer.headers(), Timestamp::now());
                 self.config.pace.be_silent(wait);
+                self.tell_wait(wait);
                 Err(Error::Throttled { wait: Some(wait) })
             }
             _ if status.is_redirection() => Err(Error::unavailable(format!("{}: redirects are not followed", status.as_u16()))),

@@ -4,6 +4,7 @@
 mod latest;
 mod people;
 mod reading;
+mod tries;
 #[cfg(test)]
 mod versions_tests;
 
@@ -21,7 +22,7 @@ use kube::ResourceExt as _;
 pub use self::{latest::Latest, people::Sums};
 use self::{
     people::People,
-    reading::{met, only_found, overrides, revoked, unready_since},
+    reading::{kept, met, only_found, overrides, revoked, unready_since},
 };
 use crate::{
     api::{
@@ -30,6 +31,7 @@ use crate::{
     },
     domain::{
         drift::InPlace,
+        kept::Kept,
         known::{Met, Overrides, Revoked},
         missing::{Absence, Word},
     },
@@ -84,6 +86,8 @@ pub struct Entry {
     pub part: Option<NonZeroU64>,
     /// What was last in place on the account, where the status keeps it.
     pub in_place: Option<Box<InPlace>>,
+    /// Values that the provider keeps in another form than they were sent.
+    pub kept: Option<Box<Kept>>,
     /// A sync request that is not answered yet.
     pub sync_requested: Option<Box<str>>,
     /// The sync request that was answered last.
@@ -255,7 +259,7 @@ impl Roster {
     pub fn forget_accounts(&self, key: &IntegrationKey) {
         if let Some(people) = self.rows().get_mut(key) {
             people.sift(|_, entry| {
-                (entry.account, entry.found, entry.in_place, entry.verdict) = (None, None, None, 0);
+                (entry.account, entry.found, entry.in_place, entry.kept, entry.verdict) = (None, None, None, None, 0);
                 true
             });
         }
@@ -451,6 +455,7 @@ fn entry(object: &EmployeeSync) -> Entry {
             .map(|s| &s.last_applied)
             .filter(|list| !list.is_empty())
             .map(|list| Box::new(InPlace::from_list(list.iter().map(String::as_str)))),
+        kept: status.and_then(kept),
         next: status
             .and_then(|s| s.next_transition.as_ref())
             .and_then(|next| Some((next.at.parse::<Timestamp>().ok()?.as_second(), next.access))),
@@ -492,6 +497,7 @@ impl Entry {
     /// This one in place of `known`. An object without a status says nothing of the person, so what was known stays.
     fn after(mut self, known: &Self) -> Self {
         (self.row, self.lifecycle, self.absence) = (known.row, known.lifecycle, known.absence);
+        self.kept = self.kept_after(known);
         // The same object or another one: what went out has gone out.
         let latest = self.latest.or_later(known.latest);
         if self.digest != 0 {
@@ -506,6 +512,7 @@ impl Entry {
             latest,
             awaited_start: known.awaited_start,
             in_place: self.in_place.or_else(|| known.in_place.clone()),
+            kept: known.kept.clone(),
             part: self.part.or(known.part),
             next: known.next,
             unready_since: known.unready_since,
@@ -592,6 +599,7 @@ pub fn digest(status: &EmployeeSyncStatus) -> u64 {
     }
     status.awaiting_change.as_ref().map(|waiting| &waiting.baseline).hash(&mut hash);
     status.last_applied.hash(&mut hash);
+    status.kept_differently.hash(&mut hash);
     status.held_part.hash(&mut hash);
     status.last_handled_sync_at.hash(&mut hash);
     // 0 stands for "no status".

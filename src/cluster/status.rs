@@ -118,6 +118,7 @@ impl Writer {
                 "evidence",
                 "awaitingChange",
                 "lastApplied",
+                "keptDifferently",
                 "counted",
                 "heldPart",
                 "lastHandledSyncAt",

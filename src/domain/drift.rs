@@ -74,10 +74,15 @@ fn digest(mapping: &Mapping, employee: &Employee, row: usize, manager: Option<&s
         Desired::Empty if !mapping.rows[row].required => None,
         Desired::Empty | Desired::Keep | Desired::Failed(_) => return None,
     };
+    Some(short_digest([employee.id(), &mapping.rows[row].target, value.as_deref().unwrap_or_default()]))
+}
+
+/// Returns 32 bits of a digest over employee, target and value.
+pub(super) fn short_digest(parts: [&str; 3]) -> u32 {
     let mut hash = Sha256::new();
-    for part in [employee.id(), &mapping.rows[row].target, value.as_deref().unwrap_or_default()] {
+    for part in parts {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
     }
-    Some(hash.finalize().iter().take(4).fold(0, |number, byte| number << 8 | u32::from(*byte)))
+    hash.finalize().iter().take(4).fold(0, |number, byte| number << 8 | u32::from(*byte))
 }

@@ -158,6 +158,8 @@ pub struct Standing {
     pub change: Option<usize>,
     /// Rows that a person changed at the provider, and that are only reported.
     pub drifted: Vec<usize>,
+    /// Rows that the provider keeps in a form of its own, and that are not written.
+    pub kept: Vec<usize>,
     /// Whether an account that may be this person's, and is not this integration's to write, can be used; `None` where there
     /// is no such account.
     pub beside: Option<AccountState>,
@@ -327,6 +329,7 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
         Match::One { mut candidate, taken } => {
             let account = held(&candidate);
             let drifted = drifted(mapping, person, &mut candidate);
+            let kept = std::mem::take(&mut candidate.kept).into_vec();
             let suspends = person.decision.existing == Some(Access::Suspended) && candidate.state != AccountState::Suspended;
             // Who leaves does not wait for an e-mail to become free.
             let after = after.filter(|_| !suspends);
@@ -334,7 +337,7 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
             let missing = missing(true).or_else(failed).filter(|_| !person.employee.is_without_a_row());
             let block = if taken { Some(Block::Conflict) } else { missing };
             let change = existing(mapping, person, *candidate, taken).map(|change| Change { after, ..change });
-            (Standing { drifted, ..standing(Some(account), block) }, change)
+            (Standing { drifted, kept, ..standing(Some(account), block) }, change)
         }
         // An account without a mark that has the e-mail of somebody who left may be theirs: it is told, as nobody may take it over.
         Match::Taken { open: true, .. } if person.decision.ends_access() => {
@@ -366,7 +369,7 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
 }
 
 fn standing(account: Option<Held>, block: Option<Block>) -> Standing {
-    Standing { account, manager: Manager::Nothing, block, change: None, drifted: Vec::new(), beside: None }
+    Standing { account, manager: Manager::Nothing, block, change: None, drifted: Vec::new(), kept: Vec::new(), beside: None }
 }
 
 /// The same of somebody whom the settings leave out: nothing is written, but that an end of the employment takes access from

@@ -12,6 +12,7 @@ use super::{
     report::Report,
     targets::Target,
     validate::{Stop, Validated},
+    waits::{Side, Waits},
     worker::Shared,
 };
 use crate::{
@@ -64,21 +65,31 @@ struct MadeFrom {
 }
 
 impl Connections {
-    /// Reads both Secrets and keeps the connections `before` if nothing changed. The flag says whether they are new.
+    /// Reads both Secrets and keeps the connections `before` if nothing changed, or if the API server does not give the Secrets
+    /// now. The flag says whether they are new.
     ///
     /// # Errors
     /// The report of a pass that could not begin: which side is not connected, and a [`Stop`] that names the Secret and the key.
     pub async fn open(
         shared: &Shared,
-        namespace: &str,
+        (namespace, waits): (&str, &Arc<Waits>),
         validated: &Validated,
         before: Option<Arc<Self>>,
     ) -> Result<(Arc<Self>, bool), Box<Report>> {
         let Target { destination, secret } = &validated.target;
         let bob = secrets::read(&shared.client, namespace, &validated.bob_secret, &["serviceUserId", "serviceUserToken"]).await;
-        let mut bob_secret = bob.map_err(|error| no_bob(secret_stop(&error, IntegrationReason::BobUnavailable)))?;
         let keys = destination.keys();
-        let target = secrets::read_some(&shared.client, namespace, secret, keys.required, keys.optional).await;
+        let target = match &bob {
+            Ok(_) => secrets::read_some(&shared.client, namespace, secret, keys.required, keys.optional).await,
+            Err(error) => Err(error.clone()),
+        };
+        if let Err(error @ SecretError::Unavailable { .. }) = &target
+            && let Some(before) = before.as_ref().filter(|before| before.are_for(validated))
+        {
+            tracing::warn!(namespace, %error, "a Secret cannot be read now; what was read before is used");
+            return Ok((before.clone(), false));
+        }
+        let mut bob_secret = bob.map_err(|error| no_bob(secret_stop(&error, IntegrationReason::BobUnavailable)))?;
         let target_secret = target.map_err(|error| no_provider(secret_stop(&error, IntegrationReason::ProviderUnavailable)))?;
         let made_from = MadeFrom {
             bob: validated.bob.clone(),
@@ -101,6 +112,7 @@ impl Connections {
             service_user_id,
             service_user_token: take("serviceUserToken"),
             observer: Arc::new(move |call, outcome| metrics.call("bob", call, outcome)),
+            waits: waits.of(Side::Bob, "Bob"),
         })
         .map_err(|error| no_bob(Stop::new(IntegrationReason::BobUnavailable, error.to_string())))?;
         let metrics = shared.metrics.clone();
@@ -109,10 +121,17 @@ impl Connections {
         let ties = Ties {
             observer: Arc::new(move |call, outcome| metrics.call(label, call, outcome)),
             gate: Arc::new(move || leadership.may_start(WRITE_TIMEOUT)),
+            waits: waits.of(Side::Provider, destination.catalog().name),
         };
         let provider = destination.connect(Credential::new(target_secret.values), ties, pacer.clone());
         let provider = provider.map_err(|error| no_provider(provider_stop(&error)))?;
         Ok((Arc::new(Self { bob, provider, made_from, pacer }), true))
+    }
+
+    /// Whether these settings name the same addresses and the same Secrets.
+    fn are_for(&self, validated: &Validated) -> bool {
+        let MadeFrom { bob, target, bob_secret, .. } = &self.made_from;
+        *bob == validated.bob && *target == validated.target && bob_secret.0 == validated.bob_secret
     }
 
     /// The Secrets that these were made from.

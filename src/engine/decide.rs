@@ -51,11 +51,12 @@ pub fn everybody(cx: &Deciding<'_>, employees: Vec<Employee>) -> Vec<Person> {
 
 impl Deciding<'_> {
     fn one(&self, mut employee: Employee, mapped: &[FieldIndex]) -> Person {
-        let (known, known_account, access, in_place, unmet) = self.roster.with(self.key, employee.id(), |entry| {
+        let (known, known_account, access, (in_place, kept), unmet) = self.roster.with(self.key, employee.id(), |entry| {
             let account = entry.and_then(|entry| entry.account.as_ref()).map(|(id, _)| id.clone());
             let access = entry.and_then(|entry| entry.access);
             let in_place = entry.filter(|_| self.settings.report_drift).and_then(|entry| entry.in_place.clone());
-            (known(entry, || self.unmet(&employee)), account, access, in_place, entry.is_none_or(|entry| entry.met.is_none()))
+            let kept = entry.and_then(|entry| entry.kept.clone());
+            (known(entry, || self.unmet(&employee)), account, access, (in_place, kept), entry.is_none_or(|entry| entry.met.is_none()))
         });
         let mut unknown_target = None;
         if !known.overrides.attributes.is_empty() {
@@ -67,6 +68,7 @@ impl Deciding<'_> {
             decision,
             baseline,
             in_place,
+            kept,
             known_account,
             known_active: access == Some(Access::Active),
             sessions_open: self.ends_sessions && matches!(access, Some(Access::Active | Access::NotYet | Access::Absent)),

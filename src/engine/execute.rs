@@ -2,6 +2,7 @@
 //! blames one employee, and of one employee what cannot land holds back nothing else.
 //!
 //! - `change`: a change of an account, as a whole and else in parts. `create`: a new account, and what making it may meet.
+//! - `kept`: what the provider has made of the values.
 //! - `streaks`: when several failures in a row speak for the next change.
 //!
 //! A refused write is told. A throttled one waits for its turn. One that surely was not applied is tried again. One
@@ -9,6 +10,7 @@
 
 mod change;
 mod create;
+mod kept;
 mod streaks;
 
 use std::{
@@ -37,6 +39,7 @@ use crate::{
     cluster::leadership::Leadership,
     domain::{
         account::{Access, Account, AccountState, AccountWrite, NewValue},
+        kept::Answered,
         mapping::Mapping,
         matching::{Person, PersonIndex},
         plan::{Change, Kind, Plan, Standing},
@@ -103,6 +106,8 @@ pub struct Done {
     pub request_id: Option<String>,
     /// What the provider refused of the change, and its rows: they were left out, and the rest went out without them.
     pub refused: Option<(Failure, Vec<usize>)>,
+    /// What was seen of the values afterwards; of a new account only those that are kept in another form.
+    pub answered: Vec<Answered>,
 }
 
 /// Why a change could not be done.
@@ -326,7 +331,8 @@ impl Run<'_, '_, '_> {
             None => self.create(change, write).await,
         };
         match result {
-            Ok(landed) => {
+            Ok(mut landed) => {
+                self.read_back(change.person, sort, &mut landed).await;
                 self.streaks.went_through(sort);
                 self.count_licences(change, landed.state);
                 self.accounts.lock().unwrap_or_else(PoisonError::into_inner).insert(change.person, (*landed.account).into());
@@ -356,7 +362,7 @@ impl Run<'_, '_, '_> {
 
     /// What is told of a change that landed, or of which a part did.
     fn ended(&self, landed: Landed, manager_pending: bool) -> Outcome {
-        let Landed { account, state, matched_by, action, mut fields, unconfirmed, left, sessions, request_id } = landed;
+        let Landed { account, state, matched_by, action, mut fields, unconfirmed, answered, left, sessions, request_id } = landed;
         let rows = &self.cx.mapping.rows;
         fields.sort_unstable_by_key(|&row| (rows[row].compare.is_person(), &rows[row].target));
         if let Some(failure) = sessions {
@@ -365,7 +371,7 @@ impl Run<'_, '_, '_> {
         }
         let manager_pending = manager_pending || self.cx.mapping.manager.is_some_and(|row| unconfirmed.contains(&row));
         let refused = left.into_parts();
-        Outcome::Done(Box::new(Done { action, matched_by, fields, account, state, manager_pending, request_id, refused }))
+        Outcome::Done(Box::new(Done { action, matched_by, fields, account, state, manager_pending, request_id, refused, answered }))
     }
 
     /// What an error means for this person; `None` where it means the credential, and the pass stops.
@@ -377,7 +383,7 @@ impl Run<'_, '_, '_> {
             }
             Error::Forbidden { .. } | Error::Denied { .. } | Error::Rejected { .. } => self.streaks.refused(sort, error),
             Error::Throttled { .. } | Error::Unavailable { .. } | Error::Unknown { .. } => self.streaks.unreachable(sort, error),
-            Error::Duplicate { .. } | Error::NotFound => {}
+            Error::Duplicate { .. } | Error::Conflict { .. } | Error::NotFound => {}
         }
         Some(self.failure(error, fields))
     }
@@ -386,7 +392,7 @@ impl Run<'_, '_, '_> {
     fn failure(&self, error: &Error, fields: &[usize]) -> Failure {
         match error {
             Error::Rejected { .. } => Failure::Rejected(error.to_string()),
-            Error::Duplicate { .. } => Failure::Conflict(error.to_string()),
+            Error::Duplicate { .. } | Error::Conflict { .. } => Failure::Conflict(error.to_string()),
             Error::Forbidden { .. } | Error::Denied { .. } | Error::Unauthorized { .. } => Failure::Forbidden(error.to_string()),
             Error::NotFound => Failure::Retrying("the account went away; the next pass looks again".to_owned()),
             Error::Throttled { .. } | Error::Unavailable { .. } | Error::Unknown { .. } => {

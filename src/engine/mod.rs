@@ -15,6 +15,7 @@
 //!   pass over single people meets one over everybody.
 //! - `session`: what every pass of an integration shares. `partial`: passes over single people, at once and beside the
 //!   pass over everybody. `single`: how single people are read.
+//! - `waits`: waits that a service asked for, as people are told of them.
 //! - `signing`: what webhooks are signed with, read beside the passes.
 //! - `connection`: clients, made from Secrets. `clock`: time, which stories can move.
 
@@ -44,4 +45,5 @@ pub mod targets;
 pub mod tenants;
 pub mod validate;
 pub mod verdict;
+pub mod waits;
 pub mod worker;

@@ -58,7 +58,12 @@ pub async fn serve(session: Arc<Session>, line: Line, beat: Beat) {
             Serves::NoOne | Serves::Evidence(_) => {}
             // One that goes on again begins with a full pass, and what comes from now on is served after it.
             Serves::Suspended if session.object.borrow().spec.suspend => dirty.clear(),
-            Serves::Suspended => tokio::time::sleep(SOON).await,
+            // It is about to go on, and a full pass begins with that.
+            Serves::Suspended => tokio::select! {
+                _ = beat.during(place.changed()) => {}
+                () = session.shared.leadership.lost() => {}
+                _ = stopping.wait_for(|stopping| *stopping) => return,
+            },
             Serves::Everyone(ready) | Serves::Known(ready) => {
                 let taken = dirty.take_of(line, Instant::now(), may);
                 taken.iter().for_each(|(employee, _)| session.forget_evidence(employee));

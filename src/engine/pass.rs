@@ -1,5 +1,6 @@
 //! One pass, as the list of its steps.
 
+mod early;
 mod some;
 
 use std::{
@@ -13,7 +14,10 @@ use std::{
 
 use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use jiff::{Timestamp, civil::Date};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 
 use super::{
     claims::{Looking, Writing},
@@ -45,6 +49,7 @@ use crate::{
         status::Writer,
     },
     domain::{
+        account::Access,
         employee::Employee,
         matching::{Matcher, Person, PersonIndex},
         plan::{Change, Kind, Plan, plan},
@@ -224,11 +229,11 @@ impl Pass<'_> {
         let people = decide::everybody(&self.deciding(), source.employees);
 
         let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt).protecting(&settings.protected);
-        let Some(listing) = self.unless_halted(observe::accounts(self.provider, &settings.mapping, &mut matcher)).await else {
+        let Some(listing) = self.listed(&people, &mut matcher).await else {
             report.unfinished = true;
             return Ok(());
         };
-        let listing = listing?;
+        let listing = listing.inspect_err(|_| self.leavers_do_not_wait(&people))?;
         report.provider = Some(true);
         report.read_for = began.elapsed();
         report.unavailable_targets = listing.unavailable.iter().map(|row| settings.mapping.rows[*row].target.to_string()).collect();
@@ -280,6 +285,19 @@ impl Pass<'_> {
         tokio::select! {
             read = reading => Some(read),
             () = (self.halting)() => None,
+        }
+    }
+
+    /// Puts those into the urgent line whose access ends and whose account is on record as open: it is looked up by its id, so
+    /// a listing that fails keeps no one in.
+    fn leavers_do_not_wait(&self, people: &[Person]) {
+        if self.validated.dry_run {
+            return;
+        }
+        let now = Instant::now();
+        let open = |person: &&Person| person.known_account.is_some() && (person.known_active || person.sessions_open);
+        for person in people.iter().filter(open).filter(|person| person.decision.existing == Some(Access::Suspended)) {
+            self.mailbox.dirty.add(person.employee.id(), Trigger::Retry, Class::Leaver, now);
         }
     }
 
@@ -367,6 +385,7 @@ impl Pass<'_> {
         (unavailable, deferred): (&[usize], &[bool]),
     ) -> Summary {
         let (told, outcomes) = mpsc::unbounded_channel::<Told<'_>>();
+        let (over, end) = oneshot::channel::<()>();
         let skip = |change: &Change| (self.skip)(people[change.person as usize].employee.id(), fingerprint(change));
         let failed_before = |change: &Change| (self.failed_before)(people[change.person as usize].employee.id());
         // Read when it is needed, and gone when this step is through.
@@ -417,7 +436,7 @@ impl Pass<'_> {
                 let _ = told.send((person, outcome, claim));
             })
             .await;
-            drop(told);
+            drop((told, over));
             summary
         });
         let without_change = recorder.without_change(|change| {
@@ -429,7 +448,8 @@ impl Pass<'_> {
                 (false, false) => Some(held_by_suspicion()),
             }
         });
-        let (summary, (), ()) = tokio::join!(executing, without_change, record_each(recorder, outcomes));
+        let still_waiting = early::still_waiting(recorder, released, end);
+        let (summary, (), (), ()) = tokio::join!(executing, without_change, record_each(recorder, outcomes), still_waiting);
         self.wait_for_managers(people, recorder);
         summary
     }
@@ -499,6 +519,7 @@ impl Pass<'_> {
             looking: self.looking,
             causes: self.causes,
             unsettled: Mutex::default(),
+            ended: Mutex::default(),
             leaderless: Mutex::default(),
             trigger: self.trigger,
             requests,

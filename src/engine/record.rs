@@ -1,6 +1,8 @@
 //! Step 6: what was found and done is written down: one status patch for each person whose outcome changed, and none
 //! for anybody else.
 
+mod early;
+pub mod kept;
 mod write;
 
 use std::{
@@ -13,6 +15,7 @@ use std::{
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+pub use self::early::unknown;
 use self::write::{Seen, Write};
 use super::{
     claims::{Claims, Looking},
@@ -39,6 +42,7 @@ use crate::{
         account::{Access, AccountState},
         drift::InPlace,
         employee::{BobStatus, SITE},
+        kept::Kept,
         known::Revoked,
         matching::{Person, PersonIndex},
         plan::{Block, Change, Kind, Manager, Plan},
@@ -88,6 +92,8 @@ pub struct Recorder<'a> {
     pub tally: Mutex<Tally>,
     /// People whose change was not brought to an end: whether it was tried and failed for now.
     pub unsettled: Mutex<Vec<(Box<str>, bool)>>,
+    /// People of whom an outcome is known: what was to be said before it is not said any more.
+    pub ended: Mutex<HashSet<PersonIndex>>,
     /// People in order but for their manager, who has no account yet.
     pub leaderless: Mutex<Vec<PersonIndex>>,
     /// Whether a write to the API server failed.
@@ -164,6 +170,7 @@ impl Recorder<'_> {
         if matches!(outcome, Outcome::Outdated | Outcome::Busy) {
             return;
         }
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).insert(index);
         let trouble = self.trouble(index, Some(&outcome));
         let again = match &outcome {
             Outcome::Failed { failure: Failure::Retrying(_), .. } => Some(true),
@@ -211,15 +218,9 @@ impl Recorder<'_> {
     fn weigh(&self, index: PersonIndex, trouble: Trouble, outcome: Option<Outcome>) -> Option<Write<'_>> {
         let person = &self.people[index as usize];
         let id = person.employee.id();
-        let (verdict, known, seen, proof) = self.roster.with(self.key, id, |entry| {
-            (
-                self.verdict(index, trouble, outcome.as_ref(), entry),
-                entry.filter(|entry| entry.exists).map(|entry| (entry.verdict, entry.digest)),
-                Seen::of(entry),
-                self.proof(index, entry, None),
-            )
-        });
-        self.count(&verdict, outcome.as_ref());
+        let judged = self.judge(index, trouble, outcome.as_ref());
+        let Judged { verdict, seen, proof, .. } = &judged;
+        self.count(verdict, outcome.as_ref());
         if seen.revoked.is_some() && proof.revoked.is_none() && !person.employee.deleted {
             self.tally.lock().unwrap_or_else(PoisonError::into_inner).over.insert(id.into());
         }
@@ -227,6 +228,24 @@ impl Recorder<'_> {
         if settled && matches!(verdict.manager, Manager::NotManaged | Manager::Pending) {
             self.leaderless.lock().unwrap_or_else(PoisonError::into_inner).push(index);
         }
+        self.draft(index, judged, outcome.as_ref())
+    }
+
+    /// What is to be said of a person, and what is known.
+    fn judge(&self, index: PersonIndex, trouble: Trouble, outcome: Option<&Outcome>) -> Judged<'_> {
+        self.roster.with(self.key, self.people[index as usize].employee.id(), |entry| Judged {
+            verdict: self.verdict(index, trouble, outcome, entry),
+            known: entry.filter(|entry| entry.exists).map(|entry| (entry.verdict, entry.digest)),
+            seen: Seen::of(entry),
+            proof: self.proof(index, entry, None),
+        })
+    }
+
+    /// What has to be written of it, if anything.
+    fn draft<'b>(&'b self, index: PersonIndex, judged: Judged<'b>, outcome: Option<&Outcome>) -> Option<Write<'b>> {
+        let Judged { verdict, known, seen, proof } = judged;
+        let person = &self.people[index as usize];
+        let id = person.employee.id();
         if outcome.is_none() && self.looking.is_outdated(id) {
             // A later pass has looked at this person: what this one saw is not written over what that one found.
             return None;
@@ -234,9 +253,13 @@ impl Recorder<'_> {
         if known.is_none() && !worth_an_object(person, &verdict) {
             return None;
         }
+        let kept = self.kept(index, outcome);
+        if [person.kept.as_deref(), kept.as_deref()].into_iter().flatten().any(Kept::has_tries) {
+            self.roster.tried(self.key, id, kept.as_deref());
+        }
         let hash = verdict.hash64(proof);
         let unchanged = known.is_some_and(|(verdict, _)| verdict == hash);
-        let news = match &outcome {
+        let news = match outcome {
             Some(Outcome::Done(_)) => true,
             Some(Outcome::Failed { .. }) => !unchanged,
             Some(Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy) | None => false,
@@ -253,7 +276,7 @@ impl Recorder<'_> {
             self.metrics.person_unchanged();
             return None;
         }
-        let history = news.then(|| outcome.as_ref().and_then(|outcome| self.history(index, outcome))).flatten();
+        let history = news.then(|| outcome.and_then(|outcome| self.history(index, outcome))).flatten();
         Some(Write {
             index,
             verdict,
@@ -264,6 +287,7 @@ impl Recorder<'_> {
             tried: outcome.is_some(),
             seen,
             proof,
+            early: false,
             exists: known.is_some(),
             digest: known.map_or(0, |(_, digest)| digest),
         })
@@ -362,6 +386,7 @@ impl Recorder<'_> {
             baseline: person.baseline.as_deref().copied(),
             drifted: !standing.drifted.is_empty(),
             in_place,
+            kept: self.kept(index, outcome).map(|kept| kept.lasting()).unwrap_or_default(),
             part: self.part(index, outcome, entry),
             sync_handled: self.requests.get(id).cloned().or_else(|| entry.and_then(|entry| entry.sync_handled.clone())),
         }
@@ -416,6 +441,13 @@ impl Recorder<'_> {
         };
         let manager = self.plan.manager_of(mapping, self.people, index);
         Some(InPlace::after(person.in_place.as_deref(), mapping, &person.employee, manager.as_deref(), as_desired))
+    }
+
+    /// What is known of values that the provider keeps in another form.
+    fn kept(&self, index: PersonIndex, outcome: Option<&Outcome>) -> Option<Box<Kept>> {
+        let (person, standing) = (&self.people[index as usize], &self.plan.standings[index as usize]);
+        let planned = standing.change.map(|change| &self.plan.changes[change]);
+        kept::after(&self.validated.settings.mapping, (person, standing), planned, self.left_alone, outcome)
     }
 
     fn count(&self, verdict: &Verdict<'_>, outcome: Option<&Outcome>) {
@@ -497,6 +529,15 @@ impl Recorder<'_> {
         }
         self.approved.released.filter(|(_, parts)| is_part(parts)).map(|(digest, _)| digest)
     }
+}
+
+/// What is to be said of a person, and what is known.
+struct Judged<'a> {
+    verdict: Verdict<'a>,
+    /// The verdict and the digest behind the status, where there is an object.
+    known: Option<(u64, u64)>,
+    seen: Seen,
+    proof: Proof,
 }
 
 /// The account in the status.

@@ -1,13 +1,17 @@
 //! What is said of an integration: conditions by kstatus, counts, the last pass that changed anything.
 
+mod beside;
 mod source;
 
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-pub use self::source::memory;
+pub use self::{
+    beside::{begun_anew, timed, with_parts, with_waits},
+    source::memory,
+};
 use super::{observe::Absent, pass::Rest, record::Tally, revocations, validate::Stop};
 use crate::{
     api::{
@@ -189,23 +193,6 @@ pub fn progressing(before: &ProvisioningIntegrationStatus, generation: i64, now:
         wanted.extend(kept(kind, before));
     }
     ProvisioningIntegrationStatus { conditions: merge(&before.conditions, &wanted, generation, now), ..before.clone() }
-}
-
-/// The condition that is there only while something is to be said of the controller itself.
-pub const PARTS: &str = "ControllerHealthy";
-
-/// The conditions, with what is to be said of the controller itself.
-#[must_use]
-pub fn with_parts(
-    conditions: &[Condition],
-    before: &[Condition],
-    said: Option<(DetailReason, String)>,
-    generation: i64,
-    now: Timestamp,
-) -> Vec<Condition> {
-    let wanted = said.map(|(reason, message)| Wanted { kind: PARTS, status: false, reason: reason.as_str(), message });
-    let others = conditions.iter().filter(|condition| condition.type_ != PARTS).cloned();
-    others.chain(merge(before, wanted.as_slice(), generation, now)).collect()
 }
 
 /// The status of an integration whose namespace cannot be listed.

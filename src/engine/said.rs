@@ -1,10 +1,12 @@
 //! What is said of an integration, as it was last read or written: one place that everybody locks who adds to it, so that
 //! nobody writes over what another has just said.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use kube::Client;
 
-use super::report;
+use super::{report, waits::Waits};
 use crate::{
     api::{ProvisioningIntegration, ProvisioningIntegrationStatus, integration::RevokedAccess},
     cluster::{
@@ -17,12 +19,16 @@ use crate::{
 /// The status of an integration as it was last read or written, and which generation the last write spoke of.
 #[derive(Default)]
 pub struct Said {
-    /// The status.
+    /// The status, as passes said it.
     pub status: ProvisioningIntegrationStatus,
+    /// The same with what is said beside them: as the API server has it.
+    shown: ProvisioningIntegrationStatus,
     version: u64,
     generation: i64,
     /// What else is to be said of it, beside its passes.
     parts: Option<Parts>,
+    /// What its calls wait for.
+    waits: Option<Arc<Waits>>,
 }
 
 /// `metadata.resourceVersion` as a number; 0 without one.
@@ -35,7 +41,8 @@ impl Said {
     /// What this integration's status says.
     #[must_use]
     pub fn of(object: &ProvisioningIntegration) -> Self {
-        Self { version: version(object), status: object.status.clone().unwrap_or_default(), generation: 0, parts: None }
+        let status = object.status.clone().unwrap_or_default();
+        Self { version: version(object), shown: status.clone(), status, ..Self::default() }
     }
 
     /// The same, and every write also says what these parts say of the integration.
@@ -44,11 +51,15 @@ impl Said {
         Self { parts: Some(parts.clone()), ..self }
     }
 
-    /// Writes what is said beside the passes, if that is something else than before.
-    pub async fn write_parts(&mut self, client: &Client, key: &IntegrationKey) {
-        if !self.status.conditions.is_empty() {
-            self.write(client, key, self.status.clone(), 0).await;
-        }
+    /// The same, and every write also says what calls wait for.
+    #[must_use]
+    pub fn with_waits(self, waits: &Arc<Waits>) -> Self {
+        Self { waits: Some(waits.clone()), ..self }
+    }
+
+    /// Writes what is said beside the passes, if that is something else than before. Whether it stands.
+    pub async fn write_beside(&mut self, client: &Client, key: &IntegrationKey) -> bool {
+        self.status.conditions.is_empty() || self.write(client, key, self.status.clone(), 0).await
     }
 
     /// Takes in what the watch brought, if it is newer.
@@ -56,7 +67,12 @@ impl Said {
         let version = version(object);
         if version > self.version {
             self.version = version;
-            self.status = object.status.clone().unwrap_or_default();
+            let status = object.status.clone().unwrap_or_default();
+            // What is said beside the passes is not taken for what they said.
+            if !report::same(&self.shown, &status) {
+                self.status = status.clone();
+            }
+            self.shown = status;
         }
     }
 
@@ -69,18 +85,16 @@ impl Said {
     /// Writes a status, unless it says the same. `generation`: the one it speaks of; 0 for none. Whether it stands.
     pub async fn write(&mut self, client: &Client, key: &IntegrationKey, status: ProvisioningIntegrationStatus, generation: i64) -> bool {
         self.generation = self.generation.max(generation);
-        let mut status = status;
-        if let Some(parts) = &self.parts {
-            let said = parts.said(key);
-            status.conditions = report::with_parts(&status.conditions, &self.status.conditions, said, self.spoken_of(), Timestamp::now());
-        }
-        if report::same(&self.status, &status) {
+        let shown = self.with_all(key, &status);
+        if report::same(&self.shown, &shown) {
+            self.status = status;
             return true;
         }
-        match Writer::new(client, &key.namespace).patch_integration(&key.name, &status).await {
+        match Writer::new(client, &key.namespace).patch_integration(&key.name, &shown).await {
             Ok(written) => {
                 self.version = version(&written);
-                self.status = written.status.unwrap_or_default();
+                self.shown = written.status.unwrap_or_default();
+                self.status = ProvisioningIntegrationStatus { conditions: status.conditions, ..self.shown.clone() };
                 true
             }
             Err(error) => {
@@ -91,6 +105,15 @@ impl Said {
                 error.gone
             }
         }
+    }
+
+    /// This status with what is said beside the passes.
+    fn with_all(&self, key: &IntegrationKey, status: &ProvisioningIntegrationStatus) -> ProvisioningIntegrationStatus {
+        let (generation, now) = (self.spoken_of(), self.waits.as_ref().map_or_else(Timestamp::now, |waits| waits.now()));
+        let parts = self.parts.as_ref().and_then(|parts| parts.said(key));
+        let waits = self.waits.as_ref().map(|waits| waits.told()).unwrap_or_default();
+        let conditions = report::with_waits(report::with_parts(&status.conditions, parts, generation, now), &waits, generation, now);
+        ProvisioningIntegrationStatus { conditions: report::timed(conditions, &self.shown.conditions, now), ..status.clone() }
     }
 
     /// Writes down which immediate revocations there are. Whether it stands.

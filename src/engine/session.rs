@@ -28,6 +28,7 @@ use super::{
     signing::Signing,
     state::{self, Place, Ready},
     validate::Validated,
+    waits::Waits,
     worker::Shared,
 };
 use crate::{
@@ -70,6 +71,8 @@ pub struct Session {
     pub by_evidence: Mutex<HashMap<Box<str>, Instant>>,
     /// How many changes that are not urgent have had their turn.
     pub turns: AtomicU64,
+    /// What calls wait for.
+    pub waits: Arc<Waits>,
 }
 
 /// One pass, as it is asked for.

@@ -23,6 +23,7 @@ use crate::{
         baseline::Baseline,
         calendar::with_offset,
         drift::InPlace,
+        kept::Kept,
         known::Revoked,
         mapping::Mapping,
         plan::{Block, Manager},
@@ -71,6 +72,8 @@ pub struct Verdict<'a> {
     pub drifted: bool,
     /// What is in place on the account, where a change at the provider is only reported.
     pub in_place: Option<InPlace>,
+    /// Values that the provider keeps in another form than they were sent.
+    pub kept: Kept,
     /// The part in a plan that is held, or was approved and is not through.
     pub part: Option<u64>,
     /// The sync request that this answers.
@@ -99,6 +102,8 @@ pub enum Trouble {
         /// Whether only a dry run was asked for.
         dry_run: bool,
     },
+    /// What the provider has is not known yet.
+    Unlisted,
     /// A guard holds it.
     Held {
         /// What will be done when it is released.
@@ -166,7 +171,7 @@ impl Verdict<'_> {
             Trouble::Failed(Failure::Rejected(_)) => EmployeeReason::Rejected,
             Trouble::Failed(Failure::Forbidden(_)) => EmployeeReason::Forbidden,
             Trouble::Failed(Failure::Retrying(_)) => EmployeeReason::Retrying,
-            Trouble::Waiting { .. } => EmployeeReason::Pending,
+            Trouble::Waiting { .. } | Trouble::Unlisted => EmployeeReason::Pending,
             Trouble::Held { .. } => EmployeeReason::Held,
             Trouble::None if self.account.is_none() && self.decision.missing == Missing::NotYet => EmployeeReason::NotDue,
             Trouble::None if self.lacks_licence() => EmployeeReason::NoLicence,
@@ -254,6 +259,7 @@ impl Verdict<'_> {
                 format!("Held by a budget, see PlanHeld of the integration: would {}; {why}.", planned.words())
             }
             Trouble::Waiting { planned, dry_run: false } => format!("Waiting for its turn to {}; {why}.", planned.words()),
+            Trouble::Unlisted => format!("Waiting until the provider's accounts are read; {why}."),
             Trouble::None if self.account.is_none() && self.decision.missing == Missing::NotYet => format!("No account yet: {why}."),
             Trouble::None if self.account.is_none() => format!("No account: {why}."),
             Trouble::None if self.lacks_licence() => {
@@ -266,10 +272,11 @@ impl Verdict<'_> {
         }
     }
 
-    /// Access as the status shows it; nothing of somebody who was never in Bob.
+    /// Access as the status shows it; nothing of somebody who was never in Bob, or before the provider's accounts are read.
     #[must_use]
     pub fn access(&self) -> Option<api::Access> {
         Some(match (self.decision.managed, self.state.or(self.beside)) {
+            _ if self.trouble == Trouble::Unlisted => return None,
             (false, _) if self.decision.why == Why::NotInBob => return None,
             (false, _) if !self.decision.only_ends_access() => api::Access::Unmanaged,
             (_, Some(AccountState::Suspended | AccountState::Unactivated)) => api::Access::Suspended,
@@ -314,7 +321,29 @@ impl Verdict<'_> {
         // Of somebody whom the settings leave out, an account that bobsync has dealt with loses access when the employment ends.
         let left_out = matches!(self.decision.why, Why::DomainNotListed | Why::OutOfScope | Why::ScopeUnknown);
         let ends = left_out && self.account.is_some() && !self.only_found;
-        self.decision.next.filter(|_| self.decision.managed || self.decision.why == Why::AwaitingChange || ends)
+        // Nothing is remembered of somebody before the provider's accounts are read.
+        let next = self.decision.next.filter(|_| self.trouble != Trouble::Unlisted);
+        next.filter(|_| self.decision.managed || self.decision.why == Why::AwaitingChange || ends)
+    }
+
+    /// Whether the attributes are as decided where none is to be written, and what is said of those that are kept in another form.
+    fn attributes(&self) -> (bool, DetailReason, String) {
+        let names = |targets: &mut dyn Iterator<Item = &str>| targets.collect::<Vec<_>>().join(", ");
+        let (settled, given_up) = (names(&mut self.kept.settled()), names(&mut self.kept.given_up()));
+        match (&*settled, &*given_up) {
+            ("", "") => (true, DetailReason::Equal, "Every mapped attribute is as decided.".into()),
+            (kept, "") => {
+                let message = format!("As decided; the provider keeps these in a form of its own: {kept}.");
+                (true, DetailReason::KeptDifferently, message)
+            }
+            (_, changing) => {
+                let message = format!(
+                    "The provider kept these in another form after each of three writes, and they are written again when Bob's value \
+                     changes: {changing}."
+                );
+                (false, DetailReason::KeptDifferently, message)
+            }
+        }
     }
 
     /// The whole status after `before`.
@@ -345,6 +374,7 @@ impl Verdict<'_> {
             evidence: evidence(proof),
             awaiting_change: self.baseline.map(|baseline| AwaitingChange { baseline: baseline.to_text() }),
             last_applied: self.in_place.as_ref().map(InPlace::to_list).unwrap_or_default(),
+            kept_differently: self.kept.to_list(),
             held_part: self.part.map(part_text),
             last_handled_sync_at: self.sync_handled.as_deref().map(str::to_owned),
             history: entries,
@@ -413,7 +443,8 @@ impl Verdict<'_> {
                 let message = format!("Left as they are, and only access is taken: {why}.");
                 detail("AttributesSynced", true, DetailReason::NotManaged, message);
             } else if self.differs.is_empty() {
-                detail("AttributesSynced", true, DetailReason::Equal, "Every mapped attribute is as decided.".into());
+                let (as_decided, reason, message) = self.attributes();
+                detail("AttributesSynced", as_decided, reason, message);
             } else {
                 detail("AttributesSynced", false, DetailReason::Differs, format!("Not as decided: {}.", self.differs.join(", ")));
             }
@@ -448,7 +479,7 @@ impl Verdict<'_> {
                 ),
             }
         }
-        if self.decision.why == Why::NotInBob {
+        if self.decision.why == Why::NotInBob || self.trouble == Trouble::Unlisted {
             list.truncate(1);
         }
         if reason.is_stalled() {

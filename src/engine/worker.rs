@@ -23,6 +23,7 @@ use super::{
     state::{self, News, Place, Ready, Times, Wake},
     tenants::Tenants,
     validate::{AllowedEndpoints, Stop, Validated, validate},
+    waits::{self, Waits},
 };
 use crate::{
     api::{
@@ -82,6 +83,7 @@ pub struct Handle {
     object: watch::Sender<Arc<ProvisioningIntegration>>,
     mailbox: Arc<Mailbox>,
     said: Arc<tokio::sync::Mutex<Said>>,
+    waits: Arc<Waits>,
 }
 
 impl Handle {
@@ -93,7 +95,7 @@ impl Handle {
     /// Says what is to be said beside the passes.
     pub async fn tell_parts(&self, shared: &Shared, key: &IntegrationKey) {
         if shared.leadership.is_leader() {
-            self.said.lock().await.write_parts(&shared.client, key).await;
+            self.said.lock().await.write_beside(&shared.client, key).await;
         }
     }
 
@@ -167,13 +169,14 @@ impl Worker {
     /// A worker for this integration, and the handle to it.
     #[must_use]
     pub fn new(key: IntegrationKey, object: ProvisioningIntegration, shared: Shared) -> (Self, Handle) {
-        let said = Said::of(&object).with_parts(&shared.parts);
+        let waits = Arc::new(Waits::new(key.clone(), shared.clock.clone()));
+        let said = Said::of(&object).with_parts(&shared.parts).with_waits(&waits);
         let sender = watch::Sender::new(Arc::new(object));
         revocations::remember(&shared.roster, &key, &said.status.revoked);
         let answered = said.status.last_handled_sync_at.clone();
         let said = Arc::new(tokio::sync::Mutex::new(said));
         let mailbox = shared.inbox.open(&key, sender.borrow().uid().unwrap_or_default(), said.clone());
-        let handle = Handle { object: sender, mailbox, said };
+        let handle = Handle { object: sender, mailbox, said, waits };
         (Self::with(key, &handle, answered, shared), handle)
     }
 
@@ -196,6 +199,7 @@ impl Worker {
             signing: Signing::default(),
             by_evidence: std::sync::Mutex::default(),
             turns: std::sync::atomic::AtomicU64::new(0),
+            waits: handle.waits.clone(),
         };
         Self {
             key,
@@ -227,6 +231,7 @@ impl Worker {
         beside.spawn(aside("normal", |session, beat| Box::pin(partial::serve(session, Line::Normal, beat))));
         beside.spawn(aside("evidence", |session, beat| Box::pin(partial::serve_evidence(session, beat))));
         beside.spawn(aside("dates", |session, beat| Box::pin(partial::transitions(session, beat))));
+        beside.spawn(aside("waits", |session, beat| Box::pin(waits::tell(session, beat))));
         beside.spawn(aside("signing", |session, beat| Box::pin(signing::keep(session, beat))));
         let beat = parts.beat("passes", Some(&key));
         Box::pin(self.work(&beat)).await;
@@ -326,6 +331,11 @@ impl Worker {
         let generation = object.metadata.generation.unwrap_or(0);
         let new_spec = generation != self.generation;
         let before = self.session.place.ready();
+        if self.generation == 0 {
+            let mut said = self.handle.said.lock().await;
+            said.status = report::begun_anew(&said.status);
+            said.write_beside(&self.shared.client, &self.key).await;
+        }
         if new_spec {
             self.handle.mark_progressing(&self.shared, &self.key).await;
             self.session.refusals.clear();
@@ -340,6 +350,7 @@ impl Worker {
             self.answered.clone_from(&requested);
             self.times = Times::default();
             self.session.place.suspend();
+            self.session.waits.clear();
             let mut said = self.handle.said.lock().await;
             let status = report::suspended(&said.status, generation, self.shared.clock.now());
             said.write(&self.shared.client, &self.key, status, generation).await;
@@ -385,7 +396,8 @@ impl Worker {
         people: &Causes,
     ) -> Report {
         for attempt in 0..2 {
-            let opened = Connections::open(&self.shared, &self.key.namespace, validated, self.connections.clone()).await;
+            let opened =
+                Connections::open(&self.shared, (&self.key.namespace, &self.session.waits), validated, self.connections.clone()).await;
             let (connections, fresh) = match opened {
                 Ok(opened) => opened,
                 Err(report) => {
@@ -393,6 +405,10 @@ impl Worker {
                     return *report;
                 }
             };
+            if fresh {
+                // What is still waited for the next call finds out.
+                self.session.waits.clear();
+            }
             self.secrets = connections.made_from();
             self.connections = Some(connections.clone());
             if attempt > 0 && !fresh {

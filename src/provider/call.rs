@@ -17,7 +17,7 @@ use super::{
     Error, Urgency,
     answers::{Purpose, Route, Sent, retry_after},
     http::{self, Answer, Failure},
-    limits::{Pacer, Ticket},
+    limits::{Pacer, Ticket, Waits},
     token::{Granted, Renewed, Token, Tokens},
 };
 
@@ -45,6 +45,8 @@ pub struct Ties {
     pub observer: Observer,
     /// Closed where a write must not begin: it is then given back as throttled, unsent.
     pub gate: Gate,
+    /// Told of waits that calls meet.
+    pub waits: Waits,
 }
 
 /// How one provider is spoken to.
@@ -153,7 +155,21 @@ impl<D: Dialect> Service<D> {
     /// # Errors
     /// [`Error::Throttled`] where the wait is so long that the caller is to be asked whether the call is still wanted.
     pub async fn turn(&self, urgency: Urgency) -> Result<Ticket<'_>, Error> {
-        tokio::time::timeout(IN_LINE, self.pacer.admit(urgency)).await.map_err(|_| Error::Throttled { wait: None })
+        self.in_line(urgency, self.pacer.admit(urgency)).await
+    }
+
+    /// Stands in line for a turn, not longer than [`IN_LINE`], and tells what is waited for.
+    async fn in_line<T>(&self, urgency: Urgency, turn: impl Future<Output = T>) -> Result<T, Error> {
+        self.tell_wait(urgency);
+        let outcome = tokio::time::timeout(IN_LINE, turn).await;
+        // The wait may have begun meanwhile.
+        outcome.map_err(|_| self.tell_wait(urgency)).map_err(|()| Error::Throttled { wait: None })
+    }
+
+    fn tell_wait(&self, urgency: Urgency) {
+        if let Some(wait) = self.pacer.wait(urgency) {
+            (self.ties.waits)(wait);
+        }
     }
 
     /// Another turn, if there is one right now.
@@ -202,9 +218,7 @@ impl<D: Dialect> Service<D> {
             let slot = if call.route.purpose == Purpose::Create { Some(self.pacer.creation().await) } else { None };
             (slot, self.pacer.admit(call.urgency).await)
         };
-        let Ok((_slot, ticket)) = tokio::time::timeout(IN_LINE, turn).await else {
-            return Err(Error::Throttled { wait: None });
-        };
+        let (_slot, ticket) = self.in_line(call.urgency, turn).await?;
         self.attempt(call, ticket).await
     }
 
@@ -298,6 +312,7 @@ impl<D: Dialect> Service<D> {
         if let Some(wait) = retry_after(&answer).filter(|_| answer.status.is_server_error()) {
             // In trouble, and says for how long: what cannot wait is still tried.
             self.pacer.hold_back(wait);
+            self.tell_wait(Urgency::Normal);
         }
         let outcome = self.dialect.judge(route, &answer, sent).map(|()| answer);
         self.tell(route, outcome)
@@ -306,7 +321,10 @@ impl<D: Dialect> Service<D> {
     /// Throttling makes everybody wait, and every call is counted.
     fn tell(&self, route: Route, outcome: Result<Answer, Error>) -> Result<Answer, Error> {
         match &outcome {
-            Err(Error::Throttled { wait }) => self.pacer.throttled(*wait),
+            Err(Error::Throttled { wait }) => {
+                self.pacer.throttled(*wait);
+                self.tell_wait(Urgency::Urgent);
+            }
             Ok(_) => self.pacer.granted(),
             Err(_) => {}
         }
@@ -329,6 +347,7 @@ impl<D: Dialect> Service<D> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::limits::{Wait, Why};
 
     struct Silent;
 
@@ -352,7 +371,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_needs_a_token_and_has_no_turn_for_it_is_asked_soon_whether_the_call_is_still_wanted() {
-        let ties = Ties { observer: Arc::new(|_, _| ()), gate: Arc::new(|| true) };
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let waits: Waits = Arc::new({
+            let told = told.clone();
+            move |wait| told.lock().expect("no panic").push(wait)
+        });
+        let ties = Ties { observer: Arc::new(|_, _| ()), gate: Arc::new(|| true), waits };
         let pacer = Arc::new(Pacer::new(1, Duration::from_hours(1)));
         let service = Service::new(Silent, ties, Arc::clone(&pacer)).expect("a client");
         let suspend = || {
@@ -365,6 +389,9 @@ mod tests {
         let outcomes = futures::join!(service.call(&one), service.call(&other));
         assert!(matches!(outcomes, (Err(Error::Throttled { .. }), Err(Error::Throttled { .. }))), "{outcomes:?}");
         assert!(began.elapsed() <= 2 * IN_LINE, "{:?}", began.elapsed());
+        let waits = told.lock().expect("no panic");
+        let (why, until) = (Why::Spent, began + Duration::from_hours(1));
+        assert!(!waits.is_empty() && waits.iter().all(|wait| *wait == Wait { until, why }), "{waits:?}");
         drop(pacer.admit(Urgency::Urgent).now_or_never().expect("the turn was not used"));
     }
 

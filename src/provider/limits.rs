@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -30,6 +30,29 @@ pub const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// Resets are told in whole seconds, rounded this way or that.
 const ROUNDING: Duration = Duration::from_secs(1);
+
+/// What calls wait for, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// Until when.
+    pub until: Instant,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why calls wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The service asked for a pause: no call is made before.
+    Asked,
+    /// The service is in trouble and asked for a pause: what cannot wait is sent all the same.
+    Trouble,
+    /// The calls that the service allows are used up.
+    Spent,
+}
+
+/// Told whenever a call finds that it has to wait.
+pub type Waits = Arc<dyn Fn(Wait) + Send + Sync>;
 
 /// Shares one tenant's window of calls among everybody who calls it.
 ///
@@ -189,6 +212,20 @@ impl Pacer {
     pub fn silence(&self) -> Option<Duration> {
         let left = self.lock().blocked_until?.saturating_duration_since(Instant::now());
         (!left.is_zero()).then_some(left)
+    }
+
+    /// What a call of this urgency waits for now, where that is a time that the provider named. A pace that is only slower is no
+    /// wait.
+    #[must_use]
+    pub fn wait(&self, urgency: Urgency) -> Option<Wait> {
+        let now = Instant::now();
+        let state = self.lock();
+        let spent = state.window.filter(|window| window.remaining == 0).map(|window| window.ends);
+        let held_back = state.held_back_until.filter(|_| urgency == Urgency::Normal);
+        let all = [(state.blocked_until, Why::Asked), (spent, Why::Spent), (held_back, Why::Trouble)];
+        let ahead = all.into_iter().filter_map(|(until, why)| until.filter(|until| *until > now).map(|until| Wait { until, why }));
+        // Of two that end together the first one says more.
+        ahead.reduce(|longest, wait| if wait.until > longest.until + 2 * ROUNDING { wait } else { longest })
     }
 
     /// About how long `calls` more normal calls will take, with those that are in line already.

@@ -12,13 +12,11 @@ use super::{
     call::BACK_IN_LINE,
     http::{Answer, TOO_LARGE},
     limits::LONGEST_WAIT,
+    tries::Tries,
 };
 
 /// No tenant has this many pages; a listing that reaches it goes in circles.
 const MOST_PAGES: u32 = 20_000;
-
-/// Pauses before a page is asked for again.
-const PAUSES: [Duration; 3] = [Duration::from_millis(250), Duration::from_millis(750), Duration::from_secs(2)];
 
 /// How long one page is waited for while the provider refuses calls for their number. The provider may name
 /// [`LONGEST_WAIT`] once more when it is over.
@@ -72,13 +70,13 @@ impl<I: Eq + Hash> Lister<I> {
         }
         let later = self.goes_on || self.pages > 0;
         self.pages += 1;
-        let (mut pauses, mut waiting) = (PAUSES.iter().filter(|_| later), None);
+        let (mut tries, mut waiting) = (if later { Tries::all() } else { Tries::at_most(1) }, None);
         loop {
             match ask(self.size).await {
                 Err(Error::Unavailable { said }) if said == TOO_LARGE && self.size > 1 => self.size /= 2,
                 Err(error @ Error::Unavailable { .. }) => {
-                    let Some(pause) = pauses.next() else { return Err(error) };
-                    tokio::time::sleep(*pause).await;
+                    let Some(pause) = tries.again() else { return Err(error) };
+                    tokio::time::sleep(pause).await;
                 }
                 Err(error @ Error::Throttled { .. }) if later => {
                     if waiting.get_or_insert_with(Instant::now).elapsed() > MOST_WAITING {

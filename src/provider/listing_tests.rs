@@ -3,6 +3,7 @@ use std::cell::{Cell, RefCell};
 use reqwest::{StatusCode, header::HeaderMap};
 
 use super::*;
+use crate::provider::tries::PAUSES;
 
 #[expect(clippy::unnecessary_wraps, reason = "one of several answers to a call")]
 fn page() -> Result<Answer, Error> {

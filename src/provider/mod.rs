@@ -161,6 +161,12 @@ pub enum Error {
         /// Which key, where the provider says.
         field: Option<String>,
     },
+    /// As far as can be told there is an account of this person, and the settings lead to another one. Tell a person.
+    #[error("{said}")]
+    Conflict {
+        /// What a person can do.
+        said: String,
+    },
     /// Permanent: this credential may not change this account.
     #[error("the credential may not change this account: {said}")]
     Forbidden {
@@ -209,6 +215,7 @@ impl Error {
         match self {
             Self::Rejected { .. } => "rejected",
             Self::Duplicate { .. } => "duplicate",
+            Self::Conflict { .. } => "conflict",
             Self::Forbidden { .. } => "forbidden",
             Self::Denied { .. } => "denied",
             Self::Unauthorized { .. } => "unauthorized",

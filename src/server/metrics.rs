@@ -171,8 +171,8 @@ const ACTIONS: [&str; 5] = ["Create", "Adopt", "Update", "Suspend", "Reactivate"
 const STATES: [&str; 4] = ["in_sync", "pending", "failing", "unmanaged"];
 
 /// Values of the label `part`.
-pub const PARTS: [&str; 11] =
-    ["passes", "urgent", "normal", "evidence", "dates", "signing", "watches", "election", "events", "webhooks", "http"];
+pub const PARTS: [&str; 12] =
+    ["passes", "urgent", "normal", "evidence", "dates", "signing", "waits", "watches", "election", "events", "webhooks", "http"];
 
 type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
 

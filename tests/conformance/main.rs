@@ -1,7 +1,7 @@
 //! One list of cases for every provider, against its simulated service, without Bob and a cluster.
 //!
 //! - `table`: the list. `listing`, `writing`, `values`, `refusals` hold the cases of single
-//!   calls, `passes` and `addresses` those of whole passes with the engine's own plan and execution.
+//!   calls, `passes`, `addresses` and `kept` those of whole passes with the engine's own plan and execution.
 //! - `tenant`: what a case needs of a provider's tenant, whichever provider it is.
 //! - a folder per provider: its tenant, and what is its alone: exact requests, its traps, its token, its window.
 //!
@@ -11,6 +11,7 @@ mod addresses;
 mod entra;
 mod google;
 mod jumpcloud;
+mod kept;
 mod listing;
 mod onelogin;
 mod passes;

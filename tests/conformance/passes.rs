@@ -62,6 +62,7 @@ pub fn person(wanted: &Account, manager: Option<&str>, access: Access) -> Person
         unknown_target: None,
         baseline: None,
         in_place: None,
+        kept: None,
     }
 }
 

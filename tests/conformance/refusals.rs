@@ -1,11 +1,20 @@
 //! Cases of calls that are refused, lost or unanswered: each has one meaning, and none gives a value away.
 
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
 use bobsync::{
     domain::account::{Access, AccountState, AccountWrite},
-    provider::{Error, Initial, Key, Urgency},
+    provider::{
+        Error, Initial, Key, Urgency,
+        limits::{Wait, Why},
+    },
 };
 use serde_json::json;
 use simulators::{Fault, FaultKind};
+use tokio::time::Instant;
 
 use crate::tenant::{Calls, Tenant, Through, account, can, creation, mark, rows, update, worthless, write};
 
@@ -247,6 +256,62 @@ pub async fn a_provider_in_trouble_that_names_a_time_is_left_alone_by_what_can_w
     let suspend = AccountWrite { access: Some(Access::Suspended), ..AccountWrite::default() };
     tenant.provider().update(tenant.mapping(), &id, &suspend, Urgency::Urgent).await.unwrap();
     assert_eq!(tenant.look(&id).await.unwrap().state, AccountState::Suspended);
+}
+
+/// The end of this wait, in seconds from now.
+fn seconds_left(wait: Wait) -> u64 {
+    (wait.until.saturating_duration_since(Instant::now()) + Duration::from_millis(500)).as_secs()
+}
+
+pub async fn what_calls_wait_for_is_told_when_they_begin_to_wait<T: Tenant>(tenant: &T) {
+    let id = tenant.make(&[account("noa")]).await.remove(0);
+    let met = Arc::new(Mutex::new(Vec::new()));
+    let connect = || {
+        let met = Arc::clone(&met);
+        tenant.telling(Arc::new(move |wait| met.lock().unwrap().push(wait)))
+    };
+    let told = || std::mem::take(&mut *met.lock().unwrap());
+    let titled = AccountWrite { foreign: tenant.foreign(&id).await, ..write(&[(rows::TITLE, Some("Lead"))]) };
+    let calm = connect();
+    calm.update(tenant.mapping(), &id, &titled, Urgency::Normal).await.unwrap();
+    assert_eq!(told(), [], "nothing is waited for");
+    // A read, a write and a listing that are refused, each at another connection; then the next call, which is not sent.
+    for read in [true, false] {
+        let provider = connect();
+        for calls in [Calls::Reads, Calls::Updates] {
+            tenant.fault(calls, Fault::new(FaultKind::Status).status(429).header("retry-after", "1800").times(1)).await;
+        }
+        let outcome = if read {
+            provider.list(tenant.mapping(), &mut |_| ()).await.map(drop)
+        } else {
+            provider.update(tenant.mapping(), &id, &titled, Urgency::Normal).await.map(drop)
+        };
+        assert!(matches!(outcome, Err(Error::Throttled { .. })), "{outcome:?}");
+        let refused = told();
+        assert!(refused.iter().all(|wait| wait.why == Why::Asked && seconds_left(*wait).abs_diff(1800) <= 2), "{refused:?}");
+        let before = tenant.calls().await;
+        tokio::select! {
+            biased;
+            found = provider.find(tenant.mapping(), Key::Id(&id)) => panic!("{found:?}"),
+            () = tokio::time::sleep(Duration::from_millis(100)) => {}
+        }
+        assert_eq!((told(), tenant.calls().await), (vec![refused[0]], before), "whoever comes next is told of the same end");
+        tenant.heal().await;
+    }
+    // In trouble: only what can wait waits.
+    let provider = connect();
+    tenant.fault(Calls::Updates, Fault::new(FaultKind::Status).status(503).header("retry-after", "120").times(1)).await;
+    provider.update(tenant.mapping(), &id, &titled, Urgency::Normal).await.unwrap_err();
+    let refused = told();
+    assert!(refused.iter().all(|wait| wait.why == Why::Trouble && seconds_left(*wait).abs_diff(120) <= 1), "{refused:?}");
+    assert_eq!(provider.find(tenant.mapping(), Key::Id(&id)).await.unwrap().len(), 1);
+    assert_eq!(told(), [], "a read does not wait");
+    tokio::select! {
+        biased;
+        outcome = provider.update(tenant.mapping(), &id, &titled, Urgency::Normal) => panic!("{outcome:?}"),
+        () = tokio::time::sleep(Duration::from_millis(100)) => {}
+    }
+    assert!(told().contains(&refused[0]));
 }
 
 pub async fn a_closed_gate_lets_no_write_out<T: Tenant>(tenant: &T) {

@@ -50,6 +50,11 @@ macro_rules! every_provider {
             an_account_of_another_directory_is_left_to_it,
             what_is_told_of_an_account_after_a_change_is_as_the_tenant_has_it,
         ]);
+        $crate::table::table!($tenant, kept: [
+            a_value_that_is_kept_in_another_form_is_written_once_until_either_side_changes,
+            a_value_that_is_kept_in_another_form_each_time_is_given_up_after_three_writes,
+            what_a_person_changes_again_and_again_is_not_taken_for_a_form_of_the_provider,
+        ]);
         $crate::table::table!($tenant, addresses: [
             an_account_from_before_is_adopted_whatever_is_not_seen_at_the_ends_of_an_address,
             an_address_at_the_provider_with_unseen_ends_is_the_same_and_set_right,
@@ -68,6 +73,7 @@ macro_rules! every_provider {
             nothing_reaches_an_address_where_nobody_listens,
             a_throttled_provider_is_left_alone_until_then,
             a_provider_in_trouble_that_names_a_time_is_left_alone_by_what_can_wait,
+            what_calls_wait_for_is_told_when_they_begin_to_wait,
             a_closed_gate_lets_no_write_out,
             a_wrong_secret_is_unauthorized_after_few_calls,
             a_credential_that_may_only_read_is_denied_its_writes,

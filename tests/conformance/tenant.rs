@@ -1,14 +1,17 @@
 //! A provider's tenant, as the cases see it: behind the provider's back accounts are made, looked at and broken, and
 //! calls are counted. Accounts are told in the words of the domain, so that no case knows a provider's wire.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    sync::{Arc, Mutex},
+};
 
 use bobsync::{
     domain::{
         account::{self, Access, AccountState, AccountWrite, NewValue},
         mapping::Mapping,
     },
-    provider::{Capabilities, Catalog, Key, Provider, Urgency},
+    provider::{Capabilities, Catalog, Key, Provider, Urgency, call::Ties, limits::Waits},
 };
 use serde_json::Value;
 use simulators::{Fault, FaultKind};
@@ -36,6 +39,19 @@ pub enum Through {
     AClosedGate,
 }
 
+/// Name and outcome of each call, as the provider told its observer.
+pub type Outcomes = Arc<Mutex<Vec<(&'static str, &'static str)>>>;
+
+/// A connection's ties: calls are told to `outcomes`, and the gate is open or not.
+pub fn ties(open: bool, outcomes: Outcomes, waits: Waits) -> Ties {
+    Ties { observer: Arc::new(move |call, outcome| outcomes.lock().unwrap().push((call, outcome))), gate: Arc::new(move || open), waits }
+}
+
+/// Waits are told to nobody.
+pub fn untold() -> Waits {
+    Arc::new(|_| ())
+}
+
 /// One tenant of one provider.
 pub trait Tenant: Sized + Sync {
     /// What is declared of the provider.
@@ -52,6 +68,9 @@ pub trait Tenant: Sized + Sync {
 
     /// Another connection to the same tenant.
     fn connect(&self, through: Through) -> Box<dyn Provider>;
+
+    /// Another connection to the same tenant, which tells of its waits.
+    fn telling(&self, waits: Waits) -> Box<dyn Provider>;
 
     /// E-mail, username (or another attribute that holds an e-mail, where the e-mail is the username), two texts, manager, one
     /// attribute that a tenant defines itself (or a third text), and two names, at the rows of [`rows`].
@@ -109,6 +128,9 @@ pub trait Tenant: Sized + Sync {
     async fn master(&self, _: &str) {
         unreachable!("the tenant says that its provider does not tell masters")
     }
+
+    /// Texts that are written from now on are kept with single blanks and composed letters, and up to so many characters.
+    async fn keep_texts(&self, folded: bool, cut: Option<usize>);
 
     /// Whether the service keeps characters that are not seen, in addresses and where the mark goes.
     const KEEPS_UNSEEN: bool = true;

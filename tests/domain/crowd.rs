@@ -231,6 +231,7 @@ impl Someone {
             unknown_target: None,
             baseline: None,
             in_place: None,
+            kept: None,
         }
     }
 

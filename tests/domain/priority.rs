@@ -51,6 +51,7 @@ fn person(number: usize, why: Why) -> Person {
         unknown_target: None,
         baseline: None,
         in_place: None,
+        kept: None,
     }
 }
 
@@ -106,6 +107,7 @@ fn scene(drawn: &[Drawn]) -> Scene {
         block: None,
         change: Some(number),
         drifted: Vec::new(),
+        kept: Vec::new(),
         beside: None,
     };
     Scene {

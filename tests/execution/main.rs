@@ -120,6 +120,7 @@ fn person(id: &str, existing: Access, missing: Missing) -> Person {
         unknown_target: None,
         baseline: None,
         in_place: None,
+        kept: None,
     }
 }
 

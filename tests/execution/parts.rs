@@ -95,6 +95,7 @@ fn person(wanted: &Wanted) -> Person {
         unknown_target: None,
         baseline: None,
         in_place: None,
+        kept: None,
     }
 }
 

@@ -56,6 +56,7 @@ fn decided(settings: &Settings, mut employee: Employee, object: Option<&Object>,
         unknown_target,
         baseline: [Some(decision.why), decision.also].contains(&Some(Why::AwaitingChange)).then(|| Box::new(now_says)),
         in_place: None,
+        kept: None,
         employee,
     }
 }

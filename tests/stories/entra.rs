@@ -379,6 +379,11 @@ async fn what_entra_cannot_do_is_refused_with_a_way_out_and_endpoints_only_where
         let answer = refused(provider, more).await;
         assert!(answer.contains(said), "{answer}");
     }
+    for target in ["employeeOrgData.costCenter", "employeeOrgData.division"] {
+        let mut spec = json!({"suspend": true, "provider": one});
+        spec["mapping"] = with(json!({"target": target, "field": "work.department"}))["mapping"].clone();
+        story.integrate(spec).await;
+    }
     // Port 9 was not allowed when the controller was started.
     let _controller = Controller::start(&story).await;
     story.integrate(json!({"provider": changed("tokenEndpoint", json!("http://127.0.0.1:9"))})).await;

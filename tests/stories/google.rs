@@ -322,6 +322,12 @@ async fn what_google_cannot_do_is_refused_with_a_way_out_and_endpoints_only_wher
         (one.clone(), with(json!({"target": "phones.custom", "field": "work.title"})), "write the customType in place of custom"),
         (one.clone(), with(json!({"target": "relations.custom", "field": "work.title"})), "write the customType in place of custom"),
         (one.clone(), with(json!({"target": "externalIds.custom", "field": "work.title"})), "write the customType in place of custom"),
+        (
+            one.clone(),
+            with(json!({"target": "addresses.custom.locality", "field": "work.site"})),
+            "write the customType in place of custom",
+        ),
+        (one.clone(), with(json!({"target": "locations.desk.planet", "field": "work.site"})), "Google Workspace has no such target"),
         (one.clone(), with(json!({"target": "relations.manager", "field": "work.title"})), "relations.manager refers to a person"),
         (
             one.clone(),
@@ -340,6 +346,8 @@ async fn what_google_cannot_do_is_refused_with_a_way_out_and_endpoints_only_wher
     for row in [
         json!({"target": "phones.satellite", "field": "work.title"}),
         json!({"target": "relations.assistant", "field": "work.title"}),
+        json!({"target": "addresses.work.locality", "field": "work.site"}),
+        json!({"target": "locations.desk.buildingId", "field": "work.site"}),
         json!({"target": "relations.manager", "field": "work.manager"}),
     ] {
         apply(one.clone(), with(row.clone())).await.unwrap_or_else(|refused| panic!("{row}: {refused}"));

@@ -139,6 +139,13 @@ async fn what_onelogin_or_the_language_cannot_do_is_refused_with_a_way_out() {
         assert!(message.contains(says), "{message}");
     }
 
+    // The name of an account is a host's, and hosts know no case.
+    let mut named = spec(json!({}));
+    named["provider"]["oneLogin"] = json!({"subdomain": "Acme", "credentialsSecretRef": {"name": "onelogin"}});
+    let named =
+        json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "acme"}, "spec": named});
+    let parameters = PatchParams { dry_run: true, ..PatchParams::apply("story") };
+    story.integrations().patch("acme", &parameters, &Patch::Apply(named)).await.expect("admitted");
     // What the API server cannot know ends in a condition that says what to do.
     let _controller = Controller::start(&story).await;
     story.integrate(json!({"provisioning": {"scope": "employee.work.site = 'Berlin'"}})).await;

@@ -152,7 +152,7 @@ async fn limits(State(plant): Shared, body: Bytes) -> Reply {
     done()
 }
 
-/// The custom schemas are exactly these from now on: fields and their types by schema.
+/// The custom schemas are exactly these from now on: fields and their types by schema; a type with `[]` has several values.
 async fn schemas(State(plant): Shared, body: Bytes) -> Reply {
     plant.google.state().schemas = parse(&body)?;
     done()

@@ -1,6 +1,9 @@
 //! Lag, and what is not documented for certain, as switches.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::texts::Forms;
 
 /// The switches. Seconds are of the simulators' clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +31,12 @@ pub struct Quirks {
     pub answers_changes: bool,
     /// Whether there is no `$batch`.
     pub no_batch: bool,
+    /// Texts are kept with every run of blanks as one blank.
+    pub fold_blanks: bool,
+    /// Texts are kept with composed letters (NFC).
+    pub compose_letters: bool,
+    /// Texts are kept up to so many characters. Addresses, `employeeId` and `usageLocation` are never cut.
+    pub cut_texts: Option<usize>,
 }
 
 impl Default for Quirks {
@@ -44,7 +53,20 @@ impl Default for Quirks {
             last_page_points_back: false,
             answers_changes: false,
             no_batch: false,
+            fold_blanks: false,
+            compose_letters: false,
+            cut_texts: None,
         }
+    }
+}
+
+impl Quirks {
+    /// Gives the texts of a checked write the form in which they are kept.
+    pub fn keep(&self, members: &mut Map<String, Value>) {
+        const WHOLE: &[&str] =
+            &["userPrincipalName", "mail", "mailNickname", "employeeId", "usageLocation", "passwordProfile", "otherMails"];
+        let Self { fold_blanks, compose_letters, cut_texts, .. } = *self;
+        Forms { fold_blanks, compose_letters, cut_texts }.keep(members, WHOLE);
     }
 }
 

@@ -81,6 +81,7 @@ pub fn check(state: &State, given: &Map<String, Value>, new: bool) -> Checked<Ma
                 "accountEnabled" if value.is_boolean() => drop(checked.insert(name.into(), value.clone())),
                 "businessPhones" => drop(checked.insert(name.into(), phones(value)?)),
                 "employeeHireDate" => drop(checked.insert(name.into(), instant(name, value)?)),
+                "employeeOrgData" => drop(checked.insert(name.into(), org_data(value)?)),
                 // "is refused in POST and accepted in PATCH"
                 "onPremisesExtensionAttributes" if !new => drop(checked.insert(name.into(), numbered(value)?)),
                 "onPremisesExtensionAttributes" | "accountEnabled" | "manager" => return Err(errors::invalid(name)),
@@ -152,6 +153,27 @@ fn instant(name: &str, value: &Value) -> Checked<Value> {
     } else {
         Err(errors::bad(&format!("Cannot convert a value to target type 'Edm.DateTimeOffset' of property '{name}'.")))
     }
+}
+
+/// `{division, costCenter}`. What is not sent of it goes.
+fn org_data(value: &Value) -> Checked<Value> {
+    let bad = || errors::invalid("employeeOrgData");
+    let mut data = json!({"division": null, "costCenter": null});
+    match value {
+        Value::Null => return Ok(Value::Null),
+        Value::Object(members) => {
+            for (name, value) in members.iter().filter(|(name, _)| *name != TYPE) {
+                let text = value.is_null() || value.as_str().is_some_and(|text| (1..=256).contains(&text.chars().count()));
+                if !text || !["division", "costCenter"].contains(&name.as_str()) {
+                    return Err(bad());
+                }
+                data[name] = value.clone();
+            }
+        }
+        _ => return Err(bad()),
+    }
+    let empty = data["division"].is_null() && data["costCenter"].is_null();
+    Ok(if empty { Value::Null } else { data })
 }
 
 fn numbered(value: &Value) -> Checked<Value> {

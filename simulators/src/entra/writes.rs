@@ -41,11 +41,12 @@ pub fn create(state: &mut State, call: &Call, now: Timestamp) -> Answer {
         }
         Ok(checked)
     });
-    let checked = match done {
+    let mut checked = match done {
         Ok(checked) => checked,
         Err(refused) => return refused,
     };
     let id = state.users.next_id();
+    state.quirks.keep(&mut checked);
     let mut members = defaults(now);
     apply(&mut members, checked);
     let until = now + SignedDuration::from_secs(state.quirks.filter_lag_seconds);
@@ -147,11 +148,12 @@ pub fn update(state: &mut State, call: &Call, key: &str, now: Timestamp) -> Answ
         unique(state, &checked, &user.id)?;
         Ok((user, checked))
     });
-    let (mut user, checked) = match done {
+    let (mut user, mut checked) = match done {
         Ok(done) => done,
         Err(refused) => return refused,
     };
     note(state, &mut user, now);
+    state.quirks.keep(&mut checked);
     apply(&mut user.members, checked);
     let answer = if state.quirks.answers_changes { Answer::json(200, &shown(&user)) } else { Answer::empty(204) };
     state.users.put(user);

@@ -1,6 +1,9 @@
 //! Lag, and what differs between accounts or is not documented for certain, as switches.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::texts::Forms;
 
 /// How a call beyond the limits is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -18,6 +21,7 @@ pub enum Throttle {
 /// The switches. Seconds are of the simulators' clock.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools)] // independent switches, not a state
 pub struct Quirks {
     /// How long a new user is not found by a read by key.
     pub get_lag_seconds: i64,
@@ -37,6 +41,12 @@ pub struct Quirks {
     pub throttle: Throttle,
     /// Whether a new user is active whatever `suspended` said.
     pub create_ignores_suspended: bool,
+    /// Texts are kept with every run of blanks as one blank.
+    pub fold_blanks: bool,
+    /// Texts are kept with composed letters (NFC).
+    pub compose_letters: bool,
+    /// Texts are kept up to so many characters. Addresses, ids and types are never cut.
+    pub cut_texts: Option<usize>,
 }
 
 impl Default for Quirks {
@@ -51,7 +61,30 @@ impl Default for Quirks {
             foreign_domain_is_forbidden: false,
             throttle: Throttle::default(),
             create_ignores_suspended: false,
+            fold_blanks: false,
+            compose_letters: false,
+            cut_texts: None,
         }
+    }
+}
+
+impl Quirks {
+    /// Gives the texts of a checked write the form in which they are kept.
+    pub fn keep(&self, members: &mut Map<String, Value>) {
+        const WHOLE: &[&str] = &[
+            "primaryEmail",
+            "recoveryEmail",
+            "recoveryPhone",
+            "password",
+            "hashFunction",
+            "orgUnitPath",
+            "externalIds",
+            "relations",
+            "type",
+            "customType",
+        ];
+        let Self { fold_blanks, compose_letters, cut_texts, .. } = *self;
+        Forms { fold_blanks, compose_letters, cut_texts }.keep(members, WHOLE);
     }
 }
 

@@ -34,7 +34,7 @@ const READ_ONLY: [&str; 19] = [
 const FLAGS: [&str; 5] = ["suspended", "archived", "changePasswordAtNextLogin", "includeInGlobalAddressList", "ipWhitelisted"];
 
 /// Arrays that are replaced whole: their types, the keys of an entry, and the most bytes.
-pub const ARRAYS: [(&str, &[&str], &[&str], usize); 4] = [
+pub const ARRAYS: [(&str, &[&str], &[&str], usize); 6] = [
     (
         "phones",
         &[
@@ -108,7 +108,39 @@ pub const ARRAYS: [(&str, &[&str], &[&str], usize); 4] = [
         2 * 1024,
     ),
     ("externalIds", &["account", "custom", "customer", "login_id", "network", "organization"], &["type", "customType", "value"], 2 * 1024),
+    (
+        "addresses",
+        &["custom", "home", "other", "work"],
+        &[
+            "type",
+            "customType",
+            "primary",
+            "sourceIsStructured",
+            "formatted",
+            "poBox",
+            "extendedAddress",
+            "streetAddress",
+            "locality",
+            "region",
+            "postalCode",
+            "country",
+            "countryCode",
+        ],
+        10 * 1024,
+    ),
+    (
+        "locations",
+        &["custom", "default", "desk"],
+        &["type", "customType", "area", "buildingId", "floorName", "floorSection", "deskCode"],
+        10 * 1024,
+    ),
 ];
+
+/// Arrays whose entries have a `value`.
+const VALUED: [&str; 3] = ["phones", "relations", "externalIds"];
+
+/// Types of the values of a custom field with several.
+const SEVERAL: [&str; 4] = ["custom", "home", "other", "work"];
 
 /// `primaryEmail` as messages write it.
 fn snake(name: &str) -> String {
@@ -240,7 +272,7 @@ fn array((name, types, keys, most): &(&str, &[&str], &[&str], usize), value: &Va
         let entry = entry.as_object().ok_or_else(bad)?;
         for (key, value) in entry {
             let right = match key.as_str() {
-                "primary" => value.is_boolean(),
+                "primary" | "sourceIsStructured" => value.is_boolean(),
                 "fullTimeEquivalent" => value.is_u64(),
                 _ => value.is_string(),
             };
@@ -256,7 +288,7 @@ fn array((name, types, keys, most): &(&str, &[&str], &[&str], usize), value: &Va
         let custom = entry.get("customType").and_then(Value::as_str).is_some_and(|kind| !kind.is_empty());
         // Only organizations may do without a type.
         let typed = kind.map_or(*name == "organizations", |kind| types.contains(&kind));
-        let valued = *name == "organizations" || entry.get("value").and_then(Value::as_str).is_some_and(|value| !value.is_empty());
+        let valued = !VALUED.contains(name) || entry.get("value").and_then(Value::as_str).is_some_and(|value| !value.is_empty());
         if !typed || !valued || (kind == Some("custom") && !custom) {
             return Err(bad());
         }
@@ -274,11 +306,9 @@ fn custom(state: &State, value: &Value) -> Checked<Value> {
         let known = state.schemas.get(schema).ok_or_else(bad)?;
         for (field, value) in fields.as_object().ok_or_else(bad)? {
             let kind = known.get(field).ok_or_else(bad)?;
-            let right = match kind.as_str() {
-                "BOOL" => value.is_boolean(),
-                "INT64" => value.is_i64() || value.as_str().is_some_and(|text| text.parse::<i64>().is_ok()),
-                "DOUBLE" => value.is_number(),
-                _ => value.is_string(),
+            let right = match kind.strip_suffix("[]") {
+                Some(kind) => value.as_array().is_some_and(|entries| entries.iter().all(|entry| one_of_several(kind, entry))),
+                None => of_kind(kind, value),
             };
             if !right && !value.is_null() {
                 return Err(bad());
@@ -286,6 +316,23 @@ fn custom(state: &State, value: &Value) -> Checked<Value> {
         }
     }
     Ok(value.clone())
+}
+
+fn of_kind(kind: &str, value: &Value) -> bool {
+    match kind {
+        "BOOL" => value.is_boolean(),
+        "INT64" => value.is_i64() || value.as_str().is_some_and(|text| text.parse::<i64>().is_ok()),
+        "DOUBLE" => value.is_number(),
+        _ => value.is_string(),
+    }
+}
+
+/// An entry of a custom field with several values: `{type, customType, value}`.
+fn one_of_several(kind: &str, entry: &Value) -> bool {
+    let Some(members) = entry.as_object() else { return false };
+    let typed = members.get("type").is_none_or(|kind| kind.as_str().is_some_and(|kind| SEVERAL.contains(&kind)));
+    let known = members.keys().all(|key| ["type", "customType", "value"].contains(&key.as_str()));
+    typed && known && of_kind(kind, &entry["value"])
 }
 
 fn password(given: &Map<String, Value>) -> Checked {

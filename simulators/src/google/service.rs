@@ -242,8 +242,10 @@ fn resource(state: &mut State, call: &Call, route: &Route, now: Timestamp) -> An
 
 /// `GET /customer/{customerId}/schemas`
 fn schemas(state: &State) -> Answer {
-    let field =
-        |(name, kind): (&String, &String)| json!({"kind": "admin#directory#schema#fieldspec", "fieldName": name, "fieldType": kind});
+    let field = |(name, kind): (&String, &String)| {
+        let (kind, several) = kind.strip_suffix("[]").map_or((&**kind, false), |kind| (kind, true));
+        json!({"kind": "admin#directory#schema#fieldspec", "fieldName": name, "fieldType": kind, "multiValued": several})
+    };
     let schemas: Vec<Value> = state
         .schemas
         .iter()

@@ -49,10 +49,11 @@ pub fn insert(state: &mut State, call: &Call, now: Timestamp) -> Answer {
         }
         Ok(checked)
     });
-    let checked = match done {
+    let mut checked = match done {
         Ok(checked) => checked,
         Err(refused) => return refused,
     };
+    state.quirks.keep(&mut checked);
     let mut members = defaults(now);
     apply(&mut members, checked, true);
     if state.quirks.create_ignores_suspended {
@@ -114,10 +115,11 @@ pub fn update(state: &mut State, call: &Call, key: &str, rights: Rights, now: Ti
         }
         Ok(checked)
     });
-    let checked = match done {
+    let mut checked = match done {
         Ok(checked) => checked,
         Err(refused) => return refused,
     };
+    state.quirks.keep(&mut checked);
     let mut user = old.clone();
     let email = checked.get("primaryEmail").and_then(Value::as_str).filter(|email| *email != old.email()).map(str::to_owned);
     apply(&mut user.members, checked, false);

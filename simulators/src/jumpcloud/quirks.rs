@@ -1,10 +1,14 @@
 //! What differs between organizations or is not documented for certain, as switches.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::texts::Forms;
 
 /// The switches. Seconds are of the simulators' clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools)] // independent switches, not a state
 pub struct Quirks {
     /// How long a new user is in no listing and in no answer to a filter.
     pub list_lag_seconds: i64,
@@ -22,6 +26,12 @@ pub struct Quirks {
     pub default_state: String,
     /// Shortest password.
     pub password_length: usize,
+    /// Texts are kept with every run of blanks as one blank.
+    pub fold_blanks: bool,
+    /// Texts are kept with composed letters (NFC).
+    pub compose_letters: bool,
+    /// Texts are kept up to so many characters. Addresses, usernames, states, types and custom attributes are never cut.
+    pub cut_texts: Option<usize>,
 }
 
 impl Default for Quirks {
@@ -35,7 +45,30 @@ impl Default for Quirks {
             retry_after: None,
             default_state: "ACTIVATED".into(),
             password_length: 8,
+            fold_blanks: false,
+            compose_letters: false,
+            cut_texts: None,
         }
+    }
+}
+
+impl Quirks {
+    /// Gives the texts of a checked write the form in which they are kept.
+    pub fn keep(&self, members: &mut Map<String, Value>) {
+        const WHOLE: &[&str] = &[
+            "email",
+            "username",
+            "alternateEmail",
+            "managedAppleId",
+            "password",
+            "state",
+            "manager",
+            "recoveryEmail",
+            "attributes",
+            "type",
+        ];
+        let Self { fold_blanks, compose_letters, cut_texts, .. } = *self;
+        Forms { fold_blanks, compose_letters, cut_texts }.keep(members, WHOLE);
     }
 }
 

@@ -45,10 +45,11 @@ pub fn create(state: &mut State, call: &Call, now: Timestamp) -> Answer {
         unique(state, &given, None)?;
         Ok(given)
     });
-    let given = match done {
+    let mut given = match done {
         Ok(given) => given,
         Err(refused) => return refused,
     };
+    state.quirks.keep(&mut given);
     let mut members = Users::defaults(now);
     members.insert("state".into(), json!(state.quirks.default_state));
     members.insert("activated".into(), json!(given.contains_key("password")));
@@ -76,10 +77,11 @@ pub fn update(state: &mut State, call: &Call, id: &str) -> Answer {
         }
         Ok(given)
     });
-    let given = match done {
+    let mut given = match done {
         Ok(given) => given,
         Err(refused) => return refused,
     };
+    state.quirks.keep(&mut given);
     apply(state, &mut user.members, given);
     let answer = shown(&user);
     state.users.put(user);

@@ -1,8 +1,9 @@
 //! What differs between tenants, or is not documented for certain, as switches.
 
-use icu_normalizer::ComposingNormalizerBorrowed as ComposingNormalizer;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::texts::Forms;
 
 /// What a PUT does to custom attributes that it does not name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -129,33 +130,10 @@ impl Default for Quirks {
 impl Quirks {
     /// The form in which a text is kept. `whole`: the text is never cut.
     pub fn kept(&self, text: &str, whole: bool) -> Box<str> {
-        let mut kept = text.to_owned();
-        if self.trim {
-            kept = kept.trim().into();
-        }
-        if self.compose_letters {
-            kept = ComposingNormalizer::new_nfc().normalize(&kept).into_owned();
-        }
-        if self.fold_blanks {
-            kept = folded(&kept);
-        }
-        if let Some(most) = self.cut_texts.filter(|_| !whole) {
-            kept = kept.chars().take(most).collect();
-        }
-        kept.into()
+        let text = if self.trim { text.trim() } else { text };
+        let cut_texts = self.cut_texts.filter(|_| !whole);
+        Forms { fold_blanks: self.fold_blanks, compose_letters: self.compose_letters, cut_texts }.kept(text).into()
     }
-}
-
-fn folded(text: &str) -> String {
-    let mut folded = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if !letter.is_whitespace() {
-            folded.push(letter);
-        } else if !folded.ends_with(' ') {
-            folded.push(' ');
-        }
-    }
-    folded
 }
 
 /// Writes whose `field` contains this text are refused with 422.

@@ -55,6 +55,7 @@ async fn against(script: Vec<Then>) -> (Client, oneshot::Receiver<Vec<String>>, 
         service_user_token: Secret::new("t0ken-very-secret"),
         pace: Arc::default(),
         observer: Arc::new(move |call, outcome| told.lock().unwrap().push((call, outcome))),
+        waits: Arc::new(|_| ()),
     };
     let patience =
         Patience { between_chunks: Duration::from_millis(300), search: Duration::from_secs(2), small: Duration::from_millis(400) };

@@ -9,6 +9,7 @@ use crate::{
     },
     domain::{
         baseline::Baseline,
+        kept::Kept,
         known::{Met, Overrides, Revoked},
         settings,
     },
@@ -60,4 +61,10 @@ pub(super) fn only_found(status: &EmployeeSyncStatus) -> bool {
 pub(super) fn unready_since(status: &EmployeeSyncStatus) -> u32 {
     let unready = conditions::find(&status.conditions, "Ready").filter(|ready| ready.status == "False");
     unready.map_or(0, |ready| u32::try_from(ready.last_transition_time.0.as_second()).unwrap_or(0))
+}
+
+/// Reads the values that the provider keeps in another form.
+pub(super) fn kept(status: &EmployeeSyncStatus) -> Option<Box<Kept>> {
+    let list = &status.kept_differently;
+    (!list.is_empty()).then(|| Box::new(Kept::from_list(list.iter().map(String::as_str))))
 }

@@ -7,6 +7,7 @@ use super::{Block, Change, Elsewhere, Kind, Manager, Plan, Standing};
 use crate::domain::{
     account::{AccountWrite, NewValue},
     drift::InPlace,
+    kept::{Kept, text_of},
     mapping::{Compare, Desired, Mapping, equal},
     matching::{Matcher, Person, PersonIndex},
 };
@@ -83,6 +84,12 @@ pub(super) fn set_managers(
             Some(NewValue::Set(account)) => Some(account),
             Some(NewValue::Clear) | None => None,
         };
+        let (want, have) = (value.as_ref().map(text_of), current.get(&index).map_or("", |now| &**now));
+        let settled = |known: &Kept, want| !creating && known.is_settled(&person.employee, &mapping.rows[row], want, have);
+        if person.kept.as_deref().zip(want).is_some_and(|(known, want)| settled(known, want)) {
+            plan.standings[i].kept.push(row);
+            continue;
+        }
         let drift = |in_place: &InPlace| !creating && in_place.holds(mapping, &person.employee, row, account.map(|id| &**id));
         if value.is_some() && person.in_place.as_deref().is_some_and(drift) {
             plan.standings[i].drifted.push(row);

@@ -7,6 +7,7 @@ use crate::{
     api::employee_sync::{Action, MatchedBy},
     domain::{
         account::{Access, Account, AccountState, AccountWrite, NewValue},
+        kept::{Answered, text_of},
         mapping::equal,
         matching::PersonIndex,
         plan::{Change, Kind},
@@ -45,6 +46,8 @@ pub(super) struct Landed {
     pub(super) fields: Vec<usize>,
     /// Those of them that the answer does not show.
     pub(super) unconfirmed: Vec<usize>,
+    /// What was seen of the values afterwards.
+    pub(super) answered: Vec<Answered>,
     /// What could not be written.
     pub(super) left: LeftOut,
     /// Why sessions could not be ended although access is taken.
@@ -92,6 +95,7 @@ struct Progress {
     written: Option<Written>,
     fields: Vec<usize>,
     unconfirmed: Vec<usize>,
+    answered: Vec<Answered>,
     left: LeftOut,
     sessions: Option<Failure>,
     request_id: Option<String>,
@@ -260,6 +264,7 @@ impl Run<'_, '_, '_> {
         let shown = |row: &usize| written.account.attributes.get(*row).is_none_or(Option::is_some);
         let sets = |row: &usize| write.attributes.iter().any(|(own, value)| own == row && matches!(value, NewValue::Set(_)));
         progress.unconfirmed.extend(rows.iter().copied().filter(|row| sets(row) && !shown(row)));
+        progress.answered.extend(self.answered(&written.account, write, &rows));
         progress.fields.extend(rows);
         progress.request_id = written.request_id.take().or(progress.request_id.take());
         progress.written = Some(written);
@@ -331,7 +336,9 @@ impl Run<'_, '_, '_> {
             match self.look(aim.person, aim.sort, Key::Id(aim.id), Tries::at_most(2)).await {
                 Ok(found) => match found.into_iter().find(|account| *account.id == *aim.id) {
                     None => return Err(Ended::Refused(Error::NotFound)),
-                    Some(account) if self.holds(&account, write) => return Ok(Written { account, request_id: None, left: None }),
+                    Some(account) if self.holds(aim.person, &account, write) => {
+                        return Ok(Written { account, request_id: None, left: None });
+                    }
                     Some(_) => {}
                 },
                 Err(Ended::Refused(said)) => tracing::debug!(%said, "reading back was refused"),
@@ -343,14 +350,18 @@ impl Run<'_, '_, '_> {
         }
     }
 
-    /// Whether the account is already as the write would make it.
-    fn holds(&self, account: &Account<'_>, write: &AccountWrite) -> bool {
+    /// Whether the account of this person is already as the write would make it.
+    fn holds(&self, person: PersonIndex, account: &Account<'_>, write: &AccountWrite) -> bool {
+        let person = &self.cx.people[person as usize];
         let attributes = write.attributes.iter().all(|(row, value)| {
             let have = account.attributes.get(*row).and_then(Option::as_deref).filter(|have| !have.is_empty());
-            match value {
-                NewValue::Set(want) => have.is_some_and(|have| equal(self.cx.mapping.rows[*row].compare, have, want)),
-                NewValue::Clear => have.is_none(),
-            }
+            let row = &self.cx.mapping.rows[*row];
+            let known = person.kept.as_deref();
+            known.is_some_and(|known| known.is_settled(&person.employee, row, text_of(value), have.unwrap_or_default()))
+                || match value {
+                    NewValue::Set(want) => have.is_some_and(|have| equal(row.compare, have, want)),
+                    NewValue::Clear => have.is_none(),
+                }
         });
         let access = match write.access {
             // Whether sessions were ended, no read shows.
@@ -364,10 +375,10 @@ impl Run<'_, '_, '_> {
 
 impl Progress {
     fn landed(self, aim: Aim<'_>, (action, matched_by): (Action, MatchedBy)) -> Landed {
-        let Self { written, fields, unconfirmed, left, sessions, request_id } = self;
+        let Self { written, fields, unconfirmed, answered, left, sessions, request_id } = self;
         let (account, state) =
             written.map_or_else(|| (aim.id.into(), aim.before), |written| ((*written.account.id).into(), written.account.state));
-        Landed { account, state, matched_by, action, fields, unconfirmed, left, sessions, request_id }
+        Landed { account, state, matched_by, action, fields, unconfirmed, answered, left, sessions, request_id }
     }
 }
 

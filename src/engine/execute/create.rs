@@ -52,9 +52,22 @@ impl Run<'_, '_, '_> {
                     let fields = self.sent(&write);
                     let shown = |row: &usize| account.attributes.get(*row).is_none_or(Option::is_some);
                     let unconfirmed = fields.iter().copied().filter(|row| !shown(row)).collect();
+                    let mut answered = self.answered(&account, &write, &fields);
+                    answered.retain(|one| one.kept.is_some());
                     let (account, state) = ((*account.id).into(), account.state);
                     let (matched_by, action) = (MatchedBy::Created, Action::Create);
-                    return Ok(Landed { account, state, matched_by, action, fields, unconfirmed, left, sessions: None, request_id });
+                    return Ok(Landed {
+                        account,
+                        state,
+                        matched_by,
+                        action,
+                        fields,
+                        unconfirmed,
+                        answered,
+                        left,
+                        sessions: None,
+                        request_id,
+                    });
                 }
                 Err(Ended::Refused(Error::Unknown { said })) => {
                     tracing::debug!(said, "the outcome of a create is unknown; reading back");
@@ -208,7 +221,8 @@ impl Run<'_, '_, '_> {
             return Err(Ended::Failed(Failure::ManagedElsewhere));
         }
         let person = &self.cx.people[index as usize];
-        let mut write = AccountWrite { attributes: differences(self.cx.mapping, &person.employee, &account), ..AccountWrite::default() };
+        let (attributes, _) = differences(self.cx.mapping, &person.employee, person.kept.as_deref(), &account);
+        let mut write = AccountWrite { attributes, ..AccountWrite::default() };
         write.attributes.retain(|(row, _)| !self.cx.unavailable.contains(row));
         if let Some(row) = self.cx.mapping.manager {
             let have = account.attributes.get(row).and_then(Option::as_deref);
@@ -237,8 +251,19 @@ impl Run<'_, '_, '_> {
         let met = Met { account: id.clone(), state, action, fields: fields.clone() };
         self.met.lock().unwrap_or_else(PoisonError::into_inner).insert(index, met);
         if write.is_empty() {
-            let (unconfirmed, left) = (Vec::new(), LeftOut::default());
-            return Ok(Landed { account: id, state, matched_by, action, fields, unconfirmed, left, sessions: None, request_id: None });
+            let (unconfirmed, answered, left) = (Vec::new(), Vec::new(), LeftOut::default());
+            return Ok(Landed {
+                account: id,
+                state,
+                matched_by,
+                action,
+                fields,
+                unconfirmed,
+                answered,
+                left,
+                sessions: None,
+                request_id: None,
+            });
         }
         write.foreign = account.foreign.as_deref().map(Into::into);
         let sort = if write.access == Some(Access::Suspended) { Sort::Suspension } else { Sort::Update };

@@ -32,8 +32,12 @@ impl Recorder<'_> {
     async fn write(&self, mut write: Write<'_>) {
         let id = self.people[write.index as usize].employee.id();
         let _alone = self.claims.record(id).await;
+<<<<<<< HEAD
         if !write.tried && self.looking.is_outdated(id) {
             // A later pass has looked at this person while this write waited for its turn: what it found stands.
+=======
+        if write.early && self.is_settled(write.index) {
+>>>>>>> main
             return;
         }
         if write.expired {
@@ -44,6 +48,8 @@ impl Recorder<'_> {
         match self.try_write(&write, id).await {
             Ok(()) if write.owed.is_empty() => {}
             Ok(()) => self.roster.owe(self.key, id, Vec::new()),
+            // The outcome is written when it is known.
+            Err(error) if write.early => tracing::debug!(integration = %self.key, %error, "what is said early could not be written"),
             Err(error) => {
                 // A change that failed is tried again, and tells of itself then. One that was made never comes again.
                 let made = write.history.into_iter().filter(|line| line.outcome == OutcomeWord::Succeeded);
@@ -222,6 +228,8 @@ pub(super) struct Write<'a> {
     pub(super) seen: Seen,
     /// The evidence then.
     pub(super) proof: Proof,
+    /// Whether it is said before the outcome is known.
+    pub(super) early: bool,
     pub(super) exists: bool,
     pub(super) digest: u64,
 }

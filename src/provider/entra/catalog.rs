@@ -51,6 +51,8 @@ pub(super) enum Target<'t> {
     BusinessPhone,
     /// One of `onPremisesExtensionAttributes`.
     Numbered(&'t str),
+    /// One of the two texts of `employeeOrgData`.
+    Organization(&'t str),
     /// The manager, a reference of its own.
     Manager,
 }
@@ -83,6 +85,12 @@ const TEXTS: [&str; 21] = [
 /// The object that holds `extensionAttribute1` to `extensionAttribute15`.
 pub(super) const NUMBERED: &str = "onPremisesExtensionAttributes";
 
+/// The object that holds `costCenter` and `division`.
+pub(super) const ORGANIZATION: &str = "employeeOrgData";
+
+/// The texts in it (Microsoft Graph, resource `employeeOrgData`).
+pub(super) const IN_ORGANIZATION: [&str; 2] = ["costCenter", "division"];
+
 /// What only a sufficiently high role may write of an administrator (Microsoft Graph, "Who can perform sensitive actions").
 pub(super) const SENSITIVE: [&str; 4] = ["accountEnabled", "userPrincipalName", "businessPhones", "mobilePhone"];
 
@@ -106,6 +114,9 @@ pub(super) fn locate(target: &str) -> Option<Target<'_>> {
         let name = name.strip_prefix('.')?;
         let number = name.strip_prefix("extensionAttribute").filter(|number| !number.starts_with(['0', '+']));
         return number?.parse().is_ok_and(|number: u8| (1..=15).contains(&number)).then_some(Target::Numbered(name));
+    }
+    if let Some(name) = target.strip_prefix(ORGANIZATION) {
+        return IN_ORGANIZATION.iter().find(|known| name.strip_prefix('.') == Some(known)).map(|known| Target::Organization(known));
     }
     match target {
         "manager" => Some(Target::Manager),
@@ -155,6 +166,10 @@ mod tests {
             ("onPremisesExtensionAttributes.extensionAttribute16", None),
             ("onPremisesExtensionAttributes.extensionAttribute01", None),
             ("onPremisesExtensionAttributes", None),
+            ("employeeOrgData.costCenter", Some(Compare::Exact)),
+            ("employeeOrgData.division", Some(Compare::Exact)),
+            ("employeeOrgData.team", None),
+            ("employeeOrgData", None),
             ("extension_0123456789abcdef0123456789ABCDEF_cell", Some(Compare::Exact)),
             ("extension_0123456789abcdef0123456789abcde_cell", None),
             ("extension_0123456789abcdef0123456789abcdef_", None),

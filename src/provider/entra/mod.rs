@@ -1,8 +1,8 @@
 //! Microsoft Entra ID, through Microsoft Graph, version 1.0.
 //!
 //! [`catalog`] is what is known without a connection; `dialect` is how it is spoken to; `mark` is where Bob's id stands;
-//! `read`, `write` and `told` are the wire; `batch` sends together what waits together; `errors` turns refusals into what to do about them. This file says which calls there
-//! are.
+//! `read`, `write` and `told` are the wire; `whose` asks what has to be known beside a write; `batch` sends together what waits
+//! together; `errors` turns refusals into what to do about them. This file says which calls there are.
 
 pub mod catalog;
 
@@ -12,6 +12,7 @@ mod errors;
 mod mark;
 mod read;
 mod told;
+mod whose;
 mod write;
 
 use std::{
@@ -269,7 +270,10 @@ impl Entra {
         complete(&self.tenant, &mut members, password.expose(), initial.change_at_first_login)?;
         let (path, sent) = (self.path("/users"), Sent::Create(mapping, write, kind));
         let (urgency, method) = (Urgency::Normal, Method::POST);
-        let answer = self.write(Route::CREATE, urgency, method, &path, Some(members), sent).await?;
+        let answer = match self.write(Route::CREATE, urgency, method, &path, Some(members), sent).await {
+            Err(error) => return Err(self.whose_address(mapping, write, error).await),
+            Ok(answer) => answer,
+        };
         let mut account = made(mapping, write, &answer).map_err(|said| Error::Unknown { said: said.to_owned() })?;
         self.made_now(&account.id);
         let sent = Sent::Write(mapping, write);
@@ -317,6 +321,8 @@ impl Entra {
             return Err(Error::NotFound);
         }
         self.check_defined(mapping, write)?;
+        let completed = self.completed(mapping, id, write).await?;
+        let write = completed.as_ref().unwrap_or(write);
         let Parts { members, manager, ends, .. } = parts(&self.tenant, mapping, write, false)?;
         let sent = Sent::Write(mapping, write);
         let (mut last, mut left, mut refused, mut unset_manager) = (None, None, None, false);

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Mark,
-    catalog::{NUMBERED, Target, locate},
+    catalog::{NUMBERED, ORGANIZATION, Target, locate},
 };
 use crate::domain::{
     account::{Account, AccountState},
@@ -151,6 +151,7 @@ impl<'m> Reader<'m> {
             Target::Text(name) | Target::Day(name) => Some(*name),
             Target::BusinessPhone => Some("businessPhones"),
             Target::Numbered(_) => Some(NUMBERED),
+            Target::Organization(_) => Some(ORGANIZATION),
             Target::Manager => None,
         });
         for name in mapped.chain([self.mark.attribute()]) {
@@ -171,6 +172,7 @@ impl<'m> Reader<'m> {
             Target::Day(name) => user.text(name).map(day),
             Target::BusinessPhone => user.read::<Vec<Text<'a>>>("businessPhones")?.into_iter().next().map(|Text(text)| text),
             Target::Numbered(name) => user.read::<User<'a>>(NUMBERED)?.text(name),
+            Target::Organization(name) => user.read::<User<'a>>(ORGANIZATION)?.text(name),
             Target::Manager => user.read::<Reference<'a>>("manager").map(|manager| manager.id),
         });
         let attributes = attributes.map(|text| text.filter(|text| !text.trim().is_empty())).collect();
@@ -184,7 +186,8 @@ impl<'m> Reader<'m> {
             username: name,
             id,
             attributes,
-            foreign: None,
+            // Written as a whole.
+            foreign: user.raw(ORGANIZATION).filter(|raw| *raw != "null").map(Cow::Borrowed),
         })
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Tenant,
-    catalog::{LASTING, NUMBERED, SENSITIVE, Target, locate},
+    catalog::{IN_ORGANIZATION, LASTING, NUMBERED, ORGANIZATION, SENSITIVE, Target, locate},
 };
 use crate::{
     domain::{
@@ -61,6 +61,11 @@ pub(super) fn parts<'w>(tenant: &Tenant, mapping: &Mapping, write: &'w AccountWr
                 let members = if new { &mut parts.later } else { &mut parts.members };
                 members.entry(NUMBERED).or_insert_with(|| json!({}))[name] = json!(text);
             }
+            // Whether Graph keeps the member that is not sent is not published, so both are.
+            Target::Organization(name) => {
+                let known = || if new { json!({}) } else { organization(write.foreign.as_deref()) };
+                parts.members.entry(ORGANIZATION).or_insert_with(known)[name] = json!(text);
+            }
             Target::Manager => parts.manager = Some(text.map_or(Reference::Gone, Reference::To)),
         }
     }
@@ -81,6 +86,18 @@ pub(super) fn parts<'w>(tenant: &Tenant, mapping: &Mapping, write: &'w AccountWr
         return Err(Error::Rejected { field: lasting.map(str::to_owned), said: said.to_owned() });
     }
     Ok(parts)
+}
+
+/// Whether a write needs to know what it does not write.
+pub(super) fn touches_organization(mapping: &Mapping, write: &AccountWrite) -> bool {
+    let targets = write.attributes.iter().filter_map(|(row, _)| locate(&mapping.rows.get(*row)?.target));
+    targets.into_iter().any(|target| matches!(target, Target::Organization(_)))
+}
+
+/// `employeeOrgData` as the account has it.
+fn organization(foreign: Option<&str>) -> Value {
+    let known: Value = foreign.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    Value::Object(IN_ORGANIZATION.iter().map(|name| ((*name).to_owned(), known[name].clone())).collect())
 }
 
 /// What a new user has to have besides.

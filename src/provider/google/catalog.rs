@@ -10,6 +10,9 @@ use crate::{
 /// The entry of `externalIds` that bears the mark: type `custom` with this `customType`.
 pub(super) const MARK: &str = "bobsync";
 
+/// The member that holds the fields of custom schemas.
+pub(super) const CUSTOM: &str = "customSchemas";
+
 /// Google Workspace, as the settings see it. The default map is Bob's own for Google Workspace (help.hibob.com, its
 /// integration guide).
 pub const CATALOG: Catalog = Catalog {
@@ -51,6 +54,8 @@ pub(super) enum Target<'t> {
     Name(&'t str),
     /// The `value` of the first entry of this type.
     Entry(Array, &'t str),
+    /// A part of the first entry of this type.
+    Part(Array, &'t str, &'t str),
     /// A field of the primary or only organization.
     Organization(&'t str),
     /// A field of a custom schema.
@@ -64,10 +69,13 @@ pub(super) enum Array {
     Organizations,
     Relations,
     ExternalIds,
+    Addresses,
+    Locations,
 }
 
 impl Array {
-    pub(super) const ALL: [Self; 4] = [Self::Phones, Self::Organizations, Self::Relations, Self::ExternalIds];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Phones, Self::Organizations, Self::Relations, Self::ExternalIds, Self::Addresses, Self::Locations];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -75,7 +83,14 @@ impl Array {
             Self::Organizations => "organizations",
             Self::Relations => "relations",
             Self::ExternalIds => "externalIds",
+            Self::Addresses => "addresses",
+            Self::Locations => "locations",
         }
+    }
+
+    /// Whether an entry has parts and no value.
+    pub(super) const fn has_parts(self) -> bool {
+        matches!(self, Self::Addresses | Self::Locations)
     }
 
     /// The types that the Directory API lists for entries (its reference of the resource `User`); any other is a
@@ -125,10 +140,15 @@ impl Array {
                 "spouse",
             ],
             Self::ExternalIds => &["account", "customer", "login_id", "network", "organization"],
+            Self::Addresses => &["home", "other", "work"],
+            Self::Locations => &["default", "desk"],
         }
     }
 }
 
+const ADDRESS: [&str; 9] =
+    ["streetAddress", "extendedAddress", "locality", "region", "postalCode", "country", "countryCode", "poBox", "formatted"];
+const LOCATION: [&str; 5] = ["area", "buildingId", "floorName", "floorSection", "deskCode"];
 const TEXTS: [&str; 4] = ["primaryEmail", "orgUnitPath", "recoveryEmail", "recoveryPhone"];
 const NAMES: [&str; 3] = ["givenName", "familyName", "displayName"];
 const ORGANIZATION: [&str; 8] = ["name", "title", "department", "description", "costCenter", "location", "symbol", "domain"];
@@ -147,6 +167,11 @@ pub(super) fn locate(target: &str) -> Option<Target<'_>> {
         "relations" => word(inner).then_some(Target::Entry(Array::Relations, inner)),
         // The mark is nobody's attribute.
         "externalIds" => (word(inner) && inner != MARK).then_some(Target::Entry(Array::ExternalIds, inner)),
+        "addresses" | "locations" => {
+            let (array, parts) = if outer == "addresses" { (Array::Addresses, &ADDRESS[..]) } else { (Array::Locations, &LOCATION[..]) };
+            let (kind, part) = inner.split_once('.')?;
+            (word(kind) && kind != "custom" && parts.contains(&part)).then_some(Target::Part(array, kind, part))
+        }
         "organizations" => ORGANIZATION.contains(&inner).then_some(Target::Organization(inner)),
         "customSchemas" => {
             let (schema, field) = inner.split_once('.')?;
@@ -191,6 +216,13 @@ mod tests {
             ("relations.custom", None),
             ("organizations.title", Some(Compare::Exact)),
             ("organizations.type", None),
+            ("addresses.work.locality", Some(Compare::Exact)),
+            ("addresses.site.locality", Some(Compare::Exact)),
+            ("addresses.custom.locality", None),
+            ("addresses.work", None),
+            ("addresses.work.planet", None),
+            ("locations.desk.buildingId", Some(Compare::Exact)),
+            ("locations.desk.locality", None),
             ("relations.manager", Some(Compare::PersonByEmail)),
             ("relations.assistant", Some(Compare::Exact)),
             ("externalIds.organization", Some(Compare::Exact)),

@@ -184,6 +184,11 @@ fn names(target: &str) -> Vec<String> {
         Some(Target::Entry(array, kind)) => {
             names.extend([format!("{}.{kind}", array.name()), kind.to_owned(), snake(array.name()), array.name().to_owned()]);
         }
+        Some(Target::Part(array, kind, part)) => {
+            let array = array.name();
+            names.extend([format!("{array}.{kind}"), format!("{array} {part}"), part.to_owned(), kind.to_owned(), array.to_owned()]);
+            names.extend(both(part));
+        }
         Some(Target::Organization(name)) => {
             names.extend([name.to_owned(), format!("organizations {name}"), "organizations".to_owned()].into_iter().chain(both(name)))
         }

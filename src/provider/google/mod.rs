@@ -234,7 +234,7 @@ impl Google {
         }
         let schemas = self.schemas_written(mapping, write).await?;
         // Entries that are not ours are sent along, so they have to be known.
-        let with_arrays = if write.foreign.is_none() && touches_arrays(mapping, write) {
+        let with_arrays = if write.foreign.is_none() && touches_arrays(mapping, write, &schemas) {
             let now = self.by_key(mapping, &Reader::new(mapping), id).await?.ok_or(Error::NotFound)?;
             Some(AccountWrite { foreign: now.foreign.map(|foreign| foreign.as_ref().into()), ..write.clone() })
         } else {

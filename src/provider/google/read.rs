@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
-use super::catalog::{Array, MARK, Target, locate};
+use super::catalog::{Array, CUSTOM, MARK, Target, locate};
 use crate::domain::{
     account::{Account, AccountState},
     mapping::Mapping,
@@ -52,6 +52,10 @@ pub(super) struct User<'a> {
     pub(super) relations: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) external_ids: Option<&'a RawValue>,
+    #[serde(borrow)]
+    addresses: Option<&'a RawValue>,
+    #[serde(borrow)]
+    locations: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) custom_schemas: Option<&'a RawValue>,
 }
@@ -154,7 +158,7 @@ impl<'m> Reader<'m> {
         for target in self.rows.iter().flatten() {
             match target {
                 Target::Text(name) if !fields.contains(name) => fields.push(name),
-                Target::Custom(..) if !fields.contains(&"customSchemas") => fields.push("customSchemas"),
+                Target::Custom(..) if !fields.contains(&CUSTOM) => fields.push(CUSTOM),
                 _ => {}
             }
         }
@@ -164,14 +168,19 @@ impl<'m> Reader<'m> {
     /// The account; `None`: it has no id.
     pub(super) fn account<'a>(&self, user: &User<'a>) -> Option<Account<'a>> {
         let id = user.id.clone().filter(|id| !id.is_empty())?;
-        let mut arrays: [Option<Vec<Entry<'a>>>; 4] = [None, None, None, None];
+        let mut arrays: [Option<Vec<Entry<'a>>>; Array::ALL.len()] = Default::default();
         let mut foreign = String::new();
-        for array in &self.arrays {
-            let Some(raw) = user.array(*array) else { continue };
+        // Values of a custom field with several are replaced whole, like arrays.
+        let several = user.custom_schemas.filter(|raw| raw.get().contains('[') && self.custom().next().is_some());
+        for (name, raw) in self.arrays.iter().map(|array| (array.name(), user.array(*array))).chain([(CUSTOM, several)]) {
+            let Some(raw) = raw else { continue };
             foreign.push_str(if foreign.is_empty() { "{\"" } else { ",\"" });
-            foreign.push_str(array.name());
+            foreign.push_str(name);
             foreign.push_str("\":");
             foreign.push_str(raw.get());
+        }
+        for array in self.arrays.iter().filter(|array| !array.has_parts()) {
+            let Some(raw) = user.array(*array) else { continue };
             // An entry of another shape is nobody's, hides none of the others, and keeps its place among them.
             let all: Option<Vec<&'a RawValue>> = serde_json::from_str(raw.get()).ok();
             arrays[*array as usize] = all.map(|all| all.iter().map(|raw| serde_json::from_str(raw.get()).unwrap_or_default()).collect());
@@ -198,6 +207,7 @@ impl<'m> Reader<'m> {
                     _ => all.display.clone(),
                 }),
                 Target::Entry(array, kind) => value(array, kind),
+                Target::Part(array, kind, part) => user.array(array).and_then(|raw| part_of(array, kind, part, raw)),
                 Target::Organization(name) => {
                     let all = entries(Array::Organizations);
                     let at = ours(all, |one| one.primary == Some(true), |one| one.kind.as_deref())?;
@@ -224,10 +234,17 @@ impl<'m> Reader<'m> {
 /// The array in which a target is.
 pub(super) const fn in_array(target: Target<'_>) -> Option<Array> {
     match target {
-        Target::Entry(array, _) => Some(array),
+        Target::Entry(array, _) | Target::Part(array, ..) => Some(array),
         Target::Organization(_) => Some(Array::Organizations),
         Target::Text(_) | Target::Name(_) | Target::Custom(..) => None,
     }
+}
+
+/// A part of the first entry of this type.
+fn part_of(array: Array, kind: &str, part: &str, raw: &RawValue) -> Option<Cow<'static, str>> {
+    let entries: Vec<serde_json::Value> = serde_json::from_str(raw.get()).ok()?;
+    let entry = entries.iter().find(|entry| is_kind(array, kind, entry["type"].as_str(), entry["customType"].as_str()))?;
+    entry[part].as_str().map(|text| Cow::Owned(text.to_owned()))
 }
 
 fn organization<'a>(entry: &Entry<'a>, name: &str) -> Option<Cow<'a, str>> {
@@ -243,13 +260,19 @@ fn organization<'a>(entry: &Entry<'a>, name: &str) -> Option<Cow<'a, str>> {
     }
 }
 
-/// The value of a custom field as text; of a field with several values the first.
+/// Whether a value of a custom field with several is the one that a target names: those of type `work`, which is Google's own
+/// type where none is given.
+pub(super) fn is_work(entry: &serde_json::Value) -> bool {
+    entry.is_object() && entry["type"].as_str().is_none_or(|kind| kind == "work")
+}
+
+/// The value of a custom field as text; of a field with several values the first of type `work`.
 fn scalar(value: &serde_json::Value) -> Option<String> {
     match value {
         serde_json::Value::String(text) => Some(text.clone()),
         serde_json::Value::Bool(flag) => Some(flag.to_string()),
         serde_json::Value::Number(number) => Some(number.to_string()),
-        serde_json::Value::Array(all) => all.first().and_then(|first| scalar(&first["value"])),
+        serde_json::Value::Array(all) => all.iter().find(|entry| is_work(entry)).and_then(|entry| scalar(&entry["value"])),
         serde_json::Value::Null | serde_json::Value::Object(_) => None,
     }
 }
@@ -261,6 +284,8 @@ impl<'a> User<'a> {
             Array::Organizations => self.organizations,
             Array::Relations => self.relations,
             Array::ExternalIds => self.external_ids,
+            Array::Addresses => self.addresses,
+            Array::Locations => self.locations,
         }
     }
 

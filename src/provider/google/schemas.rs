@@ -57,6 +57,11 @@ impl Schemas {
         self.field(schema, field).is_some()
     }
 
+    /// Whether the field holds several values.
+    pub(super) fn has_several(&self, schema: &str, field: &str) -> bool {
+        self.field(schema, field).is_some_and(|field| field.several)
+    }
+
     fn field(&self, schema: &str, field: &str) -> Option<&Field> {
         self.0.get(&(schema.to_owned(), field.to_owned()))
     }
@@ -64,12 +69,11 @@ impl Schemas {
     /// A text as the field's type wants it; what does not fit is sent as it is and refused by Google.
     pub(super) fn value(&self, schema: &str, field: &str, text: &str) -> Value {
         let Some(field) = self.field(schema, field) else { return json!(text) };
-        let value = match &*field.kind {
+        match &*field.kind {
             "BOOL" => text.parse::<bool>().map_or(json!(text), Value::from),
             "INT64" => text.parse::<i64>().map_or(json!(text), Value::from),
             "DOUBLE" => text.parse::<f64>().map_or(json!(text), Value::from),
             _ => json!(text),
-        };
-        if field.several { json!([{"type": "work", "value": value}]) } else { value }
+        }
     }
 }

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    catalog::{Array, MARK, Target, locate},
-    read::{in_array, is_kind, ours},
+    catalog::{Array, CUSTOM, MARK, Target, locate},
+    read::{in_array, is_kind, is_work, ours},
     schemas::Schemas,
 };
 use crate::{
@@ -15,10 +15,11 @@ use crate::{
     provider::Error,
 };
 
-/// Whether a write needs the arrays of the account as they are.
-pub(super) fn touches_arrays(mapping: &Mapping, write: &AccountWrite) -> bool {
-    let targets = write.attributes.iter().filter_map(|(row, _)| locate(&mapping.rows.get(*row)?.target));
-    write.mark.is_some() || targets.into_iter().any(|target| in_array(target).is_some())
+/// Whether a write needs the arrays of the account as they are, those of custom fields with several values included.
+pub(super) fn touches_arrays(mapping: &Mapping, write: &AccountWrite, schemas: &Schemas) -> bool {
+    let mut targets = write.attributes.iter().filter_map(|(row, _)| locate(&mapping.rows.get(*row)?.target));
+    let several = |target| matches!(target, Target::Custom(schema, field) if schemas.has_several(schema, field));
+    write.mark.is_some() || targets.any(|target| in_array(target).is_some() || several(target))
 }
 
 /// The members of a write. A missing member stays as it is, null clears, an array replaces the whole array (Directory
@@ -46,12 +47,18 @@ pub(super) fn body(mapping: &Mapping, write: &AccountWrite, schemas: &Schemas, n
                 member(&mut body, "name").insert(name.to_owned(), json!(text));
             }
             Target::Custom(schema, field) => {
-                let value = text.map_or(Value::Null, |text| schemas.value(schema, field, text));
-                let fields = member(&mut body, "customSchemas").entry(schema).or_insert_with(|| json!({}));
+                let value = if schemas.has_several(schema, field) {
+                    let entries = foreign.get(CUSTOM).and_then(|all| all[schema][field].as_array()).cloned().unwrap_or_default();
+                    Value::Array(set_value(entries, text.map(|text| schemas.value(schema, field, text))))
+                } else {
+                    text.map_or(Value::Null, |text| schemas.value(schema, field, text))
+                };
+                let fields = member(&mut body, CUSTOM).entry(schema).or_insert_with(|| json!({}));
                 if let Value::Object(fields) = fields {
                     fields.insert(field.to_owned(), value);
                 }
             }
+            Target::Part(array, kind, part) => set_part(array, entries(&mut arrays, &foreign, array), (kind, part), text),
             Target::Entry(array, kind) => set_entry(array, entries(&mut arrays, &foreign, array), kind, text),
             Target::Organization(name) => set_organization(entries(&mut arrays, &foreign, Array::Organizations), name, text),
         }
@@ -103,6 +110,45 @@ fn set_entry(array: Array, entries: &mut Vec<Value>, kind: &str, text: Option<&s
     }
 }
 
+/// The first value of type `work` becomes this one, or goes; all others stay.
+fn set_value(mut entries: Vec<Value>, value: Option<Value>) -> Vec<Value> {
+    match (entries.iter().position(is_work), value) {
+        (Some(at), Some(value)) => entries[at]["value"] = value,
+        (None, Some(value)) => entries.push(json!({"type": "work", "value": value})),
+        (Some(at), None) => drop(entries.remove(at)),
+        (None, None) => {}
+    }
+    entries
+}
+
+/// The first entry of this type gets the part, or loses it; all others stay. One with nothing left in it goes.
+fn set_part(array: Array, entries: &mut Vec<Value>, (kind, part): (&str, &str), text: Option<&str>) {
+    let ours = |entry: &Value| entry.is_object() && is_kind(array, kind, entry["type"].as_str(), entry["customType"].as_str());
+    match (entries.iter().position(ours), text) {
+        (Some(at), Some(text)) => entries[at][part] = json!(text),
+        (Some(at), None) => {
+            if !is_left_without(&mut entries[at], part) {
+                entries.remove(at);
+            }
+        }
+        (None, Some(text)) => {
+            let listed = array.types().contains(&kind);
+            let mut entry = if listed { json!({"type": kind}) } else { json!({"type": "custom", "customType": kind}) };
+            entry[part] = json!(text);
+            entries.push(entry);
+        }
+        (None, None) => {}
+    }
+}
+
+/// Takes a member out of an entry; says whether it still holds anything.
+fn is_left_without(entry: &mut Value, name: &str) -> bool {
+    entry.as_object_mut().is_some_and(|entry| {
+        entry.remove(name);
+        entry.keys().any(|key| !["type", "primary", "customType", "sourceIsStructured"].contains(&&**key))
+    })
+}
+
 /// The organization that is ours gets the value; where there is none, one is added. One with nothing left in it goes.
 fn set_organization(entries: &mut Vec<Value>, name: &str, text: Option<&str>) {
     let at = ours(entries, |one| one["primary"] == true, |one| one["type"].as_str()).filter(|at| entries[*at].is_object());
@@ -114,11 +160,7 @@ fn set_organization(entries: &mut Vec<Value>, name: &str, text: Option<&str>) {
             entries.push(one);
         }
         (Some(at), None) => {
-            let left = entries[at].as_object_mut().is_some_and(|one| {
-                one.remove(name);
-                one.keys().any(|key| !["type", "primary", "customType"].contains(&&**key))
-            });
-            if !left {
+            if !is_left_without(&mut entries[at], name) {
                 entries.remove(at);
             }
         }

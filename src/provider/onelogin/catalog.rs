@@ -137,6 +137,7 @@ mod tests {
     #[test]
     fn an_account_is_reached_at_its_own_host_or_its_region() {
         assert_eq!(base_for(Some("eu"), Some("acme")).as_deref(), Some("https://acme.onelogin.com"));
+        assert_eq!(base_for(None, Some("Acme-Ltd")).as_deref(), Some("https://acme-ltd.onelogin.com"), "one tenant, however it is written");
         assert_eq!(base_for(Some("EU"), None).as_deref(), Some("https://api.eu.onelogin.com"));
         assert_eq!(base_for(Some("us"), Some("")).as_deref(), Some("https://api.us.onelogin.com"));
         for bad in [(None, None), (Some("mars"), None), (None, Some("acme.example.com/")), (None, Some("-a"))] {

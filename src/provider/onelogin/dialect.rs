@@ -15,7 +15,7 @@ use crate::provider::{
     answers::{Route, Sent},
     call::{Dialect, Gate, Observer, Ties},
     http::{Answer, Client, Secret},
-    limits::{Pacer, Ticket},
+    limits::{Pacer, Ticket, Waits},
     token::{Granted, Token},
 };
 
@@ -51,6 +51,7 @@ impl Destination for Tenant {
             client_secret: credential.required("clientSecret"),
             observer: ties.observer,
             gate: ties.gate,
+            waits: ties.waits,
             mastered: self.mastered,
         };
         match OneLogin::new(config, pacer) {
@@ -73,6 +74,8 @@ pub struct Config {
     pub observer: Observer,
     /// Closed where a write must not begin.
     pub gate: Gate,
+    /// Told of waits that calls meet.
+    pub waits: Waits,
     /// Whether a directory that is named with a user is the user's master.
     pub mastered: bool,
 }
@@ -87,7 +90,7 @@ impl Config {
     pub(super) fn split(self) -> (OneLoginDialect, Ties) {
         let base = self.base.trim_end_matches('/').to_owned();
         let dialect = OneLoginDialect { base, client_id: self.client_id, client_secret: self.client_secret };
-        (dialect, Ties { observer: self.observer, gate: self.gate })
+        (dialect, Ties { observer: self.observer, gate: self.gate, waits: self.waits })
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use simulators::client::Service;
 
 use super::directory::{Directory, credential, mapping};
-use crate::tenant::{Tenant as _, account, rows, update, write};
+use crate::tenant::{Tenant as _, account, rows, untold, update, write};
 
 const CERTIFICATE: [&str; 3] = ["clientId", "clientCertificate", "clientKey"];
 
@@ -70,7 +70,7 @@ async fn scopes_audiences_and_references_are_the_clouds() {
         entra.put("/app", json!({"graph": cloud.graph.strip_prefix("https://")})).await;
         for keys in [&CERTIFICATE[..], &["clientId", "clientSecret"]] {
             let app = App::read(credential(&entra.app, keys)).unwrap();
-            let ties = Ties { observer: Arc::new(|_, _| ()), gate: Arc::new(|| true) };
+            let ties = Ties { observer: Arc::new(|_, _| ()), gate: Arc::new(|| true), waits: untold() };
             let settings = entra::Tenant { cloud, ..entra.settings() };
             let provider = Entra::new(settings, app, ties, Arc::new(entra::pacer())).unwrap();
             list(&provider).await.unwrap();
@@ -146,7 +146,7 @@ async fn what_is_no_credential_is_unauthorized_and_gives_nothing_away() {
     ] {
         let all = keys.into_iter().chain([("clientId", good("clientId"))]);
         let credential = Credential::new(all.map(|(key, text)| (key.to_owned(), Secret::new(text))).collect());
-        let ties = Ties { observer: Arc::new(|_, _| ()), gate: Arc::new(|| true) };
+        let ties = Ties { observer: Arc::new(|_, _| ()), gate: Arc::new(|| true), waits: untold() };
         match entra.settings().connect(credential, ties, Arc::new(entra::pacer())) {
             Err(error @ Error::Unauthorized { .. }) => {
                 let text = format!("{error} {error:?}");

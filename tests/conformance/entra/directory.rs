@@ -1,7 +1,7 @@
 //! The simulated Entra ID tenant as a [`Tenant`].
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bobsync::{
     domain::{
@@ -14,19 +14,18 @@ use bobsync::{
         call::Ties,
         entra::{self, App, CATALOG, Cloud, Entra, Mark, pacer},
         http::Secret,
+        limits::Waits,
     },
 };
 use serde_json::{Map, Value, json};
 use simulators::{Control, Fault, Options, World, client::Service};
 
-use crate::tenant::{Account, Calls, Tenant, Through};
+use crate::tenant::{Account, Calls, Outcomes, Tenant, Through, ties, untold};
 
 pub const EXTENSION: &str = "extension_0123456789abcdef0123456789abcdef_cell";
 
 /// Targets in the order of `rows`.
 pub const TARGETS: [&str; 8] = ["userPrincipalName", "mail", "jobTitle", "department", "manager", EXTENSION, "displayName", "surname"];
-
-pub type Outcomes = Arc<Mutex<Vec<(&'static str, &'static str)>>>;
 
 pub struct Directory {
     pub world: World,
@@ -89,8 +88,10 @@ pub fn settings(address: &str, app: &Value) -> entra::Tenant {
 }
 
 fn connected(settings: entra::Tenant, credential: Credential, open: bool, outcomes: Outcomes) -> Entra {
-    let ties =
-        Ties { observer: Arc::new(move |call, outcome| outcomes.lock().unwrap().push((call, outcome))), gate: Arc::new(move || open) };
+    with_ties(settings, credential, ties(open, outcomes, untold()))
+}
+
+fn with_ties(settings: entra::Tenant, credential: Credential, ties: Ties) -> Entra {
     Entra::new(settings, App::read(credential).unwrap(), ties, Arc::new(pacer())).unwrap()
 }
 
@@ -185,6 +186,11 @@ impl Tenant for Directory {
         Box::new(connected(settings, credential(&app, &["clientId", "clientSecret"]), open, Arc::clone(&self.outcomes)))
     }
 
+    fn telling(&self, waits: Waits) -> Box<dyn Provider> {
+        let secret = credential(&self.app, &["clientId", "clientSecret"]);
+        Box::new(with_ties(self.settings(), secret, ties(true, Arc::clone(&self.outcomes), waits)))
+    }
+
     fn mapping(&self) -> &Mapping {
         &self.mapping
     }
@@ -261,6 +267,11 @@ impl Tenant for Directory {
 
     async fn master(&self, id: &str) {
         self.edit(id, json!({"onPremisesSyncEnabled": true})).await;
+    }
+
+    async fn keep_texts(&self, folded: bool, cut: Option<usize>) {
+        let quirks = json!({"foldBlanks": folded, "composeLetters": folded, "cutTexts": cut});
+        self.put("/quirks", quirks).await;
     }
 
     const KEEPS_UNSEEN: bool = false;

@@ -39,6 +39,65 @@ async fn a_listing_selects_what_is_mapped_and_has_large_pages_where_no_manager_i
 }
 
 #[tokio::test]
+async fn cost_centre_and_division_are_set_changed_and_cleared_and_the_other_one_is_kept() {
+    let entra = Directory::start().await;
+    let mapping = mapping(&["userPrincipalName", "displayName", "employeeOrgData.costCenter", "employeeOrgData.division"]);
+    let both = [(0, Some("noa@example.com")), (1, Some("Noa Lind")), (2, Some("CC-1")), (3, Some("North"))];
+    let made = entra.provider.create(&mapping, &write(&both), &Initial::default()).await.unwrap();
+    let id = made.account.id.to_string();
+    assert_eq!(entra.stored(&id).await["employeeOrgData"], json!({"costCenter": "CC-1", "division": "North"}));
+    let found = async || entra.provider.find(&mapping, Key::Id(&id)).await.unwrap().remove(0);
+    for knows in [true, false] {
+        let steps = [
+            (2, Some("CC-2"), Some("CC-2"), Some("North")),
+            (3, Some("South"), Some("CC-2"), Some("South")),
+            (2, None, None, Some("South")),
+            (3, None, None, None),
+            (3, Some("North"), None, Some("North")),
+        ];
+        for (row, text, centre, division) in steps {
+            let foreign = if knows { found().await.foreign.map(|foreign| foreign.as_ref().into()) } else { None };
+            let change = AccountWrite { foreign, ..write(&[(row, text)]) };
+            entra.provider.update(&mapping, &id, &change, Urgency::Normal).await.unwrap();
+            let read = found().await;
+            assert_eq!((read.attributes[2].as_deref(), read.attributes[3].as_deref()), (centre, division), "{row} {text:?}");
+        }
+    }
+    // What is mapped alone keeps what is not mapped.
+    let alone = super::directory::mapping(&["userPrincipalName", "displayName", "employeeOrgData.costCenter"]);
+    entra.provider.update(&alone, &id, &write(&[(2, Some("CC-9"))]), Urgency::Normal).await.unwrap();
+    assert_eq!(entra.stored(&id).await["employeeOrgData"], json!({"costCenter": "CC-9", "division": "North"}));
+}
+
+/// The tenant's people log in by another name than their mail, and the mapping takes one for the other.
+#[tokio::test]
+async fn nobody_gets_a_second_account_where_people_log_in_by_another_name_than_their_mail() {
+    let entra = Directory::start().await;
+    let mut theirs = account("noa");
+    (theirs.mark, theirs.attributes[rows::EMAIL]) = (None, Some("n.lind@example.com".into()));
+    let id = entra.make(&[theirs]).await.remove(0);
+    let held = entra.stored(&id).await;
+    let (_, outcomes) = pass(&entra, &[person(&account("noa"), None, Access::Active)]).await;
+    let Outcome::Failed { failure: Failure::Conflict(said), .. } = &outcomes[&0] else { panic!("{outcomes:?}") };
+    assert!(said.contains("map userPrincipalName") && said.contains("mail"), "{said}");
+    assert_eq!((entra.size().await, entra.stored(&id).await == held), (1, true), "no second account, and nothing written");
+    // As the message says.
+    let mut named = account("noa");
+    named.attributes[rows::EMAIL] = Some("n.lind@example.com".into());
+    let (_, outcomes) = pass(&entra, &[person(&named, None, Access::Active)]).await;
+    assert!(matches!(&outcomes[&0], Outcome::Done(done) if *done.account == *id), "{outcomes:?}");
+    // The address of an account that is another employee's keeps nobody from an account.
+    let mut other = account("kim");
+    other.attributes[1] = Some("noa@example.com".into());
+    let (_, outcomes) = pass(&entra, &[person(&named, None, Access::Active), person(&other, None, Access::Active)]).await;
+    assert!(
+        matches!(&outcomes[&1], Outcome::Done(done) if matches!(&done.refused, Some((Failure::Conflict(_), left)) if *left == [1])),
+        "{outcomes:?}"
+    );
+    assert_eq!(entra.size().await, 2);
+}
+
+#[tokio::test]
 async fn a_page_that_points_back_or_elsewhere_or_is_none_ends_the_listing_as_an_error() {
     let entra = Directory::start().await;
     let user = json!({"id": "7", "userPrincipalName": "noa@example.com", "accountEnabled": true});

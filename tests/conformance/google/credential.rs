@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use simulators::{Fault, FaultKind, client::Service};
 
 use super::workspace::{Workspace, mapping};
-use crate::tenant::{Tenant as _, account, creation, rows, update, write};
+use crate::tenant::{Tenant as _, account, creation, rows, untold, update, write};
 
 async fn list(google: &Workspace, provider: &google::Google) -> Result<(), Error> {
     provider.list(&mapping(&["primaryEmail"]), &mut |_| ()).await.map(drop).inspect_err(|error| {
@@ -82,7 +82,7 @@ async fn what_is_no_key_file_is_unauthorized_and_gives_nothing_away() {
     other["type"] = json!("authorized_user");
     for file in ["swordfish".to_owned(), "{}".to_owned(), "[]".to_owned(), broken.to_string(), other.to_string()] {
         let credential = Credential::new([("serviceAccount.json".to_owned(), Secret::new(&*file))].into());
-        let ties = Ties { observer: std::sync::Arc::new(|_, _| ()), gate: std::sync::Arc::new(|| true) };
+        let ties = Ties { observer: std::sync::Arc::new(|_, _| ()), gate: std::sync::Arc::new(|| true), waits: untold() };
         let pacer = std::sync::Arc::new(google::pacer());
         match google.settings().connect(credential, ties, pacer) {
             Err(error @ Error::Unauthorized { .. }) => {

@@ -107,6 +107,75 @@ async fn a_create_sends_everything_at_once_the_manager_by_email() {
     assert_eq!(body, wanted);
 }
 
+/// Sets, changes and clears the rows after the e-mail, with and without knowing what else is there.
+#[tokio::test]
+async fn addresses_locations_and_fields_with_several_values_keep_what_is_not_ours() {
+    let google = Workspace::start().await;
+    google.control.google("PUT", "/schemas", json!({"Work": {"cell": "STRING", "skills": "STRING[]", "years": "INT64[]"}})).await.unwrap();
+    let targets = [
+        "primaryEmail",
+        "addresses.work.locality",
+        "addresses.work.country",
+        "addresses.site.formatted",
+        "locations.desk.buildingId",
+        "locations.desk.deskCode",
+        "customSchemas.Work.skills",
+        "customSchemas.Work.years",
+    ];
+    let mapping = mapping(&targets);
+    let id = google.make(&[account("noa")]).await.remove(0);
+    let (home, area) = (json!({"type": "home", "locality": "Leeds", "primary": true}), json!({"type": "default", "area": "North"}));
+    let (rust, chess) = (json!({"type": "custom", "customType": "main", "value": "Rust"}), json!({"type": "home", "value": "Chess"}));
+    let foreign = json!({
+        "addresses": [home, {"type": "work", "streetAddress": "1 High Road", "locality": "Hull"}],
+        "locations": [area],
+        "customSchemas": {"Work": {"cell": "+44 1", "skills": [rust, {"type": "work", "value": "C"}, chess]}},
+    });
+    google.edit(&id, foreign).await;
+    let found = async || google.provider.find(&mapping, Key::Id(&id)).await.unwrap().remove(0);
+    let read = found().await;
+    let text = |row: usize| read.attributes[row].as_deref();
+    assert_eq!((text(1), text(3), text(4), text(6), text(7)), (Some("Hull"), None, None, Some("C"), None));
+    let change = async |rows: &[(usize, Option<&str>)], knows: bool| {
+        let foreign = if knows { found().await.foreign.map(|foreign| foreign.as_ref().into()) } else { None };
+        let write = AccountWrite { foreign, ..write(rows) };
+        google.provider.update(&mapping, &id, &write, Urgency::Normal).await.unwrap();
+        let read = found().await;
+        for (row, text) in rows {
+            assert_eq!(read.attributes[*row].as_deref(), *text, "{}", targets[*row]);
+        }
+        google.stored(&id).await
+    };
+    for knows in [true, false] {
+        for (place, number) in [("York", "7"), ("Bath", "8")] {
+            let rows = [(1, place), (2, "UK"), (3, "Dock 4"), (4, "B-7"), (5, number), (6, "Go"), (7, number)]
+                .map(|(row, text)| (row, Some(text)));
+            let stored = change(&rows, knows).await;
+            let work = json!({"type": "work", "streetAddress": "1 High Road", "locality": place, "country": "UK"});
+            let site = json!({"type": "custom", "customType": "site", "formatted": "Dock 4"});
+            assert_eq!(stored["addresses"], json!([home, work, site]));
+            assert_eq!(stored["locations"], json!([area, {"type": "desk", "buildingId": "B-7", "deskCode": number}]));
+            let work = &stored["customSchemas"]["Work"];
+            assert_eq!(work["cell"], "+44 1");
+            let skills = work["skills"].as_array().unwrap();
+            assert!(
+                skills.len() == 3 && [&rust, &chess, &json!({"type": "work", "value": "Go"})].iter().all(|one| skills.contains(one)),
+                "{work}"
+            );
+            assert_eq!(work["years"], json!([{"type": "work", "value": number.parse::<i64>().unwrap()}]));
+        }
+        let rows = [1, 2, 3, 4, 5, 6, 7].map(|row| (row, None));
+        let stored = change(&rows, knows).await;
+        assert_eq!(stored["addresses"], json!([home, {"type": "work", "streetAddress": "1 High Road"}]));
+        let work = &stored["customSchemas"]["Work"];
+        assert_eq!((&stored["locations"], &work["years"], &work["skills"]), (&json!([area]), &json!([]), &json!([rust, chess])));
+    }
+    // A refusal that names the array is about the rows in it.
+    google.control.google("PUT", "/refuse", json!({"rules": [{"field": "locations", "contains": "nowhere"}]})).await.unwrap();
+    let refused = google.provider.update(&mapping, &id, &write(&[(4, Some("nowhere"))]), Urgency::Normal).await;
+    assert!(matches!(&refused, Err(Error::Rejected { field: Some(field), .. }) if field == targets[4]), "{refused:?}");
+}
+
 #[tokio::test]
 async fn the_organizational_unit_is_the_settings_unless_a_row_says_otherwise_and_a_hash_is_sent_as_one() {
     let google = Workspace::start().await;

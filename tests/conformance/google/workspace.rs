@@ -1,7 +1,7 @@
 //! The simulated Google Workspace as a [`Tenant`].
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bobsync::{
     domain::{
@@ -14,12 +14,13 @@ use bobsync::{
         call::Ties,
         google::{self, CATALOG, Google, ServiceAccount, pacer},
         http::Secret,
+        limits::Waits,
     },
 };
 use serde_json::{Map, Value, json};
 use simulators::{Control, Fault, Options, World, client::Service};
 
-use crate::tenant::{Account, Calls, Tenant, Through};
+use crate::tenant::{Account, Calls, Outcomes, Tenant, Through, ties, untold};
 
 /// Targets in the order of `rows`.
 pub const TARGETS: [&str; 8] = [
@@ -32,8 +33,6 @@ pub const TARGETS: [&str; 8] = [
     "name.givenName",
     "name.familyName",
 ];
-
-pub type Outcomes = Arc<Mutex<Vec<(&'static str, &'static str)>>>;
 
 pub struct Workspace {
     pub world: World,
@@ -113,10 +112,12 @@ impl Workspace {
 }
 
 fn connected(settings: google::Tenant, key: &Value, open: bool, outcomes: Outcomes) -> Google {
-    let ties =
-        Ties { observer: Arc::new(move |call, outcome| outcomes.lock().unwrap().push((call, outcome))), gate: Arc::new(move || open) };
+    with_ties(settings, key, &ties(open, outcomes, untold()))
+}
+
+fn with_ties(settings: google::Tenant, key: &Value, ties: &Ties) -> Google {
     let account = ServiceAccount::read(&Secret::new(key.to_string())).unwrap();
-    Google::new(settings, account, &ties, &Arc::new(pacer())).unwrap()
+    Google::new(settings, account, ties, &Arc::new(pacer())).unwrap()
 }
 
 fn text(value: &Value) -> Option<Cow<'static, str>> {
@@ -199,6 +200,10 @@ impl Tenant for Workspace {
             }
             Through::AClosedGate => self.connected(settings, &key, false),
         })
+    }
+
+    fn telling(&self, waits: Waits) -> Box<dyn Provider> {
+        Box::new(with_ties(self.settings(), &self.key(), &ties(true, Arc::clone(&self.outcomes), waits)))
     }
 
     fn mapping(&self) -> &Mapping {
@@ -319,6 +324,11 @@ impl Tenant for Workspace {
     }
 
     const TELLS_MASTERS: bool = false;
+
+    async fn keep_texts(&self, folded: bool, cut: Option<usize>) {
+        let quirks = json!({"foldBlanks": folded, "composeLetters": folded, "cutTexts": cut});
+        self.control.google("PUT", "/quirks", quirks).await.unwrap();
+    }
 
     async fn disguise_mark(&self, id: &str) {
         let mark = format!("{}\u{200b}", self.look(id).await.unwrap().mark.unwrap());

@@ -1,7 +1,7 @@
 //! The simulated JumpCloud organization as a [`Tenant`].
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bobsync::{
     domain::{
@@ -11,22 +11,20 @@ use bobsync::{
     },
     provider::{
         Catalog, Provider,
-        call::Ties,
         http::Secret,
         jumpcloud::{self, CATALOG, JumpCloud, pacer},
+        limits::Waits,
     },
 };
 use serde_json::{Map, Value, json};
 use simulators::{Control, Fault, Options, World, client::Service};
 
-use crate::tenant::{Account, Calls, Tenant, Through};
+use crate::tenant::{Account, Calls, Outcomes, Tenant, Through, ties, untold};
 
 /// Targets in the order of `rows`.
 pub const TARGETS: [&str; 8] = ["email", "username", "jobTitle", "department", "manager", "attributes.badge", "firstname", "lastname"];
 
 pub const KEY: &str = "jumpcloud-key-1";
-
-pub type Outcomes = Arc<Mutex<Vec<(&'static str, &'static str)>>>;
 
 pub struct Organization {
     pub world: World,
@@ -100,9 +98,7 @@ fn settings(world: &World) -> jumpcloud::Tenant {
 }
 
 fn connected(settings: jumpcloud::Tenant, key: &str, open: bool, outcomes: Outcomes) -> JumpCloud {
-    let ties =
-        Ties { observer: Arc::new(move |call, outcome| outcomes.lock().unwrap().push((call, outcome))), gate: Arc::new(move || open) };
-    JumpCloud::new(settings, &Secret::new(key), ties, Arc::new(pacer())).unwrap()
+    JumpCloud::new(settings, &Secret::new(key), ties(open, outcomes, untold()), Arc::new(pacer())).unwrap()
 }
 
 fn text(value: &Value) -> Option<Cow<'static, str>> {
@@ -170,6 +166,11 @@ impl Tenant for Organization {
             }
             Through::AClosedGate => self.connected(self.settings(), KEY, false),
         })
+    }
+
+    fn telling(&self, waits: Waits) -> Box<dyn Provider> {
+        let ties = ties(true, Arc::clone(&self.outcomes), waits);
+        Box::new(JumpCloud::new(self.settings(), &Secret::new(KEY), ties, Arc::new(pacer())).unwrap())
     }
 
     fn mapping(&self) -> &Mapping {
@@ -274,6 +275,11 @@ impl Tenant for Organization {
 
     async fn master(&self, id: &str) {
         self.edit(id, json!({"externally_managed": true})).await;
+    }
+
+    async fn keep_texts(&self, folded: bool, cut: Option<usize>) {
+        let quirks = json!({"foldBlanks": folded, "composeLetters": folded, "cutTexts": cut});
+        self.quirks(quirks).await;
     }
 
     async fn disguise_mark(&self, id: &str) {

@@ -1,7 +1,7 @@
 //! The simulated OneLogin as a [`Tenant`].
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bobsync::{
     domain::{
@@ -12,20 +12,18 @@ use bobsync::{
     provider::{
         Catalog, Provider,
         http::Secret,
+        limits::Waits,
         onelogin::{CATALOG, Config, OneLogin, pacer},
     },
 };
 use serde_json::{Map, Value, json};
 use simulators::{Control, Fault, Options, World, client::Service};
 
-use crate::tenant::{Account, Calls, Tenant, Through};
+use crate::tenant::{Account, Calls, Outcomes, Tenant, Through, untold};
 
 /// Targets in the order of `rows`.
 const TARGETS: [&str; 8] =
     ["email", "username", "title", "department", "manager_user_id", "custom_attributes.work_cell", "firstname", "lastname"];
-
-/// Name and outcome of each call, as the provider told its observer.
-pub type Outcomes = Arc<Mutex<Vec<(&'static str, &'static str)>>>;
 
 pub struct Acme {
     world: World,
@@ -85,6 +83,7 @@ fn config(base: &str, outcomes: Outcomes) -> Config {
         client_secret: Secret::new("secret-1"),
         observer: Arc::new(move |call, outcome| outcomes.lock().unwrap().push((call, outcome))),
         gate: Arc::new(|| true),
+        waits: untold(),
         mastered: true,
     }
 }
@@ -157,6 +156,10 @@ impl Tenant for Acme {
             Through::NobodyThere => Config { base: "http://127.0.0.1:1".to_owned(), ..config },
             Through::AClosedGate => Config { gate: Arc::new(|| false), ..config },
         }))
+    }
+
+    fn telling(&self, waits: Waits) -> Box<dyn Provider> {
+        Box::new(connected(Config { waits, ..self.config() }))
     }
 
     fn mapping(&self) -> &Mapping {
@@ -238,6 +241,11 @@ impl Tenant for Acme {
 
     async fn master(&self, id: &str) {
         self.control.change_user(id.parse().unwrap(), json!({"directory_id": 7})).await.unwrap();
+    }
+
+    async fn keep_texts(&self, folded: bool, cut: Option<usize>) {
+        let quirks = json!({"foldBlanks": folded, "composeLetters": folded, "cutTexts": cut});
+        self.control.onelogin_quirks(quirks).await.unwrap();
     }
 
     async fn disguise_mark(&self, id: &str) {

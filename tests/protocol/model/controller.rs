@@ -256,6 +256,7 @@ pub fn run(heard: &Heard) -> Doing {
         trigger: Trigger::Interval,
         causes: &Causes::default(),
         unsettled: Mutex::default(),
+        ended: Mutex::default(),
         leaderless: Mutex::default(),
         requests: &requests,
         approved: Approved::default(),

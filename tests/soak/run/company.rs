@@ -25,7 +25,8 @@ const FOUNDERS: usize = 30;
 /// Beyond so many nobody is hired until files are deleted.
 const MOST: usize = 70;
 const SITES: [&str; 4] = ["London", "Berlin", "Auckland", "Paris"];
-const TITLES: [&str; 6] = ["Engineer", "Keeper", "Cook", "Tailor", "Pilot", "Gardener"];
+const TITLES: [&str; 8] =
+    ["Engineer", "Keeper", "Cook", "Tailor", "Pilot", "Gardener", "Head  of Gardens", "Keeper of the northern greenhouse"];
 const DEPARTMENTS: [&str; 3] = ["Engineering", "Kitchen", "Garden"];
 
 impl Company {
@@ -54,11 +55,13 @@ impl Company {
                 8 => self.rename(control, rng).await,
                 9 => self.hand_over(control, rng).await,
                 10 => {
-                    // Leaves at once, by the status.
-                    self.change(control, rng, |_, _| {
-                        vec![("internal.lifecycleStatus", Some("Terminated".into())), ("internal.status", Some("Inactive".into()))]
-                    })
-                    .await;
+                    // One or several leave at once, by the status.
+                    for _ in 0..*rng.pick(&[1, 1, 1, 4]) {
+                        self.change(control, rng, |_, _| {
+                            vec![("internal.lifecycleStatus", Some("Terminated".into())), ("internal.status", Some("Inactive".into()))]
+                        })
+                        .await;
+                    }
                 }
                 11 | 12 => {
                     let (last, end) = (date(now, rng.below(20)), date(now, 20 + rng.below(20)));

@@ -5,14 +5,12 @@ use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 
-use super::{company::Company, faults, judge::Judge, stage::Stage, standing::Standing};
+use super::{BOBS_MINUTE, company::Company, faults, judge::Judge, stage::Stage, standing::Standing};
 
 /// A part of an interval of the integration, which is 24 hours. Four of them are two intervals.
 const HALF_A_DAY: SignedDuration = SignedDuration::from_hours(12);
 /// Real time in which the controller does what is due at a moment.
 const AT_A_MOMENT: Duration = Duration::from_secs(4);
-/// The same at the last moment: a busy machine makes no leaver late.
-const AT_THE_LAST: Duration = Duration::from_secs(30);
 
 /// What was measured.
 #[derive(Clone, Debug, Default)]
@@ -23,8 +21,6 @@ pub struct Leavers {
     pub waited: u32,
     /// Bob's ids of those who were late.
     pub late: Vec<String>,
-    /// The longest wait, in hours of the simulated clock, up to half a day too long.
-    pub hours: i64,
 }
 
 /// Ends the faults that are about everything or strike at random, and moves the clock until each leaver is out, two
@@ -43,14 +39,13 @@ pub async fn measure(stage: &Stage, judge: &Judge, company: &Company, standing: 
     for moment in 1..=4 {
         stage.to(since + HALF_A_DAY * moment).await;
         let began = Instant::now();
-        let patience = if moment == 4 { AT_THE_LAST } else { AT_A_MOMENT };
+        let patience = if moment == 4 { BOBS_MINUTE } else { AT_A_MOMENT };
         while !owed.is_empty() && began.elapsed() < patience {
             tokio::time::sleep(Duration::from_millis(50)).await;
             let left = judge.owed(company, stage.now(), standing).await;
             owed.retain(|id| left.contains(id));
         }
         if owed.is_empty() {
-            leavers.hours = leavers.hours.max((HALF_A_DAY * moment).as_hours());
             return;
         }
     }

@@ -10,6 +10,7 @@ pub mod standing;
 
 use std::time::{Duration, Instant};
 
+use bobsync::domain::account::Access;
 use jiff::{SignedDuration, Timestamp, ToSpan as _, tz::TimeZone};
 use simulators::rng::Rng;
 use testbed::ControlPlane;
@@ -58,6 +59,9 @@ pub struct Seen {
 
 /// Steps between two moments without faults.
 const BETWEEN_RESTS: u32 = 12;
+/// Real time within which a pass that is under way has ended. The controller makes 40 reads of Bob a
+/// minute, waits for the rest in real time, and a step takes seconds.
+const BOBS_MINUTE: Duration = Duration::from_secs(130);
 
 /// Lives through it. Ends early at the first wrong.
 pub async fn soak(plane: &ControlPlane, wish: Wish) -> Seen {
@@ -93,13 +97,14 @@ pub async fn soak(plane: &ControlPlane, wish: Wish) -> Seen {
             let rested = stage.comes_to_rest().await;
             seen.wrong = judge.look(&company, stage.now()).await;
             seen.wrong.extend(rested.err().map(Wrong::no_rest));
-            seen.wrong.extend(judge.at_rest(&company, stage.now()).await);
+            seen.wrong.extend(judge.comes_right(&company, &stage).await);
             seen.rests += 1;
         } else {
             seen.events += company.live(&stage.control, &mut rng, now).await;
             seen.faults += faults::some(&stage.control, &mut rng).await;
-            let at_work = judge.at_work(&company, now).await;
-            let mut standing = Standing::begin(&stage.control, &mut rng, &at_work).await;
+            let at_work = judge.active(&company, now, Access::Active).await;
+            let leaving = judge.active(&company, now, Access::Suspended).await;
+            let mut standing = Standing::begin(&stage.control, &mut rng, &at_work, &leaving).await;
             seen.faults += standing.count;
             stage.to(now).await;
             judge.time_passes(&company, now);

@@ -23,10 +23,13 @@ use simulators::{Control, World, rng::Rng};
 use testbed::ControlPlane;
 use tokio::{runtime::Runtime, sync::watch};
 
-/// How long anything may take before the soak fails.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// How long anything may take before the soak fails: a pass may wait twice for a minute of Bob.
+const PATIENCE: Duration = Duration::from_secs(240);
 /// A pass that failed is tried again after so much of the controller's time.
 const RETRIED: SignedDuration = SignedDuration::from_secs(30);
+
+/// The provider keeps so many characters of a text.
+pub const LONGEST_TEXT: usize = 24;
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
@@ -56,8 +59,9 @@ impl Stage {
         let world = World::start(simulators::Options { today: Some(now), ..simulators::Options::default() }).await;
         let control = world.control();
         control.custom_attributes(&["work_cell"]).await.expect("defined");
-        // Several pages for a small company, so that pages can shift.
-        control.onelogin_quirks(json!({"pageSizeCap": 20})).await.expect("a quirk");
+        // Several pages for a small company, so that pages can shift. Texts are kept folded and cut.
+        let quirks = json!({"pageSizeCap": 20, "foldBlanks": true, "cutTexts": LONGEST_TEXT});
+        control.onelogin_quirks(quirks).await.expect("a quirk");
         let kubeconfig = kube::config::Kubeconfig::read_from(plane.kubeconfig()).expect("the administrator's kubeconfig");
         let (clock, hand) = Clock::adjustable();
         hand.set(now);

@@ -24,21 +24,23 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// Sets up none, one or two of them. `at_work`: accounts of employees who keep their access.
-    pub async fn begin(control: &Control, rng: &mut Rng, at_work: &[i64]) -> Self {
+    /// Sets up none, one or two of them. `at_work`: accounts of employees who keep their access; `leaving`: of those who
+    /// are to lose it. A leaver whose account is refused is not late, and is no reason for others to be.
+    pub async fn begin(control: &Control, rng: &mut Rng, at_work: &[i64], leaving: &[i64]) -> Self {
         let mut standing = Self::default();
         for _ in 0..rng.below(3) {
-            standing.one(control, rng, at_work).await;
+            standing.one(control, rng, at_work, leaving).await;
             standing.count += 1;
         }
         standing.again(control).await;
         standing
     }
 
-    async fn one(&mut self, control: &Control, rng: &mut Rng, at_work: &[i64]) {
+    async fn one(&mut self, control: &Control, rng: &mut Rng, at_work: &[i64], leaving: &[i64]) {
         match rng.below(11) {
             0 | 1 => {
-                let refused: Vec<i64> = (0..1 + rng.below(5)).filter_map(|_| some(rng, at_work)).collect();
+                let mut refused: Vec<i64> = (0..1 + rng.below(5)).filter_map(|_| some(rng, at_work)).collect();
+                refused.extend(some(rng, leaving));
                 let one = |id: &i64| forbidden().method("PUT").path(&format!("/api/2/users/{id}"));
                 self.faults.extend(refused.iter().map(one));
                 self.accounts.extend(refused);

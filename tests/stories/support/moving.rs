@@ -1,6 +1,8 @@
 //! The controller inside the test, with a clock that the story moves, and the rights of the chart's ServiceAccount. The
 //! simulators' clock goes along.
 
+use std::path::PathBuf;
+
 use bobsync::{
     cli::controller::{LogFormat, Options, run},
     cluster::connect::with_settings,
@@ -8,6 +10,7 @@ use bobsync::{
 };
 use jiff::Timestamp;
 use serde_json::json;
+use testbed::Proxy;
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::Story;
@@ -17,16 +20,25 @@ pub struct Moving {
     stop: watch::Sender<bool>,
     running: JoinHandle<Result<(), String>>,
     /// Where Bob pushes this story's events to.
-    #[allow(dead_code)]
     pub webhooks: String,
 }
 
 impl Moving {
     /// Starts it at this time.
     pub async fn start(story: &Story, now: &str) -> Self {
+        let kubeconfig = story.plane.kubeconfig_for(&story.system, "bobsync").await.expect("a token of the chart's ServiceAccount");
+        Self::on(story, now, kubeconfig).await
+    }
+
+    /// The same on a way to the API server on which things go wrong.
+    pub async fn behind(story: &Story, proxy: &Proxy, now: &str) -> Self {
+        let kubeconfig = story.plane.kubeconfig_through(proxy, &story.system, "bobsync").await.expect("a token");
+        Self::on(story, now, kubeconfig).await
+    }
+
+    async fn on(story: &Story, now: &str, kubeconfig: PathBuf) -> Self {
         let (clock, hand) = Clock::adjustable();
         let (stop, stopping) = watch::channel(false);
-        let kubeconfig = story.plane.kubeconfig_for(&story.system, "bobsync").await.expect("a token of the chart's ServiceAccount");
         let file = kube::config::Kubeconfig::read_from(kubeconfig).expect("a kubeconfig");
         let config =
             kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default()).await.expect("a configuration");

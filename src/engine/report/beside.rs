@@ -1,0 +1,173 @@
+//! What is said of an integration beside its passes, laid over what they said: trouble of the controller itself, and waits
+//! that a service asked for.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use crate::{
+    api::{
+        ProvisioningIntegrationStatus,
+        conditions::{self, Wanted, merge},
+        reasons::{DetailReason, IntegrationReason},
+    },
+    engine::waits::{Side, Told},
+};
+
+/// The condition that is there only while something is to be said of the controller itself.
+pub const PARTS: &str = "ControllerHealthy";
+
+/// What passes said, with what is to be said of the controller itself.
+#[must_use]
+pub fn with_parts(conditions: &[Condition], said: Option<(DetailReason, String)>, generation: i64, now: Timestamp) -> Vec<Condition> {
+    let wanted = said.map(|(reason, message)| Wanted { kind: PARTS, status: false, reason: reason.as_str(), message });
+    let others = conditions.iter().filter(|condition| condition.type_ != PARTS).cloned();
+    others.chain(merge(&[], wanted.as_slice(), generation, now)).collect()
+}
+
+impl Side {
+    const fn condition(self) -> &'static str {
+        match self {
+            Self::Bob => "BobConnected",
+            Self::Provider => "ProviderConnected",
+        }
+    }
+
+    const fn reason(self) -> IntegrationReason {
+        match self {
+            Self::Bob => IntegrationReason::BobUnavailable,
+            Self::Provider => IntegrationReason::ProviderUnavailable,
+        }
+    }
+}
+
+/// The same with the waits that there are now. What a person has to do about something else stays the reason, and the wait is
+/// told with it.
+#[must_use]
+pub fn with_waits(mut conditions: Vec<Condition>, waits: &[Told], generation: i64, now: Timestamp) -> Vec<Condition> {
+    let Some(ready) = conditions::find(&conditions, "Ready").cloned() else { return conditions };
+    let is = |reasons: &[IntegrationReason], condition: &Condition| reasons.iter().any(|reason| reason.as_str() == condition.reason);
+    if waits.is_empty() || is(&[IntegrationReason::Suspended], &ready) {
+        return conditions;
+    }
+    let gives_way = [
+        IntegrationReason::Converged,
+        IntegrationReason::DryRun,
+        IntegrationReason::Progressing,
+        IntegrationReason::BobUnavailable,
+        IntegrationReason::ProviderUnavailable,
+    ];
+    let message = waits.iter().map(|told| &*told.message).collect::<Vec<_>>().join(" ");
+    let mut put = |kind: &'static str, status, reason: &'static str, message| {
+        let fresh = merge(&[], &[Wanted { kind, status, reason, message }], generation, now).into_iter();
+        for condition in fresh {
+            match conditions.iter_mut().find(|known| known.type_ == kind) {
+                Some(known) => *known = Condition { observed_generation: known.observed_generation, ..condition },
+                None => conditions.push(condition),
+            }
+        }
+    };
+    for told in waits {
+        put(told.side.condition(), false, told.side.reason().as_str(), told.message.clone());
+    }
+    if is(&gives_way, &ready) {
+        let reason = waits[0].side.reason().as_str();
+        put("Ready", false, reason, message.clone());
+        put("Reconciling", true, reason, message);
+    } else if let Some(known) = conditions.iter_mut().find(|known| known.type_ == "Ready") {
+        known.message = format!("{} {message}", known.message);
+    }
+    conditions
+}
+
+/// The same conditions, each with the time since when its status is as it is, where `before` was shown until now.
+#[must_use]
+pub fn timed(mut conditions: Vec<Condition>, before: &[Condition], now: Timestamp) -> Vec<Condition> {
+    let now = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
+    for condition in &mut conditions {
+        if let Some(shown) = conditions::find(before, &condition.type_) {
+            if shown.status == condition.status {
+                condition.last_transition_time = shown.last_transition_time.clone();
+            } else if condition.last_transition_time.0 < shown.last_transition_time.0 {
+                condition.last_transition_time = now.clone();
+            }
+        }
+    }
+    conditions
+}
+
+/// The status that a process begins with, where the one before it said that a service could not be called: whether that is
+/// still so, the first pass finds out.
+#[must_use]
+pub fn begun_anew(before: &ProvisioningIntegrationStatus) -> ProvisioningIntegrationStatus {
+    let unavailable = [Side::Bob, Side::Provider].map(|side| side.reason().as_str());
+    let mut status = before.clone();
+    for condition in status.conditions.iter_mut().filter(|condition| unavailable.contains(&&*condition.reason)) {
+        "The controller has started anew; a pass over everybody is under way.".clone_into(&mut condition.message);
+    }
+    status
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a time")
+    }
+
+    /// What a pass said.
+    fn said(reason: IntegrationReason) -> Vec<Condition> {
+        let (ready, stalled) = (reason.is_ready(), reason.is_stalled());
+        let wanted = [("Ready", ready), ("Reconciling", !ready && !stalled), ("Stalled", stalled), ("ProviderConnected", true)];
+        let wanted = wanted.map(|(kind, status)| Wanted { kind, status, reason: reason.as_str(), message: "As it was.".to_owned() });
+        merge(&[], &wanted, 3, at(100))
+    }
+
+    fn wait(side: Side) -> Told {
+        Told { side, message: "Waiting until 2026-11-30T09:00:00Z: for a reason.".to_owned() }
+    }
+
+    fn words(conditions: &[Condition]) -> Vec<(&str, &str, &str, bool)> {
+        let word = |c: &'_ Condition| c.message.contains("Waiting until 2026-11-30T09:00:00Z");
+        conditions.iter().map(|c| (&*c.type_, &*c.status, &*c.reason, word(c))).collect()
+    }
+
+    #[test]
+    fn a_wait_shows_in_ready_and_goes_without_a_trace() {
+        for reason in [IntegrationReason::Converged, IntegrationReason::Progressing, IntegrationReason::ProviderUnavailable] {
+            let base = said(reason);
+            let shown = timed(with_waits(base.clone(), &[wait(Side::Provider)], 3, at(200)), &base, at(200));
+            let told = words(&shown);
+            assert_eq!(told[0], ("Ready", "False", "ProviderUnavailable", true), "{reason}");
+            assert_eq!(told[1], ("Reconciling", "True", "ProviderUnavailable", true));
+            assert_eq!((told[2].1, told[2].3), ("False", false));
+            assert_eq!(told[3], ("ProviderConnected", "False", "ProviderUnavailable", true));
+            let since = if reason.is_ready() { 200 } else { 100 };
+            assert_eq!(shown[0].last_transition_time.0, at(since), "a time moves with the status alone");
+            let after = timed(with_waits(base.clone(), &[], 3, at(300)), &shown, at(300));
+            assert!(conditions::same(&after, &base));
+            assert_eq!(after[0].last_transition_time.0, at(if reason.is_ready() { 300 } else { 100 }));
+        }
+    }
+
+    #[test]
+    fn what_a_person_has_to_do_is_not_hidden_by_a_wait() {
+        for reason in [IntegrationReason::PlanHeld, IntegrationReason::ProviderForbidden, IntegrationReason::SourceSuspect] {
+            let base = said(reason);
+            let shown = with_waits(base.clone(), &[wait(Side::Bob)], 3, at(200));
+            assert_eq!(words(&shown)[0], ("Ready", &*base[0].status, reason.as_str(), true));
+            assert!(shown[0].message.starts_with("As it was. Waiting until"), "{}", shown[0].message);
+            assert_eq!(words(&shown)[4], ("BobConnected", "False", "BobUnavailable", true));
+        }
+        let suspended = said(IntegrationReason::Suspended);
+        assert_eq!(with_waits(suspended.clone(), &[wait(Side::Bob)], 3, at(200)), suspended);
+    }
+
+    #[test]
+    fn a_process_does_not_repeat_what_another_one_waited_for() {
+        let conditions = with_waits(said(IntegrationReason::Converged), &[wait(Side::Provider)], 3, at(200));
+        let anew = begun_anew(&ProvisioningIntegrationStatus { conditions, ..ProvisioningIntegrationStatus::default() });
+        assert!(words(&anew.conditions).iter().all(|(.., waits)| !waits), "{:?}", anew.conditions);
+        assert_eq!(words(&anew.conditions)[0].2, "ProviderUnavailable");
+    }
+}

@@ -1,0 +1,195 @@
+//! Waits that a service asked for, as people are told of them: until when, in the conditions of the integration, and once in
+//! the log. A call that meets a wait notes it; it is told of until its time has come.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::{sync::Notify, time::Instant};
+
+use super::{clock::Clock, session::Session};
+use crate::{
+    cluster::roster::IntegrationKey,
+    provider::limits::{Wait, Waits as Met, Why},
+    server::health::Beat,
+};
+
+/// A shorter wait is not told.
+const TOLD: Duration = Duration::from_secs(10);
+/// Ends that lie closer together than this are of one wait: services count in whole seconds.
+const SAME: Duration = Duration::from_secs(3);
+/// The pause before a status that could not be written is written again.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Which service is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The source.
+    Bob,
+    /// The target.
+    Provider,
+}
+
+/// A wait, in the words of a status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Which service is waited for.
+    pub side: Side,
+    /// What is waited for and until when.
+    pub message: String,
+}
+
+/// What calls of one integration wait for.
+pub struct Waits {
+    key: IntegrationKey,
+    clock: Clock,
+    known: Mutex<[Option<Known>; 2]>,
+    news: Notify,
+}
+
+struct Known {
+    until: Instant,
+    told: Told,
+}
+
+impl Waits {
+    /// None yet.
+    #[must_use]
+    pub fn new(key: IntegrationKey, clock: Clock) -> Self {
+        Self { key, clock, known: Mutex::default(), news: Notify::new() }
+    }
+
+    fn known(&self) -> MutexGuard<'_, [Option<Known>; 2]> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// What calls to this service tell of waits to.
+    pub fn of(self: &Arc<Self>, side: Side, name: &'static str) -> Met {
+        let waits = self.clone();
+        Arc::new(move |wait| waits.meet(side, name, wait))
+    }
+
+    /// Notes a wait that a call has met.
+    fn meet(&self, side: Side, name: &str, wait: Wait) {
+        let left = wait.until.saturating_duration_since(Instant::now());
+        if left < TOLD {
+            return;
+        }
+        let mut known = self.known();
+        let slot = &mut known[side as usize];
+        if slot.as_ref().is_some_and(|known| wait.until < known.until + SAME) {
+            return;
+        }
+        let message = sentence(name, wait.why, rounded_up(self.clock.now(), left));
+        tracing::warn!(integration = %self.key, wait = message, "calls wait");
+        *slot = Some(Known { until: wait.until, told: Told { side, message } });
+        drop(known);
+        self.news.notify_waiters();
+    }
+
+    /// Forgets all: the integration is suspended, or calls go to another tenant.
+    pub fn clear(&self) {
+        *self.known() = [None, None];
+        self.news.notify_waiters();
+    }
+
+    /// What is to be told now.
+    #[must_use]
+    pub fn told(&self) -> Vec<Told> {
+        let now = Instant::now();
+        self.known().iter().flatten().filter(|known| known.until > now).map(|known| known.told.clone()).collect()
+    }
+
+    /// When the next wait ends.
+    fn next_end(&self) -> Option<Instant> {
+        let now = Instant::now();
+        self.known().iter().flatten().map(|known| known.until).filter(|until| *until > now).min()
+    }
+}
+
+fn sentence(name: &str, why: Why, at: Timestamp) -> String {
+    match why {
+        Why::Asked => format!("Waiting until {at}: {name} asked for a pause, and is not called before."),
+        Why::Trouble => {
+            format!("Waiting until {at}: {name} is in trouble and asked for a pause; only access that has to be taken does not wait.")
+        }
+        Why::Spent => format!("Waiting until {at}: the calls that {name} allows are used up."),
+    }
+}
+
+/// The whole second in which a wait that ends in `left` is over.
+fn rounded_up(now: Timestamp, left: Duration) -> Timestamp {
+    let end = SignedDuration::try_from(left).ok().and_then(|left| now.checked_add(left).ok()).unwrap_or(now);
+    let second = end.as_second() + i64::from(end.subsec_nanosecond() > 0);
+    Timestamp::from_second(second).unwrap_or(end)
+}
+
+/// Writes down which waits there are, until the process stops.
+pub async fn tell(session: Arc<Session>, beat: Beat) {
+    let mut stopping = session.shared.stopping.clone();
+    loop {
+        tokio::select! {
+            () = beat.during(session.shared.leadership.wait_to_lead()) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+        }
+        let news = session.waits.news.notified();
+        tokio::pin!(news);
+        // Listening begins before looking, so that nothing falls between.
+        news.as_mut().enable();
+        let stands = session.said.lock().await.write_beside(&session.shared.client, &session.key).await;
+        let again = if stands { session.waits.next_end() } else { Some(Instant::now() + AGAIN) };
+        tokio::select! {
+            () = beat.during(news) => {}
+            () = beat.during(async { match again { Some(at) => tokio::time::sleep_until(at).await, None => std::future::pending().await } }) => {}
+            () = session.shared.leadership.lost() => {}
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waits() -> Arc<Waits> {
+        let (clock, hand) = Clock::adjustable();
+        hand.set("2026-11-30T08:00:00.25Z".parse().expect("a time"));
+        Arc::new(Waits::new(IntegrationKey { namespace: "people".into(), name: "onelogin".into() }, clock))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_is_told_until_its_time_has_come_and_however_often_it_is_met_in_the_same_words() {
+        let waits = waits();
+        let (bob, provider) = (waits.of(Side::Bob, "Bob"), waits.of(Side::Provider, "OneLogin"));
+        let (now, hour) = (Instant::now(), Duration::from_hours(1));
+        let until = |wait: Duration, why| Wait { until: now + wait, why };
+        provider(until(Duration::from_secs(9), Why::Asked));
+        assert_eq!(waits.told(), [], "that one is over in a moment");
+        provider(until(hour, Why::Asked));
+        let told = waits.told();
+        let message = "Waiting until 2026-11-30T09:00:01Z: OneLogin asked for a pause, and is not called before.";
+        assert_eq!(told, [Told { side: Side::Provider, message: message.to_owned() }]);
+        tokio::time::advance(hour / 2).await;
+        provider(until(hour + Duration::from_secs(1), Why::Asked));
+        provider(until(hour / 2 + Duration::from_secs(20), Why::Trouble));
+        assert_eq!(waits.told(), told);
+        bob(until(hour / 2 + Duration::from_secs(40), Why::Asked));
+        assert_eq!(waits.told().len(), 2);
+        tokio::time::advance(Duration::from_secs(40)).await;
+        assert_eq!(waits.told(), told, "what Bob asked for is over");
+        tokio::time::advance(hour / 2).await;
+        assert_eq!(waits.told(), []);
+        provider(until(2 * hour, Why::Spent));
+        assert!(waits.told()[0].message.starts_with("Waiting until 2026-11-30T10:00:01Z: the calls that OneLogin"), "{:?}", waits.told());
+        waits.clear();
+        assert_eq!(waits.told(), []);
+    }
+}

@@ -1,0 +1,56 @@
+//! The map of stops. docs/safety.md says in one table what goes on and what waits, whatever goes wrong at Bob, at a provider,
+//! at the API server or in the controller. Each row of it happens here, with a leaver, a mover, a joiner, an event and an
+//! immediate revocation under way; the cells of the row are what is asserted. A test has the name of its row.
+
+use std::collections::BTreeMap;
+
+use table::Goes;
+
+/// Makes a test of each row that is named, and a list of them.
+macro_rules! rows {
+    ($($name:ident),* $(,)?) => {
+        pub(super) const ROWS: &[&str] = &[$(stringify!($name)),*];
+
+        mod row {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    super::$name(crate::map_of_stops::table::Row::named(stringify!($name))).await;
+                }
+            )*
+        }
+    };
+}
+
+mod api_server;
+mod bob;
+mod controller;
+mod provider;
+mod stage;
+mod table;
+mod tenant;
+
+/// The only two that stop a leaver: asking again and again would do harm, or can do no good.
+const STOPPED: [&str; 2] = ["bob_refuses_the_service_user", "provider_refuses_the_credential"];
+
+#[test]
+fn each_row_happens_and_whatever_happens_has_a_row() {
+    let mut counts: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for row in table::all() {
+        counts.entry(row.id).or_default().0 += 1;
+    }
+    for name in [api_server::ROWS, bob::ROWS, controller::ROWS, provider::ROWS].concat() {
+        counts.entry(name.to_owned()).or_default().1 += 1;
+    }
+    let wrong: Vec<_> = counts.iter().filter(|(_, counts)| **counts != (1, 1)).collect();
+    assert!(wrong.is_empty(), "one row and one story each (rows, stories): {wrong:?}");
+}
+
+#[test]
+fn no_row_stops_a_leaver_except_two() {
+    for row in table::all() {
+        let no = [row.suspensions, row.revocations].contains(&Goes::No);
+        assert_eq!(no, STOPPED.contains(&row.id.as_str()), "{}: {}", row.id, row.suspensions_cell);
+        assert_eq!(no, row.suspensions_cell.contains("the next try is"), "{}: {}", row.id, row.suspensions_cell);
+    }
+}

@@ -1,0 +1,159 @@
+//! What can go wrong at Bob.
+
+use serde_json::{Value, json};
+
+use super::{
+    stage::{DEPARTMENT, Done, Extras, Stage, TITLE, Wanted, starter},
+    table::{Ends, Row},
+    tenant::Tenant,
+};
+
+rows!(
+    bob_refuses_the_service_user,
+    bob_forbids_every_read,
+    bob_is_down,
+    bob_is_slow,
+    bob_answers_half,
+    bob_answers_with_a_page,
+    bob_throttles,
+    bob_hides_an_employee,
+    bob_hides_a_lifecycle_status,
+    bob_answers_short,
+    bob_answers_empty,
+    bob_hides_a_mapped_field,
+    bob_hides_the_lifecycle_field,
+);
+
+async fn fault(stage: &Stage, fault: Value) {
+    stage.story.simulated.post("/bob/faults", fault).await;
+}
+
+/// A fault of Bob's that ends by itself.
+async fn with(row: Row, tenant: Tenant, what: Value) -> Done {
+    let mut stage = Stage::set(row, tenant).await;
+    fault(&stage, what).await;
+    stage.people_move().await;
+    let mut looked = stage.goes_as_the_row_says().await;
+    looked.stage().story.simulated.delete("/bob/faults").await;
+    looked.ends(Ends::ByItself).await
+}
+
+async fn bob_refuses_the_service_user(row: Row) -> Done {
+    let mut stage = Stage::set(row, Tenant::OneLogin).await;
+    stage.story.simulated.put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"})).await;
+    stage.people_move().await;
+    let mut looked = stage.goes_as_the_row_says().await;
+    looked.stage().story.simulated.put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-1"})).await;
+    looked.ends(Ends::ByItself).await
+}
+
+async fn bob_forbids_every_read(row: Row) -> Done {
+    let mut stage = Stage::set(row, Tenant::JumpCloud).await;
+    stage.story.simulated.put("/bob/permissions", json!({"status": 403})).await;
+    stage.people_move().await;
+    let mut looked = stage.goes_as_the_row_says().await;
+    looked.stage().story.simulated.put("/bob/permissions", json!({})).await;
+    looked.ends(Ends::ByItself).await
+}
+
+async fn bob_is_down(row: Row) -> Done {
+    with(row, Tenant::Google, json!({"kind": "status", "status": 503})).await
+}
+
+async fn bob_is_slow(row: Row) -> Done {
+    with(row, Tenant::Entra, json!({"kind": "delay", "delayMs": 2500})).await
+}
+
+async fn bob_answers_half(row: Row) -> Done {
+    with(row, Tenant::OneLogin, json!({"kind": "truncate", "pathPrefix": "/v1/people/search"})).await
+}
+
+async fn bob_answers_with_a_page(row: Row) -> Done {
+    with(row, Tenant::JumpCloud, json!({"kind": "html", "status": 403})).await
+}
+
+async fn bob_throttles(row: Row) -> Done {
+    with(row, Tenant::Google, json!({"kind": "status", "status": 429, "headers": {"Retry-After": "5"}})).await
+}
+
+fn on_leave(email: &str) -> Value {
+    let mut person = starter(email);
+    person["internal.lifecycleStatus"] = "Parental leave".into();
+    person
+}
+
+/// Hides everyone on parental leave, for good so far as Bob tells.
+async fn hide(stage: &Stage, how: &str) {
+    let visible = ["Hired", "Employed", "Terminated", "Garden leave", "Leave"];
+    stage.story.simulated.put("/bob/permissions", json!({"visibleLifecycles": visible, "outOfSight": how})).await;
+}
+
+/// One of two on parental leave is out of sight, so the status itself is still seen.
+async fn bob_hides_an_employee(row: Row) -> Done {
+    let mut stage = Stage::set(row, Tenant::OneLogin).await;
+    let hidden = stage.story.simulated.hire(on_leave("hidden@example.com")).await;
+    stage.pass_until_account(&hidden).await;
+    stage.concerns(&hidden, Wanted::Title);
+    stage.story.simulated.change(&hidden, json!({"work.title": TITLE})).await;
+    hide(&stage, "forbidden").await;
+    stage.people_move().await;
+    let mut looked = stage.goes_as_the_row_says().await;
+    looked.stage().story.simulated.put("/bob/permissions", json!({})).await;
+    looked.ends(Ends::ByItself).await
+}
+
+async fn bob_hides_a_lifecycle_status(row: Row) -> Done {
+    let mut stage = Stage::set(row, Tenant::Entra).await;
+    let hidden = stage.story.simulated.hire(on_leave("hidden@example.com")).await;
+    let other = stage.story.simulated.hire(on_leave("other@example.com")).await;
+    stage.pass_until_account(&hidden).await;
+    stage.pass_until_account(&other).await;
+    stage.concerns(&hidden, Wanted::Title);
+    stage.story.simulated.change(&hidden, json!({"work.title": TITLE})).await;
+    hide(&stage, "notFound").await;
+    stage.people_move().await;
+    let mut looked = stage.goes_as_the_row_says().await;
+    looked.stage().story.simulated.put("/bob/permissions", json!({})).await;
+    looked.ends(Ends::ByItself).await
+}
+
+async fn bob_answers_empty(row: Row) -> Done {
+    serves(row, Tenant::Google, 0).await
+}
+
+/// The joiner comes last, and is not in the answer.
+async fn bob_answers_short(row: Row) -> Done {
+    serves(row, Tenant::OneLogin, 12).await
+}
+
+/// Bob answers so many of almost forty employees.
+async fn serves(row: Row, tenant: Tenant, first: usize) -> Done {
+    let mut stage = Stage::set_with(row, tenant, Extras { fillers: 30, ..Extras::default() }).await;
+    stage.story.simulated.put("/bob/serve", json!({"first": first})).await;
+    stage.people_move().await;
+    let mut looked = stage.goes_as_the_row_says().await;
+    looked.stage().story.simulated.put("/bob/serve", json!({"first": null})).await;
+    looked.ends(Ends::ByItself).await
+}
+
+async fn hides_fields(row: Row, tenant: Tenant, fields: &[&str], concerns: bool) -> Done {
+    let mut stage = Stage::set(row, tenant).await;
+    if concerns {
+        let employee = stage.people[4].clone();
+        stage.concerns(&employee, Wanted::Department);
+        stage.story.simulated.change(&employee, json!({"work.department": DEPARTMENT})).await;
+    }
+    stage.story.simulated.put("/bob/permissions", json!({"hiddenFields": fields})).await;
+    stage.people_move().await;
+    let mut looked = stage.goes_as_the_row_says().await;
+    looked.stage().story.simulated.put("/bob/permissions", json!({})).await;
+    looked.ends(Ends::ByItself).await
+}
+
+async fn bob_hides_a_mapped_field(row: Row) -> Done {
+    hides_fields(row, Tenant::JumpCloud, &["work.department"], true).await
+}
+
+async fn bob_hides_the_lifecycle_field(row: Row) -> Done {
+    hides_fields(row, Tenant::Google, &["internal.lifecycleStatus", "internal.status"], false).await
+}

@@ -1,0 +1,123 @@
+//! What can go wrong in the controller, and what it or a person holds on purpose.
+
+use serde_json::{Value, json};
+
+use super::{
+    stage::{DEPARTMENT, Done, Extras, Stage, Wanted},
+    table::{Ends, Row},
+    tenant::Tenant,
+};
+use crate::{
+    attempts::{approve, pin},
+    budgets::leave,
+};
+
+rows!(
+    controller_restarts,
+    guard_holds_a_flood_of_leavers,
+    guard_freezes_an_attribute,
+    person_leaves_out_everyone,
+    person_suspends_the_integration,
+    person_asks_for_a_dry_run,
+    person_breaks_the_settings,
+    person_names_a_missing_secret,
+    person_keeps_hands_off_an_employee,
+    expression_fails_for_a_leaver,
+);
+
+async fn controller_restarts(row: Row) -> Done {
+    let mut stage = Stage::set(row, Tenant::Google).await;
+    stage.people_move().await;
+    stage.stop().await;
+    stage.start().await;
+    let looked = stage.goes_as_the_row_says().await;
+    looked.ends(Ends::ByItself).await
+}
+
+async fn guard_holds_a_flood_of_leavers(row: Row) -> Done {
+    let mut stage = Stage::set_with(row, Tenant::OneLogin, Extras { fillers: 6, ..Extras::default() }).await;
+    leave(&stage.story, &stage.people[8..]).await;
+    stage.pass_until_the_integration_is("PlanHeld").await;
+    stage.people_move().await;
+    let mut looked = stage.goes_as_the_row_says().await;
+    approve(&looked.stage().story).await;
+    looked.ends(Ends::Person).await
+}
+
+/// The same department for many, which no one meant.
+async fn guard_freezes_an_attribute(row: Row) -> Done {
+    let mut stage = Stage::set_with(row, Tenant::Google, Extras { fillers: 20, ..Extras::default() }).await;
+    let one = stage.people[4].clone();
+    stage.concerns(&one, Wanted::Department);
+    for id in &stage.people[4..] {
+        stage.story.simulated.change(id, json!({"work.department": DEPARTMENT})).await;
+    }
+    stage.people_move().await;
+    let mut looked = stage.goes_as_the_row_says().await;
+    approve(&looked.stage().story).await;
+    looked.ends(Ends::Person).await
+}
+
+async fn person_leaves_out_everyone(row: Row) -> Done {
+    let domains = |domain: &str| json!({"provisioning": {"emailDomains": [domain]}});
+    with(row, Tenant::Entra, domains("exmaple.com"), domains("example.com")).await
+}
+
+/// A spec that stops something, and the right one again.
+async fn with(row: Row, tenant: Tenant, wrong: Value, right: Value) -> Done {
+    let mut stage = Stage::set(row, tenant).await;
+    stage.respec(wrong).await;
+    stage.people_move().await;
+    let mut looked = stage.goes_as_the_row_says().await;
+    looked.stage().respec(right).await;
+    looked.ends(Ends::Person).await
+}
+
+async fn person_suspends_the_integration(row: Row) -> Done {
+    with(row, Tenant::JumpCloud, json!({"suspend": true}), json!({"suspend": false})).await
+}
+
+async fn person_asks_for_a_dry_run(row: Row) -> Done {
+    with(row, Tenant::Google, json!({"mode": "DryRun"}), json!({"mode": "Enforce"})).await
+}
+
+async fn person_breaks_the_settings(row: Row) -> Done {
+    let scope = |text: &str| json!({"provisioning": {"scope": text}});
+    with(row, Tenant::Entra, scope("employee.work.site ="), scope("employee.work.site != 'Contractors'")).await
+}
+
+async fn person_names_a_missing_secret(row: Row) -> Done {
+    let secret = |name: &str| json!({"bob": {"credentialsSecretRef": {"name": name}}});
+    with(row, Tenant::OneLogin, secret("nowhere"), secret("bob")).await
+}
+
+async fn person_keeps_hands_off_an_employee(row: Row) -> Done {
+    let mut stage = Stage::set(row, Tenant::JumpCloud).await;
+    let one = stage.people[4].clone();
+    pin(&stage.story, &one, json!({"suspend": true})).await;
+    stage.concerns(&one, Wanted::Closed);
+    leave(&stage.story, std::slice::from_ref(&one)).await;
+    stage.people_move().await;
+    let mut looked = stage.goes_as_the_row_says().await;
+    pin(&looked.stage().story, &one, json!({"suspend": false})).await;
+    looked.ends(Ends::Person).await
+}
+
+/// The expression of one attribute has no answer for the leaver.
+async fn expression_fails_for_a_leaver(row: Row) -> Done {
+    let broken = format!(
+        "employee.work.title == 'Breaker' ? string(1 / 0) : employee.work.title == 'Keeper' ? '{DEPARTMENT}' : employee.work.department"
+    );
+    let mapping = json!([
+        {"target": "userPrincipalName", "field": "root.email"}, {"target": "displayName", "field": "root.displayName"},
+        {"target": "jobTitle", "field": "work.title"}, {"target": "department", "cel": broken},
+    ]);
+    let mut stage = Stage::set_with(row, Tenant::Entra, Extras { spec: json!({"mapping": mapping}), ..Extras::default() }).await;
+    let leaver = stage.people[0].clone();
+    stage.concerns(&leaver, Wanted::Department);
+    stage.story.simulated.change(&leaver, json!({"work.title": "Breaker"})).await;
+    stage.people_move().await;
+    let mut looked = stage.goes_as_the_row_says().await;
+    looked.stage().story.simulated.change(&leaver, json!({"work.title": "Keeper"})).await;
+    looked.ends(Ends::Person).await
+}

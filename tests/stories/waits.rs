@@ -1,0 +1,196 @@
+//! A service asks for a pause, of an hour if need be: the integration says what is waited for and until when, everybody who
+//! waits has an object that says so, the log has one line, and access that can be taken is taken.
+
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::{
+    attempts::{begin, deliver, hooked, until_status},
+    budgets::leave,
+    first_sync::expected,
+    support::{Controller, Story, condition, ready, until},
+};
+
+/// Reason and message of a condition of the integration.
+async fn says(story: &Story, kind: &str) -> (String, String) {
+    let conditions = story.integration().await.status.unwrap_or_default().conditions;
+    let found = conditions.into_iter().find(|condition| condition.type_ == kind);
+    found.map(|found| (found.reason, found.message)).unwrap_or_default()
+}
+
+/// Waits until the integration says that it waits for this service, and gives until when.
+async fn waits_for(story: &Story, reason: &str, name: &str) -> Timestamp {
+    until("the wait is told", || async {
+        let (said, message) = says(story, "Ready").await;
+        let end = message.strip_prefix("Waiting until ").and_then(|rest| rest.split_once(": "));
+        match end {
+            Some((at, rest)) if said == reason && rest.contains(name) => Ok(at.parse().expect("a time")),
+            _ => Err(format!("{said}: {message}")),
+        }
+    })
+    .await
+}
+
+/// The lines of the log that tell of waits.
+fn lines(controller: &Controller) -> Vec<String> {
+    controller.log().lines().filter(|line| line.contains("Waiting until")).map(str::to_owned).collect()
+}
+
+fn is_in(at: Timestamp, seconds: i64) {
+    let left = at.duration_since(Timestamp::now()).as_secs();
+    assert!((seconds - 60..=seconds + 1).contains(&left), "{left} s, and {seconds} s were asked for");
+}
+
+/// Whoever should have an account has an object, and those without an account wait.
+async fn everybody_waits(story: &Story) {
+    let (employees, now) = (story.simulated.employees().await, Timestamp::now());
+    until("everybody who waits has an object that says so", || async {
+        let (people, accounts) = (story.everybody().await, story.simulated.accounts().await);
+        for employee in employees.iter().filter(|employee| expected(employee, now).is_some()) {
+            let id = employee["root.id"].as_str().unwrap();
+            let Some(person) = people.iter().find(|person| person.spec.employee_id == id) else {
+                return Err(format!("{id} has no object"));
+            };
+            let said = ready(person);
+            let made = accounts.iter().any(|account| account["external_id"] == id);
+            if said.1 != if made { "InSync" } else { "Pending" } {
+                return Err(format!("{id}: {said:?}, {made}"));
+            }
+        }
+        Ok(())
+    })
+    .await;
+}
+
+/// A controller that waits for no Lease of one that was killed.
+async fn alone(story: &Story) -> Controller {
+    Controller::with(story, &["--leader-elect=false"]).await
+}
+
+fn pause(method: &str, after: u64, headers: &Value) -> Value {
+    json!({"kind": "status", "status": 429, "method": method, "pathPrefix": "/api/2/users", "after": after, "times": 1, "headers": headers})
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_pass_that_has_to_wait_for_an_hour_says_so_and_everybody_has_an_object() {
+    let story = Story::begin("told-wait", 120).await;
+    // Accounts of nobody in Bob: the listing has two pages.
+    let strangers: Vec<Value> =
+        (0..110).map(|n| json!({"email": format!("stranger{n}@elsewhere.example"), "username": format!("stranger{n}")})).collect();
+    story.simulated.post("/onelogin/users", json!(strangers)).await;
+    let hour = json!({"X-RateLimit-Limit": "5000", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "3599"});
+    story.simulated.post("/onelogin/faults", pause("GET", 1, &hour)).await;
+    let controller = alone(&story).await;
+    let began = Instant::now();
+    story.integrate(json!({})).await;
+    // The second page of the listing waits.
+    is_in(waits_for(&story, "ProviderUnavailable", "OneLogin asked for a pause").await, 3599);
+    assert!(began.elapsed() < Duration::from_secs(15), "a wait is told when it begins: {:?}", began.elapsed());
+    everybody_waits(&story).await;
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+    let person = story.everybody().await.into_iter().next().unwrap();
+    assert_eq!(person.status.as_ref().unwrap().access, None, "what the provider has is not known");
+    assert!(condition(&person, "Ready").unwrap().2.starts_with("Waiting until the provider's accounts are read"));
+    assert_eq!(says(&story, "ProviderConnected").await.0, "ProviderUnavailable");
+    assert_eq!(lines(&controller).len(), 1, "{:?}", lines(&controller));
+
+    // Another process knows nothing of that wait; it lists, and new accounts are refused after a while.
+    controller.kill();
+    story.simulated.post("/onelogin/faults", pause("POST", 20, &hour)).await;
+    let controller = alone(&story).await;
+    let began = Instant::now();
+    until("accounts are made", || async {
+        let accounts = story.simulated.accounts().await.len();
+        if accounts >= 110 + 20 { Ok(()) } else { Err(accounts.to_string()) }
+    })
+    .await;
+    is_in(waits_for(&story, "ProviderUnavailable", "OneLogin asked for a pause").await, 3599);
+    everybody_waits(&story).await;
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+    assert_eq!(lines(&controller).len(), 1, "{:?}", lines(&controller));
+    until("a change that waits says what it will do", || async {
+        let pending = story.everybody().await.into_iter().filter(|person| ready(person).1 == "Pending");
+        let said: Vec<String> = pending.map(|person| condition(&person, "Ready").unwrap().2).collect();
+        let right = said.iter().all(|message| message.starts_with("Waiting for its turn to create the account"));
+        if right && said.len() > 50 { Ok(()) } else { Err(format!("{} {:?}", said.len(), said.first())) }
+    })
+    .await;
+
+    controller.kill();
+    let _controller = alone(&story).await;
+    let integration = story.ready("Converged").await;
+    assert!(integration.status.unwrap().conditions.iter().all(|condition| !condition.message.contains("Waiting until")));
+    assert!(story.everybody().await.iter().all(|person| ready(person).0 == "True"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listing_that_may_not_begin_is_told_and_the_message_goes_with_the_wait() {
+    let story = Story::begin("told-entra", 12).await;
+    let app = story.simulated.get("/entra/app").await;
+    let word = |key: &str| app[key].as_str().unwrap().to_owned();
+    story.secret("entra", &[("clientId", &word("clientId")), ("clientSecret", &word("clientSecret"))]).await;
+    let limited = json!({"kind": "status", "status": 429, "method": "GET", "pathPrefix": "/v1.0/users", "times": 1, "headers": {"Retry-After": "25"}});
+    story.simulated.post("/entra/faults", limited).await;
+    let controller = Controller::start(&story).await;
+    let url = &story.simulated.entra;
+    let provider = json!({"entraID": {"tenantId": word("tenantId"), "credentialsSecretRef": {"name": "entra"}, "endpoint": url, "tokenEndpoint": url}});
+    story.integrate(json!({"provider": provider})).await;
+    let end = waits_for(&story, "ProviderUnavailable", "Entra ID asked for a pause").await;
+    everybody_waits(&story).await;
+    let (mut told, mut after) = (0, None);
+    while Timestamp::now() < end + SignedDuration::from_secs(20) && after.is_none() {
+        let ready = says(&story, "Ready").await;
+        if ready.1.contains("Waiting until") {
+            told += 1;
+        } else {
+            after = Some((ready, Timestamp::now()));
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let (said, at) = after.expect("the message goes");
+    assert!(told > 20 && at.duration_since(end).abs() < SignedDuration::from_secs(3), "{told} looks, {said:?} at {at}, and not at {end}");
+    story.ready("Converged").await;
+    assert_eq!(lines(&controller).len(), 1, "{:?}", lines(&controller));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wait_hides_no_leaver_and_ends_without_a_trace() {
+    let (story, people, controller) = begin("told-leaver", 12, hooked(json!({}))).await;
+    // The provider is in trouble and names a time: whoever has to lose access does not wait for it.
+    let trouble = json!({"kind": "status", "status": 503, "method": "PUT", "pathPrefix": "/api/2/users", "times": 2, "headers": {"Retry-After": "35"}});
+    story.simulated.post("/onelogin/faults", trouble).await;
+    for id in &people[..2] {
+        story.simulated.change(id, json!({"work.title": "Keeper of Lamps"})).await;
+    }
+    story.ask().await;
+    let end = waits_for(&story, "ProviderUnavailable", "OneLogin is in trouble").await;
+    leave(&story, &people[2..3]).await;
+    assert_eq!(deliver(&controller, "employee.left", &people[2], Timestamp::now()).await, Some(200));
+    until_status(&story, &people[2], 2).await;
+    assert!(Timestamp::now() < end, "it did not wait");
+    until("a change that waits is told", || async {
+        let reasons = [story.reason(&people[0]).await, story.reason(&people[1]).await];
+        if reasons.iter().all(|reason| reason == "Pending") { Ok(()) } else { Err(format!("{reasons:?}")) }
+    })
+    .await;
+    assert!(Timestamp::now() < end, "it is told while it waits");
+    story.ready("Converged").await;
+    assert!(Timestamp::now() > end - SignedDuration::from_secs(1), "the time is a whole second, rounded up");
+    assert_eq!(says(&story, "ProviderConnected").await, ("Connected".to_owned(), "The last call succeeded.".to_owned()));
+
+    // Bob asks for a pause: evidence needs no answer of Bob.
+    let limited = json!({"kind": "status", "status": 429, "times": 1, "headers": {"Retry-After": "20"}});
+    story.simulated.post("/bob/faults", limited).await;
+    story.ask().await;
+    let end = waits_for(&story, "BobUnavailable", "Bob asked for a pause").await;
+    assert_eq!(says(&story, "BobConnected").await.0, "BobUnavailable");
+    assert_eq!(deliver(&controller, "employee.access.revoked.immediately", &people[3], Timestamp::now()).await, Some(200));
+    until_status(&story, &people[3], 2).await;
+    assert!(Timestamp::now() < end, "it did not wait");
+    story.ready("Converged").await;
+    let integration = story.integration().await.status.unwrap();
+    assert!(integration.conditions.iter().all(|condition| !condition.message.contains("Waiting until")));
+    assert_eq!(lines(&controller).len(), 2, "{:?}", lines(&controller));
+}
