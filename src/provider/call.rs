@@ -439,7 +439,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_needs_another_token_and_has_no_turn_for_it_is_asked_soon_whether_the_call_is_still_wanted() {
-        let ties = Ties { observer: Arc::new(|_, _| ()), gate: Arc::new(|| true) };
+        let ties = Ties { observer: Arc::new(|_, _| ()), gate: Arc::new(|| true), waits: Arc::new(|_| ()) };
         // A turn for the token and one for the call; the next token would need a third.
         let pacer = Arc::new(Pacer::new(2, Duration::from_hours(1)));
         let service = Arc::new(Service::new(Refusing(answering().await), ties, pacer).expect("a client"));

@@ -32,12 +32,11 @@ impl Recorder<'_> {
     async fn write(&self, mut write: Write<'_>) {
         let id = self.people[write.index as usize].employee.id();
         let _alone = self.claims.record(id).await;
-<<<<<<< HEAD
+        if write.early && self.is_settled(write.index) {
+            return;
+        }
         if !write.tried && self.looking.is_outdated(id) {
             // A later pass has looked at this person while this write waited for its turn: what it found stands.
-=======
-        if write.early && self.is_settled(write.index) {
->>>>>>> main
             return;
         }
         if write.expired {
