@@ -338,8 +338,8 @@ impl Verdict<'_> {
             }
             (_, changing) => {
                 let message = format!(
-                    "The provider kept these in another form after each of three writes, and they are written again when Bob's value \
-                     changes: {changing}."
+                    "Set back or kept in another form after each write, and not written again until Bob's value changes or they are in \
+                     place: {changing}."
                 );
                 (false, DetailReason::KeptDifferently, message)
             }
