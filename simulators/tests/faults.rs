@@ -48,6 +48,22 @@ async fn create(caller: &OneLoginCaller) -> Option<u16> {
 }
 
 #[tokio::test]
+async fn a_call_that_is_held_is_let_go_when_the_faults_are_taken_away() {
+    let world = world(0).await;
+    let (control, caller) = (world.control(), OneLoginCaller::of(&world).await);
+    control.fault(Service::OneLogin, &Fault::new(FaultKind::Hold).method("POST").path(USERS)).await.unwrap();
+    let take_away = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        control.clear_faults(Service::OneLogin).await.unwrap();
+    };
+    let began = std::time::Instant::now();
+    let (outcome, ()) = tokio::join!(create(&caller), take_away);
+    let held = began.elapsed();
+    assert!(outcome.is_none() && held >= Duration::from_millis(300) && held < Duration::from_secs(20), "{outcome:?} {held:?}");
+    assert_eq!(create(&caller).await, Some(201));
+}
+
+#[tokio::test]
 async fn what_is_applied_and_what_is_answered_under_each_fault() {
     let cases = [
         (FaultKind::Status, Some(503), 0),

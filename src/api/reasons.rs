@@ -97,7 +97,7 @@ reasons! {
         NoAccount: "There is no account.", "Nothing; `Ready` says whether there should be one.";
         Equal: "Every mapped attribute is as decided.", "Nothing.";
         Differs: "Some mapped attributes are not as decided yet.", "See `Ready`.";
-        KeptDifferently: "The provider keeps values in another form than they were sent (with single blanks, cut, or as a rule of the tenant has it); the message names the attributes. They are written again when either side changes. False where no form lasted: after three writes an attribute is written no more until its value in Bob changes.", "Nothing, if the form is all right. Else write the value in Bob as the provider keeps it, or change the rule at the provider, or unmap the attribute.";
+        KeptDifferently: "The provider keeps values in another form than they were sent (with single blanks, cut, or as a rule of the tenant has it); the message names the attributes. They are written again when either side changes. False where no form lasted for three writes, or something at the provider set the value back after each of six: the attribute is written no more until its value in Bob changes or it is in place.", "Nothing, if the form is all right. Else write the value in Bob as the provider keeps it, or change the rule at the provider, or unmap the attribute.";
         AsDecided: "Access is as decided.", "Nothing.";
         NotAsDecided: "Access is not as decided yet.", "See `Ready`.";
         AwaitingActivation: "The account is made and staged: it is left so until an administrator activates it.", "Activate it at the provider (JumpCloud: Users, Activate).";

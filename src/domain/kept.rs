@@ -11,6 +11,8 @@ use super::{
 
 /// After so many writes of one value that the provider keeps in another form each time, it is written no more.
 const MISSES: u8 = 3;
+/// After so many writes of one value, one after the other, that each time was set back later, it is written no more.
+const SET_BACK: u8 = 6;
 
 /// What is known of the values of one employee that the provider keeps in another form. Almost always nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -24,7 +26,7 @@ pub struct Kept {
 struct Pair {
     target: Box<str>,
     sent: u32,
-    /// `None`: in another form after each write, so that no more writes go out.
+    /// `None`: in another form after each write, or set back after each, so that no more writes go out.
     kept: Option<u32>,
 }
 
@@ -35,6 +37,8 @@ struct Try {
     sent: u32,
     /// After how many writes it was not seen to be in place.
     misses: u8,
+    /// How often it was written since it was last in place when it was looked at.
+    writes: u8,
 }
 
 /// One value of a write that landed, and what was seen of it afterwards.
@@ -51,17 +55,23 @@ pub struct Answered {
 }
 
 impl Kept {
-    /// Returns whether the provider keeps `want` as `have`, as far as is known: then there is nothing to write.
+    /// Returns whether the provider keeps `want` as `have`, as far as is known, or `want` was set back too often: then there is
+    /// nothing to write.
     #[must_use]
     pub fn is_settled(&self, employee: &Employee, row: &Row, want: &str, have: &str) -> bool {
-        let Some(pair) = self.pair(&row.target) else { return false };
-        pair.sent == form(employee, row, want) && pair.kept.is_none_or(|kept| kept == form(employee, row, have))
+        let (pair, tried) = (self.pair(&row.target), self.tried(&row.target));
+        if pair.is_none() && tried.is_none() {
+            return false;
+        }
+        let sent = form(employee, row, want);
+        pair.is_some_and(|pair| pair.sent == sent && pair.kept.is_none_or(|kept| kept == form(employee, row, have)))
+            || tried.is_some_and(|tried| tried.sent == sent && tried.writes >= SET_BACK)
     }
 
     /// Returns whether this process has sent this value before, and has not seen it in place since.
     #[must_use]
     pub fn was_tried(&self, employee: &Employee, row: &Row, want: &str) -> bool {
-        self.tries.iter().any(|one| *one.target == *row.target && one.sent == form(employee, row, want))
+        self.tried(&row.target).is_some_and(|tried| tried.sent == form(employee, row, want))
     }
 
     /// Returns the targets that are kept in a form of the provider's own.
@@ -69,7 +79,7 @@ impl Kept {
         self.pairs.iter().filter(|pair| pair.kept.is_some()).map(|pair| &*pair.target)
     }
 
-    /// Returns the targets that are not written any more, because no form lasted.
+    /// Returns the targets that are not written any more, because no form lasted or something sets them back.
     pub fn given_up(&self) -> impl Iterator<Item = &str> {
         self.pairs.iter().filter(|pair| pair.kept.is_none()).map(|pair| &*pair.target)
     }
@@ -139,6 +149,11 @@ impl Kept {
         if let Some(before) = before {
             known.pairs.extend(before.pairs.iter().filter(|pair| lasts(&pair.target)).cloned());
             known.tries.extend(before.tries.iter().filter(|one| lasts(&one.target)).cloned());
+            // It was looked at and is not in place, or it would not last.
+            for Try { target, sent, .. } in known.tries.extract_if(.., |one| one.writes >= SET_BACK) {
+                known.pairs.retain(|pair| pair.target != target);
+                known.pairs.push(Pair { target, sent, kept: None });
+            }
         }
         for one in answered {
             known.learn(before, &mapping.rows[one.row], employee, one, new);
@@ -151,8 +166,8 @@ impl Kept {
     fn learn(&mut self, before: Option<&Self>, row: &Row, employee: &Employee, answered: &Answered, new: bool) {
         let sent = form(employee, row, &answered.sent);
         let pair = before.and_then(|before| before.pair(&row.target)).filter(|pair| pair.sent == sent);
-        let tries = before.map(|before| &before.tries[..]).unwrap_or_default();
-        let mut misses = tries.iter().find(|one| *one.target == *row.target && one.sent == sent).map_or(0, |one| one.misses);
+        let tried = before.and_then(|before| before.tried(&row.target)).filter(|tried| tried.sent == sent);
+        let (mut misses, writes) = tried.map_or((0, 1), |tried| (tried.misses, tried.writes.saturating_add(1)));
         let kept = answered.kept.as_deref().map(|kept| form(employee, row, kept));
         match kept {
             // The next look tells.
@@ -171,8 +186,12 @@ impl Kept {
             }
         }
         if !new {
-            self.tries.push(Try { target: row.target.clone(), sent, misses });
+            self.tries.push(Try { target: row.target.clone(), sent, misses, writes });
         }
+    }
+
+    fn tried(&self, target: &str) -> Option<&Try> {
+        self.tries.iter().find(|tried| *tried.target == *target)
     }
 
     fn pair(&self, target: &str) -> Option<&Pair> {
@@ -258,6 +277,25 @@ mod tests {
         assert_eq!((known.settled().count(), known.given_up().collect::<Vec<_>>()), (0, vec!["title"]));
         assert!(!known.is_settled(&noa, row, "B", "3"), "Bob has another value");
         assert_eq!(Kept::from_list(known.to_list().iter().map(String::as_str)), known.lasting());
+    }
+
+    #[test]
+    fn a_value_that_is_set_back_after_each_write_is_given_up_when_it_was_set_back_six_times() {
+        let (mapping, noa) = world();
+        let (row, mut known) = (&mapping.rows[0], None);
+        let answered = [Answered { row: 0, sent: "A".into(), seen: true, kept: None }];
+        for write in 0..6 {
+            assert!(!known.as_ref().is_some_and(|known: &Kept| known.is_settled(&noa, row, "A", "X")), "write {write}");
+            known = Some(Kept::after(known.as_ref(), &mapping, &noa, (&answered, false), |_| false));
+        }
+        let known = known.unwrap();
+        assert!(known.is_settled(&noa, row, "A", "X") && !known.is_settled(&noa, row, "B", "X"));
+        assert!(known.to_list().is_empty(), "nothing is told before it was set back again");
+        let told = Kept::after(Some(&known), &mapping, &noa, (&[], false), |_| true);
+        assert_eq!((told.given_up().collect::<Vec<_>>(), told.has_tries()), (vec!["title"], false));
+        assert!(told.is_settled(&noa, row, "A", "X"));
+        assert!(Kept::after(Some(&told), &mapping, &noa, (&[], false), |_| false).is_empty(), "it is in place");
+        assert!(Kept::after(Some(&known), &mapping, &noa, (&[], false), |_| false).is_empty(), "and so it is before");
     }
 
     #[test]

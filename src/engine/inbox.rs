@@ -55,6 +55,8 @@ const AHEAD: SignedDuration = SignedDuration::from_hours(15);
 const IN_A_ROW: usize = 3;
 /// How long evidence may take to be written. Bob waits for its answer for ten seconds at most.
 const RECORD_WITHIN: Duration = Duration::from_secs(8);
+/// How long of that the person's own status is waited for.
+const OBJECT_WITHIN: Duration = Duration::from_secs(4);
 
 /// Takes in deliveries for every integration. Clones share it.
 #[derive(Clone)]
@@ -451,19 +453,34 @@ impl Inbox {
             mailbox.said.lock().await.change_revoked(&self.0.client, key, |list| revocations::ended(list, employee, at)).await?;
         }
         self.0.roster.writing(key, employee, true);
-        let written = self.write(key, mailbox, employee, evidence.as_ref()).await;
-        match written.inspect_err(|_| self.0.roster.writing(key, employee, false))? {
-            Some(object) => self.0.roster.wrote(&object, 0),
-            None => self.0.roster.forget_revocation(key, employee),
+        let written = tokio::time::timeout(OBJECT_WITHIN, self.write(key, mailbox, employee, evidence.as_ref())).await;
+        let refused = match written {
+            Ok(Ok(Some(object))) => {
+                self.0.roster.wrote(&object, 0);
+                None
+            }
+            Ok(Ok(None)) => {
+                self.0.roster.forget_revocation(key, employee);
+                None
+            }
+            Ok(Err(error)) => Some(error),
+            Err(_) => Some(WriteError::for_now("writing the evidence", "the API server did not answer in time")),
+        };
+        if refused.is_some() {
+            self.0.roster.writing(key, employee, false);
         }
-        if kind == Kind::AccessRevoked {
-            // It outlives the object there.
-            mailbox
-                .said
-                .lock()
-                .await
-                .change_revoked(&self.0.client, key, |list| revocations::with(list, employee, Revoked { at, start: None }))
-                .await?;
+        match (kind, refused) {
+            (Kind::AccessRevoked, refused) => {
+                // It outlives the object there, and holds there alone as well.
+                let revoked = Revoked { at, start: None };
+                mailbox.said.lock().await.change_revoked(&self.0.client, key, |list| revocations::with(list, employee, revoked)).await?;
+                if let Some(error) = refused {
+                    tracing::warn!(integration = %key, employee, %error, "evidence from Bob is in the integration's status alone");
+                    self.0.roster.remember(key, employee, revoked);
+                }
+            }
+            (_, Some(error)) => return Err(error),
+            (_, None) => {}
         }
         tracing::info!(integration = %key, employee, ?kind, "evidence from Bob is recorded");
         Ok(())

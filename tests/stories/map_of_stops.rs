@@ -33,6 +33,31 @@ mod tenant;
 /// The only two that stop a leaver: asking again and again would do harm, or can do no good.
 const STOPPED: [&str; 2] = ["bob_refuses_the_service_user", "provider_refuses_the_credential"];
 
+/// Where a leaver waits: no one can tell who has left, the provider takes nothing, this process may not write, or a person or
+/// a guard holds it.
+const WAITING: [&str; 20] = [
+    "api_server_is_away",
+    "lease_is_held_by_another",
+    "bob_forbids_every_read",
+    "bob_is_down",
+    "bob_does_not_answer",
+    "bob_answers_half",
+    "bob_answers_with_a_page",
+    "bob_throttles",
+    "bob_answers_empty",
+    "bob_hides_the_lifecycle_field",
+    "provider_forbids_everything",
+    "provider_throttles",
+    "provider_is_down",
+    "provider_does_not_answer",
+    "provider_fails_every_write",
+    "guard_holds_a_flood_of_leavers",
+    "person_suspends_the_integration",
+    "person_asks_for_a_dry_run",
+    "person_breaks_the_settings",
+    "person_names_a_missing_secret",
+];
+
 #[test]
 fn each_row_happens_and_whatever_happens_has_a_row() {
     let mut counts: BTreeMap<String, (usize, usize)> = BTreeMap::new();
@@ -52,5 +77,17 @@ fn no_row_stops_a_leaver_except_two() {
         let no = [row.suspensions, row.revocations].contains(&Goes::No);
         assert_eq!(no, STOPPED.contains(&row.id.as_str()), "{}: {}", row.id, row.suspensions_cell);
         assert_eq!(no, row.suspensions_cell.contains("the next try is"), "{}: {}", row.id, row.suspensions_cell);
+    }
+}
+
+#[test]
+fn a_leaver_waits_only_where_nothing_else_can_be_done() {
+    for row in table::all() {
+        let waits = row.suspensions == Goes::Waits;
+        assert_eq!(waits, WAITING.contains(&row.id.as_str()), "{}: {}", row.id, row.suspensions_cell);
+        // An immediate revocation needs neither Bob nor the settings as they are now.
+        if row.id.starts_with("bob_") {
+            assert_eq!(row.revocations, Goes::Yes, "{}: {}", row.id, row.suspensions_cell);
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::watch;
 
 use crate::rng::Rng;
 
@@ -208,6 +209,7 @@ struct Rule {
 #[derive(Default)]
 pub struct Faults {
     rules: Mutex<Vec<Rule>>,
+    cleared: watch::Sender<()>,
 }
 
 impl Faults {
@@ -218,6 +220,15 @@ impl Faults {
 
     pub fn clear(&self) {
         self.rules.lock().expect("faults lock").clear();
+        self.cleared.send_replace(());
+    }
+
+    /// Completes when the rules are taken away after this call.
+    pub fn until_cleared(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut cleared = self.cleared.subscribe();
+        async move {
+            let _ = cleared.changed().await;
+        }
     }
 
     /// The fault that strikes this call, if any, counted.

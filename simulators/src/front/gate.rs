@@ -65,13 +65,14 @@ impl Gate {
             body: body.to_bytes(),
             peer,
         };
+        let cleared = self.faults.until_cleared();
         let fault = self.faults.strike(call.method.as_str(), &call.path, &call.body);
         if let Some(delay) = fault.as_ref().and_then(|fault| fault.delay_ms) {
             tokio::time::sleep(Duration::from_millis(delay)).await;
         }
         let response = self.settle(&call, fault.as_ref());
         if fault.is_some_and(|fault| fault.kind.holds()) {
-            tokio::time::sleep(HELD_AT_MOST).await;
+            let _ = tokio::time::timeout(HELD_AT_MOST, cleared).await;
         }
         Ok(response)
     }

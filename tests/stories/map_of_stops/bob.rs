@@ -12,6 +12,7 @@ rows!(
     bob_refuses_the_service_user,
     bob_forbids_every_read,
     bob_is_down,
+    bob_does_not_answer,
     bob_is_slow,
     bob_answers_half,
     bob_answers_with_a_page,
@@ -58,6 +59,10 @@ async fn bob_forbids_every_read(row: Row) -> Done {
 
 async fn bob_is_down(row: Row) -> Done {
     with(row, Tenant::Google, json!({"kind": "status", "status": 503})).await
+}
+
+async fn bob_does_not_answer(row: Row) -> Done {
+    with(row, Tenant::JumpCloud, json!({"kind": "hold"})).await
 }
 
 async fn bob_is_slow(row: Row) -> Done {

@@ -47,7 +47,7 @@ async fn guard_holds_a_flood_of_leavers(row: Row) -> Done {
 /// The same department for many, which no one meant.
 async fn guard_freezes_an_attribute(row: Row) -> Done {
     let mut stage = Stage::set_with(row, Tenant::Google, Extras { fillers: 20, ..Extras::default() }).await;
-    let one = stage.people[4].clone();
+    let one = stage.people.last().expect("someone").clone();
     stage.concerns(&one, Wanted::Department);
     for id in &stage.people[4..] {
         stage.story.simulated.change(id, json!({"work.department": DEPARTMENT})).await;
@@ -60,13 +60,13 @@ async fn guard_freezes_an_attribute(row: Row) -> Done {
 
 async fn person_leaves_out_everyone(row: Row) -> Done {
     let domains = |domain: &str| json!({"provisioning": {"emailDomains": [domain]}});
-    with(row, Tenant::Entra, domains("exmaple.com"), domains("example.com")).await
+    with(row, Tenant::Entra, (domains("exmaple.com"), "Converged"), domains("example.com")).await
 }
 
 /// A spec that stops something, and the right one again.
-async fn with(row: Row, tenant: Tenant, wrong: Value, right: Value) -> Done {
+async fn with(row: Row, tenant: Tenant, (wrong, reason): (Value, &str), right: Value) -> Done {
     let mut stage = Stage::set(row, tenant).await;
-    stage.respec(wrong).await;
+    stage.respec_until(wrong, reason).await;
     stage.people_move().await;
     let mut looked = stage.goes_as_the_row_says().await;
     looked.stage().respec(right).await;
@@ -74,21 +74,21 @@ async fn with(row: Row, tenant: Tenant, wrong: Value, right: Value) -> Done {
 }
 
 async fn person_suspends_the_integration(row: Row) -> Done {
-    with(row, Tenant::JumpCloud, json!({"suspend": true}), json!({"suspend": false})).await
+    with(row, Tenant::JumpCloud, (json!({"suspend": true}), "Suspended"), json!({"suspend": false})).await
 }
 
 async fn person_asks_for_a_dry_run(row: Row) -> Done {
-    with(row, Tenant::Google, json!({"mode": "DryRun"}), json!({"mode": "Enforce"})).await
+    with(row, Tenant::Google, (json!({"mode": "DryRun"}), "DryRun"), json!({"mode": "Enforce"})).await
 }
 
 async fn person_breaks_the_settings(row: Row) -> Done {
     let scope = |text: &str| json!({"provisioning": {"scope": text}});
-    with(row, Tenant::Entra, scope("employee.work.site ="), scope("employee.work.site != 'Contractors'")).await
+    with(row, Tenant::Entra, (scope("employee.work.site ="), "InvalidSettings"), scope("employee.work.site != 'Contractors'")).await
 }
 
 async fn person_names_a_missing_secret(row: Row) -> Done {
     let secret = |name: &str| json!({"bob": {"credentialsSecretRef": {"name": name}}});
-    with(row, Tenant::OneLogin, secret("nowhere"), secret("bob")).await
+    with(row, Tenant::OneLogin, (secret("nowhere"), "SecretNotFound"), secret("bob")).await
 }
 
 async fn person_keeps_hands_off_an_employee(row: Row) -> Done {

@@ -21,6 +21,7 @@ rows!(
     provider_has_no_quota_left,
     provider_throttles,
     provider_is_down,
+    provider_does_not_answer,
     provider_fails_every_write,
     provider_fails_the_listing,
     provider_lists_with_gaps,
@@ -156,6 +157,10 @@ async fn provider_throttles(row: Row) -> Done {
 
 async fn provider_is_down(row: Row) -> Done {
     with(row, Tenant::OneLogin, json!({"kind": "reset"})).await
+}
+
+async fn provider_does_not_answer(row: Row) -> Done {
+    with(row, Tenant::Entra, json!({"kind": "hold"})).await
 }
 
 async fn provider_fails_every_write(row: Row) -> Done {

@@ -111,6 +111,12 @@ impl Stage {
         self.proxy.as_ref().expect("a proxy")
     }
 
+    /// Applies the spec of the stage with something more, and waits until the integration says so.
+    pub async fn respec_until(&self, more: Value, reason: &str) {
+        self.respec(more).await;
+        self.story.ready(reason).await;
+    }
+
     /// Applies the spec of the stage with something more.
     pub async fn respec(&self, more: Value) {
         let patch = kube::api::Patch::Merge(json!({"spec": more}));
@@ -197,6 +203,11 @@ impl Stage {
             None => drop(self.story.simulated.put("/clock", json!({"now": self.shown.0.to_string()})).await),
         }
         tokio::time::sleep(PAUSE).await;
+        self.send_again().await;
+    }
+
+    /// Bob sends again what was not taken.
+    async fn send_again(&mut self) {
         for (kind, id) in std::mem::take(&mut self.unheard) {
             if self.push(kind, &id).await != Some(200) {
                 self.unheard.push((kind, id));
@@ -384,6 +395,7 @@ impl Looked {
                 stage.fail("after its end", &found).await;
             }
             tokio::time::sleep(PAUSE).await;
+            stage.send_again().await;
         }
         stage.stop().await;
         Done(())
