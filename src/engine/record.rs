@@ -284,6 +284,7 @@ impl Recorder<'_> {
             history,
             owed,
             expired,
+            tried: outcome.is_some(),
             seen,
             proof,
             early: false,

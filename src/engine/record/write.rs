@@ -35,6 +35,10 @@ impl Recorder<'_> {
         if write.early && self.is_settled(write.index) {
             return;
         }
+        if !write.tried && self.looking.is_outdated(id) {
+            // A later pass has looked at this person while this write waited for its turn: what it found stands.
+            return;
+        }
         if write.expired {
             return self.note(self.expire(&write, id).await.err().as_ref());
         }
@@ -217,6 +221,8 @@ pub(super) struct Write<'a> {
     pub(super) owed: Vec<HistoryEntry>,
     /// The person has been gone for longer than the retention: the object goes.
     pub(super) expired: bool,
+    /// Whether a change of this person was tried, so that no other pass could look at the person meanwhile.
+    pub(super) tried: bool,
     /// What was known when the verdict was made.
     pub(super) seen: Seen,
     /// The evidence then.
