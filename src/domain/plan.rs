@@ -303,6 +303,7 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
     if let Some(other) = &person.claimed_by {
         let beside = match &found {
             Match::One { candidate, .. } => Some(candidate.state),
+            Match::Ambiguous { open, .. } if person.decision.ends_access() => Some(open_or_not(*open)),
             Match::None | Match::Ambiguous { .. } | Match::Taken { .. } => None,
         };
         return (Standing { beside, ..standing(None, Some(Block::ClaimedBy(other.clone()))) }, None);

@@ -128,6 +128,9 @@ pub enum Planned {
     Update,
 }
 
+/// Said of somebody who has to lose access, and has not.
+const OPEN: &str = "Access is still open";
+
 impl Planned {
     const fn words(self) -> &'static str {
         match self {
@@ -199,7 +202,8 @@ impl Verdict<'_> {
             }
             _ if !self.decision.managed && !self.decision.only_ends_access() => format!("Not managed: {why}."),
             Trouble::Blocked(Block::ClaimedBy(other)) => {
-                format!("The integration {other} manages this employee at the same tenant; let only one of the two do so.")
+                let open = self.still_open("; access is still open until one of them takes it");
+                format!("The integration {other} manages this employee at the same tenant; let only one of the two do so{open}.")
             }
             Trouble::Blocked(Block::MappingFailed(row, failure)) => {
                 let (target, fields) = (target_of(mapping, *row), mapping.fields_of(*row).join(", "));
@@ -217,9 +221,10 @@ impl Verdict<'_> {
             }
             Trouble::Blocked(Block::Conflict) => {
                 let never = if self.adopts { "" } else { "; with spec.safety.adoption: Never an account without a mark is not taken over" };
+                let open = self.still_open("; access is still open: suspend the account by hand");
                 format!(
                     "Another account has this e-mail or username, or the account with it belongs to another employee, or bears another \
-                     number where the mark goes (markAttribute, where the provider has it, names another place){never}."
+                     number where the mark goes (markAttribute, where the provider has it, names another place){never}{open}."
                 )
             }
             Trouble::Blocked(Block::Protected(by)) | Trouble::Failed(Failure::Protected(by)) => {
@@ -227,7 +232,7 @@ impl Verdict<'_> {
                     ProtectedBy::Settings => "The account is listed in spec.safety.protectedAccounts, or bobsync acts as it",
                     ProtectedBy::Role => "The provider says that the account is an administrator's",
                 };
-                let open = if self.is_open() { "; access is still open: suspend the account by hand" } else { "" };
+                let open = self.still_open("; access is still open: suspend the account by hand");
                 format!("{account}, and it is left as it is: {why}{open}.")
             }
             Trouble::Blocked(Block::ManagedElsewhere) | Trouble::Failed(Failure::ManagedElsewhere) => {
@@ -237,7 +242,8 @@ impl Verdict<'_> {
                 )
             }
             Trouble::Blocked(Block::Ambiguous) | Trouble::Failed(Failure::Ambiguous) => {
-                "Several accounts match this employee; leave one of them with this e-mail or mark.".to_owned()
+                let open = self.still_open("; access is still open: suspend by hand those that are this employee's");
+                format!("Several accounts match this employee; leave one of them with this e-mail or mark{open}.")
             }
             Trouble::Blocked(Block::MissingAttribute(row)) => {
                 format!(
@@ -285,6 +291,16 @@ impl Verdict<'_> {
     pub fn is_open(&self) -> bool {
         let open = self.state.or(self.beside).is_some_and(|state| state != AccountState::Suspended);
         open && self.decision.existing == Some(Access::Suspended)
+    }
+
+    /// What `AccessSynced` says where access is not as decided.
+    fn not_as_decided(&self, words: &str) -> String {
+        format!("{}: {}.", if self.is_open() { OPEN } else { words }, self.decision.because())
+    }
+
+    /// What a message adds where that is so.
+    fn still_open(&self, words: &'static str) -> &'static str {
+        if self.is_open() { words } else { "" }
     }
 
     /// Whether `spec.suspend` keeps open the account of somebody whose employment has ended.
@@ -419,8 +435,7 @@ impl Verdict<'_> {
             None => detail("Provisioned", false, DetailReason::NoAccount, format!("There is no account: {why}.")),
         }
         if self.is_left_open() {
-            let message = format!("Access is still open: {why}.");
-            detail("AccessSynced", false, DetailReason::NotAsDecided, message);
+            detail("AccessSynced", false, DetailReason::NotAsDecided, self.not_as_decided(OPEN));
         } else if !self.decision.managed && !self.decision.only_ends_access() {
             detail("AccessSynced", true, DetailReason::NotManaged, format!("Left as it is: {why}."));
         } else if self.account.is_some() {
@@ -439,14 +454,14 @@ impl Verdict<'_> {
             } else if self.access_as_decided {
                 detail("AccessSynced", true, DetailReason::AsDecided, sentence(&why));
             } else {
-                detail("AccessSynced", false, DetailReason::NotAsDecided, format!("Not as decided yet: {why}."));
+                detail("AccessSynced", false, DetailReason::NotAsDecided, self.not_as_decided("Not as decided yet"));
             }
         } else {
             detail(
                 "AccessSynced",
                 self.access_as_decided,
                 if self.access_as_decided { DetailReason::AsDecided } else { DetailReason::NotAsDecided },
-                if self.access_as_decided { sentence(&why) } else { format!("Not as decided: {why}.") },
+                if self.access_as_decided { sentence(&why) } else { self.not_as_decided("Not as decided") },
             );
         }
         if self.manager_mapped && self.decision.managed && self.account.is_some() {
