@@ -574,6 +574,9 @@ pub struct Lifecycles {
     /// Whether Bob has ever shown an employee who is Hired or Terminated.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hired_or_terminated: bool,
+    /// Whether Bob has ever shown an employee who is Terminated.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub terminated: bool,
 }
 
 /// What a dry run would do, or what a guard holds.

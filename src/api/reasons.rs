@@ -106,7 +106,7 @@ reasons! {
         ManagerNotManaged: "The manager has no account that bobsync manages.", "Nothing; the attribute is left as it is.";
         ManagerPending: "The manager's account is not there yet.", "Nothing; it is set when the account exists.";
         Connected: "The last call succeeded.", "Nothing.";
-        LifecyclesMissing: "Bob answers, and has never shown an employee who is Hired or Terminated, in a company of 50 or more.", "Widen the access rights of the service user's permission group in Bob to all lifecycle statuses (Hired, Employed, Terminated, every leave).";
+        LifecyclesMissing: "Bob answers, and has never shown an employee who is Hired or Terminated, in a company of 50 or more; or it has shown employees who are Terminated, and shows none any more.", "Widen the access rights of the service user's permission group in Bob to all lifecycle statuses (Hired, Employed, Terminated, every leave).";
         SitesHaveZones: "Every site of an employee is in `bob.siteTimeZones`, and every site there has employees.", "Nothing.";
         SiteWithoutZone: "Employees have sites that `bob.siteTimeZones` does not list, or it lists sites that no employee has; the message names them. Dates of unlisted sites count in `bob.timeZone`.", "List every site in `bob.siteTimeZones` as Bob writes it.";
         Complete: "Every mapped target exists and every mapped field was readable.", "Nothing.";

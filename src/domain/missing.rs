@@ -96,6 +96,8 @@ pub struct Memory {
     pub incomplete: bool,
     /// Whether Bob has ever shown an employee who is Hired or Terminated.
     pub beyond_work: bool,
+    /// Whether Bob has ever shown an employee who is Terminated.
+    pub leavers: bool,
 }
 
 /// What reads by id have said of an employee who is missing.
@@ -202,8 +204,20 @@ impl Answer<'_> {
         Memory {
             incomplete: unknown && self.memory.is_none_or(|memory| memory.incomplete),
             beyond_work: self.memory.is_some_and(|memory| memory.beyond_work) || self.shown.texts().any(beyond),
+            leavers: self.has_shown_leavers(),
             words,
         }
+    }
+
+    fn has_shown_leavers(&self) -> bool {
+        let before = self.memory.is_some_and(|memory| memory.leavers || memory.words.has(Word::terminated()));
+        before || self.shown.has(Word::terminated())
+    }
+
+    /// Whether Bob has shown employees who are Terminated, and shows none now. A company that hires all of them again is rare.
+    #[must_use]
+    pub fn hides_leavers(&self) -> bool {
+        self.has_shown_leavers() && !self.shown.has(Word::terminated())
     }
 
     /// The statuses that are missing as a whole, after the reads by id. One whose only employee
@@ -298,6 +312,24 @@ mod tests {
         assert_eq!(answer.suspects(&[missing("1", "", Absence::FORBIDDEN)]), []);
         assert_eq!(answer.remember(&unknown).words, before.words);
         assert!(!answer.remember(&unknown).incomplete && Answer { memory: None, ..answer }.remember(&unknown).incomplete);
+    }
+
+    #[test]
+    fn leavers_are_hidden_where_bob_has_shown_some_and_shows_none() {
+        let (both, one) = (["Employed", "terminated"].into_iter().collect(), ["Employed"].into_iter().collect());
+        let answer = Answer { shown: &one, memory: None, now: at(0), apart: APART };
+        assert!(!answer.hides_leavers() && !answer.remember(&[]).leavers, "none was ever shown");
+        let first = Answer { shown: &both, ..answer };
+        assert!(!first.hides_leavers());
+        let first = first.remember(&[]);
+        // Nobody who is missing had the status: none of them ever had an account.
+        let second = Answer { memory: Some(&first), ..answer };
+        assert!(second.hides_leavers() && second.lost(&[]).is_empty());
+        let second = second.remember(&[]);
+        assert!(Answer { memory: Some(&second), ..answer }.hides_leavers(), "as long as Bob shows none");
+        assert!(!Answer { shown: &both, memory: Some(&second), ..answer }.hides_leavers());
+        // What an older status keeps has no such mark.
+        assert!(Answer { memory: Some(&memory(&["Terminated"])), ..answer }.hides_leavers());
     }
 
     #[test]

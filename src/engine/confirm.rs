@@ -46,6 +46,8 @@ pub struct Confirmed {
     pub lost: Vec<String>,
     /// What is to be remembered of lifecycle statuses.
     pub memory: Memory,
+    /// Whether Bob has shown employees who are Terminated, and shows none now.
+    pub hides_leavers: bool,
 }
 
 /// What the reads work with.
@@ -182,9 +184,10 @@ impl Reading<'_> {
         let second = second.filter_map(|missing| missing.absence.second_look(self.cx.last.apart)).filter(|at| *at > self.cx.now);
         let soon = (self.outcome.unconfirmed > 0).then(|| self.cx.now.checked_add(NEXT_MINUTE).unwrap_or(Timestamp::MAX));
         let (again, memory) = (second.chain(soon).min(), answer.remember(&self.missing));
+        let hides_leavers = answer.hides_leavers();
         let forbidden = self.missing.iter().filter(|missing| missing.absence.forbidden).count();
         let lost = suspects.into_iter().map(|lost| name(lost.text)).collect();
         let missing = self.missing.into_iter().map(|missing| missing.id).collect();
-        Confirmed { missing, lost, again, memory, forbidden, ..self.outcome }
+        Confirmed { missing, forbidden, again, lost, memory, hides_leavers, ..self.outcome }
     }
 }

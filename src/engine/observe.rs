@@ -60,6 +60,8 @@ pub struct Absent {
     pub again: Option<Timestamp>,
     /// What is to be remembered of lifecycle statuses; `None` where the answer is not believed.
     pub memory: Option<Memory>,
+    /// Whether Bob has shown employees who are Terminated, and shows none now.
+    pub hides_leavers: bool,
 }
 
 /// What is known of the reads before this one.
@@ -166,14 +168,14 @@ pub async fn employees(
             forbidden: confirmed.forbidden,
             again: confirmed.again,
             memory: Some(confirmed.memory),
+            hides_leavers: confirmed.hides_leavers,
         };
     }
     source.employees.extend(gone.iter().map(|id| Employee::gone(id)));
     source.employees.extend(expected.iter().map(|id| Employee::expected(id)));
     // Absence is no evidence, and it takes none away: a leaver on record is a leaver until Bob shows otherwise.
-    let left = |id: &&Box<str>| roster.with(key, id, |entry| entry.is_some_and(|entry| entry.has_left(now)));
-    let leavers = still_missing.iter().filter(|_| settings.disabling_trigger).filter(left);
-    source.employees.extend(leavers.map(|id| Employee::unread(id)));
+    let left = |id: &str| settings.disabling_trigger && roster.with(key, id, |entry| entry.is_some_and(|entry| entry.has_left(now)));
+    source.employees.extend(still_missing.iter().filter(|id| left(id)).map(|id| Employee::unread(id)));
     Ok(source)
 }
 

@@ -197,3 +197,33 @@ async fn an_attribute_that_would_be_blanked_for_everybody_freezes_and_thaws_by_i
     story.ready("Converged").await;
     assert_eq!(story.simulated.account(&people[3]).await.unwrap()["department"], "Lighthouses");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_held_plan_of_leavers_stays_and_can_be_approved_while_bob_hides_them() {
+    let story = Story::begin("flood-hidden", 4).await;
+    let people = staff(&story, 30).await;
+    let controller = Controller::start(&story).await;
+    story.integrate(json!({})).await;
+    story.ready("Converged").await;
+    leave(&story, &people[..8]).await;
+    story.sync().await;
+    let digest = held(&story.ready("PlanHeld").await).0;
+    let visible = json!({"visibleLifecycles": ["Hired", "Employed", "Garden leave", "Leave"], "outOfSight": "forbidden"});
+    story.simulated.put("/bob/permissions", visible).await;
+    story.sync().await;
+    let hidden = held(&story.ready("SourceSuspect").await);
+    assert_eq!((hidden.0.as_str(), hidden.1.as_str()), (digest.as_str(), "BudgetExceeded"), "{}", hidden.2);
+    // Another process has only what is on record.
+    assert!(controller.stop().await);
+    let _controller = Controller::start(&story).await;
+    story.sync().await;
+    assert_eq!(held(&story.ready("SourceSuspect").await).0, digest);
+    assert_eq!(story.reason(&people[0]).await, "Held");
+    assert_eq!(suspended(&story, &people).await, 0);
+    approve(&story, &digest, "jane").await;
+    until("the plan goes out", || async {
+        let count = suspended(&story, &people).await;
+        if count == 8 { Ok(()) } else { Err(format!("{count} are suspended")) }
+    })
+    .await;
+}

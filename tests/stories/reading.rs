@@ -209,6 +209,43 @@ async fn a_service_user_who_sees_only_people_at_work_is_told() {
     assert_eq!(said(&story, "BobConnected").await.1, "Connected");
 }
 
+/// Former employees who never had an account have no EmployeeSync, so no record tells that Bob hides them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_user_who_sees_leavers_no_more_is_told_where_no_record_tells_of_them() {
+    let story = Story::begin("leavers-hidden", 0).await;
+    for number in 0..6 {
+        story.simulated.hire(person(&format!("robin.{number}@example.com"), "Employed")).await;
+    }
+    for number in 0..2 {
+        let mut former = person(&format!("former.{number}@example.com"), "Terminated");
+        former["internal.status"] = "Inactive".into();
+        story.simulated.hire(former).await;
+    }
+    let controller = Controller::start(&story).await;
+    story.integrate(json!({})).await;
+    story.ready("Converged").await;
+    assert_eq!(said(&story, "BobConnected").await.1, "Connected");
+    let visible = json!({"visibleLifecycles": ["Hired", "Employed", "Garden leave", "Leave"], "outOfSight": "forbidden"});
+    story.simulated.put("/bob/permissions", visible).await;
+    let told = || async {
+        until("hidden leavers are told", || async {
+            let (status, reason, message) = said(&story, "BobConnected").await;
+            let told = (status.as_str(), reason.as_str()) == ("True", "LifecyclesMissing") && message.contains("Terminated");
+            if told { Ok(()) } else { Err(format!("{status} {reason} {message}")) }
+        })
+        .await;
+    };
+    story.sync().await;
+    told().await;
+    controller.kill();
+    let _controller = Controller::start(&story).await;
+    story.sync().await;
+    told().await;
+    story.simulated.put("/bob/permissions", json!({})).await;
+    story.sync().await;
+    assert_eq!(said(&story, "BobConnected").await.1, "Connected");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sites_without_a_time_zone_are_told() {
     let story = Story::begin("zones", 0).await;

@@ -18,7 +18,12 @@ const MOST_SITES: usize = 10;
 /// Returns what the status keeps of lifecycle statuses, as decisions read it.
 #[must_use]
 pub fn memory(kept: &Lifecycles) -> Memory {
-    Memory { words: kept.shown.iter().map(String::as_str).collect(), incomplete: kept.incomplete, beyond_work: kept.hired_or_terminated }
+    Memory {
+        words: kept.shown.iter().map(String::as_str).collect(),
+        incomplete: kept.incomplete,
+        beyond_work: kept.hired_or_terminated,
+        leavers: kept.terminated,
+    }
 }
 
 /// Returns the same for the status.
@@ -28,7 +33,7 @@ pub fn lifecycles(memory: &Memory) -> Lifecycles {
     // What is not written down is not known, and nothing rests on it.
     let incomplete = memory.incomplete || shown.len() < memory.words.texts().count() || shown.len() > MOST_STATUSES;
     shown.truncate(MOST_STATUSES);
-    Lifecycles { shown, incomplete, hired_or_terminated: memory.beyond_work }
+    Lifecycles { shown, incomplete, hired_or_terminated: memory.beyond_work, terminated: memory.leavers }
 }
 
 /// Bob answered.
@@ -39,6 +44,11 @@ pub(super) fn bob_connected(report: &Report) -> Wanted {
     let reason = if only_at_work && in_bob >= SOME_SIZE {
         message = format!(
             "Bob shows {in_bob} employees, and has never shown one who is Hired or Terminated: the access rights of the service user's permission group probably leave out these lifecycle statuses, so leavers would not be seen."
+        );
+        DetailReason::LifecyclesMissing
+    } else if report.absent.hides_leavers {
+        message = String::from(
+            "Bob has shown employees who are Terminated, and shows none now: the access rights of the service user's permission group have probably lost this lifecycle status, so employees who leave now are not seen.",
         );
         DetailReason::LifecyclesMissing
     } else {
@@ -125,11 +135,16 @@ mod tests {
         assert_eq!(bob_connected(&report(200, false)).reason, "LifecyclesMissing");
         assert_eq!(bob_connected(&report(200, true)).reason, "Connected");
         assert_eq!(bob_connected(&report(49, false)).reason, "Connected");
+        let mut hides_leavers = report(12, true);
+        hides_leavers.absent.hides_leavers = true;
+        let told = bob_connected(&hides_leavers);
+        assert!(told.status && told.reason == "LifecyclesMissing" && told.message.contains("Terminated"), "{}", told.message);
     }
 
     #[test]
     fn what_is_kept_is_what_is_read() {
-        let memory = Memory { words: ["Employed", "Parental leave"].into_iter().collect(), incomplete: true, beyond_work: true };
+        let memory =
+            Memory { words: ["Employed", "Parental leave"].into_iter().collect(), incomplete: true, beyond_work: true, leavers: true };
         assert_eq!(super::memory(&lifecycles(&memory)), memory);
         let long = Memory { words: ["Employed", &"x".repeat(101)].into_iter().collect(), ..Memory::default() };
         assert!(lifecycles(&long).incomplete);
