@@ -22,7 +22,7 @@ use kube::ResourceExt as _;
 pub use self::{latest::Latest, people::Sums};
 use self::{
     people::People,
-    reading::{kept, met, only_found, overrides, revoked, several, unready_since},
+    reading::{ended, kept, met, only_found, overrides, revoked, several, unready_since},
 };
 use crate::{
     api::{
@@ -30,7 +30,9 @@ use crate::{
         employee_sync::{Access, Because, EvidenceKind, HISTORY, HistoryEntry, MatchedBy},
     },
     domain::{
+        access::Why,
         drift::InPlace,
+        ended::Ended,
         kept::Kept,
         known::{Met, Overrides, Revoked},
         missing::{Absence, Word},
@@ -72,6 +74,8 @@ pub struct Entry {
     pub access: Option<Access>,
     /// Evidence that access is revoked at once.
     pub revoked: Option<Revoked>,
+    /// The end of the employment that the status speaks of, which may lie ahead.
+    ended: Option<Box<Ended>>,
     /// The account that bobsync has written to, and how it was found.
     pub account: Option<(Box<str>, MatchedBy)>,
     /// An account that was found by e-mail and is told of: nothing has been written to it, and nobody's it is.
@@ -102,7 +106,7 @@ pub struct Entry {
     unready_since: u32,
     /// Hash of the row of Bob that was last looked at; 0 where none was.
     pub row: u64,
-    /// The lifecycle status that Bob last showed to this process.
+    /// The lifecycle status that Bob last showed to this process, or that the status speaks of.
     pub lifecycle: Word,
     /// What reads by id have said, where Bob's answer does not have the person.
     pub absence: Absence,
@@ -447,6 +451,7 @@ fn entry(object: &EmployeeSync) -> Entry {
         met: status.and_then(met),
         access: status.and_then(|s| s.access),
         revoked: status.and_then(|s| s.evidence.as_ref()).and_then(revoked),
+        ended: status.and_then(ended),
         account: account.filter(|_| !only_found).map(|a| (a.id.as_str().into(), a.matched_by)),
         found: account.filter(|_| only_found).map(|a| a.id.as_str().into()),
         several: status.is_some_and(several),
@@ -464,7 +469,7 @@ fn entry(object: &EmployeeSync) -> Entry {
             .and_then(|next| Some((next.at.parse::<Timestamp>().ok()?.as_second(), next.access))),
         unready_since: status.map_or(0, unready_since),
         row: 0,
-        lifecycle: Word::default(),
+        lifecycle: status.and_then(ended).filter(|e| e.why == Why::Terminated).map_or(Word::default(), |_| Word::terminated()),
         absence: Absence::default(),
         sync_requested: requested.filter(|r| Some(*r) != handled).map(Into::into),
         sync_handled: handled.map(Into::into),
@@ -499,7 +504,7 @@ impl Entry {
 
     /// This one in place of `known`. An object without a status says nothing of the person, so what was known stays.
     fn after(mut self, known: &Self) -> Self {
-        (self.row, self.lifecycle, self.absence) = (known.row, known.lifecycle, known.absence);
+        (self.row, self.lifecycle, self.absence) = (known.row, known.lifecycle.or(self.lifecycle), known.absence);
         self.kept = self.kept_after(known);
         // The same object or another one: what went out has gone out.
         let latest = self.latest.or_later(known.latest);
@@ -513,6 +518,7 @@ impl Entry {
             met: self.met.or(known.met),
             access: self.access.or(known.access),
             revoked: self.revoked.or(known.revoked),
+            ended: self.ended.or_else(|| known.ended.clone()),
             latest,
             awaited_start: known.awaited_start,
             in_place: self.in_place.or_else(|| known.in_place.clone()),

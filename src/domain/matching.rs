@@ -19,6 +19,8 @@ use super::{
 };
 
 /// One employee with what was decided.
+// Each is a fact of its own, not a state in pieces.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Clone, Debug)]
 pub struct Person {
     /// As Bob tells it.
@@ -81,6 +83,8 @@ pub struct Candidate {
 }
 
 /// What was found for one person.
+// Each is a fact of its own, not a state in pieces.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
     /// The account with the mark, or, with no mark on it, the one recorded for this person.

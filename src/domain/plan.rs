@@ -315,6 +315,7 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
     if let Some(other) = &person.claimed_by {
         let beside = match &found {
             Match::One { candidate, .. } => Some(candidate.state),
+            Match::Ambiguous { open, .. } if person.decision.ends_access() => Some(open_or_not(*open)),
             Match::None | Match::Ambiguous { .. } | Match::Taken { .. } => None,
         };
         return (Standing { beside, ..standing(None, Some(Block::ClaimedBy(other.clone()))) }, None);
@@ -340,6 +341,11 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
         Match::One { candidate, .. } if candidate.elsewhere => (standing(Some(held(&candidate)), Some(Block::ManagedElsewhere)), None),
         Match::One { mut candidate, taken } => {
             let account = held(&candidate);
+            if person.employee.unread {
+                // Only a row of Bob says what there should be beside access.
+                candidate.replaced.clear();
+                candidate.write = candidate.write.map(|write| Box::new(AccountWrite { foreign: write.foreign, ..AccountWrite::default() }));
+            }
             let drifted = drifted(mapping, person, &mut candidate);
             let kept = std::mem::take(&mut candidate.kept).into_vec();
             let suspends = person.decision.existing == Some(Access::Suspended) && candidate.state != AccountState::Suspended;

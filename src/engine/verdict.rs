@@ -31,8 +31,6 @@ use crate::{
     },
 };
 
-const SEVERAL: &str = "Several accounts match this employee; leave one of them with this e-mail or mark.";
-
 /// Everything a status rests on, but for times that do not matter and history.
 // Each is a fact of its own, not a state in pieces.
 #[allow(clippy::struct_excessive_bools)]
@@ -134,6 +132,9 @@ pub enum Planned {
     Update,
 }
 
+/// Said of somebody who has to lose access, and has not.
+const OPEN: &str = "Access is still open";
+
 impl Planned {
     const fn words(self) -> &'static str {
         match self {
@@ -205,7 +206,8 @@ impl Verdict<'_> {
             }
             _ if !self.decision.managed && !self.decision.only_ends_access() => format!("Not managed: {why}."),
             Trouble::Blocked(Block::ClaimedBy(other)) => {
-                format!("The integration {other} manages this employee at the same tenant; let only one of the two do so.")
+                let open = self.still_open("; access is still open until one of them takes it");
+                format!("The integration {other} manages this employee at the same tenant; let only one of the two do so{open}.")
             }
             Trouble::Blocked(Block::MappingFailed(row, failure)) => {
                 let (target, fields) = (target_of(mapping, *row), mapping.fields_of(*row).join(", "));
@@ -223,9 +225,10 @@ impl Verdict<'_> {
             }
             Trouble::Blocked(Block::Conflict) => {
                 let never = if self.adopts { "" } else { "; with spec.safety.adoption: Never an account without a mark is not taken over" };
+                let open = self.still_open("; access is still open: suspend the account by hand");
                 format!(
                     "Another account has this e-mail or username, or the account with it belongs to another employee, or bears another \
-                     number where the mark goes (markAttribute, where the provider has it, names another place){never}."
+                     number where the mark goes (markAttribute, where the provider has it, names another place){never}{open}."
                 )
             }
             Trouble::Blocked(Block::Protected(by)) | Trouble::Failed(Failure::Protected(by)) => {
@@ -233,7 +236,7 @@ impl Verdict<'_> {
                     ProtectedBy::Settings => "The account is listed in spec.safety.protectedAccounts, or bobsync acts as it",
                     ProtectedBy::Role => "The provider says that the account is an administrator's",
                 };
-                let open = if self.is_open() { "; access is still open: suspend the account by hand" } else { "" };
+                let open = self.still_open("; access is still open: suspend the account by hand");
                 format!("{account}, and it is left as it is: {why}{open}.")
             }
             Trouble::Blocked(Block::ManagedElsewhere) | Trouble::Failed(Failure::ManagedElsewhere) => {
@@ -242,11 +245,10 @@ impl Verdict<'_> {
                     "Another directory is the master of this account (it is synchronised from there, or a guest): change it there{open}."
                 )
             }
-            Trouble::Blocked(Block::Ambiguous) | Trouble::Failed(Failure::Ambiguous) => SEVERAL.to_owned(),
             Trouble::Several(Failure::Rejected(said) | Failure::Conflict(said) | Failure::Forbidden(said) | Failure::Retrying(said)) => {
-                format!("{SEVERAL} One of them could not be suspended: {}", sentence(said))
+                format!("{} One of them could not be suspended: {}", self.several_match(), sentence(said))
             }
-            Trouble::Several(Failure::Ambiguous | Failure::Protected(_) | Failure::ManagedElsewhere) => SEVERAL.to_owned(),
+            Trouble::Blocked(Block::Ambiguous) | Trouble::Failed(Failure::Ambiguous) | Trouble::Several(_) => self.several_match(),
             Trouble::Blocked(Block::MissingAttribute(row)) => {
                 format!(
                     "The required target {} has no value: Bob has none or does not show it, or spec.attributes of this EmployeeSync empties it.",
@@ -293,6 +295,22 @@ impl Verdict<'_> {
     pub fn is_open(&self) -> bool {
         let open = self.state.or(self.beside).is_some_and(|state| state != AccountState::Suspended);
         open && self.decision.existing == Some(Access::Suspended)
+    }
+
+    /// What `AccessSynced` says where access is not as decided.
+    fn not_as_decided(&self, words: &str) -> String {
+        format!("{}: {}.", if self.is_open() { OPEN } else { words }, self.decision.because())
+    }
+
+    /// What a message adds where that is so.
+    fn still_open(&self, words: &'static str) -> &'static str {
+        if self.is_open() { words } else { "" }
+    }
+
+    /// What a message says where several accounts match.
+    fn several_match(&self) -> String {
+        let open = self.still_open("; access is still open: suspend by hand those that are this employee's");
+        format!("Several accounts match this employee; leave one of them with this e-mail or mark{open}.")
     }
 
     /// Whether `spec.suspend` keeps open the account of somebody whose employment has ended.
@@ -432,8 +450,7 @@ impl Verdict<'_> {
             None => detail("Provisioned", false, DetailReason::NoAccount, format!("There is no account: {why}.")),
         }
         if self.is_left_open() {
-            let message = format!("Access is still open: {why}.");
-            detail("AccessSynced", false, DetailReason::NotAsDecided, message);
+            detail("AccessSynced", false, DetailReason::NotAsDecided, self.not_as_decided(OPEN));
         } else if !self.decision.managed && !self.decision.only_ends_access() {
             detail("AccessSynced", true, DetailReason::NotManaged, format!("Left as it is: {why}."));
         } else if self.account.is_some() {
@@ -452,14 +469,14 @@ impl Verdict<'_> {
             } else if self.access_as_decided {
                 detail("AccessSynced", true, DetailReason::AsDecided, sentence(&why));
             } else {
-                detail("AccessSynced", false, DetailReason::NotAsDecided, format!("Not as decided yet: {why}."));
+                detail("AccessSynced", false, DetailReason::NotAsDecided, self.not_as_decided("Not as decided yet"));
             }
         } else {
             detail(
                 "AccessSynced",
                 self.access_as_decided,
                 if self.access_as_decided { DetailReason::AsDecided } else { DetailReason::NotAsDecided },
-                if self.access_as_decided { sentence(&why) } else { format!("Not as decided: {why}.") },
+                if self.access_as_decided { sentence(&why) } else { self.not_as_decided("Not as decided") },
             );
         }
         if self.manager_mapped && self.decision.managed && self.account.is_some() {

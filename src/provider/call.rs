@@ -394,4 +394,65 @@ mod tests {
         assert!(!waits.is_empty() && waits.iter().all(|wait| *wait == Wait { until, why }), "{waits:?}");
         drop(pacer.admit(Urgency::Urgent).now_or_never().expect("the turn was not used"));
     }
+
+    /// Every call but the one for a token is answered 401.
+    struct Refusing(String);
+
+    impl Dialect for Refusing {
+        fn base(&self) -> &str {
+            &self.0
+        }
+
+        fn ask_for_a_token(&self, http: &http::Client) -> Result<(RequestBuilder, Sent<'_>), Error> {
+            Ok((http.request(Method::POST, &format!("{}/token", self.0)), Sent::Nothing))
+        }
+
+        fn granted(&self, _: &[u8]) -> Option<Granted> {
+            Some(Granted { text: http::Secret::new("t"), lifetime: Duration::from_hours(1) })
+        }
+
+        fn authorise(&self, request: RequestBuilder, _: Option<&Token>) -> RequestBuilder {
+            request
+        }
+
+        fn judge(&self, route: Route, _: &Answer, _: Sent<'_>) -> Result<(), Error> {
+            if route.purpose == Purpose::Token { Ok(()) } else { Err(Error::Unauthorized { said: "no".to_owned() }) }
+        }
+    }
+
+    /// Answers every request with an empty object, until the test ends.
+    async fn answering() -> String {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut head = [0; 4096];
+                if stream.read(&mut head).await.is_ok_and(|read| read > 0) {
+                    let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+                    drop(stream.write_all(answer.as_bytes()).await);
+                }
+            }
+        });
+        format!("http://{address}")
+    }
+
+    #[tokio::test]
+    async fn who_needs_another_token_and_has_no_turn_for_it_is_asked_soon_whether_the_call_is_still_wanted() {
+        let ties = Ties { observer: Arc::new(|_, _| ()), gate: Arc::new(|| true), waits: Arc::new(|_| ()) };
+        // A turn for the token and one for the call; the next token would need a third.
+        let pacer = Arc::new(Pacer::new(2, Duration::from_hours(1)));
+        let service = Arc::new(Service::new(Refusing(answering().await), ties, pacer).expect("a client"));
+        let calling = tokio::spawn(async move {
+            let (route, urgency, method, sent) = (Route::UPDATE, Urgency::Urgent, Method::PUT, Sent::Nothing);
+            service.call(&Call { route, urgency, method, path: "/7", query: &[], body: None, sent }).await
+        });
+        // Both calls are answered; from then on only time goes by.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        tokio::time::pause();
+        let began = Instant::now();
+        let outcome = calling.await.expect("no panic");
+        assert!(matches!(outcome, Err(Error::Throttled { .. })), "{outcome:?}");
+        assert!(began.elapsed() <= IN_LINE, "{:?}", began.elapsed());
+    }
 }

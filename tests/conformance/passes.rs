@@ -422,6 +422,15 @@ pub async fn an_administrator_is_recognised_and_never_written<T: Tenant>(tenant:
     let (_, outcomes) = execute_plan(tenant, &mapping, &people, plan, &[]).await;
     assert!(matches!(&outcomes[&0], Outcome::Failed { failure: Failure::Protected(_), .. }), "{outcomes:?}");
     assert_eq!(tenant.look(&late).await, held);
+    // And one on record that the listing does not have.
+    let mut people = [leaves("noa")];
+    people[0].known_account = Some(ids[0].as_str().into());
+    people[0].known_active = true;
+    let held = tenant.look(&ids[0]).await;
+    let plan = bobsync::domain::plan::plan(&mapping, &people, Matcher::new(&mapping, &people, true), true);
+    let (_, outcomes) = execute_plan(tenant, &mapping, &people, plan, &[]).await;
+    assert!(matches!(&outcomes[&0], Outcome::Failed { failure: Failure::Protected(_), .. }), "{outcomes:?}");
+    assert_eq!(tenant.look(&ids[0]).await, held);
 }
 
 pub async fn an_account_of_another_directory_is_left_to_it<T: Tenant>(tenant: &T) {
@@ -447,6 +456,21 @@ pub async fn an_account_of_another_directory_is_left_to_it<T: Tenant>(tenant: &T
         assert_eq!(tenant.look(&ids[person]).await, held[person], "nothing is written");
     }
     assert!(outcomes.is_empty(), "{outcomes:?}");
+    // One that turns out to be there: where an account is to be made, and where the account on record is not in the listing.
+    let mut people = [person(&account("kim"), None, Access::Active), person(&account("noa"), None, Access::Suspended)];
+    people[1].known_account = Some(ids[0].as_str().into());
+    people[1].known_active = true;
+    let mapping = mapping(tenant);
+    let plan = bobsync::domain::plan::plan(&mapping, &people, Matcher::new(&mapping, &people, true), true);
+    let (_, outcomes) = execute_plan(tenant, &mapping, &people, plan, &[]).await;
+    for person in [0, 1] {
+        let failure = match outcomes.get(&person) {
+            Some(Outcome::Failed { failure, .. }) => failure,
+            other => panic!("{person}: {other:?}"),
+        };
+        assert_eq!(*failure, Failure::ManagedElsewhere);
+    }
+    assert_eq!([tenant.look(&ids[0]).await, tenant.look(&ids[1]).await], held, "nothing is written");
 }
 
 pub async fn what_is_told_of_an_account_after_a_change_is_as_the_tenant_has_it<T: Tenant>(tenant: &T) {

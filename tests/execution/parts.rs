@@ -2,7 +2,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Mutex, atomic::AtomicU64},
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -50,7 +53,7 @@ fn mapping() -> Mapping {
 }
 
 /// What one person should become: the values of these rows, and access.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Wanted {
     id: u32,
     exists: bool,
@@ -205,16 +208,29 @@ impl Came {
     }
 }
 
+/// What a pass meets beside the provider.
+struct Around<'a> {
+    failed_before: &'a [u32],
+    claims: &'a Claims,
+    halted: &'a (dyn Fn() -> bool + Sync),
+    deadline: Duration,
+}
+
 /// One pass over these people, of whom the first wait longest. Time costs nothing.
 async fn pass(wanted: &[Wanted], failed_before: &[u32], judge: impl Fn(&Call) -> Result<(), Error> + Send + Sync) -> Came {
+    let around = Around { failed_before, claims: &Claims::default(), halted: &|| false, deadline: Duration::from_mins(1) };
+    pass_with(wanted, around, judge).await
+}
+
+async fn pass_with(wanted: &[Wanted], around: Around<'_>, judge: impl Fn(&Call) -> Result<(), Error> + Send + Sync) -> Came {
     let mapping = mapping();
     let people: Vec<Person> = wanted.iter().map(person).collect();
     let mut matcher = Matcher::new(&mapping, &people, true);
     wanted.iter().filter(|wanted| wanted.exists).for_each(|wanted| matcher.see(existing(wanted.id)));
     let plan = plan(&mapping, &people, matcher, true);
     let provider = Moody { judge, writes: Mutex::default(), reads: Mutex::default(), suspended: Mutex::default() };
-    let (outcomes, pauses, claims) = (Mutex::new(HashMap::new()), Mutex::new(Vec::new()), Claims::default());
-    let failed = |change: &Change| failed_before.contains(&wanted[change.person as usize].id);
+    let (outcomes, pauses) = (Mutex::new(HashMap::new()), Mutex::new(Vec::new()));
+    let failed = |change: &Change| around.failed_before.contains(&wanted[change.person as usize].id);
     let pause = |wait: Duration| -> BoxFuture<'static, ()> {
         pauses.lock().unwrap().push(wait);
         Box::pin(std::future::ready(()))
@@ -227,11 +243,11 @@ async fn pass(wanted: &[Wanted], failed_before: &[u32], judge: impl Fn(&Call) ->
             unavailable: &[],
             people: &people,
             plan: &plan,
-            looking: &claims.everybody(),
+            looking: &around.claims.everybody(),
             released: &Released { go: vec![true; plan.changes.len()], target_suspect: None, ..Released::default() },
             leadership: &Leadership::always(),
-            halted: &|| false,
-            deadline: Instant::now() + Duration::from_mins(1),
+            halted: around.halted,
+            deadline: Instant::now() + around.deadline,
             since: &|person: PersonIndex| i64::from(person),
             waiting: &|_| (),
             turns: &AtomicU64::new(0),
@@ -427,6 +443,15 @@ async fn an_account_is_made_without_the_values_that_it_can_be_without() {
 }
 
 #[tokio::test]
+async fn what_surely_was_not_applied_is_tried_again_with_pauses() {
+    for wanted in [leaver(1, &[]), mover(1, &[TITLE]), joiner(1, &[])] {
+        let came = pass(&[wanted], &[], |_| Err(unavailable())).await;
+        assert_eq!((came.writes.len(), came.reads.len(), &*came.pauses), (4, 0, &PAUSES[..]), "{wanted:?}");
+        assert!(matches!(came.failure(1), Failure::Retrying(said) if said.contains("4 tries")), "{:?}", came.outcomes);
+    }
+}
+
+#[tokio::test]
 async fn unknown_outcomes_are_read_back_with_pauses_and_a_create_is_sent_twice_at_most() {
     let came = pass(&[mover(1, &[TITLE])], &[], |_| Err(unknown())).await;
     assert_eq!((came.writes.len(), came.reads.len(), &*came.pauses), (4, 4, &PAUSES[..]));
@@ -437,4 +462,66 @@ async fn unknown_outcomes_are_read_back_with_pauses_and_a_create_is_sent_twice_a
     // Where it ended so before, the second one carries what an account cannot be without.
     let came = pass(&[joiner(1, &[TITLE])], &[1], with(TITLE, unknown())).await;
     assert_eq!((came.writes.len(), came.left(1).1), (2, &[TITLE][..]));
+}
+
+#[tokio::test]
+async fn refusals_in_a_row_speak_for_no_other_create_where_one_went_through() {
+    let people: Vec<Wanted> = (0..60).map(|id| joiner(id, &[])).collect();
+    let came = pass(&people, &[], |call| if (8..48).contains(&call.id) { Err(forbidden()) } else { Ok(()) }).await;
+    assert_eq!(came.which(|outcome| matches!(outcome, Outcome::Done(_))), (0..8).chain(48..60).collect());
+    assert_eq!(came.which(|outcome| matches!(outcome, Outcome::Failed { .. })), (8..48).collect(), "each is told");
+    assert!(came.summary.stop.is_none(), "{:?}", came.summary);
+}
+
+#[tokio::test]
+async fn access_that_is_refused_is_told_although_the_rest_went_through() {
+    for error in [forbidden(), rejected(None)] {
+        let came = pass(&[leaver(1, &[TITLE])], &[], |call| if call.access.is_some() { Err(error.clone()) } else { Ok(()) }).await;
+        let told = matches!(
+            (came.failure(1), &error),
+            (Failure::Forbidden(_), Error::Forbidden { .. }) | (Failure::Rejected(_), Error::Rejected { .. })
+        );
+        assert!(told, "{:?}", came.outcomes);
+        assert_eq!(came.of(1).last(), Some(&(&[TITLE][..], None)), "the title is written: {:?}", came.writes);
+    }
+}
+
+#[tokio::test]
+async fn a_throttled_call_stays_in_line_until_it_is_not_wanted_any_more() {
+    let throttled = || Error::Throttled { wait: None };
+    for wanted in [leaver(1, &[]), mover(1, &[TITLE]), joiner(1, &[])] {
+        // The process stops, or there is a newer spec.
+        let asked = AtomicU64::new(0);
+        let halted = || asked.load(Ordering::Relaxed) >= 40;
+        let around = Around { failed_before: &[], claims: &Claims::default(), halted: &halted, deadline: Duration::from_mins(1) };
+        let came = pass_with(&[wanted], around, |_| {
+            assert!(asked.fetch_add(1, Ordering::Relaxed) < 40, "nothing is asked after the halt");
+            Err(throttled())
+        })
+        .await;
+        assert!(matches!(came.outcomes[&1], Outcome::Waiting), "{:?}", came.outcomes);
+        assert!(came.writes.len() == 40 && came.summary.unfinished && came.summary.stop.is_none(), "{:?}", came.summary);
+        // A later pass has looked at this person meanwhile.
+        let claims = Claims::default();
+        let later = Mutex::new(None);
+        let around = Around { failed_before: &[], claims: &claims, halted: &|| false, deadline: Duration::from_mins(1) };
+        let came = pass_with(&[wanted], around, |_| {
+            let mut later = later.lock().unwrap();
+            assert!(later.is_none(), "nothing is asked for an outdated pass");
+            *later = Some(claims.people(["1"].into_iter()).0);
+            Err(throttled())
+        })
+        .await;
+        assert!(matches!(came.outcomes[&1], Outcome::Outdated), "{:?}", came.outcomes);
+    }
+}
+
+#[tokio::test]
+async fn after_the_deadline_only_whoever_leaves_is_written_to() {
+    let people = [mover(1, &[TITLE]), joiner(2, &[]), leaver(3, &[TITLE])];
+    let around = Around { failed_before: &[], claims: &Claims::default(), halted: &|| false, deadline: Duration::ZERO };
+    let came = pass_with(&people, around, |_| Ok(())).await;
+    assert_eq!(came.which(|outcome| matches!(outcome, Outcome::Waiting)), [1, 2].into());
+    assert_eq!((came.done(3).state, came.writes.len()), (AccountState::Suspended, 1));
+    assert!(came.summary.unfinished && came.summary.stop.is_none());
 }

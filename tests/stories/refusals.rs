@@ -12,7 +12,7 @@ use crate::{
 
 /// One provider, as these stories see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum At {
+pub(crate) enum At {
     OneLogin,
     Google,
     Entra,
@@ -21,7 +21,7 @@ enum At {
 
 impl At {
     /// Its name in the control API, and of its Secret.
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::OneLogin => "onelogin",
             Self::Google => "google",
@@ -49,7 +49,7 @@ impl At {
         }
     }
 
-    fn provider(self, story: &Story) -> Value {
+    pub(crate) fn provider(self, story: &Story) -> Value {
         let secret = json!({"name": self.name()});
         match self {
             Self::OneLogin => json!({"oneLogin": {"region": "US", "endpoint": story.simulated.one_login, "credentialsSecretRef": secret}}),
@@ -87,7 +87,7 @@ impl At {
     }
 
     /// The account with this e-mail.
-    async fn account(self, story: &Story, email: &str) -> Option<Value> {
+    pub(crate) async fn account(self, story: &Story, email: &str) -> Option<Value> {
         let key = match self {
             Self::OneLogin | Self::JumpCloud => "email",
             Self::Google => "primaryEmail",
@@ -125,12 +125,12 @@ impl At {
 }
 
 /// The e-mail of the person of this number, as [`staff`] makes them.
-fn email(number: usize) -> String {
+pub(crate) fn email(number: usize) -> String {
     format!("robin.{number}@example.com")
 }
 
 /// A company of so many, and the Secret of this provider.
-async fn begin(at: At, name: &str, count: usize) -> (Story, Vec<String>) {
+pub(crate) async fn begin(at: At, name: &str, count: usize) -> (Story, Vec<String>) {
     let story = Story::begin(&format!("{name}-{}", at.name()), 0).await;
     at.secret(&story).await;
     let people = staff(&story, count).await;
