@@ -92,6 +92,7 @@ reasons! {
     DetailReason {
         Created: "The account was created by bobsync.", "Nothing.";
         Matched: "The account was found by its mark or adopted by e-mail.", "Nothing.";
+        SeveralAccounts: "Several accounts match this employee.", "See `Ready`.";
         WouldAdopt: "An account with this e-mail exists; it is shown as it is, and nothing has been written to it.", "Nothing; it is adopted with the first write. See `Ready`.";
         NotAdopted: "An account with this e-mail exists; it is shown as it is, and bobsync never writes to it.", "See `Ready`.";
         NoAccount: "There is no account.", "Nothing; `Ready` says whether there should be one.";

@@ -22,7 +22,7 @@ use kube::ResourceExt as _;
 pub use self::{latest::Latest, people::Sums};
 use self::{
     people::People,
-    reading::{ended, kept, met, only_found, overrides, revoked, unready_since},
+    reading::{ended, kept, met, only_found, overrides, revoked, several, unready_since},
 };
 use crate::{
     api::{
@@ -80,6 +80,8 @@ pub struct Entry {
     pub account: Option<(Box<str>, MatchedBy)>,
     /// An account that was found by e-mail and is told of: nothing has been written to it, and nobody's it is.
     pub found: Option<Box<str>>,
+    /// Whether the status says that several accounts are this person's.
+    pub several: bool,
     /// When the read by id first said that the file is gone.
     pub file_deleted: Option<Timestamp>,
     /// When a change of each kind last went out.
@@ -452,6 +454,7 @@ fn entry(object: &EmployeeSync) -> Entry {
         ended: status.and_then(ended),
         account: account.filter(|_| !only_found).map(|a| (a.id.as_str().into(), a.matched_by)),
         found: account.filter(|_| only_found).map(|a| a.id.as_str().into()),
+        several: status.is_some_and(several),
         file_deleted: status.and_then(|s| s.evidence.as_ref()).filter(|e| e.kind == EvidenceKind::FileDeleted).map(|e| e.observed_at.0),
         latest: status.map(Latest::of_status).unwrap_or_default(),
         awaited_start: status.and_then(|s| s.next_transition.as_ref()).is_some_and(|next| next.because == Because::StartDate),
@@ -511,6 +514,7 @@ impl Entry {
         Self {
             account: self.account.or_else(|| known.account.clone()),
             found: self.found.or_else(|| known.found.clone()),
+            several: self.several || known.several,
             met: self.met.or(known.met),
             access: self.access.or(known.access),
             revoked: self.revoked.or(known.revoked),
@@ -541,12 +545,14 @@ impl Entry {
         unready.into_iter().chain(date).min()
     }
 
-    /// Whether evidence on record takes access from this person, and the status says that the account on record is open.
+    /// Whether evidence on record takes access from this person, and the status says that the account on record is open, or one
+    /// of several may be.
     #[must_use]
     pub fn is_open_against_evidence(&self) -> bool {
         let evidence = self.revoked.is_some() || self.file_deleted.is_some();
         let hands_off = self.overrides.as_ref().is_some_and(|overrides| overrides.hands_off);
-        evidence && !hands_off && self.account.is_some() && self.access == Some(Access::Active)
+        let active = self.account.is_some() && self.access == Some(Access::Active);
+        evidence && !hands_off && (active || self.several && self.access != Some(Access::Suspended))
     }
 
     /// Whether its integration manages an account of this person, or will make one. One that only takes access from somebody

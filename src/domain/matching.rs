@@ -19,6 +19,8 @@ use super::{
 };
 
 /// One employee with what was decided.
+// Each is a fact of its own, not a state in pieces.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Clone, Debug)]
 pub struct Person {
     /// As Bob tells it.
@@ -29,6 +31,8 @@ pub struct Person {
     pub known_account: Option<Box<str>>,
     /// Whether the status says that this account can be used.
     pub known_active: bool,
+    /// Whether the status says that several accounts are this person's, and not all that bear the mark were looked for.
+    pub several: bool,
     /// Whether a suspended account may still have open sessions: the provider ends them by a call of its own, and no status
     /// says yet that access was taken.
     pub sessions_open: bool,
@@ -79,13 +83,17 @@ pub struct Candidate {
 }
 
 /// What was found for one person.
+// Each is a fact of its own, not a state in pieces.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
     /// The account with the mark, or, with no mark on it, the one recorded for this person.
     own: Option<Box<Candidate>>,
     own_again: bool,
-    /// Of several accounts with the mark, the one with the least id that can be used and that has nobody else's e-mail.
-    own_in_use: Option<Box<str>>,
+    /// Of several accounts with the mark, those that can be used, may be written and have nobody else's e-mail.
+    own_in_use: Vec<Box<str>>,
+    /// Whether another one with the mark can be used.
+    own_stays_open: bool,
     own_has: Keys,
     by_email: Option<Box<Candidate>>,
     by_email_again: bool,
@@ -156,10 +164,12 @@ pub enum Match {
     },
     /// Several accounts; a person has to say which.
     Ambiguous {
-        /// One that bears the mark and can be used: whoever has to lose access loses it on each of them.
-        in_use: Option<Box<str>>,
+        /// Those that bear the mark, can be used and may be written, by id: whoever has to lose access loses it on each of them.
+        in_use: Vec<Box<str>>,
         /// Whether any of them can be used.
         open: bool,
+        /// Whether one that is not among `in_use` can be used.
+        stays_open: bool,
     },
     /// No account of one's own, and another account has the e-mail or the username.
     Taken {
@@ -168,6 +178,28 @@ pub enum Match {
         /// Whether an account without a mark that has the person's e-mail can be used.
         open: bool,
     },
+}
+
+impl Candidate {
+    /// Whether the settings and the provider let access be taken from it.
+    fn may_be_suspended(&self) -> bool {
+        (self.protected.is_none() || self.lets_go) && !self.elsewhere
+    }
+}
+
+impl Match {
+    /// Returns what this comes to where the others of several accounts were not looked for: as far as is known they are open.
+    #[must_use]
+    pub fn among_several(self) -> Self {
+        let in_use = match self {
+            Self::Ambiguous { in_use, .. } => in_use,
+            Self::One { candidate, .. } if candidate.state != AccountState::Suspended && candidate.may_be_suspended() => {
+                vec![candidate.account]
+            }
+            Self::None | Self::One { .. } | Self::Taken { .. } => Vec::new(),
+        };
+        Self::Ambiguous { in_use, open: true, stays_open: true }
+    }
 }
 
 /// Persons who should have one key; almost always one.
@@ -315,16 +347,13 @@ impl<'a> Matcher<'a> {
                 email: self.wants(person, self.mapping.email, account.email.as_deref()),
                 username: self.wants(person, self.mapping.username, account.username.as_deref()),
             };
-            let in_use = |candidate: &Candidate| {
-                let writable = (candidate.protected.is_none() || candidate.lets_go) && !candidate.elsewhere;
-                (candidate.state != AccountState::Suspended && writable && !others_email).then(|| candidate.account.clone())
-            };
+            let open = candidate.state != AccountState::Suspended;
             let found = &mut self.found[person as usize];
-            found.open |= candidate.state != AccountState::Suspended;
-            if candidate.marked
-                && let Some(id) = in_use(&candidate).filter(|id| found.own_in_use.as_ref().is_none_or(|least| id < least))
-            {
-                found.own_in_use = Some(id);
+            found.open |= open;
+            if open && candidate.marked && candidate.may_be_suspended() && !others_email {
+                found.own_in_use.push(candidate.account.clone());
+            } else {
+                found.own_stays_open |= open && candidate.marked;
             }
             match &found.own {
                 Some(own) if own.marked && candidate.marked => {
@@ -392,14 +421,17 @@ impl<'a> Matcher<'a> {
         self.found
             .into_iter()
             .map(|found| match found {
-                Found { own_again: true, own_in_use, open, .. } => Match::Ambiguous { in_use: own_in_use, open },
+                Found { own_again: true, own_in_use: mut in_use, own_stays_open: stays_open, open, .. } => {
+                    in_use.sort_unstable();
+                    Match::Ambiguous { in_use, open, stays_open }
+                }
                 Found { own: Some(candidate), by_email: Some(_), .. } => Match::One { candidate, taken: Taken::ForGood },
                 Found { own: Some(candidate), by_email: None, taken, .. } => Match::One { candidate, taken },
                 Found { by_email: None, taken: by @ (Taken::By(..) | Taken::ForGood), open, .. }
                 | Found { by_email: Some(_), taken: by @ Taken::ForGood, open, .. } => Match::Taken { by, open },
                 // Adopting means writing e-mail and username, one of which another account still has.
                 Found { by_email: Some(_), taken: Taken::By(..), open, .. } => Match::Taken { by: Taken::ForGood, open },
-                Found { by_email_again: true, open, .. } => Match::Ambiguous { in_use: None, open },
+                Found { by_email_again: true, open, .. } => Match::Ambiguous { in_use: Vec::new(), open, stays_open: open },
                 Found { by_email: Some(candidate), taken: Taken::No, .. } => Match::One { candidate, taken: Taken::No },
                 Found { by_email: None, taken: Taken::No, .. } => Match::None,
             })

@@ -51,6 +51,8 @@ pub struct Change {
     /// Whether the person must be looked up before the account is created, because an account was known once or the
     /// listing did not hang together; or the account before it is suspended, because the listing does not have it.
     pub look_up_first: bool,
+    /// Other accounts of the same person from which access is taken as well, each whatever becomes of the others.
+    pub also: Vec<Box<str>>,
 }
 
 impl Change {
@@ -67,6 +69,7 @@ impl Change {
             stage: Stage::Rest,
             level: 0,
             look_up_first: false,
+            also: Vec::new(),
         }
     }
 
@@ -163,6 +166,10 @@ pub struct Standing {
     /// Whether an account that may be this person's, and is not this integration's to write, can be used; `None` where there
     /// is no such account.
     pub beside: Option<AccountState>,
+    /// Whether several accounts are this person's, or may be.
+    pub several: bool,
+    /// Whether one of several can still be used once the change is through.
+    pub stays_open: bool,
 }
 
 /// An account that is somebody's.
@@ -231,7 +238,12 @@ pub fn plan_of_some(mapping: &Mapping, people: &[Person], matcher: Matcher<'_>, 
         {
             current_manager.insert(index, manager.clone());
         }
+        // What does not show every account is no evidence that there is only one.
+        let uncertain = person.several && !whole;
+        let unseen = uncertain && matches!(found, Match::None | Match::Taken { .. });
+        let found = if uncertain { found.among_several() } else { found };
         let (standing, change) = one(mapping, person, found, after[index as usize], whole);
+        let change = change.or_else(|| unlisted(person).filter(|_| unseen && standing.beside.is_some()));
         plan.standings.push(standing);
         if let Some(mut change) = change {
             change.person = index;
@@ -315,11 +327,12 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
         expression.or_else(scope).or_else(|| person.unknown_target.clone().map(Block::UnknownTarget))
     };
     match found {
-        Match::Ambiguous { in_use, open } => {
-            // Which of them is the right one does not matter to somebody who has to lose access: none is, one in each pass.
+        Match::Ambiguous { in_use, open, stays_open } => {
+            // Which of them is the right one does not matter to somebody who has to lose access: none is.
             let leaves = person.decision.existing == Some(Access::Suspended);
-            let change = in_use.filter(|_| leaves).map(suspension);
-            (Standing { beside: leaves.then(|| open_or_not(open)), ..standing(None, Some(Block::Ambiguous)) }, change)
+            let change = if leaves { suspensions(in_use) } else { None };
+            let beside = leaves.then(|| open_or_not(open));
+            (Standing { beside, several: true, stays_open, ..standing(None, Some(Block::Ambiguous)) }, change)
         }
         Match::One { candidate, .. } if let Some(by) = candidate.protected => {
             let change = (candidate.lets_go && candidate.state != AccountState::Suspended).then(|| suspension(candidate.account.clone()));
@@ -374,7 +387,17 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
 }
 
 fn standing(account: Option<Held>, block: Option<Block>) -> Standing {
-    Standing { account, manager: Manager::Nothing, block, change: None, drifted: Vec::new(), kept: Vec::new(), beside: None }
+    Standing {
+        account,
+        manager: Manager::Nothing,
+        block,
+        change: None,
+        drifted: Vec::new(),
+        kept: Vec::new(),
+        beside: None,
+        several: false,
+        stays_open: false,
+    }
 }
 
 /// The same of somebody whom the settings leave out: nothing is written, but that an end of the employment takes access from
@@ -396,12 +419,14 @@ fn left_out(person: &Person, found: Match) -> (Standing, Option<Change>) {
             let change = access_of(person, &candidate).filter(|_| writes).map(|_| suspension(candidate.account.clone()));
             (standing(Some(held(&candidate)), block.or(failure)), change)
         }
-        Match::Ambiguous { in_use, open } if leaves => {
+        Match::Ambiguous { in_use, open, stays_open } if leaves => {
             let block = open.then_some(Block::Ambiguous).or(failure);
-            (Standing { beside: Some(open_or_not(open)), ..standing(None, block) }, in_use.map(suspension))
+            let beside = Some(open_or_not(open));
+            (Standing { beside, several: true, stays_open, ..standing(None, block) }, suspensions(in_use))
         }
         Match::None | Match::Taken { .. } if leaves => (standing(None, failure), unlisted(person)),
-        Match::None | Match::Ambiguous { .. } | Match::Taken { .. } => (standing(None, failure), None),
+        Match::Ambiguous { .. } => (Standing { several: true, ..standing(None, failure) }, None),
+        Match::None | Match::Taken { .. } => (standing(None, failure), None),
     }
 }
 
@@ -420,6 +445,13 @@ fn unlisted(person: &Person) -> Option<Change> {
 /// Takes access away from this account, and nothing else.
 fn suspension(account: Box<str>) -> Change {
     Change { account: Some(account), ..Change::new(AccountWrite { access: Some(Access::Suspended), ..AccountWrite::default() }) }
+}
+
+/// Takes access away from each of these accounts.
+fn suspensions(accounts: Vec<Box<str>>) -> Option<Change> {
+    let mut accounts = accounts.into_iter();
+    let first = accounts.next()?;
+    Some(Change { also: accounts.collect(), ..suspension(first) })
 }
 
 /// Takes out of what would be written what a person changed at the provider, where that is only reported.

@@ -51,9 +51,9 @@ pub fn everybody(cx: &Deciding<'_>, employees: Vec<Employee>) -> Vec<Person> {
 
 impl Deciding<'_> {
     fn one(&self, mut employee: Employee, mapped: &[FieldIndex]) -> Person {
-        let (known, known_account, access, (in_place, kept), unmet) = self.roster.with(self.key, employee.id(), |entry| {
+        let (known, known_account, (access, several), (in_place, kept), unmet) = self.roster.with(self.key, employee.id(), |entry| {
             let account = entry.and_then(|entry| entry.account.as_ref()).map(|(id, _)| id.clone());
-            let access = entry.and_then(|entry| entry.access);
+            let access = (entry.and_then(|entry| entry.access), entry.is_some_and(|entry| entry.several));
             let in_place = entry.filter(|_| self.settings.report_drift).and_then(|entry| entry.in_place.clone());
             let kept = entry.and_then(|entry| entry.kept.clone());
             (
@@ -77,6 +77,7 @@ impl Deciding<'_> {
             in_place,
             kept,
             known_account,
+            several,
             known_active: access == Some(Access::Active),
             sessions_open: self.ends_sessions && matches!(access, Some(Access::Active | Access::NotYet | Access::Absent)),
             // Whom the settings leave out, another integration may manage, and then decides alone.

@@ -237,7 +237,7 @@ pub async fn execute<'c>(cx: &Execution<'_, 'c>, tell: impl Fn(PersonIndex, Outc
                         return (next, false);
                     }
                 };
-                let outcome = run.one(change).await;
+                let outcome = run.all(change).await;
                 let had_its_turn = matches!(outcome, Outcome::Done(_) | Outcome::Failed { .. });
                 if late.contains(&change.person) && matches!(outcome, Outcome::Done(_)) {
                     held_back.lock().unwrap_or_else(PoisonError::into_inner).insert(change.person, outcome);
@@ -293,6 +293,19 @@ impl Run<'_, '_, '_> {
             (Kind::Create, AccountState::Active) => self.unlicensed.store(0, Ordering::Relaxed),
             _ => {}
         }
+    }
+
+    /// Executes a change on each of its accounts: what becomes of one keeps none of the others open.
+    async fn all(&self, change: &Change) -> Outcome {
+        let mut told = self.one(change).await;
+        if matches!(told, Outcome::Outdated) || (self.cx.skip)(change).is_some() {
+            return told;
+        }
+        for account in &change.also {
+            let alone = Change { account: Some(account.clone()), also: Vec::new(), ..change.clone() };
+            told = worse(told, self.one(&alone).await);
+        }
+        told
     }
 
     async fn one(&self, change: &Change) -> Outcome {
@@ -490,6 +503,19 @@ impl Run<'_, '_, '_> {
         sent.sort_unstable_by_key(|&row| (rows[row].compare.is_person(), &rows[row].target));
         sent
     }
+}
+
+/// What is told of two accounts of one person: what is tried again soonest, and that all is done only where it is.
+fn worse(one: Outcome, other: Outcome) -> Outcome {
+    let rank = |outcome: &Outcome| match outcome {
+        Outcome::Outdated | Outcome::Busy => 5,
+        Outcome::Waiting => 4,
+        Outcome::Failed { failure: Failure::Retrying(_), .. } => 3,
+        Outcome::Failed { .. } => 2,
+        Outcome::Done(done) if done.state != AccountState::Suspended => 1,
+        Outcome::Done(_) | Outcome::Seen(_) => 0,
+    };
+    if rank(&other) > rank(&one) { other } else { one }
 }
 
 /// How a call ended that brought nothing.

@@ -138,7 +138,10 @@ fn may_be_served(session: &Session, serves: &Serves<Arc<Ready>>, employee: &str,
     match serves {
         Serves::Everyone(ready) => !evidence_comes_first(ready),
         Serves::Known(ready) => {
-            let account = session.shared.roster.with(&session.key, employee, |entry| entry.is_some_and(|entry| entry.account.is_some()));
+            let account = session
+                .shared
+                .roster
+                .with(&session.key, employee, |entry| entry.is_some_and(|entry| entry.account.is_some() || entry.several));
             !ready.validated.dry_run && account && !evidence_comes_first(ready)
         }
         Serves::Suspended => true,

@@ -295,7 +295,8 @@ impl Pass<'_> {
             return;
         }
         let now = Instant::now();
-        let open = |person: &&Person| person.known_account.is_some() && (person.known_active || person.sessions_open);
+        let known = |person: &Person| person.known_account.is_some() && (person.known_active || person.sessions_open);
+        let open = |person: &&Person| person.several || known(person);
         for person in people.iter().filter(open).filter(|person| person.decision.existing == Some(Access::Suspended)) {
             self.mailbox.dirty.add(person.employee.id(), Trigger::Retry, Class::Leaver, now);
         }
@@ -578,6 +579,6 @@ fn summarise(plan: &Plan, validated: &Validated, people: &[Person]) -> PlanSumma
 fn fingerprint(change: &Change) -> u64 {
     use std::hash::{DefaultHasher, Hash as _, Hasher as _};
     let mut hash = DefaultHasher::new();
-    (change.kind, &change.account, &change.write.attributes, &change.write.mark, change.write.access).hash(&mut hash);
+    (change.kind, &change.account, &change.also, &change.write.attributes, &change.write.mark, change.write.access).hash(&mut hash);
     hash.finish().max(1)
 }

@@ -193,6 +193,10 @@ impl Recorder<'_> {
         match outcome {
             Some(Outcome::Done(done)) if let Some((failure, _)) = &done.refused => Trouble::Failed(failure.clone()),
             None | Some(Outcome::Done(_) | Outcome::Seen(_) | Outcome::Outdated | Outcome::Busy) => self.blocked(index),
+            // That there are several is not forgotten over what one of them was refused.
+            Some(Outcome::Failed { failure, .. }) if self.blocked(index) == Trouble::Blocked(Block::Ambiguous) => {
+                Trouble::Several(failure.clone())
+            }
             Some(Outcome::Failed { failure, .. }) => Trouble::Failed(failure.clone()),
             // All that is left is a manager whose account could not be made: the person is in sync but for that.
             Some(Outcome::Waiting) if self.only_waits_for_a_manager(index) => self.blocked(index),
@@ -344,6 +348,12 @@ impl Recorder<'_> {
         let recorded = |id: &str| entry.and_then(|entry| entry.account.as_ref()).is_some_and(|(known, _)| **known == *id);
         let done = matches!(outcome, Some(Outcome::Done(_)));
         let only_found = account.as_ref().is_some_and(|(id, by)| *by == MatchedBy::Email && !done && !recorded(id));
+        // Of several accounts it is not the one on record that tells whether access is open.
+        let state = match (outcome, standing.beside.filter(|_| standing.several)) {
+            (Some(Outcome::Done(_)), Some(_)) if standing.stays_open => Some(AccountState::Active),
+            (Some(Outcome::Done(_)), Some(_)) | (_, None) => state,
+            (_, Some(beside)) => Some(beside),
+        };
         let state = state.filter(|_| account.is_some());
         let (decision, beside) = (self.decision(index, account.is_some()), standing.beside);
         let account = account.map(|(id, by)| {
@@ -373,6 +383,7 @@ impl Recorder<'_> {
             only_found,
             state,
             beside,
+            several: standing.several,
             unread: person.employee.unread,
             decision,
             trouble,

@@ -50,6 +50,8 @@ pub struct Seen {
     pub unseen: Vec<Box<str>>,
     /// Those about whom Bob gave no answer.
     pub unread: Vec<Box<str>>,
+    /// Those of whom every account that bears the mark was looked for.
+    pub searched: HashSet<Box<str>>,
     /// Bob's id of the company.
     pub company: Option<u64>,
     /// People whose file was confirmed to be gone.
@@ -177,23 +179,25 @@ pub fn by_evidence((roster, key): (&Roster, &IntegrationKey), wanted: &Causes) -
     seen
 }
 
-/// Looks up one account. A throttled call stands in the provider's line as long as it takes: who leaves it is overtaken by
+/// Looks accounts up. A throttled call stands in the provider's line as long as it takes: who leaves it is overtaken by
 /// everybody who waits there when the window opens.
 async fn look_up(
     provider: &dyn Provider,
     mapping: &Mapping,
-    account: &str,
+    key: Key<'_>,
     wanted: Wanted<'_>,
-) -> Result<Option<Account<'static>>, provider::Error> {
+) -> Result<Vec<Account<'static>>, provider::Error> {
     loop {
-        match provider.find(mapping, Key::Id(account)).await {
+        match provider.find(mapping, key).await {
             Err(provider::Error::Throttled { .. }) if wanted() => tokio::time::sleep(BACK_IN_LINE).await,
-            found => return found.map(|found| found.into_iter().find(|one| *one.id == *account)),
+            Err(provider::Error::NotFound) => return Ok(Vec::new()),
+            found => return found,
         }
     }
 }
 
-/// Looks up the accounts on record, and takes out whoever's cannot be looked up now: no answer is no evidence.
+/// Looks up the accounts on record, and where several are somebody's, all that bear the mark. Takes out whoever's cannot be
+/// looked up now: no answer is no evidence. Whoever's look-up is refused stays, and is told so when the change is tried.
 ///
 /// # Errors
 /// A [`Stop`]: the credential is refused.
@@ -204,30 +208,55 @@ pub async fn accounts(
     seen: &mut Seen,
     wanted: Wanted<'_>,
 ) -> Result<Vec<Account<'static>>, Stop> {
+    let searches = provider.capabilities().searches_marks;
     let recorded = seen.employees.iter().filter_map(|employee| {
-        let account = roster.with(key, employee.id(), |entry| entry?.known_account().map(Box::from))?;
-        Some((Box::<str>::from(employee.id()), account))
+        let (account, several) = roster.with(key, employee.id(), |entry| {
+            let account = entry.and_then(|entry| entry.known_account().map(Box::<str>::from));
+            (account, searches && entry.is_some_and(|entry| entry.several))
+        });
+        (account.is_some() || several).then(|| (Box::<str>::from(employee.id()), account, several))
     });
     let recorded: Vec<_> = recorded.collect();
     let looked_up: Vec<_> = stream::iter(recorded)
-        .map(|(employee, account)| async move {
-            let found = look_up(provider, mapping, &account, wanted).await;
-            (employee, found)
+        .map(|(employee, account, several)| async move {
+            let own = match &account {
+                Some(account) => look_up(provider, mapping, Key::Id(account), wanted).await,
+                None => Ok(Vec::new()),
+            };
+            let own = own.map(|found| found.into_iter().find(|one| Some(&*one.id) == account.as_deref()));
+            let marked = if several { Some(look_up(provider, mapping, Key::Mark(&employee), wanted).await) } else { None };
+            (employee, own, marked)
         })
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;
-    let mut accounts = Vec::with_capacity(looked_up.len());
+    let mut accounts: Vec<Account<'static>> = Vec::with_capacity(looked_up.len());
     let mut failed: HashSet<Box<str>> = HashSet::new();
-    for (employee, found) in looked_up {
-        match found {
+    for (employee, own, marked) in looked_up {
+        let first = accounts.len();
+        match own {
             Ok(account) => accounts.extend(account),
-            Err(provider::Error::NotFound) => {}
             Err(error @ (provider::Error::Unauthorized { .. } | provider::Error::Denied { .. })) => return Err(provider_stop(&error)),
+            Err(provider::Error::Forbidden { .. }) => {}
+            // Those that the mark leads to are found all the same.
+            Err(_) if matches!(&marked, Some(Ok(found)) if !found.is_empty()) => seen.unread.push(employee.clone()),
             Err(error) => {
                 tracing::debug!(integration = %key, employee, %error, "an account could not be looked up; it is tried again");
-                failed.insert(employee);
+                failed.insert(employee.clone());
             }
+        }
+        match marked {
+            Some(Ok(found)) => {
+                let known: Vec<_> = accounts[first..].iter().map(|account| account.id.clone()).collect();
+                accounts.extend(found.into_iter().filter(|account| !known.contains(&account.id)));
+                seen.searched.insert(employee);
+            }
+            Some(Err(error @ provider::Error::Unauthorized { .. })) => return Err(provider_stop(&error)),
+            Some(Err(error)) if !failed.contains(&employee) => {
+                tracing::debug!(integration = %key, employee, %error, "the accounts with a mark could not be looked up; it is tried again");
+                seen.unread.push(employee);
+            }
+            Some(Err(_)) | None => {}
         }
     }
     seen.employees.retain(|employee| !failed.contains(employee.id()));
@@ -279,8 +308,8 @@ pub async fn managers(
     }
     let looked_up: Vec<_> = stream::iter(recorded)
         .map(|(manager, account)| async move {
-            let found = look_up(provider, mapping, &account, wanted).await;
-            (manager, found)
+            let found = look_up(provider, mapping, Key::Id(&account), wanted).await;
+            (manager, found.map(|found| found.into_iter().find(|one| *one.id == *account)))
         })
         .buffer_unordered(AT_ONCE)
         .collect()
@@ -292,7 +321,8 @@ pub async fn managers(
                 let ours = account.filter(|account| account.mark.as_deref().is_none_or(|mark| *mark == *manager));
                 managers.known.extend(ours.and_then(|account| account.email).map(|email| (manager, (*email).into())));
             }
-            Err(provider::Error::NotFound) => {}
+            // A manager who is out of reach is left as it is.
+            Err(provider::Error::Forbidden { .. }) => {}
             Err(error @ (provider::Error::Unauthorized { .. } | provider::Error::Denied { .. })) => return Err(provider_stop(&error)),
             Err(error) => {
                 tracing::debug!(integration = %key, manager, %error, "a manager's account could not be looked up; it is tried again");

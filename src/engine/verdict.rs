@@ -48,6 +48,8 @@ pub struct Verdict<'a> {
     pub state: Option<AccountState>,
     /// The state of an account that may be theirs, and is not shown.
     pub beside: Option<AccountState>,
+    /// Whether several accounts are theirs, or may be.
+    pub several: bool,
     /// Whether Bob was not read: of what only a row tells, the status keeps what it says.
     pub unread: bool,
     /// What was decided.
@@ -113,6 +115,8 @@ pub enum Trouble {
     Blocked(Block),
     /// The provider's answer.
     Failed(Failure),
+    /// The provider's answer about one of several accounts.
+    Several(Failure),
 }
 
 /// What will be done when the turn comes.
@@ -166,7 +170,7 @@ impl Verdict<'_> {
             }
             Trouble::Blocked(Block::Protected(_)) | Trouble::Failed(Failure::Protected(_)) => EmployeeReason::HandsOff,
             Trouble::Blocked(Block::ManagedElsewhere) | Trouble::Failed(Failure::ManagedElsewhere) => EmployeeReason::ManagedElsewhere,
-            Trouble::Blocked(Block::Ambiguous) | Trouble::Failed(Failure::Ambiguous) => EmployeeReason::Ambiguous,
+            Trouble::Blocked(Block::Ambiguous) | Trouble::Failed(Failure::Ambiguous) | Trouble::Several(_) => EmployeeReason::Ambiguous,
             Trouble::Blocked(Block::MissingAttribute(_)) => EmployeeReason::MissingAttribute,
             Trouble::Failed(Failure::Rejected(_)) => EmployeeReason::Rejected,
             Trouble::Failed(Failure::Forbidden(_)) => EmployeeReason::Forbidden,
@@ -241,10 +245,10 @@ impl Verdict<'_> {
                     "Another directory is the master of this account (it is synchronised from there, or a guest): change it there{open}."
                 )
             }
-            Trouble::Blocked(Block::Ambiguous) | Trouble::Failed(Failure::Ambiguous) => {
-                let open = self.still_open("; access is still open: suspend by hand those that are this employee's");
-                format!("Several accounts match this employee; leave one of them with this e-mail or mark{open}.")
+            Trouble::Several(Failure::Rejected(said) | Failure::Conflict(said) | Failure::Forbidden(said) | Failure::Retrying(said)) => {
+                format!("{} One of them could not be suspended: {}", self.several_match(), sentence(said))
             }
+            Trouble::Blocked(Block::Ambiguous) | Trouble::Failed(Failure::Ambiguous) | Trouble::Several(_) => self.several_match(),
             Trouble::Blocked(Block::MissingAttribute(row)) => {
                 format!(
                     "The required target {} has no value: Bob has none or does not show it, or spec.attributes of this EmployeeSync empties it.",
@@ -301,6 +305,12 @@ impl Verdict<'_> {
     /// What a message adds where that is so.
     fn still_open(&self, words: &'static str) -> &'static str {
         if self.is_open() { words } else { "" }
+    }
+
+    /// What a message says where several accounts match.
+    fn several_match(&self) -> String {
+        let open = self.still_open("; access is still open: suspend by hand those that are this employee's");
+        format!("Several accounts match this employee; leave one of them with this e-mail or mark{open}.")
     }
 
     /// Whether `spec.suspend` keeps open the account of somebody whose employment has ended.
@@ -416,6 +426,11 @@ impl Verdict<'_> {
                     DetailReason::NotAdopted,
                     "An account with this e-mail exists; bobsync does not write to it.".into(),
                 )
+            }
+            // What is found here is remembered: a later look at one of them does not tell of the others.
+            _ if self.several => {
+                let exists = self.account.is_some() || self.beside.is_some();
+                detail("Provisioned", exists, DetailReason::SeveralAccounts, "Several accounts match this employee.".into());
             }
             Some(_) if self.only_found => detail(
                 "Provisioned",

@@ -12,7 +12,7 @@ use bobsync::{
     cluster::leadership::Leadership,
     domain::{
         access::{Decision, Missing, Why},
-        account::{Access, AccountState},
+        account::{Access, AccountState, AccountWrite},
         employee::{Cell, Employee, Values},
         mapping::{Mapping, Source},
         matching::{Matcher, Person, PersonIndex},
@@ -56,6 +56,7 @@ pub fn person(wanted: &Account, manager: Option<&str>, access: Access) -> Person
         forgotten: false,
         known_account: None,
         known_active: false,
+        several: false,
         sessions_open: false,
         claimed_by: None,
         scope_failure: None,
@@ -219,7 +220,7 @@ pub async fn what_a_person_changed_is_put_back_and_an_account_that_was_deleted_i
     let id = done(&outcomes, 0);
     let wanted = tenant.look(&id).await;
     let by_hand = crate::tenant::write(&[(rows::TITLE, Some("By hand")), (rows::DEPARTMENT, None), (rows::FIRST, Some("Hand"))]);
-    let by_hand = bobsync::domain::account::AccountWrite { access: Some(Access::Suspended), ..by_hand };
+    let by_hand = AccountWrite { access: Some(Access::Suspended), ..by_hand };
     crate::tenant::update(tenant, &id, &by_hand).await.0.unwrap();
     assert_ne!(tenant.look(&id).await, wanted);
     pass(tenant, &people).await;
@@ -291,6 +292,47 @@ pub async fn one_refusal_blames_one_person_and_access_goes_all_the_same<T: Tenan
     );
     assert_eq!(tenant.look(&ids[0]).await.unwrap().state, AccountState::Suspended, "a refused attribute stops no suspension");
     assert_eq!(tenant.look(&ids[1]).await.unwrap().attributes[rows::TITLE].as_deref(), Some("Lead"));
+}
+
+pub async fn one_refused_account_of_a_leaver_keeps_no_other_open<T: Tenant>(tenant: &T) {
+    let ids = tenant.make(&["kim", "kim-2", "kim-3"].map(|name| Account { mark: Some(mark("kim").into()), ..account(name) })).await;
+    let left = || person(&account("kim"), None, Access::Suspended);
+    for refused in &ids {
+        tenant.protect(refused).await;
+        let (plan, outcomes) = pass(tenant, &[left()]).await;
+        let Outcome::Failed { failure: Failure::Forbidden(_), account: None, .. } = &outcomes[&0] else { panic!("{outcomes:?}") };
+        assert_eq!(plan.standings[0].block, Some(Block::Ambiguous));
+        for id in &ids {
+            let state = tenant.look(id).await.unwrap().state;
+            assert_eq!(state == AccountState::Suspended, id != refused, "{id}: {state:?}");
+            let back = AccountWrite { access: Some(Access::Active), ..AccountWrite::default() };
+            if id != refused {
+                crate::tenant::update(tenant, id, &back).await.0.unwrap();
+            }
+        }
+    }
+}
+
+pub async fn an_account_that_cannot_be_read_is_told_of_and_no_other_is_made<T: Tenant>(tenant: &T) {
+    let ids = tenant.make(&[account("noa"), account("kim")]).await;
+    let mut people = [person(&account("noa"), None, Access::Suspended), active("kim")];
+    people[0].decision.missing = Missing::Never;
+    for (person, id) in people.iter_mut().zip(&ids) {
+        (person.known_account, person.known_active) = (Some(id.as_str().into()), true);
+    }
+    let mapping = mapping(tenant);
+    let unlisted = || plan(&mapping, &people, Matcher::new(&mapping, &people, true), false);
+    tenant.fault(Calls::Reads, Fault::new(FaultKind::Status).status(403)).await;
+    let (_, outcomes) = execute_plan(tenant, &mapping, &people, unlisted(), &[]).await;
+    for person in [0, 1] {
+        let Outcome::Failed { failure: Failure::Forbidden(_), account: None, .. } = &outcomes[&person] else { panic!("{outcomes:?}") };
+    }
+    assert_eq!(tenant.size().await, 2);
+    tenant.heal().await;
+    let (_, outcomes) = execute_plan(tenant, &mapping, &people, unlisted(), &[]).await;
+    assert_eq!([done(&outcomes, 0), done(&outcomes, 1)], ids[..]);
+    assert_eq!(tenant.look(&ids[0]).await.unwrap().state, AccountState::Suspended, "whoever left gets out once the refusal ends");
+    assert_eq!(tenant.size().await, 2);
 }
 
 pub async fn a_value_that_breaks_the_provider_keeps_no_access_open_and_no_other_value_out<T: Tenant>(tenant: &T) {

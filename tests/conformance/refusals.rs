@@ -101,6 +101,15 @@ pub async fn an_account_out_of_reach_is_forbidden<T: Tenant>(tenant: &T) {
     assert!(update(tenant, &ids[1], &write(&[(rows::TITLE, Some("Lead"))])).await.0.is_ok(), "the others are in reach");
 }
 
+pub async fn an_account_whose_read_is_refused_is_not_taken_for_absent<T: Tenant>(tenant: &T) {
+    let id = tenant.make(&[account("noa")]).await.remove(0);
+    tenant.fault(Calls::Reads, Fault::new(FaultKind::Status).status(403)).await;
+    let read = tenant.provider().find(tenant.mapping(), Key::Id(&id)).await;
+    assert!(matches!(read, Err(Error::Forbidden { .. })), "of this account alone: {read:?}");
+    tenant.heal().await;
+    assert_eq!(tenant.provider().find(tenant.mapping(), Key::Id(&id)).await.map(|found| found.len()), Ok(1));
+}
+
 pub async fn a_deleted_account_is_not_found<T: Tenant>(tenant: &T) {
     let id = tenant.make(&[account("noa")]).await.remove(0);
     tenant.delete(&id).await;

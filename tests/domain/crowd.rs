@@ -225,6 +225,7 @@ impl Someone {
             decision,
             known_account,
             known_active: false,
+            several: false,
             sessions_open: false,
             claimed_by: None,
             scope_failure: None,

@@ -44,7 +44,7 @@ fn told(crowd: &Crowd, plan: &Plan) -> String {
             Kind::Adopt => "adopt",
             Kind::Update => "update",
         };
-        let id = change.account.as_deref().map(|id| format!(" #{id}")).unwrap_or_default();
+        let id: String = change.account.iter().chain(&change.also).map(|id| format!(" #{id}")).collect();
         let mut parts: Vec<String> = Vec::new();
         parts.extend(change.look_up_first.then(|| "look up first".to_owned()));
         parts.extend(change.write.access.map(|access| if access == Access::Active { "active" } else { "suspended" }.to_owned()));
@@ -111,13 +111,41 @@ fn of_two_accounts_with_the_mark_none_is_touched_unless_its_person_leaves() {
     let two = || vec![own("1", ADA), Stored { email: None, username: None, ..own("2", ADA) }];
     assert_snapshot!(plan_of(vec![someone(ADA)], two()), @"Ada: Ambiguous");
     let left = || vec![Someone { stance: Stance::Left, ..someone(ADA) }];
-    // One in each pass, until none can be used.
-    assert_eq!(plan_of(left(), two()), "Ada: update #1: suspended\nAda: Ambiguous\n");
+    assert_eq!(plan_of(left(), two()), "Ada: update #1 #2: suspended\nAda: Ambiguous\n");
     let mut one_left = two();
     one_left[0].state = AccountState::Suspended;
     assert_eq!(plan_of(left(), one_left.clone()), "Ada: update #2: suspended\nAda: Ambiguous\n");
     one_left[1].state = AccountState::Suspended;
     assert_eq!(plan_of(left(), one_left), "Ada: Ambiguous\n");
+}
+
+#[test]
+fn of_several_accounts_one_that_is_seen_alone_is_no_evidence_that_there_is_only_one() {
+    let plan_of = |stance, accounts: Vec<Stored>, active, whole| {
+        let crowd = crowd(vec![Someone { stance, ..someone(ADA) }], accounts);
+        let (mapping, mut people) = (crowd.mapping(), crowd.people());
+        people[0].several = true;
+        people[0].known_account = Some("1".into());
+        people[0].known_active = active;
+        let mut matcher = Matcher::new(&mapping, &people, true);
+        crowd.accounts().into_iter().for_each(|account| matcher.see(account));
+        let plan = bobsync::domain::plan::plan(&mapping, &people, matcher, whole);
+        (told(&crowd, &plan), plan.standings[0].several, plan.standings[0].stays_open)
+    };
+    let differs = || vec![Stored { title: Some("Other"), ..own("1", ADA) }];
+    let closed = || vec![Stored { state: AccountState::Suspended, ..own("1", ADA) }];
+    let text = |text: &str| text.to_owned();
+    // It is taken access from, and nobody says that it was the only one.
+    assert_eq!(plan_of(Stance::Left, differs(), true, false), (text("Ada: update #1: suspended\nAda: Ambiguous\n"), true, true));
+    assert_eq!(plan_of(Stance::Left, closed(), false, false), (text("Ada: Ambiguous\n"), true, true));
+    let unseen = text("Ada: update #1: look up first, suspended\nAda: Ambiguous\n");
+    assert_eq!(plan_of(Stance::Left, vec![], true, false), (unseen, true, true));
+    // Whoever stays is not written to, and gets no other account.
+    for accounts in [differs(), vec![]] {
+        assert_eq!(plan_of(Stance::Works, accounts, true, false).0, "Ada: Ambiguous\n");
+    }
+    // What shows all accounts shows that one is left.
+    assert_eq!(plan_of(Stance::Left, closed(), false, true), (text("Ada: nothing to do\n"), false, false));
 }
 
 #[test]

@@ -45,6 +45,7 @@ fn person(number: usize, why: Why) -> Person {
         forgotten: false,
         known_account: None,
         known_active: false,
+        several: false,
         sessions_open: false,
         claimed_by: None,
         scope_failure: None,
@@ -76,7 +77,19 @@ fn change(number: u32, drawn: &Drawn) -> Change {
     };
     let account = (kind == Kind::Update).then(|| number.to_string().into());
     let (manager, after) = (drawn.manager, drawn.after);
-    Change { person: number, kind, account, write, replaced: Vec::new(), manager, after, stage, level: 0, look_up_first: false }
+    Change {
+        person: number,
+        kind,
+        account,
+        write,
+        replaced: Vec::new(),
+        manager,
+        after,
+        stage,
+        level: 0,
+        look_up_first: false,
+        also: Vec::new(),
+    }
 }
 
 fn drawn() -> impl Strategy<Value = Vec<Drawn>> {
@@ -109,6 +122,8 @@ fn scene(drawn: &[Drawn]) -> Scene {
         drifted: Vec::new(),
         kept: Vec::new(),
         beside: None,
+        several: false,
+        stays_open: false,
     };
     Scene {
         mapping: mapping(),

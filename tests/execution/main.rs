@@ -114,6 +114,7 @@ fn person(id: &str, existing: Access, missing: Missing) -> Person {
         forgotten: false,
         known_account: None,
         known_active: false,
+        several: false,
         sessions_open: false,
         claimed_by: None,
         scope_failure: None,

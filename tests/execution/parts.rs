@@ -89,6 +89,7 @@ fn person(wanted: &Wanted) -> Person {
         forgotten: false,
         known_account: None,
         known_active: false,
+        several: false,
         sessions_open: false,
         claimed_by: None,
         scope_failure: None,

@@ -256,6 +256,90 @@ async fn what_ends_or_comes_while_a_pass_is_under_way_stands_after_it() {
     assert_eq!((of(ended), of(came)), (Some(true), Some(false)), "{revoked:?}");
 }
 
+/// Of several accounts of somebody who leaves none is forgotten, whatever fails.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_account_of_a_leaver_is_not_forgotten() {
+    let story = Story::begin("second", 30).await;
+    story.secret("hook", &[("webhookSecret", "s3cret")]).await;
+    let controller = Controller::start(&story).await;
+    story.integrate(json!({"interval": "24h", "bob": {"webhookSecretRef": {"name": "hook", "key": "webhookSecret"}}})).await;
+    story.ready("Converged").await;
+    let people = at_work(&story, 3).await;
+    let mut accounts = Vec::new();
+    for (number, id) in people.iter().enumerate() {
+        let first = story.simulated.account(id).await.unwrap()["id"].clone();
+        let name = format!("second-{number}");
+        let email = format!("{name}@example.com");
+        let second = json!({"email": email, "username": name, "firstname": "S", "lastname": "D", "status": 1, "external_id": id});
+        let second = story.simulated.post("/onelogin/users", second).await["id"].clone();
+        accounts.push([first, second]);
+    }
+    story.sync().await;
+    let deliver = async |kind: &str, id: &str| {
+        let body = event(kind, &json!({"employeeId": id}), jiff::Timestamp::now()).to_string();
+        assert_eq!(send(&controller.webhooks, Some("s3cret"), body.into_bytes()).await, Some(200));
+    };
+    let leave = async |id: &str| {
+        story.simulated.change(id, terminated()).await;
+        deliver("employee.left", id).await;
+    };
+    let states = async |number: usize| {
+        let mut states = Vec::new();
+        for id in &accounts[number] {
+            states.push(story.simulated.get(&format!("/onelogin/users/{id}")).await["status"].as_i64().unwrap());
+        }
+        states
+    };
+    let until_states = async |number: usize, wanted: [i64; 2]| {
+        until("the accounts are as they should be", || async {
+            let states = states(number).await;
+            if states == wanted { Ok(()) } else { Err(format!("{states:?}")) }
+        })
+        .await;
+    };
+    let until_access = async |id: &str, wanted: &str| {
+        until("the status tells of both accounts", || async {
+            let person = story.person(id).await.unwrap();
+            let told = (ready(&person), access(&person), condition(&person, "AccessSynced").unwrap().0);
+            let synced = if wanted == "Suspended" { "True" } else { "False" };
+            if told == (("False".into(), "Ambiguous".into()), wanted.into(), synced.into()) { Ok(()) } else { Err(format!("{told:?}")) }
+        })
+        .await;
+    };
+    for id in &people {
+        assert_eq!(story.reason(id).await, "Ambiguous");
+    }
+
+    // Neither a listing nor a search: the one that is on record loses access, and the other is not forgotten.
+    let broken = json!({"kind": "status", "status": 503, "method": "GET", "exactPath": "/api/2/users"});
+    story.simulated.post("/onelogin/faults", broken).await;
+    leave(&people[0]).await;
+    until_states(0, [SUSPENDED, 1]).await;
+    until_access(&people[0], "Active").await;
+    story.simulated.delete("/onelogin/faults").await;
+    // Once the mark can be looked for, the other one loses it too, without a listing.
+    until_states(0, [SUSPENDED, SUSPENDED]).await;
+    until_access(&people[0], "Suspended").await;
+
+    // One of them is refused.
+    let at = format!("/api/2/users/{}", accounts[1][0]);
+    story.simulated.post("/onelogin/faults", json!({"kind": "status", "status": 403, "method": "PUT", "exactPath": at})).await;
+    leave(&people[1]).await;
+    until_states(1, [1, SUSPENDED]).await;
+    until_access(&people[1], "Active").await;
+    assert_eq!(states(1).await, [1, SUSPENDED]);
+    story.simulated.delete("/onelogin/faults").await;
+    story.sync().await;
+    until_states(1, [SUSPENDED, SUSPENDED]).await;
+
+    // Bob refuses the service user: the event is the evidence.
+    story.simulated.put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"})).await;
+    story.sync_ends_in("BobUnauthorized").await;
+    deliver("employee.access.revoked.immediately", &people[2]).await;
+    until_states(2, [SUSPENDED, SUSPENDED]).await;
+    until_access(&people[2], "Suspended").await;
+}
+
 /// A lost permission hides everyone who has left, and with them leavers whose accounts are open.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leaver_on_record_whom_bob_does_not_show_any_more_stays_a_leaver() {

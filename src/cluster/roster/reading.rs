@@ -95,6 +95,12 @@ pub(super) fn only_found(status: &EmployeeSyncStatus) -> bool {
     conditions::find(&status.conditions, "Provisioned").is_some_and(|provisioned| words.contains(&&*provisioned.reason))
 }
 
+/// Whether several accounts are this person's.
+pub(super) fn several(status: &EmployeeSyncStatus) -> bool {
+    let reason = DetailReason::SeveralAccounts.as_str();
+    conditions::find(&status.conditions, "Provisioned").is_some_and(|provisioned| provisioned.reason == reason)
+}
+
 pub(super) fn unready_since(status: &EmployeeSyncStatus) -> u32 {
     let unready = conditions::find(&status.conditions, "Ready").filter(|ready| ready.status == "False");
     unready.map_or(0, |ready| u32::try_from(ready.last_transition_time.0.as_second()).unwrap_or(0))

@@ -80,6 +80,7 @@ fn line(change: &Change, manager: Option<PersonIndex>, mapping: &Mapping, people
         },
     );
     field(&mut hash, change.account.as_deref().unwrap_or(""));
+    change.also.iter().for_each(|account| field(&mut hash, account));
     field(
         &mut hash,
         match change.write.access {

@@ -126,16 +126,17 @@ impl Run<'_, '_, '_> {
         left.add(failure, rows);
     }
 
-    /// The account that bears this person's mark, if there is one. Where searches lag, it is read by its keys first; where
-    /// marks cannot be searched, by its keys alone.
+    /// The account that bears this person's mark, if there is one. The one that is on record is read first: what cannot be read is
+    /// not absent. Where searches lag, the e-mail comes next; where marks cannot be searched, that is all.
     async fn by_mark(&self, index: PersonIndex) -> Result<Option<Account<'static>>, Ended> {
         let person = &self.cx.people[index as usize];
         let mark = person.employee.id();
         let email = self.cx.mapping.text(self.cx.mapping.email, &person.employee);
-        let keys = [person.known_account.as_deref().map(Key::Id), email.as_deref().map(Key::Email)].into_iter().flatten();
         let searches = self.cx.provider.capabilities().searches_marks;
-        let by_keys = self.cx.provider.capabilities().lags || !searches;
-        for key in keys.filter(|_| by_keys).chain(searches.then_some(Key::Mark(mark))) {
+        let by_email = self.cx.provider.capabilities().lags || !searches;
+        let known = person.known_account.as_deref().map(Key::Id);
+        let email = email.as_deref().filter(|_| by_email).map(Key::Email);
+        for key in [known, email, searches.then_some(Key::Mark(mark))].into_iter().flatten() {
             let mut found = self.look(index, Sort::Creation, key, Tries::all()).await?;
             found.retain(|account| account.mark.as_deref() == Some(mark));
             if found.len() > 1 {

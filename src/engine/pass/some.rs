@@ -46,7 +46,8 @@ impl Pass<'_> {
         report.rest.unread = seen.unread;
         report.rest.in_doubt = seen.in_doubt;
 
-        let people = decide::everybody(&self.deciding(), seen.employees);
+        let mut people = decide::everybody(&self.deciding(), seen.employees);
+        people.iter_mut().for_each(|person| person.several &= !seen.searched.contains(person.employee.id()));
         let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt).protecting(&settings.protected);
         accounts.into_iter().for_each(|account| matcher.see(account));
         let managers = single::managers(self.provider, &settings.mapping, place, &people, &wanted).await?;
@@ -96,6 +97,7 @@ impl Pass<'_> {
         report.rest.unread = seen.unread;
         let mut people = decide::everybody(&self.deciding(), seen.employees);
         people.retain(|person| person.decision.existing == Some(Access::Suspended));
+        people.iter_mut().for_each(|person| person.several &= !seen.searched.contains(person.employee.id()));
         let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt).protecting(&settings.protected);
         accounts.into_iter().for_each(|account| matcher.see(account));
         let mut plan = plan_of_some(&settings.mapping, &people, matcher, false, &|_| None);

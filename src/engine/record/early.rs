@@ -21,6 +21,8 @@ pub fn unknown(people: &[Person]) -> Plan {
         drifted: Vec::new(),
         kept: Vec::new(),
         beside: None,
+        several: false,
+        stays_open: false,
     };
     Plan { standings: vec![standing; people.len()], ..Plan::default() }
 }

@@ -221,6 +221,8 @@ impl Entra {
                 Ok(Some(reader.account(&user).ok_or_else(|| unreadable("the answer is not a user"))?.into_owned()))
             }
             Err(Error::NotFound) => Ok(None),
+            // It is said of this account alone.
+            Err(Error::Denied { said }) => Err(Error::Forbidden { said }),
             Err(error) => Err(error),
         }
     }

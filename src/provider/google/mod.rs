@@ -170,8 +170,7 @@ impl Google {
         let query: Vec<_> = projection(&mask).collect();
         match self.get(Route::FIND, &path, &query, Sent::Key(key)).await {
             Ok(answer) => Ok(Some(account_in(mapping, &answer).ok_or_else(|| unreadable("the answer is not a user"))?)),
-            // Whoever is in nobody's reach is not there, as far as we can see; a user who was just made is so for a moment.
-            Err(Error::NotFound | Error::Forbidden { .. }) => Ok(None),
+            Err(Error::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -186,7 +185,12 @@ impl Google {
             if matches!(key, Key::Id(id) if !is_id(id)) {
                 return Ok(Vec::new());
             }
-            let mut found = Vec::from_iter(self.by_key(mapping, &reader, text).await?);
+            let found = match self.by_key(mapping, &reader, text).await {
+                // An address that is out of reach shows no account; one that is known by its id is no less there.
+                Err(Error::Forbidden { .. }) if matches!(key, Key::Email(_)) => None,
+                found => found?,
+            };
+            let mut found = Vec::from_iter(found);
             // An alias gives somebody else's account.
             found.retain(|account| match key {
                 Key::Email(_) => account.email.as_deref().is_some_and(|email| equal(Compare::IgnoringCase, email, text)),

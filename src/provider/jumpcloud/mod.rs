@@ -133,8 +133,7 @@ impl JumpCloud {
                 let account = account.ok_or_else(|| unreadable("the answer is not a user"))?;
                 if *account.id == *id { Ok(Some(account)) } else { Err(unreadable("the answer names another user")) }
             }
-            // Whoever is in nobody's reach is not there, as far as we can see.
-            Err(Error::NotFound | Error::Forbidden { .. }) => Ok(None),
+            Err(Error::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
     }

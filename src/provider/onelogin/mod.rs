@@ -174,6 +174,8 @@ impl OneLogin {
                     Ok(vec![account])
                 }
                 Err(Error::NotFound) => Ok(Vec::new()),
+                // It is said of this account alone.
+                Err(Error::Denied { said }) => Err(Error::Forbidden { said }),
                 Err(error) => Err(error),
             };
         }
