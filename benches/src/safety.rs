@@ -44,7 +44,7 @@ pub async fn measure(plane: &ControlPlane) -> Result<Vec<Ratio>> {
         ratio("R12d", "accesses given or accounts written wrongly over all fault runs", {
             count(soak::judge::Kind::Access) + count(soak::judge::Kind::NotOurs)
         }),
-        ratio("R14", "leavers with access two intervals after Bob and the provider both answer", { seen.leavers.late.len() as f64 }),
+        ratio("R14", "leavers with access two intervals after Bob and the provider both answer", seen.leavers.late.len() as f64),
         ratio("R12e", "rules broken in every state of the protocol: crashes, takeovers, lost answers, late writes", broken),
     ])
 }

@@ -21,7 +21,7 @@ use kube::ResourceExt as _;
 pub use self::{latest::Latest, people::Sums, reading::digest};
 use self::{
     people::People,
-    reading::{access, kept, met, only_found, overrides, revoked, unready_since},
+    reading::{access, ended, kept, met, only_found, overrides, revoked, unready_since},
 };
 use crate::{
     api::{
@@ -29,7 +29,9 @@ use crate::{
         employee_sync::{Access, Because, EvidenceKind, HISTORY, HistoryEntry, MatchedBy},
     },
     domain::{
+        access::Why,
         drift::InPlace,
+        ended::Ended,
         kept::Kept,
         known::{Met, Overrides, Revoked},
         missing::{Absence, Word},
@@ -71,6 +73,8 @@ pub struct Entry {
     pub access: Option<Access>,
     /// Evidence that access is revoked at once.
     pub revoked: Option<Revoked>,
+    /// The end of the employment that the status speaks of, which may lie ahead.
+    ended: Option<Box<Ended>>,
     /// The account that bobsync has written to, and how it was found.
     pub account: Option<(Box<str>, MatchedBy)>,
     /// An account that was found by e-mail and is told of: nothing has been written to it, and nobody's it is.
@@ -99,7 +103,7 @@ pub struct Entry {
     unready_since: u32,
     /// Hash of the row of Bob that was last looked at; 0 where none was.
     pub row: u64,
-    /// The lifecycle status that Bob last showed to this process.
+    /// The lifecycle status that Bob last showed to this process, or that the status speaks of.
     pub lifecycle: Word,
     /// What reads by id have said, where Bob's answer does not have the person.
     pub absence: Absence,
@@ -444,6 +448,7 @@ fn entry(object: &EmployeeSync) -> Entry {
         met: status.and_then(met),
         access: status.and_then(|status| access(object, status)),
         revoked: status.and_then(|s| s.evidence.as_ref()).and_then(revoked),
+        ended: status.and_then(ended),
         account: account.filter(|_| !only_found).map(|a| (a.id.as_str().into(), a.matched_by)),
         found: account.filter(|_| only_found).map(|a| a.id.as_str().into()),
         file_deleted: status.and_then(|s| s.evidence.as_ref()).filter(|e| e.kind == EvidenceKind::FileDeleted).map(|e| e.observed_at.0),
@@ -460,7 +465,7 @@ fn entry(object: &EmployeeSync) -> Entry {
             .and_then(|next| Some((next.at.parse::<Timestamp>().ok()?.as_second(), next.access))),
         unready_since: status.map_or(0, unready_since),
         row: 0,
-        lifecycle: Word::default(),
+        lifecycle: status.and_then(ended).filter(|e| e.why == Why::Terminated).map_or(Word::default(), |_| Word::terminated()),
         absence: Absence::default(),
         sync_requested: requested.filter(|r| Some(*r) != handled).map(Into::into),
         sync_handled: handled.map(Into::into),
@@ -496,7 +501,7 @@ impl Entry {
     /// This one in place of `known`. An object without a status says nothing of the person, and one that has evidence alone
     /// says nothing of the account, so what was known stays.
     fn after(mut self, known: &Self) -> Self {
-        (self.row, self.lifecycle, self.absence) = (known.row, known.lifecycle, known.absence);
+        (self.row, self.lifecycle, self.absence) = (known.row, known.lifecycle.or(self.lifecycle), known.absence);
         self.kept = self.kept_after(known);
         // The same object or another one: what went out has gone out.
         let latest = self.latest.or_later(known.latest);
@@ -510,6 +515,7 @@ impl Entry {
             access: self.access.or(known.access),
             // Evidence has been written anew, or taken back.
             revoked: if self.digest == 0 { known.revoked } else { self.revoked },
+            ended: self.ended.or_else(|| known.ended.clone()),
             latest,
             awaited_start: known.awaited_start,
             in_place: self.in_place.or_else(|| known.in_place.clone()),

@@ -272,7 +272,7 @@ pub fn decide(settings: &Settings, known: &Known, employee: &Employee, now: Time
         return Decision { also: ended.map(|ended| ended.why), ..unmanaged(Why::HandsOff) };
     }
     if employee.unread {
-        return by_evidence(settings, known);
+        return by_evidence(known, ended);
     }
     match (left_out(settings, known, employee), ended) {
         // An end takes access, whatever the settings say now.
@@ -317,24 +317,22 @@ fn employment_end(settings: &Settings, known: &Known, employee: &Employee, now: 
     if let Some(revoked) = known.revoked.filter(|revoked| revoked.holds(employee.start.date())) {
         return Some(ended(Why::AccessRevoked, Some(revoked.at.to_zoned(zone.clone()).date())));
     }
+    if employee.unread {
+        return known.ended.map(|on_record| ended(on_record.why, on_record.date));
+    }
     if employee.lifecycle == Lifecycle::Terminated {
         return Some(ended(Why::Terminated, None));
     }
     end.filter(|end| end.at <= now).map(|end| ended(end.why(), Some(end.date)))
 }
 
-/// Decides without a row of Bob: an immediate revocation on record takes access, and without one nothing changes. The
-/// revocation stands until Bob reports an activation or a later start date, and neither is known here.
-fn by_evidence(settings: &Settings, known: &Known) -> Decision {
-    match known.revoked {
-        Some(revoked) if settings.disabling_trigger => {
-            let ended = ended(Why::AccessRevoked, Some(revoked.at.to_zoned(settings.zones.of(None).clone()).date()));
-            // The settings left the person out before, and nothing tells whether they still do.
-            let left_out = known.met == Met::Unmanaged;
-            Decision { managed: !left_out, also: left_out.then_some(Why::ScopeUnknown), ..ended }
-        }
-        Some(_) | None => as_is(Missing::Never, Why::NoEvidence),
-    }
+/// Decides without a row of Bob: an end of the employment that is on record takes access, and without one nothing changes. It
+/// holds until Bob shows or reports otherwise, and neither is known here.
+fn by_evidence(known: &Known, ended: Option<Decision>) -> Decision {
+    let Some(ended) = ended else { return as_is(Missing::Never, Why::NoEvidence) };
+    // The settings left the person out before, and nothing tells whether they still do.
+    let left_out = known.met == Met::Unmanaged;
+    Decision { managed: !left_out, also: left_out.then_some(Why::ScopeUnknown), ..ended }
 }
 
 /// Decides for somebody whom the settings manage and whose employment has not ended, `existingEmployees` aside. A date that

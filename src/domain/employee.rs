@@ -280,7 +280,8 @@ pub struct Employee {
     pub deleted: bool,
     /// An `EmployeeSync` was written before the person is in Bob: only the id is known.
     pub expected: bool,
-    /// Bob was not read for this decision: only the id is known, and evidence on record speaks alone.
+    /// Bob was not read for this decision, or does not show the person: only the id is known, and what is on record speaks
+    /// alone.
     pub unread: bool,
 }
 
@@ -317,7 +318,7 @@ impl Employee {
         Self { expected: true, ..Self::nothing_but(id) }
     }
 
-    /// Someone whom Bob was not asked about.
+    /// Someone whom Bob was not asked about, or does not show.
     #[must_use]
     pub fn unread(id: &str) -> Self {
         Self { unread: true, ..Self::nothing_but(id) }

@@ -3,7 +3,7 @@
 
 use jiff::{Timestamp, civil::Date};
 
-use super::{baseline::Baseline, settings::UserStatus};
+use super::{baseline::Baseline, ended::Ended, settings::UserStatus};
 
 /// What one `EmployeeSync` says about its person.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct Known {
     pub met: Met,
     /// Bob reported that access is revoked at once.
     pub revoked: Option<Revoked>,
+    /// The end of the employment that is on record and has come. It speaks only where Bob does not show the employee.
+    pub ended: Option<Ended>,
 }
 
 /// What its spec asks for.

@@ -28,8 +28,20 @@ impl Word {
         self.0 != 0
     }
 
+    /// The status of employees who have left.
+    #[must_use]
+    pub fn terminated() -> Self {
+        Self::of(Cell::Text("terminated"))
+    }
+
     fn is_terminated(self) -> bool {
-        self == Self::of(Cell::Text("terminated"))
+        self == Self::terminated()
+    }
+
+    /// This one, or `other` where there is none.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        if self.is_known() { self } else { other }
     }
 }
 

@@ -20,6 +20,7 @@ pub mod budget;
 pub mod calendar;
 pub mod drift;
 pub mod employee;
+pub mod ended;
 pub mod expression;
 pub mod guard;
 pub mod kept;

@@ -328,6 +328,11 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
         Match::One { candidate, .. } if candidate.elsewhere => (standing(Some(held(&candidate)), Some(Block::ManagedElsewhere)), None),
         Match::One { mut candidate, taken } => {
             let account = held(&candidate);
+            if person.employee.unread {
+                // Only a row of Bob says what there should be beside access.
+                candidate.replaced.clear();
+                candidate.write = candidate.write.map(|write| Box::new(AccountWrite { foreign: write.foreign, ..AccountWrite::default() }));
+            }
             let drifted = drifted(mapping, person, &mut candidate);
             let kept = std::mem::take(&mut candidate.kept).into_vec();
             let suspends = person.decision.existing == Some(Access::Suspended) && candidate.state != AccountState::Suspended;

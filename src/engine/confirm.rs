@@ -34,6 +34,8 @@ pub struct Confirmed {
     pub found: Vec<Employee>,
     /// Employees whose file is gone.
     pub gone: Vec<Box<str>>,
+    /// Employees who are still missing.
+    pub missing: Vec<Box<str>>,
     /// How many wait for their turn, or got no answer.
     pub unconfirmed: usize,
     /// How many are outside of the service user's rights.
@@ -181,6 +183,8 @@ impl Reading<'_> {
         let soon = (self.outcome.unconfirmed > 0).then(|| self.cx.now.checked_add(NEXT_MINUTE).unwrap_or(Timestamp::MAX));
         let (again, memory) = (second.chain(soon).min(), answer.remember(&self.missing));
         let forbidden = self.missing.iter().filter(|missing| missing.absence.forbidden).count();
-        Confirmed { lost: suspects.into_iter().map(|lost| name(lost.text)).collect(), again, memory, forbidden, ..self.outcome }
+        let lost = suspects.into_iter().map(|lost| name(lost.text)).collect();
+        let missing = self.missing.into_iter().map(|missing| missing.id).collect();
+        Confirmed { missing, lost, again, memory, forbidden, ..self.outcome }
     }
 }

@@ -56,14 +56,21 @@ impl Deciding<'_> {
             let access = entry.and_then(|entry| entry.access);
             let in_place = entry.filter(|_| self.settings.report_drift).and_then(|entry| entry.in_place.clone());
             let kept = entry.and_then(|entry| entry.kept.clone());
-            (known(entry, || self.unmet(&employee)), account, access, (in_place, kept), entry.is_none_or(|entry| entry.met.is_none()))
+            (
+                known(entry, self.now, || self.unmet(&employee)),
+                account,
+                access,
+                (in_place, kept),
+                entry.is_none_or(|entry| entry.met.is_none()),
+            )
         });
         let mut unknown_target = None;
         if !known.overrides.attributes.is_empty() {
             unknown_target = pin(&mut employee, &known, &self.settings.mapping);
         }
         let (decision, baseline) = self.decision(&known, &employee, mapped);
-        let scope_failure = self.settings.scope.as_ref().and_then(|scope| scope.holds(&employee).err());
+        let scope = self.settings.scope.as_ref().filter(|_| !employee.unread);
+        let scope_failure = scope.and_then(|scope| scope.holds(&employee).err());
         Person {
             decision,
             baseline,
@@ -88,7 +95,13 @@ impl Deciding<'_> {
         if dealt_with || self.settings.existing_employees == ExistingEmployees::NextPass {
             return (decision, None);
         }
-        let now_says = Baseline::of(self.settings, mapped, employee, self.now);
+        let now_says = match known.met {
+            // Bob does not show the employee, which is no change.
+            Met::Waiting(before) if employee.unread => before,
+            Met::Waiting(_) | Met::New | Met::BeforeIntegration | Met::Unmanaged | Met::Managed => {
+                Baseline::of(self.settings, mapped, employee, self.now)
+            }
+        };
         let decision = unless_waiting(self.settings, known, decision, Some(now_says));
         let waits = [Some(decision.why), decision.also].contains(&Some(Why::AwaitingChange));
         (decision, waits.then(|| Box::new(now_says)))
@@ -114,12 +127,13 @@ impl Deciding<'_> {
 }
 
 /// What the object of one person says.
-fn known(entry: Option<&Entry>, unmet: impl FnOnce() -> Met) -> Known {
+fn known(entry: Option<&Entry>, now: Timestamp, unmet: impl FnOnce() -> Met) -> Known {
     let Some(entry) = entry else { return Known { met: unmet(), ..Known::default() } };
     Known {
         overrides: entry.overrides.as_deref().cloned().unwrap_or_default(),
         met: entry.met.unwrap_or_else(unmet),
         revoked: entry.revoked,
+        ended: entry.ended(now),
     }
 }
 

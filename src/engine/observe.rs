@@ -29,7 +29,7 @@ use crate::{
 /// Bob, as one pass saw it.
 #[derive(Debug)]
 pub struct Source {
-    /// Everybody in the answer, and those whose file is confirmed to be gone.
+    /// Everybody in the answer, those whose file is confirmed to be gone, and leavers on record whom Bob does not show.
     pub employees: Vec<Employee>,
     /// How many the search answered.
     pub in_bob: u32,
@@ -143,7 +143,9 @@ pub async fn employees(
             }
         });
     }
+    let still_missing: Vec<Box<str>>;
     if suspicion.is_some() {
+        still_missing = missing.into_iter().map(|missing| missing.id).collect();
         source.suspect = Some(format!(
             "Bob answered {in_bob} people, and {} when it was last believed; nothing rests on who is missing until a later answer agrees or a sync of the integration is requested",
             last.believed
@@ -158,6 +160,7 @@ pub async fn employees(
         source.zones = Some(settings.zones.gaps(sites));
         gone.extend(confirmed.gone.iter().map(|id| id.clone().into_string()));
         source.deleted_now.extend(confirmed.gone);
+        still_missing = confirmed.missing;
         source.absent = Absent {
             unconfirmed: confirmed.unconfirmed,
             forbidden: confirmed.forbidden,
@@ -167,6 +170,10 @@ pub async fn employees(
     }
     source.employees.extend(gone.iter().map(|id| Employee::gone(id)));
     source.employees.extend(expected.iter().map(|id| Employee::expected(id)));
+    // Absence is no evidence, and it takes none away: a leaver on record is a leaver until Bob shows otherwise.
+    let left = |id: &&Box<str>| roster.with(key, id, |entry| entry.is_some_and(|entry| entry.has_left(now)));
+    let leavers = still_missing.iter().filter(|_| settings.disabling_trigger).filter(left);
+    source.employees.extend(leavers.map(|id| Employee::unread(id)));
     Ok(source)
 }
 
@@ -184,7 +191,10 @@ impl Confirmed {
 
 /// People with their lifecycle statuses, as the roster remembers them.
 pub fn shown(employees: &[Employee]) -> impl Iterator<Item = (&str, Word)> {
-    employees.iter().filter(|employee| !employee.deleted).map(|employee| (employee.id(), Word::of(employee.values.get(LIFECYCLE))))
+    employees
+        .iter()
+        .filter(|employee| !employee.is_without_a_row())
+        .map(|employee| (employee.id(), Word::of(employee.values.get(LIFECYCLE))))
 }
 
 /// Bob's id of the company, where it was asked for.

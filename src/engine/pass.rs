@@ -348,7 +348,8 @@ impl Pass<'_> {
             let known = self.roster.with(self.key, employee.id(), |entry| entry.map_or(0, |entry| entry.row));
             known != single::row(employee)
         };
-        let employees = people.iter().map(|person| &person.employee).filter(|employee| self.causes.contains_key(employee.id()));
+        let employees =
+            people.iter().map(|person| &person.employee).filter(|employee| self.causes.contains_key(employee.id()) && !employee.unread);
         let changed: HashSet<&str> = employees.filter(|employee| is_other(employee)).map(Employee::id).collect();
         self.causes.keys().filter(|employee| !changed.contains(&***employee)).cloned().collect()
     }

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 pub use self::early::unknown;
-use self::write::{Seen, Write};
+use self::write::{Moment, Seen, Write};
 use super::{
     claims::{Claims, Looking},
     clock::Clock,
@@ -284,10 +284,9 @@ impl Recorder<'_> {
             history,
             owed,
             expired,
-            tried: outcome.is_some(),
+            moment: if outcome.is_some() { Moment::Tried } else { Moment::Untried },
             seen,
             proof,
-            early: false,
             exists: known.is_some(),
             digest: known.map_or(0, |(_, digest)| digest),
         })

@@ -95,6 +95,8 @@ pub async fn employees(
     }
     for id in ids {
         let waiting = &wanted[id];
+        // Bob does not show the employee: what is on record holds.
+        let on_record = |entry: &Entry| (settings.disabling_trigger && entry.has_left(now)).then(|| Employee::unread(id));
         let entry = roster.get(key, id);
         let known_row = entry.as_ref().map_or(0, |entry| entry.row);
         if let Some(employee) = found.remove(id) {
@@ -140,11 +142,13 @@ pub async fn employees(
                         } else {
                             seen.in_doubt |= !entry.absence.is_doubt();
                             roster.absent(key, id, entry.absence.not_found(now));
+                            seen.employees.extend(on_record(&entry));
                         }
                     }
                     Err(bob::Error::Forbidden { .. }) => {
                         seen.in_doubt |= !entry.absence.forbidden;
                         roster.absent(key, id, Absence::FORBIDDEN);
+                        seen.employees.extend(on_record(&entry));
                     }
                     Err(error @ bob::Error::Unauthorized) => return Err(bob_stop(error)),
                     // No answer is no evidence.

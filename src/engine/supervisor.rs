@@ -224,6 +224,10 @@ impl Supervisor {
 
     /// A worker's task has ended. Where its integration is still there, another one takes its place.
     fn begin_again(&mut self, ended: Result<(Id, ()), JoinError>) {
+        if *self.shared.stopping.borrow() {
+            // It ended because the process stops.
+            return;
+        }
         let (id, panicked) = match ended {
             Ok((id, ())) => (id, false),
             Err(error) => (error.id(), error.is_panic()),

@@ -6,6 +6,7 @@ use bobsync::domain::{
     budget::{Blackout, Budgets},
     calendar::{Zones, end_of, start_of},
     employee::{Cell, Day, Employee, Fields, Values},
+    ended::Ended,
     known::{Known, Met, Overrides, Revoked},
     mapping::{Compare, Mapping, Row, Source},
     safety::{Protected, ShortRead},
@@ -250,6 +251,7 @@ fn known(wishes: &Wishes, facts: &Facts) -> Known {
             .revoked
             .as_ref()
             .map(|start| Revoked { at: "2026-01-01T00:00:00Z".parse().expect("a time"), start: Day::read(cell(start)).date() }),
+        ended: None,
     }
 }
 
@@ -418,6 +420,45 @@ proptest! {
         prop_assert_eq!(decision.existing, listed.ends_access().then_some(Access::Suspended));
         prop_assert!(decision.existing.is_none() || decision.because().contains(why.sentence()) && decision.because().contains(listed.why.sentence()));
     }
+}
+
+#[test]
+fn an_end_on_record_takes_access_from_somebody_whom_bob_does_not_show() {
+    let wishes = Wishes {
+        create: Create::OnCreation,
+        user_status: UserStatus::AccordingToBob,
+        domains: vec![],
+        trigger: true,
+        ends: AccessEnds::EndOfDay,
+        default_zone: "Europe/Berlin",
+        sites: vec![],
+        hands_off: false,
+    };
+    let now = "2026-11-24T10:00:00Z".parse().expect("a time");
+    let unseen = Employee::unread("1");
+    let on_record = |why, date| Some(Ended { why, date, at: Timestamp::MIN });
+    let trigger_off = Wishes { trigger: false, ..wishes.clone() };
+    for (why, day) in
+        [(Why::Terminated, None), (Why::LastDayOfWork, Some(date(2026, 11, 20))), (Why::TerminationDate, Some(date(2026, 11, 20)))]
+    {
+        let known = Known { met: Met::Managed, ended: on_record(why, day), ..Known::default() };
+        let decision = decide(&settings(&wishes), &known, &unseen, now);
+        let said = (decision.managed, decision.existing, decision.missing, decision.why, decision.date);
+        assert_eq!(said, (true, Some(Access::Suspended), Missing::Never, why, day));
+        // The settings left the person out before: only access goes.
+        let left_out = Known { met: Met::Unmanaged, ..known.clone() };
+        assert!(decide(&settings(&wishes), &left_out, &unseen, now).only_ends_access());
+        let hands_off = Known { overrides: Overrides { hands_off: true, ..Overrides::default() }, ..known.clone() };
+        let decision = decide(&settings(&wishes), &hands_off, &unseen, now);
+        assert_eq!((decision.existing, decision.why, decision.also), (None, Why::HandsOff, Some(why)));
+        assert_eq!(decide(&settings(&trigger_off), &known, &unseen, now).existing, None);
+        // A row of Bob speaks for itself.
+        let cells = [Cell::Text("1"), Cell::Null, Cell::Text("Employed"), Cell::Text("Active"), Cell::Null, Cell::Null, Cell::Null];
+        let shown = Employee::from_values(Values::from_cells(cells.into_iter())).expect("a row with an id");
+        assert_eq!(decide(&settings(&wishes), &known, &shown, now).existing, Some(Access::Active));
+    }
+    let at_work = Known { met: Met::Managed, ..Known::default() };
+    assert_eq!(decide(&settings(&wishes), &at_work, &unseen, now).existing, None, "absence is no evidence");
 }
 
 #[test]

@@ -223,6 +223,16 @@ fn a_leaver_whose_email_is_taken_still_loses_access_and_comes_first() {
 }
 
 #[test]
+fn a_leaver_whom_bob_does_not_show_loses_access_and_nothing_else() {
+    let crowd = crowd(vec![Someone { stance: Stance::Left, ..someone(ADA) }], vec![Stored { title: Some("Elsewhere"), ..own("1", ADA) }]);
+    let mut people = crowd.people();
+    assert_snapshot!(told(&crowd, &planned(&crowd, &people, &crowd.accounts())), @"Ada: update #1: suspended, title Engineer");
+    // Whatever a mapping makes of fields that are not there, it is no value of this employee.
+    people[0].employee.unread = true;
+    assert_snapshot!(told(&crowd, &planned(&crowd, &people, &crowd.accounts())), @"Ada: update #1: suspended");
+}
+
+#[test]
 fn managers_are_made_before_their_people() {
     let ada = Someone { manager: manager(BEN), ..someone(ADA) };
     let ben = Someone { manager: manager(CLEO), ..someone(BEN) };

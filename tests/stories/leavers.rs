@@ -255,3 +255,73 @@ async fn what_ends_or_comes_while_a_pass_is_under_way_stands_after_it() {
     let of = |id: &str| revoked.iter().find(|one| one.employee_id == id).map(|one| one.ended_at.is_some());
     assert_eq!((of(ended), of(came)), (Some(true), Some(false)), "{revoked:?}");
 }
+
+/// A lost permission hides everyone who has left, and with them leavers whose accounts are open.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leaver_on_record_whom_bob_does_not_show_any_more_stays_a_leaver() {
+    let story = Story::begin("hidden-leavers", 20).await;
+    let parent = json!({
+        "root.email": "parent@example.com", "work.startDate": "2020-01-01", "internal.lifecycleStatus": "Parental leave",
+        "internal.status": "Active", "internal.terminationDate": null, "employee.lastDayOfWork": null,
+    });
+    let parent = story.simulated.hire(parent).await;
+    let controller = Controller::start(&story).await;
+    story.integrate(json!({})).await;
+    story.ready("Converged").await;
+    let people = at_work(&story, 2).await;
+    let [opened, refused] = &people[..] else { panic!("two people") };
+    let account = |id: &str| {
+        let id = id.to_owned();
+        let story = &story;
+        async move { story.simulated.account(&id).await.unwrap()["id"].clone() }
+    };
+    let path = format!("/api/2/users/{}", account(refused).await);
+    let fault = json!({"kind": "status", "status": 403, "method": "PUT", "exactPath": path});
+    story.simulated.post("/onelogin/faults", fault).await;
+    for leaver in &people {
+        story.simulated.change(leaver, terminated()).await;
+    }
+    story.sync().await;
+    until_status(&story, opened, SUSPENDED).await;
+    let failing = || async { story.integration().await.status.unwrap().employees.map(|counts| counts.failing) };
+    let one_fails = || async {
+        until("the refused leaver counts", || async {
+            let (reason, failing) = (story.reason(refused).await, failing().await);
+            if (reason.as_str(), failing) == ("Forbidden", Some(1)) { Ok(()) } else { Err(format!("{reason} {failing:?}")) }
+        })
+        .await;
+    };
+    one_fails().await;
+
+    let visible = ["Hired", "Employed", "Garden leave", "Leave"];
+    story.simulated.put("/bob/permissions", json!({"visibleLifecycles": visible, "outOfSight": "forbidden"})).await;
+    let open_again = || async {
+        let user = format!("/onelogin/users/{}", account(opened).await);
+        story.simulated.patch(&user, json!({"status": 1})).await;
+    };
+    open_again().await;
+    story.sync_ends_in("SourceSuspect").await;
+    until_status(&story, opened, SUSPENDED).await;
+    one_fails().await;
+
+    // Another process has only what is on record.
+    controller.kill();
+    open_again().await;
+    let _controller = Controller::start(&story).await;
+    story.sync_ends_in("SourceSuspect").await;
+    until_status(&story, opened, SUSPENDED).await;
+    one_fails().await;
+    story.simulated.delete("/onelogin/faults").await;
+    story.sync().await;
+    until_status(&story, refused, SUSPENDED).await;
+    until("nothing fails", || async { if failing().await == Some(0) { Ok(()) } else { Err(String::new()) } }).await;
+    let parent_account = story.simulated.account(&parent).await.unwrap();
+    assert_eq!(parent_account["status"], 1, "absence takes no access");
+
+    // What Bob shows again counts.
+    story.simulated.put("/bob/permissions", json!({})).await;
+    story.simulated.change(opened, json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"})).await;
+    story.sync().await;
+    story.ready("Converged").await;
+    until_status(&story, opened, 1).await;
+}

@@ -2,17 +2,23 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
+use jiff::Timestamp;
+
+use super::Entry;
 use crate::{
     api::{
         EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, conditions,
-        employee_sync::{Access, Evidence, EvidenceKind},
+        employee_sync::{Access, Because, Evidence, EvidenceKind},
         integration::UserStatus,
         reasons::DetailReason,
     },
     domain::{
+        access::Why,
         baseline::Baseline,
+        ended::Ended,
         kept::Kept,
         known::{Met, Overrides, Revoked},
+        missing::Word,
         settings,
     },
 };
@@ -59,6 +65,37 @@ pub(super) fn revoked(evidence: &Evidence) -> Option<Revoked> {
             let start = evidence.start_date.as_deref().and_then(|date| date.parse().ok());
             Some(Revoked { at: evidence.observed_at.0, start })
         }
+    }
+}
+
+/// Reads the end of the employment that the status speaks of: one that the decision rests on, or a date ahead.
+pub(super) fn ended(status: &EmployeeSyncStatus) -> Option<Box<Ended>> {
+    let conditions = ["AccessSynced", "Ready"].into_iter().filter_map(|kind| conditions::find(&status.conditions, kind));
+    let come = conditions.into_iter().find_map(|condition| Ended::read(&condition.message));
+    let ahead = || {
+        let next = status.next_transition.as_ref()?;
+        let why = match next.because {
+            Because::LastDayOfWork => Why::LastDayOfWork,
+            Because::TerminationDate => Why::TerminationDate,
+            Because::StartDate | Because::LeaveStart | Because::LeaveEnd => return None,
+        };
+        Some(Ended::ahead(why, next.at.parse().ok()?))
+    };
+    come.or_else(ahead).map(Box::new)
+}
+
+impl Entry {
+    /// Returns the end of the employment that is on record and has come, unless Bob has shown another status since.
+    #[must_use]
+    pub fn ended(&self, now: Timestamp) -> Option<Ended> {
+        let other_status = self.lifecycle.or(Word::terminated()) != Word::terminated();
+        self.ended.as_deref().copied().filter(|ended| ended.at <= now && !(ended.why == Why::Terminated && other_status))
+    }
+
+    /// Whether the record says that the access of an account on record has to end, whatever Bob shows now.
+    #[must_use]
+    pub fn has_left(&self, now: Timestamp) -> bool {
+        self.account.is_some() && (self.revoked.is_some() || self.ended(now).is_some())
     }
 }
 

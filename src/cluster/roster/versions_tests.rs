@@ -6,7 +6,10 @@ use kube::api::ObjectMeta;
 use serde_json::json;
 
 use super::{IntegrationKey, News, Roster, object_name};
-use crate::api::{EmployeeSync, EmployeeSyncSpec, employee_sync::IntegrationRef};
+use crate::{
+    api::{EmployeeSync, EmployeeSyncSpec, employee_sync::IntegrationRef},
+    domain::{employee::Cell, missing::Word},
+};
 
 const EMPLOYEE: &str = "7";
 
@@ -91,5 +94,34 @@ fn an_account_that_was_only_found_is_nobodys() {
         roster.see(&with_status(object(version, false), status(reason)));
         let entry = roster.get(&key(), EMPLOYEE).expect("known");
         assert_eq!((entry.account.is_some(), entry.has_managed_account(), entry.known_account()), (ours, ours, Some("1")), "{reason}");
+    }
+}
+
+#[test]
+fn a_leaver_on_record_is_one_until_bob_shows_another_status() {
+    let message = |text: &str| json!([{"type": "AccessSynced", "status": "False", "reason": "NotAsDecided", "message": text, "lastTransitionTime": "2026-11-20T10:00:00Z"}]);
+    let status = |text: &str| json!({"access": "Active", "account": {"id": "1", "matchedBy": "Mark"}, "conditions": message(text)});
+    let now = "2026-11-24T10:00:00Z".parse().expect("a time");
+    let has_left = |roster: &Roster| roster.with(&key(), EMPLOYEE, |entry| entry.is_some_and(|entry| entry.has_left(now)));
+    let terminated = "Not as decided yet: Bob's lifecycle status (internal.lifecycleStatus) is Terminated.";
+    let roster = Roster::default();
+    roster.see(&with_status(object(1, false), status(terminated)));
+    assert!(has_left(&roster), "as a process that has just begun reads it");
+    assert_eq!(roster.get(&key(), EMPLOYEE).map(|entry| entry.lifecycle), Some(Word::terminated()));
+    roster.shown(&key(), [(EMPLOYEE, Word::of(Cell::Text("Employed")))].into_iter());
+    assert!(!has_left(&roster), "Bob has shown another status since");
+    roster.see(&with_status(object(2, false), status("The last day of work (employee.lastDayOfWork) has come: 2026-11-20.")));
+    assert!(has_left(&roster));
+    roster.see(&with_status(object(3, false), status("At work.")));
+    assert!(!has_left(&roster));
+    let mut ahead = status("At work.");
+    for (version, at, because, left) in [
+        (4, "2026-11-24T00:00:00Z", "LastDayOfWork", true),
+        (5, "2026-11-25T00:00:00Z", "TerminationDate", false),
+        (6, "2026-11-24T00:00:00Z", "LeaveStart", false),
+    ] {
+        ahead["nextTransition"] = json!({"at": at, "timeZone": "UTC", "access": "Suspended", "because": because});
+        roster.see(&with_status(object(version, false), ahead.clone()));
+        assert_eq!(has_left(&roster), left, "{because} {at}");
     }
 }

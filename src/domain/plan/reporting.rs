@@ -33,7 +33,7 @@ pub(super) fn set_managers(
     current: &HashMap<PersonIndex, Box<str>>,
 ) {
     for (index, person) in (0..).zip(people) {
-        if !person.decision.managed || person.employee.deleted {
+        if !person.decision.managed || person.employee.is_without_a_row() {
             continue;
         }
         let i = index as usize;

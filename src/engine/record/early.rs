@@ -3,7 +3,7 @@
 
 use std::sync::PoisonError;
 
-use super::{Judged, Recorder, Trouble, Write};
+use super::{Judged, Moment, Recorder, Trouble, Write};
 use crate::domain::{
     access::Missing,
     matching::{Person, PersonIndex},
@@ -56,7 +56,7 @@ impl Recorder<'_> {
         // A request is answered when the pass has ended.
         judged.verdict.sync_handled.clone_from(&judged.seen.sync_handled);
         let write = self.draft(index, judged, None).filter(|write| !write.expired)?;
-        Some(Write { early: true, ..write })
+        Some(Write { moment: Moment::Early, ..write })
     }
 
     /// Whether there is nothing to be said of this person before an outcome: it is known, or a later pass knows better.

@@ -32,10 +32,10 @@ impl Recorder<'_> {
     async fn write(&self, mut write: Write<'_>) {
         let id = self.people[write.index as usize].employee.id();
         let _alone = self.claims.record(id).await;
-        if write.early && self.is_settled(write.index) {
+        if write.moment == Moment::Early && self.is_settled(write.index) {
             return;
         }
-        if !write.tried && self.looking.is_outdated(id) {
+        if write.moment != Moment::Tried && self.looking.is_outdated(id) {
             // A later pass has looked at this person while this write waited for its turn: what it found stands.
             return;
         }
@@ -48,7 +48,9 @@ impl Recorder<'_> {
             Ok(()) if write.owed.is_empty() => {}
             Ok(()) => self.roster.owe(self.key, id, Vec::new()),
             // The outcome is written when it is known.
-            Err(error) if write.early => tracing::debug!(integration = %self.key, %error, "what is said early could not be written"),
+            Err(error) if write.moment == Moment::Early => {
+                tracing::debug!(integration = %self.key, %error, "what is said early could not be written")
+            }
             Err(error) => {
                 // A change that failed is tried again, and tells of itself then. One that was made never comes again.
                 let made = write.history.into_iter().filter(|line| line.outcome == OutcomeWord::Succeeded);
@@ -211,6 +213,17 @@ impl Seen {
     }
 }
 
+/// The moment of a pass at which a status is said.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// Before the outcome is known.
+    Early,
+    /// There was no change to try.
+    Untried,
+    /// A change was tried, so no other pass could look at the employee meanwhile.
+    Tried,
+}
+
 /// One status to write.
 pub(super) struct Write<'a> {
     pub(super) index: PersonIndex,
@@ -221,14 +234,12 @@ pub(super) struct Write<'a> {
     pub(super) owed: Vec<HistoryEntry>,
     /// The person has been gone for longer than the retention: the object goes.
     pub(super) expired: bool,
-    /// Whether a change of this person was tried, so that no other pass could look at the person meanwhile.
-    pub(super) tried: bool,
+    /// At which moment of the pass it is said.
+    pub(super) moment: Moment,
     /// What was known when the verdict was made.
     pub(super) seen: Seen,
     /// The evidence then.
     pub(super) proof: Proof,
-    /// Whether it is said before the outcome is known.
-    pub(super) early: bool,
     pub(super) exists: bool,
     pub(super) digest: u64,
 }

@@ -39,7 +39,7 @@ impl Standing {
     async fn one(&mut self, control: &Control, rng: &mut Rng, at_work: &[i64], leaving: &[i64]) {
         match rng.below(11) {
             0 | 1 => {
-                let mut refused: Vec<i64> = (0..1 + rng.below(5)).filter_map(|_| some(rng, at_work)).collect();
+                let mut refused: Vec<i64> = (0..=rng.below(5)).filter_map(|_| some(rng, at_work)).collect();
                 refused.extend(some(rng, leaving));
                 let one = |id: &i64| forbidden().method("PUT").path(&format!("/api/2/users/{id}"));
                 self.faults.extend(refused.iter().map(one));
@@ -52,7 +52,7 @@ impl Standing {
                 control.onelogin_window(6 + u64::try_from(rng.below(6)).unwrap_or(0), 1).await.expect("a limit");
             }
             5 => {
-                for id in (0..1 + rng.below(2)).filter_map(|_| some(rng, at_work)) {
+                for id in (0..=rng.below(2)).filter_map(|_| some(rng, at_work)) {
                     control.change_user(id, json!({"directory_id": 4711})).await.expect("a directory");
                     self.connected.push(id);
                     self.accounts.insert(id);
