@@ -258,6 +258,17 @@ impl Roster {
         }
     }
 
+    /// Notes that there is no account of this person, where none is on record; `None`: of anybody without an object, for a
+    /// listing would have shown it.
+    pub fn without_account(&self, key: &IntegrationKey, employee: Option<&str>) {
+        let mut rows = self.rows();
+        let Some(people) = rows.get_mut(key) else { return };
+        let is_meant = |id: &str, entry: &Entry| employee.map_or(!entry.exists, |employee| employee == id);
+        let unknown = |(id, entry): &(&str, &Entry)| entry.is_unknown_against_evidence() && is_meant(id, entry);
+        let unknown: Vec<Box<str>> = people.iter().filter(unknown).map(|(id, _)| id.into()).collect();
+        unknown.iter().for_each(|id| people.change(id, |entry| entry.access = Some(Access::Absent)));
+    }
+
     /// Forgets which accounts are on record: they are another tenant's.
     pub fn forget_accounts(&self, key: &IntegrationKey) {
         if let Some(people) = self.rows().get_mut(key) {
@@ -560,7 +571,7 @@ impl Entry {
     /// record was deleted. The account is found by its mark.
     #[must_use]
     pub fn is_unknown_against_evidence(&self) -> bool {
-        self.revoked.is_some() && !self.says_something()
+        self.revoked.is_some() && self.access.is_none() && !self.says_something()
     }
 
     /// Whether its integration manages an account of this person, or will make one. One that only takes access from somebody

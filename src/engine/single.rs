@@ -21,7 +21,7 @@ use crate::{
     bob,
     cluster::roster::{Entry, IntegrationKey, Roster},
     domain::{
-        account::Account,
+        account::{Account, AccountState},
         employee::{Cell, Employee, LIFECYCLE},
         mapping::{Compare, Desired, Mapping},
         matching::Person,
@@ -261,8 +261,14 @@ pub async fn marked(
     let mut failed: HashSet<Box<str>> = HashSet::new();
     for (employee, found) in looked_up {
         match found {
-            Some(Ok(found)) => accounts.extend(found.into_iter().filter(|account| account.mark.as_deref() == Some(&*employee))),
-            Some(Err(provider::Error::NotFound)) => {}
+            Some(Ok(mut found)) => {
+                found.retain(|account| account.mark.as_deref() == Some(&*employee));
+                if found.iter().all(|account| account.state == AccountState::Suspended) {
+                    roster.without_account(key, Some(&employee));
+                }
+                accounts.extend(found);
+            }
+            Some(Err(provider::Error::NotFound)) => roster.without_account(key, Some(&employee)),
             Some(Err(error @ (provider::Error::Unauthorized { .. } | provider::Error::Denied { .. }))) => {
                 return Err(provider_stop(&error));
             }
