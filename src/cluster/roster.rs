@@ -10,7 +10,6 @@ mod versions_tests;
 
 use std::{
     collections::BTreeMap,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
     num::NonZeroU64,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -19,14 +18,14 @@ use foldhash::HashMap;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-pub use self::{latest::Latest, people::Sums};
+pub use self::{latest::Latest, people::Sums, reading::digest};
 use self::{
     people::People,
-    reading::{ended, kept, met, only_found, overrides, revoked, several, unready_since},
+    reading::{access, ended, kept, met, only_found, overrides, revoked, several, unready_since},
 };
 use crate::{
     api::{
-        EmployeeSync, EmployeeSyncStatus, SYNC_REQUESTED,
+        EmployeeSync, SYNC_REQUESTED,
         employee_sync::{Access, Because, EvidenceKind, HISTORY, HistoryEntry, MatchedBy},
     },
     domain::{
@@ -261,6 +260,17 @@ impl Roster {
         }
     }
 
+    /// Notes that there is no account of this person, where none is on record; `None`: of anybody without an object, for a
+    /// listing would have shown it.
+    pub fn without_account(&self, key: &IntegrationKey, employee: Option<&str>) {
+        let mut rows = self.rows();
+        let Some(people) = rows.get_mut(key) else { return };
+        let is_meant = |id: &str, entry: &Entry| employee.map_or(!entry.exists, |employee| employee == id);
+        let unknown = |(id, entry): &(&str, &Entry)| entry.is_unknown_against_evidence() && is_meant(id, entry);
+        let unknown: Vec<Box<str>> = people.iter().filter(unknown).map(|(id, _)| id.into()).collect();
+        unknown.iter().for_each(|id| people.change(id, |entry| entry.access = Some(Access::Absent)));
+    }
+
     /// Forgets which accounts are on record: they are another tenant's.
     pub fn forget_accounts(&self, key: &IntegrationKey) {
         if let Some(people) = self.rows().get_mut(key) {
@@ -449,7 +459,7 @@ fn entry(object: &EmployeeSync) -> Entry {
         version: version(object),
         overrides: overrides(&object.spec),
         met: status.and_then(met),
-        access: status.and_then(|s| s.access),
+        access: status.and_then(|status| access(object, status)),
         revoked: status.and_then(|s| s.evidence.as_ref()).and_then(revoked),
         ended: status.and_then(ended),
         account: account.filter(|_| !only_found).map(|a| (a.id.as_str().into(), a.matched_by)),
@@ -502,13 +512,14 @@ impl Entry {
         };
     }
 
-    /// This one in place of `known`. An object without a status says nothing of the person, so what was known stays.
+    /// This one in place of `known`. An object without a status says nothing of the person, and one that has evidence alone
+    /// says nothing of the account, so what was known stays.
     fn after(mut self, known: &Self) -> Self {
         (self.row, self.lifecycle, self.absence) = (known.row, known.lifecycle.or(self.lifecycle), known.absence);
         self.kept = self.kept_after(known);
         // The same object or another one: what went out has gone out.
         let latest = self.latest.or_later(known.latest);
-        if self.digest != 0 {
+        if self.says_something() {
             return Self { latest, ..self };
         }
         Self {
@@ -517,7 +528,8 @@ impl Entry {
             several: self.several || known.several,
             met: self.met.or(known.met),
             access: self.access.or(known.access),
-            revoked: self.revoked.or(known.revoked),
+            // Evidence has been written anew, or taken back.
+            revoked: if self.digest == 0 { known.revoked } else { self.revoked },
             ended: self.ended.or_else(|| known.ended.clone()),
             latest,
             awaited_start: known.awaited_start,
@@ -528,6 +540,11 @@ impl Entry {
             unready_since: known.unready_since,
             ..self
         }
+    }
+
+    /// Whether its status says how the person was dealt with.
+    const fn says_something(&self) -> bool {
+        self.met.is_some() || self.account.is_some() || self.found.is_some()
     }
 
     /// What no read of Bob would show: a revocation, and since when the file is gone.
@@ -552,7 +569,15 @@ impl Entry {
         let evidence = self.revoked.is_some() || self.file_deleted.is_some();
         let hands_off = self.overrides.as_ref().is_some_and(|overrides| overrides.hands_off);
         let active = self.account.is_some() && self.access == Some(Access::Active);
-        evidence && !hands_off && (active || self.several && self.access != Some(Access::Suspended))
+        let open = active || self.several && self.access != Some(Access::Suspended);
+        evidence && !hands_off && (open || self.is_unknown_against_evidence())
+    }
+
+    /// Whether Bob has revoked access from this person, and neither a status nor this process knows of an account: what is on
+    /// record was deleted. The account is found by its mark.
+    #[must_use]
+    pub fn is_unknown_against_evidence(&self) -> bool {
+        self.revoked.is_some() && self.access.is_none() && !self.says_something()
     }
 
     /// Whether its integration manages an account of this person, or will make one. One that only takes access from somebody
@@ -587,33 +612,4 @@ impl Entry {
     pub fn was_in_bob(&self) -> bool {
         self.met.is_some()
     }
-}
-
-/// Equal for statuses that say the same: transition times and history aside.
-#[must_use]
-pub fn digest(status: &EmployeeSyncStatus) -> u64 {
-    let mut hash = DefaultHasher::new();
-    status.observed_generation.hash(&mut hash);
-    status.username.hash(&mut hash);
-    if let Some(account) = &status.account {
-        account.id.hash(&mut hash);
-        account.matched_by.hash(&mut hash);
-    }
-    status.access.hash(&mut hash);
-    for condition in &status.conditions {
-        (&condition.type_, &condition.status, &condition.reason, &condition.message, condition.observed_generation).hash(&mut hash);
-    }
-    if let Some(next) = &status.next_transition {
-        (&next.at, &next.time_zone, next.access, next.because).hash(&mut hash);
-    }
-    if let Some(evidence) = &status.evidence {
-        (evidence.kind, evidence.observed_at.0.as_second(), &evidence.start_date).hash(&mut hash);
-    }
-    status.awaiting_change.as_ref().map(|waiting| &waiting.baseline).hash(&mut hash);
-    status.last_applied.hash(&mut hash);
-    status.kept_differently.hash(&mut hash);
-    status.held_part.hash(&mut hash);
-    status.last_handled_sync_at.hash(&mut hash);
-    // 0 stands for "no status".
-    hash.finish().max(1)
 }

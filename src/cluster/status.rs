@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, OwnerReference};
 use kube::{
     Api, Client,
     api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions},
@@ -141,6 +141,18 @@ impl Writer {
         tried("writing evidence", || self.people.patch_status(name, &params, &patch))
             .await
             .map_err(|failed| failed.into_error("writing evidence"))
+    }
+
+    /// Replaces the conditions in the status of one person's object, and nothing else.
+    ///
+    /// # Errors
+    /// When the API server refuses or cannot be reached, or the object is gone.
+    pub async fn patch_conditions(&self, name: &str, conditions: &[Condition]) -> Result<EmployeeSync, WriteError> {
+        let patch = Patch::Merge(json!({"status": {"conditions": conditions}}));
+        let params = params();
+        tried("writing conditions", || self.people.patch_status(name, &params, &patch))
+            .await
+            .map_err(|failed| failed.into_error("writing conditions"))
     }
 
     /// Deletes the object of somebody who is gone from Bob for longer than the retention: this object as it was read, and no

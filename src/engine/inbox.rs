@@ -25,6 +25,7 @@ use super::{
     dirty::{Depths, Dirty},
     revocations::{self, OLDEST_EVIDENCE},
     said::Said,
+    verdict::still_open,
 };
 use crate::{
     api::{
@@ -39,6 +40,7 @@ use crate::{
         watch::Scope,
     },
     domain::{
+        access::Why,
         known::Revoked,
         ledger::Ledger,
         priority::{Class, is_position},
@@ -57,6 +59,8 @@ const IN_A_ROW: usize = 3;
 const RECORD_WITHIN: Duration = Duration::from_secs(8);
 /// How long of that the person's own status is waited for.
 const OBJECT_WITHIN: Duration = Duration::from_secs(4);
+/// How long saying that access is still open may take.
+const SAID_WITHIN: Duration = Duration::from_secs(1);
 
 /// Takes in deliveries for every integration. Clones share it.
 #[derive(Clone)]
@@ -92,6 +96,8 @@ pub struct Mailbox {
     dates: Notify,
     /// Somebody asked for a sync of one person since the last full pass began.
     asked: AtomicBool,
+    /// Whether the settings take access from anybody.
+    takes_access: AtomicBool,
 }
 
 #[derive(Default)]
@@ -177,6 +183,11 @@ impl Mailbox {
     /// A sync of one person is asked for.
     pub fn ask(&self) {
         self.asked.store(true, Ordering::Release);
+    }
+
+    /// Notes whether the settings take access from anybody.
+    pub fn take_access(&self, takes: bool) {
+        self.takes_access.store(takes, Ordering::Release);
     }
 
     /// Whether that has happened since the last full pass began.
@@ -331,6 +342,7 @@ impl Inbox {
             state: Mutex::default(),
             dates: Notify::new(),
             asked: AtomicBool::new(false),
+            takes_access: AtomicBool::new(false),
         });
         self.mailboxes().insert(key.clone(), mailbox.clone());
         mailbox
@@ -457,6 +469,7 @@ impl Inbox {
         let refused = match written {
             Ok(Ok(Some(object))) => {
                 self.0.roster.wrote(&object, 0);
+                self.say_open(key, mailbox, employee, &object).await;
                 None
             }
             Ok(Ok(None)) => {
@@ -484,6 +497,28 @@ impl Inbox {
         }
         tracing::info!(integration = %key, employee, ?kind, "evidence from Bob is recorded");
         Ok(())
+    }
+
+    /// Says that access is still to be taken, where it is: the evidence is on record, so a status that says otherwise is wrong
+    /// for as long as that takes.
+    async fn say_open(&self, key: &IntegrationKey, mailbox: &Mailbox, employee: &str, object: &EmployeeSync) {
+        let gone = self
+            .0
+            .roster
+            .with(key, employee, |entry| entry.filter(|entry| entry.is_open_against_evidence()).map(|entry| entry.file_deleted.is_some()));
+        let Some(gone) = gone.filter(|_| mailbox.takes_access.load(Ordering::Acquire)) else { return };
+        let why = if gone { Why::FileDeleted } else { Why::AccessRevoked };
+        let (status, generation) = (object.status.clone().unwrap_or_default(), object.metadata.generation.unwrap_or(0));
+        let Some(conditions) = still_open(&status, generation, why, self.0.clock.now()) else { return };
+        let (writer, name) = (Writer::new(&self.0.client, &key.namespace), object_name(&key.name, employee));
+        self.0.roster.writing(key, employee, true);
+        match tokio::time::timeout(SAID_WITHIN, writer.patch_conditions(&name, &conditions)).await {
+            Ok(Ok(object)) => self.0.roster.wrote(&object, 0),
+            Ok(Err(_)) | Err(_) => {
+                tracing::debug!(integration = %key, employee, "that access is still open could not be said");
+                self.0.roster.writing(key, employee, false);
+            }
+        }
     }
 
     /// Writes the evidence into the status; for somebody without an object, one is made. `None`: there is nothing to write to.

@@ -78,6 +78,8 @@ pub async fn serve(session: Arc<Session>, line: Line, beat: Beat) {
 pub async fn serve_evidence(session: Arc<Session>, beat: Beat) {
     let mut stopping = session.shared.stopping.clone();
     let mut place = session.place.watch();
+    // What evidence was last served with.
+    let mut with: Option<Arc<Ready>> = None;
     loop {
         tokio::select! {
             () = beat.during(session.shared.leadership.wait_to_lead()) => {}
@@ -91,6 +93,11 @@ pub async fn serve_evidence(session: Arc<Session>, beat: Beat) {
             }
             Serves::NoOne | Serves::Suspended => None,
         };
+        if ready.is_some_and(|ready| with.as_deref().is_none_or(|before| !before.serves_like(ready))) {
+            // Whoever could not be served before, or not so, stands in no line any more.
+            session.take_up_evidence();
+        }
+        with = ready.cloned();
         let may =
             |employee: &str, waiting: &Waiting| session.is_open_against_evidence(employee) && !session.tried_evidence(employee, waiting);
         let next = async {

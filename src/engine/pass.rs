@@ -264,6 +264,9 @@ impl Pass<'_> {
             self.converge(&people, &plan, &released, &recorder, (&listing.unavailable, &[])).await
         };
         self.looked_at(&people);
+        if listing.whole {
+            self.roster.without_account(self.key, None);
+        }
         report.rest.unsettled = std::mem::take(&mut recorder.unsettled.lock().unwrap_or_else(PoisonError::into_inner));
 
         let tally = recorder.tally.into_inner().unwrap_or_else(PoisonError::into_inner);

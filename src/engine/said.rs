@@ -113,6 +113,8 @@ impl Said {
         let parts = self.parts.as_ref().and_then(|parts| parts.said(key));
         let waits = self.waits.as_ref().map(|waits| waits.told()).unwrap_or_default();
         let conditions = report::with_waits(report::with_parts(&status.conditions, parts, generation, now), &waits, generation, now);
+        let open = self.waits.as_ref().map_or(0, |waits| waits.open());
+        let conditions = report::with_open(conditions, open, generation, now);
         ProvisioningIntegrationStatus { conditions: report::timed(conditions, &self.shown.conditions, now), ..status.clone() }
     }
 

@@ -33,8 +33,9 @@ use super::{
 };
 use crate::{
     api::{
-        ProvisioningIntegration,
+        ProvisioningIntegration, ProvisioningIntegrationSpec,
         employee_sync::{Access, Trigger},
+        integration::Mode,
         reasons::IntegrationReason,
     },
     cluster::{
@@ -232,6 +233,17 @@ impl Session {
         rows.into_iter().map(|row| row.target).filter(|target| !ready.targets.contains(target)).collect()
     }
 
+    /// From how many people evidence on record is still to take access, where the settings take any.
+    #[must_use]
+    pub fn open_against_evidence(&self) -> u32 {
+        if !takes_access(&self.object.borrow().spec) {
+            return 0;
+        }
+        let mut open = 0;
+        self.shared.roster.for_each(&self.key, |_, entry| open += u32::from(entry.is_open_against_evidence()));
+        open
+    }
+
     /// Puts those into the urgent line from which evidence on record takes access and whose account is open still: the
     /// process that was told of it may have ended before it could act.
     pub fn take_up_evidence(&self) {
@@ -290,6 +302,12 @@ impl Session {
     pub fn most_single(&self) -> usize {
         (self.shared.roster.count(&self.key) / 100).clamp(20, 500)
     }
+}
+
+/// Whether these settings take access from anybody.
+#[must_use]
+pub fn takes_access(spec: &ProvisioningIntegrationSpec) -> bool {
+    spec.mode == Mode::Enforce && spec.provisioning.disabling_trigger
 }
 
 /// What is at stake when a date comes that makes access this.

@@ -21,7 +21,7 @@ use crate::{
     bob,
     cluster::roster::{Entry, IntegrationKey, Roster},
     domain::{
-        account::Account,
+        account::{Account, AccountState},
         employee::{Cell, Employee, LIFECYCLE},
         mapping::{Compare, Desired, Mapping},
         matching::Person,
@@ -257,6 +257,58 @@ pub async fn accounts(
                 seen.unread.push(employee);
             }
             Some(Err(_)) | None => {}
+        }
+    }
+    seen.employees.retain(|employee| !failed.contains(employee.id()));
+    seen.unread.extend(failed);
+    Ok(accounts)
+}
+
+/// Looks up by their mark the accounts of people from whom Bob has revoked access and whose record is gone. Takes out whoever's
+/// cannot be looked up now.
+///
+/// # Errors
+/// A [`Stop`]: the credential is refused.
+pub async fn marked(
+    provider: &dyn Provider,
+    mapping: &Mapping,
+    (roster, key): (&Roster, &IntegrationKey),
+    seen: &mut Seen,
+) -> Result<Vec<Account<'static>>, Stop> {
+    let is_unknown = |employee: &&Employee| roster.with(key, employee.id(), |entry| entry.is_some_and(Entry::is_unknown_against_evidence));
+    let unknown: Vec<Box<str>> = seen.employees.iter().filter(is_unknown).map(|employee| employee.id().into()).collect();
+    let searches = provider.capabilities().searches_marks;
+    let looked_up: Vec<_> = stream::iter(unknown)
+        .map(|employee| async move {
+            let found = if searches { Some(provider.find(mapping, Key::Mark(&employee)).await) } else { None };
+            (employee, found)
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    let mut accounts = Vec::new();
+    let mut failed: HashSet<Box<str>> = HashSet::new();
+    for (employee, found) in looked_up {
+        match found {
+            Some(Ok(mut found)) => {
+                found.retain(|account| account.mark.as_deref() == Some(&*employee));
+                if found.iter().all(|account| account.state == AccountState::Suspended) {
+                    roster.without_account(key, Some(&employee));
+                }
+                accounts.extend(found);
+            }
+            Some(Err(provider::Error::NotFound)) => roster.without_account(key, Some(&employee)),
+            Some(Err(error @ (provider::Error::Unauthorized { .. } | provider::Error::Denied { .. }))) => {
+                return Err(provider_stop(&error));
+            }
+            Some(Err(error)) => {
+                tracing::debug!(integration = %key, employee, %error, "an account could not be looked up by its mark; it is tried again");
+                failed.insert(employee);
+            }
+            None => {
+                tracing::warn!(integration = %key, employee, "access is revoked, and the account is not on record: it waits for a pass over everybody");
+                failed.insert(employee);
+            }
         }
     }
     seen.employees.retain(|employee| !failed.contains(employee.id()));

@@ -51,6 +51,12 @@ impl Ready {
             unavailable: before.unavailable.clone(),
         }
     }
+
+    /// Whether this is of the same spec, and calls go over the same connections.
+    #[must_use]
+    pub fn serves_like(&self, other: &Self) -> bool {
+        self.object.metadata.generation == other.object.metadata.generation && Arc::ptr_eq(&self.connections, &other.connections)
+    }
 }
 
 /// What there is to work with while no full pass is known to come through.
@@ -143,12 +149,15 @@ impl<R: Clone> State<R> {
         *self = Self::Starting(keep.map_or(Hold::Nothing, Hold::Open));
     }
 
-    /// Connections are open. They take the place of older ones only where the provider has not been listed through those.
+    /// Connections are open. They take the place of older ones of the same spec, for a Secret may be another one. What the
+    /// listing told through those is as good as before.
     fn open(&mut self, ready: R) {
-        if let Self::Starting(hold) | Self::Waiting(_, hold) = self
-            && !matches!(hold, Hold::Listed(_))
-        {
-            *hold = Hold::Open(ready);
+        match self {
+            Self::Starting(hold) | Self::Waiting(_, hold) => {
+                *hold = if matches!(hold, Hold::Listed(_)) { Hold::Listed(ready) } else { Hold::Open(ready) };
+            }
+            Self::Running(running) => *running = ready,
+            Self::Suspended => {}
         }
     }
 

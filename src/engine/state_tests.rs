@@ -161,6 +161,23 @@ fn who_is_served_in_which_state() {
 }
 
 #[test]
+fn connections_that_a_new_secret_opened_take_the_place_of_older_ones_in_every_state() {
+    let opened = |mut state: State<u8>| {
+        state.open(2);
+        state
+    };
+    assert_eq!(opened(State::Starting(Hold::Nothing)), State::Starting(Hold::Open(2)));
+    assert_eq!(opened(State::Starting(Hold::Open(1))), State::Starting(Hold::Open(2)));
+    assert_eq!(opened(State::Running(1)), State::Running(2));
+    for reason in TROUBLES {
+        let State::Waiting(trouble, _) = waiting(reason) else { unreachable!() };
+        assert_eq!(opened(waiting(reason)), State::Waiting(trouble, Hold::Listed(2)), "{reason}: what was listed stays so");
+        assert_eq!(opened(State::Waiting(trouble, Hold::Open(1))), State::Waiting(trouble, Hold::Open(2)), "{reason}");
+    }
+    assert_eq!(opened(State::Suspended), State::Suspended);
+}
+
+#[test]
 fn a_stop_after_everybody_was_looked_at_keeps_no_one_waiting_unless_the_credential_is_refused() {
     for reason in TROUBLES {
         let mut state = State::Running(1);

@@ -6,13 +6,13 @@ use std::{
 };
 
 use jiff::{Timestamp, tz::TimeZone};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::execute::Failure;
 use crate::{
     api::{
         EmployeeSyncStatus,
-        conditions::{Wanted, merge},
+        conditions::{self, Wanted, merge},
         employee_sync::{self as api, AccountRef, AwaitingChange, Evidence, EvidenceKind, HistoryEntry, MatchedBy, NextTransition},
         reasons::{DetailReason, EmployeeReason},
     },
@@ -502,6 +502,30 @@ impl Verdict<'_> {
         }
         list
     }
+}
+
+/// The conditions of somebody whose access evidence takes from now on, and whose account is open: what was said before the
+/// evidence came is not said any more. `None` where they say already that something is not as decided.
+#[must_use]
+pub fn still_open(status: &EmployeeSyncStatus, generation: i64, why: Why, now: Timestamp) -> Option<Vec<Condition>> {
+    let ready = conditions::find(&status.conditions, "Ready");
+    if ready.is_some_and(|ready| ready.status != "True") {
+        return None;
+    }
+    let why = why.sentence();
+    let message = format!("Waiting for its turn to {}; {why}.", Planned::Suspend.words());
+    let wanted = [
+        Wanted { kind: "Ready", status: false, reason: EmployeeReason::Pending.as_str(), message },
+        Wanted { kind: "AccessSynced", status: false, reason: DetailReason::NotAsDecided.as_str(), message: format!("{OPEN}: {why}.") },
+    ];
+    let mut list = status.conditions.clone();
+    for fresh in merge(&status.conditions, &wanted, generation, now) {
+        match list.iter_mut().find(|known| known.type_ == fresh.type_) {
+            Some(known) => *known = fresh,
+            None => list.push(fresh),
+        }
+    }
+    Some(list)
 }
 
 fn evidence(proof: Proof) -> Option<Evidence> {

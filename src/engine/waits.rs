@@ -2,7 +2,10 @@
 //! the log. A call that meets a wait notes it; it is told of until its time has come.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -20,6 +23,8 @@ use crate::{
 const TOLD: Duration = Duration::from_secs(10);
 /// Ends that lie closer together than this are of one wait: services count in whole seconds.
 const SAME: Duration = Duration::from_secs(3);
+/// Evidence that is not carried out after this time is told of.
+const OVERDUE: Duration = Duration::from_secs(5);
 /// The pause before a status that could not be written is written again.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -47,6 +52,8 @@ pub struct Waits {
     clock: Clock,
     known: Mutex<[Option<Known>; 2]>,
     news: Notify,
+    /// From how many people evidence on record has not taken access for some time.
+    open: AtomicU32,
 }
 
 struct Known {
@@ -58,7 +65,7 @@ impl Waits {
     /// None yet.
     #[must_use]
     pub fn new(key: IntegrationKey, clock: Clock) -> Self {
-        Self { key, clock, known: Mutex::default(), news: Notify::new() }
+        Self { key, clock, known: Mutex::default(), news: Notify::new(), open: AtomicU32::new(0) }
     }
 
     fn known(&self) -> MutexGuard<'_, [Option<Known>; 2]> {
@@ -108,6 +115,12 @@ impl Waits {
         self.known().iter().flatten().filter(|known| known.until > now).map(|known| known.told.clone()).collect()
     }
 
+    /// From how many people evidence on record has not taken access for some time.
+    #[must_use]
+    pub fn open(&self) -> u32 {
+        self.open.load(Ordering::Acquire)
+    }
+
     /// When the next wait ends.
     fn next_end(&self) -> Option<Instant> {
         let now = Instant::now();
@@ -135,6 +148,7 @@ fn rounded_up(now: Timestamp, left: Duration) -> Timestamp {
 /// Writes down which waits there are, until the process stops.
 pub async fn tell(session: Arc<Session>, beat: Beat) {
     let mut stopping = session.shared.stopping.clone();
+    let mut open_since: Option<Instant> = None;
     loop {
         tokio::select! {
             () = beat.during(session.shared.leadership.wait_to_lead()) => {}
@@ -144,10 +158,19 @@ pub async fn tell(session: Arc<Session>, beat: Beat) {
         tokio::pin!(news);
         // Listening begins before looking, so that nothing falls between.
         news.as_mut().enable();
+        let events = session.mailbox.dirty.changed();
+        tokio::pin!(events);
+        events.as_mut().enable();
+        let open = session.open_against_evidence();
+        open_since = (open > 0).then(|| open_since.unwrap_or_else(Instant::now));
+        let overdue = open_since.is_some_and(|since| since.elapsed() >= OVERDUE);
+        session.waits.open.store(if overdue { open } else { 0 }, Ordering::Release);
         let stands = session.said.lock().await.write_beside(&session.shared.client, &session.key).await;
         let again = if stands { session.waits.next_end() } else { Some(Instant::now() + AGAIN) };
+        let again = again.into_iter().chain(open_since.map(|_| Instant::now() + OVERDUE)).min();
         tokio::select! {
             () = beat.during(news) => {}
+            () = events, if open == 0 => {}
             () = beat.during(async { match again { Some(at) => tokio::time::sleep_until(at).await, None => std::future::pending().await } }) => {}
             () = session.shared.leadership.lost() => {}
             _ = stopping.wait_for(|stopping| *stopping) => return,

@@ -18,7 +18,7 @@ use super::{
     report::{self, Report},
     revocations,
     said::{self, Said},
-    session::{Refusals, Session, Wanted},
+    session::{Refusals, Session, Wanted, takes_access},
     signing::{self, Signing},
     state::{self, News, Place, Ready, Times, Wake},
     tenants::Tenants,
@@ -35,7 +35,7 @@ use crate::{
     cluster::{
         events::Events,
         leadership::Leadership,
-        roster::{IntegrationKey, Roster},
+        roster::{Entry, IntegrationKey, Roster},
     },
     domain::{priority::Class, safety::Suspicion, settings::go_duration},
     server::{health::Beat, metrics::Metrics, parts::Parts},
@@ -121,7 +121,10 @@ impl Handle {
         if requested {
             self.mailbox.ask();
         }
-        self.mailbox.dirty.add(employee, trigger, Class::Mover, Instant::now());
+        // The change may be that hands are not off any more.
+        let revoked = roster.with(key, employee, |entry| entry.is_some_and(Entry::is_open_against_evidence));
+        let class = if revoked { Class::Revocation } else { Class::Mover };
+        self.mailbox.dirty.add(employee, trigger, class, Instant::now());
     }
 
     /// Something about people changed who are not told apart.
@@ -343,6 +346,7 @@ impl Worker {
         }
         self.generation = generation;
         self.times.tried = Some(self.shared.clock.now());
+        self.session.mailbox.take_access(takes_access(&object.spec));
         signing::read(&self.session, &object).await;
         let requested = object.annotations().get(SYNC_REQUESTED).cloned();
         self.asked = requested.is_some() && requested != self.answered;

@@ -10,6 +10,7 @@ mod attempts;
 mod budgets;
 mod crashes;
 mod entra;
+mod evidence;
 mod first_sync;
 mod google;
 mod guards;

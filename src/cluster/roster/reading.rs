@@ -1,11 +1,13 @@
 //! What single parts of an `EmployeeSync` say, in the words of the roster.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use jiff::Timestamp;
 
 use super::Entry;
 use crate::{
     api::{
-        EmployeeSyncSpec, EmployeeSyncStatus, conditions,
+        EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, conditions,
         employee_sync::{Access, Because, Evidence, EvidenceKind},
         integration::UserStatus,
         reasons::DetailReason,
@@ -46,6 +48,14 @@ pub(super) fn met(status: &EmployeeSyncStatus) -> Option<Met> {
         }
         (None, Access::NotYet | Access::Active | Access::Suspended | Access::Absent) => Some(Met::Managed),
     }
+}
+
+/// Access as the status says. Where evidence is on record and the status speaks of an older spec, which kept hands off, the
+/// account is taken for open: what it is shows when access is taken.
+pub(super) fn access(object: &EmployeeSync, status: &EmployeeSyncStatus) -> Option<Access> {
+    let older = status.observed_generation != object.metadata.generation && !object.spec.suspend;
+    let revoked = older && status.evidence.is_some() && status.account.is_some() && !only_found(status);
+    status.access.map(|access| if revoked && access == Access::Unmanaged { Access::Active } else { access })
 }
 
 pub(super) fn revoked(evidence: &Evidence) -> Option<Revoked> {
@@ -110,4 +120,33 @@ pub(super) fn unready_since(status: &EmployeeSyncStatus) -> u32 {
 pub(super) fn kept(status: &EmployeeSyncStatus) -> Option<Box<Kept>> {
     let list = &status.kept_differently;
     (!list.is_empty()).then(|| Box::new(Kept::from_list(list.iter().map(String::as_str))))
+}
+
+/// Equal for statuses that say the same: transition times and history aside.
+#[must_use]
+pub fn digest(status: &EmployeeSyncStatus) -> u64 {
+    let mut hash = DefaultHasher::new();
+    status.observed_generation.hash(&mut hash);
+    status.username.hash(&mut hash);
+    if let Some(account) = &status.account {
+        account.id.hash(&mut hash);
+        account.matched_by.hash(&mut hash);
+    }
+    status.access.hash(&mut hash);
+    for condition in &status.conditions {
+        (&condition.type_, &condition.status, &condition.reason, &condition.message, condition.observed_generation).hash(&mut hash);
+    }
+    if let Some(next) = &status.next_transition {
+        (&next.at, &next.time_zone, next.access, next.because).hash(&mut hash);
+    }
+    if let Some(evidence) = &status.evidence {
+        (evidence.kind, evidence.observed_at.0.as_second(), &evidence.start_date).hash(&mut hash);
+    }
+    status.awaiting_change.as_ref().map(|waiting| &waiting.baseline).hash(&mut hash);
+    status.last_applied.hash(&mut hash);
+    status.kept_differently.hash(&mut hash);
+    status.held_part.hash(&mut hash);
+    status.last_handled_sync_at.hash(&mut hash);
+    // 0 stands for "no status".
+    hash.finish().max(1)
 }

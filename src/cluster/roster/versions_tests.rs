@@ -125,3 +125,43 @@ fn a_leaver_on_record_is_one_until_bob_shows_another_status() {
         assert_eq!(has_left(&roster), left, "{because} {at}");
     }
 }
+
+fn is_open(roster: &Roster) -> bool {
+    roster.with(&key(), EMPLOYEE, |entry| entry.is_some_and(super::Entry::is_open_against_evidence))
+}
+
+#[test]
+fn an_object_that_has_evidence_alone_says_nothing_of_the_account() {
+    let account = json!({"id": "31", "matchedBy": "Created"});
+    let evidence = json!({"kind": "AccessRevoked", "observedAt": "2026-01-01T00:00:00Z"});
+    let roster = Roster::default();
+    let at_work = with_status(object(5, false), json!({"access": "Active", "account": account}));
+    roster.see(&at_work);
+    roster.gone(&EmployeeSync { metadata: ObjectMeta { resource_version: Some("6".to_owned()), ..at_work.metadata.clone() }, ..at_work });
+    roster.wrote(&with_status(object(7, false), json!({ "evidence": evidence })), 0);
+    assert!(is_open(&roster), "the account is there, whatever became of the object");
+    let unknown = Roster::default();
+    unknown.wrote(&with_status(object(7, false), json!({ "evidence": evidence })), 0);
+    assert!(is_open(&unknown), "nothing is known of an account");
+    unknown.without_account(&key(), None);
+    assert!(is_open(&unknown), "a pass over everybody says so in the status");
+    unknown.without_account(&key(), Some(EMPLOYEE));
+    assert!(!is_open(&unknown));
+}
+
+#[test]
+fn a_status_of_a_spec_that_kept_hands_off_does_not_keep_evidence_from_the_account() {
+    let status = json!({
+        "observedGeneration": 1, "access": "Unmanaged", "account": {"id": "31", "matchedBy": "Created"},
+        "evidence": {"kind": "AccessRevoked", "observedAt": "2026-01-01T00:00:00Z"},
+    });
+    let roster = Roster::default();
+    roster.see(&with_status(object(5, true), status.clone()));
+    assert!(!is_open(&roster), "hands off");
+    let mut lifted = with_status(object(6, false), status.clone());
+    lifted.metadata.generation = Some(2);
+    roster.see(&lifted);
+    assert!(is_open(&roster));
+    roster.see(&with_status(object(7, false), status));
+    assert!(!is_open(&roster), "a status of this very spec leaves the account alone");
+}

@@ -92,7 +92,8 @@ impl Pass<'_> {
         if self.validated.dry_run || !settings.disabling_trigger || seen.employees.is_empty() {
             return Ok(());
         }
-        let accounts = single::accounts(self.provider, &settings.mapping, place, &mut seen, &wanted).await?;
+        let mut accounts = single::accounts(self.provider, &settings.mapping, place, &mut seen, &wanted).await?;
+        accounts.extend(single::marked(self.provider, &settings.mapping, place, &mut seen).await?);
         report.provider = Some(true);
         report.rest.unread = seen.unread;
         let mut people = decide::everybody(&self.deciding(), seen.employees);

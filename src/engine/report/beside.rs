@@ -79,6 +79,31 @@ pub fn with_waits(mut conditions: Vec<Condition>, waits: &[Told], generation: i6
     conditions
 }
 
+/// How what is said of evidence begins that is not carried out.
+const OPEN: &str = "Access is still open against evidence on record: ";
+
+/// The same with the number of people from whom evidence on record is still to take access. What was said of them before goes.
+#[must_use]
+pub fn with_open(mut conditions: Vec<Condition>, open: u32, generation: i64, now: Timestamp) -> Vec<Condition> {
+    let kind = "EmployeesFailing";
+    let said = conditions::find(&conditions, kind).filter(|known| known.status == "True").map_or("", |known| &*known.message);
+    let others = said.split(OPEN).next().unwrap_or_default().trim_end().to_owned();
+    if open == 0 && others.len() == said.len() {
+        return conditions;
+    }
+    let told = if open == 0 { String::new() } else { format!("{OPEN}{open} people (bobsync tries on).") };
+    let message = [others, told].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+    let failing = !message.is_empty();
+    let reason = if failing { DetailReason::SomeFailing } else { DetailReason::NoneFailing };
+    for fresh in merge(&[], &[Wanted { kind, status: failing, reason: reason.as_str(), message }], generation, now) {
+        match conditions.iter_mut().find(|known| known.type_ == kind) {
+            Some(known) => *known = Condition { observed_generation: known.observed_generation, ..fresh },
+            None => conditions.push(fresh),
+        }
+    }
+    conditions
+}
+
 /// The same conditions, each with the time since when its status is as it is, where `before` was shown until now.
 #[must_use]
 pub fn timed(mut conditions: Vec<Condition>, before: &[Condition], now: Timestamp) -> Vec<Condition> {
@@ -161,6 +186,25 @@ mod tests {
         }
         let suspended = said(IntegrationReason::Suspended);
         assert_eq!(with_waits(suspended.clone(), &[wait(Side::Bob)], 3, at(200)), suspended);
+    }
+
+    #[test]
+    fn evidence_that_is_not_carried_out_is_counted_beside_who_fails_and_goes_without_a_trace() {
+        let failing = |message: &str| {
+            let reason = if message.is_empty() { DetailReason::NoneFailing } else { DetailReason::SomeFailing };
+            let wanted =
+                Wanted { kind: "EmployeesFailing", status: !message.is_empty(), reason: reason.as_str(), message: message.to_owned() };
+            merge(&[], &[wanted], 3, at(100))
+        };
+        for message in ["", "2 people fail: 2 Rejected."] {
+            let base = failing(message);
+            assert_eq!(with_open(base.clone(), 0, 3, at(200)), base);
+            let shown = with_open(with_open(base.clone(), 3, 3, at(200)), 7, 3, at(200));
+            assert_eq!((&*shown[0].status, &*shown[0].reason), ("True", "SomeFailing"));
+            assert!(shown[0].message.starts_with(message) && shown[0].message.contains(": 7 people"), "{}", shown[0].message);
+            assert_eq!(shown[0].message.matches("Access is still open").count(), 1);
+            assert!(conditions::same(&with_open(shown, 0, 3, at(300)), &base));
+        }
     }
 
     #[test]
