@@ -44,7 +44,8 @@ fn told(crowd: &Crowd, plan: &Plan) -> String {
             Kind::Adopt => "adopt",
             Kind::Update => "update",
         };
-        let id: String = change.account.iter().chain(&change.also).map(|id| format!(" #{id}")).collect();
+        let ids: Vec<String> = change.account.iter().chain(&change.also).map(|id| format!(" #{id}")).collect();
+        let id = ids.concat();
         let mut parts: Vec<String> = Vec::new();
         parts.extend(change.look_up_first.then(|| "look up first".to_owned()));
         parts.extend(change.write.access.map(|access| if access == Access::Active { "active" } else { "suspended" }.to_owned()));
