@@ -318,7 +318,7 @@ impl Employee {
         Self { expected: true, ..Self::nothing_but(id) }
     }
 
-    /// Someone whom Bob was not asked about, or does not show.
+    /// An employee that Bob was not asked about, or does not show.
     #[must_use]
     pub fn unread(id: &str) -> Self {
         Self { unread: true, ..Self::nothing_but(id) }

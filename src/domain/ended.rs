@@ -1,4 +1,4 @@
-//! The end of an employment that is on record. It speaks of an employee whom Bob does not show: what Bob said last holds until
+//! The end of an employment that is on record. It speaks of an employee that Bob does not show: what Bob said last holds until
 //! Bob shows the employee again.
 
 use jiff::{Timestamp, civil::Date};

@@ -90,7 +90,7 @@ pub struct Found {
     /// The account with the mark, or, with no mark on it, the one recorded for this person.
     own: Option<Box<Candidate>>,
     own_again: bool,
-    /// Of several accounts with the mark, those that can be used, may be written and have nobody else's e-mail.
+    /// Of several accounts with the mark, those that can be used, may be written and have no other employee's e-mail.
     own_in_use: Vec<Box<str>>,
     /// Whether another one with the mark can be used.
     own_stays_open: bool,
@@ -164,7 +164,7 @@ pub enum Match {
     },
     /// Several accounts; a person has to say which.
     Ambiguous {
-        /// Those that bear the mark, can be used and may be written, by id: whoever has to lose access loses it on each of them.
+        /// Those that bear the mark, can be used and may be written, by id: an employee who has to lose access loses it on each of them.
         in_use: Vec<Box<str>>,
         /// Whether any of them can be used.
         open: bool,

@@ -38,7 +38,7 @@ impl Word {
         self == Self::terminated()
     }
 
-    /// This one, or `other` where there is none.
+    /// This one, or `other` where this one is empty.
     #[must_use]
     pub const fn or(self, other: Self) -> Self {
         if self.is_known() { self } else { other }
@@ -322,7 +322,7 @@ mod tests {
         let first = Answer { shown: &both, ..answer };
         assert!(!first.hides_leavers());
         let first = first.remember(&[]);
-        // Nobody who is missing had the status: none of them ever had an account.
+        // No missing employee had the status: none of them ever had an account.
         let second = Answer { memory: Some(&first), ..answer };
         assert!(second.hides_leavers() && second.lost(&[]).is_empty());
         let second = second.remember(&[]);

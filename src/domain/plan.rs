@@ -328,7 +328,7 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
     };
     match found {
         Match::Ambiguous { in_use, open, stays_open } => {
-            // Which of them is the right one does not matter to somebody who has to lose access: none is.
+            // Which of them is the right one does not matter where access has to go: each is closed.
             let leaves = person.decision.existing == Some(Access::Suspended);
             let change = if leaves { suspensions(in_use) } else { None };
             let beside = leaves.then(|| open_or_not(open));
@@ -342,7 +342,7 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
         Match::One { mut candidate, taken } => {
             let account = held(&candidate);
             if person.employee.unread {
-                // Only a row of Bob says what there should be beside access.
+                // Only a row of Bob says what there should be besides access.
                 candidate.replaced.clear();
                 candidate.write = candidate.write.map(|write| Box::new(AccountWrite { foreign: write.foreign, ..AccountWrite::default() }));
             }

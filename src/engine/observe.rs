@@ -29,7 +29,7 @@ use crate::{
 /// Bob, as one pass saw it.
 #[derive(Debug)]
 pub struct Source {
-    /// Everybody in the answer, those whose file is confirmed to be gone, and leavers on record whom Bob does not show.
+    /// All employees in the answer, those whose file is confirmed to be gone, and leavers on record that Bob does not show.
     pub employees: Vec<Employee>,
     /// How many the search answered.
     pub in_bob: u32,

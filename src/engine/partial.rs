@@ -94,7 +94,7 @@ pub async fn serve_evidence(session: Arc<Session>, beat: Beat) {
             Serves::NoOne | Serves::Suspended => None,
         };
         if ready.is_some_and(|ready| with.as_deref().is_none_or(|before| !before.serves_like(ready))) {
-            // Whoever could not be served before, or not so, stands in no line any more.
+            // Employees who could not be served before, or not so, are in no line any more.
             session.take_up_evidence();
         }
         with = ready.cloned();
@@ -203,7 +203,7 @@ async fn turn(session: &Session, ready: &Arc<Ready>, line: Line, mut taken: Vec<
 }
 
 /// Where they are many, those for whom `which` holds wait for the next full pass, which reads once for all of them. Gives all
-/// others, or everybody.
+/// others, or all of them.
 fn join_many(
     session: &Session,
     taken: Vec<(Box<str>, Waiting)>,
@@ -365,7 +365,7 @@ pub fn look_again(session: &Session, causes: &Causes, unseen: &[Box<str>]) {
     }
 }
 
-/// The same after a full pass that came to nothing: all who were told apart stand in line as if it had not been, but for
+/// The same after a full pass that came to nothing: all who were told apart stand in line as if it had not been, except
 /// those who only wait for access, where they are many.
 pub fn look_later(session: &Session, causes: &Causes) {
     let (dirty, at) = (&session.mailbox.dirty, Instant::now() + RETRY);

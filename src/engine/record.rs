@@ -92,7 +92,7 @@ pub struct Recorder<'a> {
     pub tally: Mutex<Tally>,
     /// People whose change was not brought to an end: whether it was tried and failed for now.
     pub unsettled: Mutex<Vec<(Box<str>, bool)>>,
-    /// People of whom an outcome is known: what was to be said before it is not said any more.
+    /// Employees whose outcome is known: what was to be said before it is not said any more.
     pub ended: Mutex<HashSet<PersonIndex>>,
     /// People in order but for their manager, who has no account yet.
     pub leaderless: Mutex<Vec<PersonIndex>>,

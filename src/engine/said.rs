@@ -21,7 +21,7 @@ use crate::{
 pub struct Said {
     /// The status, as passes said it.
     pub status: ProvisioningIntegrationStatus,
-    /// The same with what is said beside them: as the API server has it.
+    /// The same with what is said next to them: as the API server has it.
     shown: ProvisioningIntegrationStatus,
     version: u64,
     generation: i64,
@@ -57,7 +57,7 @@ impl Said {
         Self { waits: Some(waits.clone()), ..self }
     }
 
-    /// Writes what is said beside the passes, if that is something else than before. Whether it stands.
+    /// Writes what is said next to the passes, if that is something else than before. Returns whether it was written.
     pub async fn write_beside(&mut self, client: &Client, key: &IntegrationKey) -> bool {
         self.status.conditions.is_empty() || self.write(client, key, self.status.clone(), 0).await
     }
@@ -68,7 +68,7 @@ impl Said {
         if version > self.version {
             self.version = version;
             let status = object.status.clone().unwrap_or_default();
-            // What is said beside the passes is not taken for what they said.
+            // What is said next to the passes is not taken for what they said.
             if !report::same(&self.shown, &status) {
                 self.status = status.clone();
             }
@@ -82,7 +82,7 @@ impl Said {
         self.generation.max(self.status.conditions.iter().filter_map(|c| c.observed_generation).max().unwrap_or(0))
     }
 
-    /// Writes a status, unless it says the same. `generation`: the one it speaks of; 0 for none. Whether it stands.
+    /// Writes a status, unless it says the same. `generation`: the one it speaks of; 0 for none. Returns whether it was written.
     pub async fn write(&mut self, client: &Client, key: &IntegrationKey, status: ProvisioningIntegrationStatus, generation: i64) -> bool {
         self.generation = self.generation.max(generation);
         let shown = self.with_all(key, &status);
@@ -107,7 +107,7 @@ impl Said {
         }
     }
 
-    /// This status with what is said beside the passes.
+    /// This status with what is said next to the passes.
     fn with_all(&self, key: &IntegrationKey, status: &ProvisioningIntegrationStatus) -> ProvisioningIntegrationStatus {
         let (generation, now) = (self.spoken_of(), self.waits.as_ref().map_or_else(Timestamp::now, |waits| waits.now()));
         let parts = self.parts.as_ref().and_then(|parts| parts.said(key));
@@ -118,7 +118,7 @@ impl Said {
         ProvisioningIntegrationStatus { conditions: report::timed(conditions, &self.shown.conditions, now), ..status.clone() }
     }
 
-    /// Writes down which immediate revocations there are. Whether it stands.
+    /// Writes down which immediate revocations there are. Returns whether it was written.
     pub async fn revoked(&mut self, client: &Client, key: &IntegrationKey, list: Vec<RevokedAccess>) -> bool {
         let status = ProvisioningIntegrationStatus { revoked: list, ..self.status.clone() };
         self.write(client, key, status, 0).await

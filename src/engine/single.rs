@@ -50,7 +50,7 @@ pub struct Seen {
     pub unseen: Vec<Box<str>>,
     /// Those about whom Bob gave no answer.
     pub unread: Vec<Box<str>>,
-    /// Those of whom every account that bears the mark was looked for.
+    /// Those whose accounts with the mark were all looked for.
     pub searched: HashSet<Box<str>>,
     /// Bob's id of the company.
     pub company: Option<u64>,
@@ -196,8 +196,8 @@ async fn look_up(
     }
 }
 
-/// Looks up the accounts on record, and where several are somebody's, all that bear the mark. Takes out whoever's cannot be
-/// looked up now: no answer is no evidence. Whoever's look-up is refused stays, and is told so when the change is tried.
+/// Looks up the accounts on record, and where one employee has several, all with the mark. Takes out those that cannot be
+/// looked up now: no answer is no evidence. An employee whose look-up is refused stays, and is told so when the change is tried.
 ///
 /// # Errors
 /// A [`Stop`]: the credential is refused.
@@ -264,7 +264,7 @@ pub async fn accounts(
     Ok(accounts)
 }
 
-/// Looks up by their mark the accounts of people from whom Bob has revoked access and whose record is gone. Takes out whoever's
+/// Looks up by their mark the accounts of employees whose access Bob has revoked and whose record is gone. Takes out those that
 /// cannot be looked up now.
 ///
 /// # Errors

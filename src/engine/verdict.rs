@@ -132,7 +132,7 @@ pub enum Planned {
     Update,
 }
 
-/// Said of somebody who has to lose access, and has not.
+/// Said of an employee who has to lose access, and has not.
 const OPEN: &str = "Access is still open";
 
 impl Planned {
@@ -276,7 +276,7 @@ impl Verdict<'_> {
         }
     }
 
-    /// Access as the status shows it; nothing of somebody who was never in Bob, or before the provider's accounts are read.
+    /// Access as the status shows it; nothing for an employee who was never in Bob, or before the provider's accounts are read.
     #[must_use]
     pub fn access(&self) -> Option<api::Access> {
         Some(match (self.decision.managed, self.state.or(self.beside)) {
@@ -331,7 +331,7 @@ impl Verdict<'_> {
         // Of somebody whom the settings leave out, an account that bobsync has dealt with loses access when the employment ends.
         let left_out = matches!(self.decision.why, Why::DomainNotListed | Why::OutOfScope | Why::ScopeUnknown);
         let ends = left_out && self.account.is_some() && !self.only_found;
-        // Nothing is remembered of somebody before the provider's accounts are read.
+        // Nothing is remembered of an employee before the provider's accounts are read.
         let next = self.decision.next.filter(|_| self.trouble != Trouble::Unlisted);
         next.filter(|_| self.decision.managed || self.decision.why == Why::AwaitingChange || ends)
     }
@@ -504,7 +504,7 @@ impl Verdict<'_> {
     }
 }
 
-/// The conditions of somebody whose access evidence takes from now on, and whose account is open: what was said before the
+/// The conditions of an employee whose access evidence takes from now on, and whose account is open: what was said before the
 /// evidence came is not said any more. `None` where they say already that something is not as decided.
 #[must_use]
 pub fn still_open(status: &EmployeeSyncStatus, generation: i64, why: Why, now: Timestamp) -> Option<Vec<Condition>> {

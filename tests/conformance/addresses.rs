@@ -11,7 +11,7 @@ use crate::{
     tenant::{Tenant, account, rows},
 };
 
-/// Somebody whose every address in Bob is this one.
+/// An employee whose every address in Bob is this one.
 fn at<T: Tenant>(tenant: &T, name: &str, email: &str) -> Person {
     let mut wanted = account(name);
     for (row, value) in wanted.attributes.iter_mut().enumerate().filter(|(row, _)| tenant.mapping().is_address(*row)) {

@@ -17,7 +17,7 @@ use crate::{
     tenant::{Tenant, account, rows, update, write},
 };
 
-/// Somebody with this title and this state; what is known of the account's values comes along.
+/// An employee with this title and this state; what is known of the account's values comes along.
 fn titled(name: &str, title: &str, access: Access, known: &[Person]) -> Vec<Person> {
     let mut wanted = account(name);
     wanted.attributes[rows::TITLE] = Some(title.to_owned().into());

@@ -47,7 +47,7 @@ pub fn ties(open: bool, outcomes: Outcomes, waits: Waits) -> Ties {
     Ties { observer: Arc::new(move |call, outcome| outcomes.lock().unwrap().push((call, outcome))), gate: Arc::new(move || open), waits }
 }
 
-/// Waits are told to nobody.
+/// Waits are not told.
 pub fn untold() -> Waits {
     Arc::new(|_| ())
 }

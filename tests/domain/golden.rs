@@ -136,12 +136,12 @@ fn of_several_accounts_one_that_is_seen_alone_is_no_evidence_that_there_is_only_
     let differs = || vec![Stored { title: Some("Other"), ..own("1", ADA) }];
     let closed = || vec![Stored { state: AccountState::Suspended, ..own("1", ADA) }];
     let text = |text: &str| text.to_owned();
-    // It is taken access from, and nobody says that it was the only one.
+    // Its access is taken, and nothing says that it was the only one.
     assert_eq!(plan_of(Stance::Left, differs(), true, false), (text("Ada: update #1: suspended\nAda: Ambiguous\n"), true, true));
     assert_eq!(plan_of(Stance::Left, closed(), false, false), (text("Ada: Ambiguous\n"), true, true));
     let unseen = text("Ada: update #1: look up first, suspended\nAda: Ambiguous\n");
     assert_eq!(plan_of(Stance::Left, vec![], true, false), (unseen, true, true));
-    // Whoever stays is not written to, and gets no other account.
+    // An employee who stays is not written to, and gets no other account.
     for accounts in [differs(), vec![]] {
         assert_eq!(plan_of(Stance::Works, accounts, true, false).0, "Ada: Ambiguous\n");
     }

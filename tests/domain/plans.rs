@@ -380,7 +380,7 @@ proptest! {
                     );
                 }
             }
-            // Whoever waited for somebody else moves up by one place in each round at most.
+            // An employee who waited for another one moves up by one place in each round at most.
             prop_assert!(round <= people.len() + 2, "no end: {:?}", plan.changes);
             if plan.changes.is_empty() && plan.late_managers.is_empty() {
                 break;

@@ -208,7 +208,7 @@ impl Came {
     }
 }
 
-/// What a pass meets beside the provider.
+/// What a pass meets next to the provider.
 struct Around<'a> {
     failed_before: &'a [u32],
     claims: &'a Claims,

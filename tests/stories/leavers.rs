@@ -256,7 +256,7 @@ async fn what_ends_or_comes_while_a_pass_is_under_way_stands_after_it() {
     assert_eq!((of(ended), of(came)), (Some(true), Some(false)), "{revoked:?}");
 }
 
-/// Of several accounts of somebody who leaves none is forgotten, whatever fails.
+/// Of several accounts of a leaver none is forgotten, whatever fails.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_account_of_a_leaver_is_not_forgotten() {
     let story = Story::begin("second", 30).await;

@@ -1,5 +1,5 @@
 //! What comes between the verdict of a full pass and its write: the API server answers slowly, every status is written anew,
-//! and those of whom something is reported meanwhile stand at the end of the row.
+//! and those with news meanwhile stand at the end of the row.
 
 use std::time::Duration;
 

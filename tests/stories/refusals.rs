@@ -1,4 +1,4 @@
-//! What is refused for one employee, one account or one value concerns that one: everything else goes on, and whoever leaves
+//! What is refused for one employee, one account or one value concerns that one: everything else goes on, and a leaver
 //! gets out. The same at every provider.
 
 use std::time::{Duration, Instant};
@@ -193,7 +193,7 @@ async fn three_refused_accounts_silence_nothing(at: At) {
     }
     let failing = story.integration().await.status.unwrap().employees.map(|counts| counts.failing);
     assert_eq!(failing, Some(3));
-    // Nobody asks: the interval comes, and the next one too.
+    // No one asks: the interval comes, and the next one too.
     for (leaver, now) in [(5, "2026-12-01T10:11:00Z"), (6, "2026-12-01T10:22:00Z")] {
         leave(&story, &people[leaver..=leaver]).await;
         interval(&story, &moving, now).await;
@@ -330,11 +330,11 @@ async fn refused_creates_are_told_in_the_words_of_the_provider_and_keep_neither_
         let (_, reason, message) = condition(&story.person(id).await.unwrap(), "Ready").unwrap();
         assert!(reason == "Forbidden" && message.contains("domain of primaryEmail") && message.contains("Google said"), "{message}");
     }
-    // Only what was refused before is left to be made, and somebody leaves.
+    // Only what was refused before is left to be made, and an employee leaves.
     leave(&story, &people[..1]).await;
     interval(&story, &moving, "2026-12-01T10:11:00Z").await;
     until_suspended(&story, at, [0]).await;
-    // HR corrects one address: nobody has to ask for it.
+    // HR corrects one address: no one has to ask for it.
     story.simulated.change(&typos[0], json!({"root.email": "corrected@example.com"})).await;
     moving.to(&story, "2026-12-01T10:22:00Z").await;
     until("the corrected one has an account", || async {

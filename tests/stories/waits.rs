@@ -1,4 +1,4 @@
-//! A service asks for a pause, of an hour if need be: the integration says what is waited for and until when, everybody who
+//! A service asks for a pause, of an hour if need be: the integration says what is waited for and until when, each employee who
 //! waits has an object that says so, the log has one line, and access that can be taken is taken.
 
 use std::time::{Duration, Instant};
@@ -43,7 +43,7 @@ fn is_in(at: Timestamp, seconds: i64) {
     assert!((seconds - 60..=seconds + 1).contains(&left), "{left} s, and {seconds} s were asked for");
 }
 
-/// Whoever should have an account has an object, and those without an account wait.
+/// All who should have an account have an object, and those without an account wait.
 async fn everybody_waits(story: &Story) {
     let (employees, now) = (story.simulated.employees().await, Timestamp::now());
     until("everybody who waits has an object that says so", || async {
@@ -76,7 +76,7 @@ fn pause(method: &str, after: u64, headers: &Value) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_first_pass_that_has_to_wait_for_an_hour_says_so_and_everybody_has_an_object() {
     let story = Story::begin("told-wait", 120).await;
-    // Accounts of nobody in Bob: the listing has two pages.
+    // Accounts of no employee in Bob: the listing has two pages.
     let strangers: Vec<Value> =
         (0..110).map(|n| json!({"email": format!("stranger{n}@elsewhere.example"), "username": format!("stranger{n}")})).collect();
     story.simulated.post("/onelogin/users", json!(strangers)).await;
@@ -158,7 +158,7 @@ async fn a_listing_that_may_not_begin_is_told_and_the_message_goes_with_the_wait
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wait_hides_no_leaver_and_ends_without_a_trace() {
     let (story, people, controller) = begin("told-leaver", 12, hooked(json!({}))).await;
-    // The provider is in trouble and names a time: whoever has to lose access does not wait for it.
+    // The provider is in trouble and names a time: a leaver does not wait for it.
     let trouble = json!({"kind": "status", "status": 503, "method": "PUT", "pathPrefix": "/api/2/users", "times": 2, "headers": {"Retry-After": "35"}});
     story.simulated.post("/onelogin/faults", trouble).await;
     for id in &people[..2] {

@@ -122,7 +122,7 @@ pub(super) fn kept(status: &EmployeeSyncStatus) -> Option<Box<Kept>> {
     (!list.is_empty()).then(|| Box::new(Kept::from_list(list.iter().map(String::as_str))))
 }
 
-/// Equal for statuses that say the same: transition times and history aside.
+/// Equal for statuses that say the same: without transition times and history.
 #[must_use]
 pub fn digest(status: &EmployeeSyncStatus) -> u64 {
     let mut hash = DefaultHasher::new();

@@ -24,7 +24,7 @@ use crate::{
 const UNTOLD: Duration = Duration::from_secs(20);
 
 impl Pass<'_> {
-    /// Lists the provider's accounts. Where that takes long, or cannot be done now, people of whom nothing is said yet are told
+    /// Lists the provider's accounts. Where that takes long, or cannot be done now, employees without a status yet are told
     /// of as those who wait. `None`: the pass ends early.
     pub(super) async fn listed(&self, people: &[Person], matcher: &mut Matcher<'_>) -> Option<Result<Listing, Stop>> {
         let listing = self.unless_halted(observe::accounts(self.provider, &self.validated.settings.mapping, matcher));

@@ -28,7 +28,7 @@ pub fn unknown(people: &[Person]) -> Plan {
 }
 
 impl Recorder<'_> {
-    /// Says of everybody who has or will have an account, and of whom nothing is said yet, that the provider has not been listed.
+    /// Says of all who have or will have an account, and have no status yet, that the provider has not been listed.
     pub async fn unlisted(&self) {
         let mut writes = Vec::new();
         for (index, person) in (0..).zip(self.people) {
@@ -41,7 +41,7 @@ impl Recorder<'_> {
         self.write_all(writes).await;
     }
 
-    /// Says of everybody whose change goes out in this pass and has not ended that it waits for its turn.
+    /// Says of each employee whose change goes out in this pass and has not ended that it waits for its turn.
     pub async fn waiting(&self, goes: impl Fn(usize) -> bool) {
         let mut writes = Vec::new();
         for (index, standing) in (0..).zip(&self.plan.standings) {

@@ -1,4 +1,4 @@
-//! What is said of an integration beside its passes, laid over what they said: trouble of the controller itself, and waits
+//! What is said of an integration next to its passes, laid over what they said: trouble of the controller itself, and waits
 //! that a service asked for.
 
 use jiff::Timestamp;
@@ -82,7 +82,7 @@ pub fn with_waits(mut conditions: Vec<Condition>, waits: &[Told], generation: i6
 /// How what is said of evidence begins that is not carried out.
 const OPEN: &str = "Access is still open against evidence on record: ";
 
-/// The same with the number of people from whom evidence on record is still to take access. What was said of them before goes.
+/// The same with the number of employees whose access evidence on record is still to take. What was said of them before goes.
 #[must_use]
 pub fn with_open(mut conditions: Vec<Condition>, open: u32, generation: i64, now: Timestamp) -> Vec<Condition> {
     let kind = "EmployeesFailing";

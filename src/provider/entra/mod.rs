@@ -1,7 +1,7 @@
 //! Microsoft Entra ID, through Microsoft Graph, version 1.0.
 //!
 //! [`catalog`] is what is known without a connection; `dialect` is how it is spoken to; `mark` is where Bob's id stands;
-//! `read`, `write` and `told` are the wire; `whose` asks what has to be known beside a write; `batch` sends together what waits
+//! `read`, `write` and `told` are the wire; `whose` asks what has to be known next to a write; `batch` sends together what waits
 //! together; `errors` turns refusals into what to do about them. This file says which calls there are.
 
 pub mod catalog;

@@ -1,4 +1,4 @@
-//! What has to be known of users beside a write: the members that it does not speak of, and whose an address is that another
+//! What has to be known of users next to a write: the members that it does not speak of, and whose an address is that another
 //! user has.
 
 use super::{Entra, encoded, page_in, write::touches_organization};

@@ -86,7 +86,7 @@ async fn nobody_gets_a_second_account_where_people_log_in_by_another_name_than_t
     named.attributes[rows::EMAIL] = Some("n.lind@example.com".into());
     let (_, outcomes) = pass(&entra, &[person(&named, None, Access::Active)]).await;
     assert!(matches!(&outcomes[&0], Outcome::Done(done) if *done.account == *id), "{outcomes:?}");
-    // The address of an account that is another employee's keeps nobody from an account.
+    // The address of an account that is another employee's keeps no employee from an account.
     let mut other = account("kim");
     other.attributes[1] = Some("noa@example.com".into());
     let (_, outcomes) = pass(&entra, &[person(&named, None, Access::Active), person(&other, None, Access::Active)]).await;
@@ -548,7 +548,7 @@ async fn an_extension_that_is_refused_in_other_words_concerns_its_row_alone() {
     }
 }
 
-/// Lets time run on for whoever measures it by the machine, and nothing else.
+/// Lets time run on for code that measures it by the machine, and nothing else.
 async fn grow_old() {
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(150)).await;
@@ -616,7 +616,7 @@ async fn a_directory_that_is_full_says_so_and_only_creates_wait() {
     }
     assert!(matches!(&outcomes[&3], Outcome::Done(done) if done.state == AccountState::Suspended), "{outcomes:?}");
     assert!(matches!(&outcomes[&4], Outcome::Done(_)), "{outcomes:?}");
-    // Many: after some in a row the others are not tried in this pass, and whoever leaves gets out.
+    // Many: after some in a row the others are not tried in this pass, and a leaver gets out.
     entra
         .edit(&entra.provider.find(&entra.mapping, Key::Email("ola@example.com")).await.unwrap()[0].id, json!({"accountEnabled": true}))
         .await;
@@ -631,7 +631,7 @@ async fn a_directory_that_is_full_says_so_and_only_creates_wait() {
     let after = entra.log().await.iter().filter(|(method, path, ..)| method == "POST" && path == "/v1.0/users").count();
     assert!(after - before <= 35, "{} creates", after - before);
     assert!(matches!(&outcomes[&60], Outcome::Done(done) if done.state == AccountState::Suspended), "{outcomes:?}");
-    // With room again everybody is made.
+    // With room again each account is made.
     entra.put("/directory", json!({"quota": 100})).await;
     let (_, outcomes) = pass(&entra, &people).await;
     assert!((0..60).all(|joiner| matches!(outcomes[&joiner], Outcome::Done(_))), "{outcomes:?}");

@@ -215,7 +215,7 @@ impl Judge {
         self.files.iter().flat_map(move |files| self.clocks.map(|now| answer(company, files.get(id), id, now)))
     }
 
-    /// Active accounts of employees for whom this access is decided.
+    /// Active accounts of employees with this decided access.
     pub async fn active(&self, company: &Company, now: Timestamp, decided: Access) -> Vec<i64> {
         let users = self.control.users().await.expect("users");
         let so = |id: &str| answer(company, company.files.get(id), id, now).existing == Some(decided);
@@ -223,7 +223,7 @@ impl Judge {
         theirs.filter_map(|user| user["id"].as_i64()).collect()
     }
 
-    /// Bob's ids of the employees who should have no access, who have it, and about whom Bob and the provider both answer.
+    /// Bob's ids of the employees who should have no access, who have it, and whose file and account Bob and the provider both answer for.
     pub async fn owed(&self, company: &Company, now: Timestamp, standing: &Standing) -> Vec<String> {
         let users = self.control.users().await.expect("users");
         let open = |user: &&Value| user["status"] == 1 && user["id"].as_i64().is_some_and(|id| !standing.accounts.contains(&id));

@@ -46,7 +46,7 @@ async fn with(row: Row, tenant: Tenant, fault: Value) -> Done {
     looked.ends(Ends::ByItself).await
 }
 
-/// A fault that strikes one employee's account, of whom something is wanted.
+/// A fault that strikes one employee's account.
 async fn of_one(row: Row, tenant: Tenant, wanted: Wanted, fault: impl Fn(&str) -> Value) -> Done {
     let mut stage = Stage::set(row, tenant).await;
     let one = stage.people[4].clone();

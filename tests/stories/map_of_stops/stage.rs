@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Tries for one employee are as far apart as an interval, and that is real time.
 const LONG_PATIENCE: Duration = Duration::from_secs(75);
 
-/// What is to become of the employee whom the row concerns.
+/// What is to become of the employee that the row concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
     /// The new title.
@@ -46,12 +46,12 @@ pub enum Wanted {
     Open,
 }
 
-/// What a stage may have beside the usual.
+/// What a stage may have in addition.
 #[derive(Default)]
 pub struct Extras {
     /// Over the usual spec.
     pub spec: Value,
-    /// Employees beside those who move.
+    /// Employees next to those who move.
     pub fillers: usize,
     /// Whether the API server is reached through a proxy.
     pub proxied: bool,
@@ -170,7 +170,7 @@ impl Stage {
         format!("{}/{}", self.tenant.users(), self.account(employee).await.expect("an account").id)
     }
 
-    /// The row concerns this employee as well, of whom this is wanted.
+    /// The row concerns this employee as well, and wants this.
     pub fn concerns(&mut self, employee: &str, wanted: Wanted) {
         self.concerned = Some((employee.to_owned(), wanted));
     }
