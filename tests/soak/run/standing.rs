@@ -1,7 +1,7 @@
 //! Refusals that last as long as a step and are about other things than leavers: accounts that may not be written, creates
-//! that are refused, values that are refused, a narrow limit of calls, accounts of a connected directory, a group of
-//! lifecycle statuses that is hidden. A few are about everything: a missing scope, a service user that Bob refuses, a short
-//! read. Those end before late leavers are counted.
+//! that are refused, values that are refused, accounts of a connected directory, a lifecycle status that is hidden. A few
+//! are about everything: a missing scope, a service user that Bob refuses, a short read. Those end before late leavers are
+//! counted.
 
 use std::collections::BTreeSet;
 
@@ -37,7 +37,7 @@ impl Standing {
     }
 
     async fn one(&mut self, control: &Control, rng: &mut Rng, at_work: &[i64], leaving: &[i64]) {
-        match rng.below(11) {
+        match rng.below(10) {
             0 | 1 => {
                 let mut refused: Vec<i64> = (0..=rng.below(5)).filter_map(|_| some(rng, at_work)).collect();
                 refused.extend(some(rng, leaving));
@@ -48,31 +48,27 @@ impl Standing {
             2 => self.faults.push(forbidden().method("POST").path("/api/2/users")),
             3 => control.refuse(&[("title", "Pilot"), ("department", "Kitchen")]).await.expect("refusals"),
             4 => {
-                // The controller waits for the window in real time.
-                control.onelogin_window(6 + u64::try_from(rng.below(6)).unwrap_or(0), 1).await.expect("a limit");
-            }
-            5 => {
                 for id in (0..=rng.below(2)).filter_map(|_| some(rng, at_work)) {
                     control.change_user(id, json!({"directory_id": 4711})).await.expect("a directory");
                     self.connected.push(id);
                     self.accounts.insert(id);
                 }
             }
-            6 => {
+            5 => {
                 let mapping = json!({"mappings": [{"set": {"group_id": 7}}], "mappingsDelaySeconds": 30});
                 control.onelogin_quirks(mapping).await.expect("a mapping");
             }
-            7 => {
+            6 => {
                 self.hidden = Some("Leave");
                 let answer = *rng.pick(&["notFound", "forbidden"]);
                 let rights = json!({"visibleLifecycles": ["Employed", "Hired", "Terminated"], "outOfSight": answer});
                 control.bob_permissions(rights).await.expect("rights");
             }
-            8 => {
+            7 => {
                 self.holds_all = true;
                 control.onelogin_credentials("client-1", "secret-1", "Read Users").await.expect("a scope");
             }
-            9 => {
+            8 => {
                 self.holds_all = true;
                 control.bob_permissions(json!({"status": 403})).await.expect("rights");
             }
@@ -102,7 +98,6 @@ impl Standing {
     pub async fn end(self, control: &Control) {
         everything(control).await;
         control.refuse(&[]).await.expect("no refusals");
-        control.onelogin_window(5000, 3600).await.expect("the limit");
         control.onelogin_quirks(json!({"mappings": []})).await.expect("no mapping");
         for id in self.connected {
             control.change_user(id, json!({"directory_id": null})).await.expect("no directory");
