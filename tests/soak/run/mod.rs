@@ -94,8 +94,14 @@ pub async fn soak(plane: &ControlPlane, wish: Wish) -> Seen {
             faults::none(&stage.control).await;
             stage.to(now).await;
             judge.time_passes(&company, now);
-            let rested = stage.comes_to_rest().await;
+            stage.sync().await;
             seen.wrong = judge.look(&company, stage.now()).await;
+            // A second 404 half an interval after the first one confirms that a file was deleted.
+            let later = stage.now() + SignedDuration::from_hours(13);
+            stage.to(later).await;
+            judge.time_passes(&company, later);
+            let rested = stage.comes_to_rest().await;
+            seen.wrong.extend(judge.look(&company, stage.now()).await);
             seen.wrong.extend(rested.err().map(Wrong::no_rest));
             seen.wrong.extend(judge.comes_right(&company, &stage).await);
             seen.rests += 1;
