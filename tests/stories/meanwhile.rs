@@ -69,7 +69,6 @@ async fn access(story: &Story, id: &str) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn evidence_that_ends_or_comes_between_a_verdict_and_its_write_stands_after_it() {
     let (story, people, proxy, controller) = begun("meanwhile").await;
-    // Who stands at the very end of the row stands there every time.
     let late = verdicts_are_made(&story, &proxy, &people, "Hide").await;
     story.ready("Converged").await;
     let ended = late.last().expect("somebody is written later");
@@ -82,8 +81,7 @@ async fn evidence_that_ends_or_comes_between_a_verdict_and_its_write_stands_afte
     until_status(&story, ended, 2).await;
     until_reason(&story, ended, "InSync").await;
     let late = verdicts_are_made(&story, &proxy, &people, "Show").await;
-    let [came, gone, asked, .., last] = &late[..] else { panic!("four people: {late:?}") };
-    assert_eq!(ended, last);
+    let [came, gone, asked, ..] = &late[..] else { panic!("three people: {late:?}") };
     let written = async |id: &str| story.person(id).await.unwrap().status.unwrap().username.is_some();
     for id in [ended, came, gone, asked] {
         assert!(!written(id).await, "its turn has not come");
