@@ -177,7 +177,7 @@ impl Roster {
         }
     }
 
-    /// Nothing of this integration is about to be written any more: whoever wrote has ended.
+    /// Nothing of this integration is about to be written any more: all writers have ended.
     pub fn settle(&self, key: &IntegrationKey) {
         let mut rows = self.rows();
         let Some(people) = rows.get_mut(key) else { return };

@@ -1,5 +1,5 @@
 //! Who comes first. Every change has a class by what is at stake, and within a class the one that has waited longest
-//! goes first, after all those that did not fail before. Whose access ends waits for nobody. Of the other classes each gets a share of the turns, so that an
+//! goes first, after all those that did not fail before. An employee whose access ends waits for no other. Of the other classes each gets a share of the turns, so that an
 //! endless row of joiners keeps no mover waiting for ever.
 
 use std::collections::BTreeSet;
@@ -117,7 +117,7 @@ struct Item {
 }
 
 impl Queue {
-    /// The changes for which `go` holds. `since`: from when on somebody waits, in seconds of the epoch. `failed`: whether the
+    /// The changes for which `go` holds. `since`: from when on an employee waits, in seconds of the epoch. `failed`: whether the
     /// change failed when it was tried before.
     #[must_use]
     pub fn new(

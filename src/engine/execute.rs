@@ -165,7 +165,7 @@ pub struct Execution<'a, 'c> {
     pub protected: &'a Protected,
     /// Changes the provider refused before and that are not due again.
     pub skip: &'a (dyn Fn(&Change) -> Option<Failure> + Sync),
-    /// Whether the last try of somebody's change failed: it goes after those that did not, and an account whose creation
+    /// Whether the last try of an employee's change failed: it goes after those that did not, and an account whose creation
     /// ends in silence again is made with what it needs alone.
     pub failed_before: &'a (dyn Fn(&Change) -> bool + Sync),
     /// Waits between two tries.

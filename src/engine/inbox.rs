@@ -94,7 +94,7 @@ pub struct Mailbox {
     state: Mutex<State>,
     /// A pass is through: dates may be other ones.
     dates: Notify,
-    /// Somebody asked for a sync of one person since the last full pass began.
+    /// A sync of one employee was requested since the last full pass began.
     asked: AtomicBool,
     /// Whether the settings take access from anybody.
     takes_access: AtomicBool,
@@ -174,7 +174,7 @@ impl Mailbox {
         self.dates.notify_one();
     }
 
-    /// Whether a full pass is under way. It may last for hours, and nobody waits for its end.
+    /// Whether a full pass is under way. It may last for hours, and nothing waits for its end.
     #[must_use]
     pub fn is_on_everybody(&self) -> bool {
         self.lock().everybody
@@ -196,7 +196,7 @@ impl Mailbox {
         self.asked.load(Ordering::Acquire)
     }
 
-    /// A full pass begins, which answers whoever asked.
+    /// A full pass begins, which answers the requests so far.
     pub fn answer(&self) {
         self.asked.store(false, Ordering::Release);
     }

@@ -171,7 +171,7 @@ pub struct Pass<'a> {
     pub halting: &'a (dyn Fn() -> BoxFuture<'a, ()> + Sync),
     /// Changes the provider refused before and that are not due again.
     pub skip: &'a (dyn Fn(&str, u64) -> Option<Failure> + Sync),
-    /// Whether somebody's change failed when it was tried before.
+    /// Whether an employee's change failed when it was tried before.
     pub failed_before: &'a (dyn Fn(&str) -> bool + Sync),
     /// Told of every refusal and every success, so that refusals are tried ever more rarely.
     pub tried: &'a (dyn Fn(&str, u64, Option<&Failure>) + Sync),

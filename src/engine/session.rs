@@ -82,7 +82,7 @@ pub struct Wanted<'a> {
     pub trigger: Trigger,
     /// What woke it for single people.
     pub causes: &'a Causes,
-    /// Those among them of whom something was announced that a full pass may not see yet.
+    /// Those among them with an announced change that a full pass may not see yet.
     pub announced: &'a Causes,
     /// Whom it is about; `None`: everybody, and single people are looked at once the provider is listed.
     pub scope: Option<Scope<'a>>,

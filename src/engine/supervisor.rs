@@ -111,7 +111,7 @@ impl Lists {
         }
     }
 
-    /// When nobody waits for the other namespaces any more.
+    /// When the other namespaces are waited for no longer.
     fn acquainted_at(&self) -> Option<Instant> {
         (!self.acquainted).then(|| self.began + ACQUAINTED_WITHIN)
     }

@@ -83,7 +83,7 @@ struct State {
     window: Option<Window>,
     /// Nobody calls before this, because the provider said so.
     blocked_until: Option<Instant>,
-    /// Nobody who can wait calls before this, because the provider is in trouble and said so.
+    /// No caller who can wait calls before this, because the provider is in trouble and said so.
     held_back_until: Option<Instant>,
     /// Every admission counts up.
     admitted: u64,
@@ -194,7 +194,7 @@ impl Pacer {
         self.changed.notify_waiters();
     }
 
-    /// Whoever can wait waits: the provider is in trouble and says for how long.
+    /// Callers who can wait do so: the provider is in trouble and says for how long.
     pub fn hold_back(&self, wait: Duration) {
         let mut state = self.lock();
         state.held_back_until = state.held_back_until.max(Some(Instant::now() + wait.min(LONGEST_WAIT)));

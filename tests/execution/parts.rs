@@ -216,7 +216,7 @@ struct Around<'a> {
     deadline: Duration,
 }
 
-/// One pass over these people, of whom the first wait longest. Time costs nothing.
+/// One pass over these employees; the first ones wait longest. Time costs nothing.
 async fn pass(wanted: &[Wanted], failed_before: &[u32], judge: impl Fn(&Call) -> Result<(), Error> + Send + Sync) -> Came {
     let around = Around { failed_before, claims: &Claims::default(), halted: &|| false, deadline: Duration::from_mins(1) };
     pass_with(wanted, around, judge).await

@@ -1,5 +1,5 @@
 //! A change of an account. It goes out as a whole. Where that fails, whatever the failure, what matters most goes out by
-//! itself: access of somebody who leaves. Then the rest, without the values that the provider names; and where it names
+//! itself: access of an employee who leaves. Then the rest, without the values that the provider names; and where it names
 //! none, or an array that several of them share, one value after the other. What cannot land is named.
 
 use super::{Ended, Failure, Run, action_of, often};

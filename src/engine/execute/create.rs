@@ -1,5 +1,5 @@
 //! A new account, and what making it may meet: a value that is refused or taken, an earlier try whose answer was lost,
-//! somebody else's account.
+//! the account of another employee.
 
 use std::sync::PoisonError;
 
