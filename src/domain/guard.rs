@@ -14,6 +14,11 @@ use super::{
     plan::{Change, Counts, Plan},
 };
 
+/// The word of the guard that holds more changes of a kind than its budget allows.
+pub const BUDGET: &str = "BudgetExceeded";
+/// The word of the guard that freezes an attribute.
+pub const BLACKOUT: &str = "FieldBlackout";
+
 /// What the guard looks at.
 pub struct Sight<'a> {
     /// The plan.
@@ -88,7 +93,7 @@ pub struct HeldPlan {
     pub digest: String,
     /// How many of each kind.
     pub counts: Counts,
-    /// Why, in one sentence.
+    /// Why, a line for each guard that holds something: its word, and a sentence.
     pub because: String,
     /// Whether an attribute is frozen, and no budget is passed.
     pub only_fields: bool,
@@ -119,7 +124,7 @@ pub fn guard(sight: &Sight<'_>) -> Held {
             *held = !passes;
         }
         because.push(format!(
-            "{} {} planned, {} done within the window, and the limit is {}",
+            "{BUDGET}: {} {} planned, {} done within the window, and the limit is {}",
             account.planned,
             words(kind),
             account.spent,
@@ -135,7 +140,7 @@ pub fn guard(sight: &Sight<'_>) -> Held {
         }
     }
     if waiting > 0 {
-        because.push(format!("{waiting} of the people have changes that are held already"));
+        because.push(format!("{BUDGET}: {waiting} of the people have changes that are held already"));
     }
     let part = |change: &Change, rows: Option<&[usize]>| {
         if let Some(before) = (sight.held_before)(change.person) {
@@ -169,7 +174,7 @@ pub fn guard(sight: &Sight<'_>) -> Held {
     }
     let mut counts = sight.plan.counts_of(|index| changes[index]);
     counts.updates += count(all.iter().zip(&changes).filter(|(change, held)| !**held && touched(change)).count());
-    let plan = Some(HeldPlan { digest, counts, because: because.join("; "), only_fields: !over });
+    let plan = Some(HeldPlan { digest, counts, because: because.join("\n"), only_fields: !over });
     Held { changes, frozen, plan, continued, kinds, parts, ..Held::default() }
 }
 
@@ -208,7 +213,7 @@ fn blackout(sight: &Sight<'_>, continued: &[bool]) -> (Vec<usize>, Vec<String>) 
             before => format!(", events have changed it for {before} others within the interval"),
         };
         let now = replaced[row];
-        because.push(format!("{target} ({from}) would change for {now} people at once{already}, and the limit is {limit}"));
+        because.push(format!("{BLACKOUT}: {target} ({from}) would change for {now} people at once{already}, and the limit is {limit}"));
     }
     (frozen, because)
 }

@@ -120,10 +120,12 @@ pub struct Tally {
     pub in_scope: u32,
     /// In scope and Ready.
     pub ready: u32,
-    /// In scope and not Ready for another reason than waiting.
-    pub failing: u32,
     /// In scope and waiting.
     pub pending: u32,
+    /// In scope with a change that a guard holds.
+    pub held: u32,
+    /// In scope with an attribute that is frozen.
+    pub frozen: u32,
     /// Left alone by the settings.
     pub unmanaged: u32,
     /// People of whom an immediate revocation does not hold any more, because another employment has begun.
@@ -144,6 +146,20 @@ pub struct Tally {
     pub next_transition: Option<Timestamp>,
     /// Whether somebody is to be tried again soon.
     pub retry: bool,
+}
+
+impl Tally {
+    /// How many in scope fail.
+    #[must_use]
+    pub fn failing(&self) -> u32 {
+        self.reasons.values().sum()
+    }
+
+    /// Whether a change was made or tried.
+    #[must_use]
+    pub const fn changed(&self) -> bool {
+        self.created + self.updated + self.reactivated + self.disabled + self.failed > 0
+    }
 }
 
 impl Recorder<'_> {
@@ -469,10 +485,13 @@ impl Recorder<'_> {
             tally.in_scope += 1;
             if reason.is_ready() {
                 tally.ready += 1;
-            } else if matches!(reason, EmployeeReason::Pending | EmployeeReason::Held) {
+            } else if reason == EmployeeReason::Pending {
                 tally.pending += 1;
+            } else if reason == EmployeeReason::Held {
+                tally.held += 1;
+            } else if reason == EmployeeReason::Frozen {
+                tally.frozen += 1;
             } else {
-                tally.failing += 1;
                 *tally.reasons.entry(reason).or_default() += 1;
                 tally.retry |= reason == EmployeeReason::Retrying;
             }

@@ -12,6 +12,7 @@ use tokio::{sync::watch, task::JoinSet, time::Instant};
 use super::{
     clock::Clock,
     connection::{Connections, Pacers, Secrets},
+    counts::{self, Reckoning},
     dirty::{Causes, Line},
     inbox::{Inbox, Mailbox},
     partial,
@@ -84,6 +85,7 @@ pub struct Handle {
     mailbox: Arc<Mailbox>,
     said: Arc<tokio::sync::Mutex<Said>>,
     waits: Arc<Waits>,
+    reckoning: Arc<Reckoning>,
 }
 
 impl Handle {
@@ -173,13 +175,15 @@ impl Worker {
     #[must_use]
     pub fn new(key: IntegrationKey, object: ProvisioningIntegration, shared: Shared) -> (Self, Handle) {
         let waits = Arc::new(Waits::new(key.clone(), shared.clock.clone()));
-        let said = Said::of(&object).with_parts(&shared.parts).with_waits(&waits);
+        let (roster, tenants, clock) = (shared.roster.clone(), shared.tenants.clone(), shared.clock.clone());
+        let reckoning = Arc::new(Reckoning::new(key.clone(), roster, tenants, clock));
+        let said = Said::of(&object).with_parts(&shared.parts).with_waits(&waits).with_reckoning(&reckoning);
         let sender = watch::Sender::new(Arc::new(object));
         revocations::remember(&shared.roster, &key, &said.status.revoked);
         let answered = said.status.last_handled_sync_at.clone();
         let said = Arc::new(tokio::sync::Mutex::new(said));
         let mailbox = shared.inbox.open(&key, sender.borrow().uid().unwrap_or_default(), said.clone());
-        let handle = Handle { object: sender, mailbox, said, waits };
+        let handle = Handle { object: sender, mailbox, said, waits, reckoning };
         (Self::with(key, &handle, answered, shared), handle)
     }
 
@@ -203,6 +207,7 @@ impl Worker {
             by_evidence: std::sync::Mutex::default(),
             turns: std::sync::atomic::AtomicU64::new(0),
             waits: handle.waits.clone(),
+            reckoning: handle.reckoning.clone(),
         };
         Self {
             key,
@@ -234,6 +239,7 @@ impl Worker {
         beside.spawn(aside("normal", |session, beat| Box::pin(partial::serve(session, Line::Normal, beat))));
         beside.spawn(aside("evidence", |session, beat| Box::pin(partial::serve_evidence(session, beat))));
         beside.spawn(aside("dates", |session, beat| Box::pin(partial::transitions(session, beat))));
+        beside.spawn(aside("counts", |session, beat| Box::pin(counts::tell(session, beat))));
         beside.spawn(aside("waits", |session, beat| Box::pin(waits::tell(session, beat))));
         beside.spawn(aside("signing", |session, beat| Box::pin(signing::keep(session, beat))));
         let beat = parts.beat("passes", Some(&key));
@@ -369,6 +375,7 @@ impl Worker {
         let people = asked_for.map(|everybody| everybody.people).unwrap_or_default();
         let (mut report, interval) = match validate(&object.spec, &self.shared.allowed) {
             Ok(validated) => {
+                self.session.reckoning.settings(&validated);
                 let report = self.connected_pass(&object, &validated, before.as_ref(), (trigger, new_spec), &people).await;
                 (report, validated.interval)
             }
@@ -527,27 +534,21 @@ impl Worker {
             return;
         }
         let mut said = self.handle.said.lock().await;
-        let before_reason = said.status.conditions.first().map(|ready| ready.reason.clone());
+        let before = said.told().cloned();
+        if report.in_bob.is_some() && report.tally.is_some() && !report.unfinished {
+            self.session.reckoning.complete();
+        }
         // What came while the pass was under way is known to the roster alone.
         let revoked = self.shared.roster.revoked(&self.key);
         let status = report::after(&said.status, report, &revoked, self.generation, now);
-        let ready = status.conditions.first().cloned();
         if let Some(message) = report::newly_blind(&said.status, &status) {
             let (about, reason) = (kube::Resource::object_ref(object, &()), DetailReason::LifecyclesMissing.as_str());
             self.shared.events.publish(about, true, reason, "Sync", message);
         }
         said.write(&self.shared.client, &self.key, status, self.generation).await;
-        if let Some(ready) = ready.filter(|ready| Some(&ready.reason) != before_reason.as_ref()) {
-            let reason = IntegrationReason::ALL.iter().find(|reason| reason.as_str() == ready.reason);
-            if let Some(reason) = reason.filter(|reason| **reason != IntegrationReason::Progressing) {
-                self.shared.events.publish(
-                    kube::Resource::object_ref(object, &()),
-                    !reason.is_ready(),
-                    reason.as_str(),
-                    "Sync",
-                    ready.message,
-                );
-            }
+        counts::announce(&self.shared.events, object, before.as_ref(), said.told());
+        if report.held.is_some() {
+            self.times.interval = self.times.interval.into_iter().chain(said.next_release()).min();
         }
     }
 }

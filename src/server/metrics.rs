@@ -346,10 +346,10 @@ impl Metrics {
         let through = report.stop.is_none() && !report.unfinished;
         let mut everybody = false;
         if let Some(tally) = &report.tally {
-            for (state, count) in STATES.into_iter().zip([tally.ready, tally.pending, tally.failing, tally.unmanaged]) {
+            for (state, count) in STATES.into_iter().zip([tally.ready, tally.pending, tally.failing(), tally.unmanaged]) {
                 self.employees.get_or_create(&labels(&EMPLOYEES, [key.clone().into(), state.into()])).set(i64::from(count));
             }
-            everybody = through && tally.pending == 0 && tally.failing == 0;
+            everybody = through && tally.ready == tally.in_scope;
             if through {
                 self.success.get_or_create(&labels(&SUCCESS, [key.clone().into()])).set(now.as_second());
             }

@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::*;
 use crate::{
-    api::reasons::IntegrationReason,
+    api::reasons::{EmployeeReason, IntegrationReason},
     engine::{record::Tally, validate::Stop},
 };
 use crate::{
@@ -131,7 +131,7 @@ async fn the_unsynced_age_grows_until_everybody_is_in_sync() {
     tokio::time::advance(Duration::from_mins(10)).await;
     assert_eq!(age(&metrics), Some(600.0), "no pass at all: it grows");
     let mut one_fails = went_well();
-    one_fails.tally = Some(Tally { in_scope: 3, ready: 2, failing: 1, ..Tally::default() });
+    one_fails.tally = Some(Tally { in_scope: 3, ready: 2, reasons: [(EmployeeReason::Rejected, 1)].into(), ..Tally::default() });
     metrics.pass(&key("onelogin"), &one_fails, now());
     assert_eq!(age(&metrics), Some(600.0), "a pass with a failure does not reset it");
     metrics.pass(&key("onelogin"), &Report { unfinished: true, ..went_well() }, now());

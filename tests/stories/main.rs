@@ -8,6 +8,7 @@ mod support;
 mod approvals;
 mod attempts;
 mod budgets;
+mod counts;
 mod crashes;
 mod entra;
 mod evidence;
