@@ -448,6 +448,12 @@ impl Roster {
         found.cloned()
     }
 
+    /// Objects of all integrations.
+    #[must_use]
+    pub fn objects(&self) -> usize {
+        self.rows().values().map(|people| people.sums().objects).sum()
+    }
+
     /// Objects of one integration.
     #[must_use]
     pub fn count(&self, key: &IntegrationKey) -> usize {

@@ -18,7 +18,10 @@ use super::{
 use crate::{
     api::reasons::IntegrationReason,
     bob::{self, Pace},
-    cluster::secrets::{self, SecretError},
+    cluster::{
+        roster::IntegrationKey,
+        secrets::{self, SecretError},
+    },
     provider::{Credential, Provider, call::Ties, http::Secret, limits::Pacer},
 };
 
@@ -72,11 +75,11 @@ impl Connections {
     /// The report of a pass that could not begin: which side is not connected, and a [`Stop`] that names the Secret and the key.
     pub async fn open(
         shared: &Shared,
-        (namespace, waits): (&str, &Arc<Waits>),
+        (key, waits): (&IntegrationKey, &Arc<Waits>),
         validated: &Validated,
         before: Option<Arc<Self>>,
     ) -> Result<(Arc<Self>, bool), Box<Report>> {
-        let Target { destination, secret } = &validated.target;
+        let (namespace, Target { destination, secret }) = (&*key.namespace, &validated.target);
         let bob = secrets::read(&shared.client, namespace, &validated.bob_secret, &["serviceUserId", "serviceUserToken"]).await;
         let keys = destination.keys();
         let target = match &bob {
@@ -104,22 +107,23 @@ impl Connections {
             Some(_) | None => shared.pacers.of(&validated.target),
         };
         let mut take = |key: &str| bob_secret.take(key).unwrap_or_else(|| Secret::new(""));
-        let metrics = shared.metrics.clone();
+        let (metrics, of) = (shared.metrics.clone(), key.clone());
         let service_user_id = take("serviceUserId").expose().to_owned();
         let bob = bob::Client::new(bob::Config {
             base: validated.bob.clone(),
             pace: shared.pacers.of_bob(&validated.bob, &service_user_id),
             service_user_id,
             service_user_token: take("serviceUserToken"),
-            observer: Arc::new(move |call, outcome| metrics.call("bob", call, outcome)),
+            observer: Arc::new(move |call, outcome| metrics.call(&of, "bob", call, outcome)),
             waits: waits.of(Side::Bob, "Bob"),
         })
         .map_err(|error| no_bob(Stop::new(IntegrationReason::BobUnavailable, error.to_string())))?;
-        let metrics = shared.metrics.clone();
+        shared.metrics.paced(key, &pacer);
+        let (metrics, of) = (shared.metrics.clone(), key.clone());
         let leadership = shared.leadership.clone();
         let label = destination.catalog().label;
         let ties = Ties {
-            observer: Arc::new(move |call, outcome| metrics.call(label, call, outcome)),
+            observer: Arc::new(move |call, outcome| metrics.call(&of, label, call, outcome)),
             gate: Arc::new(move || leadership.may_start(WRITE_TIMEOUT)),
             waits: waits.of(Side::Provider, destination.catalog().name),
         };

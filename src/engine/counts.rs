@@ -25,7 +25,7 @@ use crate::{
         roster::{IntegrationKey, Roster, Sums},
     },
     domain::budget::{Account, Budget, Budgets, Kind},
-    server::health::Beat,
+    server::{health::Beat, metrics::Metrics},
 };
 
 /// How far apart the numbers are written.
@@ -39,6 +39,7 @@ pub struct Reckoning {
     roster: Roster,
     tenants: Arc<Tenants>,
     clock: Clock,
+    metrics: Arc<Metrics>,
     settings: Mutex<Option<Settings>>,
     /// Whether a pass over everybody has come through in this process.
     complete: AtomicBool,
@@ -55,8 +56,8 @@ struct Settings {
 impl Reckoning {
     /// One for this integration; its settings are not known yet.
     #[must_use]
-    pub fn new(key: IntegrationKey, roster: Roster, tenants: Arc<Tenants>, clock: Clock) -> Self {
-        Self { key, roster, tenants, clock, settings: Mutex::default(), complete: AtomicBool::new(false), news: Notify::new() }
+    pub fn new(key: IntegrationKey, roster: Roster, tenants: Arc<Tenants>, clock: Clock, metrics: Arc<Metrics>) -> Self {
+        Self { key, roster, tenants, clock, metrics, settings: Mutex::default(), complete: AtomicBool::new(false), news: Notify::new() }
     }
 
     /// Takes in the settings.
@@ -73,6 +74,11 @@ impl Reckoning {
     /// Tells that something changed that no sum shows.
     pub fn nudge(&self) {
         self.news.notify_one();
+    }
+
+    /// Takes in what is said of the integration, for the metrics.
+    pub fn said(&self, status: &ProvisioningIntegrationStatus) {
+        self.metrics.said(&self.key, status);
     }
 
     /// Sums up, for an integration of which this is said.

@@ -507,11 +507,11 @@ impl Recorder<'_> {
                     Action::Reactivate => tally.reactivated += 1,
                     Action::Suspend => tally.disabled += 1,
                 }
-                self.metrics.change(action_word(done.action), "succeeded");
+                self.metrics.change(self.key, action_word(done.action), "succeeded");
             }
             Some(Outcome::Failed { action, .. }) => {
                 tally.failed += 1;
-                self.metrics.change(action_word(*action), "failed");
+                self.metrics.change(self.key, action_word(*action), "failed");
             }
             Some(Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy) | None => {}
         }

@@ -122,6 +122,9 @@ impl Said {
         let counted = self.with_counts(&status);
         self.told = counted.conditions.first().cloned();
         let shown = self.with_all(key, counted);
+        if let Some(reckoning) = &self.reckoning {
+            reckoning.said(&shown);
+        }
         if report::same(&self.shown, &shown) {
             self.status = status;
             return true;

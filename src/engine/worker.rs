@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     api::{
-        ProvisioningIntegration, SYNC_REQUESTED,
+        ProvisioningIntegration, SYNC_REQUESTED, conditions,
         employee_sync::Trigger,
         integration::Mode,
         reasons::{DetailReason, EmployeeReason, IntegrationReason},
@@ -176,7 +176,11 @@ impl Worker {
     pub fn new(key: IntegrationKey, object: ProvisioningIntegration, shared: Shared) -> (Self, Handle) {
         let waits = Arc::new(Waits::new(key.clone(), shared.clock.clone()));
         let (roster, tenants, clock) = (shared.roster.clone(), shared.tenants.clone(), shared.clock.clone());
-        let reckoning = Arc::new(Reckoning::new(key.clone(), roster, tenants, clock));
+        let reckoning = Arc::new(Reckoning::new(key.clone(), roster, tenants, clock, shared.metrics.clone()));
+        let ready = object.status.as_ref().and_then(|status| conditions::find(&status.conditions, "Ready"));
+        let since = ready.filter(|ready| ready.status == "False").map(|ready| ready.last_transition_time.0);
+        shared.metrics.begin(&key, since, shared.clock.now());
+        object.status.iter().for_each(|status| reckoning.said(status));
         let said = Said::of(&object).with_parts(&shared.parts).with_waits(&waits).with_reckoning(&reckoning);
         let sender = watch::Sender::new(Arc::new(object));
         revocations::remember(&shared.roster, &key, &said.status.revoked);
@@ -407,8 +411,7 @@ impl Worker {
         people: &Causes,
     ) -> Report {
         for attempt in 0..2 {
-            let opened =
-                Connections::open(&self.shared, (&self.key.namespace, &self.session.waits), validated, self.connections.clone()).await;
+            let opened = Connections::open(&self.shared, (&self.key, &self.session.waits), validated, self.connections.clone()).await;
             let (connections, fresh) = match opened {
                 Ok(opened) => opened,
                 Err(report) => {

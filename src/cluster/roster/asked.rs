@@ -15,13 +15,18 @@ impl Entry {
         (self.revoked, self.file_deleted)
     }
 
+    /// Since when the status says that something is not as decided, in seconds of the epoch.
+    #[must_use]
+    pub fn unready_since(&self) -> Option<i64> {
+        (self.unready_since != 0).then_some(i64::from(self.unready_since))
+    }
+
     /// Since when this person waits for something, as far as the status says, in seconds of the epoch: since it is not as
     /// decided, or since the date that it names has come.
     #[must_use]
     pub fn waiting_since(&self, now: i64) -> Option<i64> {
-        let unready = (self.unready_since != 0).then_some(i64::from(self.unready_since));
         let date = self.next.map(|(at, _)| at).filter(|at| *at <= now);
-        unready.into_iter().chain(date).min()
+        self.unready_since().into_iter().chain(date).min()
     }
 
     /// Whether evidence on record takes access from this person, and the status says that the account on record is open, or one
