@@ -404,7 +404,7 @@ mod tests {
         assert_eq!(validated.settings.budgets, Budgets::default());
         // What a person chose about access holds.
         let hands_off = ProvisioningIntegrationSpec {
-            mode: Mode::DryRun,
+            mode: Some(Mode::DryRun),
             provisioning: api::Provisioning { disabling_trigger: false, ..wrong.provisioning.clone() },
             safety: api::Safety { disables: api::Budget { max: Some("1%".to_owned()), ..api::Budget::default() }, ..wrong.safety.clone() },
             ..wrong
