@@ -3,20 +3,20 @@
 
 mod early;
 pub mod kept;
+mod tally;
 mod write;
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     num::NonZeroU64,
     sync::{Mutex, PoisonError, atomic::AtomicBool},
 };
 
-use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-pub use self::early::unknown;
 use self::write::{Moment, Seen, Write};
+pub use self::{early::unknown, tally::Tally};
 use super::{
     claims::{Claims, Looking},
     clock::Clock,
@@ -111,55 +111,6 @@ pub struct Approved<'a> {
     pub continued: Option<(&'a integration::Approved, &'a [bool])>,
     /// Everybody's part in either, and in what is held.
     pub parts: Option<&'a foldhash::HashMap<PersonIndex, u64>>,
-}
-
-/// What a pass amounts to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Managed, with an account now or later.
-    pub in_scope: u32,
-    /// In scope and Ready.
-    pub ready: u32,
-    /// In scope and waiting.
-    pub pending: u32,
-    /// In scope with a change that a guard holds.
-    pub held: u32,
-    /// In scope with an attribute that is frozen.
-    pub frozen: u32,
-    /// Left alone by the settings.
-    pub unmanaged: u32,
-    /// People of whom an immediate revocation does not hold any more, because another employment has begun.
-    pub over: BTreeSet<Box<str>>,
-    /// Failing people by reason.
-    pub reasons: BTreeMap<EmployeeReason, u32>,
-    /// Accounts created.
-    pub created: u32,
-    /// Accounts updated or adopted.
-    pub updated: u32,
-    /// Access given back.
-    pub reactivated: u32,
-    /// Access taken away.
-    pub disabled: u32,
-    /// Changes that failed.
-    pub failed: u32,
-    /// The earliest transition ahead.
-    pub next_transition: Option<Timestamp>,
-    /// Whether somebody is to be tried again soon.
-    pub retry: bool,
-}
-
-impl Tally {
-    /// How many in scope fail.
-    #[must_use]
-    pub fn failing(&self) -> u32 {
-        self.reasons.values().sum()
-    }
-
-    /// Whether a change was made or tried.
-    #[must_use]
-    pub const fn changed(&self) -> bool {
-        self.created + self.updated + self.reactivated + self.disabled + self.failed > 0
-    }
 }
 
 impl Recorder<'_> {
