@@ -125,6 +125,8 @@ pub enum Failure {
     ManagedElsewhere,
     /// The credential may not change this account.
     Forbidden(String),
+    /// Access is taken, and the credential may not end the sessions that are open.
+    Sessions(String),
     /// Tried again by itself.
     Retrying(String),
 }

@@ -303,13 +303,15 @@ impl Recorder<'_> {
         let standing = &self.plan.standings[index as usize];
         let mapping = &self.validated.settings.mapping;
         let planned = standing.change.map(|change| &self.plan.changes[change]);
+        let refused = matches!(outcome, Some(Outcome::Failed { failure: Failure::Forbidden(_), .. }));
         let held = standing
             .account
             .as_ref()
             .map(|held| (Cow::Borrowed(&*held.id), held.state, if held.marked { MatchedBy::Mark } else { MatchedBy::Email }))
-            // Access is not taken before the sessions are ended: whether that was done would be forgotten otherwise.
+            // Access is not taken before the sessions are ended: whether that was done would be forgotten otherwise. Those of an
+            // account that bobsync may not change are left to the person who suspended it.
             .map(|(id, state, by)| {
-                let open = state == AccountState::Suspended && planned.is_some_and(Change::suspends);
+                let open = state == AccountState::Suspended && planned.is_some_and(Change::suspends) && !refused;
                 (id, if open { AccountState::Other } else { state }, by)
             });
         let mut manager = standing.manager;

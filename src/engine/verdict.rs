@@ -173,7 +173,8 @@ impl Verdict<'_> {
             Trouble::Blocked(Block::Ambiguous) | Trouble::Failed(Failure::Ambiguous) | Trouble::Several(_) => EmployeeReason::Ambiguous,
             Trouble::Blocked(Block::MissingAttribute(_)) => EmployeeReason::MissingAttribute,
             Trouble::Failed(Failure::Rejected(_)) => EmployeeReason::Rejected,
-            Trouble::Failed(Failure::Forbidden(_)) => EmployeeReason::Forbidden,
+            Trouble::Failed(Failure::Forbidden(_)) if self.is_open() => EmployeeReason::SuspendByHand,
+            Trouble::Failed(Failure::Forbidden(_) | Failure::Sessions(_)) => EmployeeReason::Forbidden,
             Trouble::Failed(Failure::Retrying(_)) => EmployeeReason::Retrying,
             Trouble::Waiting { .. } | Trouble::Unlisted => EmployeeReason::Pending,
             Trouble::Held { .. } => EmployeeReason::Held,
@@ -245,7 +246,13 @@ impl Verdict<'_> {
                     "Another directory is the master of this account (it is synchronised from there, or a guest): change it there{open}."
                 )
             }
-            Trouble::Several(Failure::Rejected(said) | Failure::Conflict(said) | Failure::Forbidden(said) | Failure::Retrying(said)) => {
+            Trouble::Several(
+                Failure::Rejected(said)
+                | Failure::Conflict(said)
+                | Failure::Forbidden(said)
+                | Failure::Sessions(said)
+                | Failure::Retrying(said),
+            ) => {
                 format!("{} One of them could not be suspended: {}", self.several_match(), sentence(said))
             }
             Trouble::Blocked(Block::Ambiguous) | Trouble::Failed(Failure::Ambiguous) | Trouble::Several(_) => self.several_match(),
@@ -255,7 +262,11 @@ impl Verdict<'_> {
                     target_of(mapping, *row)
                 )
             }
-            Trouble::Failed(Failure::Rejected(said) | Failure::Conflict(said) | Failure::Forbidden(said) | Failure::Retrying(said)) => {
+            Trouble::Failed(Failure::Forbidden(said)) => {
+                let open = self.still_open("; access is still open: suspend the account by hand");
+                sentence(&format!("{}{open}", said.trim_end_matches('.')))
+            }
+            Trouble::Failed(Failure::Rejected(said) | Failure::Conflict(said) | Failure::Sessions(said) | Failure::Retrying(said)) => {
                 sentence(said)
             }
             Trouble::Waiting { planned, dry_run: true } => format!("Dry run: would {}; {why}.", planned.words()),
@@ -293,7 +304,8 @@ impl Verdict<'_> {
     /// Whether somebody who has to lose access has an account that can be used.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        let open = self.state.or(self.beside).is_some_and(|state| state != AccountState::Suspended);
+        let taken = matches!(self.trouble, Trouble::Failed(Failure::Sessions(_)));
+        let open = !taken && self.state.or(self.beside).is_some_and(|state| state != AccountState::Suspended);
         open && self.decision.existing == Some(Access::Suspended)
     }
 
