@@ -210,6 +210,9 @@ pub fn markdown() -> String {
         "ProvisioningIntegration",
         IntegrationReason::ALL.iter().map(|r| (ready(r.is_ready(), r.is_stalled()), r.as_str(), r.meaning(), r.what_to_do())).collect(),
     );
-    table("The other conditions", DetailReason::ALL.iter().map(|r| ("-".to_owned(), r.as_str(), r.meaning(), r.what_to_do())).collect());
+    page.push_str("\n## The other conditions\n\n| reason | it means | what to do |\n| --- | --- | --- |\n");
+    for reason in DetailReason::ALL {
+        let _ = writeln!(page, "| `{}` | {} | {} |", reason.as_str(), reason.meaning(), reason.what_to_do());
+    }
     page
 }

@@ -24,6 +24,7 @@ pub mod jumpcloud;
 pub mod limits;
 pub mod onelogin;
 pub mod passwords;
+pub mod reach;
 pub mod scrub;
 pub mod token;
 pub mod tries;
