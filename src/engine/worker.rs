@@ -22,7 +22,7 @@ use super::{
     signing::{self, Signing},
     state::{self, News, Place, Ready, Times, Wake},
     tenants::Tenants,
-    validate::{AllowedEndpoints, Stop, Validated, validate},
+    validate::{AllowedEndpoints, Stop, Validated, for_evidence, validate},
     waits::{self, Waits},
 };
 use crate::{
@@ -374,6 +374,7 @@ impl Worker {
             }
             Err(stop) => {
                 self.secrets = Secrets::default();
+                self.serve_evidence_alone(&object).await;
                 (Report { stop: Some(stop), ..Report::default() }, Duration::from_mins(10))
             }
         };
@@ -406,6 +407,9 @@ impl Worker {
                 Ok(opened) => opened,
                 Err(report) => {
                     self.secrets = Secrets::see(&self.shared.client, &self.key.namespace, validated).await;
+                    if report.bob == Some(false) {
+                        self.serve_evidence_alone(object).await;
+                    }
                     return *report;
                 }
             };
@@ -440,6 +444,18 @@ impl Worker {
         Report {
             stop: Some(Stop::new(IntegrationReason::BobUnavailable, "the Secret changed while it was read; trying again")),
             ..Report::default()
+        }
+    }
+
+    /// Opens the provider for access that evidence takes, where nothing else can be used. What it cannot open is told by the pass
+    /// that comes next.
+    async fn serve_evidence_alone(&self, object: &Arc<ProvisioningIntegration>) {
+        let Ok(validated) = validate(&for_evidence(&object.spec), &self.shared.allowed) else { return };
+        let opened = Connections::open_provider(&self.shared, (&self.key.namespace, &self.session.waits), &validated).await;
+        if let Ok(connections) = opened {
+            let (targets, unavailable) = (Vec::new(), Vec::new());
+            let ready = Ready { object: object.clone(), validated, connections, targets, unavailable };
+            self.session.place.open_provider(Arc::new(ready));
         }
     }
 
@@ -556,7 +572,7 @@ impl Worker {
 /// same tenant, by the same credential, and where the spec says so.
 fn still_serves(ready: &Ready, object: &ProvisioningIntegration) -> bool {
     let (before, now) = (&ready.object.spec, &object.spec);
-    before.provider == now.provider && now.mode == Mode::Enforce && before.mode == now.mode && now.provisioning.disabling_trigger
+    before.provider == now.provider && now.mode() == Mode::Enforce && before.mode() == now.mode() && now.provisioning.disabling_trigger
 }
 
 /// The interval, up to 5 % shorter: integrations that start together drift apart. Depends on the name and the moment,
