@@ -14,7 +14,7 @@ pub use self::{
     counts::{Reckoned, with_counts},
     source::memory,
 };
-use super::{observe::Absent, pass::Rest, record::Tally, revocations, validate::Stop};
+use super::{observe::Absent, pass::Rest, record::Tally, revocations, validate::Stop, words::named};
 use crate::{
     api::{
         ProvisioningIntegrationStatus,
@@ -23,7 +23,7 @@ use crate::{
         reasons::{DetailReason, IntegrationReason},
     },
     cluster::status::to_the_second,
-    domain::{calendar::Gaps, guard::HeldPlan, known::Revoked, plan::Counts, safety::Suspicion},
+    domain::{calendar::Gaps, count::counted, guard::HeldPlan, known::Revoked, plan::Counts, safety::Suspicion},
 };
 
 /// How far a pass came, and what it found.
@@ -35,6 +35,8 @@ pub struct Report {
     pub bob: Option<bool>,
     /// Whether the provider answered; `None` if it was not asked.
     pub provider: Option<bool>,
+    /// The provider's name, where the settings could be read.
+    pub provider_name: Option<&'static str>,
     /// Mapped targets that the provider does not have.
     pub unavailable_targets: Vec<String>,
     /// Mapped fields that Bob sent for nobody.
@@ -110,6 +112,7 @@ pub fn after(
     wanted.extend(mapping_complete(report, before));
     wanted.extend(plan_held(report, before));
     wanted.extend(employees_failing(report, before));
+    wanted.iter_mut().for_each(|one| one.message = named(&one.message, report.provider_name.unwrap_or("the provider")));
     let mut status = ProvisioningIntegrationStatus {
         observed_generation: if through { Some(generation) } else { before.observed_generation },
         conditions: merge(&before.conditions, &wanted, generation, now),
@@ -241,7 +244,7 @@ pub fn suspended(before: &ProvisioningIntegrationStatus, generation: i64, now: T
             kind: "Ready",
             status: true,
             reason: IntegrationReason::Suspended.as_str(),
-            message: "spec.suspend is set: nothing is read and nothing is written.".to_owned(),
+            message: "The integration is suspended (spec.suspend): nothing is read and nothing is written.".to_owned(),
         },
         Wanted { kind: "Reconciling", status: false, reason: DetailReason::UpToDate.as_str(), message: String::new() },
         Wanted { kind: "Stalled", status: false, reason: DetailReason::NothingStalled.as_str(), message: String::new() },
@@ -293,14 +296,17 @@ fn message(report: &Report, reason: IntegrationReason) -> String {
                 let held =
                     report.would_hold.as_ref().map(|because| format!("; a guard would hold part of it: {because}")).unwrap_or_default();
                 format!(
-                    "Dry run: would create {}, reactivate {}, update {} and suspend {} accounts{held}; nothing was written to the provider",
-                    plan.creates, plan.reactivations, plan.updates, plan.disables
+                    "Dry run: would create {}, reactivate {}, update {} and suspend {}{held}; nothing was written to the provider",
+                    plan.creates,
+                    plan.reactivations,
+                    plan.updates,
+                    counted(plan.disables, "account", "accounts")
                 )
             }),
             IntegrationReason::PlanHeld => report.held.as_ref().map_or_else(String::new, |held| held_message(held, report)),
-            IntegrationReason::Progressing => {
-                report.tally.as_ref().map_or_else(String::new, |tally| format!("{} people wait for their turn", tally.pending + tally.held))
-            }
+            IntegrationReason::Progressing => report.tally.as_ref().map_or_else(String::new, |tally| {
+                counted(tally.pending + tally.held, "employee waits for a turn", "employees wait for their turn")
+            }),
             _ => report.tally.as_ref().map_or_else(String::new, |tally| counts::in_sync(tally.ready, tally.in_scope, tally.failing())),
         },
     };
@@ -342,7 +348,11 @@ fn mapping_complete(report: &Report, before: &ProvisioningIntegrationStatus) -> 
             kind,
             status: false,
             reason: DetailReason::TargetUnavailable.as_str(),
-            message: format!("The provider does not have {}; it is left out, the rest is in sync.", report.unavailable_targets.join(", ")),
+            message: format!(
+                "The provider does not have {}; {} left out, and the rest is in sync.",
+                report.unavailable_targets.join(", "),
+                if report.unavailable_targets.len() == 1 { "it is" } else { "they are" }
+            ),
         }
     } else if !report.unseen_fields.is_empty() {
         Wanted {
@@ -368,7 +378,8 @@ fn held_message(held: &HeldPlan, report: &Report) -> String {
     let more = match report.absent.unconfirmed {
         0 => String::new(),
         count => format!(
-            "; {count} more people are missing from Bob's answer and are asked about in the next passes, so wait with an approval: the digest changes with each of them who is gone"
+            "; {} missing from Bob's answer and asked about in the next passes, so wait with an approval: the digest changes with each of them who is gone",
+            counted(u32::try_from(count).unwrap_or(u32::MAX), "more employee is", "more employees are")
         ),
     };
     format!("{}\nNothing of it is written until spec.approvedPlan is {}, or the cause is gone{more}", held.because, held.digest)

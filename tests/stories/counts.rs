@@ -100,7 +100,7 @@ async fn counts_and_gauges_follow_passes_over_single_people() {
     let after = agree(&story, "one fails", |counts| counts.failing == 1 && counts.ready == all - 1).await;
     assert!(began.elapsed().as_secs() < 7, "at most five seconds later: {:?}", began.elapsed());
     assert_eq!(said(&after, "Ready").1, "Converged", "who fails does not hold up a pipeline");
-    assert_eq!(said(&after, "Ready").2, format!("{} of {all} people in scope are in sync, 1 fail.", all - 1));
+    assert_eq!(said(&after, "Ready").2, format!("{} of {all} employees in scope are in sync, 1 fails.", all - 1));
     let metrics = controller.metrics().await;
     assert_eq!((gauge(&metrics, "failing"), gauge(&metrics, "in_sync")), (Some(1), Some(all - 1)), "{metrics}");
 
@@ -136,7 +136,7 @@ async fn who_is_held_or_frozen_does_not_fail_and_a_held_plan_follows_single_pass
     let (_, _, message) = said(&status, "PlanHeld");
     let lines: Vec<&str> = message.lines().collect();
     assert!(lines.iter().any(|line| line.starts_with("BudgetExceeded: 8 suspensions planned")), "{message}");
-    assert!(lines.iter().any(|line| line.starts_with("FieldBlackout: department")), "{message}");
+    assert!(lines.iter().any(|line| line.starts_with("FieldBlackout: the target department")), "{message}");
 
     // One of them is not leaving after all, and nobody asks for a pass over everybody.
     story.simulated.change(&people[0], json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"})).await;

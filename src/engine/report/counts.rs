@@ -14,6 +14,7 @@ use crate::{
         reasons::{DetailReason, EmployeeReason, IntegrationReason},
     },
     cluster::roster::{Counts, IntegrationKey},
+    domain::count::counted,
 };
 
 /// What the roster amounts to.
@@ -91,9 +92,10 @@ pub fn with_counts(
 
 /// Says how many of the people in scope are in sync, and how many fail.
 pub(super) fn in_sync(ready: u32, in_scope: u32, failing: u32) -> String {
+    let in_sync = format!("{ready} of {} in sync", counted(in_scope, "employee in scope is", "employees in scope are"));
     match failing {
-        0 => format!("{ready} of {in_scope} people in scope are in sync."),
-        failing => format!("{ready} of {in_scope} people in scope are in sync, {failing} fail."),
+        0 => format!("{in_sync}."),
+        failing => format!("{in_sync}, {}.", counted(failing, "fails", "fail")),
     }
 }
 
@@ -104,7 +106,7 @@ pub(super) fn employees_failing(reasons: &[(EmployeeReason, u32)]) -> Wanted {
     if failing == 0 {
         return Wanted { kind, status: false, reason: DetailReason::NoneFailing.as_str(), message: String::new() };
     }
-    let mut message = format!("{failing} people fail:");
+    let mut message = counted(failing, "employee fails:", "employees fail:");
     for (reason, count) in reasons {
         let _ = write!(message, " {count} {reason},");
     }
@@ -187,13 +189,13 @@ mod tests {
         let (employees, conditions) = shown(IntegrationReason::Converged, &reckoned);
         let wanted = EmployeeCounts { in_bob: 9, in_scope: 9, ready: 4, failing: 0, pending: 0, held: 2, frozen: 3 };
         assert_eq!(employees, wanted);
-        assert_eq!((&*conditions[0].0, &*conditions[0].2), ("True", "4 of 9 people in scope are in sync."));
+        assert_eq!((&*conditions[0].0, &*conditions[0].2), ("True", "4 of 9 employees in scope are in sync."));
         assert_eq!((&*conditions[3].0, &*conditions[3].1), ("False", "NoneFailing"));
         let list = [(Standing::Ready, 4), (unready(EmployeeReason::Rejected), 2), (unready(EmployeeReason::Conflict), 1)];
         let reckoned = Reckoned { counts: Some(counts(&list)), ..Reckoned::default() };
         let (employees, conditions) = shown(IntegrationReason::PlanHeld, &reckoned);
         assert_eq!((employees.failing, &*conditions[0].2), (3, "As it was."));
-        assert_eq!(conditions[3].2, "3 people fail: 2 Rejected, 1 Conflict.");
+        assert_eq!(conditions[3].2, "3 employees fail: 2 Rejected, 1 Conflict.");
         let before = said(IntegrationReason::Converged);
         assert_eq!(with_counts(&before, &Reckoned::default(), 3, at(200)), before, "nothing is known");
     }
