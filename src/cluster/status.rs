@@ -18,9 +18,12 @@ use crate::api::{
     employee_sync::{Evidence, IntegrationRef},
 };
 
-/// How long one call to the API server may take.
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long one call to the API server may take. It waits for an admission webhook for up to 30 s, and drops the write where
+/// its caller has gone.
+const TIMEOUT: Duration = Duration::from_secs(35);
 const TRIES: u32 = 4;
+/// How long a write with all its tries may take.
+pub const WRITE_WITHIN: Duration = Duration::from_mins(3);
 
 /// A write that failed for good, or for now.
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +92,7 @@ impl Writer {
         let created = tried("creating an EmployeeSync", || self.people.create(&params, &object)).await;
         match created {
             Err(Failed::Api(status)) if status.is_already_exists() => self.read_person(key, employee).await,
-            other => other.map_err(|failed| failed.into_error("creating an EmployeeSync")),
+            other => other.map(unsaid).map_err(|failed| failed.into_error("creating an EmployeeSync")),
         }
     }
 
@@ -99,7 +102,8 @@ impl Writer {
     /// When the API server refuses or cannot be reached, or the object is gone.
     pub async fn read_person(&self, key: &IntegrationKey, employee: &str) -> Result<EmployeeSync, WriteError> {
         let name = object_name(&key.name, employee);
-        tried("reading an EmployeeSync", || self.people.get(&name)).await.map_err(|failed| failed.into_error("reading an EmployeeSync"))
+        let read = tried("reading an EmployeeSync", || self.people.get(&name)).await;
+        read.map(unsaid).map_err(|failed| failed.into_error("reading an EmployeeSync"))
     }
 
     /// Replaces the status of one person's object.
@@ -200,6 +204,11 @@ impl Writer {
             .await
             .map_err(|failed| failed.into_error("writing a status"))
     }
+}
+
+/// The same object; a status in which nothing was said is none.
+fn unsaid(object: EmployeeSync) -> EmployeeSync {
+    EmployeeSync { status: crate::api::said(object.status), ..object }
 }
 
 fn params() -> PatchParams {
