@@ -97,7 +97,11 @@ pub async fn run(
     let parts = Parts::new(health.clone(), metrics.clone());
     let listener = server::listen(options.http_listen, metrics.clone(), parts.clone(), stopping.clone()).await?;
     let leadership = if options.leader_elect {
-        let past = leadership::past(&client, &namespaces).await;
+        let mut stop = stopping.clone();
+        let past = tokio::select! {
+            past = leadership::past(&client, &namespaces) => past,
+            _ = stop.wait_for(|stopping| *stopping) => return Ok(()),
+        };
         Leadership::start(client.clone(), lease_namespace, past, &metrics)
     } else {
         Leadership::always()
@@ -108,7 +112,8 @@ pub async fn run(
         let parts = parts.clone();
         leadership.on_end(move || parts.ended("election", None, true));
     }
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), ?namespaces, "started");
+    let names = if namespaces.is_empty() { "all".to_owned() } else { namespaces.join(",") };
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), namespaces = names, "started");
     let roster = Roster::default();
     let inbox = Inbox::new(client.clone(), roster.clone(), clock.clone(), leadership.clone());
     metrics.watch_inbox(inbox.clone());
@@ -138,18 +143,12 @@ pub async fn run(
         ended = &mut work => Some(ended),
     };
     health.stopping();
-    let failed = match ended {
-        Some(ended) => ended.is_err(),
-        None => tokio::time::timeout(STOP_WITHIN, work)
-            .await
-            .unwrap_or_else(|_| {
-                tracing::warn!("some work did not end in time");
-                Ok(())
-            })
-            .is_err(),
+    // Only after work has ended may another replica begin.
+    let ended = match ended {
+        Some(ended) => leadership.release_after(std::future::ready(ended), STOP_WITHIN).await,
+        None => leadership.release_after(work, STOP_WITHIN).await,
     };
-    // Only now may another replica begin.
-    leadership.release().await;
+    let failed = matches!(ended, Some(Err(_)));
     // `readyz` fails since the stop began; deliveries that came all the same are told to come again, and those under way
     // end.
     let _ = close.send(true);
@@ -188,9 +187,10 @@ async fn signalled() {
 }
 
 fn log(format: LogFormat) {
-    // The client libraries log addresses and objects below this level.
+    // The client libraries log addresses and objects below this level, and the one of Kubernetes answers that it cannot read at
+    // this level; what its calls end in stands in a line of our own.
     let filter = tracing_subscriber::EnvFilter::try_from_env("BOBSYNC_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,bobsync=info"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,kube_client=off,bobsync=info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => builder.with_ansi(false).init(),
