@@ -24,7 +24,7 @@ use super::{
     pass::{Pass, Scope},
     report::{self, Report},
     revocations,
-    said::Said,
+    said::Saying,
     signing::Signing,
     state::{self, Place, Ready},
     validate::Validated,
@@ -59,7 +59,7 @@ pub struct Session {
     /// What it receives.
     pub mailbox: Arc<Mailbox>,
     /// What is said of it.
-    pub said: Arc<tokio::sync::Mutex<Said>>,
+    pub said: Arc<Saying>,
     /// The integration as the watch shows it.
     pub object: watch::Receiver<Arc<ProvisioningIntegration>>,
     /// Where it stands.
