@@ -5,6 +5,7 @@
 
 mod support;
 
+mod api_server;
 mod approvals;
 mod attempts;
 mod budgets;
@@ -30,6 +31,7 @@ mod modes;
 mod operations;
 mod outages;
 mod process;
+mod proxies;
 mod reading;
 mod refusals;
 mod settings;
