@@ -57,8 +57,8 @@ reasons! {
         Ambiguous: "Several accounts match this employee.", "Leave one account with this e-mail or mark at the provider.";
         MissingAttribute: "A required target has no value in Bob.", "Fill the field in Bob that the message names.";
         MappingFailed: "An expression failed for this person, or an address holds a character that is not seen or that looks like another one; the message names the target and why.", "Correct the expression, or the field in Bob that the message names: type an address anew where it was pasted.";
-        Forbidden: "The credential may not change this account.", "Give the credential more rights, or set `spec.suspend` for this person.";
-        SuspendByHand: "Access should be taken, the account is still open, and bobsync may not suspend it: it is listed in `safety.protectedAccounts`, or an administrator's by the provider's own word, or bobsync acts as it; the message says which.", "Suspend the account at the provider by hand. Administrators who leave are suspended by bobsync with `safety.administrators: Suspend`.";
+        Forbidden: "The credential may not change this account. (Where access should be taken and the account is still open, the reason is `SuspendByHand`.)", "Give the credential more rights, or set `spec.suspend` for this person.";
+        SuspendByHand: "Access should be taken, the account is still open, and bobsync may not suspend it: it is listed in `safety.protectedAccounts`, or an administrator's by the provider's own word, or bobsync acts as it, or the provider refuses the change of this account (an administrator whom the credential does not reach, OneLogin's account owner, a right that is missing); the message says which.", "Suspend the account at the provider by hand, or give the credential the right that the message names: it is tried on by itself. Administrators who leave are suspended by bobsync with `safety.administrators: Suspend`, where the credential reaches them.";
         ManagedElsewhere: "Another directory is the master of this account: it is synchronised from there, or it is a guest.", "Change the account in that directory, or set `spec.suspend` for this person.";
         NoLicence: "The account exists, and cannot be used for want of a licence (OneLogin: state Unlicensed).", "Free a licence at the provider, or buy one; then give it to this user. Nothing has to be done here.";
     }
@@ -210,6 +210,9 @@ pub fn markdown() -> String {
         "ProvisioningIntegration",
         IntegrationReason::ALL.iter().map(|r| (ready(r.is_ready(), r.is_stalled()), r.as_str(), r.meaning(), r.what_to_do())).collect(),
     );
-    table("The other conditions", DetailReason::ALL.iter().map(|r| ("-".to_owned(), r.as_str(), r.meaning(), r.what_to_do())).collect());
+    page.push_str("\n## The other conditions\n\n| reason | it means | what to do |\n| --- | --- | --- |\n");
+    for reason in DetailReason::ALL {
+        let _ = writeln!(page, "| `{}` | {} | {} |", reason.as_str(), reason.meaning(), reason.what_to_do());
+    }
     page
 }

@@ -123,7 +123,7 @@ impl Why {
             Self::TerminationDate => "the termination date (internal.terminationDate) has come",
             Self::BeforeStart => "the start date (work.startDate) lies ahead",
             Self::NoStartDate => "hired, but Bob has no start date (work.startDate)",
-            Self::AtWork => "at work: the start has come (work.startDate), and neither an end nor a leave has",
+            Self::AtWork => "at work: the start date (work.startDate) has come, and Bob shows no end and no leave",
             Self::LeaveWithAccess => "on leave (internal.lifecycleStatus), and still active in Bob (internal.status)",
             Self::LeaveWithoutAccess => "on leave (internal.lifecycleStatus), and inactive in Bob (internal.status)",
             Self::InactiveInBob => "inactive in Bob (internal.status)",

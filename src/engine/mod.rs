@@ -18,6 +18,7 @@
 //!   pass over everybody. `single`: how single people are read.
 //! - `waits`: waits that a service asked for, as people are told of them.
 //! - `signing`: what webhooks are signed with, read beside the passes.
+//! - `words`: the provider's name in messages.
 //! - `connection`: clients, made from Secrets. `clock`: time, which stories can move.
 
 pub mod approval;
@@ -48,4 +49,5 @@ pub mod unreadable;
 pub mod validate;
 pub mod verdict;
 pub mod waits;
+pub mod words;
 pub mod worker;

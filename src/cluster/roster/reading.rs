@@ -10,7 +10,7 @@ use crate::{
         EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, conditions,
         employee_sync::{Access, Because, Evidence, EvidenceKind},
         integration::UserStatus,
-        reasons::DetailReason,
+        reasons::{DetailReason, EmployeeReason},
     },
     domain::{
         access::Why,
@@ -44,11 +44,19 @@ pub(super) fn met(status: &EmployeeSyncStatus) -> Option<Met> {
         (Some(baseline), _) => Some(Met::Waiting(baseline)),
         (None, Access::Unmanaged) => Some(Met::Unmanaged),
         // Only access was taken, because the employment had ended.
+        // An account that is told of, and that spec.suspend keeps hands off.
+        (None, Access::Active | Access::Suspended) if is_hands_off(status) => Some(Met::Unmanaged),
         (None, _) if conditions::find(&status.conditions, "AttributesSynced").is_some_and(|c| c.reason == not_managed) => {
             Some(Met::Unmanaged)
         }
         (None, Access::NotYet | Access::Active | Access::Suspended | Access::Absent | Access::Unknown) => Some(Met::Managed),
     }
+}
+
+/// Whether a status speaks of an account that `spec.suspend` keeps as it is: nothing is said of its attributes.
+fn is_hands_off(status: &EmployeeSyncStatus) -> bool {
+    let find = |kind| conditions::find(&status.conditions, kind);
+    find("Ready").is_some_and(|ready| ready.reason == EmployeeReason::HandsOff.as_str()) && find("AttributesSynced").is_none()
 }
 
 /// Access as the status says. Where evidence is on record and the status speaks of an older spec, which kept hands off, the
