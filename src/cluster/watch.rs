@@ -6,12 +6,12 @@ use std::{collections::HashSet, fmt::Debug, sync::Arc};
 use futures::{StreamExt as _, TryStreamExt as _};
 use kube::{
     Api, Client, Resource as _, ResourceExt as _,
-    core::{DeserializeGuard, object::HasStatus},
+    core::{ObjectMeta, object::HasStatus},
 };
-use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
 use super::{
+    lenient::{Lenient, Readable, Unreadable},
     listening::{DEAF, Event, Trouble, listen},
     roster::{IntegrationKey, News, Roster, version},
 };
@@ -25,6 +25,8 @@ use crate::{
 pub enum Seen {
     /// An integration was created or changed (its status included).
     Integration(Box<ProvisioningIntegration>),
+    /// An integration was created or changed, and its spec cannot be read.
+    Unreadable(IntegrationKey, Box<Unreadable>),
     /// An integration went.
     IntegrationGone(IntegrationKey),
     /// After a complete list: exactly these integrations exist in this scope.
@@ -77,7 +79,7 @@ const PERSON: &str = "EmployeeSync";
 /// True when the process stops.
 type Stopping = tokio::sync::watch::Receiver<bool>;
 
-fn objects_in<K>(client: &Client, scope: Option<&str>) -> Api<DeserializeGuard<K>>
+fn objects_in<K>(client: &Client, scope: Option<&str>) -> Api<Lenient<K>>
 where
     K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
 {
@@ -97,21 +99,16 @@ fn strip<K: kube::Resource<DynamicType = ()> + HasStatus<Status: api::Said>>(obj
     }
 }
 
-/// A stream of whole objects without managed fields. An object that does not fit the type is logged and left out: it
-/// must not stop the watch.
-fn objects<K>(api: Api<DeserializeGuard<K>>, ear: Beat) -> impl futures::Stream<Item = Result<Event<Option<K>>, Trouble>>
+/// A stream of objects without managed fields. An object that does not fit the type must not stop the watch.
+fn objects<K>(api: Api<Lenient<K>>, ear: Beat) -> impl futures::Stream<Item = Result<Event<Result<K, Unreadable>>, Trouble>>
 where
-    K: kube::Resource<DynamicType = ()> + HasStatus<Status: api::Said> + DeserializeOwned + Clone + Debug + Send + 'static,
+    K: Readable + HasStatus<Status: api::Said> + Clone + Debug + Send + 'static,
 {
-    let read = |guard: DeserializeGuard<K>| match guard.0 {
-        Ok(mut object) => {
+    let read = |object: Lenient<K>| {
+        object.0.map(|mut object| {
             strip(&mut object);
-            Some(object)
-        }
-        Err(invalid) => {
-            tracing::warn!(kind = %K::kind(&()), name = invalid.metadata.name.as_deref().unwrap_or(""), "an object does not fit its type and is left out");
-            None
-        }
+            object
+        })
     };
     listen(api, ear).map_ok(move |event| match event {
         Event::Apply(object) => Event::Apply(read(object)),
@@ -128,51 +125,55 @@ fn ear(parts: &Parts, scope: &Scope, kind: &str) -> Beat {
     parts.health().register_within(format!("the watch of {kind}s{place}"), DEAF)
 }
 
-async fn integrations(
-    api: Api<DeserializeGuard<ProvisioningIntegration>>,
-    scope: Scope,
-    seen: mpsc::Sender<Seen>,
-    parts: Parts,
-    beat: Beat,
-) {
+async fn integrations(api: Api<Lenient<ProvisioningIntegration>>, scope: Scope, seen: mpsc::Sender<Seen>, parts: Parts, beat: Beat) {
     let mut stream = std::pin::pin!(objects(api, ear(&parts, &scope, INTEGRATION)));
     let mut listed = Vec::new();
     while let Some(event) = beat.during(stream.next()).await {
         let told = match event {
             Ok(Event::Init) => {
                 listed.clear();
-                Ok(())
+                None
             }
-            Ok(Event::InitApply(Some(object))) => {
-                listed.extend(key(&object));
-                seen.send(Seen::Integration(Box::new(object))).await
+            Ok(Event::InitApply(object)) => {
+                let told = integration(object);
+                listed.extend(told.as_ref().and_then(|told| match told {
+                    Seen::Integration(object) => key(object),
+                    Seen::Unreadable(key, _) => Some(key.clone()),
+                    _ => None,
+                }));
+                told
             }
-            Ok(Event::Apply(Some(object))) => seen.send(Seen::Integration(Box::new(object))).await,
-            Ok(Event::Delete(Some(object))) => match key(&object) {
-                Some(key) => seen.send(Seen::IntegrationGone(key)).await,
-                None => Ok(()),
-            },
+            Ok(Event::Apply(object)) => integration(object),
+            Ok(Event::Delete(object)) => {
+                let metadata = object.as_ref().map_or_else(|unreadable| &unreadable.metadata, |object| &object.metadata);
+                key_of(metadata).map(Seen::IntegrationGone)
+            }
             Ok(Event::InitDone) => {
                 parts.listed(scope.as_deref(), INTEGRATION, None);
-                seen.send(Seen::Integrations(scope.clone(), std::mem::take(&mut listed))).await
+                Some(Seen::Integrations(scope.clone(), std::mem::take(&mut listed)))
             }
-            Ok(Event::Apply(None) | Event::Delete(None) | Event::InitApply(None)) => Ok(()),
-            Err(error) if failed(&parts, &scope, INTEGRATION, &error) => seen.send(Seen::ListFailed(scope.clone())).await,
-            Err(_) => Ok(()),
+            Err(error) => failed(&parts, &scope, INTEGRATION, &error).then(|| Seen::ListFailed(scope.clone())),
         };
-        if told.is_err() {
+        if let Some(told) = told
+            && seen.send(told).await.is_err()
+        {
             return;
         }
     }
 }
 
-async fn people(
-    api: Api<DeserializeGuard<EmployeeSync>>,
-    scope: Scope,
-    roster: Roster,
-    seen: mpsc::Sender<Seen>,
-    (parts, beat): (Parts, Beat),
-) {
+/// What an integration that is there means. One that is being deleted is gone: it may stay for as long as others please.
+fn integration(object: Result<ProvisioningIntegration, Unreadable>) -> Option<Seen> {
+    let metadata = object.as_ref().map_or_else(|unreadable| &unreadable.metadata, |object| &object.metadata);
+    let (key, gone) = (key_of(metadata)?, metadata.deletion_timestamp.is_some());
+    Some(match object {
+        _ if gone => Seen::IntegrationGone(key),
+        Ok(object) => Seen::Integration(Box::new(object)),
+        Err(unreadable) => Seen::Unreadable(key, Box::new(unreadable)),
+    })
+}
+
+async fn people(api: Api<Lenient<EmployeeSync>>, scope: Scope, roster: Roster, seen: mpsc::Sender<Seen>, (parts, beat): (Parts, Beat)) {
     let mut stream = std::pin::pin!(objects(api, ear(&parts, &scope, PERSON)));
     let mut listed: HashSet<(Arc<str>, Box<str>)> = HashSet::new();
     // The least that the version of the list can be.
@@ -185,22 +186,26 @@ async fn people(
                 listed.clear();
                 listed_at = roster.newest(scope.as_deref());
             }
-            Ok(Event::InitApply(Some(object))) => {
+            Ok(Event::InitApply(Ok(object))) => {
                 listed_at = listed_at.max(version(&object));
                 if let Some(namespace) = object.namespace() {
                     listed.insert((namespace.into(), object.name_any().into()));
                 }
                 woken.extend(woken_by(&roster, &object));
             }
-            Ok(Event::Apply(Some(object))) => woken.extend(woken_by(&roster, &object)),
-            Ok(Event::Delete(Some(object))) => woken.extend(roster.gone(&object)),
+            Ok(Event::Apply(Ok(object))) => woken.extend(woken_by(&roster, &object)),
+            Ok(Event::Delete(Ok(object))) => woken.extend(roster.gone(&object)),
             Ok(Event::InitDone) => {
                 lost = roster.keep_only(scope.as_deref(), listed_at, &listed);
                 listed = HashSet::new();
                 parts.listed(scope.as_deref(), PERSON, None);
                 last = Some(Seen::PeopleListed(scope.clone()));
             }
-            Ok(Event::Apply(None) | Event::Delete(None) | Event::InitApply(None)) => {}
+            Ok(Event::Apply(Err(unreadable)) | Event::InitApply(Err(unreadable))) => {
+                let (name, field) = (unreadable.metadata.name.as_deref().unwrap_or(""), &unreadable.field);
+                tracing::warn!(kind = PERSON, name, field, "an object cannot be read, and its name names no employee: it is left out");
+            }
+            Ok(Event::Delete(Err(_))) => {}
             Err(error) => last = failed(&parts, &scope, PERSON, &error).then(|| Seen::ListFailed(scope.clone())),
         }
         let woken = woken.into_iter().map(|(key, employee)| Seen::Person(key, employee));
@@ -229,6 +234,10 @@ fn failed(parts: &Parts, scope: &Scope, kind: &'static str, error: &Trouble) -> 
 
 fn woken_by(roster: &Roster, object: &EmployeeSync) -> Option<(IntegrationKey, Box<str>)> {
     let namespace = object.namespace()?;
+    if object.spec.unreadable && !roster.knows(object) {
+        let name = object.metadata.name.as_deref();
+        tracing::warn!(kind = PERSON, %namespace, name, "the spec of an object cannot be read: the account is left as it is");
+    }
     let key = || IntegrationKey { namespace: namespace.into(), name: object.spec.integration_ref.name.as_str().into() };
     (roster.see(object) == News::Wake).then(|| (key(), object.spec.employee_id.as_str().into()))
 }
@@ -236,5 +245,9 @@ fn woken_by(roster: &Roster, object: &EmployeeSync) -> Option<(IntegrationKey, B
 /// The key of an integration.
 #[must_use]
 pub fn key(object: &ProvisioningIntegration) -> Option<IntegrationKey> {
-    Some(IntegrationKey { namespace: object.namespace()?.into(), name: object.name_any().into() })
+    key_of(&object.metadata)
+}
+
+fn key_of(metadata: &ObjectMeta) -> Option<IntegrationKey> {
+    Some(IntegrationKey { namespace: metadata.namespace.as_deref()?.into(), name: metadata.name.as_deref()?.into() })
 }

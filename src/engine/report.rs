@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 pub use self::{
-    beside::{begun_anew, timed, with_open, with_parts, with_waits},
+    beside::{begun_anew, cannot_read, timed, with_open, with_parts, with_waits},
     source::memory,
 };
-use super::{observe::Absent, pass::Rest, record::Tally, revocations, validate::Stop};
+use super::{observe::Absent, pass::Rest, record::Tally, revocations, validate::Stop, words::named};
 use crate::{
     api::{
         ProvisioningIntegrationStatus,
@@ -21,7 +21,7 @@ use crate::{
         reasons::{DetailReason, IntegrationReason},
     },
     cluster::status::to_the_second,
-    domain::{calendar::Gaps, guard::HeldPlan, known::Revoked, safety::Suspicion},
+    domain::{calendar::Gaps, count::counted, guard::HeldPlan, known::Revoked, safety::Suspicion},
 };
 
 /// How far a pass came, and what it found.
@@ -33,6 +33,8 @@ pub struct Report {
     pub bob: Option<bool>,
     /// Whether the provider answered; `None` if it was not asked.
     pub provider: Option<bool>,
+    /// The provider's name, where the settings could be read.
+    pub provider_name: Option<&'static str>,
     /// Mapped targets that the provider does not have.
     pub unavailable_targets: Vec<String>,
     /// Mapped fields that Bob sent for nobody.
@@ -106,6 +108,7 @@ pub fn after(
     wanted.extend(mapping_complete(report, before));
     wanted.extend(plan_held(report, before));
     wanted.extend(employees_failing(report, before));
+    wanted.iter_mut().for_each(|one| one.message = named(&one.message, report.provider_name.unwrap_or("the provider")));
     let mut status = ProvisioningIntegrationStatus {
         observed_generation: if through { Some(generation) } else { before.observed_generation },
         conditions: merge(&before.conditions, &wanted, generation, now),
@@ -218,7 +221,7 @@ pub fn suspended(before: &ProvisioningIntegrationStatus, generation: i64, now: T
             kind: "Ready",
             status: true,
             reason: IntegrationReason::Suspended.as_str(),
-            message: "spec.suspend is set: nothing is read and nothing is written.".to_owned(),
+            message: "The integration is suspended (spec.suspend): nothing is read and nothing is written.".to_owned(),
         },
         Wanted { kind: "Reconciling", status: false, reason: DetailReason::UpToDate.as_str(), message: String::new() },
         Wanted { kind: "Stalled", status: false, reason: DetailReason::NothingStalled.as_str(), message: String::new() },
@@ -269,17 +272,21 @@ fn message(report: &Report, reason: IntegrationReason) -> String {
                 let held =
                     report.would_hold.as_ref().map(|because| format!("; a guard would hold part of it: {because}")).unwrap_or_default();
                 format!(
-                    "Dry run: would create {}, reactivate {}, update {} and suspend {} accounts{held}; nothing was written to the provider",
-                    plan.creates, plan.reactivations, plan.updates, plan.disables
+                    "Dry run: would create {}, reactivate {}, update {} and suspend {}{held}; nothing was written to the provider",
+                    plan.creates,
+                    plan.reactivations,
+                    plan.updates,
+                    counted(plan.disables, "account", "accounts")
                 )
             }),
             IntegrationReason::PlanHeld => report.held.as_ref().map_or_else(String::new, |held| held_message(held, report)),
-            IntegrationReason::Progressing => {
-                report.tally.as_ref().map_or_else(String::new, |tally| format!("{} people wait for their turn", tally.pending))
-            }
+            IntegrationReason::Progressing => report
+                .tally
+                .as_ref()
+                .map_or_else(String::new, |tally| counted(tally.pending, "employee waits for a turn", "employees wait for their turn")),
             _ => report.tally.as_ref().map_or_else(String::new, |tally| match tally.failing {
-                0 => format!("{} of {} people in scope are in sync", tally.ready, tally.in_scope),
-                failing => format!("{} of {} people in scope are in sync, {failing} fail", tally.ready, tally.in_scope),
+                0 => in_sync(tally),
+                failing => format!("{}, {}", in_sync(tally), counted(failing, "fails", "fail")),
             }),
         },
     };
@@ -287,6 +294,11 @@ fn message(report: &Report, reason: IntegrationReason) -> String {
         text.push('.');
     }
     text
+}
+
+fn in_sync(tally: &Tally) -> String {
+    let are = if tally.in_scope == 1 { "employee in scope is" } else { "employees in scope are" };
+    format!("{} of {} {are} in sync", tally.ready, tally.in_scope)
 }
 
 fn connection(kind: &'static str, connected: Option<bool>, report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
@@ -321,7 +333,11 @@ fn mapping_complete(report: &Report, before: &ProvisioningIntegrationStatus) -> 
             kind,
             status: false,
             reason: DetailReason::TargetUnavailable.as_str(),
-            message: format!("The provider does not have {}; it is left out, the rest is in sync.", report.unavailable_targets.join(", ")),
+            message: format!(
+                "The provider does not have {}; {} left out, and the rest is in sync.",
+                report.unavailable_targets.join(", "),
+                if report.unavailable_targets.len() == 1 { "it is" } else { "they are" }
+            ),
         }
     } else if !report.unseen_fields.is_empty() {
         Wanted {
@@ -347,7 +363,8 @@ fn held_message(held: &HeldPlan, report: &Report) -> String {
     let more = match report.absent.unconfirmed {
         0 => String::new(),
         count => format!(
-            "; {count} more people are missing from Bob's answer and are asked about in the next passes, so wait with an approval: the digest changes with each of them who is gone"
+            "; {} missing from Bob's answer and asked about in the next passes, so wait with an approval: the digest changes with each of them who is gone",
+            counted(u32::try_from(count).unwrap_or(u32::MAX), "more employee is", "more employees are")
         ),
     };
     format!("{}; nothing of it is written until spec.approvedPlan is {}, or the cause is gone{more}", held.because, held.digest)
@@ -384,7 +401,7 @@ fn employees_failing(report: &Report, before: &ProvisioningIntegrationStatus) ->
     Some(if tally.failing == 0 {
         Wanted { kind, status: false, reason: DetailReason::NoneFailing.as_str(), message: String::new() }
     } else {
-        let mut message = format!("{} people fail:", tally.failing);
+        let mut message = counted(tally.failing, "employee fails:", "employees fail:");
         for (reason, count) in &tally.reasons {
             let _ = write!(message, " {count} {reason},");
         }

@@ -110,7 +110,7 @@ impl AllowedEndpoints {
     /// # Errors
     /// [`Stop`] with `EndpointNotAllowed` that names the field.
     pub fn accept(&self, field: &str, endpoint: &str) -> Result<String, Stop> {
-        let refuse = |why: &str| Stop::new(IntegrationReason::EndpointNotAllowed, format!("{field}: {why}"));
+        let refuse = |why: &str| Stop::new(IntegrationReason::EndpointNotAllowed, format!("In {field}: {why}"));
         let url = Url::parse(endpoint).map_err(|_| refuse("this is not an address"))?;
         if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
             return Err(refuse("an endpoint is scheme, host, port and a path, nothing else"));
@@ -143,7 +143,7 @@ fn is_loopback(url: &Url) -> bool {
 /// # Errors
 /// [`Stop`] with `InvalidSettings` or `EndpointNotAllowed`, and what to do.
 pub fn validate(spec: &ProvisioningIntegrationSpec, allowed: &AllowedEndpoints) -> Result<Validated, Stop> {
-    let invalid = |message: String| Stop::new(IntegrationReason::InvalidSettings, message);
+    let invalid = |message: String| Stop::new(IntegrationReason::InvalidSettings, format!("In {message}"));
     let bob = match (spec.bob.endpoint.as_str(), spec.bob.environment) {
         ("", api::Environment::Production) => "https://api.hibob.com".to_owned(),
         ("", api::Environment::Sandbox) => "https://api.sandbox.hibob.com".to_owned(),

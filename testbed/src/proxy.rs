@@ -44,6 +44,8 @@ pub enum Act {
     /// The server carries it out; half of its answer is passed on. Of a watch that is half of what it sends first, and nothing
     /// follows; any other answer is cut there.
     Half,
+    /// The server carries it out; the last brace of its answer is lost on the way, and no length tells.
+    Cut,
     /// The server does not see it; the answer is the page of a web server, with code 200.
     Page,
 }
@@ -253,7 +255,7 @@ impl Behind {
                 return Ok(Response::new(Body::from("<html>\n<body>It works!</body>\n</html>\n")));
             }
             Some(act @ Act::Half) => self.note(act, &method, &path, None),
-            Some(Act::HoldAfter) | None => {}
+            Some(Act::HoldAfter | Act::Cut) | None => {}
         }
         let answer = self.pass_on(&method, &parts.uri, parts.headers, body).await.map_err(io::Error::other)?;
         if let Some(act @ Act::HoldAfter) = act {
@@ -266,6 +268,17 @@ impl Behind {
         }
         if act == Some(Act::Half) {
             return half(answer, is_watch(&parts.uri)).await;
+        }
+        if let Some(act @ Act::Cut) = act {
+            let (status, mut headers) = (answer.status(), answer.headers().clone());
+            for name in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION] {
+                headers.remove(name);
+            }
+            let whole = answer.bytes().await.map_err(io::Error::other)?;
+            self.note(act, &method, &path, Some(status.as_u16()));
+            let mut response = Response::new(Body::from(whole.slice(..whole.trim_ascii_end().len().saturating_sub(1))));
+            (*response.status_mut(), *response.headers_mut()) = (status, headers);
+            return Ok(response);
         }
         Ok(self.streamed(answer, is_watch(&parts.uri)))
     }

@@ -78,7 +78,13 @@ async fn takes_effect(name: &str, trouble: impl AsyncFnOnce(&Story, &Proxy), bou
     assert!(spec <= Duration::from_secs(bounds.spec), "spec: {spec:?}");
     assert!(pin <= Duration::from_secs(bounds.pin), "pin: {pin:?}");
     assert!(webhook <= Duration::from_secs(bounds.webhook), "webhook: {webhook:?}");
-    // Once it is over, all of it is on record.
+    // It is on record as well, and the integration says so once the trouble is over.
+    until("the pin is on record", || async {
+        let person = story.person(&pinned).await.expect("an object");
+        let said = person.status.and_then(|status| status.observed_generation);
+        if said == person.metadata.generation { Ok(()) } else { Err(format!("{said:?}")) }
+    })
+    .await;
     proxy.clear();
     story.ready("Converged").await;
 }
