@@ -3,6 +3,7 @@
 
 mod asked;
 mod latest;
+mod objects;
 mod people;
 mod reading;
 mod standing;

@@ -416,6 +416,9 @@ pub async fn transitions(session: Arc<Session>, beat: Beat) {
             }
         });
         since = now.max(since);
+        if !session.shared.leadership.is_leader() {
+            continue;
+        }
         let began = Instant::now();
         for (employee, class) in due {
             session.mailbox.dirty.add(&employee, Trigger::Transition, class, began);

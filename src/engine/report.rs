@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 pub use self::{
-    beside::{begun_anew, timed, with_open, with_parts, with_waits},
+    beside::{begun_anew, cannot_read, timed, with_open, with_parts, with_waits},
     counts::{Reckoned, with_counts},
     source::memory,
 };

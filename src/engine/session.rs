@@ -26,7 +26,7 @@ use super::{
     pass::{Pass, Scope},
     report::{self, Report},
     revocations,
-    said::Said,
+    said::Saying,
     signing::Signing,
     state::{self, Place, Ready},
     validate::Validated,
@@ -61,7 +61,7 @@ pub struct Session {
     /// What it receives.
     pub mailbox: Arc<Mailbox>,
     /// What is said of it.
-    pub said: Arc<tokio::sync::Mutex<Said>>,
+    pub said: Arc<Saying>,
     /// The integration as the watch shows it.
     pub object: watch::Receiver<Arc<ProvisioningIntegration>>,
     /// Where it stands.

@@ -18,7 +18,7 @@ use super::{
     partial,
     report::{self, Report},
     revocations,
-    said::{self, Said},
+    said::{self, Said, Saying},
     session::{Refusals, Session, Wanted, takes_access},
     signing::{self, Signing},
     state::{self, News, Place, Ready, Times, Wake},
@@ -83,7 +83,7 @@ pub struct Shared {
 pub struct Handle {
     object: watch::Sender<Arc<ProvisioningIntegration>>,
     mailbox: Arc<Mailbox>,
-    said: Arc<tokio::sync::Mutex<Said>>,
+    said: Arc<Saying>,
     waits: Arc<Waits>,
     reckoning: Arc<Reckoning>,
 }
@@ -101,12 +101,10 @@ impl Handle {
         }
     }
 
-    /// A newer version of the integration.
-    pub async fn see(&self, object: ProvisioningIntegration) {
+    /// A newer version of the integration. What is said of it takes that in when it is next looked at: a write that is under
+    /// way holds up nobody.
+    pub fn see(&self, object: ProvisioningIntegration) {
         let version = said::version(&object);
-        {
-            self.said.lock().await.see(&object);
-        }
         self.object.send_if_modified(|known| {
             let newer = version > said::version(known);
             if newer {
@@ -185,7 +183,7 @@ impl Worker {
         let sender = watch::Sender::new(Arc::new(object));
         revocations::remember(&shared.roster, &key, &said.status.revoked);
         let answered = said.status.last_handled_sync_at.clone();
-        let said = Arc::new(tokio::sync::Mutex::new(said));
+        let said = Arc::new(Saying::new(said, sender.subscribe()));
         let mailbox = shared.inbox.open(&key, sender.borrow().uid().unwrap_or_default(), said.clone());
         let handle = Handle { object: sender, mailbox, said, waits, reckoning };
         (Self::with(key, &handle, answered, shared), handle)
@@ -262,6 +260,9 @@ impl Worker {
                 _ = stopping.wait_for(|stopping| *stopping) => return,
             }
             if !std::mem::replace(&mut led, true) {
+                // Everybody is looked at, whatever is left of another process's time.
+                self.session.mailbox.dirty.keep_events();
+                self.generation = 0;
                 self.session.take_up_evidence();
             }
             let trigger = tokio::select! {

@@ -5,6 +5,7 @@
 
 mod support;
 
+mod api_server;
 mod approvals;
 mod attempts;
 mod budgets;
@@ -13,6 +14,7 @@ mod crashes;
 mod entra;
 mod evidence;
 mod first_sync;
+mod followers;
 mod google;
 mod guards;
 mod hostile;
@@ -31,12 +33,14 @@ mod modes;
 mod operations;
 mod outages;
 mod process;
+mod proxies;
 mod reading;
 mod refusals;
 mod settings;
 mod stops;
 mod storms;
 mod triggers;
+mod unreadable;
 mod waits;
 mod webhooks;
 mod windows;
