@@ -30,8 +30,9 @@ use crate::{
 pub struct Pacers(Mutex<HashMap<String, Weak<Pacer>>>, Mutex<HashMap<(String, String), Arc<Pace>>>);
 
 impl Pacers {
-    fn of(&self, target: &Target) -> Arc<Pacer> {
-        let tenant = target.tenant();
+    /// `owner`: whose credential it is, where many customers share the address.
+    fn of(&self, target: &Target, owner: Option<&Secret>) -> Arc<Pacer> {
+        let tenant = format!("{} {}", target.tenant(), owner.map_or("", Secret::expose));
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, pacer| pacer.strong_count() > 0);
         if let Some(pacer) = known.get(&tenant).and_then(Weak::upgrade) {
@@ -104,7 +105,9 @@ impl Connections {
             Some(before) if before.made_from == made_from => return Ok((before, false)),
             // A new credential does not open a new window.
             Some(before) if before.made_from.target == made_from.target => before.pacer.clone(),
-            Some(_) | None => shared.pacers.of(&validated.target),
+            Some(_) | None => {
+                shared.pacers.of(&validated.target, destination.shared_address().and_then(|key| target_secret.values.get(key)))
+            }
         };
         let mut take = |key: &str| bob_secret.take(key).unwrap_or_else(|| Secret::new(""));
         let bob = ask_bob(shared, (key, waits), validated, (take("serviceUserId"), take("serviceUserToken")))?;
@@ -132,7 +135,7 @@ impl Connections {
             bob_secret: (validated.bob_secret.clone(), String::new()),
             target_secret: (secret.clone(), found.resource_version.clone()),
         };
-        let pacer = shared.pacers.of(&validated.target);
+        let pacer = shared.pacers.of(&validated.target, destination.shared_address().and_then(|key| found.values.get(key)));
         let bob = ask_bob(shared, (key, waits), validated, (Secret::new(""), Secret::new("")))?;
         let provider = call_provider(shared, (key, waits), destination, (Credential::new(found.values), pacer.clone()))?;
         shared.metrics.paced(key, &pacer);

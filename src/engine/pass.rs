@@ -32,6 +32,7 @@ use super::{
     record::{self, Recorder, Tally, held_by_suspicion},
     report::Report,
     single,
+    tenants::Other,
     validate::{Stop, Validated},
     verdict::Trouble,
 };
@@ -153,10 +154,8 @@ pub struct Pass<'a> {
     pub since: Option<Date>,
     /// Whether none that writes was seen through: an existing population is brought in line without a limit.
     pub limitless: bool,
-    /// Integrations of the same tenant that come before this one.
-    pub elders: &'a [IntegrationKey],
-    /// All other integrations of the same tenant.
-    pub peers: &'a [IntegrationKey],
+    /// All other integrations of the same tenant, the oldest first.
+    pub others: &'a [Other],
     /// The digest that a person approved and that has not been released yet.
     pub approved: Option<&'a str>,
     /// The plan that was released last.
@@ -314,8 +313,7 @@ impl Pass<'_> {
             roster: self.roster,
             key: self.key,
             ends_sessions: self.validated.target.catalog().capabilities.ends_sessions,
-            elders: self.elders,
-            peers: self.peers,
+            others: self.others,
             first_pass: self.first_pass,
             forgotten: self.forgotten,
             since: self.since,
@@ -458,6 +456,7 @@ impl Pass<'_> {
         let still_waiting = early::still_waiting(recorder, released, end);
         let (summary, (), (), ()) = tokio::join!(executing, without_change, record_each(recorder, outcomes), still_waiting);
         self.wait_for_managers(people, recorder);
+        recorder.sum_up();
         summary
     }
 
@@ -538,6 +537,7 @@ impl Pass<'_> {
             tally: Mutex::new(Tally::default()),
             failed: AtomicBool::new(false),
             owes: self.roster.owes(self.key),
+            told: Mutex::default(),
         }
     }
 }

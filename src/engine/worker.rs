@@ -545,6 +545,7 @@ impl Worker {
             tried: self.times.tried,
         };
         self.session.place.end(stop.map(|stop| stop.reason), report.tally.is_some());
+        self.shared.tenants.idle(&self.key, stop.is_some() && report.tally.is_none());
         self.shared.metrics.pass(&self.key, report, now);
         if report.stop.is_none() && !report.unfinished {
             self.shared.parts.settled(&self.key, Instant::now() - report.took);
@@ -557,6 +558,7 @@ impl Worker {
         let before = said.told().cloned();
         if report.in_bob.is_some() && report.tally.is_some() && !report.unfinished {
             self.session.reckoning.complete();
+            self.session.forget_unknown();
         }
         // What came while the pass was under way is known to the roster alone.
         let revoked = self.shared.roster.revoked(&self.key);

@@ -8,6 +8,17 @@ use crate::{
     domain::known::{Met, Revoked},
 };
 
+/// How firmly an integration manages somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hold {
+    /// Not at all.
+    None,
+    /// It will make an account.
+    Intent,
+    /// It has written to an account that is on record.
+    Account,
+}
+
 impl Entry {
     /// What no read of Bob would show: a revocation, and since when the file is gone.
     #[must_use]
@@ -53,6 +64,18 @@ impl Entry {
     pub fn claims_account(&self) -> bool {
         let left_out = matches!(self.met, Some(Met::Unmanaged | Met::Waiting(_)));
         !left_out && matches!(self.access, Some(Access::NotYet | Access::Active | Access::Suspended))
+    }
+
+    /// How firmly its integration manages this person: with an account that it has written to, or as one who is about to make it.
+    /// Who only says that another integration manages the person does not.
+    #[must_use]
+    pub fn hold(&self) -> Hold {
+        match (self.claims_account(), self.account.is_some()) {
+            _ if self.managed_by_another => Hold::None,
+            (true, true) => Hold::Account,
+            (true, false) => Hold::Intent,
+            (false, _) => Hold::None,
+        }
     }
 
     /// Whether the status says that access of this person's account is still to be taken, should it have to be.
