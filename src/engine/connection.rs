@@ -2,9 +2,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
+
+use tokio::time::Instant;
 
 use super::{
     execute::WRITE_TIMEOUT,
@@ -22,21 +24,28 @@ use crate::{
     provider::{Credential, Destination, Provider, call::Ties, http::Secret, limits::Pacer},
 };
 
-/// One pacer for each tenant, whoever calls it: the provider's limit is the tenant's, not the integration's.
+/// So long is a pacer kept that nobody uses: no provider's window is longer.
+const KEPT: Duration = Duration::from_hours(2);
+
+/// One pacer for each tenant, whoever calls it: the provider's limit is the tenant's, not the integration's. It outlives the
+/// connections, so that what is known of the window is not lost with them.
 #[derive(Default)]
-pub struct Pacers(Mutex<HashMap<String, Weak<Pacer>>>, Mutex<HashMap<(String, String), Arc<Pace>>>);
+pub struct Pacers(Mutex<HashMap<String, (Arc<Pacer>, Instant)>>, Mutex<HashMap<(String, String), Arc<Pace>>>);
 
 impl Pacers {
     fn of(&self, target: &Target) -> Arc<Pacer> {
         let tenant = target.tenant();
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|_, pacer| pacer.strong_count() > 0);
-        if let Some(pacer) = known.get(&tenant).and_then(Weak::upgrade) {
-            return pacer;
-        }
-        let pacer = Arc::new((target.catalog().pacer)());
-        known.insert(tenant, Arc::downgrade(&pacer));
-        pacer
+        let now = Instant::now();
+        known.retain(|_, (pacer, used)| {
+            if Arc::strong_count(pacer) > 1 {
+                *used = now;
+            }
+            now.saturating_duration_since(*used) < KEPT
+        });
+        let (pacer, used) = known.entry(tenant).or_insert_with(|| (Arc::new((target.catalog().pacer)()), now));
+        *used = now;
+        pacer.clone()
     }
 
     /// The same for one service user of Bob at one address. Kept for good: another token does not open a new window.
