@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use clap::{ArgAction, Args, ValueEnum};
 use tokio::{signal::unix::SignalKind, sync::watch};
+use tracing_subscriber::{Layer as _, filter::FilterExt as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::{
     cluster::{
@@ -188,14 +189,24 @@ async fn signalled() {
 }
 
 fn log(format: LogFormat) {
+    let asked = tracing_subscriber::EnvFilter::try_from_env("BOBSYNC_LOG");
     // The client libraries log addresses and objects below this level.
-    let filter = tracing_subscriber::EnvFilter::try_from_env("BOBSYNC_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,bobsync=info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let filter = asked.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,bobsync=info"));
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match format {
-        LogFormat::Text => builder.with_ansi(false).init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
+        LogFormat::Text => tracing_subscriber::registry().with(layer.with_ansi(false).with_filter(discreet(filter))).init(),
+        LogFormat::Json => tracing_subscriber::registry().with(layer.json().flatten_event(true).with_filter(discreet(filter))).init(),
     }
+}
+
+/// This filter, without the lines in which the client library shows what the API server has sent, whatever the filter says. It
+/// logs an answer that it cannot read, whole and as a warning: an `EmployeeSync`, or a Secret.
+fn discreet<S: tracing::Subscriber>(filter: tracing_subscriber::EnvFilter) -> impl tracing_subscriber::layer::Filter<S>
+where
+    S: for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+{
+    let shows_answers = |target: &str| matches!(target, "kube_client::client" | "kube_runtime::watcher");
+    filter.and(tracing_subscriber::filter::filter_fn(move |metadata| !shows_answers(metadata.target())))
 }
 
 #[cfg(test)]

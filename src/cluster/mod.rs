@@ -6,6 +6,7 @@
 pub mod connect;
 pub mod events;
 pub mod leadership;
+pub mod lenient;
 pub mod roster;
 pub mod secrets;
 pub mod status;

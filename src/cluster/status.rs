@@ -1,7 +1,7 @@
 //! Writes to the two resources: objects for people, statuses for both. Each call is bounded and tried a few times; a
 //! status patch is idempotent, and a create that finds the object there is as good as done.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, OwnerReference};
@@ -11,7 +11,10 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::roster::{IntegrationKey, object_name};
+use super::{
+    lenient::{Lenient, Readable},
+    roster::{IntegrationKey, object_name},
+};
 use crate::api::{
     EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, FIELD_MANAGER, INTEGRATION_LABEL, ProvisioningIntegration,
     ProvisioningIntegrationStatus,
@@ -43,8 +46,8 @@ impl WriteError {
 /// Writes objects of one namespace.
 #[derive(Clone)]
 pub struct Writer {
-    people: Api<EmployeeSync>,
-    integrations: Api<ProvisioningIntegration>,
+    people: Api<Lenient<EmployeeSync>>,
+    integrations: Api<Lenient<ProvisioningIntegration>>,
 }
 
 impl Writer {
@@ -65,9 +68,7 @@ impl Writer {
             EmployeeSyncSpec {
                 integration_ref: IntegrationRef { name: key.name.to_string() },
                 employee_id: employee.to_owned(),
-                suspend: false,
-                user_status: None,
-                attributes: BTreeMap::new(),
+                ..EmployeeSyncSpec::default()
             },
         );
         object.metadata = ObjectMeta {
@@ -86,7 +87,8 @@ impl Writer {
             ..ObjectMeta::default()
         };
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        let created = tried("creating an EmployeeSync", || self.people.create(&params, &object)).await;
+        let object = Lenient(Ok(object));
+        let created = readable(tried("creating an EmployeeSync", || self.people.create(&params, &object)).await);
         match created {
             Err(Failed::Api(status)) if status.is_already_exists() => self.read_person(key, employee).await,
             other => other.map_err(|failed| failed.into_error("creating an EmployeeSync")),
@@ -99,7 +101,8 @@ impl Writer {
     /// When the API server refuses or cannot be reached, or the object is gone.
     pub async fn read_person(&self, key: &IntegrationKey, employee: &str) -> Result<EmployeeSync, WriteError> {
         let name = object_name(&key.name, employee);
-        tried("reading an EmployeeSync", || self.people.get(&name)).await.map_err(|failed| failed.into_error("reading an EmployeeSync"))
+        let read = tried("reading an EmployeeSync", || self.people.get(&name)).await;
+        readable(read).map_err(|failed| failed.into_error("reading an EmployeeSync"))
     }
 
     /// Replaces the status of one person's object.
@@ -126,9 +129,8 @@ impl Writer {
             ],
         ));
         let params = params();
-        tried("writing a status", || self.people.patch_status(name, &params, &patch))
-            .await
-            .map_err(|failed| failed.into_error("writing a status"))
+        let written = tried("writing a status", || self.people.patch_status(name, &params, &patch)).await;
+        readable(written).map_err(|failed| failed.into_error("writing a status"))
     }
 
     /// Replaces the evidence in the status of one person's object, and nothing else.
@@ -138,9 +140,8 @@ impl Writer {
     pub async fn patch_evidence(&self, name: &str, evidence: Option<&Evidence>) -> Result<EmployeeSync, WriteError> {
         let patch = Patch::Merge(json!({"status": {"evidence": evidence}}));
         let params = params();
-        tried("writing evidence", || self.people.patch_status(name, &params, &patch))
-            .await
-            .map_err(|failed| failed.into_error("writing evidence"))
+        let written = tried("writing evidence", || self.people.patch_status(name, &params, &patch)).await;
+        readable(written).map_err(|failed| failed.into_error("writing evidence"))
     }
 
     /// Replaces the conditions in the status of one person's object, and nothing else.
@@ -150,9 +151,8 @@ impl Writer {
     pub async fn patch_conditions(&self, name: &str, conditions: &[Condition]) -> Result<EmployeeSync, WriteError> {
         let patch = Patch::Merge(json!({"status": {"conditions": conditions}}));
         let params = params();
-        tried("writing conditions", || self.people.patch_status(name, &params, &patch))
-            .await
-            .map_err(|failed| failed.into_error("writing conditions"))
+        let written = tried("writing conditions", || self.people.patch_status(name, &params, &patch)).await;
+        readable(written).map_err(|failed| failed.into_error("writing conditions"))
     }
 
     /// Deletes the object of somebody who is gone from Bob for longer than the retention: this object as it was read, and no
@@ -196,9 +196,27 @@ impl Writer {
             ],
         ));
         let params = params();
-        tried("writing a status", || self.integrations.patch_status(name, &params, &patch))
-            .await
-            .map_err(|failed| failed.into_error("writing a status"))
+        let written = tried("writing a status", || self.integrations.patch_status(name, &params, &patch)).await;
+        readable(written).map_err(|failed| failed.into_error("writing a status"))
+    }
+}
+
+impl Writer {
+    /// Replaces the conditions of an integration that this version cannot read, unless it is another one by now.
+    ///
+    /// # Errors
+    /// When the API server refuses or cannot be reached.
+    pub async fn patch_unread(&self, name: &str, of: &ObjectMeta, generation: i64, conditions: &[Condition]) -> Result<(), WriteError> {
+        let patch = Patch::Merge(json!({
+            "metadata": {"uid": of.uid, "resourceVersion": of.resource_version},
+            "status": {"observedGeneration": generation, "conditions": conditions},
+        }));
+        let params = params();
+        match tried("writing a status", || self.integrations.patch_status(name, &params, &patch)).await {
+            // Another version of it has come, and says what is to be said now.
+            Err(Failed::Api(status)) if status.is_conflict() || status.is_not_found() => Ok(()),
+            written => written.map(drop).map_err(|failed| failed.into_error("writing a status")),
+        }
     }
 }
 
@@ -215,6 +233,11 @@ fn with_nulls(status: &impl serde::Serialize, optional: &[&str]) -> Value {
         }
     }
     json!({ "status": value })
+}
+
+/// What was read or written. An answer whose spec cannot be read comes by the watch as well, and is seen to there.
+fn readable<K: Readable>(answer: Result<Lenient<K>, Failed>) -> Result<K, Failed> {
+    answer?.0.map_err(|unreadable| Failed::Other(format!("this version cannot read {}", unreadable.field)))
 }
 
 enum Failed {

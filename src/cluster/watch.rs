@@ -6,16 +6,18 @@ use std::{collections::HashSet, fmt::Debug, sync::Arc};
 use futures::{StreamExt as _, TryStreamExt as _};
 use kube::{
     Api, Client, Resource as _, ResourceExt as _,
-    core::DeserializeGuard,
+    core::ObjectMeta,
     runtime::{
         WatchStreamExt as _,
         watcher::{self, Event, watcher},
     },
 };
-use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
-use super::roster::{IntegrationKey, News, Roster, version};
+use super::{
+    lenient::{Lenient, Readable, Unreadable},
+    roster::{IntegrationKey, News, Roster, version},
+};
 use crate::{
     api::{EmployeeSync, ProvisioningIntegration},
     server::{health::Beat, parts::Parts},
@@ -26,6 +28,8 @@ use crate::{
 pub enum Seen {
     /// An integration was created or changed (its status included).
     Integration(Box<ProvisioningIntegration>),
+    /// An integration was created or changed, and its spec cannot be read.
+    Unreadable(IntegrationKey, Box<Unreadable>),
     /// An integration went.
     IntegrationGone(IntegrationKey),
     /// After a complete list: exactly these integrations exist in this scope.
@@ -78,7 +82,7 @@ const PERSON: &str = "EmployeeSync";
 /// True when the process stops.
 type Stopping = tokio::sync::watch::Receiver<bool>;
 
-fn api<K>(client: &Client, scope: Option<&str>) -> Api<DeserializeGuard<K>>
+fn api<K>(client: &Client, scope: Option<&str>) -> Api<Lenient<K>>
 where
     K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
 {
@@ -96,21 +100,16 @@ fn strip<K: kube::Resource<DynamicType = ()>>(object: &mut K) {
     }
 }
 
-/// A stream of whole objects without managed fields. An object that does not fit the type is logged and left out: it
-/// must not stop the watch.
-fn objects<K>(api: Api<DeserializeGuard<K>>) -> impl futures::Stream<Item = Result<Event<Option<K>>, watcher::Error>>
+/// A stream of objects without managed fields. An object that does not fit the type must not stop the watch.
+fn objects<K>(api: Api<Lenient<K>>) -> impl futures::Stream<Item = Result<Event<Result<K, Unreadable>>, watcher::Error>>
 where
-    K: kube::Resource<DynamicType = ()> + DeserializeOwned + Clone + Debug + Send + 'static,
+    K: Readable + Clone + Debug + Send + 'static,
 {
-    let read = |guard: DeserializeGuard<K>| match guard.0 {
-        Ok(mut object) => {
+    let read = |object: Lenient<K>| {
+        object.0.map(|mut object| {
             strip(&mut object);
-            Some(object)
-        }
-        Err(invalid) => {
-            tracing::warn!(kind = %K::kind(&()), name = invalid.metadata.name.as_deref().unwrap_or(""), "an object does not fit its type and is left out");
-            None
-        }
+            object
+        })
     };
     watcher(api, watcher::Config::default().page_size(500)).default_backoff().map_ok(move |event| match event {
         Event::Apply(object) => Event::Apply(read(object)),
@@ -121,51 +120,55 @@ where
     })
 }
 
-async fn integrations(
-    api: Api<DeserializeGuard<ProvisioningIntegration>>,
-    scope: Scope,
-    seen: mpsc::Sender<Seen>,
-    parts: Parts,
-    beat: Beat,
-) {
+async fn integrations(api: Api<Lenient<ProvisioningIntegration>>, scope: Scope, seen: mpsc::Sender<Seen>, parts: Parts, beat: Beat) {
     let mut stream = std::pin::pin!(objects(api));
     let mut listed = Vec::new();
     while let Some(event) = beat.during(stream.next()).await {
         let told = match event {
             Ok(Event::Init) => {
                 listed.clear();
-                Ok(())
+                None
             }
-            Ok(Event::InitApply(Some(object))) => {
-                listed.extend(key(&object));
-                seen.send(Seen::Integration(Box::new(object))).await
+            Ok(Event::InitApply(object)) => {
+                let told = integration(object);
+                listed.extend(told.as_ref().and_then(|told| match told {
+                    Seen::Integration(object) => key(object),
+                    Seen::Unreadable(key, _) => Some(key.clone()),
+                    _ => None,
+                }));
+                told
             }
-            Ok(Event::Apply(Some(object))) => seen.send(Seen::Integration(Box::new(object))).await,
-            Ok(Event::Delete(Some(object))) => match key(&object) {
-                Some(key) => seen.send(Seen::IntegrationGone(key)).await,
-                None => Ok(()),
-            },
+            Ok(Event::Apply(object)) => integration(object),
+            Ok(Event::Delete(object)) => {
+                let metadata = object.as_ref().map_or_else(|unreadable| &unreadable.metadata, |object| &object.metadata);
+                key_of(metadata).map(Seen::IntegrationGone)
+            }
             Ok(Event::InitDone) => {
                 parts.listed(scope.as_deref(), INTEGRATION, None);
-                seen.send(Seen::Integrations(scope.clone(), std::mem::take(&mut listed))).await
+                Some(Seen::Integrations(scope.clone(), std::mem::take(&mut listed)))
             }
-            Ok(Event::Apply(None) | Event::Delete(None) | Event::InitApply(None)) => Ok(()),
-            Err(error) if failed(&parts, &scope, INTEGRATION, &error) => seen.send(Seen::ListFailed(scope.clone())).await,
-            Err(_) => Ok(()),
+            Err(error) => failed(&parts, &scope, INTEGRATION, &error).then(|| Seen::ListFailed(scope.clone())),
         };
-        if told.is_err() {
+        if let Some(told) = told
+            && seen.send(told).await.is_err()
+        {
             return;
         }
     }
 }
 
-async fn people(
-    api: Api<DeserializeGuard<EmployeeSync>>,
-    scope: Scope,
-    roster: Roster,
-    seen: mpsc::Sender<Seen>,
-    (parts, beat): (Parts, Beat),
-) {
+/// What an integration that is there means. One that is being deleted is gone: it may stay for as long as others please.
+fn integration(object: Result<ProvisioningIntegration, Unreadable>) -> Option<Seen> {
+    let metadata = object.as_ref().map_or_else(|unreadable| &unreadable.metadata, |object| &object.metadata);
+    let (key, gone) = (key_of(metadata)?, metadata.deletion_timestamp.is_some());
+    Some(match object {
+        _ if gone => Seen::IntegrationGone(key),
+        Ok(object) => Seen::Integration(Box::new(object)),
+        Err(unreadable) => Seen::Unreadable(key, Box::new(unreadable)),
+    })
+}
+
+async fn people(api: Api<Lenient<EmployeeSync>>, scope: Scope, roster: Roster, seen: mpsc::Sender<Seen>, (parts, beat): (Parts, Beat)) {
     let mut stream = std::pin::pin!(objects(api));
     let mut listed: HashSet<(Arc<str>, Box<str>)> = HashSet::new();
     // The least that the version of the list can be.
@@ -178,22 +181,26 @@ async fn people(
                 listed.clear();
                 listed_at = roster.newest(scope.as_deref());
             }
-            Ok(Event::InitApply(Some(object))) => {
+            Ok(Event::InitApply(Ok(object))) => {
                 listed_at = listed_at.max(version(&object));
                 if let Some(namespace) = object.namespace() {
                     listed.insert((namespace.into(), object.name_any().into()));
                 }
                 woken.extend(woken_by(&roster, &object));
             }
-            Ok(Event::Apply(Some(object))) => woken.extend(woken_by(&roster, &object)),
-            Ok(Event::Delete(Some(object))) => woken.extend(roster.gone(&object)),
+            Ok(Event::Apply(Ok(object))) => woken.extend(woken_by(&roster, &object)),
+            Ok(Event::Delete(Ok(object))) => woken.extend(roster.gone(&object)),
             Ok(Event::InitDone) => {
                 lost = roster.keep_only(scope.as_deref(), listed_at, &listed);
                 listed = HashSet::new();
                 parts.listed(scope.as_deref(), PERSON, None);
                 last = Some(Seen::PeopleListed(scope.clone()));
             }
-            Ok(Event::Apply(None) | Event::Delete(None) | Event::InitApply(None)) => {}
+            Ok(Event::Apply(Err(unreadable)) | Event::InitApply(Err(unreadable))) => {
+                let (name, field) = (unreadable.metadata.name.as_deref().unwrap_or(""), &unreadable.field);
+                tracing::warn!(kind = PERSON, name, field, "an object cannot be read, and its name names no employee: it is left out");
+            }
+            Ok(Event::Delete(Err(_))) => {}
             Err(error) => last = failed(&parts, &scope, PERSON, &error).then(|| Seen::ListFailed(scope.clone())),
         }
         let woken = woken.into_iter().map(|(key, employee)| Seen::Person(key, employee));
@@ -222,6 +229,10 @@ fn failed(parts: &Parts, scope: &Scope, kind: &'static str, error: &watcher::Err
 
 fn woken_by(roster: &Roster, object: &EmployeeSync) -> Option<(IntegrationKey, Box<str>)> {
     let namespace = object.namespace()?;
+    if object.spec.unreadable && !roster.knows(object) {
+        let name = object.metadata.name.as_deref();
+        tracing::warn!(kind = PERSON, %namespace, name, "the spec of an object cannot be read: the account is left as it is");
+    }
     let key = || IntegrationKey { namespace: namespace.into(), name: object.spec.integration_ref.name.as_str().into() };
     (roster.see(object) == News::Wake).then(|| (key(), object.spec.employee_id.as_str().into()))
 }
@@ -229,7 +240,11 @@ fn woken_by(roster: &Roster, object: &EmployeeSync) -> Option<(IntegrationKey, B
 /// The key of an integration.
 #[must_use]
 pub fn key(object: &ProvisioningIntegration) -> Option<IntegrationKey> {
-    Some(IntegrationKey { namespace: object.namespace()?.into(), name: object.name_any().into() })
+    key_of(&object.metadata)
+}
+
+fn key_of(metadata: &ObjectMeta) -> Option<IntegrationKey> {
+    Some(IntegrationKey { namespace: metadata.namespace.as_deref()?.into(), name: metadata.name.as_deref()?.into() })
 }
 
 /// The kind of a watch error, without the body of an answer: objects can stand in it.

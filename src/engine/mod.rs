@@ -6,6 +6,7 @@
 //! - `pass`: the driver, which reads as the list of steps:
 //!   `validate` → `observe` → `decide` → (`domain::plan`) → `guard` → `execute` → `record`.
 //! - `verdict`: what is said of one person. `report`: what is said of an integration.
+//! - `unreadable`: integrations whose spec this version cannot read.
 //! - `said`: what is said of an integration, in one place for all who add to it.
 //! - `revocations`: immediate revocations, as the integration's status keeps them.
 //! - `approval`: a held plan that a person released, recorded before anything of it goes out.
@@ -44,6 +45,7 @@ pub mod state;
 pub mod supervisor;
 pub mod targets;
 pub mod tenants;
+pub mod unreadable;
 pub mod validate;
 pub mod verdict;
 pub mod waits;

@@ -563,7 +563,7 @@ fn recorded_state(entry: &Entry) -> Option<AccountState> {
     match entry.access? {
         api::Access::Active => Some(AccountState::Active),
         api::Access::Suspended => Some(AccountState::Suspended),
-        api::Access::NotYet | api::Access::Absent | api::Access::Unmanaged => None,
+        api::Access::NotYet | api::Access::Absent | api::Access::Unmanaged | api::Access::Unknown => None,
     }
 }
 
@@ -593,7 +593,7 @@ fn worth_an_object(person: &Person, verdict: &Verdict<'_>) -> bool {
         verdict.in_scope() || verdict.trouble != Trouble::None
     } else {
         let waits = verdict.decision.why == Why::AwaitingChange && verdict.decision.missing != Missing::Never;
-        let acts = verdict.decision.only_ends_access() || verdict.decision.why == Why::HandsOff;
+        let acts = verdict.decision.only_ends_access() || matches!(verdict.decision.why, Why::HandsOff | Why::Unreadable);
         waits || acts || person.employee.status == BobStatus::Active || verdict.account.is_some()
     }
 }

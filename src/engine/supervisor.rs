@@ -15,11 +15,13 @@ use tokio::{
 use super::{
     report,
     said::Said,
+    unreadable,
     worker::{Handle, Shared, Worker},
 };
 use crate::{
     api::ProvisioningIntegration,
     cluster::{
+        lenient::Unreadable,
         roster::IntegrationKey,
         watch::{self, Scope, Seen},
     },
@@ -53,6 +55,8 @@ pub async fn supervise(shared: Shared, namespaces: Vec<String>) {
         lists: Lists::of(scopes),
         held: HashMap::new(),
         workers: HashMap::new(),
+        unreadable: HashMap::new(),
+        resumed: HashSet::new(),
         tasks: JoinSet::new(),
         keys: HashMap::new(),
     };
@@ -137,6 +141,10 @@ struct Supervisor {
     /// Integrations that may not begin yet.
     held: HashMap<IntegrationKey, Box<ProvisioningIntegration>>,
     workers: HashMap<IntegrationKey, Running>,
+    /// Integrations that cannot be read, by uid, and the tasks that have them say so.
+    unreadable: HashMap<IntegrationKey, (Option<String>, JoinSet<()>)>,
+    /// Integrations that could not be read for a time: what is known of their people is still true.
+    resumed: HashSet<IntegrationKey>,
     tasks: JoinSet<()>,
     /// Whose worker a task is.
     keys: HashMap<Id, IntegrationKey>,
@@ -147,6 +155,9 @@ impl Supervisor {
         match seen {
             Seen::Integration(object) => {
                 let Some(key) = watch::key(&object) else { return };
+                if self.unreadable.remove(&key).is_some_and(|(uid, _)| uid == object.metadata.uid) {
+                    self.resumed.insert(key.clone());
+                }
                 // Before anybody begins, so that the first to work knows who was there before it.
                 self.shared.tenants.see(&key, &object, &self.shared.allowed);
                 if self.workers.contains_key(&key) {
@@ -155,11 +166,12 @@ impl Supervisor {
                     self.held.insert(key, object);
                 }
             }
+            Seen::Unreadable(key, object) => self.cannot_read(key, *object),
             Seen::IntegrationGone(key) => self.forget(&key),
             Seen::Integrations(scope, listed) => {
                 let within = |key: &&IntegrationKey| scope.as_deref().is_none_or(|scope| *scope == *key.namespace);
-                let gone: Vec<_> =
-                    self.workers.keys().chain(self.held.keys()).filter(within).filter(|key| !listed.contains(key)).cloned().collect();
+                let known = self.workers.keys().chain(self.held.keys()).chain(self.unreadable.keys());
+                let gone: Vec<_> = known.filter(within).filter(|key| !listed.contains(key)).cloned().collect();
                 gone.iter().for_each(|key| self.forget(key));
                 self.lists.integrations.insert(scope);
             }
@@ -195,7 +207,7 @@ impl Supervisor {
         if missing.len() < self.lists.scopes.len() {
             self.shared.parts.health().ready();
         }
-        self.shared.inbox.unlisted(missing);
+        self.shared.inbox.unlisted(missing, self.unreadable.keys().cloned().collect());
     }
 
     async fn apply(&mut self, key: IntegrationKey, object: ProvisioningIntegration) {
@@ -210,7 +222,9 @@ impl Supervisor {
                 running.handle.clone()
             }
             None => {
-                self.shared.roster.forget_lost(&key);
+                if !self.resumed.remove(&key) {
+                    self.shared.roster.forget_lost(&key);
+                }
                 let (worker, handle) = Worker::new(key.clone(), object, self.shared.clone());
                 let task = self.tasks.spawn(worker.run());
                 self.keys.insert(task.id(), key.clone());
@@ -245,8 +259,25 @@ impl Supervisor {
         self.keys.insert(running.task.id(), key);
     }
 
+    /// Ends the work on an integration that cannot be read, and has it say so. Its deliveries are asked to come again, and its
+    /// tenant stays its own.
+    fn cannot_read(&mut self, key: IntegrationKey, object: Unreadable) {
+        self.held.remove(&key);
+        if let Some(running) = self.workers.remove(&key) {
+            running.task.abort();
+            self.shared.parts.forget(&key);
+            self.shared.inbox.close(&key);
+            self.shared.roster.settle(&key);
+        }
+        let (uid, mut telling) = (object.metadata.uid.clone(), JoinSet::new());
+        telling.spawn(unreadable::tell(self.shared.clone(), key.clone(), object));
+        self.unreadable.insert(key, (uid, telling));
+    }
+
     fn forget(&mut self, key: &IntegrationKey) {
         self.held.remove(key);
+        self.unreadable.remove(key);
+        self.resumed.remove(key);
         self.shared.tenants.forget(key);
         if let Some(running) = self.workers.remove(key) {
             running.task.abort();

@@ -223,7 +223,7 @@ impl Verdict<'_> {
     /// Whether `spec.suspend` keeps open the account of somebody whose employment has ended.
     #[must_use]
     pub fn is_left_open(&self) -> bool {
-        let ended = self.decision.why == Why::HandsOff && self.decision.also.is_some();
+        let ended = matches!(self.decision.why, Why::HandsOff | Why::Unreadable) && self.decision.also.is_some();
         ended && self.state.is_some_and(|state| state != AccountState::Suspended)
     }
 
@@ -268,7 +268,8 @@ impl Verdict<'_> {
             access: self.access(),
             conditions: merge(&before.conditions, &self.conditions(mapping), self.generation, now),
             next_transition: self.next().map(|next| self.transition(next)),
-            evidence: evidence(proof),
+            // What a newer version has put down is kept for it.
+            evidence: evidence(proof).or_else(|| before.evidence.clone().filter(|known| matches!(known.kind, EvidenceKind::Unknown(_)))),
             awaiting_change: self.baseline.map(|baseline| AwaitingChange { baseline: baseline.to_text() }),
             last_applied: self.in_place.as_ref().map(InPlace::to_list).unwrap_or_default(),
             kept_differently: self.kept.to_list(),
@@ -439,6 +440,7 @@ const fn unmanaged_reason(why: Why) -> EmployeeReason {
         Why::AwaitingChange => EmployeeReason::AwaitingChange,
         Why::NotInBob => EmployeeReason::Pending,
         Why::HandsOff
+        | Why::Unreadable
         | Why::FileDeleted
         | Why::AccessRevoked
         | Why::Terminated

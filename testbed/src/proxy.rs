@@ -40,6 +40,8 @@ pub enum Act {
     Status(u16),
     /// It goes on its way this much later.
     Delay(Duration),
+    /// The server carries it out; the last brace of its answer is lost on the way, and no length tells.
+    Cut,
 }
 
 /// One rule. Rules are tried in the order they were added; the first that matches acts.
@@ -192,7 +194,7 @@ impl Behind {
                 self.note(act, &method, &path, None);
                 tokio::time::sleep(by).await;
             }
-            Some(Act::HoldAfter) | None => {}
+            Some(Act::HoldAfter | Act::Cut) | None => {}
         }
         let answer = self.pass_on(&method, &parts.uri, parts.headers, body).await.map_err(io::Error::other)?;
         if let Some(act @ Act::HoldAfter) = act {
@@ -202,6 +204,17 @@ impl Behind {
             self.note(act, &method, &path, Some(status));
             tokio::time::sleep(HELD_AT_MOST).await;
             return Err(io::Error::other("the answer was withheld"));
+        }
+        if let Some(act @ Act::Cut) = act {
+            let (status, mut headers) = (answer.status(), answer.headers().clone());
+            for name in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION] {
+                headers.remove(name);
+            }
+            let whole = answer.bytes().await.map_err(io::Error::other)?;
+            self.note(act, &method, &path, Some(status.as_u16()));
+            let mut response = Response::new(Body::from(whole.slice(..whole.trim_ascii_end().len().saturating_sub(1))));
+            (*response.status_mut(), *response.headers_mut()) = (status, headers);
+            return Ok(response);
         }
         Ok(self.streamed(answer, is_watch(&parts.uri)))
     }

@@ -58,6 +58,9 @@ async fn requests_are_held_refused_cut_or_passed_on_as_ordered() {
     proxy.rule(Act::Status(409), Method::GET, &format!("{MAPS}/*"), Some(1));
     assert!(matches!(through.get("plain").await, Err(kube::Error::Api(status)) if status.code == 409));
     through.get("plain").await.expect("once only");
+    proxy.rule(Act::Cut, Method::GET, &format!("{MAPS}/*"), Some(1));
+    assert!(matches!(through.get("plain").await, Err(kube::Error::SerdeError(error)) if error.is_eof()), "a brace is missing");
+    through.get("plain").await.expect("once only");
     proxy.rule(Act::Delay(Duration::from_secs(3)), Method::GET, &format!("{MAPS}/*"), None);
     assert!(unanswered(through.get("plain")).await);
     proxy.clear();

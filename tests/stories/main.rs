@@ -36,6 +36,7 @@ mod settings;
 mod stops;
 mod storms;
 mod triggers;
+mod unreadable;
 mod waits;
 mod webhooks;
 mod windows;

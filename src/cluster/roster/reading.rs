@@ -26,6 +26,7 @@ use crate::{
 pub(super) fn overrides(spec: &EmployeeSyncSpec) -> Option<Box<Overrides>> {
     let overrides = Overrides {
         hands_off: spec.suspend,
+        unreadable: spec.unreadable,
         user_status: spec.user_status.map(|status| match status {
             UserStatus::AccordingToBob => settings::UserStatus::AccordingToBob,
             UserStatus::AlwaysActive => settings::UserStatus::AlwaysActive,
@@ -48,7 +49,7 @@ pub(super) fn met(status: &EmployeeSyncStatus) -> Option<Met> {
         (None, _) if conditions::find(&status.conditions, "AttributesSynced").is_some_and(|c| c.reason == not_managed) => {
             Some(Met::Unmanaged)
         }
-        (None, Access::NotYet | Access::Active | Access::Suspended | Access::Absent) => Some(Met::Managed),
+        (None, Access::NotYet | Access::Active | Access::Suspended | Access::Absent | Access::Unknown) => Some(Met::Managed),
     }
 }
 
@@ -67,8 +68,8 @@ pub(super) fn access(object: &EmployeeSync, status: &EmployeeSyncStatus) -> Opti
 }
 
 pub(super) fn revoked(evidence: &Evidence) -> Option<Revoked> {
-    match evidence.kind {
-        EvidenceKind::FileDeleted => None,
+    match &evidence.kind {
+        EvidenceKind::FileDeleted | EvidenceKind::Unknown(_) => None,
         EvidenceKind::AccessRevoked => {
             let start = evidence.start_date.as_deref().and_then(|date| date.parse().ok());
             Some(Revoked { at: evidence.observed_at.0, start })
@@ -148,7 +149,7 @@ pub fn digest(status: &EmployeeSyncStatus) -> u64 {
         (&next.at, &next.time_zone, next.access, next.because).hash(&mut hash);
     }
     if let Some(evidence) = &status.evidence {
-        (evidence.kind, evidence.observed_at.0.as_second(), &evidence.start_date).hash(&mut hash);
+        (&evidence.kind, evidence.observed_at.0.as_second(), &evidence.start_date).hash(&mut hash);
     }
     status.awaiting_change.as_ref().map(|waiting| &waiting.baseline).hash(&mut hash);
     status.last_applied.hash(&mut hash);

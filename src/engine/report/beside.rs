@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
+use super::Report;
 use crate::{
     api::{
         ProvisioningIntegrationStatus,
@@ -13,6 +14,20 @@ use crate::{
     domain::count::employees,
     engine::waits::{Side, Told},
 };
+
+/// The conditions of an integration that cannot be read, beside those that this says nothing of.
+#[must_use]
+pub fn cannot_read(before: &[Condition], report: &Report, generation: i64, now: Timestamp) -> Vec<Condition> {
+    let (reason, message) = (super::reason(report), super::message(report, super::reason(report)));
+    let wanted = [
+        Wanted { kind: "Ready", status: false, reason: reason.as_str(), message: message.clone() },
+        Wanted { kind: "Reconciling", status: false, reason: DetailReason::UpToDate.as_str(), message: String::new() },
+        Wanted { kind: "Stalled", status: true, reason: reason.as_str(), message },
+    ];
+    let fresh = merge(before, &wanted, generation, now);
+    let others = before.iter().filter(|known| wanted.iter().all(|want| want.kind != known.type_)).cloned();
+    fresh.into_iter().chain(others).collect()
+}
 
 /// The condition that is there only while something is to be said of the controller itself.
 pub const PARTS: &str = "ControllerHealthy";

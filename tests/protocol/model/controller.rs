@@ -334,9 +334,7 @@ impl Object {
             EmployeeSyncSpec {
                 integration_ref: IntegrationRef { name: "onelogin".to_owned() },
                 employee_id: id.to_owned(),
-                suspend: false,
-                user_status: None,
-                attributes: std::collections::BTreeMap::new(),
+                ..EmployeeSyncSpec::default()
             },
         );
         object.metadata.namespace = Some("people".to_owned());

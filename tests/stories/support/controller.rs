@@ -19,6 +19,9 @@ pub struct Controller {
     pub webhooks: String,
 }
 
+/// What it logs.
+const LOG: &str = "warn,bobsync=debug";
+
 /// Two different ports that are free now.
 pub fn free_ports() -> [u16; 2] {
     let held = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
@@ -46,7 +49,15 @@ impl Controller {
     /// The same with further arguments.
     pub async fn behind_with(story: &Story, proxy: &Proxy, arguments: &[&str]) -> Self {
         let kubeconfig = story.plane.kubeconfig_through(proxy, &story.system, "bobsync").await.expect("a token");
-        let controller = Self::launch(story, &kubeconfig, &[&["--leader-elect=false"], arguments].concat());
+        let controller = Self::launch(story, &kubeconfig, &[&["--leader-elect=false"], arguments].concat(), LOG);
+        controller.until_ready().await;
+        controller
+    }
+
+    /// The same with another `BOBSYNC_LOG`.
+    pub async fn behind_logging(story: &Story, proxy: &Proxy, log: &str) -> Self {
+        let kubeconfig = story.plane.kubeconfig_through(proxy, &story.system, "bobsync").await.expect("a token");
+        let controller = Self::launch(story, &kubeconfig, &["--leader-elect=false"], log);
         controller.until_ready().await;
         controller
     }
@@ -54,10 +65,10 @@ impl Controller {
     /// Starts it and waits for nothing.
     pub async fn spawn(story: &Story, arguments: &[&str]) -> Self {
         let kubeconfig = story.plane.kubeconfig_for(&story.system, "bobsync").await.expect("a token of the chart's ServiceAccount");
-        Self::launch(story, &kubeconfig, arguments)
+        Self::launch(story, &kubeconfig, arguments, LOG)
     }
 
-    fn launch(story: &Story, kubeconfig: &Path, arguments: &[&str]) -> Self {
+    fn launch(story: &Story, kubeconfig: &Path, arguments: &[&str], filter: &str) -> Self {
         let [port, webhooks] = free_ports();
         let webhooks = format!("127.0.0.1:{webhooks}");
         let http = format!("127.0.0.1:{port}");
@@ -69,7 +80,7 @@ impl Controller {
             .args(story.simulated.endpoints().iter().flat_map(|endpoint| ["--allow-endpoint", endpoint]))
             .args(arguments)
             .env("KUBECONFIG", kubeconfig)
-            .env("BOBSYNC_LOG", "warn,bobsync=debug")
+            .env("BOBSYNC_LOG", filter)
             .env("BOBSYNC_TEST_FAULTS", log.with_extension("faults"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
