@@ -277,3 +277,30 @@ fn secret_stop(error: &SecretError, unavailable: IntegrationReason) -> Stop {
     let reason = if matches!(error, SecretError::Unavailable { .. }) { unavailable } else { IntegrationReason::SecretNotFound };
     Stop::new(reason, error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::ProvisioningIntegrationSpec,
+        engine::validate::{AllowedEndpoints, validate},
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_known_of_a_tenants_window_outlives_its_connections() {
+        let spec: ProvisioningIntegrationSpec = serde_json::from_value(serde_json::json!({
+            "mode": "Enforce",
+            "bob": {"credentialsSecretRef": {"name": "bob"}},
+            "provider": {"oneLogin": {"subdomain": "acme", "credentialsSecretRef": {"name": "onelogin"}}},
+        }))
+        .unwrap();
+        let target = validate(&spec, &AllowedEndpoints::parse(&[]).unwrap()).unwrap().target;
+        let pacers = Pacers::default();
+        let first = Arc::as_ptr(&pacers.of(&target));
+        tokio::time::advance(Duration::from_mins(90)).await;
+        assert_eq!(Arc::as_ptr(&pacers.of(&target)), first, "nobody holds it, and it is the same");
+        let held = pacers.of(&target);
+        tokio::time::advance(KEPT * 2).await;
+        assert!(Arc::ptr_eq(&pacers.of(&target), &held), "it is in use");
+    }
+}

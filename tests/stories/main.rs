@@ -32,6 +32,7 @@ mod outages;
 mod process;
 mod reading;
 mod refusals;
+mod rotation;
 mod settings;
 mod stops;
 mod storms;
