@@ -24,8 +24,8 @@ use crate::{
     domain::{mapping::key, settings::go_duration},
 };
 
-/// How long one call to the API server may take.
-const TIMEOUT: Duration = Duration::from_secs(15);
+/// How long one call to the API server may take. It waits for an admission webhook for up to 30 s.
+const TIMEOUT: Duration = Duration::from_secs(35);
 /// People in one answer of the API server.
 const PAGE: u32 = 500;
 /// Annotations written at once.

@@ -22,9 +22,12 @@ use crate::api::{
     employee_sync::{Evidence, IntegrationRef},
 };
 
-/// How long one call to the API server may take.
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long one call to the API server may take. It waits for an admission webhook for up to 30 s, and drops the write where
+/// its caller has gone.
+const TIMEOUT: Duration = Duration::from_secs(35);
 const TRIES: u32 = 4;
+/// How long a write with all its tries may take.
+pub const WRITE_WITHIN: Duration = Duration::from_mins(3);
 
 /// A write that failed for good, or for now.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +95,7 @@ impl Writer {
         let created = readable(tried("creating an EmployeeSync", || self.people.create(&params, &object)).await);
         match created {
             Err(Failed::Api(status)) if status.is_already_exists() => self.read_person(key, employee).await,
-            other => other.map_err(|failed| failed.into_error("creating an EmployeeSync")),
+            other => other.map(unsaid).map_err(|failed| failed.into_error("creating an EmployeeSync")),
         }
     }
 
@@ -103,7 +106,7 @@ impl Writer {
     pub async fn read_person(&self, key: &IntegrationKey, employee: &str) -> Result<EmployeeSync, WriteError> {
         let name = object_name(&key.name, employee);
         let read = tried("reading an EmployeeSync", || self.people.get(&name)).await;
-        readable(read).map_err(|failed| failed.into_error("reading an EmployeeSync"))
+        readable(read).map(unsaid).map_err(|failed| failed.into_error("reading an EmployeeSync"))
     }
 
     /// Replaces the status of one person's object.
@@ -184,13 +187,14 @@ impl Writer {
         name: &str,
         status: &ProvisioningIntegrationStatus,
     ) -> Result<ProvisioningIntegration, WriteError> {
-        let patch = Patch::Merge(with_nulls(
+        let mut patch = with_nulls(
             status,
             &[
                 "observedGeneration",
                 "employees",
                 "lastPass",
                 "plan",
+                "budgets",
                 "firstPassAt",
                 "tenant",
                 "approved",
@@ -198,7 +202,15 @@ impl Writer {
                 "lifecycles",
                 "lastHandledSyncAt",
             ],
-        ));
+        );
+        if let Some(budgets) = patch.pointer_mut("/status/budgets").and_then(Value::as_object_mut) {
+            for kind in ["disables", "reactivations", "creates", "updates"] {
+                if let Some(state) = budgets.entry(kind).or_insert(Value::Null).as_object_mut() {
+                    state.entry("opensAt").or_insert(Value::Null);
+                }
+            }
+        }
+        let patch = Patch::Merge(patch);
         let params = params();
         let written = tried("writing a status", || self.integrations.patch_status(name, &params, &patch)).await;
         readable(written).map_err(|failed| failed.into_error("writing a status"))
@@ -222,6 +234,11 @@ impl Writer {
             written => written.map(drop).map_err(|failed| failed.into_error("writing a status")),
         }
     }
+}
+
+/// The same object; a status in which nothing was said is none.
+fn unsaid(object: EmployeeSync) -> EmployeeSync {
+    EmployeeSync { status: crate::api::said(object.status), ..object }
 }
 
 fn params() -> PatchParams {

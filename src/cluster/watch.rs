@@ -6,20 +6,17 @@ use std::{collections::HashSet, fmt::Debug, sync::Arc};
 use futures::{StreamExt as _, TryStreamExt as _};
 use kube::{
     Api, Client, Resource as _, ResourceExt as _,
-    core::ObjectMeta,
-    runtime::{
-        WatchStreamExt as _,
-        watcher::{self, Event, watcher},
-    },
+    core::{ObjectMeta, object::HasStatus},
 };
 use tokio::sync::mpsc;
 
 use super::{
     lenient::{Lenient, Readable, Unreadable},
+    listening::{DEAF, Event, Trouble, listen},
     roster::{IntegrationKey, News, Roster, version},
 };
 use crate::{
-    api::{EmployeeSync, ProvisioningIntegration},
+    api::{self, EmployeeSync, ProvisioningIntegration},
     server::{health::Beat, parts::Parts},
 };
 
@@ -64,10 +61,10 @@ pub async fn watch(client: Client, scopes: Vec<Scope>, roster: Roster, seen: mps
         }
         async move {
             let of_integrations = parts.keep("watches", None, stopping.clone(), |beat| {
-                integrations(api(&client, scope.as_deref()), scope.clone(), seen.clone(), parts.clone(), beat)
+                integrations(objects_in(&client, scope.as_deref()), scope.clone(), seen.clone(), parts.clone(), beat)
             });
             let of_people = parts.keep("watches", None, stopping, |beat| {
-                people(api(&client, scope.as_deref()), scope.clone(), roster.clone(), seen.clone(), (parts.clone(), beat))
+                people(objects_in(&client, scope.as_deref()), scope.clone(), roster.clone(), seen.clone(), (parts.clone(), beat))
             });
             tokio::join!(of_integrations, of_people);
         }
@@ -82,7 +79,7 @@ const PERSON: &str = "EmployeeSync";
 /// True when the process stops.
 type Stopping = tokio::sync::watch::Receiver<bool>;
 
-fn api<K>(client: &Client, scope: Option<&str>) -> Api<Lenient<K>>
+fn objects_in<K>(client: &Client, scope: Option<&str>) -> Api<Lenient<K>>
 where
     K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
 {
@@ -93,17 +90,19 @@ where
 }
 
 /// Takes out the managed fields, which are most of an object. Of an integration, of which there are few, they tell who
-/// approved a plan.
-fn strip<K: kube::Resource<DynamicType = ()>>(object: &mut K) {
+/// approved a plan. A status in which nothing was said is none.
+fn strip<K: kube::Resource<DynamicType = ()> + HasStatus<Status: api::Said>>(object: &mut K) {
+    let status = object.status_mut();
+    *status = api::said(status.take());
     if K::kind(&()) != ProvisioningIntegration::kind(&()) {
         object.meta_mut().managed_fields = None;
     }
 }
 
 /// A stream of objects without managed fields. An object that does not fit the type must not stop the watch.
-fn objects<K>(api: Api<Lenient<K>>) -> impl futures::Stream<Item = Result<Event<Result<K, Unreadable>>, watcher::Error>>
+fn objects<K>(api: Api<Lenient<K>>, ear: Beat) -> impl futures::Stream<Item = Result<Event<Result<K, Unreadable>>, Trouble>>
 where
-    K: Readable + Clone + Debug + Send + 'static,
+    K: Readable + HasStatus<Status: api::Said> + Clone + Debug + Send + 'static,
 {
     let read = |object: Lenient<K>| {
         object.0.map(|mut object| {
@@ -111,7 +110,7 @@ where
             object
         })
     };
-    watcher(api, watcher::Config::default().page_size(500)).default_backoff().map_ok(move |event| match event {
+    listen(api, ear).map_ok(move |event| match event {
         Event::Apply(object) => Event::Apply(read(object)),
         Event::Delete(object) => Event::Delete(read(object)),
         Event::Init => Event::Init,
@@ -120,8 +119,14 @@ where
     })
 }
 
+/// What falls silent when nothing is heard of this kind in this scope.
+fn ear(parts: &Parts, scope: &Scope, kind: &str) -> Beat {
+    let place = scope.as_deref().map(|namespace| format!(" in {namespace}")).unwrap_or_default();
+    parts.health().register_within(format!("the watch of {kind}s{place}"), DEAF)
+}
+
 async fn integrations(api: Api<Lenient<ProvisioningIntegration>>, scope: Scope, seen: mpsc::Sender<Seen>, parts: Parts, beat: Beat) {
-    let mut stream = std::pin::pin!(objects(api));
+    let mut stream = std::pin::pin!(objects(api, ear(&parts, &scope, INTEGRATION)));
     let mut listed = Vec::new();
     while let Some(event) = beat.during(stream.next()).await {
         let told = match event {
@@ -169,7 +174,7 @@ fn integration(object: Result<ProvisioningIntegration, Unreadable>) -> Option<Se
 }
 
 async fn people(api: Api<Lenient<EmployeeSync>>, scope: Scope, roster: Roster, seen: mpsc::Sender<Seen>, (parts, beat): (Parts, Beat)) {
-    let mut stream = std::pin::pin!(objects(api));
+    let mut stream = std::pin::pin!(objects(api, ear(&parts, &scope, PERSON)));
     let mut listed: HashSet<(Arc<str>, Box<str>)> = HashSet::new();
     // The least that the version of the list can be.
     let mut listed_at = 0;
@@ -213,9 +218,9 @@ async fn people(api: Api<Lenient<EmployeeSync>>, scope: Scope, roster: Roster, s
 }
 
 /// Logs an error of a watch. Whether it is a list that failed.
-fn failed(parts: &Parts, scope: &Scope, kind: &'static str, error: &watcher::Error) -> bool {
-    let (namespace, why) = (scope.as_deref().unwrap_or("*"), watch_error(error));
-    if !matches!(error, watcher::Error::InitialListFailed(_)) {
+fn failed(parts: &Parts, scope: &Scope, kind: &'static str, error: &Trouble) -> bool {
+    let (namespace, why) = (scope.as_deref().unwrap_or("*"), error.why.to_string());
+    if !error.listing {
         tracing::warn!(kind, namespace, error = %why, "watching failed; trying again");
         return false;
     }
@@ -245,15 +250,4 @@ pub fn key(object: &ProvisioningIntegration) -> Option<IntegrationKey> {
 
 fn key_of(metadata: &ObjectMeta) -> Option<IntegrationKey> {
     Some(IntegrationKey { namespace: metadata.namespace.as_deref()?.into(), name: metadata.name.as_deref()?.into() })
-}
-
-/// The kind of a watch error, without the body of an answer: objects can stand in it.
-fn watch_error(error: &watcher::Error) -> String {
-    match error {
-        watcher::Error::InitialListFailed(source) | watcher::Error::WatchStartFailed(source) | watcher::Error::WatchFailed(source) => {
-            super::brief(source)
-        }
-        watcher::Error::WatchError(status) => format!("{} ({})", status.reason, status.code),
-        watcher::Error::NoResourceVersion => "the API server sent no resource version".to_owned(),
-    }
 }

@@ -24,7 +24,7 @@ use super::{
     clock::Clock,
     dirty::{Depths, Dirty},
     revocations::{self, OLDEST_EVIDENCE},
-    said::Said,
+    said::Saying,
     verdict::still_open,
 };
 use crate::{
@@ -83,7 +83,7 @@ struct Inner {
 pub struct Mailbox {
     uid: String,
     /// What is said of the integration.
-    said: Arc<tokio::sync::Mutex<Said>>,
+    said: Arc<Saying>,
     /// Who is to be looked at.
     pub dirty: Dirty,
     /// Who is being written to.
@@ -333,7 +333,7 @@ impl Inbox {
 
     /// Opens a mailbox for an integration, in place of an older one.
     #[must_use]
-    pub fn open(&self, key: &IntegrationKey, uid: String, said: Arc<tokio::sync::Mutex<Said>>) -> Arc<Mailbox> {
+    pub fn open(&self, key: &IntegrationKey, uid: String, said: Arc<Saying>) -> Arc<Mailbox> {
         let mailbox = Arc::new(Mailbox {
             uid,
             said,
@@ -355,9 +355,13 @@ impl Inbox {
         self.mailboxes().remove(key);
     }
 
-    /// How many stand in line by class, and since when the oldest, over all integrations.
+    /// How many stand in line by class, and since when the oldest, over all integrations. Nobody waits for a process that does
+    /// not lead.
     #[must_use]
     pub fn depths(&self) -> Depths {
+        if !self.0.leadership.is_leader() {
+            return Depths::default();
+        }
         let mailboxes: Vec<_> = self.mailboxes().values().cloned().collect();
         let planned = |mailbox: &Arc<Mailbox>| -> Vec<Depths> {
             mailbox.planned.lock().unwrap_or_else(PoisonError::into_inner).values().copied().collect()

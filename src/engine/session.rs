@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     convert::Infallible,
+    num::NonZeroU64,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
@@ -17,6 +18,7 @@ use super::{
     approval,
     claims::Looking,
     connection::{InitialPassword, Secrets},
+    counts::Reckoning,
     dirty::{Causes, Waiting},
     execute::Failure,
     inbox::Mailbox,
@@ -25,7 +27,7 @@ use super::{
     pass::{Pass, Scope},
     report::{self, Report},
     revocations,
-    said::Said,
+    said::Saying,
     signing::Signing,
     state::{self, Place, Ready},
     validate::Validated,
@@ -60,7 +62,7 @@ pub struct Session {
     /// What it receives.
     pub mailbox: Arc<Mailbox>,
     /// What is said of it.
-    pub said: Arc<tokio::sync::Mutex<Said>>,
+    pub said: Arc<Saying>,
     /// The integration as the watch shows it.
     pub object: watch::Receiver<Arc<ProvisioningIntegration>>,
     /// Where it stands.
@@ -77,6 +79,8 @@ pub struct Session {
     pub waits: Arc<Waits>,
     /// Whether a Secret is another one than the pass that is under way works with: it ends, and begins again.
     pub rotated: watch::Sender<bool>,
+    /// What its people amount to.
+    pub reckoning: Arc<Reckoning>,
 }
 
 /// One pass, as it is asked for.
@@ -192,6 +196,21 @@ impl Session {
             stop.wait = stop.wait.or_else(|| connections.silence());
         }
         report
+    }
+
+    /// Notes what a pass over single people changed; it is written down with the next numbers.
+    pub async fn note_changes(&self, report: &Report) {
+        let Some(tally) = report.tally.as_ref().filter(|tally| tally.changed()) else { return };
+        let last_pass = report::last_pass(tally, report.took, self.shared.clock.now());
+        self.said.lock().await.status.last_pass = Some(last_pass);
+        self.reckoning.nudge();
+    }
+
+    /// How many of these people have a part in a plan that is held or was approved, and which parts.
+    #[must_use]
+    pub fn parts<'a>(&self, employees: impl Iterator<Item = &'a Box<str>>) -> Vec<Option<NonZeroU64>> {
+        let part = |employee: &Box<str>| self.shared.roster.with(&self.key, employee, |entry| entry.and_then(|entry| entry.part));
+        employees.map(part).collect()
     }
 
     /// Writes down from whom Bob has revoked access, and from whom it has not any more (`over`): a pass over single people has

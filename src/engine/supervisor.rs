@@ -82,9 +82,9 @@ pub async fn supervise(shared: Shared, namespaces: Vec<String>) {
             _ = stopping.wait_for(|stopping| *stopping) => break,
         };
         if let Some(next) = next {
-            supervisor.see(next).await;
+            supervisor.see(next);
         }
-        supervisor.begin().await;
+        supervisor.begin();
     }
     watching.abort_all();
     drop(beat);
@@ -151,7 +151,7 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    async fn see(&mut self, seen: Seen) {
+    fn see(&mut self, seen: Seen) {
         match seen {
             Seen::Integration(object) => {
                 let Some(key) = watch::key(&object) else { return };
@@ -161,7 +161,7 @@ impl Supervisor {
                 // Before anybody begins, so that the first to work knows who was there before it.
                 self.shared.tenants.see(&key, &object, &self.shared.allowed);
                 if self.workers.contains_key(&key) {
-                    self.apply(key, *object).await;
+                    self.apply(key, *object);
                 } else {
                     self.held.insert(key, object);
                 }
@@ -175,6 +175,8 @@ impl Supervisor {
                 gone.iter().for_each(|key| self.forget(key));
                 self.lists.integrations.insert(scope);
             }
+            // What changes while another process leads is that one's work, and a process that begins to lead looks at everybody.
+            Seen::Person(..) | Seen::People(_) if !self.shared.leadership.is_leader() => {}
             Seen::Person(key, employee) => {
                 if let Some(running) = self.workers.get(&key) {
                     running.handle.wake(&self.shared.roster, &key, &employee);
@@ -196,11 +198,11 @@ impl Supervisor {
     }
 
     /// Begins with every integration that may.
-    async fn begin(&mut self) {
+    fn begin(&mut self) {
         let may: Vec<_> = self.held.keys().filter(|key| self.lists.may_begin(&key.namespace)).cloned().collect();
         for key in may {
             if let Some(object) = self.held.remove(&key) {
-                self.apply(key, *object).await;
+                self.apply(key, *object);
             }
         }
         let missing = self.lists.missing();
@@ -210,7 +212,7 @@ impl Supervisor {
         self.shared.inbox.unlisted(missing, self.unreadable.keys().cloned().collect());
     }
 
-    async fn apply(&mut self, key: IntegrationKey, object: ProvisioningIntegration) {
+    fn apply(&mut self, key: IntegrationKey, object: ProvisioningIntegration) {
         if self.workers.get(&key).is_some_and(|running| running.handle.uid() != object.metadata.uid) {
             // Deleted and made again between two events: nothing of the old one is believed.
             self.forget(&key);
@@ -218,7 +220,7 @@ impl Supervisor {
         }
         let handle = match self.workers.get(&key) {
             Some(running) => {
-                running.handle.see(object).await;
+                running.handle.see(object);
                 running.handle.clone()
             }
             None => {

@@ -12,12 +12,13 @@ use tokio::{sync::watch, task::JoinSet, time::Instant};
 use super::{
     clock::Clock,
     connection::{Connections, Pacers, Secrets},
+    counts::{self, Reckoning},
     dirty::{Causes, Line},
     inbox::{Inbox, Mailbox},
     partial,
     report::{self, Report},
     revocations,
-    said::{self, Said},
+    said::{self, Said, Saying},
     session::{Refusals, Session, Wanted, takes_access},
     signing::{self, Signing},
     state::{self, News, Place, Ready, Times, Wake},
@@ -27,7 +28,7 @@ use super::{
 };
 use crate::{
     api::{
-        ProvisioningIntegration, SYNC_REQUESTED,
+        ProvisioningIntegration, SYNC_REQUESTED, conditions,
         employee_sync::Trigger,
         integration::Mode,
         reasons::{DetailReason, EmployeeReason, IntegrationReason},
@@ -82,8 +83,9 @@ pub struct Shared {
 pub struct Handle {
     object: watch::Sender<Arc<ProvisioningIntegration>>,
     mailbox: Arc<Mailbox>,
-    said: Arc<tokio::sync::Mutex<Said>>,
+    said: Arc<Saying>,
     waits: Arc<Waits>,
+    reckoning: Arc<Reckoning>,
 }
 
 impl Handle {
@@ -99,12 +101,10 @@ impl Handle {
         }
     }
 
-    /// A newer version of the integration.
-    pub async fn see(&self, object: ProvisioningIntegration) {
+    /// A newer version of the integration. What is said of it takes that in when it is next looked at: a write that is under
+    /// way holds up nobody.
+    pub fn see(&self, object: ProvisioningIntegration) {
         let version = said::version(&object);
-        {
-            self.said.lock().await.see(&object);
-        }
         self.object.send_if_modified(|known| {
             let newer = version > said::version(known);
             if newer {
@@ -173,13 +173,19 @@ impl Worker {
     #[must_use]
     pub fn new(key: IntegrationKey, object: ProvisioningIntegration, shared: Shared) -> (Self, Handle) {
         let waits = Arc::new(Waits::new(key.clone(), shared.clock.clone()));
-        let said = Said::of(&object).with_parts(&shared.parts).with_waits(&waits);
+        let (roster, tenants, clock) = (shared.roster.clone(), shared.tenants.clone(), shared.clock.clone());
+        let reckoning = Arc::new(Reckoning::new(key.clone(), roster, tenants, clock, shared.metrics.clone()));
+        let ready = object.status.as_ref().and_then(|status| conditions::find(&status.conditions, "Ready"));
+        let since = ready.filter(|ready| ready.status == "False").map(|ready| ready.last_transition_time.0);
+        shared.metrics.begin(&key, since, shared.clock.now());
+        object.status.iter().for_each(|status| reckoning.said(status));
+        let said = Said::of(&object).with_parts(&shared.parts).with_waits(&waits).with_reckoning(&reckoning);
         let sender = watch::Sender::new(Arc::new(object));
         revocations::remember(&shared.roster, &key, &said.status.revoked);
         let answered = said.status.last_handled_sync_at.clone();
-        let said = Arc::new(tokio::sync::Mutex::new(said));
+        let said = Arc::new(Saying::new(said, sender.subscribe()));
         let mailbox = shared.inbox.open(&key, sender.borrow().uid().unwrap_or_default(), said.clone());
-        let handle = Handle { object: sender, mailbox, said, waits };
+        let handle = Handle { object: sender, mailbox, said, waits, reckoning };
         (Self::with(key, &handle, answered, shared), handle)
     }
 
@@ -204,6 +210,7 @@ impl Worker {
             turns: std::sync::atomic::AtomicU64::new(0),
             waits: handle.waits.clone(),
             rotated: watch::Sender::new(false),
+            reckoning: handle.reckoning.clone(),
         };
         Self {
             key,
@@ -235,6 +242,7 @@ impl Worker {
         beside.spawn(aside("normal", |session, beat| Box::pin(partial::serve(session, Line::Normal, beat))));
         beside.spawn(aside("evidence", |session, beat| Box::pin(partial::serve_evidence(session, beat))));
         beside.spawn(aside("dates", |session, beat| Box::pin(partial::transitions(session, beat))));
+        beside.spawn(aside("counts", |session, beat| Box::pin(counts::tell(session, beat))));
         beside.spawn(aside("waits", |session, beat| Box::pin(waits::tell(session, beat))));
         beside.spawn(aside("signing", |session, beat| Box::pin(signing::keep(session, beat))));
         let beat = parts.beat("passes", Some(&key));
@@ -253,6 +261,9 @@ impl Worker {
                 _ = stopping.wait_for(|stopping| *stopping) => return,
             }
             if !std::mem::replace(&mut led, true) {
+                // Everybody is looked at, whatever is left of another process's time.
+                self.session.mailbox.dirty.keep_events();
+                self.generation = 0;
                 self.session.take_up_evidence();
             }
             let trigger = tokio::select! {
@@ -370,6 +381,7 @@ impl Worker {
         let people = asked_for.map(|everybody| everybody.people).unwrap_or_default();
         let (mut report, interval) = match validate(&object.spec, &self.shared.allowed) {
             Ok(validated) => {
+                self.session.reckoning.settings(&validated);
                 let report = self.connected_pass(&object, &validated, before.as_ref(), (trigger, new_spec), &people).await;
                 (report, validated.interval)
             }
@@ -403,8 +415,7 @@ impl Worker {
     ) -> Report {
         let mut attempt = 0;
         while attempt < 2 {
-            let opened =
-                Connections::open(&self.shared, (&self.key.namespace, &self.session.waits), validated, self.connections.clone()).await;
+            let opened = Connections::open(&self.shared, (&self.key, &self.session.waits), validated, self.connections.clone()).await;
             let (connections, fresh) = match opened {
                 Ok(opened) => opened,
                 Err(report) => {
@@ -457,7 +468,7 @@ impl Worker {
     /// that comes next.
     async fn serve_evidence_alone(&self, object: &Arc<ProvisioningIntegration>) {
         let Ok(validated) = validate(&for_evidence(&object.spec), &self.shared.allowed) else { return };
-        let opened = Connections::open_provider(&self.shared, (&self.key.namespace, &self.session.waits), &validated).await;
+        let opened = Connections::open_provider(&self.shared, (&self.key, &self.session.waits), &validated).await;
         if let Ok(connections) = opened {
             let (targets, unavailable) = (Vec::new(), Vec::new());
             let ready = Ready { object: object.clone(), validated, connections, targets, unavailable };
@@ -553,27 +564,21 @@ impl Worker {
             return;
         }
         let mut said = self.handle.said.lock().await;
-        let before_reason = said.status.conditions.first().map(|ready| ready.reason.clone());
+        let before = said.told().cloned();
+        if report.in_bob.is_some() && report.tally.is_some() && !report.unfinished {
+            self.session.reckoning.complete();
+        }
         // What came while the pass was under way is known to the roster alone.
         let revoked = self.shared.roster.revoked(&self.key);
         let status = report::after(&said.status, report, &revoked, self.generation, now);
-        let ready = status.conditions.first().cloned();
         if let Some(message) = report::newly_blind(&said.status, &status) {
             let (about, reason) = (kube::Resource::object_ref(object, &()), DetailReason::LifecyclesMissing.as_str());
             self.shared.events.publish(about, true, reason, "Sync", message);
         }
         said.write(&self.shared.client, &self.key, status, self.generation).await;
-        if let Some(ready) = ready.filter(|ready| Some(&ready.reason) != before_reason.as_ref()) {
-            let reason = IntegrationReason::ALL.iter().find(|reason| reason.as_str() == ready.reason);
-            if let Some(reason) = reason.filter(|reason| **reason != IntegrationReason::Progressing) {
-                self.shared.events.publish(
-                    kube::Resource::object_ref(object, &()),
-                    !reason.is_ready(),
-                    reason.as_str(),
-                    "Sync",
-                    ready.message,
-                );
-            }
+        counts::announce(&self.shared.events, object, before.as_ref(), said.told());
+        if report.held.is_some() {
+            self.times.interval = self.times.interval.into_iter().chain(said.next_release()).min();
         }
     }
 }

@@ -5,13 +5,16 @@
 
 mod support;
 
+mod api_server;
 mod approvals;
 mod attempts;
 mod budgets;
+mod counts;
 mod crashes;
 mod entra;
 mod evidence;
 mod first_sync;
+mod followers;
 mod google;
 mod guards;
 mod hostile;
@@ -30,6 +33,7 @@ mod modes;
 mod operations;
 mod outages;
 mod process;
+mod proxies;
 mod reading;
 mod refusals;
 mod rotation;

@@ -62,6 +62,12 @@ impl Controller {
         controller
     }
 
+    /// The same in the election, in the pod with this identity, and waited for by the caller.
+    pub async fn elected_behind(story: &Story, proxy: &Proxy, pod: &str) -> Self {
+        let kubeconfig = story.plane.kubeconfig_through(proxy, &story.system, "bobsync").await.expect("a token");
+        Self::launch_in(story, &kubeconfig, &[], LOG, pod)
+    }
+
     /// Starts it and waits for nothing.
     pub async fn spawn(story: &Story, arguments: &[&str]) -> Self {
         let kubeconfig = story.plane.kubeconfig_for(&story.system, "bobsync").await.expect("a token of the chart's ServiceAccount");
@@ -69,6 +75,10 @@ impl Controller {
     }
 
     fn launch(story: &Story, kubeconfig: &Path, arguments: &[&str], filter: &str) -> Self {
+        Self::launch_in(story, kubeconfig, arguments, filter, "")
+    }
+
+    fn launch_in(story: &Story, kubeconfig: &Path, arguments: &[&str], filter: &str, pod: &str) -> Self {
         let [port, webhooks] = free_ports();
         let webhooks = format!("127.0.0.1:{webhooks}");
         let http = format!("127.0.0.1:{port}");
@@ -80,6 +90,7 @@ impl Controller {
             .args(story.simulated.endpoints().iter().flat_map(|endpoint| ["--allow-endpoint", endpoint]))
             .args(arguments)
             .env("KUBECONFIG", kubeconfig)
+            .env("BOBSYNC_POD_UID", pod)
             .env("BOBSYNC_LOG", filter)
             .env("BOBSYNC_TEST_FAULTS", log.with_extension("faults"))
             .stdin(Stdio::null())
@@ -91,7 +102,7 @@ impl Controller {
         Self { child, log, http: format!("http://{http}"), webhooks }
     }
 
-    async fn until_ready(&self) {
+    pub async fn until_ready(&self) {
         super::until("the controller is ready", || async {
             match reqwest::get(format!("{}/readyz", self.http)).await {
                 Ok(answer) if answer.status().is_success() => Ok(()),
@@ -112,6 +123,11 @@ impl Controller {
         let faults = self.log.with_extension("faults");
         let mut file = std::fs::OpenOptions::new().create(true).append(true).open(faults).expect("a file");
         writeln!(file, "{line}").expect("a line");
+    }
+
+    /// Whether it leads, as its metrics page has it.
+    pub async fn leads(&self) -> bool {
+        self.metrics().await.lines().any(|line| line == "bobsync_leader 1")
     }
 
     /// Its metrics page.
