@@ -185,13 +185,14 @@ impl Writer {
         name: &str,
         status: &ProvisioningIntegrationStatus,
     ) -> Result<ProvisioningIntegration, WriteError> {
-        let patch = Patch::Merge(with_nulls(
+        let mut patch = with_nulls(
             status,
             &[
                 "observedGeneration",
                 "employees",
                 "lastPass",
                 "plan",
+                "budgets",
                 "firstPassAt",
                 "tenant",
                 "approved",
@@ -199,7 +200,15 @@ impl Writer {
                 "lifecycles",
                 "lastHandledSyncAt",
             ],
-        ));
+        );
+        if let Some(budgets) = patch.pointer_mut("/status/budgets").and_then(Value::as_object_mut) {
+            for kind in ["disables", "reactivations", "creates", "updates"] {
+                if let Some(state) = budgets.entry(kind).or_insert(Value::Null).as_object_mut() {
+                    state.entry("opensAt").or_insert(Value::Null);
+                }
+            }
+        }
+        let patch = Patch::Merge(patch);
         let params = params();
         let written = tried("writing a status", || self.integrations.patch_status(name, &params, &patch)).await;
         readable(written).map_err(|failed| failed.into_error("writing a status"))

@@ -3,20 +3,20 @@
 
 mod early;
 pub mod kept;
+mod tally;
 mod write;
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     num::NonZeroU64,
     sync::{Mutex, PoisonError, atomic::AtomicBool},
 };
 
-use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-pub use self::early::unknown;
 use self::write::{Moment, Seen, Write};
+pub use self::{early::unknown, tally::Tally};
 use super::{
     claims::{Claims, Looking},
     clock::Clock,
@@ -111,39 +111,6 @@ pub struct Approved<'a> {
     pub continued: Option<(&'a integration::Approved, &'a [bool])>,
     /// Everybody's part in either, and in what is held.
     pub parts: Option<&'a foldhash::HashMap<PersonIndex, u64>>,
-}
-
-/// What a pass amounts to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Managed, with an account now or later.
-    pub in_scope: u32,
-    /// In scope and Ready.
-    pub ready: u32,
-    /// In scope and not Ready for another reason than waiting.
-    pub failing: u32,
-    /// In scope and waiting.
-    pub pending: u32,
-    /// Left alone by the settings.
-    pub unmanaged: u32,
-    /// People of whom an immediate revocation does not hold any more, because another employment has begun.
-    pub over: BTreeSet<Box<str>>,
-    /// Failing people by reason.
-    pub reasons: BTreeMap<EmployeeReason, u32>,
-    /// Accounts created.
-    pub created: u32,
-    /// Accounts updated or adopted.
-    pub updated: u32,
-    /// Access given back.
-    pub reactivated: u32,
-    /// Access taken away.
-    pub disabled: u32,
-    /// Changes that failed.
-    pub failed: u32,
-    /// The earliest transition ahead.
-    pub next_transition: Option<Timestamp>,
-    /// Whether somebody is to be tried again soon.
-    pub retry: bool,
 }
 
 impl Recorder<'_> {
@@ -472,10 +439,13 @@ impl Recorder<'_> {
             tally.in_scope += 1;
             if reason.is_ready() {
                 tally.ready += 1;
-            } else if matches!(reason, EmployeeReason::Pending | EmployeeReason::Held) {
+            } else if reason == EmployeeReason::Pending {
                 tally.pending += 1;
+            } else if reason == EmployeeReason::Held {
+                tally.held += 1;
+            } else if reason == EmployeeReason::Frozen {
+                tally.frozen += 1;
             } else {
-                tally.failing += 1;
                 *tally.reasons.entry(reason).or_default() += 1;
                 tally.retry |= reason == EmployeeReason::Retrying;
             }
@@ -491,11 +461,11 @@ impl Recorder<'_> {
                     Action::Reactivate => tally.reactivated += 1,
                     Action::Suspend => tally.disabled += 1,
                 }
-                self.metrics.change(action_word(done.action), "succeeded");
+                self.metrics.change(self.key, action_word(done.action), "succeeded");
             }
             Some(Outcome::Failed { action, .. }) => {
                 tally.failed += 1;
-                self.metrics.change(action_word(*action), "failed");
+                self.metrics.change(self.key, action_word(*action), "failed");
             }
             Some(Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy) | None => {}
         }
