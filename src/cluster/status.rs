@@ -18,6 +18,7 @@ use super::{
 use crate::api::{
     EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, FIELD_MANAGER, INTEGRATION_LABEL, ProvisioningIntegration,
     ProvisioningIntegrationStatus,
+    conditions::find,
     employee_sync::{Evidence, IntegrationRef},
 };
 
@@ -25,8 +26,10 @@ use crate::api::{
 /// its caller has gone.
 const TIMEOUT: Duration = Duration::from_secs(35);
 const TRIES: u32 = 4;
-/// How long a write with all its tries may take.
-pub const WRITE_WITHIN: Duration = Duration::from_mins(3);
+/// For so long a call is tried again. One that was not answered at all has taken longer.
+const TRIED_FOR: Duration = Duration::from_secs(30);
+/// How long a call with all its tries may take.
+pub const WRITE_WITHIN: Duration = Duration::from_secs(75);
 
 /// A write that failed for good, or for now.
 #[derive(Debug, thiserror::Error)]
@@ -120,7 +123,9 @@ impl Writer {
                 "username",
                 "account",
                 "access",
+                "reason",
                 "nextTransition",
+                "employmentEnded",
                 "evidence",
                 "awaitingChange",
                 "lastApplied",
@@ -152,7 +157,8 @@ impl Writer {
     /// # Errors
     /// When the API server refuses or cannot be reached, or the object is gone.
     pub async fn patch_conditions(&self, name: &str, conditions: &[Condition]) -> Result<EmployeeSync, WriteError> {
-        let patch = Patch::Merge(json!({"status": {"conditions": conditions}}));
+        let reason = find(conditions, "Ready").map(|ready| &*ready.reason);
+        let patch = Patch::Merge(json!({"status": {"conditions": conditions, "reason": reason}}));
         let params = params();
         let written = tried("writing conditions", || self.people.patch_status(name, &params, &patch)).await;
         readable(written).map_err(|failed| failed.into_error("writing conditions"))
@@ -282,8 +288,12 @@ where
     F: Future<Output = Result<T, kube::Error>>,
 {
     let mut last = Failed::Other("not tried".to_owned());
+    let began = tokio::time::Instant::now();
     for attempt in 0..TRIES {
         if attempt > 0 {
+            if began.elapsed() >= TRIED_FOR {
+                break;
+            }
             tokio::time::sleep(Duration::from_millis(100 << (2 * attempt))).await;
         }
         last = match tokio::time::timeout(TIMEOUT, call()).await {
