@@ -305,11 +305,11 @@ mod tests {
         .unwrap();
         let target = validate(&spec, &AllowedEndpoints::parse(&[]).unwrap()).unwrap().target;
         let pacers = Pacers::default();
-        let first = Arc::as_ptr(&pacers.of(&target));
+        let first = Arc::as_ptr(&pacers.of(&target, None));
         tokio::time::advance(Duration::from_mins(90)).await;
-        assert_eq!(Arc::as_ptr(&pacers.of(&target)), first, "nobody holds it, and it is the same");
-        let held = pacers.of(&target);
+        assert_eq!(Arc::as_ptr(&pacers.of(&target, None)), first, "nobody holds it, and it is the same");
+        let held = pacers.of(&target, None);
         tokio::time::advance(KEPT * 2).await;
-        assert!(Arc::ptr_eq(&pacers.of(&target), &held), "it is in use");
+        assert!(Arc::ptr_eq(&pacers.of(&target, None), &held), "it is in use");
     }
 }

@@ -36,7 +36,8 @@ async fn sums(story: &Story) -> (EmployeeCounts, BTreeMap<String, u32>) {
     for person in story.everybody().await {
         let status = person.status.clone().unwrap_or_default();
         let (yes, reason) = ready(&person);
-        let nothing = status.access.is_none() || status.access == Some(Access::Unmanaged);
+        // Nobody is protected in these stories, so hands are off because the EmployeeSync says so.
+        let nothing = status.access.is_none() || status.access == Some(Access::Unmanaged) || reason == "HandsOff";
         if nothing || status.access == Some(Access::Absent) && yes == "True" {
             continue;
         }
