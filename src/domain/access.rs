@@ -303,6 +303,9 @@ fn left_out(settings: &Settings, known: &Known, employee: &Employee) -> Option<W
         // Only the id is left, so no other setting can be asked.
         return (known.met == Met::Unmanaged).then_some(Why::LeftAloneBefore);
     }
+    if known.kept_in {
+        return None;
+    }
     match scope(settings, employee, known.met == Met::Managed) {
         Scope::In => None,
         Scope::Out(why) => Some(why),

@@ -37,6 +37,7 @@ mod proxies;
 mod reading;
 mod refusals;
 mod settings;
+mod shrinks;
 mod stops;
 mod storms;
 mod triggers;

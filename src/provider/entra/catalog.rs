@@ -17,6 +17,7 @@ pub const CATALOG: Catalog = Catalog {
     email: "userPrincipalName",
     username: "userPrincipalName",
     compare,
+    relates: |_| false,
     pacer,
     capabilities: Capabilities {
         initial_password: InitialPassword::Generated,

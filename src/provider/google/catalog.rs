@@ -23,6 +23,7 @@ pub const CATALOG: Catalog = Catalog {
     email: "primaryEmail",
     username: "primaryEmail",
     compare,
+    relates: |target| target.starts_with("relations."),
     pacer,
     capabilities: Capabilities {
         initial_password: InitialPassword::Generated,

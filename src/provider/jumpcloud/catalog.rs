@@ -22,6 +22,7 @@ pub const CATALOG: Catalog = Catalog {
     email: "email",
     username: "username",
     compare,
+    relates: |_| false,
     pacer,
     capabilities: Capabilities {
         initial_password: InitialPassword::Optional,
