@@ -31,13 +31,12 @@ pub use self::{
 };
 use self::{
     people::People,
-    reading::{access, ended, kept, managed_by_another, met, only_found, overrides, revoked, several, unready_since},
+    reading::{access, ended, kept, leaderless, managed_by_another, met, only_found, overrides, revoked, several, unready_since},
 };
 use crate::{
     api::{
         EmployeeSync, SYNC_REQUESTED,
         employee_sync::{Access, Because, EvidenceKind, HISTORY, HistoryEntry, MatchedBy},
-        reasons::EmployeeReason,
     },
     domain::{
         access::Why,
@@ -102,6 +101,8 @@ pub struct Entry {
     pub latest: Latest,
     /// Whether the status says that the start date brings access.
     pub awaited_start: bool,
+    /// Whether the status says that the manager has no account.
+    pub leaderless: bool,
     /// The part in a plan that is held, or was approved and is not through.
     pub part: Option<NonZeroU64>,
     /// What was last in place on the account, where the status keeps it.
@@ -457,23 +458,6 @@ impl Roster {
         }
     }
 
-    /// Returns which of the other integrations manages everybody of this one who is not Ready for this reason; `None` if nobody is,
-    /// or somebody is managed by none of them.
-    #[must_use]
-    pub fn who_manages_all(&self, key: &IntegrationKey, reason: EmployeeReason, others: &[IntegrationKey]) -> Option<IntegrationKey> {
-        let rows = self.rows();
-        let is_so = |entry: &&Entry| entry.counted() == Standing::Unready(reason);
-        let employees = rows.get(key)?.iter().filter(|(_, entry)| is_so(entry)).map(|(employee, _)| employee);
-        let manages = |other: &&IntegrationKey, employee: &str| {
-            rows.get(*other).and_then(|people| people.get(employee)).is_some_and(|entry| entry.hold() > Hold::None)
-        };
-        let mut found = None;
-        for employee in employees {
-            found = Some(others.iter().find(|other| manages(other, employee))?);
-        }
-        found.cloned()
-    }
-
     /// Objects of all integrations.
     #[must_use]
     pub fn objects(&self) -> usize {
@@ -536,6 +520,7 @@ fn entry(object: &EmployeeSync) -> Entry {
         file_deleted: status.and_then(|s| s.evidence.as_ref()).filter(|e| e.kind == EvidenceKind::FileDeleted).map(|e| e.observed_at.0),
         latest: status.map(Latest::of_status).unwrap_or_default(),
         awaited_start: status.and_then(|s| s.next_transition.as_ref()).is_some_and(|next| next.because == Because::StartDate),
+        leaderless: status.is_some_and(leaderless),
         part: status.and_then(|s| u64::from_str_radix(s.held_part.as_deref()?, 16).ok()).and_then(NonZeroU64::new),
         in_place: status
             .map(|s| &s.last_applied)

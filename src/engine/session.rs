@@ -133,7 +133,7 @@ impl Session {
         };
         let approved =
             object.spec.approved_plan.as_deref().filter(|digest| released.as_ref().is_none_or(|released| released.digest != *digest));
-        let release = |digest: String| -> BoxFuture<'_, bool> { Box::pin(approval::release(self, object, digest)) };
+        let release = |digest: String, leaving: bool| -> BoxFuture<'_, bool> { Box::pin(approval::release(self, object, digest, leaving)) };
         let created = object.metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
         let others = self.shared.tenants.others(&self.key, &shares, created);
         let validated = self.with_pinned_targets(&ready.validated);

@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{Entry, Latest, Standing};
+use super::{Entry, IntegrationKey, Latest, Roster, Standing};
 use crate::{
-    api::employee_sync::Access,
+    api::{employee_sync::Access, reasons::EmployeeReason},
     domain::known::{Met, Revoked},
 };
 
@@ -17,6 +17,25 @@ pub enum Hold {
     Intent,
     /// It has written to an account that is on record.
     Account,
+}
+
+impl Roster {
+    /// Returns which of the other integrations manages everybody of this one who is not Ready for this reason; `None` if nobody is,
+    /// or somebody is managed by none of them.
+    #[must_use]
+    pub fn who_manages_all(&self, key: &IntegrationKey, reason: EmployeeReason, others: &[IntegrationKey]) -> Option<IntegrationKey> {
+        let rows = self.rows();
+        let is_so = |entry: &&Entry| entry.counted() == Standing::Unready(reason);
+        let employees = rows.get(key)?.iter().filter(|(_, entry)| is_so(entry)).map(|(employee, _)| employee);
+        let manages = |other: &&IntegrationKey, employee: &str| {
+            rows.get(*other).and_then(|people| people.get(employee)).is_some_and(|entry| entry.hold() > Hold::None)
+        };
+        let mut found = None;
+        for employee in employees {
+            found = Some(others.iter().find(|other| manages(other, employee))?);
+        }
+        found.cloned()
+    }
 }
 
 impl Entry {
