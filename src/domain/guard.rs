@@ -45,6 +45,9 @@ pub struct Sight<'a> {
     /// Whether nobody has been dealt with before: an existing population is created and updated without a limit, but for
     /// accounts that bear their mark already, which were dealt with once.
     pub first_pass: bool,
+    /// Whether the integration began without a status, and no person has approved since what that holds: from whom Bob had revoked
+    /// access at once is not known, so no account that bears its mark is given access again.
+    pub restored: bool,
     /// The digest that a person approved.
     pub approved: Option<&'a str>,
     /// What the next digest is chained to, so that an approval counts once: the digest that was released last, and before the
@@ -98,6 +101,8 @@ pub struct HeldPlan {
     pub because: String,
     /// Whether an attribute is frozen, and no budget is passed.
     pub only_fields: bool,
+    /// Whether access is not given again because the integration began without a status.
+    pub restored: bool,
 }
 
 /// Looks at the whole plan.
@@ -130,6 +135,18 @@ pub fn guard(sight: &Sight<'_>) -> Held {
             counted(account.planned, one, several),
             account.spent,
             account.limit
+        ));
+    }
+    let mut restored = 0_u32;
+    for ((held, change), (kind, continued)) in changes.iter_mut().zip(all).zip(kinds.iter().zip(&continued)) {
+        if sight.restored && !continued && *kind == Some(Kind::Reactivate) && is_marked(sight, change) {
+            *held = true;
+            restored += 1;
+        }
+    }
+    if restored > 0 {
+        because.push(format!(
+            "{restored} reactivations of accounts that were managed before, and the integration began without a status: from whom Bob has revoked access at once is not known"
         ));
     }
     let mut waiting = 0_u32;
@@ -176,7 +193,7 @@ pub fn guard(sight: &Sight<'_>) -> Held {
     }
     let mut counts = sight.plan.counts_of(|index| changes[index]);
     counts.updates += count(all.iter().zip(&changes).filter(|(change, held)| !**held && touched(change)).count());
-    let plan = Some(HeldPlan { digest, counts, because: because.join("\n"), only_fields: !over });
+    let plan = Some(HeldPlan { digest, counts, because: because.join("\n"), only_fields: !over, restored: restored > 0 });
     Held { changes, frozen, plan, continued, kinds, parts, ..Held::default() }
 }
 

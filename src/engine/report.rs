@@ -130,6 +130,11 @@ pub fn after(
             let whole = report.tally.is_some() && !report.unfinished && !report.dry_run && report.stop.is_none();
             whole.then(|| Time(to_the_second(now)))
         }),
+        reactivations_held_since: match (&report.held, &report.tally) {
+            (Some(held), Some(_)) if held.restored => before.reactivations_held_since.clone().or_else(|| Some(Time(to_the_second(now)))),
+            (_, Some(_)) if !report.dry_run && !report.unfinished && report.stop.is_none() => None,
+            _ => before.reactivations_held_since.clone(),
+        },
         // Until a pass is through, some statuses may tell of accounts of the tenant before.
         tenant: if report.tally.is_some() && report.in_bob.is_some() && !report.unfinished && report.stop.is_none() {
             report.tenant.clone()
@@ -271,6 +276,7 @@ pub fn same(a: &ProvisioningIntegrationStatus, b: &ProvisioningIntegrationStatus
         && a.plan == b.plan
         && a.budgets == b.budgets
         && a.first_pass_at == b.first_pass_at
+        && a.reactivations_held_since == b.reactivations_held_since
         && a.tenant == b.tenant
         && a.approved == b.approved
         && a.revoked == b.revoked
@@ -392,7 +398,13 @@ fn plan_held(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<
     }
     Some(match &report.held {
         Some(held) => {
-            let reason = if held.only_fields { DetailReason::FieldBlackout } else { DetailReason::BudgetExceeded };
+            let reason = if held.restored {
+                DetailReason::RestoredWithoutStatus
+            } else if held.only_fields {
+                DetailReason::FieldBlackout
+            } else {
+                DetailReason::BudgetExceeded
+            };
             Wanted { kind, status: true, reason: reason.as_str(), message: held_message(held, report) + "." }
         }
         None => Wanted { kind, status: false, reason: DetailReason::NothingHeld.as_str(), message: String::new() },
