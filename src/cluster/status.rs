@@ -18,6 +18,7 @@ use super::{
 use crate::api::{
     EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, FIELD_MANAGER, INTEGRATION_LABEL, ProvisioningIntegration,
     ProvisioningIntegrationStatus,
+    conditions::find,
     employee_sync::{Evidence, IntegrationRef},
 };
 
@@ -133,7 +134,9 @@ impl Writer {
                 "username",
                 "account",
                 "access",
+                "reason",
                 "nextTransition",
+                "employmentEnded",
                 "evidence",
                 "awaitingChange",
                 "lastApplied",
@@ -165,7 +168,8 @@ impl Writer {
     /// # Errors
     /// When the API server refuses or cannot be reached, or the object is gone.
     pub async fn patch_conditions(&self, name: &str, conditions: &[Condition]) -> Result<EmployeeSync, WriteError> {
-        let patch = Patch::Merge(json!({"status": {"conditions": conditions}}));
+        let reason = find(conditions, "Ready").map(|ready| &*ready.reason);
+        let patch = Patch::Merge(json!({"status": {"conditions": conditions, "reason": reason}}));
         let params = params();
         let written = tried("writing conditions", || self.people.patch_status(name, &params, &patch)).await;
         readable(written).map_err(|failed| failed.into_error("writing conditions"))

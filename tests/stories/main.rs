@@ -37,6 +37,7 @@ mod process;
 mod proxies;
 mod reading;
 mod refusals;
+mod rotation;
 mod settings;
 mod stops;
 mod storms;
