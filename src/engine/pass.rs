@@ -158,6 +158,8 @@ pub struct Pass<'a> {
     pub since: Option<Date>,
     /// Whether none that writes was seen through: an existing population is brought in line without a limit.
     pub limitless: bool,
+    /// Whether the integration began without a status, and no person has approved since what that holds.
+    pub restored: bool,
     /// All other integrations of the same tenant, the oldest first.
     pub others: &'a [Other],
     /// The digest that a person approved and that has not been released yet.
@@ -346,6 +348,7 @@ impl Pass<'_> {
             requests,
             dry_run: self.validated.dry_run,
             first_pass: self.limitless,
+            restored: self.restored,
             approved,
             released: self.released,
             released_before: self.released.map_or(self.uid, |released| &released.digest),
