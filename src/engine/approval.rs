@@ -11,14 +11,15 @@ use crate::{
     cluster::status::to_the_second,
 };
 
-/// Records that the plan with this digest is released, and says who approved it. Whether that was stored.
-pub async fn release(session: &Session, object: &ProvisioningIntegration, digest: String) -> bool {
+/// Records that the plan with this digest is released, and says who approved it. `leaving`: it lets employees leave management.
+/// Returns whether that was stored.
+pub async fn release(session: &Session, object: &ProvisioningIntegration, digest: String, leaving: bool) -> bool {
     let by = approver(object);
     let now: Timestamp = session.shared.clock.now();
     let mut said = session.said.lock().await;
     let after = said.status.approved.as_ref().map(|before| before.digest.clone()).or_else(|| object.uid());
     let earlier = said.status.approved.as_ref().map(Approved::and_earlier).unwrap_or_default();
-    let approved = Approved { digest, by, at: Time(to_the_second(now)), after, earlier };
+    let approved = Approved { digest, by, at: Time(to_the_second(now)), after, earlier, leaving };
     let status = ProvisioningIntegrationStatus { approved: Some(approved.clone()), ..said.status.clone() };
     if !said.write(&session.shared.client, &session.key, status, 0).await {
         return false;

@@ -37,6 +37,7 @@ use crate::{
         events::Events,
         leadership::Leadership,
         roster::{Entry, IntegrationKey, Roster},
+        status::WRITE_WITHIN,
     },
     domain::{priority::Class, safety::Suspicion, settings::go_duration},
     server::{health::Beat, metrics::Metrics, parts::Parts},
@@ -264,6 +265,10 @@ impl Worker {
                 // Everybody is looked at, whatever is left of another process's time.
                 self.session.mailbox.dirty.keep_events();
                 self.generation = 0;
+                // What was asked for meanwhile the other process may have answered.
+                let said = beat.within(WRITE_WITHIN * 2, self.handle.said.lock()).await;
+                self.answered.clone_from(&said.status.last_handled_sync_at);
+                drop(said);
                 self.session.take_up_evidence();
             }
             let trigger = tokio::select! {
