@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
     Api, Client,
     api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions},
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{
     lenient::{Lenient, Readable},
-    roster::{IntegrationKey, object_name},
+    roster::{IntegrationKey, object_name, owner_reference, owners},
 };
 use crate::api::{
     EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, FIELD_MANAGER, INTEGRATION_LABEL, ProvisioningIntegration,
@@ -42,6 +42,12 @@ pub struct WriteError {
 }
 
 impl WriteError {
+    /// A write to an object that goes.
+    #[must_use]
+    pub fn leaving(what: &'static str) -> Self {
+        Self { what, why: "the object is being deleted".to_owned(), gone: true }
+    }
+
     /// A write that may succeed later.
     #[must_use]
     pub fn for_now(what: &'static str, why: &str) -> Self {
@@ -81,15 +87,7 @@ impl Writer {
             name: Some(name.clone()),
             namespace: Some(key.namespace.to_string()),
             labels: Some([(INTEGRATION_LABEL.to_owned(), key.name.to_string())].into()),
-            owner_references: Some(vec![OwnerReference {
-                api_version: format!("{}/v1alpha1", crate::api::GROUP),
-                kind: "ProvisioningIntegration".to_owned(),
-                name: key.name.to_string(),
-                uid: uid.to_owned(),
-                // Blocking would need the right to set finalizers, and deletion touches no account anyway.
-                block_owner_deletion: None,
-                controller: Some(true),
-            }]),
+            owner_references: Some(vec![owner_reference(key, uid)]),
             ..ObjectMeta::default()
         };
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
@@ -109,6 +107,19 @@ impl Writer {
         let name = object_name(&key.name, employee);
         let read = tried("reading an EmployeeSync", || self.people.get(&name)).await;
         readable(read).map(unsaid).map_err(|failed| failed.into_error("reading an EmployeeSync"))
+    }
+
+    /// Makes the object of one person the integration's, or nobody's, as it should be.
+    ///
+    /// # Errors
+    /// When the API server refuses or cannot be reached, or the object is gone or another one by now.
+    pub async fn tie(&self, key: &IntegrationKey, uid: &str, employee: &str) -> Result<(), WriteError> {
+        let object = self.read_person(key, employee).await?;
+        let Some(owners) = owners(&object, key, uid) else { return Ok(()) };
+        let metadata = json!({"uid": object.metadata.uid, "resourceVersion": object.metadata.resource_version, "ownerReferences": owners});
+        let (name, params, patch) = (object_name(&key.name, employee), params(), Patch::Merge(json!({ "metadata": metadata })));
+        let written = tried("changing the owner of an EmployeeSync", || self.people.patch(&name, &params, &patch)).await;
+        written.map(drop).map_err(|failed| failed.into_error("changing the owner of an EmployeeSync"))
     }
 
     /// Replaces the status of one person's object.
@@ -198,6 +209,7 @@ impl Writer {
                 "plan",
                 "budgets",
                 "firstPassAt",
+                "reactivationsHeldSince",
                 "tenant",
                 "approved",
                 "revoked",

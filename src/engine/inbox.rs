@@ -40,16 +40,12 @@ use crate::{
         status::{WriteError, Writer, to_the_second},
         watch::Scope,
     },
-    domain::{
-        access::Why,
-        known::Revoked,
-        ledger::Ledger,
-        priority::{Class, is_position},
-    },
+    domain::{access::Why, known::Revoked, ledger::Ledger, priority::Class},
 };
 
 use noted::Noted;
 pub use received::Received;
+use received::class;
 
 /// How many deliveries are remembered, so that a repeated one does nothing.
 const REMEMBERED: usize = 4096;
@@ -508,6 +504,9 @@ impl Inbox {
     ) -> Result<Option<EmployeeSync>, WriteError> {
         let writer = Writer::new(&self.0.client, &key.namespace);
         let name = object_name(&key.name, employee);
+        if self.0.roster.is_leaving(key, employee, &mailbox.uid) {
+            return if evidence.is_none() { Ok(None) } else { Err(WriteError::for_now("writing evidence", "the object is being deleted")) };
+        }
         match writer.patch_evidence(&name, evidence).await {
             Err(error) if error.gone && evidence.is_none() => Ok(None),
             Err(error) if error.gone => {
@@ -532,17 +531,6 @@ fn believable(event: &Event, now: Timestamp) -> Result<Timestamp, &'static str> 
         Err("its time is more than 15 hours ahead")
     } else {
         Ok(at)
-    }
-}
-
-/// What is at stake.
-fn class(event: &Event) -> Class {
-    match event.kind {
-        Kind::AccessRevoked => Class::Revocation,
-        Kind::Deleted | Kind::Left | Kind::Inactivated | Kind::TemporaryLeave => Class::Leaver,
-        Kind::Created | Kind::Joined | Kind::Activated => Class::Joiner,
-        Kind::Updated if !event.fields.is_empty() && !event.fields.iter().any(|field| is_position(field)) => Class::Cosmetic,
-        Kind::Updated | Kind::TableEntry | Kind::Employee | Kind::Other => Class::Mover,
     }
 }
 

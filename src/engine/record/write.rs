@@ -93,6 +93,10 @@ impl Recorder<'_> {
                 return Ok(());
             }
         }
+        if self.roster.is_leaving(self.key, id, self.uid) {
+            // What is owed goes into the object that comes after it.
+            return Err(WriteError::leaving("writing a status"));
+        }
         let object = if write.exists {
             self.writer.read_person(self.key, id).await?
         } else {
@@ -100,6 +104,9 @@ impl Recorder<'_> {
             self.roster.wrote(&created, 0);
             created
         };
+        if object.metadata.deletion_timestamp.is_some() {
+            return Err(WriteError::leaving("writing a status"));
+        }
         let before = object.status.as_ref().unwrap_or(&blank);
         // A write whose answer was lost may have stored its line all the same.
         let owed = write.owed.iter().filter(|line| !before.history.contains(line));
