@@ -1,6 +1,8 @@
 //! Step 3: everybody is decided on. Calls the pure decision and brings along what the roster knows: what the person's
 //! `EmployeeSync` asks for, and what its status keeps.
 
+use std::cell::OnceCell;
+
 use jiff::{Timestamp, civil::Date};
 
 use super::validate::CREATED;
@@ -8,7 +10,7 @@ use crate::{
     api::employee_sync::Access,
     cluster::roster::{Entry, IntegrationKey, Roster},
     domain::{
-        access::{Decision, Why, decide, unless_waiting},
+        access::{Decision, InScope, Why, decide_with, in_scope, unless_waiting},
         baseline::{Baseline, mapped},
         employee::{Employee, FieldIndex},
         known::{Known, Met},
@@ -75,9 +77,11 @@ impl Deciding<'_> {
         if !known.overrides.attributes.is_empty() {
             unknown_target = pin(&mut employee, &known, &self.settings.mapping);
         }
-        let (decision, baseline) = self.decision(&known, &employee, mapped);
-        let scope = self.settings.scope.as_ref().filter(|_| !employee.unread);
-        let scope_failure = scope.and_then(|scope| scope.holds(&employee).err());
+        // Evaluated once, however often it is asked.
+        let answer = OnceCell::new();
+        let holds = || answer.get_or_init(|| in_scope(self.settings, &employee)).clone();
+        let (decision, baseline) = self.decision(&known, &employee, mapped, &holds);
+        let scope_failure = if employee.unread { None } else { holds().and_then(Result::err) };
         Person {
             decision,
             baseline,
@@ -97,8 +101,14 @@ impl Deciding<'_> {
     }
 
     /// The decision, and for somebody who waits for a change what Bob says now.
-    fn decision(&self, known: &Known, employee: &Employee, mapped: &[FieldIndex]) -> (Decision, Option<Box<Baseline>>) {
-        let decision = decide(self.settings, known, employee, self.now);
+    fn decision(
+        &self,
+        known: &Known,
+        employee: &Employee,
+        mapped: &[FieldIndex],
+        holds: &dyn Fn() -> InScope,
+    ) -> (Decision, Option<Box<Baseline>>) {
+        let decision = decide_with(self.settings, known, employee, self.now, holds);
         let dealt_with = matches!(known.met, Met::Managed | Met::Unmanaged);
         if dealt_with || self.settings.existing_employees == ExistingEmployees::NextPass {
             return (decision, None);
