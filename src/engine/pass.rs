@@ -110,6 +110,15 @@ pub struct Rest {
     pub renamed: bool,
 }
 
+/// What follows from an integration that begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Begins {
+    /// Whether no pass that writes was seen through: an existing population is brought in line without a limit.
+    pub limitless: bool,
+    /// Whether the integration began without a status, and no person has approved since what that holds.
+    pub restored: bool,
+}
+
 /// Everything a pass works with. The raw spec is not among it.
 pub struct Pass<'a> {
     /// The integration.
@@ -156,10 +165,8 @@ pub struct Pass<'a> {
     pub forgotten: bool,
     /// The day on which the first pass was through (UTC).
     pub since: Option<Date>,
-    /// Whether none that writes was seen through: an existing population is brought in line without a limit.
-    pub limitless: bool,
-    /// Whether the integration began without a status, and no person has approved since what that holds.
-    pub restored: bool,
+    /// What follows from the integration's beginning.
+    pub begins: Begins,
     /// All other integrations of the same tenant, the oldest first.
     pub others: &'a [Other],
     /// The digest that a person approved and that has not been released yet.
@@ -347,8 +354,8 @@ impl Pass<'_> {
             key: self.key,
             requests,
             dry_run: self.validated.dry_run,
-            first_pass: self.limitless,
-            restored: self.restored,
+            first_pass: self.begins.limitless,
+            restored: self.begins.restored,
             approved,
             released: self.released,
             released_before: self.released.map_or(self.uid, |released| &released.digest),

@@ -24,7 +24,7 @@ use super::{
     inbox::Mailbox,
     observe::LastRead,
     partial,
-    pass::{Pass, Scope},
+    pass::{Begins, Pass, Scope},
     report::{self, Report},
     revocations,
     said::Saying,
@@ -178,8 +178,7 @@ impl Session {
             forgotten: counts.as_ref().is_some_and(|counts| self.shared.roster.sums(&self.key, |sums| sums.managed) < counts.in_scope),
             first_pass: counts.is_none(),
             since: first_pass_at.as_ref().map(|at| at.0.to_zoned(TimeZone::UTC).date()),
-            limitless: first_pass_at.is_none(),
-            restored: first_pass_at.is_none() || restored,
+            begins: Begins { limitless: first_pass_at.is_none(), restored: first_pass_at.is_none() || restored },
             others: &others,
             approved,
             released: released.as_ref(),
@@ -210,8 +209,8 @@ impl Session {
 
     /// How many of these people have a part in a plan that is held or was approved, and which parts.
     #[must_use]
-    pub fn parts<'a>(&self, employees: impl Iterator<Item = &'a Box<str>>) -> Vec<Option<NonZeroU64>> {
-        let part = |employee: &Box<str>| self.shared.roster.with(&self.key, employee, |entry| entry.and_then(|entry| entry.part));
+    pub fn parts<'a>(&self, employees: impl Iterator<Item = &'a str>) -> Vec<Option<NonZeroU64>> {
+        let part = |employee: &str| self.shared.roster.with(&self.key, employee, |entry| entry.and_then(|entry| entry.part));
         employees.map(part).collect()
     }
 

@@ -326,7 +326,7 @@ fn initial_password(catalog: &Catalog, provisioning: &api::Provisioning) -> Resu
 fn no_target(catalog: &Catalog, row: usize, target: &str) -> String {
     let likeness = |known: &&&str| strsim::normalized_damerau_levenshtein(&target.to_lowercase(), &known.to_lowercase());
     let nearest = catalog.targets.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))).filter(|known| likeness(known) >= 0.6);
-    let hint = nearest.map_or_else(|| format!("its page in docs/providers lists them"), |known| format!("did you mean {known}?"));
+    let hint = nearest.map_or_else(|| "its page in docs/providers lists them".to_owned(), |known| format!("did you mean {known}?"));
     format!("row {row}, target \"{target}\": {} has no such target; {hint}", catalog.name)
 }
 

@@ -388,7 +388,7 @@ impl Worker {
         let (mut report, interval) = match validate(&object.spec, &self.shared.allowed) {
             Ok(validated) => {
                 self.session.reckoning.settings(&validated);
-                let report = self.connected_pass(&object, &validated, before.as_ref(), (trigger, new_spec), &people).await;
+                let report = Box::pin(self.connected_pass(&object, &validated, before.as_ref(), (trigger, new_spec), &people)).await;
                 (report, validated.interval)
             }
             Err(stop) => {
@@ -451,7 +451,7 @@ impl Worker {
                 unavailable: known.map(|known| known.unavailable.clone()).unwrap_or_default(),
             });
             self.session.place.open(ready.clone());
-            let report = self.pass(&ready, trigger, new_spec, people).await;
+            let report = Box::pin(self.pass(&ready, trigger, new_spec, people)).await;
             if self.session.rotated.send_replace(false) {
                 continue;
             }
