@@ -1,5 +1,6 @@
 //! One pass, as the list of its steps.
 
+mod begins;
 mod early;
 mod lost;
 mod scope;
@@ -21,7 +22,7 @@ use tokio::{
     time::Instant,
 };
 
-pub use self::scope::HeldScope;
+pub use self::{begins::Begins, scope::HeldScope};
 use super::{
     claims::{Looking, Writing},
     clock::Clock,
@@ -108,15 +109,6 @@ pub struct Rest {
     pub in_doubt: bool,
     /// Somebody has another e-mail, and the accounts of whoever reports to them name them by it.
     pub renamed: bool,
-}
-
-/// What follows from an integration that begins.
-#[derive(Clone, Copy, Debug)]
-pub struct Begins {
-    /// Whether no pass that writes was seen through: an existing population is brought in line without a limit.
-    pub limitless: bool,
-    /// Whether the integration began without a status, and no person has approved since what that holds.
-    pub restored: bool,
 }
 
 /// Everything a pass works with. The raw spec is not among it.
