@@ -43,6 +43,7 @@ mod settings;
 mod shrinks;
 mod stops;
 mod storms;
+mod sums;
 mod triggers;
 mod unreadable;
 mod waits;

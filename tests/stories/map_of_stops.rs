@@ -28,7 +28,7 @@ mod controller;
 mod provider;
 mod stage;
 mod table;
-mod tenant;
+pub mod tenant;
 
 /// The only two that stop a leaver: asking again and again would do harm, or can do no good.
 const STOPPED: [&str; 2] = ["bob_refuses_the_service_user", "provider_refuses_the_credential"];
