@@ -1,21 +1,29 @@
-//! Writes to the two resources: objects for people, statuses for both. Each call is bounded and tried a few times; a
-//! status patch is idempotent, and a create that finds the object there is as good as done.
+//! Writes to the two resources: objects for people, statuses for both. Only the process that leads begins a write. Each
+//! call is bounded and tried a few times; a create that finds the object there is as good as done.
+//!
+//! A status is written by server-side apply, as a whole and at the version that was read: what is not in it any more goes,
+//! and nothing is written over what came meanwhile. All of a status has one owner (`owner`).
 
-use std::{collections::BTreeMap, time::Duration};
+mod owner;
+
+use std::{collections::BTreeMap, fmt::Debug, time::Duration};
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, OwnerReference};
+use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::OwnerReference};
 use kube::{
-    Api, Client,
-    api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions},
+    Api, Client, ResourceExt as _,
+    api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions},
 };
-use serde_json::{Value, json};
+use serde::de::DeserializeOwned;
+use serde_json::json;
 
-use super::roster::{IntegrationKey, object_name};
+use super::{
+    leadership::Leadership,
+    roster::{IntegrationKey, object_name},
+};
 use crate::api::{
     EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, FIELD_MANAGER, INTEGRATION_LABEL, ProvisioningIntegration,
-    ProvisioningIntegrationStatus,
-    employee_sync::{Evidence, IntegrationRef},
+    ProvisioningIntegrationStatus, employee_sync::IntegrationRef,
 };
 
 /// How long one call to the API server may take.
@@ -28,15 +36,45 @@ const TRIES: u32 = 4;
 pub struct WriteError {
     what: &'static str,
     why: String,
+    kind: Kind,
+}
+
+/// What kind of failure it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
     /// The object does not exist, or its integration or namespace is going.
-    pub gone: bool,
+    Gone,
+    /// The object is another one than the one that was read.
+    Outdated,
+    /// This process does not lead, so nothing was sent.
+    Follows,
+    /// It may succeed later.
+    ForNow,
 }
 
 impl WriteError {
     /// A write that may succeed later.
     #[must_use]
     pub fn for_now(what: &'static str, why: &str) -> Self {
-        Self { what, why: why.to_owned(), gone: false }
+        Self { what, why: why.to_owned(), kind: Kind::ForNow }
+    }
+
+    /// Whether the object does not exist, or its integration or namespace is going.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.kind == Kind::Gone
+    }
+
+    /// Whether the object is another one than the one that was read: it is to be read again.
+    #[must_use]
+    pub fn is_outdated(&self) -> bool {
+        self.kind == Kind::Outdated
+    }
+
+    /// Whether nothing was sent because this process does not lead.
+    #[must_use]
+    pub fn is_followers(&self) -> bool {
+        self.kind == Kind::Follows
     }
 }
 
@@ -45,13 +83,18 @@ impl WriteError {
 pub struct Writer {
     people: Api<EmployeeSync>,
     integrations: Api<ProvisioningIntegration>,
+    leadership: Leadership,
 }
 
 impl Writer {
-    /// A writer for this namespace.
+    /// A writer for this namespace, which writes while this process leads.
     #[must_use]
-    pub fn new(client: &Client, namespace: &str) -> Self {
-        Self { people: Api::namespaced(client.clone(), namespace), integrations: Api::namespaced(client.clone(), namespace) }
+    pub fn new(client: &Client, namespace: &str, leadership: &Leadership) -> Self {
+        Self {
+            people: Api::namespaced(client.clone(), namespace),
+            integrations: Api::namespaced(client.clone(), namespace),
+            leadership: leadership.clone(),
+        }
     }
 
     /// Creates the object of one person. One that exists already is read and returned: somebody wrote it first.
@@ -86,7 +129,7 @@ impl Writer {
             ..ObjectMeta::default()
         };
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        let created = tried("creating an EmployeeSync", || self.people.create(&params, &object)).await;
+        let created = self.write("creating an EmployeeSync", || self.people.create(&params, &object)).await;
         match created {
             Err(Failed::Api(status)) if status.is_already_exists() => self.read_person(key, employee).await,
             other => other.map_err(|failed| failed.into_error("creating an EmployeeSync")),
@@ -102,57 +145,12 @@ impl Writer {
         tried("reading an EmployeeSync", || self.people.get(&name)).await.map_err(|failed| failed.into_error("reading an EmployeeSync"))
     }
 
-    /// Replaces the status of one person's object.
+    /// Replaces the status of one person's object, which is as it was read.
     ///
     /// # Errors
-    /// When the API server refuses or cannot be reached, or the object is gone.
-    pub async fn patch_person(&self, name: &str, status: &EmployeeSyncStatus) -> Result<EmployeeSync, WriteError> {
-        let patch = Patch::Merge(with_nulls(
-            status,
-            &[
-                "observedGeneration",
-                "username",
-                "account",
-                "access",
-                "nextTransition",
-                "evidence",
-                "awaitingChange",
-                "lastApplied",
-                "keptDifferently",
-                "counted",
-                "heldPart",
-                "lastHandledSyncAt",
-                "history",
-            ],
-        ));
-        let params = params();
-        tried("writing a status", || self.people.patch_status(name, &params, &patch))
-            .await
-            .map_err(|failed| failed.into_error("writing a status"))
-    }
-
-    /// Replaces the evidence in the status of one person's object, and nothing else.
-    ///
-    /// # Errors
-    /// When the API server refuses or cannot be reached, or the object is gone.
-    pub async fn patch_evidence(&self, name: &str, evidence: Option<&Evidence>) -> Result<EmployeeSync, WriteError> {
-        let patch = Patch::Merge(json!({"status": {"evidence": evidence}}));
-        let params = params();
-        tried("writing evidence", || self.people.patch_status(name, &params, &patch))
-            .await
-            .map_err(|failed| failed.into_error("writing evidence"))
-    }
-
-    /// Replaces the conditions in the status of one person's object, and nothing else.
-    ///
-    /// # Errors
-    /// When the API server refuses or cannot be reached, or the object is gone.
-    pub async fn patch_conditions(&self, name: &str, conditions: &[Condition]) -> Result<EmployeeSync, WriteError> {
-        let patch = Patch::Merge(json!({"status": {"conditions": conditions}}));
-        let params = params();
-        tried("writing conditions", || self.people.patch_status(name, &params, &patch))
-            .await
-            .map_err(|failed| failed.into_error("writing conditions"))
+    /// When the API server refuses or cannot be reached, the object is gone or another one by now, or this process does not lead.
+    pub async fn apply_person(&self, object: &EmployeeSync, status: &EmployeeSyncStatus) -> Result<EmployeeSync, WriteError> {
+        self.apply(&self.people, &object.metadata, status).await
     }
 
     /// Deletes the object of somebody who is gone from Bob for longer than the retention: this object as it was read, and no
@@ -164,82 +162,112 @@ impl Writer {
         let name = object.metadata.name.as_deref().unwrap_or_default();
         let preconditions = Preconditions { uid: object.metadata.uid.clone(), resource_version: object.metadata.resource_version.clone() };
         let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-        match tried("deleting an EmployeeSync", || self.people.delete(name, &params)).await {
+        match self.write("deleting an EmployeeSync", || self.people.delete(name, &params)).await {
             Ok(_) => Ok(()),
             Err(Failed::Api(status)) if status.is_not_found() => Ok(()),
             Err(failed) => Err(failed.into_error("deleting an EmployeeSync")),
         }
     }
 
-    /// Replaces the status of an integration.
+    /// Replaces the status of an integration, which is as it was read: its name, its version, and who owns what of it.
+    ///
+    /// # Errors
+    /// When the API server refuses or cannot be reached, the object is gone or another one by now, or this process does not lead.
+    pub async fn apply_integration(
+        &self,
+        read: &ObjectMeta,
+        status: &ProvisioningIntegrationStatus,
+    ) -> Result<ProvisioningIntegration, WriteError> {
+        self.apply(&self.integrations, read, status).await
+    }
+
+    /// Reads an integration.
     ///
     /// # Errors
     /// When the API server refuses or cannot be reached, or the object is gone.
-    pub async fn patch_integration(
-        &self,
-        name: &str,
-        status: &ProvisioningIntegrationStatus,
-    ) -> Result<ProvisioningIntegration, WriteError> {
-        let patch = Patch::Merge(with_nulls(
-            status,
-            &[
-                "observedGeneration",
-                "employees",
-                "lastPass",
-                "plan",
-                "firstPassAt",
-                "tenant",
-                "approved",
-                "revoked",
-                "lifecycles",
-                "lastHandledSyncAt",
-            ],
-        ));
-        let params = params();
-        tried("writing a status", || self.integrations.patch_status(name, &params, &patch))
-            .await
-            .map_err(|failed| failed.into_error("writing a status"))
+    pub async fn read_integration(&self, name: &str) -> Result<ProvisioningIntegration, WriteError> {
+        let what = "reading the integration";
+        // The right to list is there anyway.
+        let params = ListParams::default().fields(&format!("metadata.name={name}"));
+        let list = tried(what, || self.integrations.list(&params)).await.map_err(|failed| failed.into_error(what))?;
+        let gone = || WriteError { what, why: "it does not exist".to_owned(), kind: Kind::Gone };
+        list.items.into_iter().next().ok_or_else(gone)
     }
-}
 
-fn params() -> PatchParams {
-    PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
-}
-
-/// A merge patch that replaces the whole status: what is not set any more is null.
-fn with_nulls(status: &impl serde::Serialize, optional: &[&str]) -> Value {
-    let mut value = serde_json::to_value(status).unwrap_or_default();
-    if let Value::Object(map) = &mut value {
-        for key in optional {
-            map.entry(*key).or_insert(Value::Null);
+    /// Applies a status at the version that was read, after taking over what others own of the one that is there: what is left
+    /// out of an applied status goes only where it has no other owner.
+    async fn apply<K>(&self, api: &Api<K>, read: &ObjectMeta, status: &impl serde::Serialize) -> Result<K, WriteError>
+    where
+        K: kube::Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+    {
+        let what = "writing a status";
+        let name = read.name.as_deref().unwrap_or_default();
+        let mut version = read.resource_version.clone();
+        if let Some(fields) = owner::taken_over(read.managed_fields.as_deref().unwrap_or_default()) {
+            let patch = Patch::Merge(json!({"metadata": {"resourceVersion": version, "managedFields": fields}}));
+            let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+            let taken = self.write(what, || api.patch_status(name, &params, &patch)).await;
+            version = taken.map_err(|failed| failed.into_error(what))?.resource_version();
         }
+        let patch = Patch::Apply(json!({
+            "apiVersion": K::api_version(&()),
+            "kind": K::kind(&()),
+            "metadata": {"name": name, "resourceVersion": version},
+            "status": status,
+        }));
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        self.write(what, || api.patch_status(name, &params, &patch)).await.map_err(|failed| failed.into_error(what))
     }
-    json!({ "status": value })
+
+    /// Makes a call that changes something, each try of it only while this process leads until it has ended.
+    async fn write<T, F>(&self, what: &'static str, call: impl Fn() -> F) -> Result<T, Failed>
+    where
+        F: Future<Output = Result<T, kube::Error>>,
+    {
+        let call = || async { if self.leadership.may_start(TIMEOUT) { call().await.map_err(Some) } else { Err(None) } };
+        repeated(what, call).await
+    }
 }
 
 enum Failed {
     Api(Box<kube::core::Status>),
+    Follows,
     Other(String),
 }
 
 impl Failed {
     fn into_error(self, what: &'static str) -> WriteError {
-        match self {
-            Self::Api(status) => WriteError {
-                what,
-                why: format!("{} ({})", status.reason, status.code),
+        let (why, kind) = match self {
+            Self::Api(status) => {
                 // A namespace that is being deleted answers 403 to creates.
-                gone: status.is_not_found() || (status.is_forbidden() && status.message.contains("because it is being terminated")),
-            },
-            Self::Other(why) => WriteError { what, why, gone: false },
-        }
+                let terminating = status.is_forbidden() && status.message.contains("because it is being terminated");
+                let kind = match status.code {
+                    _ if status.is_not_found() || terminating => Kind::Gone,
+                    409 => Kind::Outdated,
+                    _ => Kind::ForNow,
+                };
+                (format!("{} ({})", status.reason, status.code), kind)
+            }
+            Self::Follows => ("this process does not lead".to_owned(), Kind::Follows),
+            Self::Other(why) => (why, Kind::ForNow),
+        };
+        WriteError { what, why, kind }
     }
 }
 
-/// Runs a call with a timeout, and again after a short wait where the API server was busy or out of reach.
+/// Runs a call that changes nothing.
 async fn tried<T, F>(what: &'static str, call: impl Fn() -> F) -> Result<T, Failed>
 where
     F: Future<Output = Result<T, kube::Error>>,
+{
+    repeated(what, || async { call().await.map_err(Some) }).await
+}
+
+/// Runs a call with a timeout, and again after a short wait where the API server was busy or out of reach. A call that fails
+/// with nothing is not to be made any more.
+async fn repeated<T, F>(what: &'static str, call: impl Fn() -> F) -> Result<T, Failed>
+where
+    F: Future<Output = Result<T, Option<kube::Error>>>,
 {
     let mut last = Failed::Other("not tried".to_owned());
     for attempt in 0..TRIES {
@@ -248,14 +276,14 @@ where
         }
         last = match tokio::time::timeout(TIMEOUT, call()).await {
             Ok(Ok(value)) => return Ok(value),
-            Ok(Err(kube::Error::Api(status))) => {
-                let busy = matches!(status.code, 409 | 429 | 500..=599) && !status.is_already_exists();
-                if !busy {
+            Ok(Err(None)) => return Err(Failed::Follows),
+            Ok(Err(Some(kube::Error::Api(status)))) => {
+                if !matches!(status.code, 429 | 500..=599) {
                     return Err(Failed::Api(status));
                 }
                 Failed::Api(status)
             }
-            Ok(Err(error)) => Failed::Other(super::brief(&error)),
+            Ok(Err(Some(error))) => Failed::Other(super::brief(&error)),
             Err(_) => Failed::Other("no answer in time".to_owned()),
         };
         tracing::debug!(what, attempt, "a call to the API server failed");

@@ -36,6 +36,7 @@ use crate::{
         events::Events,
         leadership::Leadership,
         roster::{Entry, IntegrationKey, Roster},
+        status::Writer,
     },
     domain::{priority::Class, safety::Suspicion, settings::go_duration},
     server::{health::Beat, metrics::Metrics, parts::Parts},
@@ -77,6 +78,14 @@ pub struct Shared {
     pub stopping: watch::Receiver<bool>,
 }
 
+impl Shared {
+    /// What writes the statuses of this integration and its people.
+    #[must_use]
+    pub fn writer(&self, key: &IntegrationKey) -> Writer {
+        Writer::new(&self.client, &key.namespace, &self.leadership)
+    }
+}
+
 /// What the supervisor holds of a worker.
 #[derive(Clone)]
 pub struct Handle {
@@ -95,7 +104,7 @@ impl Handle {
     /// Says what is to be said beside the passes.
     pub async fn tell_parts(&self, shared: &Shared, key: &IntegrationKey) {
         if shared.leadership.is_leader() {
-            self.said.lock().await.write_beside(&shared.client, key).await;
+            self.said.lock().await.write_beside(&shared.writer(key), key).await;
         }
     }
 
@@ -141,8 +150,8 @@ impl Handle {
         if said.spoken_of() >= generation || !shared.leadership.is_leader() {
             return;
         }
-        let status = report::progressing(&said.status, generation, shared.clock.now());
-        said.write(&shared.client, key, status, generation).await;
+        let now = shared.clock.now();
+        said.write(&shared.writer(key), key, generation, |before| Some(report::progressing(before, generation, now))).await;
     }
 }
 
@@ -252,7 +261,7 @@ impl Worker {
                 _ = stopping.wait_for(|stopping| *stopping) => return,
             }
             if !std::mem::replace(&mut led, true) {
-                self.session.take_up_evidence();
+                self.begin_to_lead().await;
             }
             let trigger = tokio::select! {
                 trigger = self.due(beat) => trigger,
@@ -265,6 +274,14 @@ impl Worker {
             let interval = go_duration(&self.object.borrow().spec.interval).unwrap_or_default();
             beat.within(interval + LONGER, Box::pin(self.turn(trigger))).await;
         }
+    }
+
+    /// Another process may have led until now: what this one remembers of its own passes is not believed any more.
+    async fn begin_to_lead(&mut self) {
+        self.session.take_up_evidence();
+        self.generation = 0;
+        self.suspicion = None;
+        self.answered.clone_from(&self.handle.said.lock().await.status.last_handled_sync_at);
     }
 
     /// Waits until a pass is due, and says why.
@@ -337,7 +354,7 @@ impl Worker {
         if self.generation == 0 {
             let mut said = self.handle.said.lock().await;
             said.status = report::begun_anew(&said.status);
-            said.write_beside(&self.shared.client, &self.key).await;
+            said.write_beside(&self.shared.writer(&self.key), &self.key).await;
         }
         if new_spec {
             self.handle.mark_progressing(&self.shared, &self.key).await;
@@ -356,8 +373,9 @@ impl Worker {
             self.session.place.suspend();
             self.session.waits.clear();
             let mut said = self.handle.said.lock().await;
-            let status = report::suspended(&said.status, generation, self.shared.clock.now());
-            said.write(&self.shared.client, &self.key, status, generation).await;
+            let now = self.shared.clock.now();
+            let suspended = |before: &_| Some(report::suspended(before, generation, now));
+            said.write(&self.shared.writer(&self.key), &self.key, generation, suspended).await;
             return;
         }
         if new_spec {
@@ -530,13 +548,14 @@ impl Worker {
         let before_reason = said.status.conditions.first().map(|ready| ready.reason.clone());
         // What came while the pass was under way is known to the roster alone.
         let revoked = self.shared.roster.revoked(&self.key);
-        let status = report::after(&said.status, report, &revoked, self.generation, now);
+        let after = |before: &_| Some(report::after(before, report, &revoked, self.generation, now));
+        let Some(status) = after(&said.status) else { return };
         let ready = status.conditions.first().cloned();
         if let Some(message) = report::newly_blind(&said.status, &status) {
             let (about, reason) = (kube::Resource::object_ref(object, &()), DetailReason::LifecyclesMissing.as_str());
             self.shared.events.publish(about, true, reason, "Sync", message);
         }
-        said.write(&self.shared.client, &self.key, status, self.generation).await;
+        said.write(&self.shared.writer(&self.key), &self.key, self.generation, after).await;
         if let Some(ready) = ready.filter(|ready| Some(&ready.reason) != before_reason.as_ref()) {
             let reason = IntegrationReason::ALL.iter().find(|reason| reason.as_str() == ready.reason);
             if let Some(reason) = reason.filter(|reason| **reason != IntegrationReason::Progressing) {

@@ -61,7 +61,7 @@ async fn the_table_is_what_is_registered() {
     crate::cluster::connect::install_crypto();
     let config = kube::Config::new("http://127.0.0.1:1".parse().expect("an address"));
     let client = kube::Client::try_from(config).expect("a client");
-    metrics.watch_events(Events::start(client.clone()));
+    metrics.watch_events(Events::start(client.clone(), Leadership::always()));
     metrics.watch_inbox(Inbox::new(client, Roster::default(), Clock::system(), Leadership::always()));
     metrics.webhook("queued");
     metrics.reached(Trigger::Webhook, Class::Leaver, Duration::from_secs(1));

@@ -32,6 +32,7 @@ mod process;
 mod reading;
 mod refusals;
 mod settings;
+mod statuses;
 mod stops;
 mod storms;
 mod triggers;

@@ -23,6 +23,9 @@ use crate::{
     engine::verdict::{Proof, Verdict, part_text},
 };
 
+/// How often a status is made anew where its object changed between the read and the write.
+const TRIES: u32 = 4;
+
 impl Recorder<'_> {
     pub(super) async fn write_all(&self, writes: Vec<Write<'_>>) {
         use futures::StreamExt as _;
@@ -55,7 +58,7 @@ impl Recorder<'_> {
                 // A change that failed is tried again, and tells of itself then. One that was made never comes again.
                 let made = write.history.into_iter().filter(|line| line.outcome == OutcomeWord::Succeeded);
                 self.roster.owe(self.key, id, made.chain(write.owed).collect());
-                if !error.gone {
+                if !error.is_gone() {
                     self.unsettled.lock().unwrap_or_else(PoisonError::into_inner).push((id.into(), true));
                 }
                 self.note(Some(&error));
@@ -68,13 +71,17 @@ impl Recorder<'_> {
         if self.roster.with(self.key, id, Seen::of) != write.seen {
             return Ok(());
         }
-        self.writer.delete_person(&self.writer.read_person(self.key, id).await?).await?;
+        match self.writer.delete_person(&self.writer.read_person(self.key, id).await?).await {
+            // What has changed it keeps it, for this time.
+            Err(error) if error.is_outdated() => return Ok(()),
+            deleted => deleted?,
+        }
         self.roster.forget(self.key, id);
         Ok(())
     }
 
     fn note(&self, error: Option<&WriteError>) {
-        if let Some(error) = error.filter(|error| !error.gone) {
+        if let Some(error) = error.filter(|error| !error.is_gone()) {
             tracing::warn!(integration = %self.key, %error, "a status could not be written; the next pass writes it");
             self.metrics.status_patch("EmployeeSync", "failed");
             self.failed.store(true, Ordering::Relaxed);
@@ -93,21 +100,65 @@ impl Recorder<'_> {
                 return Ok(());
             }
         }
-        let object = if write.exists {
-            self.writer.read_person(self.key, id).await?
-        } else {
-            let created = self.writer.create_person(self.key, self.uid, id).await?;
-            self.roster.wrote(&created, 0);
-            created
+        let mut tries = 0;
+        let (before, written, lines, changed) = loop {
+            let object = if write.exists || tries > 0 {
+                self.writer.read_person(self.key, id).await?
+            } else {
+                let created = self.writer.create_person(self.key, self.uid, id).await?;
+                self.roster.wrote(&created, 0);
+                created
+            };
+            let before = object.status.clone().unwrap_or_default();
+            // A write whose answer was lost may have stored its line all the same.
+            let lines = write.history.iter().chain(&write.owed).filter(|line| !before.history.contains(line));
+            let lines: Vec<HistoryEntry> = lines.cloned().collect();
+            let (status, changed) = self.status(write, id, &object, &before, &lines);
+            let same = object.status.as_ref().is_some_and(|old| {
+                digest(old) == digest(&status) && conditions::same(&old.conditions, &status.conditions) && old.history == status.history
+            });
+            if same {
+                self.roster.wrote(&object, if changed { 0 } else { write.hash });
+                return Ok(());
+            }
+            self.roster.writing(self.key, id, true);
+            let written = self.writer.apply_person(&object, &status).await.inspect_err(|_| self.roster.writing(self.key, id, false));
+            tries += 1;
+            match written {
+                // It changed between the read and the write.
+                Err(error) if error.is_outdated() && tries < TRIES => {}
+                written => break (before, written?, lines, changed),
+            }
         };
-        let before = object.status.as_ref().unwrap_or(&blank);
-        // A write whose answer was lost may have stored its line all the same.
-        let owed = write.owed.iter().filter(|line| !before.history.contains(line));
-        let lines: Vec<HistoryEntry> = write.history.iter().chain(owed).cloned().collect();
+        self.roster.wrote(&written, if changed { 0 } else { write.hash });
+        self.metrics.status_patch("EmployeeSync", "written");
+        let done = write.history.as_ref().is_some_and(|entry| entry.outcome == OutcomeWord::Succeeded);
+        if let Some(cause) = self.causes.get(id).filter(|_| done) {
+            self.metrics.reached(cause.trigger, cause.class, cause.since.elapsed());
+        }
+        for line in lines.iter().rev() {
+            self.announce(&written, write, line);
+        }
+        let failed = lines.first().is_some_and(|line| line.outcome == OutcomeWord::Failed);
+        if !failed {
+            self.announce_open(&written, write, &before);
+        }
+        Ok(())
+    }
+
+    /// The status to be written over `before`, and whether news have come since the verdict was made.
+    fn status(
+        &self,
+        write: &Write<'_>,
+        id: &str,
+        object: &EmployeeSync,
+        before: &EmployeeSyncStatus,
+        lines: &[HistoryEntry],
+    ) -> (EmployeeSyncStatus, bool) {
         // Evidence is what the roster has at this moment: Bob may have reported something, or taken it back, since the pass looked.
         let (proof, changed) =
             self.roster.with(self.key, id, |entry| (self.proof(write.index, entry, Some(&write.seen)), Seen::of(entry) != write.seen));
-        let mut status = write.verdict.status(mapping, before, proof, &lines, now);
+        let mut status = write.verdict.status(&self.validated.settings.mapping, before, proof, lines, self.clock.now());
         // The object may be there already, written by somebody: its generation is the truth.
         status.observed_generation = object.metadata.generation.map(|generation| generation.min(write.verdict.generation).max(1));
         let done = write.history.as_ref().is_some_and(|entry| entry.outcome == OutcomeWord::Succeeded);
@@ -121,29 +172,7 @@ impl Recorder<'_> {
                 status.held_part.clone_from(part);
             }
         }
-        let same = object.status.as_ref().is_some_and(|old| {
-            digest(old) == digest(&status) && conditions::same(&old.conditions, &status.conditions) && old.history == status.history
-        });
-        if same {
-            self.roster.wrote(&object, write.hash);
-            return Ok(());
-        }
-        self.roster.writing(self.key, id, true);
-        let written = self.writer.patch_person(&object.name_any(), &status).await;
-        let written = written.inspect_err(|_| self.roster.writing(self.key, id, false))?;
-        self.roster.wrote(&written, if changed { 0 } else { write.hash });
-        self.metrics.status_patch("EmployeeSync", "written");
-        if let Some(cause) = self.causes.get(id).filter(|_| done) {
-            self.metrics.reached(cause.trigger, cause.class, cause.since.elapsed());
-        }
-        for line in lines.iter().rev() {
-            self.announce(&written, write, line);
-        }
-        let failed = lines.first().is_some_and(|line| line.outcome == OutcomeWord::Failed);
-        if !failed {
-            self.announce_open(&written, write, before);
-        }
-        Ok(())
+        (status, changed)
     }
 
     /// Warns once where access should be taken and nothing that bobsync may do takes it.

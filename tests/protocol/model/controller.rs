@@ -128,7 +128,7 @@ fn surroundings() -> &'static Surroundings {
         let inside = runtime.enter();
         // Nobody listens there, and nobody calls.
         let client = with_settings(kube::Config::new("http://127.0.0.1:1".parse().expect("an address"))).expect("a client");
-        let (writer, events) = (Writer::new(&client, "people"), Events::start(client));
+        let (writer, events) = (Writer::new(&client, "people", &Leadership::always()), Events::start(client, Leadership::always()));
         drop(inside);
         let key = IntegrationKey { namespace: "people".into(), name: "onelogin".into() };
         Surroundings { runtime, writer, events, metrics: Arc::new(Metrics::new()), clock: Clock::system(), validated, key }

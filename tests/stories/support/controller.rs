@@ -51,6 +51,14 @@ impl Controller {
         controller
     }
 
+    /// The same as one of several, of which one is elected.
+    pub async fn elected_behind(story: &Story, proxy: &Proxy) -> Self {
+        let kubeconfig = story.plane.kubeconfig_through(proxy, &story.system, "bobsync").await.expect("a token");
+        let controller = Self::launch(story, &kubeconfig, &[]);
+        controller.until_ready().await;
+        controller
+    }
+
     /// Starts it and waits for nothing.
     pub async fn spawn(story: &Story, arguments: &[&str]) -> Self {
         let kubeconfig = story.plane.kubeconfig_for(&story.system, "bobsync").await.expect("a token of the chart's ServiceAccount");
