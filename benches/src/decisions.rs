@@ -64,6 +64,7 @@ fn cost(settings: &Settings, employees: &[Employee]) -> (f64, f64) {
 
 fn settings(provisioning: Value) -> Result<Settings> {
     let spec = serde_json::from_value(json!({
+        "mode": "Enforce",
         "bob": {"credentialsSecretRef": {"name": "bob"}, "timeZone": "Europe/London", "siteTimeZones": {"Berlin": "Europe/Berlin", "Auckland": "Pacific/Auckland"}},
         "provider": {"oneLogin": {"region": "US", "credentialsSecretRef": {"name": "onelogin"}}},
         "provisioning": provisioning,

@@ -84,6 +84,7 @@ impl Account<'_> {
 /// The fields that the default map asks for.
 fn fields() -> Result<Fields> {
     let spec = serde_json::from_value(json!({
+        "mode": "Enforce",
         "bob": {"credentialsSecretRef": {"name": "bob"}},
         "provider": {"oneLogin": {"region": "US", "credentialsSecretRef": {"name": "onelogin"}}},
     }))?;

@@ -34,6 +34,7 @@ pub use super::safety::{Administrators, Adoption, DriftPolicy};
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1),
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.mode) || oldSelf.hasValue() && !has(oldSelf.value().mode)").optional_old_self(true).message("choose a mode: DryRun plans and reports and writes nothing to the provider, Enforce converges the provider at once. Begin with mode: DryRun, look at status.plan, then set mode: Enforce").field_path(".mode").reason(Reason::FieldValueRequired))]
 #[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.mapping) || ['email', 'username'].all(t, self.mapping.exists(m, m.target == t))").message("OneLogin requires the targets email and username: add a mapping row for each, or remove `mapping` to use the default map").field_path(".mapping"))]
 #[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.mapping) || self.mapping.all(m, m.target in ['email', 'username', 'firstname', 'lastname', 'phone', 'title', 'department', 'company', 'comment', 'preferred_locale_code', 'samaccountname', 'userprincipalname', 'distinguished_name', 'member_of', 'group_id', 'manager_user_id'] || m.target.startsWith('custom_attributes.'))").message("OneLogin has no such target: use email, username, firstname, lastname, phone, title, department, company, comment, preferred_locale_code, samaccountname, userprincipalname, distinguished_name, member_of, manager_user_id or custom_attributes.<shortname>").field_path(".mapping"))]
 #[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.provisioning.defaultPasswordSecretRef)").message("OneLogin takes no default password: bobsync sets no password there, and OneLogin mails nobody whose account is made by its API, so people get in by single sign-on from elsewhere, or by an invitation that an administrator sends. Remove it; Google Workspace, Entra ID and JumpCloud take one").field_path(".provisioning.defaultPasswordSecretRef"))]
@@ -63,9 +64,10 @@ pub struct ProvisioningIntegrationSpec {
     #[x_kube(validation = Rule::new("self.matches('^([0-9]+([.][0-9]+)?(h|m|s|ms))+$') && duration(self) >= duration('1m')").message("the interval is a duration of at least 1m, such as 10m"))]
     #[x_kube(validation = Rule::new("!self.matches('^([0-9]+([.][0-9]+)?(h|m|s|ms))+$') || duration(self) <= duration('24h')").message("the interval must be at most 24h"))]
     pub interval: String,
-    /// Enforce converges the provider. `DryRun` plans and reports, and writes nothing to the provider.
-    #[serde(default)]
-    pub mode: Mode,
+    /// Required, without a default. Enforce converges the provider. `DryRun` plans and reports, and writes nothing to the provider.
+    /// An integration that was stored without it counts as Enforce.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
     /// Where the employees come from.
     pub bob: Bob,
     /// Where the accounts live: exactly one provider.
@@ -104,11 +106,19 @@ fn ninety_days() -> String {
     "2160h".to_owned()
 }
 
+impl ProvisioningIntegrationSpec {
+    /// Returns what a pass may do. `Enforce` was the default before the field was required, so a stored object without it
+    /// means that.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode.unwrap_or(Mode::Enforce)
+    }
+}
+
 /// What a pass may do.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Converge the provider.
-    #[default]
     Enforce,
     /// Plan and report only.
     DryRun,

@@ -307,7 +307,7 @@ impl Session {
 /// Whether these settings take access from anybody.
 #[must_use]
 pub fn takes_access(spec: &ProvisioningIntegrationSpec) -> bool {
-    spec.mode == Mode::Enforce && spec.provisioning.disabling_trigger
+    spec.mode() == Mode::Enforce && spec.provisioning.disabling_trigger
 }
 
 /// What is at stake when a date comes that makes access this.

@@ -27,7 +27,7 @@ struct Tenancy {
 impl Tenants {
     /// Takes in an integration, or a newer version of it. One that is suspended, only plans, or cannot run claims nobody.
     pub fn see(&self, key: &IntegrationKey, object: &ProvisioningIntegration, allowed: &AllowedEndpoints) {
-        let works = !object.spec.suspend && object.spec.mode == Mode::Enforce;
+        let works = !object.spec.suspend && object.spec.mode() == Mode::Enforce;
         let validated = works.then(|| validate(&object.spec, allowed).ok()).flatten();
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match validated {

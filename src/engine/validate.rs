@@ -214,7 +214,7 @@ pub fn validate(spec: &ProvisioningIntegrationSpec, allowed: &AllowedEndpoints) 
         interval: go_duration(&spec.interval).map_err(|e| invalid(format!("spec.interval: {e}")))?.max(Duration::from_mins(1)),
         retention: go_duration(&spec.retention).map_err(|e| invalid(format!("spec.retention: {e}")))?,
         show_usernames: spec.privacy.usernames == Usernames::Show,
-        dry_run: spec.mode == Mode::DryRun,
+        dry_run: spec.mode() == Mode::DryRun,
         default_password: provisioning.default_password_secret_ref.as_ref().map(|secret| (secret.name.clone(), secret.key.clone())),
         change_password_on_first_login: provisioning.change_password_on_first_login,
     })

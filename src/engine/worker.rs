@@ -575,7 +575,7 @@ impl Worker {
 /// same tenant, by the same credential, and where the spec says so.
 fn still_serves(ready: &Ready, object: &ProvisioningIntegration) -> bool {
     let (before, now) = (&ready.object.spec, &object.spec);
-    before.provider == now.provider && now.mode == Mode::Enforce && before.mode == now.mode && now.provisioning.disabling_trigger
+    before.provider == now.provider && now.mode() == Mode::Enforce && before.mode() == now.mode() && now.provisioning.disabling_trigger
 }
 
 /// The interval, up to 5 % shorter: integrations that start together drift apart. Depends on the name and the moment,

@@ -198,6 +198,7 @@ impl World {
     /// An empty Bob, an empty provider and the default settings with this fragment merged in.
     pub fn new(settings: &Fragment) -> Self {
         let mut spec = json!({
+            "mode": "Enforce",
             "bob": {
                 "credentialsSecretRef": {"name": "bob"},
                 "timeZone": "Europe/London",

@@ -293,7 +293,7 @@ async fn a_wrong_key_a_missing_delegation_and_a_powerless_administrator_are_told
 async fn what_google_cannot_do_is_refused_with_a_way_out_and_endpoints_only_where_they_are_allowed() {
     let story = begin("google-refuse", 2).await;
     let apply = async |provider: Value, more: Value| {
-        let mut spec = json!({"bob": {"credentialsSecretRef": {"name": "bob"}}, "provider": provider});
+        let mut spec = json!({"mode": "Enforce", "bob": {"credentialsSecretRef": {"name": "bob"}}, "provider": provider});
         spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let object =
             json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "no"}, "spec": spec});

@@ -14,7 +14,7 @@ const SECRET: &str = "s3cret of the webhook";
 /// A second company with a tenant of its own, as the integration `second` of the story.
 async fn second(story: &Story, company: &Simulated) {
     let spec = json!({
-        "interval": "24h",
+        "interval": "24h", "mode": "Enforce",
         "bob": {
             "credentialsSecretRef": {"name": "bob"}, "endpoint": company.bob, "webhookSecretRef": {"name": "hook", "key": "webhookSecret"},
         },

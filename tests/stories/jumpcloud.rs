@@ -363,7 +363,7 @@ async fn a_wrong_key_a_powerless_owner_and_another_organization_are_told_apart()
 async fn what_jumpcloud_cannot_do_is_refused_with_a_way_out_and_endpoints_only_where_they_are_allowed() {
     let story = begin("jumpcloud-refuse", 2).await;
     let apply = async |provider: Value, more: Value| {
-        let mut spec = json!({"bob": {"credentialsSecretRef": {"name": "bob"}}, "provider": provider});
+        let mut spec = json!({"mode": "Enforce", "bob": {"credentialsSecretRef": {"name": "bob"}}, "provider": provider});
         spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let object =
             json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "no"}, "spec": spec});

@@ -26,6 +26,7 @@ mod map_of_stops;
 mod meanwhile;
 mod memory;
 mod midnights;
+mod modes;
 mod operations;
 mod outages;
 mod process;

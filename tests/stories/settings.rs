@@ -107,6 +107,7 @@ async fn what_onelogin_or_the_language_cannot_do_is_refused_with_a_way_out() {
     };
     let spec = |provisioning: Value| {
         json!({
+            "mode": "DryRun",
             "bob": {"credentialsSecretRef": {"name": "bob"}},
             "provider": {"oneLogin": {"region": "US", "credentialsSecretRef": {"name": "onelogin"}}},
             "provisioning": provisioning,

@@ -12,7 +12,7 @@ fn integration(approved_plan: &str, ready: Value, over: Value) -> ProvisioningIn
     for (key, value) in over.as_object().cloned().unwrap_or_default() {
         status[key] = value;
     }
-    let spec = json!({"bob": {"credentialsSecretRef": {"name": "bob"}}, "provider": {"oneLogin": {"credentialsSecretRef": {"name": "o"}}}, "approvedPlan": approved_plan});
+    let spec = json!({"mode": "Enforce", "bob": {"credentialsSecretRef": {"name": "bob"}}, "provider": {"oneLogin": {"credentialsSecretRef": {"name": "o"}}}, "approvedPlan": approved_plan});
     let metadata = json!({"name": "onelogin", "generation": 2, "uid": "u"});
     let object = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": metadata, "spec": spec, "status": status});
     serde_json::from_value(object).expect("an integration")

@@ -11,7 +11,7 @@ fn integration(spec: Value, over: Value) -> ProvisioningIntegration {
     let condition = |kind: &str, status: &str, reason: &str| json!({"type": kind, "status": status, "reason": reason, "message": "", "observedGeneration": 3, "lastTransitionTime": "2026-01-01T00:00:00Z"});
     let mut object = json!({
         "apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "onelogin", "generation": 3, "uid": "u"},
-        "spec": {"bob": {"credentialsSecretRef": {"name": "bob"}}, "provider": {"oneLogin": {"credentialsSecretRef": {"name": "o"}}}},
+        "spec": {"mode": "Enforce", "bob": {"credentialsSecretRef": {"name": "bob"}}, "provider": {"oneLogin": {"credentialsSecretRef": {"name": "o"}}}},
         "status": {
             "observedGeneration": 2,
             "conditions": [condition("Ready", "False", "PlanHeld"), condition("PlanHeld", "True", "BudgetExceeded")],

@@ -114,6 +114,7 @@ fn surroundings() -> &'static Surroundings {
     THESE.get_or_init(|| {
         install_crypto();
         let spec = serde_json::from_value(json!({
+            "mode": "Enforce",
             "bob": {"credentialsSecretRef": {"name": "bob"}},
             "provider": {"oneLogin": {"region": "EU", "credentialsSecretRef": {"name": "onelogin"}}},
             "mapping": [

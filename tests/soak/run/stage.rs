@@ -143,7 +143,7 @@ impl Stage {
     pub async fn integrate(&self) {
         let plenty = json!({"max": "50%", "atLeast": 50, "per": "1h"});
         let spec = json!({
-            "interval": "24h",
+            "interval": "24h", "mode": "Enforce",
             "bob": {"credentialsSecretRef": {"name": "bob"}, "endpoint": self.world.bob_url(), "timeZone": "Europe/London",
                     "siteTimeZones": {"Berlin": "Europe/Berlin", "Auckland": "Pacific/Auckland"}},
             "provider": {"oneLogin": {"endpoint": self.world.onelogin_url(), "credentialsSecretRef": {"name": "onelogin"}}},

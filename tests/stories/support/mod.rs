@@ -143,7 +143,7 @@ impl Story {
     /// Applies the integration `onelogin`: the simulators' addresses, and over them what `spec` says, another provider too.
     pub async fn integrate(&self, spec: Value) -> ProvisioningIntegration {
         let mut whole = json!({
-            "interval": "10m",
+            "interval": "10m", "mode": "Enforce",
             "bob": {"credentialsSecretRef": {"name": "bob"}, "endpoint": self.simulated.bob, "timeZone": "Europe/London",
                     "siteTimeZones": {"Berlin": "Europe/Berlin", "Auckland": "Pacific/Auckland"}},
         });
