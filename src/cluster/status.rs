@@ -2,7 +2,7 @@
 //! call is bounded and tried a few times; a create that finds the object there is as good as done.
 //!
 //! A status is written by server-side apply, as a whole and at the version that was read: what is not in it any more goes,
-//! and nothing is written over what came meanwhile. All of a status has one owner (`owner`).
+//! and nothing is written over what came meanwhile. What another owner would keep is removed first (`owner`).
 
 mod owner;
 
@@ -150,7 +150,7 @@ impl Writer {
     /// # Errors
     /// When the API server refuses or cannot be reached, the object is gone or another one by now, or this process does not lead.
     pub async fn apply_person(&self, object: &EmployeeSync, status: &EmployeeSyncStatus) -> Result<EmployeeSync, WriteError> {
-        self.apply(&self.people, &object.metadata, status).await
+        self.apply(&self.people, &object.metadata, object.status.as_ref(), status).await
     }
 
     /// Deletes the object of somebody who is gone from Bob for longer than the retention: this object as it was read, and no
@@ -169,16 +169,17 @@ impl Writer {
         }
     }
 
-    /// Replaces the status of an integration, which is as it was read: its name, its version, and who owns what of it.
+    /// Replaces the status `old` of an integration, which is as it was read: its name, its version, and who owns what of it.
     ///
     /// # Errors
     /// When the API server refuses or cannot be reached, the object is gone or another one by now, or this process does not lead.
     pub async fn apply_integration(
         &self,
         read: &ObjectMeta,
+        old: &ProvisioningIntegrationStatus,
         status: &ProvisioningIntegrationStatus,
     ) -> Result<ProvisioningIntegration, WriteError> {
-        self.apply(&self.integrations, read, status).await
+        self.apply(&self.integrations, read, Some(old), status).await
     }
 
     /// Reads an integration.
@@ -194,20 +195,22 @@ impl Writer {
         list.items.into_iter().next().ok_or_else(gone)
     }
 
-    /// Applies a status at the version that was read, after taking over what others own of the one that is there: what is left
-    /// out of an applied status goes only where it has no other owner.
-    async fn apply<K>(&self, api: &Api<K>, read: &ObjectMeta, status: &impl serde::Serialize) -> Result<K, WriteError>
+    /// Applies a status over `old` at the version that was read, after removing what only others would keep of it.
+    async fn apply<K, S>(&self, api: &Api<K>, read: &ObjectMeta, old: Option<&S>, status: &S) -> Result<K, WriteError>
     where
         K: kube::Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+        S: serde::Serialize,
     {
         let what = "writing a status";
         let name = read.name.as_deref().unwrap_or_default();
         let mut version = read.resource_version.clone();
-        if let Some(fields) = owner::taken_over(read.managed_fields.as_deref().unwrap_or_default()) {
-            let patch = Patch::Merge(json!({"metadata": {"resourceVersion": version, "managedFields": fields}}));
+        let status = serde_json::to_value(status).unwrap_or_default();
+        let old = old.and_then(|old| serde_json::to_value(old).ok()).unwrap_or_default();
+        if let Some(removed) = owner::leftovers(read.managed_fields.as_deref().unwrap_or_default(), &old, &status) {
+            let patch = Patch::Merge(json!({"metadata": {"resourceVersion": version}, "status": removed}));
             let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-            let taken = self.write(what, || api.patch_status(name, &params, &patch)).await;
-            version = taken.map_err(|failed| failed.into_error(what))?.resource_version();
+            let trimmed = self.write(what, || api.patch_status(name, &params, &patch)).await;
+            version = trimmed.map_err(|failed| failed.into_error(what))?.resource_version();
         }
         let patch = Patch::Apply(json!({
             "apiVersion": K::api_version(&()),

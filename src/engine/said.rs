@@ -128,7 +128,7 @@ impl Said {
             self.status = status;
             return Ok(());
         }
-        let written = writer.apply_integration(&self.read, &shown).await?;
+        let written = writer.apply_integration(&self.read, &self.shown, &shown).await?;
         self.read = meta(&written);
         self.shown = written.status.unwrap_or_default();
         self.status = ProvisioningIntegrationStatus { conditions: status.conditions, ..self.shown.clone() };
@@ -147,7 +147,8 @@ impl Said {
         let conditions = report::with_waits(report::with_parts(&status.conditions, parts, generation, now), &waits, generation, now);
         let open = self.waits.as_ref().map_or(0, |waits| waits.open());
         let conditions = report::with_open(conditions, open, generation, now);
-        ProvisioningIntegrationStatus { conditions: report::timed(conditions, &self.shown.conditions, now), ..status.clone() }
+        let conditions = report::timed(conditions, &self.shown.conditions, now);
+        without_empty_parts(ProvisioningIntegrationStatus { conditions, ..status.clone() })
     }
 
     /// Changes the list of immediate revocations.
@@ -169,6 +170,20 @@ impl Said {
     }
 }
 
+/// The same status without parts that say nothing: the API server does not keep them once they were something else, and what
+/// is read back has to be what was written.
+fn without_empty_parts(status: ProvisioningIntegrationStatus) -> ProvisioningIntegrationStatus {
+    fn prune(value: &mut serde_json::Value) {
+        if let serde_json::Value::Object(fields) = value {
+            fields.values_mut().for_each(prune);
+            fields.retain(|_, field| !field.as_object().is_some_and(serde_json::Map::is_empty));
+        }
+    }
+    let Ok(mut value) = serde_json::to_value(&status) else { return status };
+    prune(&mut value);
+    serde_json::from_value(value).unwrap_or(status)
+}
+
 /// What a write needs to know of the object.
 fn meta(object: &ProvisioningIntegration) -> ObjectMeta {
     let ObjectMeta { name, resource_version, managed_fields, .. } = object.metadata.clone();
@@ -177,4 +192,19 @@ fn meta(object: &ProvisioningIntegration) -> ObjectMeta {
 
 fn number(version: Option<&str>) -> u64 {
     version.and_then(|version| version.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::integration::Lifecycles;
+
+    #[test]
+    fn a_part_that_says_nothing_is_not_said() {
+        let nothing = ProvisioningIntegrationStatus { lifecycles: Some(Lifecycles::default()), ..Default::default() };
+        assert_eq!(without_empty_parts(nothing), ProvisioningIntegrationStatus::default());
+        let something = Some(Lifecycles { incomplete: true, ..Lifecycles::default() });
+        let something = ProvisioningIntegrationStatus { lifecycles: something, observed_generation: Some(3), ..Default::default() };
+        assert_eq!(without_empty_parts(something.clone()), something);
+    }
 }

@@ -1,33 +1,22 @@
-//! Who owns the fields of a status. Server-side apply removes what is left out of an applied status only where it has no
-//! other owner. An earlier version of bobsync wrote statuses by merge patches, and a person can write one with `kubectl`:
-//! both own what they wrote, and it would stay for ever.
+//! What others own of a status. Server-side apply removes what is left out of an applied status only where it has no other
+//! owner. An earlier version of bobsync wrote statuses by merge patches, and a person can write one with `kubectl`: both own
+//! what they wrote, and it would stay for ever.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry};
-use serde_json::{Map, Value, json};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+use serde_json::{Map, Value};
 
-use crate::api::{FIELD_MANAGER, GROUP};
+use crate::api::FIELD_MANAGER;
 
-const STATUS: &str = "f:status";
-
-/// Returns the entries after which every field of the status has one owner, who applies it; `None` where that is so already.
-pub(super) fn taken_over(entries: &[ManagedFieldsEntry]) -> Option<Vec<ManagedFieldsEntry>> {
-    let (own, others): (Vec<&ManagedFieldsEntry>, Vec<_>) = entries.iter().partition(|entry| is_own(entry));
-    if !others.iter().any(|entry| status_of(entry).is_some()) {
-        return None;
+/// Returns the merge patch that removes from `old` what others own of it and `new` does not have; `None` where there is
+/// nothing of that.
+pub(super) fn leftovers(entries: &[ManagedFieldsEntry], old: &Value, new: &Value) -> Option<Value> {
+    let mut trimmed = old.clone();
+    for entry in entries.iter().filter(|entry| !is_own(entry)) {
+        if let Some(owned) = entry.fields_v1.as_ref().and_then(|fields| fields.0.get("f:status")) {
+            trim(&mut trimmed, new, owned);
+        }
     }
-    let mut owned = Value::Object(Map::new());
-    own.iter().chain(&others).filter_map(|entry| status_of(entry)).for_each(|fields| unite(&mut owned, fields));
-    let mut after: Vec<ManagedFieldsEntry> = others.into_iter().filter_map(without_status).collect();
-    after.push(ManagedFieldsEntry {
-        api_version: Some(format!("{GROUP}/v1alpha1")),
-        fields_type: Some("FieldsV1".to_owned()),
-        fields_v1: Some(FieldsV1(json!({ STATUS: owned }))),
-        manager: Some(FIELD_MANAGER.to_owned()),
-        operation: Some("Apply".to_owned()),
-        subresource: Some("status".to_owned()),
-        time: entries.iter().filter_map(|entry| entry.time.clone()).max_by_key(|time| time.0),
-    });
-    Some(after)
+    difference(old, &trimmed)
 }
 
 fn is_own(entry: &ManagedFieldsEntry) -> bool {
@@ -35,59 +24,81 @@ fn is_own(entry: &ManagedFieldsEntry) -> bool {
     is(&entry.manager, FIELD_MANAGER) && is(&entry.operation, "Apply") && is(&entry.subresource, "status")
 }
 
-fn status_of(entry: &ManagedFieldsEntry) -> Option<&Value> {
-    entry.fields_v1.as_ref()?.0.get(STATUS)
-}
-
-/// Returns what the entry owns besides the status; `None` where that is nothing.
-fn without_status(entry: &ManagedFieldsEntry) -> Option<ManagedFieldsEntry> {
-    let mut entry = entry.clone();
-    if let Some(Value::Object(fields)) = entry.fields_v1.as_mut().map(|fields| &mut fields.0) {
-        fields.remove(STATUS)?;
-        if fields.is_empty() {
-            return None;
+/// Takes out of `old` what is owned and not in `new`.
+fn trim(old: &mut Value, new: &Value, owned: &Value) {
+    for (path, within) in owned.as_object().into_iter().flatten() {
+        if let (Some(key), Value::Object(fields)) = (path.strip_prefix("f:"), &mut *old) {
+            match (fields.get_mut(key), new.get(key)) {
+                (Some(old), Some(new)) => trim(old, new, within),
+                (Some(_), None) => drop(fields.remove(key)),
+                (None, _) => {}
+            }
+        } else if let (Some(keys), Value::Array(items)) = (path.strip_prefix("k:"), &mut *old) {
+            let Ok(Value::Object(keys)) = serde_json::from_str(keys) else { continue };
+            let Some(place) = items.iter().position(|item| has(item, &keys)) else { continue };
+            match new.as_array().into_iter().flatten().find(|item| has(item, &keys)) {
+                Some(new) => trim(&mut items[place], new, within),
+                None => drop(items.remove(place)),
+            }
         }
     }
-    Some(entry)
 }
 
-fn unite(into: &mut Value, from: &Value) {
-    if let (Value::Object(into), Value::Object(from)) = (into, from) {
-        for (key, fields) in from {
-            unite(into.entry(key.clone()).or_insert_with(|| Value::Object(Map::new())), fields);
-        }
-    }
+fn has(item: &Value, keys: &Map<String, Value>) -> bool {
+    keys.iter().all(|(key, value)| item.get(key) == Some(value))
+}
+
+/// Returns the merge patch that makes `after` of `before`, of which nothing but parts were taken out.
+fn difference(before: &Value, after: &Value) -> Option<Value> {
+    let (Value::Object(before), Value::Object(after)) = (before, after) else {
+        return (before != after).then(|| after.clone());
+    };
+    let changed = before.iter().filter_map(|(key, was)| match after.get(key) {
+        Some(is) => Some((key.clone(), difference(was, is)?)),
+        None => Some((key.clone(), Value::Null)),
+    });
+    let changed: Map<String, Value> = changed.collect();
+    (!changed.is_empty()).then_some(Value::Object(changed))
 }
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::FieldsV1;
+    use serde_json::json;
+
     use super::*;
 
     fn entry(manager: &str, operation: &str, fields: Value) -> ManagedFieldsEntry {
         ManagedFieldsEntry {
             manager: Some(manager.to_owned()),
             operation: Some(operation.to_owned()),
-            subresource: fields.get(STATUS).map(|_| "status".to_owned()),
+            subresource: fields.get("f:status").map(|_| "status".to_owned()),
             fields_v1: Some(FieldsV1(fields)),
             ..ManagedFieldsEntry::default()
         }
     }
 
     #[test]
-    fn a_status_that_others_wrote_has_one_owner_afterwards_and_everything_else_keeps_its_own() {
+    fn what_others_own_and_nobody_says_any_more_is_removed() {
+        let old = json!({
+            "access": "Active",
+            "account": {"id": "7", "matchedBy": "Mark"},
+            "conditions": [{"type": "Ready", "message": "a"}, {"type": "Stalled", "message": "b"}],
+            "evidence": {"kind": "AccessRevoked"},
+        });
+        let new = json!({"access": "Suspended", "account": {"id": "8"}, "conditions": [{"type": "Ready"}]});
+        let all = json!({
+            ".": {}, "f:access": {}, "f:account": {".": {}, "f:id": {}, "f:matchedBy": {}}, "f:evidence": {"f:kind": {}},
+            "f:conditions": {".": {}, r#"k:{"type":"Ready"}"#: {".": {}, "f:message": {}}, r#"k:{"type":"Stalled"}"#: {".": {}}},
+        });
+        let own = entry("bobsync", "Apply", json!({"f:status": all}));
         let spec = entry("bobsync", "Update", json!({"f:spec": {"f:employeeId": {}}}));
-        let own = entry("bobsync", "Apply", json!({STATUS: {"f:access": {}, "f:account": {"f:id": {}}}}));
-        assert!(taken_over(&[]).is_none());
-        assert!(taken_over(&[spec.clone(), own.clone()]).is_none(), "nothing is to be done");
-        let old = entry("bobsync", "Update", json!({STATUS: {"f:access": {}, "f:account": {".": {}, "f:matchedBy": {}}}}));
-        let person = entry("kubectl-edit", "Update", json!({STATUS: {"f:username": {}}, "f:metadata": {"f:labels": {}}}));
-        let after = taken_over(&[spec.clone(), own.clone(), old, person]).expect("two others own something");
-        assert_eq!(after.len(), 3);
-        assert_eq!(after[0], spec);
-        assert_eq!(after[1].fields_v1, Some(FieldsV1(json!({"f:metadata": {"f:labels": {}}}))));
-        let all = json!({STATUS: {"f:access": {}, "f:account": {".": {}, "f:id": {}, "f:matchedBy": {}}, "f:username": {}}});
-        assert_eq!(after[2].fields_v1, Some(FieldsV1(all)));
-        assert!(is_own(&after[2]));
-        assert!(taken_over(&after).is_none());
+        assert_eq!(leftovers(&[own.clone(), spec.clone()], &old, &new), None, "the apply removes what is its own");
+        let before = entry("bobsync", "Update", json!({"f:status": all}));
+        let patch = json!({"account": {"matchedBy": null}, "conditions": [{"type": "Ready"}], "evidence": null});
+        assert_eq!(leftovers(&[own, spec, before.clone()], &old, &new), Some(patch));
+        let person = entry("kubectl-edit", "Update", json!({"f:status": {"f:evidence": {"f:kind": {}}}}));
+        assert_eq!(leftovers(&[person], &old, &new), Some(json!({"evidence": null})));
+        assert_eq!(leftovers(&[before], &old, &old), None);
     }
 }
