@@ -4,6 +4,7 @@
 //! A status is written by server-side apply, as a whole and at the version that was read: what is not in it any more goes,
 //! and nothing is written over what came meanwhile. What another owner would keep is removed first (`owner`).
 
+mod answer;
 mod owner;
 
 use std::{collections::BTreeMap, fmt::Debug, time::Duration};
@@ -48,6 +49,8 @@ enum Kind {
     Outdated,
     /// This process does not lead, so nothing was sent.
     Follows,
+    /// The API server refuses it: a quota, a policy, a webhook, a rule of the schema, or a right that is missing.
+    Refused,
     /// It may succeed later.
     ForNow,
 }
@@ -69,6 +72,12 @@ impl WriteError {
     #[must_use]
     pub fn is_outdated(&self) -> bool {
         self.kind == Kind::Outdated
+    }
+
+    /// What the API server said, where it refuses the write until something there is changed.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&str> {
+        (self.kind == Kind::Refused).then_some(&*self.why)
     }
 
     /// Whether nothing was sent because this process does not lead.
@@ -247,9 +256,13 @@ impl Failed {
                 let kind = match status.code {
                     _ if status.is_not_found() || terminating => Kind::Gone,
                     409 => Kind::Outdated,
+                    // The credential of this process, a timeout, or too many requests.
+                    401 | 408 | 429 => Kind::ForNow,
+                    400..=499 => Kind::Refused,
                     _ => Kind::ForNow,
                 };
-                (format!("{} ({})", status.reason, status.code), kind)
+                let why = if kind == Kind::Refused { answer::shown(&status.message) } else { String::new() };
+                (if why.is_empty() { format!("{} ({})", status.reason, status.code) } else { why }, kind)
             }
             Self::Follows => ("this process does not lead".to_owned(), Kind::Follows),
             Self::Other(why) => (why, Kind::ForNow),

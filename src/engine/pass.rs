@@ -5,10 +5,7 @@ mod some;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64},
-    },
+    sync::{Mutex, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -25,7 +22,7 @@ use super::{
     connection::InitialPassword,
     decide::{self, Deciding},
     dirty::{Causes, Line, Waiting},
-    execute::{Execution, Failure, Outcome, Summary, execute, pause},
+    execute::{Cut, Execution, Failure, Outcome, Summary, execute, pause},
     guard::{self, Guarding, Released},
     inbox::Mailbox,
     observe,
@@ -214,7 +211,7 @@ impl Pass<'_> {
         let (began, now) = (Instant::now(), self.clock.now());
         let reading = observe::employees(self.bob, settings, self.roster, self.key, &self.last_read, now);
         let Some(source) = self.unless_halted(reading).await else {
-            report.unfinished = true;
+            report.cut = Some(Cut::Halted);
             return Ok(());
         };
         let source = source?;
@@ -230,7 +227,7 @@ impl Pass<'_> {
 
         let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt).protecting(&settings.protected);
         let Some(listing) = self.listed(&people, &mut matcher).await else {
-            report.unfinished = true;
+            report.cut = Some(Cut::Halted);
             return Ok(());
         };
         let listing = listing.inspect_err(|_| self.leavers_do_not_wait(&people))?;
@@ -249,7 +246,7 @@ impl Pass<'_> {
         if let Some(digest) = &released.held.released
             && !(self.release)(digest.clone()).await
         {
-            report.unfinished = true;
+            report.cut = Some(Cut::Unrecorded);
             return Ok(());
         }
 
@@ -267,11 +264,8 @@ impl Pass<'_> {
         if listing.whole {
             self.roster.without_account(self.key, None);
         }
-        report.rest.unsettled = std::mem::take(&mut recorder.unsettled.lock().unwrap_or_else(PoisonError::into_inner));
-
-        let tally = recorder.tally.into_inner().unwrap_or_else(PoisonError::into_inner);
-        report.unfinished = summary.unfinished || recorder.failed.into_inner();
-        report.tally = Some(tally);
+        recorder.end(report);
+        report.cut = summary.cut;
         if let Some(stop) = summary.stop {
             report.provider = Some(false);
             report.stop = Some(stop);
@@ -534,7 +528,7 @@ impl Pass<'_> {
             plan,
             left_alone,
             tally: Mutex::new(Tally::default()),
-            failed: AtomicBool::new(false),
+            unwritten: Mutex::default(),
             owes: self.roster.owes(self.key),
         }
     }

@@ -3,20 +3,21 @@
 
 mod early;
 pub mod kept;
+mod tally;
+mod unwritten;
 mod write;
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     num::NonZeroU64,
-    sync::{Mutex, PoisonError, atomic::AtomicBool},
+    sync::{Mutex, PoisonError},
 };
 
-use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-pub use self::early::unknown;
 use self::write::{Moment, Seen, Write};
+pub use self::{early::unknown, tally::Tally, unwritten::Unwritten};
 use super::{
     claims::{Claims, Looking},
     clock::Clock,
@@ -30,7 +31,6 @@ use crate::{
     api::{
         employee_sync::{self as api, Action, HistoryEntry, MatchedBy, OutcomeWord, Trigger},
         integration,
-        reasons::EmployeeReason,
     },
     cluster::{
         events::Events,
@@ -96,8 +96,8 @@ pub struct Recorder<'a> {
     pub ended: Mutex<HashSet<PersonIndex>>,
     /// People in order but for their manager, who has no account yet.
     pub leaderless: Mutex<Vec<PersonIndex>>,
-    /// Whether a write to the API server failed.
-    pub failed: AtomicBool,
+    /// What the API server did not take.
+    pub unwritten: Mutex<Unwritten>,
     /// Whether lines of some history could not be written before.
     pub owes: bool,
 }
@@ -111,39 +111,6 @@ pub struct Approved<'a> {
     pub continued: Option<(&'a integration::Approved, &'a [bool])>,
     /// Everybody's part in either, and in what is held.
     pub parts: Option<&'a foldhash::HashMap<PersonIndex, u64>>,
-}
-
-/// What a pass amounts to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Managed, with an account now or later.
-    pub in_scope: u32,
-    /// In scope and Ready.
-    pub ready: u32,
-    /// In scope and not Ready for another reason than waiting.
-    pub failing: u32,
-    /// In scope and waiting.
-    pub pending: u32,
-    /// Left alone by the settings.
-    pub unmanaged: u32,
-    /// People of whom an immediate revocation does not hold any more, because another employment has begun.
-    pub over: BTreeSet<Box<str>>,
-    /// Failing people by reason.
-    pub reasons: BTreeMap<EmployeeReason, u32>,
-    /// Accounts created.
-    pub created: u32,
-    /// Accounts updated or adopted.
-    pub updated: u32,
-    /// Access given back.
-    pub reactivated: u32,
-    /// Access taken away.
-    pub disabled: u32,
-    /// Changes that failed.
-    pub failed: u32,
-    /// The earliest transition ahead.
-    pub next_transition: Option<Timestamp>,
-    /// Whether somebody is to be tried again soon.
-    pub retry: bool,
 }
 
 impl Recorder<'_> {
@@ -462,21 +429,7 @@ impl Recorder<'_> {
 
     fn count(&self, verdict: &Verdict<'_>, outcome: Option<&Outcome>) {
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-        let reason = verdict.reason();
-        if !verdict.decision.managed && (reason.is_ready() || !verdict.decision.only_ends_access()) {
-            tally.unmanaged += 1;
-        } else if verdict.in_scope() || !reason.is_ready() {
-            tally.in_scope += 1;
-            if reason.is_ready() {
-                tally.ready += 1;
-            } else if matches!(reason, EmployeeReason::Pending | EmployeeReason::Held) {
-                tally.pending += 1;
-            } else {
-                tally.failing += 1;
-                *tally.reasons.entry(reason).or_default() += 1;
-                tally.retry |= reason == EmployeeReason::Retrying;
-            }
-        }
+        tally.count(verdict);
         if let Some(next) = verdict.next() {
             tally.next_transition = Some(tally.next_transition.map_or(next.at, |at| at.min(next.at)));
         }

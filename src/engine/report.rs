@@ -12,7 +12,14 @@ pub use self::{
     beside::{begun_anew, timed, with_open, with_parts, with_waits},
     source::memory,
 };
-use super::{observe::Absent, pass::Rest, record::Tally, revocations, validate::Stop};
+use super::{
+    execute::Cut,
+    observe::Absent,
+    pass::Rest,
+    record::{Tally, Unwritten},
+    revocations,
+    validate::Stop,
+};
 use crate::{
     api::{
         ProvisioningIntegrationStatus,
@@ -59,8 +66,10 @@ pub struct Report {
     pub dry_run: bool,
     /// Whether a first pass that was not seen through counts as none (`existingEmployees: OnChange`).
     pub first_must_be_whole: bool,
-    /// Whether the pass ended with changes left to do.
-    pub unfinished: bool,
+    /// Why the pass ended with changes left to do, where it did.
+    pub cut: Option<Cut>,
+    /// What of the employees could not be written down.
+    pub unwritten: Unwritten,
     /// The sync request that this pass answers.
     pub sync_handled: Option<String>,
     /// Whether webhooks are accepted, and if not, why; `None` where none are asked for.
@@ -71,6 +80,33 @@ pub struct Report {
     pub took: Duration,
     /// How long Bob and the provider were read for it.
     pub read_for: Duration,
+}
+
+impl Report {
+    /// Whether the pass ended with changes left to do, or with statuses left to write.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        self.cut.is_some() || self.unwritten.for_now() > 0
+    }
+
+    /// Whether the plan was carried out. A status that could not be written is no change that is left to do.
+    #[must_use]
+    pub fn is_carried_out(&self) -> bool {
+        self.tally.is_some() && self.cut.is_none() && self.stop.is_none() && !self.dry_run
+    }
+
+    /// Whether a sync request is answered by this pass: it is through, or a person has to act before one can be. The successor
+    /// takes up what is not.
+    #[must_use]
+    pub fn answers_requests(&self) -> bool {
+        let refused = self.stop.as_ref().is_some_and(|stop| stop.reason.is_stalled());
+        self.cut.is_none() && (refused || self.tally.is_some())
+    }
+
+    /// Whether the pass has spoken about its generation: one that was cut off before there was a plan has found nothing.
+    fn has_spoken(&self) -> bool {
+        self.cut.is_none() || self.tally.is_some()
+    }
 }
 
 /// The status after a pass. `revoked`: the immediate revocations that hold now, whatever the pass knew of them.
@@ -107,7 +143,8 @@ pub fn after(
     wanted.extend(plan_held(report, before));
     wanted.extend(employees_failing(report, before));
     let mut status = ProvisioningIntegrationStatus {
-        observed_generation: if through { Some(generation) } else { before.observed_generation },
+        // Whether it is seen through, `Reconciling` says.
+        observed_generation: if report.has_spoken() { Some(generation) } else { before.observed_generation },
         conditions: merge(&before.conditions, &wanted, generation, now),
         employees: before.employees.clone(),
         last_pass: before.last_pass.clone(),
@@ -118,12 +155,9 @@ pub fn after(
             // The pass did not come so far.
             (None, None, None) => before.plan.clone(),
         },
-        first_pass_at: before.first_pass_at.clone().or_else(|| {
-            let whole = report.tally.is_some() && !report.unfinished && !report.dry_run && report.stop.is_none();
-            whole.then(|| Time(to_the_second(now)))
-        }),
+        first_pass_at: before.first_pass_at.clone().or_else(|| report.is_carried_out().then(|| Time(to_the_second(now)))),
         // Until a pass is through, some statuses may tell of accounts of the tenant before.
-        tenant: if report.tally.is_some() && report.in_bob.is_some() && !report.unfinished && report.stop.is_none() {
+        tenant: if report.tally.is_some() && report.in_bob.is_some() && !report.is_unfinished() && report.stop.is_none() {
             report.tenant.clone()
         } else {
             before.tenant.clone()
@@ -137,14 +171,14 @@ pub fn after(
         last_handled_sync_at: report
             .sync_handled
             .clone()
-            .filter(|_| through || report.tally.is_some())
+            .filter(|_| report.answers_requests())
             .or_else(|| before.last_handled_sync_at.clone()),
     };
     if let (Some(tally), Some(in_bob)) = (&report.tally, report.in_bob) {
         // A short answer must not become the measure for the next one.
         let in_bob = if report.suspicion.is_some() { before.employees.as_ref().map_or(in_bob, |counts| counts.in_bob) } else { in_bob };
         // Who waits for a change is only known once a pass has seen everybody through.
-        let counts = before.employees.is_some() || !(report.first_must_be_whole && report.unfinished);
+        let counts = before.employees.is_some() || !(report.first_must_be_whole && report.is_unfinished());
         status.employees = counts.then_some(EmployeeCounts {
             in_bob,
             in_scope: tally.in_scope,
@@ -207,7 +241,11 @@ pub fn unlisted(before: &ProvisioningIntegrationStatus, generation: i64, message
     for kind in ["BobConnected", "ProviderConnected", "WebhooksAccepted", "MappingComplete", "PlanHeld", "EmployeesFailing"] {
         wanted.extend(kept(kind, before));
     }
-    ProvisioningIntegrationStatus { conditions: merge(&before.conditions, &wanted, generation, now), ..before.clone() }
+    ProvisioningIntegrationStatus {
+        observed_generation: Some(generation),
+        conditions: merge(&before.conditions, &wanted, generation, now),
+        ..before.clone()
+    }
 }
 
 /// The status of a suspended integration.
@@ -254,7 +292,7 @@ pub fn same(a: &ProvisioningIntegrationStatus, b: &ProvisioningIntegrationStatus
 fn reason(report: &Report) -> IntegrationReason {
     match &report.stop {
         Some(stop) => stop.reason,
-        None if report.unfinished => IntegrationReason::Progressing,
+        None if report.is_unfinished() => IntegrationReason::Progressing,
         None if report.held.is_some() => IntegrationReason::PlanHeld,
         None if report.dry_run => IntegrationReason::DryRun,
         None => IntegrationReason::Converged,
@@ -274,9 +312,7 @@ fn message(report: &Report, reason: IntegrationReason) -> String {
                 )
             }),
             IntegrationReason::PlanHeld => report.held.as_ref().map_or_else(String::new, |held| held_message(held, report)),
-            IntegrationReason::Progressing => {
-                report.tally.as_ref().map_or_else(String::new, |tally| format!("{} people wait for their turn", tally.pending))
-            }
+            IntegrationReason::Progressing => unfinished_message(report),
             _ => report.tally.as_ref().map_or_else(String::new, |tally| match tally.failing {
                 0 => format!("{} of {} people in scope are in sync", tally.ready, tally.in_scope),
                 failing => format!("{} of {} people in scope are in sync, {failing} fail", tally.ready, tally.in_scope),
@@ -287,6 +323,19 @@ fn message(report: &Report, reason: IntegrationReason) -> String {
         text.push('.');
     }
     text
+}
+
+/// What is left to do.
+fn unfinished_message(report: &Report) -> String {
+    let waiting = report.tally.as_ref().map_or(0, |tally| tally.pending);
+    match (report.cut, report.unwritten.for_now()) {
+        (None, unwritten) => format!("{unwritten} EmployeeSyncs could not be written, and are tried again"),
+        (Some(Cut::Deadline), _) => format!("{waiting} people wait for their turn; the next pass goes on at once"),
+        (Some(Cut::Halted), _) => format!("{waiting} people wait for their turn; the pass was cut off, and the next one goes on"),
+        (Some(Cut::Unrecorded), _) => {
+            String::from("The approval of the held plan could not be recorded, so nothing of it went out; it is tried again")
+        }
+    }
 }
 
 fn connection(kind: &'static str, connected: Option<bool>, report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
@@ -381,7 +430,8 @@ fn summary(held: &HeldPlan) -> PlanSummary {
 fn employees_failing(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
     let kind = "EmployeesFailing";
     let Some(tally) = &report.tally else { return kept(kind, before) };
-    Some(if tally.failing == 0 {
+    let not_written = report.unwritten.told();
+    Some(if tally.failing == 0 && not_written.is_none() {
         Wanted { kind, status: false, reason: DetailReason::NoneFailing.as_str(), message: String::new() }
     } else {
         let mut message = format!("{} people fail:", tally.failing);
@@ -390,6 +440,9 @@ fn employees_failing(report: &Report, before: &ProvisioningIntegrationStatus) ->
         }
         message.pop();
         message.push('.');
+        if let Some(told) = not_written {
+            let _ = write!(message, " {told}");
+        }
         Wanted { kind, status: true, reason: DetailReason::SomeFailing.as_str(), message }
     })
 }
@@ -406,3 +459,6 @@ fn kept(kind: &'static str, before: &ProvisioningIntegrationStatus) -> Option<Wa
 fn seconds(took: Duration) -> String {
     format!("{:.1}s", took.as_secs_f64())
 }
+
+#[cfg(test)]
+mod tests;

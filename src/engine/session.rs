@@ -2,7 +2,7 @@
 //! a first listing of the provider is through, everything that a pass over single people needs to begin.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
@@ -67,6 +67,8 @@ pub struct Session {
     pub signing: Signing,
     /// From whom access was to be taken by evidence alone, and when that was tried last.
     pub by_evidence: Mutex<HashMap<Box<str>, Instant>>,
+    /// Whose record could not be written when it was tried last.
+    pub unwritten: Mutex<HashSet<Box<str>>>,
     /// How many changes that are not urgent have had their turn.
     pub turns: AtomicU64,
     /// What calls wait for.

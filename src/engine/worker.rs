@@ -2,7 +2,10 @@
 //! why, follows from the state (`state`): the interval, a changed spec, a sync request, a rotated Secret, a deleted or
 //! changed `EmployeeSync`, a retry. There is always a next one, unless the spec says `suspend`.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use futures::future::BoxFuture;
 use jiff::SignedDuration;
@@ -13,6 +16,7 @@ use super::{
     clock::Clock,
     connection::{Connections, Pacers, Secrets},
     dirty::{Causes, Line},
+    execute::Cut,
     inbox::{Inbox, Mailbox},
     partial,
     report::{self, Report},
@@ -210,6 +214,7 @@ impl Worker {
             refusals: Refusals::default(),
             signing: Signing::default(),
             by_evidence: std::sync::Mutex::default(),
+            unwritten: std::sync::Mutex::default(),
             turns: std::sync::atomic::AtomicU64::new(0),
             waits: handle.waits.clone(),
         };
@@ -400,7 +405,10 @@ impl Worker {
         }
         report.sync_handled.clone_from(&requested);
         report.webhooks = self.session.signing.said();
-        self.answered = requested;
+        if !matches!(report.cut, Some(Cut::Deadline | Cut::Halted)) {
+            // Else the next pass answers it. One that is tried again answers it then.
+            self.answered = requested;
+        }
         if report.in_bob.is_some() {
             self.suspicion = report.suspicion;
         }
@@ -507,8 +515,10 @@ impl Worker {
     fn retried_singly(&self, report: &Report, interval: Duration) -> bool {
         let failed: u32 = report.rest.unsettled.iter().map(|(_, failed)| u32::from(*failed)).sum();
         let all = report.tally.as_ref().and_then(|tally| tally.reasons.get(&EmployeeReason::Retrying).copied());
-        let singly = report.stop.is_none() && !report.unfinished && failed > 0 && all == Some(failed);
-        let singly = singly && report.rest.unsettled.len() <= self.session.most_single();
+        let unwritten = report.unwritten.people.len();
+        let few = report.rest.unsettled.len() + unwritten <= self.session.most_single();
+        let some = failed > 0 || unwritten > 0;
+        let singly = report.stop.is_none() && report.cut.is_none() && some && all.unwrap_or(0) == failed && few;
         if singly {
             partial::retry(&self.session, report, state::longest(interval), |_| None);
         }
@@ -519,25 +529,27 @@ impl Worker {
     async fn finish(&mut self, object: &ProvisioningIntegration, report: &Report, interval: Duration) {
         let now = self.shared.clock.now();
         let singly = self.retried_singly(report, interval);
+        if report.tally.is_some() {
+            let unwritten = report.unwritten.people.iter().map(|(employee, _)| employee.clone()).collect();
+            *self.session.unwritten.lock().unwrap_or_else(PoisonError::into_inner) = unwritten;
+        }
         let interval = SignedDuration::try_from(interval).unwrap_or(SignedDuration::from_mins(10));
         let stop = report.stop.as_ref();
-        let troubled = stop.is_some() || report.unfinished || report.tally.as_ref().is_some_and(|tally| tally.retry && !singly);
-        self.failures = match troubled {
-            false => 0,
-            true if state::is_failure(stop) => self.failures.saturating_add(1),
-            true => self.failures,
-        };
+        let left = !report.unwritten.people.is_empty() || report.tally.as_ref().is_some_and(|tally| tally.retry);
+        let troubled = stop.is_some() || report.cut.is_some() || left && !singly;
+        let again = troubled.then(|| state::again(stop, report.cut, self.failures, interval));
+        self.failures = again.map_or(0, |(failures, _)| failures);
         let missing = stop.is_some_and(|stop| stop.reason == IntegrationReason::SecretNotFound);
         self.times = Times {
             // Sooner where employees who are missing from Bob's answer wait for their confirmation.
             interval: now.checked_add(jittered(interval, &self.key)).ok().into_iter().chain(report.absent.again).min(),
-            retry: troubled.then(|| now.checked_add(state::wait(stop, self.failures, interval)).ok()).flatten(),
+            retry: again.and_then(|(_, wait)| now.checked_add(wait).ok()),
             secrets: now.checked_add(if missing { MISSING_SECRET_POLL } else { SECRET_POLL }).ok(),
             tried: self.times.tried,
         };
         self.session.place.end(stop.map(|stop| stop.reason), report.tally.is_some());
         self.shared.metrics.pass(&self.key, report, now);
-        if report.stop.is_none() && !report.unfinished {
+        if report.stop.is_none() && !report.is_unfinished() {
             self.shared.parts.settled(&self.key, Instant::now() - report.took);
         }
         if self.object.borrow().metadata.generation != object.metadata.generation {

@@ -335,7 +335,7 @@ impl Metrics {
     pub fn pass(&self, key: &IntegrationKey, report: &Report, now: Timestamp) {
         let outcome = match &report.stop {
             Some(stop) => stop.reason.as_str(),
-            None if report.unfinished => "Unfinished",
+            None if report.is_unfinished() => "Unfinished",
             None => "Converged",
         };
         self.passes.get_or_create(&labels(&PASSES, [outcome.into()])).inc();
@@ -343,7 +343,7 @@ impl Metrics {
             self.pass_seconds.observe(report.took.as_secs_f64());
         }
         let key = key.to_string();
-        let through = report.stop.is_none() && !report.unfinished;
+        let through = report.stop.is_none() && !report.is_unfinished();
         let mut everybody = false;
         if let Some(tally) = &report.tally {
             for (state, count) in STATES.into_iter().zip([tally.ready, tally.pending, tally.failing, tally.unmanaged]) {

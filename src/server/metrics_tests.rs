@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use super::*;
 use crate::{
     api::reasons::IntegrationReason,
-    engine::{record::Tally, validate::Stop},
+    engine::{execute::Cut, record::Tally, validate::Stop},
 };
 use crate::{
     cluster::{leadership::Leadership, roster::Roster},
@@ -134,7 +134,7 @@ async fn the_unsynced_age_grows_until_everybody_is_in_sync() {
     one_fails.tally = Some(Tally { in_scope: 3, ready: 2, failing: 1, ..Tally::default() });
     metrics.pass(&key("onelogin"), &one_fails, now());
     assert_eq!(age(&metrics), Some(600.0), "a pass with a failure does not reset it");
-    metrics.pass(&key("onelogin"), &Report { unfinished: true, ..went_well() }, now());
+    metrics.pass(&key("onelogin"), &Report { cut: Some(Cut::Deadline), ..went_well() }, now());
     assert_eq!(age(&metrics), Some(600.0), "nor does one that did not end");
     metrics.pass(&key("onelogin"), &went_well(), now());
     assert_eq!(age(&metrics), Some(0.0));

@@ -37,6 +37,7 @@ mod statuses;
 mod stops;
 mod storms;
 mod triggers;
+mod unwritten;
 mod waits;
 mod webhooks;
 mod windows;

@@ -1,9 +1,6 @@
 //! How a status is written: once, with the lines of history that are owed, and never over what came meanwhile.
 
-use std::{
-    num::NonZeroU64,
-    sync::{PoisonError, atomic::Ordering},
-};
+use std::num::NonZeroU64;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -43,7 +40,10 @@ impl Recorder<'_> {
             return;
         }
         if write.expired {
-            return self.note(self.expire(&write, id).await.err().as_ref());
+            return match self.expire(&write, id).await {
+                Ok(()) => {}
+                Err(error) => self.not_written(id, None, &error),
+            };
         }
         // What another pass has written meanwhile is not owed any more, and what it could not write is.
         write.owed = self.roster.owed(self.key, id);
@@ -58,10 +58,7 @@ impl Recorder<'_> {
                 // A change that failed is tried again, and tells of itself then. One that was made never comes again.
                 let made = write.history.into_iter().filter(|line| line.outcome == OutcomeWord::Succeeded);
                 self.roster.owe(self.key, id, made.chain(write.owed).collect());
-                if !error.is_gone() {
-                    self.unsettled.lock().unwrap_or_else(PoisonError::into_inner).push((id.into(), true));
-                }
-                self.note(Some(&error));
+                self.not_written(id, Some(&write.verdict), &error);
             }
         }
     }
@@ -78,14 +75,6 @@ impl Recorder<'_> {
         }
         self.roster.forget(self.key, id);
         Ok(())
-    }
-
-    fn note(&self, error: Option<&WriteError>) {
-        if let Some(error) = error.filter(|error| !error.is_gone()) {
-            tracing::warn!(integration = %self.key, %error, "a status could not be written; the next pass writes it");
-            self.metrics.status_patch("EmployeeSync", "failed");
-            self.failed.store(true, Ordering::Relaxed);
-        }
     }
 
     async fn try_write(&self, write: &Write<'_>, id: &str) -> Result<(), WriteError> {

@@ -267,7 +267,7 @@ pub fn run(heard: &Heard) -> Doing {
         left_alone: &[],
         owes: false,
         tally,
-        failed: AtomicBool::new(false),
+        unwritten: Mutex::default(),
     };
     for (who, outcome) in told.into_inner().expect("told") {
         let id = people[who as usize].employee.id();

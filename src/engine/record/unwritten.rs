@@ -1,0 +1,91 @@
+//! What the API server did not take. A status that it refuses until a person changes something is that of a failing employee:
+//! the pass itself is through, and the account is dealt with all the same.
+
+use std::sync::PoisonError;
+
+use super::{Recorder, tally::Standing};
+use crate::{
+    api::reasons::EmployeeReason,
+    cluster::{roster::object_name, status::WriteError},
+    engine::{report::Report, verdict::Verdict},
+};
+
+/// Statuses and objects that could not be written in a pass.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unwritten {
+    /// Those of these employees: whether the API server refuses them until something is changed there.
+    pub people: Vec<(Box<str>, bool)>,
+    /// One of those that are refused, and what the API server said.
+    pub refused: Option<(String, String)>,
+}
+
+impl Unwritten {
+    /// How many are refused.
+    #[must_use]
+    pub fn refused(&self) -> usize {
+        self.people.iter().filter(|(_, refused)| *refused).count()
+    }
+
+    /// How many could not be written for now.
+    #[must_use]
+    pub fn for_now(&self) -> usize {
+        self.people.len() - self.refused()
+    }
+
+    /// Says which object is refused, and what the API server said of it; `None` where none is.
+    #[must_use]
+    pub fn told(&self) -> Option<String> {
+        let (object, answer) = self.refused.as_ref()?;
+        Some(match self.refused() {
+            1 => format!("The EmployeeSync {object} cannot be written: {answer}."),
+            count => format!("{count} EmployeeSyncs cannot be written, {object} among them: {answer}."),
+        })
+    }
+}
+
+impl Recorder<'_> {
+    /// Notes that something of this employee could not be written.
+    pub(super) fn not_written(&self, employee: &str, verdict: Option<&Verdict<'_>>, error: &WriteError) {
+        if error.is_gone() {
+            return;
+        }
+        tracing::warn!(integration = %self.key, %error, employee, "a status could not be written; the next pass writes it");
+        self.metrics.status_patch("EmployeeSync", "failed");
+        let mut unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+        unwritten.people.push((employee.into(), error.refusal().is_some()));
+        if let Some(answer) = error.refusal() {
+            unwritten.refused.get_or_insert_with(|| (object_name(&self.key.name, employee), answer.to_owned()));
+            if let Some(verdict) = verdict {
+                self.tally.lock().unwrap_or_else(PoisonError::into_inner).count_as_not_recorded(verdict);
+            }
+        }
+    }
+
+    /// Writes into the report of the pass what became of all of it.
+    pub fn end(self, report: &mut Report) {
+        report.rest.unsettled = self.unsettled.into_inner().unwrap_or_else(PoisonError::into_inner);
+        report.unwritten = self.unwritten.into_inner().unwrap_or_else(PoisonError::into_inner);
+        report.tally = Some(self.tally.into_inner().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl super::Tally {
+    /// The employee who was counted with this verdict fails: it is on no record.
+    fn count_as_not_recorded(&mut self, verdict: &Verdict<'_>) {
+        match Standing::of(verdict) {
+            Standing::Unmanaged | Standing::Nowhere => return,
+            Standing::Ready => self.ready = self.ready.saturating_sub(1),
+            Standing::Pending => self.pending = self.pending.saturating_sub(1),
+            Standing::Failing => {
+                self.failing = self.failing.saturating_sub(1);
+                let reason = verdict.reason();
+                if let Some(count) = self.reasons.get_mut(&reason) {
+                    *count = count.saturating_sub(1);
+                }
+                self.reasons.retain(|_, count| *count > 0);
+            }
+        }
+        self.failing += 1;
+        *self.reasons.entry(EmployeeReason::NotRecorded).or_default() += 1;
+    }
+}
