@@ -132,3 +132,23 @@ fn nobody_else_asks_which_provider_it_is() {
     }
     none(&found);
 }
+
+/// Whoever opens a firewall reads one page: every host that is written in the code is on it.
+#[test]
+fn every_host_that_is_called_is_on_the_page_of_hosts() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/hosts.md")).expect("docs/hosts.md");
+    let mut hosts = Vec::new();
+    for (path, text) in sources() {
+        let places = ["provider", "engine", "bob"].iter().any(|room| path.starts_with(room));
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let lines = code.lines().filter(|line| places && !line.trim_start().starts_with("//"));
+        // A host alone is a base; with a path it is a scope or an example.
+        let bases = lines.flat_map(|line| line.split("\"https://").skip(1)).filter_map(|rest| rest.split_once('"'));
+        hosts.extend(bases.map(|(host, _)| host.to_owned()).filter(|host| host.contains('.') && !host.contains('/')));
+    }
+    assert!(hosts.len() > 12, "{hosts:?}");
+    for host in hosts {
+        let host = host.replace("{}", "acme").replace("{region}", "us");
+        assert!(page.contains(&format!("`{host}`")), "docs/hosts.md does not name {host}");
+    }
+}

@@ -304,12 +304,12 @@ async fn whatever_is_not_whole_is_unavailable_and_asked_once() {
         assert_eq!(whole.employees.len(), employees);
         for (fault, expected) in [
             (Fault::new(FaultKind::Html), "200, but not with JSON: a log-in page or somebody else's server"),
-            (Fault::new(FaultKind::Truncate), "the answer was cut off"),
+            (Fault::new(FaultKind::Truncate), "the answer from 127.0.0.1:"),
             (Fault::new(FaultKind::ErrorObject), "200 with an error object: An injected error"),
             (Fault::new(FaultKind::Status), "503: injected.503: An injected error"),
             (Fault::new(FaultKind::Html).status(502), "502"),
             (Fault::new(FaultKind::Status).status(302).header("location", "/v1/people/search"), "302: redirects are not followed"),
-            (Fault::new(FaultKind::Reset), "no answer: "),
+            (Fault::new(FaultKind::Reset), "the connection to 127.0.0.1:"),
         ] {
             let before = bench.total_calls().await;
             bench.control.fault(Service::Bob, &fault).await.unwrap();

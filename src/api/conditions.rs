@@ -32,12 +32,28 @@ pub fn merge(before: &[Condition], wanted: &[Wanted], generation: i64, now: Time
                 type_: want.kind.to_owned(),
                 status: status.to_owned(),
                 reason: want.reason.to_owned(),
-                message: cut(&want.message),
+                message: cut(&sentence(&want.message)),
                 observed_generation: Some(generation),
                 last_transition_time: kept.unwrap_or(Time(now)),
             }
         })
         .collect()
+}
+
+/// Returns the text with a capital letter and a full stop. A name that begins it stays as it is written.
+#[must_use]
+pub fn sentence(text: &str) -> String {
+    let first = text.split(' ').next().unwrap_or_default();
+    let is_name = first.trim_end_matches(['.', ',', ':', ';']).contains(['.', '_', '`', '/', '(']);
+    let mut chars = text.chars();
+    let mut out: String = match chars.next() {
+        Some(c) if !is_name => c.to_uppercase().chain(chars).collect(),
+        _ => text.to_owned(),
+    };
+    if !out.is_empty() && !out.ends_with(['.', '!', '?', '…']) {
+        out.push('.');
+    }
+    out
 }
 
 /// Whether two lists say the same, transition times aside.
@@ -65,4 +81,24 @@ fn cut(message: &str) -> String {
     }
     let end = (0..=MAX_MESSAGE).rev().find(|&i| message.is_char_boundary(i)).unwrap_or(0);
     format!("{}…", &message[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_begins_with_a_capital_letter_and_ends_with_a_full_stop() {
+        for (text, said) in [
+            ("no access", "No access."),
+            ("Is it? Yes!", "Is it? Yes!"),
+            ("", ""),
+            ("über alles: x", "Über alles: x."),
+            ("phones.work is gone", "phones.work is gone."),
+        ] {
+            assert_eq!(sentence(text), said);
+            let wanted = [Wanted { kind: "Ready", status: true, reason: "InSync", message: text.to_owned() }];
+            assert_eq!(merge(&[], &wanted, 1, Timestamp::UNIX_EPOCH)[0].message, said, "every message goes through here");
+        }
+    }
 }

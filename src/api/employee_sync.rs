@@ -1,16 +1,18 @@
 //! `EmployeeSync`: one employee in one integration. Its status is the audit trail of that person.
 
+#![allow(dead_code, reason = "everything here is public, and the macro makes second structs of fields that nothing reads there")]
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::integration::UserStatus;
 
 /// One employee in one integration.
-#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[kube(
     group = "bobsync.dev",
     version = "v1alpha1",
@@ -54,6 +56,9 @@ pub struct EmployeeSyncSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64))]
     pub attributes: BTreeMap<String, AttributeValue>,
+    /// Whether this version cannot read the spec: the rest of it is made up, and says hands off. No part of the object.
+    #[serde(skip)]
+    pub unreadable: bool,
 }
 
 /// A value of an attribute.
@@ -62,7 +67,7 @@ pub struct EmployeeSyncSpec {
 pub struct AttributeValue(#[schemars(length(max = 1024))] pub String);
 
 /// An integration in the same namespace.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
 pub struct IntegrationRef {
     /// Name of the `ProvisioningIntegration`.
     #[schemars(length(min = 1, max = 63))]
@@ -151,10 +156,12 @@ pub struct AccountRef {
 pub enum MatchedBy {
     /// bobsync created it.
     Created,
-    /// It bears the employee's mark.
-    Mark,
     /// It had the employee's e-mail and no mark, and was adopted.
     Email,
+    /// It bears the employee's mark.
+    // A word of a newer version reads as this one: every account that was written to bears the mark.
+    #[serde(other)]
+    Mark,
 }
 
 /// Access as the status shows it.
@@ -170,6 +177,10 @@ pub enum Access {
     Absent,
     /// The settings leave this person alone.
     Unmanaged,
+    /// A word of a newer version. Never written.
+    #[serde(other)]
+    #[schemars(skip)]
+    Unknown,
 }
 
 /// The next moment at which the decision changes by itself.
@@ -223,12 +234,36 @@ pub struct Evidence {
 }
 
 /// What was seen.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum EvidenceKind {
     /// The read by id answered that the employee file does not exist, or Bob reported its deletion (`employee.deleted`).
     FileDeleted,
     /// Bob reported that access is revoked immediately (`employee.access.revoked.immediately`).
     AccessRevoked,
+    /// A word of a newer version, kept for it.
+    #[schemars(skip)]
+    Unknown(String),
+}
+
+impl Serialize for EvidenceKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(match self {
+            Self::FileDeleted => "FileDeleted",
+            Self::AccessRevoked => "AccessRevoked",
+            Self::Unknown(word) => word,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for EvidenceKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        Ok(match &*word {
+            "FileDeleted" => Self::FileDeleted,
+            "AccessRevoked" => Self::AccessRevoked,
+            _ => Self::Unknown(word),
+        })
+    }
 }
 
 /// How many changes the history keeps.

@@ -98,11 +98,15 @@ pub struct ProvisioningIntegrationSpec {
     pub privacy: Privacy,
 }
 
-fn ten_minutes() -> String {
+/// Returns the default of `spec.interval`.
+#[must_use]
+pub fn ten_minutes() -> String {
     "10m".to_owned()
 }
 
-fn ninety_days() -> String {
+/// Returns the default of `spec.retention`.
+#[must_use]
+pub fn ninety_days() -> String {
     "2160h".to_owned()
 }
 
@@ -159,7 +163,9 @@ pub struct Bob {
 #[serde(transparent)]
 pub struct ZoneName(#[schemars(length(min = 1, max = 64))] pub String);
 
-fn utc() -> String {
+/// Returns the default of `spec.bob.timeZone`.
+#[must_use]
+pub fn utc() -> String {
     "UTC".to_owned()
 }
 

@@ -27,6 +27,33 @@ pub const INTEGRATION_LABEL: &str = "bobsync.dev/integration";
 /// Annotation that asks for a sync now; any new value does.
 pub const SYNC_REQUESTED: &str = "bobsync.dev/sync-requested-at";
 
+/// The generation that the status of an object speaks of while nothing was said of it. GitOps tools take an object without
+/// any status for current, and go on too early.
+const UNSAID: i64 = -1;
+
+/// A status in which something can be said.
+pub trait Said: Default + PartialEq {
+    /// Whether it is what the API server shows while nothing was said.
+    fn is_default(&self) -> bool;
+}
+
+impl Said for ProvisioningIntegrationStatus {
+    fn is_default(&self) -> bool {
+        *self == Self { observed_generation: Some(UNSAID), ..Self::default() }
+    }
+}
+
+impl Said for EmployeeSyncStatus {
+    fn is_default(&self) -> bool {
+        *self == Self { observed_generation: Some(UNSAID), ..Self::default() }
+    }
+}
+
+/// A status as it was written; `None` for the default one of the API server.
+pub fn said<S: Said>(status: Option<S>) -> Option<S> {
+    status.filter(|status| !status.is_default())
+}
+
 /// Both `CustomResourceDefinition`s as one YAML stream, as `bobsync crds` prints them and `crds/` holds them.
 ///
 /// # Errors
@@ -36,6 +63,9 @@ pub fn crds_yaml() -> Result<String, serde_json::Error> {
     for crd in [ProvisioningIntegration::crd(), EmployeeSync::crd()] {
         let mut value = serde_json::to_value(crd)?;
         prune(&mut value);
+        if let Some(status) = value.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/status") {
+            status["default"] = serde_json::json!({"observedGeneration": UNSAID});
+        }
         out.push_str("---\n");
         yaml::write(&value, &mut out);
     }

@@ -47,7 +47,7 @@ reasons! {
         Drifted: "A person changed the account at the provider, and `safety.driftPolicy: Report` only reports it; `AttributesSynced` names the attributes.", "Set the value back at the provider, change it in Bob, or set `driftPolicy: Correct`.";
         DomainNotListed: "The work e-mail is in no domain that `provisioning.emailDomains` lists.", "Add the domain, if this person should be managed.";
         OutOfScope: "`provisioning.scope` leaves this person out.", "Change the expression, if this person should be managed.";
-        HandsOff: "`spec.suspend` is set on this EmployeeSync, or the account is listed in `safety.protectedAccounts` or an administrator's by the provider's own word; the message says which.", "Remove `spec.suspend`, the account from the list, or the administrator's role, to let bobsync manage it again.";
+        HandsOff: "`spec.suspend` is set on this EmployeeSync, or this version cannot read its spec, or the account is listed in `safety.protectedAccounts` or an administrator's by the provider's own word; the message says which.", "Remove `spec.suspend`, what cannot be read, the account from the list, or the administrator's role, to let bobsync manage it again. Where a newer version wrote the spec, run that version.";
         Pending: "Decided, and waiting for its turn, or until the provider's accounts are read.", "Nothing; look at the integration if it lasts: it says what is waited for, and until when.";
         Held: "Part of a plan that a guard holds.", "See `PlanHeld` of the integration: approve the plan, or remove its cause.";
         Frozen: "An attribute is frozen, because it would change for too many people at once; the rest is in sync.", "See `PlanHeld` of the integration: approve the plan, or correct the field in Bob or the mapping.";
@@ -57,8 +57,8 @@ reasons! {
         Ambiguous: "Several accounts match this employee.", "Leave one account with this e-mail or mark at the provider.";
         MissingAttribute: "A required target has no value in Bob.", "Fill the field in Bob that the message names.";
         MappingFailed: "An expression failed for this person, or an address holds a character that is not seen or that looks like another one; the message names the target and why.", "Correct the expression, or the field in Bob that the message names: type an address anew where it was pasted.";
-        Forbidden: "The credential may not change this account.", "Give the credential more rights, or set `spec.suspend` for this person.";
-        SuspendByHand: "Access should be taken, the account is still open, and bobsync may not suspend it: it is listed in `safety.protectedAccounts`, or an administrator's by the provider's own word, or bobsync acts as it; the message says which.", "Suspend the account at the provider by hand. Administrators who leave are suspended by bobsync with `safety.administrators: Suspend`.";
+        Forbidden: "The credential may not change this account. (Where access should be taken and the account is still open, the reason is `SuspendByHand`.)", "Give the credential more rights, or set `spec.suspend` for this person.";
+        SuspendByHand: "Access should be taken, the account is still open, and bobsync may not suspend it: it is listed in `safety.protectedAccounts`, or an administrator's by the provider's own word, or bobsync acts as it, or the provider refuses the change of this account (an administrator whom the credential does not reach, OneLogin's account owner, a right that is missing); the message says which.", "Suspend the account at the provider by hand, or give the credential the right that the message names: it is tried on by itself. Administrators who leave are suspended by bobsync with `safety.administrators: Suspend`, where the credential reaches them.";
         ManagedElsewhere: "Another directory is the master of this account: it is synchronised from there, or it is a guest.", "Change the account in that directory, or set `spec.suspend` for this person.";
         NotRecorded: "The API server refuses this EmployeeSync or its status: a quota, an admission policy, a webhook, or a right that is missing. The account is dealt with all the same. It shows in `EmployeesFailing` of the integration alone, whose message names the object and what the API server said.", "Do what that answer asks for: raise the quota, or change the policy or the webhook. It is written again by itself.";
         NoLicence: "The account exists, and cannot be used for want of a licence (OneLogin: state Unlicensed).", "Free a licence at the provider, or buy one; then give it to this user. Nothing has to be done here.";
@@ -212,6 +212,9 @@ pub fn markdown() -> String {
         "ProvisioningIntegration",
         IntegrationReason::ALL.iter().map(|r| (ready(r.is_ready(), r.is_stalled()), r.as_str(), r.meaning(), r.what_to_do())).collect(),
     );
-    table("The other conditions", DetailReason::ALL.iter().map(|r| ("-".to_owned(), r.as_str(), r.meaning(), r.what_to_do())).collect());
+    page.push_str("\n## The other conditions\n\n| reason | it means | what to do |\n| --- | --- | --- |\n");
+    for reason in DetailReason::ALL {
+        let _ = writeln!(page, "| `{}` | {} | {} |", reason.as_str(), reason.meaning(), reason.what_to_do());
+    }
     page
 }

@@ -29,6 +29,7 @@ use crate::{
         Urgency,
         http::{self, Secret},
         limits::{Wait, Waits, Why},
+        reach::{root_cause, why},
     },
 };
 
@@ -355,7 +356,7 @@ impl Client {
         let silence = self.patience.between_chunks;
         match tokio::time::timeout(silence, answer.chunk()).await {
             Ok(Ok(chunk)) => Ok(chunk),
-            Ok(Err(_)) => Err(Error::unavailable("the answer was cut off")),
+            Ok(Err(error)) => Err(self.no_answer(&error.with_url(answer.url().clone()))),
             Err(_) => Err(Error::unavailable(format!("the answer stopped for {} s", silence.as_secs()))),
         }
     }
@@ -367,8 +368,7 @@ impl Client {
     }
 
     fn no_answer(&self, error: &reqwest::Error) -> Error {
-        let what = if error.is_connect() { "no connection" } else { "no answer" };
-        Error::unavailable(scrub(&format!("{what}: {}", root_cause(error)), &self.secrets()))
+        Error::unavailable(why(error, &self.secrets()))
     }
 
     /// The reader knows no secrets, and a strange server may send anything back.
@@ -392,15 +392,6 @@ fn is_json(answer: &Response) -> bool {
     let content_type = answer.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     media == "application/json" || (media.starts_with("application/") && media.ends_with("+json"))
-}
-
-/// The innermost reason: the outer ones repeat the address.
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }
 
 #[cfg(test)]

@@ -14,19 +14,21 @@ use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::{
     Api, Client, ResourceExt as _,
     api::{ListParams, Patch, PatchParams, PostParams},
-    core::DeserializeGuard,
 };
 use serde_json::json;
 
 use self::held::{Held, People, field_manager};
 use crate::{
     api::{EmployeeSync, ProvisioningIntegration},
-    cluster::connect::{self, CallError, bounded},
+    cluster::{
+        connect::{self, CallError, bounded},
+        lenient::Lenient,
+    },
     domain::settings::go_duration,
 };
 
-/// How long one call to the API server may take.
-const TIMEOUT: Duration = Duration::from_secs(15);
+/// How long one call to the API server may take. It waits for an admission webhook for up to 30 s.
+const TIMEOUT: Duration = Duration::from_secs(35);
 /// People in one answer of the API server.
 const PAGE: u32 = 500;
 
@@ -133,7 +135,7 @@ impl Place {
     /// Who waits; `None` for a caller who may not list EmployeeSyncs.
     async fn people(&self) -> Result<Option<People>, String> {
         // An object that does not fit its type must not hide the others.
-        let api: Api<DeserializeGuard<EmployeeSync>> = Api::namespaced(self.client.clone(), &self.namespace);
+        let api: Api<Lenient<EmployeeSync>> = Api::namespaced(self.client.clone(), &self.namespace);
         let mut people = People::default();
         let mut page = ListParams::default().limit(PAGE);
         loop {

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use clap::{ArgAction, Args, ValueEnum};
 use tokio::{signal::unix::SignalKind, sync::watch};
+use tracing_subscriber::{Layer as _, filter::FilterExt as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::{
     cluster::{
@@ -97,7 +98,11 @@ pub async fn run(
     let parts = Parts::new(health.clone(), metrics.clone());
     let listener = server::listen(options.http_listen, metrics.clone(), parts.clone(), stopping.clone()).await?;
     let leadership = if options.leader_elect {
-        let past = leadership::past(&client, &namespaces).await;
+        let mut stop = stopping.clone();
+        let past = tokio::select! {
+            past = leadership::past(&client, &namespaces) => past,
+            _ = stop.wait_for(|stopping| *stopping) => return Ok(()),
+        };
         Leadership::start(client.clone(), lease_namespace, past, &metrics)
     } else {
         Leadership::always()
@@ -108,7 +113,8 @@ pub async fn run(
         let parts = parts.clone();
         leadership.on_end(move || parts.ended("election", None, true));
     }
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), ?namespaces, "started");
+    let names = if namespaces.is_empty() { "all".to_owned() } else { namespaces.join(",") };
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), namespaces = names, "started");
     let roster = Roster::default();
     let inbox = Inbox::new(client.clone(), roster.clone(), clock.clone(), leadership.clone());
     metrics.watch_inbox(inbox.clone());
@@ -138,18 +144,12 @@ pub async fn run(
         ended = &mut work => Some(ended),
     };
     health.stopping();
-    let failed = match ended {
-        Some(ended) => ended.is_err(),
-        None => tokio::time::timeout(STOP_WITHIN, work)
-            .await
-            .unwrap_or_else(|_| {
-                tracing::warn!("some work did not end in time");
-                Ok(())
-            })
-            .is_err(),
+    // Only after work has ended may another replica begin.
+    let ended = match ended {
+        Some(ended) => leadership.release_after(std::future::ready(ended), STOP_WITHIN).await,
+        None => leadership.release_after(work, STOP_WITHIN).await,
     };
-    // Only now may another replica begin.
-    leadership.release().await;
+    let failed = matches!(ended, Some(Err(_)));
     // `readyz` fails since the stop began; deliveries that came all the same are told to come again, and those under way
     // end.
     let _ = close.send(true);
@@ -188,14 +188,24 @@ async fn signalled() {
 }
 
 fn log(format: LogFormat) {
-    // The client libraries log addresses and objects below this level.
-    let filter = tracing_subscriber::EnvFilter::try_from_env("BOBSYNC_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,bobsync=info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let asked = tracing_subscriber::EnvFilter::try_from_env("BOBSYNC_LOG");
+    // The client libraries log addresses and objects below this level. What a call to the API server ends in has a line of our own.
+    let filter = asked.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,kube_client=off,bobsync=info"));
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match format {
-        LogFormat::Text => builder.with_ansi(false).init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
+        LogFormat::Text => tracing_subscriber::registry().with(layer.with_ansi(false).with_filter(discreet(filter))).init(),
+        LogFormat::Json => tracing_subscriber::registry().with(layer.json().flatten_event(true).with_filter(discreet(filter))).init(),
     }
+}
+
+/// This filter, without the lines in which the client library shows what the API server has sent, whatever the filter says. It
+/// logs an answer that it cannot read, whole and as a warning: an `EmployeeSync`, or a Secret.
+fn discreet<S: tracing::Subscriber>(filter: tracing_subscriber::EnvFilter) -> impl tracing_subscriber::layer::Filter<S>
+where
+    S: for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+{
+    let shows_answers = |target: &str| target == "kube_client::client";
+    filter.and(tracing_subscriber::filter::filter_fn(move |metadata| !shows_answers(metadata.target())))
 }
 
 #[cfg(test)]

@@ -11,19 +11,21 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kube::{
     Api, Client, ResourceExt as _,
     api::{ListParams, Patch, PatchParams},
-    core::DeserializeGuard,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::{
     api::{EmployeeSync, ProvisioningIntegration, SYNC_REQUESTED, conditions},
-    cluster::connect::{self, CallError, bounded},
+    cluster::{
+        connect::{self, CallError, bounded},
+        lenient::Lenient,
+    },
     domain::{mapping::key, settings::go_duration},
 };
 
-/// How long one call to the API server may take.
-const TIMEOUT: Duration = Duration::from_secs(15);
+/// How long one call to the API server may take. It waits for an admission webhook for up to 30 s.
+const TIMEOUT: Duration = Duration::from_secs(35);
 /// People in one answer of the API server.
 const PAGE: u32 = 500;
 /// Annotations written at once.
@@ -179,7 +181,7 @@ impl Desk {
             self.works(integration).await?;
         }
         let people = meant(self.list().await?, self.options.integration.as_deref(), &self.options.employee)?;
-        let api: Api<EmployeeSync> = Api::namespaced(self.client.clone(), &self.namespace);
+        let api: Api<Lenient<EmployeeSync>> = Api::namespaced(self.client.clone(), &self.namespace);
         let request = self.request();
         let asked = stream::iter(&people).map(|person| {
             let (api, request) = (&api, &request);
@@ -251,7 +253,7 @@ impl Desk {
 
     async fn list(&self) -> Result<Vec<Person>, String> {
         // An object that does not fit its type must not hide the others.
-        let api: Api<DeserializeGuard<EmployeeSync>> = Api::namespaced(self.client.clone(), &self.namespace);
+        let api: Api<Lenient<EmployeeSync>> = Api::namespaced(self.client.clone(), &self.namespace);
         let mut page = ListParams::default().limit(PAGE);
         page.label_selector.clone_from(&self.options.selector);
         let mut people = Vec::new();

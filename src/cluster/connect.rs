@@ -6,8 +6,11 @@ use kube::{Client, Config};
 
 /// How long a connection may take to come up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long sending a request may stall. What an answer may take is bounded at each call: a watch may be silent.
+/// How long sending a request may stall. What an answer may take is bounded at each call.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a connection may be silent until it counts as dead, used or not. The longest silence of a living one is that of a
+/// watch, which ends after half a minute; calls have shorter bounds of their own.
+const READ_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// Chooses ring for TLS, once per process. Further calls do nothing.
 pub fn install_crypto() {
@@ -39,6 +42,11 @@ pub fn with_settings(mut config: Config) -> Result<Client, kube::Error> {
     config.default_retry = false;
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.write_timeout = Some(WRITE_TIMEOUT);
+    config.read_timeout = Some(READ_TIMEOUT);
+    config.reset_reader_on_write = true;
+    config
+        .headers
+        .push((axum::http::header::USER_AGENT, axum::http::HeaderValue::from_static(concat!("bobsync/", env!("CARGO_PKG_VERSION")))));
     Client::try_from(config)
 }
 
@@ -51,20 +59,69 @@ pub enum CallError {
     /// The client's error, without the body of an answer.
     #[error("{}", super::brief(.0))]
     Failed(#[source] kube::Error),
+    /// An answer that the API server does not give.
+    #[error("{0}")]
+    Odd(&'static str),
 }
 
 impl CallError {
     /// Whether the object does not exist.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::Failed(kube::Error::Api(status)) if status.is_not_found())
+        self.code() == Some(404)
     }
 
     /// Whether the object is not the version that was read, or exists already.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Failed(kube::Error::Api(status)) if status.code == 409)
+        self.code() == Some(409)
     }
+
+    /// Whether the API server has refused for now: it is busy, or begins.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        matches!(self.code(), Some(429 | 503))
+    }
+
+    /// Whether the API server was reached and said nothing.
+    #[must_use]
+    pub fn is_silence(&self) -> bool {
+        match self {
+            Self::Timeout(_) => true,
+            // A connection that has been silent for too long is cut, and with it the stream.
+            Self::Failed(kube::Error::ReadEvents(error)) => is_timeout(error),
+            _ => false,
+        }
+    }
+
+    /// The code of a refusal, whatever its body is: a resource that is not served is refused in plain text.
+    #[must_use]
+    pub fn code(&self) -> Option<u16> {
+        match self {
+            Self::Failed(kube::Error::Api(status)) => Some(status.code),
+            _ => None,
+        }
+    }
+
+    /// When the API server wants to be asked again.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        let Self::Failed(kube::Error::Api(status)) = self else { return None };
+        let seconds = status.details.as_ref().map(|details| details.retry_after_seconds)?;
+        u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
+    }
+}
+
+fn is_timeout(error: &std::io::Error) -> bool {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    std::iter::from_fn(|| {
+        let this = next?;
+        // An error in an error of the same type hides itself and shows its cause.
+        let inner = this.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref).map(|inner| inner as _);
+        next = inner.or_else(|| this.source());
+        Some(this)
+    })
+    .any(|error| error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut))
 }
 
 /// Runs a call with a bound: the client itself waits for an answer for ever.
@@ -112,5 +169,61 @@ mod tests {
         assert!(matches!(answer, Err(CallError::Failed(_))), "{answer:?}");
         assert_eq!(asked.load(Ordering::SeqCst), 1);
         server.abort();
+    }
+
+    /// What a server says to the first request of a client of this kubeconfig, which it answers with this.
+    async fn asked(
+        kubeconfig: impl FnOnce(String) -> String,
+        code: axum::http::StatusCode,
+    ) -> (axum::http::HeaderMap, Result<(), CallError>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (tell, mut told) = tokio::sync::mpsc::channel(1);
+        let router = axum::Router::new().fallback(move |headers: axum::http::HeaderMap| {
+            let tell = tell.clone();
+            async move {
+                let _ = tell.send(headers).await;
+                (code, "404 page not found\n")
+            }
+        });
+        let server =
+            tokio::spawn(crate::server::front::serve(listener, router, crate::server::front::Limits::default(), std::future::pending()));
+        let file = kube::config::Kubeconfig::from_yaml(&kubeconfig(format!("http://{address}"))).expect("a kubeconfig");
+        let config = Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default()).await.expect("a configuration");
+        let client = with_settings(config).expect("a client");
+        let answer = bounded(Duration::from_secs(5), client.apiserver_version()).await.map(drop);
+        server.abort();
+        (told.recv().await.expect("a request"), answer)
+    }
+
+    fn kubeconfig(server: &str, user: &str) -> String {
+        format!(
+            "{{apiVersion: v1, kind: Config, current-context: c, contexts: [{{name: c, context: {{cluster: c, user: u}}}}], \
+             clusters: [{{name: c, cluster: {{server: '{server}'}}}}], users: [{{name: u, user: {user}}}]}}"
+        )
+    }
+
+    // Kubeconfigs of old clusters name the identity provider themselves.
+    #[tokio::test]
+    async fn the_token_of_an_identity_provider_in_a_kubeconfig_is_sent() {
+        use base64::Engine as _;
+        let part = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
+        let token = format!("{}.{}.{}", part("{\"alg\":\"none\"}"), part("{\"exp\":4102444800}"), part("x"));
+        let user = format!(
+            "{{auth-provider: {{name: oidc, config: {{client-id: bobsync, idp-issuer-url: 'https://127.0.0.1:9', id-token: '{token}'}}}}}}"
+        );
+        let (headers, _) = asked(|server| kubeconfig(&server, &user), axum::http::StatusCode::OK).await;
+        assert_eq!(headers["authorization"].to_str().expect("text"), format!("Bearer {token}"));
+    }
+
+    // A kind that is not served is refused in plain text.
+    #[tokio::test]
+    async fn a_code_is_known_whatever_the_body_is_and_the_caller_has_a_name() {
+        let (headers, answer) = asked(|server| kubeconfig(&server, "{token: t}"), axum::http::StatusCode::NOT_FOUND).await;
+        let error = answer.expect_err("refused");
+        assert!(error.is_not_found() && !error.is_busy() && !error.is_silence(), "{error:?}");
+        assert_eq!(headers["user-agent"], concat!("bobsync/", env!("CARGO_PKG_VERSION")));
+        let (_, answer) = asked(|server| kubeconfig(&server, "{token: t}"), axum::http::StatusCode::TOO_MANY_REQUESTS).await;
+        assert!(answer.expect_err("refused").is_busy());
     }
 }

@@ -39,8 +39,8 @@ use crate::server::{health::Beat, parts::Parts};
 const CONTROLLER: &str = "bobsync";
 /// How many events may wait. A first pass over a large company says more than anybody reads.
 const QUEUE: usize = 1_000;
-/// How long sending one event may take.
-const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long sending one event may take. The API server waits for an admission webhook for up to 30 s.
+const TIMEOUT: Duration = Duration::from_secs(35);
 /// Events sent at once.
 const AT_ONCE: usize = 4;
 /// The same event within this time counts up the one that is there instead of making another (the API server forgets

@@ -5,9 +5,10 @@
 //! from the moment *before* the renewing request was sent. Another process can take the Lease only after it has watched
 //! the same record unchanged for a whole 60 s by *its* monotonic clock, which starts after that request was carried
 //! out. So the holder's end comes first, whatever the wall clocks say; a margin of a fiftieth (1.2 s) pays for clocks
-//! that run at different speeds. Renewing every 10 s with requests of at most 5 s keeps at least 60 − 10 − 5 = 45 s in
-//! hand while the API server answers, so a write of 30 s may always begin; 28.8 s after the last renewal that went
-//! through, none may begin any more, and by the end of the lease all that began have ended.
+//! that run at different speeds. Renewing every 10 s with requests of at most 10 s, the default patience of an admission
+//! webhook, keeps at least 58.8 − 10 − 10 = 38.8 s in hand while the API server answers, so a write of 30 s may always begin;
+//! 28.8 s after the last renewal that went through, none may begin any more, and by the end of the lease all that began have
+//! ended.
 //!
 //! Every claim names the version it replaces, so of two claims one fails. Deleting the Lease does not make two leaders
 //! either: the holder makes it again, and who does not find it waits out the time of a holder who may not have noticed.
@@ -28,15 +29,29 @@ use futures::FutureExt as _;
 use kube::{Api, Client, api::ListParams};
 use tokio::{
     sync::{mpsc, oneshot, watch},
+    task::JoinError,
     time::Instant,
 };
 
 use super::connect::bounded;
-use crate::{api::ProvisioningIntegration, server::metrics::Metrics};
+use crate::{
+    api::{ProvisioningIntegration, said},
+    server::metrics::Metrics,
+};
 use contender::Contender;
 
 /// Name of the Lease.
 pub const LEASE: &str = "bobsync";
+
+/// How long a busy API server is asked again for the integrations before the election. One that has just got its definitions
+/// is busy for some seconds.
+const BUSY_FOR: Duration = Duration::from_secs(30);
+/// The wait between two of these, unless it names another one.
+const BUSY_WAIT: Duration = Duration::from_secs(1);
+/// How long a process that stops waits for the Lease to be given back.
+const RELEASE_WITHIN: Duration = Duration::from_secs(15);
+/// Holds the identity of the pod, as Kubernetes knows it. No two processes of one pod live at once.
+const POD_UID: &str = "BOBSYNC_POD_UID";
 
 /// The longest sleep of somebody who waits for the end of a lease: a suspended machine is noticed within this time.
 const LOOK: Duration = Duration::from_secs(5);
@@ -60,7 +75,7 @@ impl Default for Terms {
             lease: Duration::from_mins(1),
             renew: Duration::from_secs(10),
             retry: Duration::from_secs(2),
-            request: Duration::from_secs(5),
+            request: Duration::from_secs(10),
         }
     }
 }
@@ -88,9 +103,21 @@ pub async fn past(client: &Client, namespaces: &[String]) -> Past {
     } else {
         namespaces.iter().map(|namespace| Api::namespaced(client.clone(), namespace)).collect()
     };
+    let began = Instant::now();
     for api in apis {
-        match bounded(Terms::default().request, api.list(&ListParams::default())).await {
-            Ok(list) if list.items.iter().all(|integration| integration.status.is_none()) => {}
+        let found = loop {
+            match bounded(Terms::default().request, api.list(&ListParams::default())).await {
+                Err(error) if error.is_busy() && began.elapsed() < BUSY_FOR => {
+                    tracing::info!(%error, "the integrations could not be listed before the election; trying again");
+                    let wait =
+                        error.retry_after().unwrap_or(BUSY_WAIT).clamp(BUSY_WAIT, BUSY_FOR.saturating_sub(began.elapsed()).max(BUSY_WAIT));
+                    tokio::time::sleep(wait).await;
+                }
+                found => break found,
+            }
+        };
+        match found {
+            Ok(list) if list.items.iter().all(|integration| said(integration.status.clone()).is_none()) => {}
             Ok(_) => return Past::Unknown,
             // Without the CRD there is no integration.
             Err(error) if error.is_not_found() => {}
@@ -101,6 +128,41 @@ pub async fn past(client: &Client, namespaces: &[String]) -> Past {
         }
     }
     Past::Untouched
+}
+
+/// Who takes part in the election.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The holder in the Lease while this process leads. No other process has it.
+    name: String,
+    /// How the names of all processes of this pod begin, where that is known.
+    pod: Option<String>,
+}
+
+impl Identity {
+    /// This process, by the name of its host, which is the pod's, and the pod's identity where the chart tells it.
+    fn of_this_process() -> Self {
+        let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Self::of(&given("HOSTNAME").unwrap_or_else(|| LEASE.to_owned()), given(POD_UID).as_deref())
+    }
+
+    /// A process on this host: the name is for people, and what follows makes two processes with one host name two contenders.
+    fn of(host: &str, pod: Option<&str>) -> Self {
+        let pod = pod.map(|uid| format!("{host}_{uid}_"));
+        let start = pod.clone().unwrap_or_else(|| format!("{host}_"));
+        Self { name: format!("{start}{:016x}", contender::random()), pod }
+    }
+
+    /// Whether this holder was a process of the same pod, and so is dead.
+    fn has_succeeded(&self, holder: &str) -> bool {
+        self.pod.as_deref().is_some_and(|pod| holder.starts_with(pod)) && holder != self.name
+    }
+}
+
+impl From<String> for Identity {
+    fn from(name: String) -> Self {
+        Self { name, pod: None }
+    }
 }
 
 /// Tells whether this process leads. Clones are the same membership; when the last one is dropped, the process no
@@ -185,10 +247,7 @@ impl Leadership {
     #[must_use]
     pub fn start(client: Client, namespace: &str, past: Past, metrics: &Arc<Metrics>) -> Self {
         let metrics = metrics.clone();
-        // The pod's name, for people; what follows makes two processes with one host name two contenders.
-        let host = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| LEASE.to_owned());
-        let identity = format!("{host}_{:016x}", contender::random());
-        Self::run(client, namespace, identity, Terms::default(), past, move |leads| metrics.leader(leads))
+        Self::run(client, namespace, Identity::of_this_process(), Terms::default(), past, move |leads| metrics.leader(leads))
     }
 
     /// Takes part as `identity`, which no other process may use, and calls `told` whenever the result changes.
@@ -196,7 +255,7 @@ impl Leadership {
     pub fn run(
         client: Client,
         namespace: &str,
-        identity: String,
+        identity: impl Into<Identity>,
         terms: Terms,
         past: Past,
         told: impl Fn(bool) + Send + Sync + 'static,
@@ -204,6 +263,7 @@ impl Leadership {
         let state = Arc::new(Shared::new(Standing::Follows { term: 0 }));
         let (release, mut commands) = mpsc::channel(1);
         let (told, shared, namespace): (Arc<contender::Told>, _, _) = (Arc::new(told), state.clone(), namespace.to_owned());
+        let identity = identity.into();
         tokio::spawn(async move {
             let mut past = past;
             loop {
@@ -268,8 +328,7 @@ impl Leadership {
     /// Stops leading and gives the Lease back, so that another process leads at once. To be called when every write
     /// has ended; where that is not certain, drop the handle instead and let the Lease run out.
     pub async fn release(&self) {
-        self.0.state.released.store(true, Ordering::SeqCst);
-        self.0.state.standing.send_modify(|standing| *standing = Standing::Follows { term: standing.term() + 1 });
+        self.retire();
         let Some(commands) = &self.0.release else { return };
         let (done, released) = oneshot::channel();
         let all = async {
@@ -277,8 +336,32 @@ impl Leadership {
                 let _ = released.await;
             }
         };
-        // A turn that is under way ends first. Not longer than the Lease needs to run out by itself.
-        let _ = tokio::time::timeout(self.0.terms.request * 3, all).await;
+        // A turn that is under way ends first.
+        let _ = tokio::time::timeout(RELEASE_WITHIN, all).await;
+    }
+
+    /// Stops leading and leaves the Lease to run out by itself.
+    pub fn retire(&self) {
+        self.0.state.released.store(true, Ordering::SeqCst);
+        self.0.state.standing.send_modify(|standing| *standing = Standing::Follows { term: standing.term() + 1 });
+    }
+
+    /// Waits until this work has ended, at most so long, and gives the Lease back if it has. Work that has not ended, or that
+    /// failed and was cut off, may have a write under way: then nobody else may lead before the Lease has run out. Tells how the
+    /// work ended, if it did.
+    pub async fn release_after<T>(
+        &self,
+        work: impl Future<Output = Result<T, JoinError>>,
+        within: Duration,
+    ) -> Option<Result<T, JoinError>> {
+        let ended = tokio::time::timeout(within, work).await.ok();
+        if let Some(Ok(_)) = &ended {
+            self.release().await;
+        } else {
+            tracing::warn!("some work did not end in time, and a write may be under way; the lease is not given back and runs out");
+            self.retire();
+        }
+        ended
     }
 
     /// Has `beat` called at every turn of the election, so that a dead loop is noticed. The first call counts.

@@ -30,6 +30,10 @@ struct World {
     /// Somebody writes to the Lease right before every write of a contender.
     meddler: bool,
     creates: u32,
+    /// Half of all requests are refused as one too many; the state of the dice.
+    busy: Option<u64>,
+    /// How long an answer takes.
+    slow: Duration,
 }
 
 #[derive(Clone, Default)]
@@ -71,6 +75,14 @@ impl World {
         let failure = |code: u16, reason: &str| {
             (code, json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code}))
         };
+        if let Some(dice) = &mut self.busy {
+            *dice ^= *dice << 13;
+            *dice ^= *dice >> 7;
+            *dice ^= *dice << 17;
+            if dice.is_multiple_of(2) {
+                return failure(429, "TooManyRequests");
+            }
+        }
         if self.meddler && method != "GET" {
             self.touch();
         }
@@ -132,6 +144,8 @@ impl tower_service::Service<Request> for Connection {
             if store.world().cut_off.contains(name) {
                 std::future::pending::<()>().await;
             }
+            let slow = store.world().slow;
+            tokio::time::sleep(slow).await;
             let (code, answer) = store.world().carry_out(&method, &path, &body);
             tokio::time::sleep(Duration::from_millis(20)).await;
             if store.world().unheard.contains(name) || store.world().cut_off.contains(name) {
@@ -245,7 +259,8 @@ async fn a_short_outage_ends_nothing() {
         seconds(30).await;
         assert!(first.is_leader());
         store.world().cut_off.clear();
-        seconds(10).await;
+        // A request that hangs takes ten seconds, and then there is a short wait.
+        seconds(14).await;
     }
     tokio::time::timeout(Duration::from_secs(100), first.lost()).await.expect_err("one long term");
 }
@@ -459,3 +474,6 @@ async fn never_two_leaders_and_no_write_outlives_its_lease() {
     }
     assert!(took_over > 60, "the troubles have to be troubling: {took_over} changes");
 }
+
+#[path = "leadership_trouble_tests.rs"]
+mod trouble;

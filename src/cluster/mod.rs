@@ -1,11 +1,13 @@
 //! All that speaks to Kubernetes.
 //!
-//! `connect` makes the client, `watch` reads both resources into the engine and the `roster`, `status` writes them,
+//! `connect` makes the client, `listening` lists and watches, `watch` reads both resources into the engine and the `roster`, `status` writes them,
 //! `secrets` reads Secrets by name, `events` tells people, `leadership` says whether this process may write at all.
 
 pub mod connect;
 pub mod events;
 pub mod leadership;
+pub mod lenient;
+pub mod listening;
 pub mod roster;
 pub mod secrets;
 pub mod status;

@@ -2,6 +2,7 @@
 //! the controller's own writes; whichever is newer wins.
 
 mod latest;
+mod objects;
 mod people;
 mod reading;
 mod tries;

@@ -7,19 +7,22 @@
 mod answer;
 mod owner;
 
-use std::{collections::BTreeMap, fmt::Debug, time::Duration};
+use std::{fmt::Debug, time::Duration};
 
 use jiff::Timestamp;
-use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::OwnerReference};
+use k8s_openapi::{
+    NamespaceResourceScope,
+    apimachinery::pkg::apis::meta::v1::{Condition, OwnerReference},
+};
 use kube::{
     Api, Client, ResourceExt as _,
     api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions},
 };
-use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::{
     leadership::Leadership,
+    lenient::{Lenient, Readable},
     roster::{IntegrationKey, object_name},
 };
 use crate::api::{
@@ -27,9 +30,12 @@ use crate::api::{
     ProvisioningIntegrationStatus, employee_sync::IntegrationRef,
 };
 
-/// How long one call to the API server may take.
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long one call to the API server may take. It waits for an admission webhook for up to 30 s, and drops the write where
+/// its caller has gone.
+const TIMEOUT: Duration = Duration::from_secs(35);
 const TRIES: u32 = 4;
+/// How long a write with all its tries may take.
+pub const WRITE_WITHIN: Duration = Duration::from_mins(3);
 
 /// A write that failed for good, or for now.
 #[derive(Debug, thiserror::Error)]
@@ -90,8 +96,8 @@ impl WriteError {
 /// Writes objects of one namespace.
 #[derive(Clone)]
 pub struct Writer {
-    people: Api<EmployeeSync>,
-    integrations: Api<ProvisioningIntegration>,
+    people: Api<Lenient<EmployeeSync>>,
+    integrations: Api<Lenient<ProvisioningIntegration>>,
     leadership: Leadership,
 }
 
@@ -117,9 +123,7 @@ impl Writer {
             EmployeeSyncSpec {
                 integration_ref: IntegrationRef { name: key.name.to_string() },
                 employee_id: employee.to_owned(),
-                suspend: false,
-                user_status: None,
-                attributes: BTreeMap::new(),
+                ..EmployeeSyncSpec::default()
             },
         );
         object.metadata = ObjectMeta {
@@ -138,10 +142,11 @@ impl Writer {
             ..ObjectMeta::default()
         };
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        let created = self.write("creating an EmployeeSync", || self.people.create(&params, &object)).await;
+        let object = Lenient(Ok(object));
+        let created = readable(self.write("creating an EmployeeSync", || self.people.create(&params, &object)).await);
         match created {
             Err(Failed::Api(status)) if status.is_already_exists() => self.read_person(key, employee).await,
-            other => other.map_err(|failed| failed.into_error("creating an EmployeeSync")),
+            other => other.map(unsaid).map_err(|failed| failed.into_error("creating an EmployeeSync")),
         }
     }
 
@@ -151,7 +156,8 @@ impl Writer {
     /// When the API server refuses or cannot be reached, or the object is gone.
     pub async fn read_person(&self, key: &IntegrationKey, employee: &str) -> Result<EmployeeSync, WriteError> {
         let name = object_name(&key.name, employee);
-        tried("reading an EmployeeSync", || self.people.get(&name)).await.map_err(|failed| failed.into_error("reading an EmployeeSync"))
+        let read = tried("reading an EmployeeSync", || self.people.get(&name)).await;
+        readable(read).map(unsaid).map_err(|failed| failed.into_error("reading an EmployeeSync"))
     }
 
     /// Replaces the status of one person's object, which is as it was read.
@@ -159,7 +165,7 @@ impl Writer {
     /// # Errors
     /// When the API server refuses or cannot be reached, the object is gone or another one by now, or this process does not lead.
     pub async fn apply_person(&self, object: &EmployeeSync, status: &EmployeeSyncStatus) -> Result<EmployeeSync, WriteError> {
-        self.apply(&self.people, &object.metadata, object.status.as_ref(), status).await
+        self.apply(&self.people, &object.metadata, object.status.as_ref(), status).await.map(unsaid)
     }
 
     /// Deletes the object of somebody who is gone from Bob for longer than the retention: this object as it was read, and no
@@ -201,13 +207,32 @@ impl Writer {
         let params = ListParams::default().fields(&format!("metadata.name={name}"));
         let list = tried(what, || self.integrations.list(&params)).await.map_err(|failed| failed.into_error(what))?;
         let gone = || WriteError { what, why: "it does not exist".to_owned(), kind: Kind::Gone };
-        list.items.into_iter().next().ok_or_else(gone)
+        let object = readable(Ok(list.items.into_iter().next().ok_or_else(gone)?)).map_err(|failed| failed.into_error(what))?;
+        Ok(ProvisioningIntegration { status: crate::api::said(object.status), ..object })
+    }
+
+    /// Replaces the conditions of an integration that this version cannot read, unless it is another one by now. The rest of its
+    /// status may be what only a newer version knows, so it is no apply.
+    ///
+    /// # Errors
+    /// When the API server refuses or cannot be reached, or this process does not lead.
+    pub async fn patch_unread(&self, name: &str, of: &ObjectMeta, generation: i64, conditions: &[Condition]) -> Result<(), WriteError> {
+        let patch = Patch::Merge(json!({
+            "metadata": {"uid": of.uid, "resourceVersion": of.resource_version},
+            "status": {"observedGeneration": generation, "conditions": conditions},
+        }));
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        match self.write("writing a status", || self.integrations.patch_status(name, &params, &patch)).await {
+            // Another version of it has come, and says what is to be said now.
+            Err(Failed::Api(status)) if status.is_conflict() || status.is_not_found() => Ok(()),
+            written => written.map(drop).map_err(|failed| failed.into_error("writing a status")),
+        }
     }
 
     /// Applies a status over `old` at the version that was read, after removing what only others would keep of it.
-    async fn apply<K, S>(&self, api: &Api<K>, read: &ObjectMeta, old: Option<&S>, status: &S) -> Result<K, WriteError>
+    async fn apply<K, S>(&self, api: &Api<Lenient<K>>, read: &ObjectMeta, old: Option<&S>, status: &S) -> Result<K, WriteError>
     where
-        K: kube::Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+        K: Readable + kube::Resource<Scope = NamespaceResourceScope> + Clone + Debug,
         S: serde::Serialize,
     {
         let what = "writing a status";
@@ -228,7 +253,7 @@ impl Writer {
             "status": status,
         }));
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        self.write(what, || api.patch_status(name, &params, &patch)).await.map_err(|failed| failed.into_error(what))
+        readable(self.write(what, || api.patch_status(name, &params, &patch)).await).map_err(|failed| failed.into_error(what))
     }
 
     /// Makes a call that changes something, each try of it only while this process leads until it has ended.
@@ -239,6 +264,16 @@ impl Writer {
         let call = || async { if self.leadership.may_start(TIMEOUT) { call().await.map_err(Some) } else { Err(None) } };
         repeated(what, call).await
     }
+}
+
+/// The same object; a status in which nothing was said is none.
+fn unsaid(object: EmployeeSync) -> EmployeeSync {
+    EmployeeSync { status: crate::api::said(object.status), ..object }
+}
+
+/// What was read or written. An answer whose spec cannot be read comes by the watch as well, and is seen to there.
+fn readable<K: Readable>(answer: Result<Lenient<K>, Failed>) -> Result<K, Failed> {
+    answer?.0.map_err(|unreadable| Failed::Other(format!("this version cannot read {}", unreadable.field)))
 }
 
 enum Failed {

@@ -6,18 +6,17 @@ use std::{collections::HashSet, fmt::Debug, sync::Arc};
 use futures::{StreamExt as _, TryStreamExt as _};
 use kube::{
     Api, Client, Resource as _, ResourceExt as _,
-    core::DeserializeGuard,
-    runtime::{
-        WatchStreamExt as _,
-        watcher::{self, Event, watcher},
-    },
+    core::{ObjectMeta, object::HasStatus},
 };
-use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
-use super::roster::{IntegrationKey, News, Roster, version};
+use super::{
+    lenient::{Lenient, Readable, Unreadable},
+    listening::{DEAF, Event, Trouble, listen},
+    roster::{IntegrationKey, News, Roster, version},
+};
 use crate::{
-    api::{EmployeeSync, ProvisioningIntegration},
+    api::{self, EmployeeSync, ProvisioningIntegration},
     server::{health::Beat, parts::Parts},
 };
 
@@ -26,6 +25,8 @@ use crate::{
 pub enum Seen {
     /// An integration was created or changed (its status included).
     Integration(Box<ProvisioningIntegration>),
+    /// An integration was created or changed, and its spec cannot be read.
+    Unreadable(IntegrationKey, Box<Unreadable>),
     /// An integration went.
     IntegrationGone(IntegrationKey),
     /// After a complete list: exactly these integrations exist in this scope.
@@ -60,10 +61,10 @@ pub async fn watch(client: Client, scopes: Vec<Scope>, roster: Roster, seen: mps
         }
         async move {
             let of_integrations = parts.keep("watches", None, stopping.clone(), |beat| {
-                integrations(api(&client, scope.as_deref()), scope.clone(), seen.clone(), parts.clone(), beat)
+                integrations(objects_in(&client, scope.as_deref()), scope.clone(), seen.clone(), parts.clone(), beat)
             });
             let of_people = parts.keep("watches", None, stopping, |beat| {
-                people(api(&client, scope.as_deref()), scope.clone(), roster.clone(), seen.clone(), (parts.clone(), beat))
+                people(objects_in(&client, scope.as_deref()), scope.clone(), roster.clone(), seen.clone(), (parts.clone(), beat))
             });
             tokio::join!(of_integrations, of_people);
         }
@@ -78,7 +79,7 @@ const PERSON: &str = "EmployeeSync";
 /// True when the process stops.
 type Stopping = tokio::sync::watch::Receiver<bool>;
 
-fn api<K>(client: &Client, scope: Option<&str>) -> Api<DeserializeGuard<K>>
+fn objects_in<K>(client: &Client, scope: Option<&str>) -> Api<Lenient<K>>
 where
     K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
 {
@@ -89,30 +90,27 @@ where
 }
 
 /// Takes out the managed fields, which are most of an object. Of an integration, of which there are few, they tell who
-/// approved a plan.
-fn strip<K: kube::Resource<DynamicType = ()>>(object: &mut K) {
+/// approved a plan. A status in which nothing was said is none.
+fn strip<K: kube::Resource<DynamicType = ()> + HasStatus<Status: api::Said>>(object: &mut K) {
+    let status = object.status_mut();
+    *status = api::said(status.take());
     if K::kind(&()) != ProvisioningIntegration::kind(&()) {
         object.meta_mut().managed_fields = None;
     }
 }
 
-/// A stream of whole objects without managed fields. An object that does not fit the type is logged and left out: it
-/// must not stop the watch.
-fn objects<K>(api: Api<DeserializeGuard<K>>) -> impl futures::Stream<Item = Result<Event<Option<K>>, watcher::Error>>
+/// A stream of objects without managed fields. An object that does not fit the type must not stop the watch.
+fn objects<K>(api: Api<Lenient<K>>, ear: Beat) -> impl futures::Stream<Item = Result<Event<Result<K, Unreadable>>, Trouble>>
 where
-    K: kube::Resource<DynamicType = ()> + DeserializeOwned + Clone + Debug + Send + 'static,
+    K: Readable + HasStatus<Status: api::Said> + Clone + Debug + Send + 'static,
 {
-    let read = |guard: DeserializeGuard<K>| match guard.0 {
-        Ok(mut object) => {
+    let read = |object: Lenient<K>| {
+        object.0.map(|mut object| {
             strip(&mut object);
-            Some(object)
-        }
-        Err(invalid) => {
-            tracing::warn!(kind = %K::kind(&()), name = invalid.metadata.name.as_deref().unwrap_or(""), "an object does not fit its type and is left out");
-            None
-        }
+            object
+        })
     };
-    watcher(api, watcher::Config::default().page_size(500)).default_backoff().map_ok(move |event| match event {
+    listen(api, ear).map_ok(move |event| match event {
         Event::Apply(object) => Event::Apply(read(object)),
         Event::Delete(object) => Event::Delete(read(object)),
         Event::Init => Event::Init,
@@ -121,52 +119,62 @@ where
     })
 }
 
-async fn integrations(
-    api: Api<DeserializeGuard<ProvisioningIntegration>>,
-    scope: Scope,
-    seen: mpsc::Sender<Seen>,
-    parts: Parts,
-    beat: Beat,
-) {
-    let mut stream = std::pin::pin!(objects(api));
+/// What falls silent when nothing is heard of this kind in this scope.
+fn ear(parts: &Parts, scope: &Scope, kind: &str) -> Beat {
+    let place = scope.as_deref().map(|namespace| format!(" in {namespace}")).unwrap_or_default();
+    parts.health().register_within(format!("the watch of {kind}s{place}"), DEAF)
+}
+
+async fn integrations(api: Api<Lenient<ProvisioningIntegration>>, scope: Scope, seen: mpsc::Sender<Seen>, parts: Parts, beat: Beat) {
+    let mut stream = std::pin::pin!(objects(api, ear(&parts, &scope, INTEGRATION)));
     let mut listed = Vec::new();
     while let Some(event) = beat.during(stream.next()).await {
         let told = match event {
             Ok(Event::Init) => {
                 listed.clear();
-                Ok(())
+                None
             }
-            Ok(Event::InitApply(Some(object))) => {
-                listed.extend(key(&object));
-                seen.send(Seen::Integration(Box::new(object))).await
+            Ok(Event::InitApply(object)) => {
+                let told = integration(object);
+                listed.extend(told.as_ref().and_then(|told| match told {
+                    Seen::Integration(object) => key(object),
+                    Seen::Unreadable(key, _) => Some(key.clone()),
+                    _ => None,
+                }));
+                told
             }
-            Ok(Event::Apply(Some(object))) => seen.send(Seen::Integration(Box::new(object))).await,
-            Ok(Event::Delete(Some(object))) => match key(&object) {
-                Some(key) => seen.send(Seen::IntegrationGone(key)).await,
-                None => Ok(()),
-            },
+            Ok(Event::Apply(object)) => integration(object),
+            Ok(Event::Delete(object)) => {
+                let metadata = object.as_ref().map_or_else(|unreadable| &unreadable.metadata, |object| &object.metadata);
+                key_of(metadata).map(Seen::IntegrationGone)
+            }
             Ok(Event::InitDone) => {
                 parts.listed(scope.as_deref(), INTEGRATION, None);
-                seen.send(Seen::Integrations(scope.clone(), std::mem::take(&mut listed))).await
+                Some(Seen::Integrations(scope.clone(), std::mem::take(&mut listed)))
             }
-            Ok(Event::Apply(None) | Event::Delete(None) | Event::InitApply(None)) => Ok(()),
-            Err(error) if failed(&parts, &scope, INTEGRATION, &error) => seen.send(Seen::ListFailed(scope.clone())).await,
-            Err(_) => Ok(()),
+            Err(error) => failed(&parts, &scope, INTEGRATION, &error).then(|| Seen::ListFailed(scope.clone())),
         };
-        if told.is_err() {
+        if let Some(told) = told
+            && seen.send(told).await.is_err()
+        {
             return;
         }
     }
 }
 
-async fn people(
-    api: Api<DeserializeGuard<EmployeeSync>>,
-    scope: Scope,
-    roster: Roster,
-    seen: mpsc::Sender<Seen>,
-    (parts, beat): (Parts, Beat),
-) {
-    let mut stream = std::pin::pin!(objects(api));
+/// What an integration that is there means. One that is being deleted is gone: it may stay for as long as others please.
+fn integration(object: Result<ProvisioningIntegration, Unreadable>) -> Option<Seen> {
+    let metadata = object.as_ref().map_or_else(|unreadable| &unreadable.metadata, |object| &object.metadata);
+    let (key, gone) = (key_of(metadata)?, metadata.deletion_timestamp.is_some());
+    Some(match object {
+        _ if gone => Seen::IntegrationGone(key),
+        Ok(object) => Seen::Integration(Box::new(object)),
+        Err(unreadable) => Seen::Unreadable(key, Box::new(unreadable)),
+    })
+}
+
+async fn people(api: Api<Lenient<EmployeeSync>>, scope: Scope, roster: Roster, seen: mpsc::Sender<Seen>, (parts, beat): (Parts, Beat)) {
+    let mut stream = std::pin::pin!(objects(api, ear(&parts, &scope, PERSON)));
     let mut listed: HashSet<(Arc<str>, Box<str>)> = HashSet::new();
     // The least that the version of the list can be.
     let mut listed_at = 0;
@@ -178,22 +186,26 @@ async fn people(
                 listed.clear();
                 listed_at = roster.newest(scope.as_deref());
             }
-            Ok(Event::InitApply(Some(object))) => {
+            Ok(Event::InitApply(Ok(object))) => {
                 listed_at = listed_at.max(version(&object));
                 if let Some(namespace) = object.namespace() {
                     listed.insert((namespace.into(), object.name_any().into()));
                 }
                 woken.extend(woken_by(&roster, &object));
             }
-            Ok(Event::Apply(Some(object))) => woken.extend(woken_by(&roster, &object)),
-            Ok(Event::Delete(Some(object))) => woken.extend(roster.gone(&object)),
+            Ok(Event::Apply(Ok(object))) => woken.extend(woken_by(&roster, &object)),
+            Ok(Event::Delete(Ok(object))) => woken.extend(roster.gone(&object)),
             Ok(Event::InitDone) => {
                 lost = roster.keep_only(scope.as_deref(), listed_at, &listed);
                 listed = HashSet::new();
                 parts.listed(scope.as_deref(), PERSON, None);
                 last = Some(Seen::PeopleListed(scope.clone()));
             }
-            Ok(Event::Apply(None) | Event::Delete(None) | Event::InitApply(None)) => {}
+            Ok(Event::Apply(Err(unreadable)) | Event::InitApply(Err(unreadable))) => {
+                let (name, field) = (unreadable.metadata.name.as_deref().unwrap_or(""), &unreadable.field);
+                tracing::warn!(kind = PERSON, name, field, "an object cannot be read, and its name names no employee: it is left out");
+            }
+            Ok(Event::Delete(Err(_))) => {}
             Err(error) => last = failed(&parts, &scope, PERSON, &error).then(|| Seen::ListFailed(scope.clone())),
         }
         let woken = woken.into_iter().map(|(key, employee)| Seen::Person(key, employee));
@@ -206,9 +218,9 @@ async fn people(
 }
 
 /// Logs an error of a watch. Whether it is a list that failed.
-fn failed(parts: &Parts, scope: &Scope, kind: &'static str, error: &watcher::Error) -> bool {
-    let (namespace, why) = (scope.as_deref().unwrap_or("*"), watch_error(error));
-    if !matches!(error, watcher::Error::InitialListFailed(_)) {
+fn failed(parts: &Parts, scope: &Scope, kind: &'static str, error: &Trouble) -> bool {
+    let (namespace, why) = (scope.as_deref().unwrap_or("*"), error.why.to_string());
+    if !error.listing {
         tracing::warn!(kind, namespace, error = %why, "watching failed; trying again");
         return false;
     }
@@ -222,6 +234,10 @@ fn failed(parts: &Parts, scope: &Scope, kind: &'static str, error: &watcher::Err
 
 fn woken_by(roster: &Roster, object: &EmployeeSync) -> Option<(IntegrationKey, Box<str>)> {
     let namespace = object.namespace()?;
+    if object.spec.unreadable && !roster.knows(object) {
+        let name = object.metadata.name.as_deref();
+        tracing::warn!(kind = PERSON, %namespace, name, "the spec of an object cannot be read: the account is left as it is");
+    }
     let key = || IntegrationKey { namespace: namespace.into(), name: object.spec.integration_ref.name.as_str().into() };
     (roster.see(object) == News::Wake).then(|| (key(), object.spec.employee_id.as_str().into()))
 }
@@ -229,16 +245,9 @@ fn woken_by(roster: &Roster, object: &EmployeeSync) -> Option<(IntegrationKey, B
 /// The key of an integration.
 #[must_use]
 pub fn key(object: &ProvisioningIntegration) -> Option<IntegrationKey> {
-    Some(IntegrationKey { namespace: object.namespace()?.into(), name: object.name_any().into() })
+    key_of(&object.metadata)
 }
 
-/// The kind of a watch error, without the body of an answer: objects can stand in it.
-fn watch_error(error: &watcher::Error) -> String {
-    match error {
-        watcher::Error::InitialListFailed(source) | watcher::Error::WatchStartFailed(source) | watcher::Error::WatchFailed(source) => {
-            super::brief(source)
-        }
-        watcher::Error::WatchError(status) => format!("{} ({})", status.reason, status.code),
-        watcher::Error::NoResourceVersion => "the API server sent no resource version".to_owned(),
-    }
+fn key_of(metadata: &ObjectMeta) -> Option<IntegrationKey> {
+    Some(IntegrationKey { namespace: metadata.namespace.as_deref()?.into(), name: metadata.name.as_deref()?.into() })
 }

@@ -51,6 +51,8 @@ pub enum Missing {
 pub enum Why {
     /// `spec.suspend` of the `EmployeeSync`.
     HandsOff,
+    /// This version cannot read the spec of the `EmployeeSync`.
+    Unreadable,
     /// `provisioning.emailDomains`.
     DomainNotListed,
     /// `provisioning.scope`.
@@ -101,6 +103,9 @@ impl Why {
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::HandsOff => "spec.suspend is set: the account is left as it is",
+            Self::Unreadable => {
+                "this version of bobsync cannot read the spec of the EmployeeSync, so what it asks for is not known: the account is left as it is"
+            }
             Self::DomainNotListed => "the work e-mail (root.email) is in none of provisioning.emailDomains",
             Self::OutOfScope => "provisioning.scope leaves this person out",
             Self::ScopeUnknown => {
@@ -118,7 +123,7 @@ impl Why {
             Self::TerminationDate => "the termination date (internal.terminationDate) has come",
             Self::BeforeStart => "the start date (work.startDate) lies ahead",
             Self::NoStartDate => "hired, but Bob has no start date (work.startDate)",
-            Self::AtWork => "at work: the start has come (work.startDate), and neither an end nor a leave has",
+            Self::AtWork => "at work: the start date (work.startDate) has come, and Bob shows no end and no leave",
             Self::LeaveWithAccess => "on leave (internal.lifecycleStatus), and still active in Bob (internal.status)",
             Self::LeaveWithoutAccess => "on leave (internal.lifecycleStatus), and inactive in Bob (internal.status)",
             Self::InactiveInBob => "inactive in Bob (internal.status)",
@@ -137,7 +142,7 @@ impl Why {
     #[must_use]
     pub const fn fields(self) -> &'static [&'static str] {
         match self {
-            Self::HandsOff | Self::OutOfScope | Self::AwaitingChange | Self::LeftAloneBefore => &[],
+            Self::HandsOff | Self::Unreadable | Self::OutOfScope | Self::AwaitingChange | Self::LeftAloneBefore => &[],
             Self::DomainNotListed | Self::ScopeUnknown => &["root.email"],
             Self::NotInBob | Self::FileDeleted | Self::AccessRevoked => &["root.id"],
             Self::Terminated => &["internal.lifecycleStatus"],
@@ -190,6 +195,7 @@ impl Decision {
         match self.why {
             Why::FileDeleted | Why::AccessRevoked | Why::Terminated | Why::LastDayOfWork | Why::TerminationDate => true,
             Why::HandsOff
+            | Why::Unreadable
             | Why::DomainNotListed
             | Why::OutOfScope
             | Why::ScopeUnknown
@@ -269,7 +275,8 @@ pub fn decide(settings: &Settings, known: &Known, employee: &Employee, now: Time
     }
     let ended = employment_end(settings, known, employee, now);
     if known.overrides.hands_off {
-        return Decision { also: ended.map(|ended| ended.why), ..unmanaged(Why::HandsOff) };
+        let why = if known.overrides.unreadable { Why::Unreadable } else { Why::HandsOff };
+        return Decision { also: ended.map(|ended| ended.why), ..unmanaged(why) };
     }
     if employee.unread {
         return by_evidence(known, ended);
@@ -521,6 +528,7 @@ fn leave(user_status: UserStatus, decided: &Decision, employee: &Employee, zone:
         Why::LeaveWithoutAccess => (end_of(employee.leave_end.date()?, zone), Access::Active, Because::LeaveEnd),
         Why::AtWork => (start_of(employee.leave_start.date()?, zone), Access::Suspended, Because::LeaveStart),
         Why::HandsOff
+        | Why::Unreadable
         | Why::DomainNotListed
         | Why::OutOfScope
         | Why::ScopeUnknown

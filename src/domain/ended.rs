@@ -70,6 +70,7 @@ mod tests {
     fn what_is_no_end_in_a_row_of_bob_is_not_read_as_one() {
         let others = [
             Why::HandsOff,
+            Why::Unreadable,
             Why::DomainNotListed,
             Why::OutOfScope,
             Why::ScopeUnknown,

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     budget::{Account, Blackout, Budgets, Kind, kind_of},
+    count::{counted, employees},
     mapping::Mapping,
     matching::{Person, PersonIndex},
     plan::{Change, Counts, Plan},
@@ -118,10 +119,10 @@ pub fn guard(sight: &Sight<'_>) -> Held {
             room -= u32::from(passes);
             *held = !passes;
         }
+        let (one, several) = words(kind);
         because.push(format!(
-            "{} {} planned, {} done within the window, and the limit is {}",
-            account.planned,
-            words(kind),
+            "{} planned, {} done within the window, and the limit is {}",
+            counted(account.planned, one, several),
             account.spent,
             account.limit
         ));
@@ -135,7 +136,11 @@ pub fn guard(sight: &Sight<'_>) -> Held {
         }
     }
     if waiting > 0 {
-        because.push(format!("{waiting} of the people have changes that are held already"));
+        because.push(counted(
+            waiting,
+            "of the employees has a change that is held already",
+            "of the employees have changes that are held already",
+        ));
     }
     let part = |change: &Change, rows: Option<&[usize]>| {
         if let Some(before) = (sight.held_before)(change.person) {
@@ -194,21 +199,21 @@ fn blackout(sight: &Sight<'_>, continued: &[bool]) -> (Vec<usize>, Vec<String>) 
     let mut because = Vec::new();
     let limit = sight.field_blackout.limit(with_account(sight));
     let mut replaced = vec![0_u32; sight.mapping.rows.len()];
-    let counted = |(change, continued): &(&Change, &bool)| !**continued && (!sight.first_pass || is_marked(sight, change));
-    let counted = sight.plan.changes.iter().zip(continued).filter(counted);
-    counted.flat_map(|(change, _)| &change.replaced).for_each(|row| replaced[*row] += 1);
+    let counts = |(change, continued): &(&Change, &bool)| !**continued && (!sight.first_pass || is_marked(sight, change));
+    let changes = sight.plan.changes.iter().zip(continued).filter(counts);
+    changes.flat_map(|(change, _)| &change.replaced).for_each(|row| replaced[*row] += 1);
     let before: Vec<u32> = replaced.iter().enumerate().map(|(row, now)| if *now == 0 { 0 } else { (sight.replaced_before)(row) }).collect();
     let frozen: Vec<usize> = (0..replaced.len()).filter(|row| replaced[*row].saturating_add(before[*row]) > limit).collect();
     for &row in &frozen {
         let target = &sight.mapping.rows[row].target;
         let fields = sight.mapping.fields_of(row).join(", ");
         let from = if fields.is_empty() { "from the settings".to_owned() } else { format!("from {fields}") };
+        let now = employees(replaced[row]);
         let already = match before[row] {
             0 => String::new(),
-            before => format!(", events have changed it for {before} others within the interval"),
+            before => format!(", events have changed it for {} within the interval", counted(before, "other", "others")),
         };
-        let now = replaced[row];
-        because.push(format!("{target} ({from}) would change for {now} people at once{already}, and the limit is {limit}"));
+        because.push(format!("the target {target} ({from}) would change for {now} at once{already}, and the limit is {limit}"));
     }
     (frozen, because)
 }
@@ -247,11 +252,11 @@ fn account(sight: &Sight<'_>, kinds: &[Option<Kind>], kind: Kind) -> Option<Acco
     Some(Account { planned, spent: (sight.spent)(kind), limit: budget.limit(of) })
 }
 
-const fn words(kind: Kind) -> &'static str {
+const fn words(kind: Kind) -> (&'static str, &'static str) {
     match kind {
-        Kind::Disable => "suspensions",
-        Kind::Reactivate => "reactivations",
-        Kind::Create => "creations",
-        Kind::Update => "updates",
+        Kind::Disable => ("suspension", "suspensions"),
+        Kind::Reactivate => ("reactivation", "reactivations"),
+        Kind::Create => ("creation", "creations"),
+        Kind::Update => ("update", "updates"),
     }
 }

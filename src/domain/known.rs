@@ -23,6 +23,8 @@ pub struct Known {
 pub struct Overrides {
     /// Leave the account alone.
     pub hands_off: bool,
+    /// What the spec asks for cannot be read, so the account is left alone.
+    pub unreadable: bool,
     /// In place of `provisioning.userStatus`.
     pub user_status: Option<UserStatus>,
     /// In place of what the mapping gives: target and value; an empty value clears.

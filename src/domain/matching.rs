@@ -111,7 +111,20 @@ pub enum Taken {
     /// This account has, which is this other person's, and may give it up.
     By(PersonIndex, Box<str>),
     /// An account that will not give it up, or several accounts.
-    ForGood,
+    ForGood(Holder),
+}
+
+/// Who has the e-mail or the username, as far as it can be told.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Holder {
+    /// This account, which bears no mark.
+    Stranger(Box<str>),
+    /// This account, whose mark is that of nobody in Bob.
+    Marked(Box<str>),
+    /// This other person has the same e-mail in Bob, and keeps the account that has it.
+    SameEmail(PersonIndex),
+    /// More than one account.
+    Several,
 }
 
 impl Taken {
@@ -120,7 +133,7 @@ impl Taken {
             (Self::No, other) => other,
             (this, Self::No) => this,
             (this, other) if this == other => this,
-            (Self::By(..) | Self::ForGood, Self::By(..) | Self::ForGood) => Self::ForGood,
+            (Self::By(..) | Self::ForGood(_), Self::By(..) | Self::ForGood(_)) => Self::ForGood(Holder::Several),
         }
     }
 }
@@ -130,9 +143,9 @@ impl Found {
         self.taken = std::mem::take(&mut self.taken).also(by);
     }
 
-    fn take_if(&mut self, has: bool) {
+    fn take_if(&mut self, has: bool, account: &str) {
         if has {
-            self.taken = Taken::ForGood;
+            self.take(Taken::ForGood(Holder::Stranger(account.into())));
         }
     }
 }
@@ -299,7 +312,11 @@ impl<'a> Matcher<'a> {
             None => self.by_account.get(&*account.id).copied(),
         };
         let free = account.mark.is_none() && owner.is_none();
-        let holder = || owner.map_or(Taken::ForGood, |owner| Taken::By(owner, (*account.id).into()));
+        let nobodys = if account.mark.is_none() { Holder::Stranger } else { Holder::Marked };
+        let holder = || {
+            let id: Box<str> = (*account.id).into();
+            owner.map_or_else(|| Taken::ForGood(nobodys(id.clone())), |owner| Taken::By(owner, id.clone()))
+        };
         let wants_email = email.as_deref().and_then(|k| self.by_email.get(k)).filter(|owners| !owners.are_only(owner));
         let wants_email: Vec<_> = wants_email.map(|o| o.iter().collect()).unwrap_or_default();
         let others_email = wants_email.iter().any(|&person| Some(person) != owner);
@@ -361,10 +378,12 @@ impl<'a> Matcher<'a> {
                     found.own_has.email |= has.email;
                 }
                 // The mark weighs more than a recorded id; the recorded account is just another one then.
-                Some(own) if own.marked => found.take_if(has.any()),
+                Some(own) if own.marked => found.take_if(has.any(), &candidate.account),
                 own => {
-                    let had = own.is_some() && found.own_has.any();
-                    found.take_if(had);
+                    let recorded = own.as_ref().filter(|_| found.own_has.any()).map(|own| own.account.clone());
+                    if let Some(recorded) = recorded {
+                        found.take_if(true, &recorded);
+                    }
                     (found.own, found.own_has) = (Some(candidate), has);
                 }
             }
@@ -425,12 +444,15 @@ impl<'a> Matcher<'a> {
                     in_use.sort_unstable();
                     Match::Ambiguous { in_use, open, stays_open }
                 }
-                Found { own: Some(candidate), by_email: Some(_), .. } => Match::One { candidate, taken: Taken::ForGood },
+                Found { own: Some(candidate), by_email: Some(other), taken, .. } => {
+                    Match::One { candidate, taken: taken.also(Taken::ForGood(Holder::Stranger(other.account))) }
+                }
                 Found { own: Some(candidate), by_email: None, taken, .. } => Match::One { candidate, taken },
-                Found { by_email: None, taken: by @ (Taken::By(..) | Taken::ForGood), open, .. }
-                | Found { by_email: Some(_), taken: by @ Taken::ForGood, open, .. } => Match::Taken { by, open },
+                Found { by_email: None, taken: by @ (Taken::By(..) | Taken::ForGood(_)), open, .. } => Match::Taken { by, open },
                 // Adopting means writing e-mail and username, one of which another account still has.
-                Found { by_email: Some(_), taken: Taken::By(..), open, .. } => Match::Taken { by: Taken::ForGood, open },
+                Found { by_email: Some(_), taken: Taken::By(..) | Taken::ForGood(_), open, .. } => {
+                    Match::Taken { by: Taken::ForGood(Holder::Several), open }
+                }
                 Found { by_email_again: true, open, .. } => Match::Ambiguous { in_use: Vec::new(), open, stays_open: open },
                 Found { by_email: Some(candidate), taken: Taken::No, .. } => Match::One { candidate, taken: Taken::No },
                 Found { by_email: None, taken: Taken::No, .. } => Match::None,
@@ -450,9 +472,10 @@ impl<'a> Matcher<'a> {
                 [only] => Some(only),
                 _ => None,
             });
-            for person in all {
+            for &person in &all {
                 if Some(person) != winner {
-                    self.found[person as usize].taken = Taken::ForGood;
+                    let other = winner.or_else(|| all.iter().copied().find(|other| *other != person)).unwrap_or(person);
+                    self.found[person as usize].taken = Taken::ForGood(Holder::SameEmail(other));
                     self.found[person as usize].by_email = None;
                     self.found[person as usize].open &= self.found[person as usize].own.is_some();
                 }

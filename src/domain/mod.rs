@@ -2,7 +2,7 @@
 //!
 //! - `settings`: what an integration asks for, validated once.
 //! - `employee`: one row of Bob, compact. `account`: one row of the provider. `known`: what an `EmployeeSync` says.
-//! - `calendar`: midnights of sites.
+//! - `calendar`: midnights of sites. `count`: numbers in sentences.
 //! - `access`: the one decision function, settings + employee + now → who may get in, and why.
 //! - `baseline`: who was in Bob before the integration, and has anything changed since? `drift`: who changed an account?
 //! - `mapping`: Bob's fields → the provider's attributes. `expression`: CEL, for mapping rows and the scope.
@@ -18,6 +18,7 @@ pub mod account;
 pub mod baseline;
 pub mod budget;
 pub mod calendar;
+pub mod count;
 pub mod drift;
 pub mod employee;
 pub mod ended;

@@ -12,7 +12,7 @@ use super::{
     access::{Missing, Why},
     account::{Access, AccountState, AccountWrite, NewValue},
     mapping::{Desired, Mapping, key_of},
-    matching::{Candidate, Match, Matcher, Person, PersonIndex, Taken},
+    matching::{Candidate, Holder, Match, Matcher, Person, PersonIndex, Taken},
     safety::ProtectedBy,
 };
 
@@ -114,7 +114,7 @@ pub enum Stage {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Block {
     /// Another account has the e-mail or username, or the matching account belongs to another employee.
-    Conflict,
+    Conflict(Conflict),
     /// This other integration manages the account at the same tenant.
     ClaimedBy(Box<str>),
     /// Several accounts match.
@@ -133,6 +133,39 @@ pub enum Block {
     UnknownTarget(Box<str>),
     /// The row of this index would change for too many people at once.
     Frozen(usize),
+}
+
+/// Who has what an employee's account should have.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Conflict {
+    /// This account, which bears no mark and may not be taken over.
+    Stranger(Box<str>),
+    /// This account, whose mark is that of nobody in Bob.
+    Marked(Box<str>),
+    /// This account of another employee in Bob.
+    Employee {
+        /// The account.
+        account: Box<str>,
+        /// Bob's id of the employee.
+        employee: Box<str>,
+    },
+    /// Another employee, of this id, has the same e-mail in Bob, and keeps the account.
+    SameEmail(Box<str>),
+    /// More than one account.
+    Several,
+}
+
+impl Conflict {
+    fn new(taken: &Taken, people: &[Person]) -> Self {
+        let id = |person: &PersonIndex| people[*person as usize].employee.id().into();
+        match taken {
+            Taken::By(person, account) => Self::Employee { account: account.clone(), employee: id(person) },
+            Taken::ForGood(Holder::Stranger(account)) => Self::Stranger(account.clone()),
+            Taken::ForGood(Holder::Marked(account)) => Self::Marked(account.clone()),
+            Taken::ForGood(Holder::SameEmail(person)) => Self::SameEmail(id(person)),
+            Taken::ForGood(Holder::Several) | Taken::No => Self::Several,
+        }
+    }
 }
 
 /// What is known of the manager attribute.
@@ -163,6 +196,8 @@ pub struct Standing {
     pub drifted: Vec<usize>,
     /// Rows that the provider keeps in a form of its own, and that are not written.
     pub kept: Vec<usize>,
+    /// Rows that are not as decided on an account that exists, and are not written for what stands in the way.
+    pub withheld: Vec<usize>,
     /// Whether an account that may be this person's, and is not this integration's to write, can be used; `None` where there
     /// is no such account.
     pub beside: Option<AccountState>,
@@ -242,7 +277,7 @@ pub fn plan_of_some(mapping: &Mapping, people: &[Person], matcher: Matcher<'_>, 
         let uncertain = person.several && !whole;
         let unseen = uncertain && matches!(found, Match::None | Match::Taken { .. });
         let found = if uncertain { found.among_several() } else { found };
-        let (standing, change) = one(mapping, person, found, after[index as usize], whole);
+        let (standing, change) = one(mapping, (people, person), found, after[index as usize], whole);
         let change = change.or_else(|| unlisted(person).filter(|_| unseen && standing.beside.is_some()));
         plan.standings.push(standing);
         if let Some(mut change) = change {
@@ -293,7 +328,7 @@ fn hand_overs(mapping: &Mapping, people: &[Person], matches: &[Match]) -> Vec<Op
                     // Who leaves does not wait, and gives up nothing while something else is taken.
                     Taken::By(..) if at != person && leaves(at) => return None,
                     Taken::By(next, account) if seen.insert(at) && gives_up(*next, account, at) => at = *next,
-                    Taken::By(..) | Taken::ForGood => return None,
+                    Taken::By(..) | Taken::ForGood(_) => return None,
                 }
             }
         })
@@ -308,7 +343,13 @@ fn keys<'a>(mapping: &'a Mapping, person: &'a Person) -> Vec<(usize, Option<Cow<
 }
 
 /// Standing and change of one person, managers aside.
-fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonIndex>, whole: bool) -> (Standing, Option<Change>) {
+fn one(
+    mapping: &Mapping,
+    (people, person): (&[Person], &Person),
+    found: Match,
+    after: Option<PersonIndex>,
+    whole: bool,
+) -> (Standing, Option<Change>) {
     if !person.decision.managed {
         return left_out(person, found);
     }
@@ -351,34 +392,43 @@ fn one(mapping: &Mapping, person: &Person, found: Match, after: Option<PersonInd
             let suspends = person.decision.existing == Some(Access::Suspended) && candidate.state != AccountState::Suspended;
             // Who leaves does not wait for an e-mail to become free.
             let after = after.filter(|_| !suspends);
-            let taken = taken != Taken::No && after.is_none();
+            let conflict = (taken != Taken::No && after.is_none()).then(|| Block::Conflict(Conflict::new(&taken, people)));
             let missing = missing(true).or_else(failed).filter(|_| !person.employee.is_without_a_row());
-            let block = if taken { Some(Block::Conflict) } else { missing };
+            let mut withheld = match missing {
+                Some(Block::MissingAttribute(row) | Block::MappingFailed(row, _)) => vec![row],
+                _ => Vec::new(),
+            };
+            let taken = conflict.is_some();
+            let differs = candidate.write.iter().flat_map(|write| &write.attributes).map(|(row, _)| *row);
+            withheld.extend(differs.filter(|row| taken && [mapping.email, mapping.username].contains(row)));
             let change = existing(mapping, person, *candidate, taken).map(|change| Change { after, ..change });
-            (Standing { drifted, kept, ..standing(Some(account), block) }, change)
+            (Standing { drifted, kept, withheld, ..standing(Some(account), conflict.or(missing)) }, change)
         }
         // An account without a mark that has the e-mail of somebody who left may be theirs: it is told, as nobody may take it over.
-        Match::Taken { open: true, .. } if person.decision.ends_access() => {
+        Match::Taken { open: true, by } if person.decision.ends_access() => {
             let beside = Some(AccountState::Active);
-            (Standing { beside, ..standing(None, Some(Block::Conflict)) }, unlisted(person))
+            (Standing { beside, ..standing(None, Some(Block::Conflict(Conflict::new(&by, people)))) }, unlisted(person))
         }
         Match::None | Match::Taken { .. } => match person.decision.missing {
             Missing::NotYet | Missing::Never => (standing(None, None), unlisted(person)),
             Missing::Create(access) => {
-                let taken = matches!(found, Match::Taken { .. }) && after.is_none();
+                let taken = match &found {
+                    Match::Taken { by, .. } if after.is_none() => Some(Block::Conflict(Conflict::new(by, people))),
+                    _ => None,
+                };
                 let failed = failed();
                 // Without an attribute that is not required an account can be made all the same.
                 let possible = |block: &Block| match block {
                     Block::MappingFailed(row, _) => !mapping.rows[*row].required,
                     Block::UnknownTarget(_) | Block::ScopeFailed(_) | Block::Frozen(_) => true,
-                    Block::Conflict
+                    Block::Conflict(_)
                     | Block::ClaimedBy(_)
                     | Block::Ambiguous
                     | Block::Protected(_)
                     | Block::ManagedElsewhere
                     | Block::MissingAttribute(_) => false,
                 };
-                let block = missing(false).or_else(|| taken.then_some(Block::Conflict)).or(failed);
+                let block = missing(false).or(taken).or(failed);
                 let change = block.as_ref().is_none_or(possible).then(|| create(mapping, person, access, whole));
                 (standing(None, block), change.map(|change| Change { after, ..change }))
             }
@@ -394,6 +444,7 @@ fn standing(account: Option<Held>, block: Option<Block>) -> Standing {
         change: None,
         drifted: Vec::new(),
         kept: Vec::new(),
+        withheld: Vec::new(),
         beside: None,
         several: false,
         stays_open: false,
@@ -560,8 +611,10 @@ impl Plan {
     pub fn freeze(&mut self, rows: &[usize]) {
         for change in self.changes.iter_mut().filter(|change| change.kind != Kind::Create) {
             let Some(row) = change.write.attributes.iter().map(|(row, _)| *row).find(|row| rows.contains(row)) else { continue };
+            let standing = &mut self.standings[change.person as usize];
+            standing.withheld.extend(change.write.attributes.iter().map(|(row, _)| *row).filter(|row| rows.contains(row)));
             change.write.attributes.retain(|(row, _)| !rows.contains(row));
-            self.standings[change.person as usize].block.get_or_insert(Block::Frozen(row));
+            standing.block.get_or_insert(Block::Frozen(row));
         }
         self.without_empty_changes();
     }

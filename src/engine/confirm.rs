@@ -24,6 +24,9 @@ use crate::{
 const WITHIN: Duration = Duration::from_secs(60);
 /// When the next pass begins while employees wait for their turn: Bob's minute is over then.
 const NEXT_MINUTE: Duration = Duration::from_secs(61);
+/// How many free reads of Bob's minute are left to passes over single employees. An event or a date that Bob has to be asked
+/// about does not wait until every missing employee of a full pass was asked for.
+const LEFT_FOR_SINGLE: usize = 10;
 /// How many employees outside of the service user's rights are asked for again in one pass.
 const REFUSED_AGAIN: usize = 5;
 
@@ -136,7 +139,7 @@ impl Reading<'_> {
         let mut ids = ids.into_iter();
         for id in ids.by_ref() {
             let left = self.ends.saturating_duration_since(Instant::now());
-            if self.cx.bob.free_reads(Urgency::Normal) == 0 || left.is_zero() {
+            if self.cx.bob.free_reads(Urgency::Normal) <= LEFT_FOR_SINGLE || left.is_zero() {
                 self.outcome.unconfirmed += 1;
                 break;
             }

@@ -19,7 +19,7 @@ use crate::{
     api::reasons::IntegrationReason,
     bob::{self, Pace},
     cluster::secrets::{self, SecretError},
-    provider::{Credential, Provider, call::Ties, http::Secret, limits::Pacer},
+    provider::{Credential, Destination, Provider, call::Ties, http::Secret, limits::Pacer},
 };
 
 /// One pacer for each tenant, whoever calls it: the provider's limit is the tenant's, not the integration's.
@@ -104,28 +104,34 @@ impl Connections {
             Some(_) | None => shared.pacers.of(&validated.target),
         };
         let mut take = |key: &str| bob_secret.take(key).unwrap_or_else(|| Secret::new(""));
-        let metrics = shared.metrics.clone();
-        let service_user_id = take("serviceUserId").expose().to_owned();
-        let bob = bob::Client::new(bob::Config {
-            base: validated.bob.clone(),
-            pace: shared.pacers.of_bob(&validated.bob, &service_user_id),
-            service_user_id,
-            service_user_token: take("serviceUserToken"),
-            observer: Arc::new(move |call, outcome| metrics.call("bob", call, outcome)),
-            waits: waits.of(Side::Bob, "Bob"),
-        })
-        .map_err(|error| no_bob(Stop::new(IntegrationReason::BobUnavailable, error.to_string())))?;
-        let metrics = shared.metrics.clone();
-        let leadership = shared.leadership.clone();
-        let label = destination.catalog().label;
-        let ties = Ties {
-            observer: Arc::new(move |call, outcome| metrics.call(label, call, outcome)),
-            gate: Arc::new(move || leadership.may_start(WRITE_TIMEOUT)),
-            waits: waits.of(Side::Provider, destination.catalog().name),
-        };
-        let provider = destination.connect(Credential::new(target_secret.values), ties, pacer.clone());
-        let provider = provider.map_err(|error| no_provider(provider_stop(&error)))?;
+        let bob = ask_bob(shared, waits, validated, (take("serviceUserId"), take("serviceUserToken")))?;
+        let provider = call_provider(shared, waits, destination, (Credential::new(target_secret.values), pacer.clone()))?;
         Ok((Arc::new(Self { bob, provider, made_from, pacer }), true))
+    }
+
+    /// Reads the Secret of the provider alone. Bob's client has no credential: access that evidence takes is taken without Bob.
+    ///
+    /// # Errors
+    /// The report of a pass that could not begin.
+    pub async fn open_provider(
+        shared: &Shared,
+        (namespace, waits): (&str, &Arc<Waits>),
+        validated: &Validated,
+    ) -> Result<Arc<Self>, Box<Report>> {
+        let Target { destination, secret } = &validated.target;
+        let keys = destination.keys();
+        let found = secrets::read_some(&shared.client, namespace, secret, keys.required, keys.optional).await;
+        let found = found.map_err(|error| no_provider(secret_stop(&error, IntegrationReason::ProviderUnavailable)))?;
+        let made_from = MadeFrom {
+            bob: validated.bob.clone(),
+            target: validated.target.clone(),
+            bob_secret: (validated.bob_secret.clone(), String::new()),
+            target_secret: (secret.clone(), found.resource_version.clone()),
+        };
+        let pacer = shared.pacers.of(&validated.target);
+        let bob = ask_bob(shared, waits, validated, (Secret::new(""), Secret::new("")))?;
+        let provider = call_provider(shared, waits, destination, (Credential::new(found.values), pacer.clone()))?;
+        Ok(Arc::new(Self { bob, provider, made_from, pacer }))
     }
 
     /// Whether these settings name the same addresses and the same Secrets.
@@ -152,6 +158,42 @@ impl Connections {
     pub fn go_to(&self, validated: &Validated) -> bool {
         self.made_from.target.tenant() == validated.target.tenant()
     }
+}
+
+/// Makes the client of Bob.
+fn ask_bob(
+    shared: &Shared,
+    waits: &Arc<Waits>,
+    validated: &Validated,
+    (service_user_id, service_user_token): (Secret, Secret),
+) -> Result<bob::Client, Box<Report>> {
+    let metrics = shared.metrics.clone();
+    let service_user_id = service_user_id.expose().to_owned();
+    bob::Client::new(bob::Config {
+        base: validated.bob.clone(),
+        pace: shared.pacers.of_bob(&validated.bob, &service_user_id),
+        service_user_id,
+        service_user_token,
+        observer: Arc::new(move |call, outcome| metrics.call("bob", call, outcome)),
+        waits: waits.of(Side::Bob, "Bob"),
+    })
+    .map_err(|error| no_bob(Stop::new(IntegrationReason::BobUnavailable, error.to_string())))
+}
+
+/// Makes the client of the provider.
+fn call_provider(
+    shared: &Shared,
+    waits: &Arc<Waits>,
+    destination: &Arc<dyn Destination>,
+    (credential, pacer): (Credential, Arc<Pacer>),
+) -> Result<Box<dyn Provider>, Box<Report>> {
+    let (metrics, leadership, label) = (shared.metrics.clone(), shared.leadership.clone(), destination.catalog().label);
+    let ties = Ties {
+        observer: Arc::new(move |call, outcome| metrics.call(label, call, outcome)),
+        gate: Arc::new(move || leadership.may_start(WRITE_TIMEOUT)),
+        waits: waits.of(Side::Provider, destination.catalog().name),
+    };
+    destination.connect(credential, ties, pacer).map_err(|error| no_provider(provider_stop(&error)))
 }
 
 /// Secrets by name, each as it was last seen: its version, `None` where it could not be read.

@@ -279,6 +279,13 @@ impl Dirty {
         *self.lock() = State::default();
     }
 
+    /// Forgets everything that the first pass of a process that begins to lead sees as well. What Bob pushed it may not see yet.
+    pub fn keep_events(&self) {
+        let mut state = self.lock();
+        state.people.retain(|_, waiting| waiting.trigger == Trigger::Webhook);
+        state.everybody = None;
+    }
+
     /// How many stand in line by class, and since when the oldest.
     #[must_use]
     pub fn depths(&self) -> Depths {

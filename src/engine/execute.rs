@@ -125,6 +125,8 @@ pub enum Failure {
     ManagedElsewhere,
     /// The credential may not change this account.
     Forbidden(String),
+    /// Access is taken, and the credential may not end the sessions that are open.
+    Sessions(String),
     /// Tried again by itself.
     Retrying(String),
 }
@@ -423,7 +425,16 @@ impl Run<'_, '_, '_> {
     fn failure(&self, error: &Error, fields: &[usize]) -> Failure {
         match error {
             Error::Rejected { .. } => Failure::Rejected(error.to_string()),
-            Error::Duplicate { .. } | Error::Conflict { .. } => Failure::Conflict(error.to_string()),
+            Error::Duplicate { field } => {
+                let mapping = self.cx.mapping;
+                let mut keys = vec![mapping.email, mapping.username];
+                keys.dedup();
+                let what =
+                    field.clone().unwrap_or_else(|| keys.iter().map(|row| &*mapping.rows[*row].target).collect::<Vec<_>>().join(" or "));
+                let also = if keys.iter().any(|row| *mapping.rows[*row].target == *what) { ", an alias or a group" } else { "" };
+                Failure::Conflict(format!("another account{also} has this {what}: free it there, or correct it in Bob"))
+            }
+            Error::Conflict { .. } => Failure::Conflict(error.to_string()),
             Error::Forbidden { .. } | Error::Denied { .. } | Error::Unauthorized { .. } => Failure::Forbidden(error.to_string()),
             Error::NotFound => Failure::Retrying("the account went away; the next pass looks again".to_owned()),
             Error::Throttled { .. } | Error::Unavailable { .. } | Error::Unknown { .. } => {

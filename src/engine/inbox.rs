@@ -25,7 +25,7 @@ use super::{
     clock::Clock,
     dirty::{Depths, Dirty},
     revocations::OLDEST_EVIDENCE,
-    said::Said,
+    said::Saying,
 };
 use crate::{
     api::employee_sync::Trigger,
@@ -62,8 +62,9 @@ struct Inner {
     clock: Clock,
     leadership: Leadership,
     mailboxes: Mutex<HashMap<IntegrationKey, Arc<Mailbox>>>,
-    /// Namespaces whose integrations are not known yet (`None` in the set: all of them). `None`: nothing is known.
-    unlisted: Mutex<Option<HashSet<Scope>>>,
+    /// Namespaces whose integrations are not known yet (`None` in the set: all of them), and integrations that cannot be read.
+    /// `None`: nothing is known.
+    unlisted: Mutex<Option<(HashSet<Scope>, HashSet<IntegrationKey>)>>,
     /// Whether it was known of each integration what its deliveries are signed with.
     started: AtomicBool,
 }
@@ -72,7 +73,7 @@ struct Inner {
 pub struct Mailbox {
     uid: String,
     /// What is said of the integration.
-    said: Arc<tokio::sync::Mutex<Said>>,
+    said: Arc<Saying>,
     /// Who is to be looked at.
     pub dirty: Dirty,
     /// Who is being written to.
@@ -295,23 +296,24 @@ impl Inbox {
 
     /// Every integration that there is has a mailbox now.
     pub fn listed(&self) {
-        self.unlisted(HashSet::new());
+        self.unlisted(HashSet::new(), HashSet::new());
     }
 
-    /// The same but for those of these namespaces.
-    pub fn unlisted(&self, scopes: HashSet<Scope>) {
-        *self.0.unlisted.lock().unwrap_or_else(PoisonError::into_inner) = Some(scopes);
+    /// The same but for those of these namespaces, and for these, which cannot be read.
+    pub fn unlisted(&self, scopes: HashSet<Scope>, unreadable: HashSet<IntegrationKey>) {
+        *self.0.unlisted.lock().unwrap_or_else(PoisonError::into_inner) = Some((scopes, unreadable));
     }
 
-    fn is_listed(&self, namespace: &str) -> bool {
-        let has = |scope: &Scope| scope.as_deref().is_none_or(|scope| scope == namespace);
-        self.0.unlisted.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(|scopes| !scopes.iter().any(has))
+    fn is_listed(&self, key: &IntegrationKey) -> bool {
+        let has = |scope: &Scope| scope.as_deref().is_none_or(|scope| *scope == *key.namespace);
+        let unlisted = self.0.unlisted.lock().unwrap_or_else(PoisonError::into_inner);
+        unlisted.as_ref().is_some_and(|(scopes, unreadable)| !scopes.iter().any(has) && !unreadable.contains(key))
     }
 
-    /// Whether it is known what the deliveries of this namespace are signed with. Before that every delivery is asked to come
-    /// again: a process that has just begun must not say that a signature is wrong.
-    fn has_started(&self, namespace: &str) -> bool {
-        if !self.is_listed(namespace) {
+    /// Whether it is known what the deliveries of this integration are signed with. Before that every delivery is asked to come
+    /// again: a process that does not know must not say that a signature is wrong.
+    fn has_started(&self, key: &IntegrationKey) -> bool {
+        if !self.is_listed(key) {
             return false;
         }
         let started = self.0.started.load(Ordering::Acquire) || self.mailboxes().values().all(|mailbox| mailbox.lock().secrets_known);
@@ -321,7 +323,7 @@ impl Inbox {
 
     /// Opens a mailbox for an integration, in place of an older one.
     #[must_use]
-    pub fn open(&self, key: &IntegrationKey, uid: String, said: Arc<tokio::sync::Mutex<Said>>) -> Arc<Mailbox> {
+    pub fn open(&self, key: &IntegrationKey, uid: String, said: Arc<Saying>) -> Arc<Mailbox> {
         let mailbox = Arc::new(Mailbox {
             uid,
             said,
@@ -343,9 +345,13 @@ impl Inbox {
         self.mailboxes().remove(key);
     }
 
-    /// How many stand in line by class, and since when the oldest, over all integrations.
+    /// How many stand in line by class, and since when the oldest, over all integrations. Nobody waits for a process that does
+    /// not lead.
     #[must_use]
     pub fn depths(&self) -> Depths {
+        if !self.0.leadership.is_leader() {
+            return Depths::default();
+        }
         let mailboxes: Vec<_> = self.mailboxes().values().cloned().collect();
         let planned = |mailbox: &Arc<Mailbox>| -> Vec<Depths> {
             mailbox.planned.lock().unwrap_or_else(PoisonError::into_inner).values().copied().collect()
@@ -368,10 +374,10 @@ impl Inbox {
         if !self.0.leadership.is_leader() {
             return Received::NotLeading;
         }
-        if !self.has_started(namespace) {
+        let key = IntegrationKey { namespace: namespace.into(), name: name.into() };
+        if !self.has_started(&key) {
             return Received::Starting;
         }
-        let key = IntegrationKey { namespace: namespace.into(), name: name.into() };
         let mailbox = self.mailboxes().get(&key).cloned();
         let secrets = mailbox.as_ref().and_then(|mailbox| mailbox.lock().secrets.clone());
         let signed = signature.and_then(|signature| webhook::verify(secrets.as_ref(), signature, body));

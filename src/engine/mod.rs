@@ -6,6 +6,7 @@
 //! - `pass`: the driver, which reads as the list of steps:
 //!   `validate` → `observe` → `decide` → (`domain::plan`) → `guard` → `execute` → `record`.
 //! - `verdict`: what is said of one person. `report`: what is said of an integration.
+//! - `unreadable`: integrations whose spec this version cannot read.
 //! - `said`: what is said of an integration, in one place for all who add to it.
 //! - `revocations`: immediate revocations, as the integration's status keeps them.
 //! - `approval`: a held plan that a person released, recorded before anything of it goes out.
@@ -17,6 +18,7 @@
 //!   pass over everybody. `single`: how single people are read.
 //! - `waits`: waits that a service asked for, as people are told of them.
 //! - `signing`: what webhooks are signed with, read beside the passes.
+//! - `words`: the provider's name in messages.
 //! - `connection`: clients, made from Secrets. `clock`: time, which stories can move.
 
 pub mod approval;
@@ -43,7 +45,9 @@ pub mod state;
 pub mod supervisor;
 pub mod targets;
 pub mod tenants;
+pub mod unreadable;
 pub mod validate;
 pub mod verdict;
 pub mod waits;
+pub mod words;
 pub mod worker;

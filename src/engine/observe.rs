@@ -240,7 +240,7 @@ async fn stand_elsewhere(bob: &bob::Client, settings: &Settings, unseen: &[Strin
         };
         let nearest = catalogue.nearest(id);
         let hint = if nearest.is_empty() { "see Bob's field ids".to_owned() } else { format!("did you mean {}?", nearest.join(" or ")) };
-        return Err(Stop::new(IntegrationReason::InvalidSettings, format!("{place}: Bob has no field `{id}`; {hint}")));
+        return Err(Stop::new(IntegrationReason::InvalidSettings, format!("In {place}: Bob has no field `{id}`; {hint}")));
     }
     Ok(bob.look_where(&catalogue, &ids))
 }

@@ -2,11 +2,7 @@
 //! so that a suspension waits for no update. What cannot be brought to an end stands in line again: what Bob does not
 //! show yet after 5, 15 and 30 seconds, what failed ever more rarely, each person on their own.
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
 use tokio::time::Instant;
@@ -32,6 +28,9 @@ pub const RETRY: Duration = Duration::from_secs(10);
 const APART: Duration = Duration::from_secs(5);
 /// So many people at most are looked at singly at once while a full pass is under way.
 const AT_ONCE: usize = 100;
+
+/// What backs off where the records of employees cannot be written.
+pub const RECORDS: &str = "records";
 
 /// Serves one line until the process stops. Nobody is taken out of it who cannot be served now.
 pub async fn serve(session: Arc<Session>, line: Line, beat: Beat) {
@@ -316,7 +315,11 @@ async fn settle(session: &Session, ready: &Ready, line: Line, causes: &Causes, r
         let Some(waiting) = causes.get(employee) else { continue };
         dirty.again(employee, *waiting, now + session.refusals.back_off(employee, RETRY / 10, RETRY * 6));
     }
-    note_records(session, causes, report);
+    if !report.unwritten.people.is_empty() {
+        // A listing shows what became of them, and a look at one of them alone would make the account anew.
+        let wait = session.refusals.back_off(RECORDS, RETRY, longest);
+        dirty.add_everybody(Trigger::Retry, now + wait);
+    }
     retry(session, report, longest, |employee| causes.get(employee).copied());
     if report.tally.is_some() {
         look_again(session, causes, &report.rest.unseen);
@@ -348,35 +351,6 @@ pub fn retry(session: &Session, report: &Report, longest: Duration, cause: impl 
             (Waiting { looks: 0, ..waiting }, Duration::from_secs(1))
         };
         session.mailbox.dirty.again(employee, waiting, now + wait);
-    }
-    for (employee, _) in &report.unwritten.people {
-        let waiting = cause(employee).unwrap_or_else(|| Waiting::new(Trigger::Retry, Class::Mover, now));
-        let wait = session.refusals.back_off(&of_record(employee), RETRY, longest);
-        session.mailbox.dirty.again(employee, Waiting { trigger: Trigger::Retry, looks: 0, ..waiting }, now + wait);
-    }
-}
-
-/// What backs off where it is the record of an employee that could not be written.
-fn of_record(employee: &str) -> String {
-    format!("record of {employee}")
-}
-
-/// Notes whose record could not be written, of those that a pass over single people was about, and whose could. Once there is
-/// none any more, a pass over everybody says so.
-fn note_records(session: &Session, causes: &Causes, report: &Report) {
-    if report.tally.is_none() {
-        return;
-    }
-    let refused: HashSet<&str> = report.unwritten.people.iter().map(|(employee, _)| &**employee).collect();
-    let mut unwritten = session.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
-    let before = unwritten.len();
-    for employee in causes.keys().filter(|employee| !refused.contains(&***employee)) {
-        unwritten.remove(employee);
-        session.refusals.settled(&of_record(employee));
-    }
-    unwritten.extend(refused.into_iter().map(Box::from));
-    if before > 0 && unwritten.is_empty() {
-        session.mailbox.dirty.add_everybody(Trigger::Retry, session.mailbox.next_everybody(APART).max(Instant::now()));
     }
 }
 
@@ -444,6 +418,9 @@ pub async fn transitions(session: Arc<Session>, beat: Beat) {
             }
         });
         since = now.max(since);
+        if !session.shared.leadership.is_leader() {
+            continue;
+        }
         let began = Instant::now();
         for (employee, class) in due {
             session.mailbox.dirty.add(&employee, Trigger::Transition, class, began);

@@ -179,7 +179,8 @@ impl Pass<'_> {
     pub async fn run(&self) -> Report {
         let began = Instant::now();
         let first_must_be_whole = self.validated.settings.existing_employees == ExistingEmployees::OnChange;
-        let mut report = Report { dry_run: self.validated.dry_run, first_must_be_whole, ..Report::default() };
+        let provider_name = Some(self.validated.target.catalog().name);
+        let mut report = Report { dry_run: self.validated.dry_run, first_must_be_whole, provider_name, ..Report::default() };
         if let Err(stop) = self.steps(&mut report).await {
             match stop.reason {
                 IntegrationReason::BobUnauthorized | IntegrationReason::BobForbidden | IntegrationReason::BobUnavailable => {

@@ -270,13 +270,15 @@ impl Recorder<'_> {
         let standing = &self.plan.standings[index as usize];
         let mapping = &self.validated.settings.mapping;
         let planned = standing.change.map(|change| &self.plan.changes[change]);
+        let refused = matches!(outcome, Some(Outcome::Failed { failure: Failure::Forbidden(_), .. }));
         let held = standing
             .account
             .as_ref()
             .map(|held| (Cow::Borrowed(&*held.id), held.state, if held.marked { MatchedBy::Mark } else { MatchedBy::Email }))
-            // Access is not taken before the sessions are ended: whether that was done would be forgotten otherwise.
+            // Access is not taken before the sessions are ended: whether that was done would be forgotten otherwise. Those of an
+            // account that bobsync may not change are left to the person who suspended it.
             .map(|(id, state, by)| {
-                let open = state == AccountState::Suspended && planned.is_some_and(Change::suspends);
+                let open = state == AccountState::Suspended && planned.is_some_and(Change::suspends) && !refused;
                 (id, if open { AccountState::Other } else { state }, by)
             });
         let mut manager = standing.manager;
@@ -309,7 +311,7 @@ impl Recorder<'_> {
             _ => held
                 .map_or_else(|| (recorded_account(entry), entry.and_then(recorded_state)), |(id, state, by)| (Some((id, by)), Some(state))),
         };
-        differs.extend(standing.drifted.iter().map(|row| mapping.rows[*row].target.clone()));
+        differs.extend(standing.drifted.iter().chain(&standing.withheld).map(|row| mapping.rows[*row].target.clone()));
         // An account that was found by e-mail and is not stamped yet is told of, and nobody's. One that is recorded stays so while
         // a person has the mark taken off and nothing may put it on again.
         let recorded = |id: &str| entry.and_then(|entry| entry.account.as_ref()).is_some_and(|(known, _)| **known == *id);
@@ -340,12 +342,13 @@ impl Recorder<'_> {
         let in_place = self.in_place(index, account.is_some() && !only_found, settled);
         let numbered = mapping.numbers_username(&person.employee);
         let id = person.employee.id();
+        // A username that got a number is known to the provider alone; people log in by their e-mail there as well.
+        let username = mapping.text(if numbered { mapping.email } else { mapping.username }, &person.employee);
         Verdict {
             generation: entry.map_or(1, |entry| entry.generation),
-            // A username that got a number is known to the provider alone; people log in by their e-mail there as well.
-            username: (self.validated.show_usernames)
-                .then(|| mapping.text(if numbered { mapping.email } else { mapping.username }, &person.employee))
-                .flatten(),
+            nameless: self.validated.show_usernames && username.is_none(),
+            username: username.filter(|_| self.validated.show_usernames),
+            provider: self.validated.target.catalog().name,
             account,
             only_found,
             state,
@@ -410,7 +413,7 @@ impl Recorder<'_> {
         let mapping = &settings.mapping;
         let planned = standing.change.map(|change| &self.plan.changes[change]).filter(|_| !settled);
         let waits = |row: usize| planned.is_some_and(|change| change.write.attributes.iter().any(|(own, _)| *own == row));
-        let taken = standing.block == Some(Block::Conflict);
+        let taken = matches!(standing.block, Some(Block::Conflict(_)));
         let as_desired = |row: usize| {
             let key = row == mapping.email || row == mapping.username;
             let left = standing.drifted.contains(&row) || self.left_alone.contains(&row) || taken && key;
@@ -513,7 +516,7 @@ fn recorded_state(entry: &Entry) -> Option<AccountState> {
     match entry.access? {
         api::Access::Active => Some(AccountState::Active),
         api::Access::Suspended => Some(AccountState::Suspended),
-        api::Access::NotYet | api::Access::Absent | api::Access::Unmanaged => None,
+        api::Access::NotYet | api::Access::Absent | api::Access::Unmanaged | api::Access::Unknown => None,
     }
 }
 
@@ -543,7 +546,7 @@ fn worth_an_object(person: &Person, verdict: &Verdict<'_>) -> bool {
         verdict.in_scope() || verdict.trouble != Trouble::None
     } else {
         let waits = verdict.decision.why == Why::AwaitingChange && verdict.decision.missing != Missing::Never;
-        let acts = verdict.decision.only_ends_access() || verdict.decision.why == Why::HandsOff;
+        let acts = verdict.decision.only_ends_access() || matches!(verdict.decision.why, Why::HandsOff | Why::Unreadable);
         waits || acts || person.employee.status == BobStatus::Active || verdict.account.is_some()
     }
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 pub use self::{
-    beside::{begun_anew, timed, with_open, with_parts, with_waits},
+    beside::{begun_anew, cannot_read, timed, with_open, with_parts, with_waits},
     source::memory,
 };
 use super::{
@@ -19,6 +19,7 @@ use super::{
     record::{Tally, Unwritten},
     revocations,
     validate::Stop,
+    words::named,
 };
 use crate::{
     api::{
@@ -28,7 +29,7 @@ use crate::{
         reasons::{DetailReason, IntegrationReason},
     },
     cluster::status::to_the_second,
-    domain::{calendar::Gaps, guard::HeldPlan, known::Revoked, safety::Suspicion},
+    domain::{calendar::Gaps, count::counted, guard::HeldPlan, known::Revoked, safety::Suspicion},
 };
 
 /// How far a pass came, and what it found.
@@ -40,6 +41,8 @@ pub struct Report {
     pub bob: Option<bool>,
     /// Whether the provider answered; `None` if it was not asked.
     pub provider: Option<bool>,
+    /// The provider's name, where the settings could be read.
+    pub provider_name: Option<&'static str>,
     /// Mapped targets that the provider does not have.
     pub unavailable_targets: Vec<String>,
     /// Mapped fields that Bob sent for nobody.
@@ -142,6 +145,7 @@ pub fn after(
     wanted.extend(mapping_complete(report, before));
     wanted.extend(plan_held(report, before));
     wanted.extend(employees_failing(report, before));
+    wanted.iter_mut().for_each(|one| one.message = named(&one.message, report.provider_name.unwrap_or("the provider")));
     let mut status = ProvisioningIntegrationStatus {
         // Whether it is seen through, `Reconciling` says.
         observed_generation: if report.has_spoken() { Some(generation) } else { before.observed_generation },
@@ -256,7 +260,7 @@ pub fn suspended(before: &ProvisioningIntegrationStatus, generation: i64, now: T
             kind: "Ready",
             status: true,
             reason: IntegrationReason::Suspended.as_str(),
-            message: "spec.suspend is set: nothing is read and nothing is written.".to_owned(),
+            message: "The integration is suspended (spec.suspend): nothing is read and nothing is written.".to_owned(),
         },
         Wanted { kind: "Reconciling", status: false, reason: DetailReason::UpToDate.as_str(), message: String::new() },
         Wanted { kind: "Stalled", status: false, reason: DetailReason::NothingStalled.as_str(), message: String::new() },
@@ -307,15 +311,18 @@ fn message(report: &Report, reason: IntegrationReason) -> String {
                 let held =
                     report.would_hold.as_ref().map(|because| format!("; a guard would hold part of it: {because}")).unwrap_or_default();
                 format!(
-                    "Dry run: would create {}, reactivate {}, update {} and suspend {} accounts{held}; nothing was written to the provider",
-                    plan.creates, plan.reactivations, plan.updates, plan.disables
+                    "Dry run: would create {}, reactivate {}, update {} and suspend {}{held}; nothing was written to the provider",
+                    plan.creates,
+                    plan.reactivations,
+                    plan.updates,
+                    counted(plan.disables, "account", "accounts")
                 )
             }),
             IntegrationReason::PlanHeld => report.held.as_ref().map_or_else(String::new, |held| held_message(held, report)),
             IntegrationReason::Progressing => unfinished_message(report),
             _ => report.tally.as_ref().map_or_else(String::new, |tally| match tally.failing {
-                0 => format!("{} of {} people in scope are in sync", tally.ready, tally.in_scope),
-                failing => format!("{} of {} people in scope are in sync, {failing} fail", tally.ready, tally.in_scope),
+                0 => in_sync(tally),
+                failing => format!("{}, {}", in_sync(tally), counted(failing, "fails", "fail")),
             }),
         },
     };
@@ -327,15 +334,22 @@ fn message(report: &Report, reason: IntegrationReason) -> String {
 
 /// What is left to do.
 fn unfinished_message(report: &Report) -> String {
-    let waiting = report.tally.as_ref().map_or(0, |tally| tally.pending);
+    let waiting =
+        counted(report.tally.as_ref().map_or(0, |tally| tally.pending), "employee waits for a turn", "employees wait for their turn");
     match (report.cut, report.unwritten.for_now()) {
+        (None, 1) => "One EmployeeSync could not be written, and is tried again".to_owned(),
         (None, unwritten) => format!("{unwritten} EmployeeSyncs could not be written, and are tried again"),
-        (Some(Cut::Deadline), _) => format!("{waiting} people wait for their turn; the next pass goes on at once"),
-        (Some(Cut::Halted), _) => format!("{waiting} people wait for their turn; the pass was cut off, and the next one goes on"),
+        (Some(Cut::Deadline), _) => format!("{waiting}; the next pass goes on at once"),
+        (Some(Cut::Halted), _) => format!("{waiting}; the pass was cut off, and the next one goes on"),
         (Some(Cut::Unrecorded), _) => {
             String::from("The approval of the held plan could not be recorded, so nothing of it went out; it is tried again")
         }
     }
+}
+
+fn in_sync(tally: &Tally) -> String {
+    let are = if tally.in_scope == 1 { "employee in scope is" } else { "employees in scope are" };
+    format!("{} of {} {are} in sync", tally.ready, tally.in_scope)
 }
 
 fn connection(kind: &'static str, connected: Option<bool>, report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
@@ -370,7 +384,11 @@ fn mapping_complete(report: &Report, before: &ProvisioningIntegrationStatus) -> 
             kind,
             status: false,
             reason: DetailReason::TargetUnavailable.as_str(),
-            message: format!("The provider does not have {}; it is left out, the rest is in sync.", report.unavailable_targets.join(", ")),
+            message: format!(
+                "The provider does not have {}; {} left out, and the rest is in sync.",
+                report.unavailable_targets.join(", "),
+                if report.unavailable_targets.len() == 1 { "it is" } else { "they are" }
+            ),
         }
     } else if !report.unseen_fields.is_empty() {
         Wanted {
@@ -396,7 +414,8 @@ fn held_message(held: &HeldPlan, report: &Report) -> String {
     let more = match report.absent.unconfirmed {
         0 => String::new(),
         count => format!(
-            "; {count} more people are missing from Bob's answer and are asked about in the next passes, so wait with an approval: the digest changes with each of them who is gone"
+            "; {} missing from Bob's answer and asked about in the next passes, so wait with an approval: the digest changes with each of them who is gone",
+            counted(u32::try_from(count).unwrap_or(u32::MAX), "more employee is", "more employees are")
         ),
     };
     format!("{}; nothing of it is written until spec.approvedPlan is {}, or the cause is gone{more}", held.because, held.digest)
@@ -434,7 +453,7 @@ fn employees_failing(report: &Report, before: &ProvisioningIntegrationStatus) ->
     Some(if tally.failing == 0 && not_written.is_none() {
         Wanted { kind, status: false, reason: DetailReason::NoneFailing.as_str(), message: String::new() }
     } else {
-        let mut message = format!("{} people fail:", tally.failing);
+        let mut message = counted(tally.failing, "employee fails:", "employees fail:");
         for (reason, count) in &tally.reasons {
             let _ = write!(message, " {count} {reason},");
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::api::ObjectMeta;
+use tokio::sync::{MutexGuard, watch};
 
 use super::{report, waits::Waits};
 use crate::{
@@ -33,6 +34,31 @@ pub struct Said {
     parts: Option<Parts>,
     /// What its calls wait for.
     waits: Option<Arc<Waits>>,
+}
+
+/// What is said of an integration, for all who add to it. Who holds the lock knows what the watch brought before.
+#[derive(Default)]
+pub struct Saying {
+    said: tokio::sync::Mutex<Said>,
+    /// Nothing is watched where there is none.
+    object: Option<watch::Receiver<Arc<ProvisioningIntegration>>>,
+}
+
+impl Saying {
+    /// What was said so far, and the integration as the watch shows it.
+    #[must_use]
+    pub fn new(said: Said, object: watch::Receiver<Arc<ProvisioningIntegration>>) -> Self {
+        Self { said: tokio::sync::Mutex::new(said), object: Some(object) }
+    }
+
+    /// Waits for the others who write, which may take as long as the API server does.
+    pub async fn lock(&self) -> MutexGuard<'_, Said> {
+        let mut said = self.said.lock().await;
+        if let Some(object) = self.object.as_ref().map(|object| object.borrow().clone()) {
+            said.see(&object);
+        }
+        said
+    }
 }
 
 /// `metadata.resourceVersion` as a number; 0 without one.

@@ -2,7 +2,7 @@
 //! a first listing of the provider is through, everything that a pass over single people needs to begin.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
@@ -24,7 +24,7 @@ use super::{
     pass::{Pass, Scope},
     report::{self, Report},
     revocations,
-    said::Said,
+    said::Saying,
     signing::Signing,
     state::{self, Place, Ready},
     validate::Validated,
@@ -56,7 +56,7 @@ pub struct Session {
     /// What it receives.
     pub mailbox: Arc<Mailbox>,
     /// What is said of it.
-    pub said: Arc<tokio::sync::Mutex<Said>>,
+    pub said: Arc<Saying>,
     /// The integration as the watch shows it.
     pub object: watch::Receiver<Arc<ProvisioningIntegration>>,
     /// Where it stands.
@@ -67,8 +67,6 @@ pub struct Session {
     pub signing: Signing,
     /// From whom access was to be taken by evidence alone, and when that was tried last.
     pub by_evidence: Mutex<HashMap<Box<str>, Instant>>,
-    /// Whose record could not be written when it was tried last.
-    pub unwritten: Mutex<HashSet<Box<str>>>,
     /// How many changes that are not urgent have had their turn.
     pub turns: AtomicU64,
     /// What calls wait for.

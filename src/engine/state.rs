@@ -65,6 +65,8 @@ impl Ready {
 pub enum Hold<R> {
     /// Nothing.
     Nothing,
+    /// A connection to the provider alone, with settings for evidence (`validate::for_evidence`).
+    Provider(R),
     /// Connections to the tenant of the settings; it has not been listed with these settings.
     Open(R),
     /// The same, and it has been listed.
@@ -111,7 +113,7 @@ pub enum Serves<R> {
 impl<R: Clone> Hold<R> {
     fn ready(&self) -> Option<R> {
         match self {
-            Self::Nothing => None,
+            Self::Nothing | Self::Provider(_) => None,
             Self::Open(ready) | Self::Listed(ready) => Some(ready.clone()),
         }
     }
@@ -135,6 +137,7 @@ impl<R: Clone> State<R> {
         match self {
             Self::Running(ready) => Serves::Everyone(ready.clone()),
             Self::Suspended => Serves::Suspended,
+            Self::Starting(Hold::Provider(ready)) | Self::Waiting(_, Hold::Provider(ready)) if urgent => Serves::Evidence(ready.clone()),
             Self::Starting(Hold::Open(ready) | Hold::Listed(ready)) if urgent => Serves::Known(ready.clone()),
             Self::Waiting(trouble, Hold::Open(ready) | Hold::Listed(ready)) if urgent && trouble.rests_on_bob_alone() => {
                 Serves::Evidence(ready.clone())
@@ -159,6 +162,15 @@ impl<R: Clone> State<R> {
             }
             Self::Running(running) => *running = ready,
             Self::Suspended => {}
+        }
+    }
+
+    /// The settings as a whole, or the Secret of Bob, cannot be used, and the provider can. What is there serves more.
+    fn open_provider(&mut self, ready: R) {
+        if let Self::Starting(hold @ (Hold::Nothing | Hold::Provider(_))) | Self::Waiting(_, hold @ (Hold::Nothing | Hold::Provider(_))) =
+            self
+        {
+            *hold = Hold::Provider(ready);
         }
     }
 
@@ -395,6 +407,11 @@ impl Place {
     /// Connections are open.
     pub fn open(&self, ready: Arc<Ready>) {
         self.0.send_modify(|state| state.open(ready));
+    }
+
+    /// The connection to the provider is open, and nothing else can be used.
+    pub fn open_provider(&self, ready: Arc<Ready>) {
+        self.0.send_modify(|state| state.open_provider(ready));
     }
 
     /// The provider has been listed.

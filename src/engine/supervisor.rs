@@ -15,11 +15,13 @@ use tokio::{
 use super::{
     report,
     said::Said,
+    unreadable,
     worker::{Handle, Shared, Worker},
 };
 use crate::{
     api::ProvisioningIntegration,
     cluster::{
+        lenient::Unreadable,
         roster::IntegrationKey,
         watch::{self, Scope, Seen},
     },
@@ -53,6 +55,8 @@ pub async fn supervise(shared: Shared, namespaces: Vec<String>) {
         lists: Lists::of(scopes),
         held: HashMap::new(),
         workers: HashMap::new(),
+        unreadable: HashMap::new(),
+        resumed: HashSet::new(),
         tasks: JoinSet::new(),
         keys: HashMap::new(),
     };
@@ -78,9 +82,9 @@ pub async fn supervise(shared: Shared, namespaces: Vec<String>) {
             _ = stopping.wait_for(|stopping| *stopping) => break,
         };
         if let Some(next) = next {
-            supervisor.see(next).await;
+            supervisor.see(next);
         }
-        supervisor.begin().await;
+        supervisor.begin();
     }
     watching.abort_all();
     drop(beat);
@@ -137,32 +141,42 @@ struct Supervisor {
     /// Integrations that may not begin yet.
     held: HashMap<IntegrationKey, Box<ProvisioningIntegration>>,
     workers: HashMap<IntegrationKey, Running>,
+    /// Integrations that cannot be read, by uid, and the tasks that have them say so.
+    unreadable: HashMap<IntegrationKey, (Option<String>, JoinSet<()>)>,
+    /// Integrations that could not be read for a time: what is known of their people is still true.
+    resumed: HashSet<IntegrationKey>,
     tasks: JoinSet<()>,
     /// Whose worker a task is.
     keys: HashMap<Id, IntegrationKey>,
 }
 
 impl Supervisor {
-    async fn see(&mut self, seen: Seen) {
+    fn see(&mut self, seen: Seen) {
         match seen {
             Seen::Integration(object) => {
                 let Some(key) = watch::key(&object) else { return };
+                if self.unreadable.remove(&key).is_some_and(|(uid, _)| uid == object.metadata.uid) {
+                    self.resumed.insert(key.clone());
+                }
                 // Before anybody begins, so that the first to work knows who was there before it.
                 self.shared.tenants.see(&key, &object, &self.shared.allowed);
                 if self.workers.contains_key(&key) {
-                    self.apply(key, *object).await;
+                    self.apply(key, *object);
                 } else {
                     self.held.insert(key, object);
                 }
             }
+            Seen::Unreadable(key, object) => self.cannot_read(key, *object),
             Seen::IntegrationGone(key) => self.forget(&key),
             Seen::Integrations(scope, listed) => {
                 let within = |key: &&IntegrationKey| scope.as_deref().is_none_or(|scope| *scope == *key.namespace);
-                let gone: Vec<_> =
-                    self.workers.keys().chain(self.held.keys()).filter(within).filter(|key| !listed.contains(key)).cloned().collect();
+                let known = self.workers.keys().chain(self.held.keys()).chain(self.unreadable.keys());
+                let gone: Vec<_> = known.filter(within).filter(|key| !listed.contains(key)).cloned().collect();
                 gone.iter().for_each(|key| self.forget(key));
                 self.lists.integrations.insert(scope);
             }
+            // What changes while another process leads is that one's work, and a process that begins to lead looks at everybody.
+            Seen::Person(..) | Seen::People(_) if !self.shared.leadership.is_leader() => {}
             Seen::Person(key, employee) => {
                 if let Some(running) = self.workers.get(&key) {
                     running.handle.wake(&self.shared.roster, &key, &employee);
@@ -184,21 +198,21 @@ impl Supervisor {
     }
 
     /// Begins with every integration that may.
-    async fn begin(&mut self) {
+    fn begin(&mut self) {
         let may: Vec<_> = self.held.keys().filter(|key| self.lists.may_begin(&key.namespace)).cloned().collect();
         for key in may {
             if let Some(object) = self.held.remove(&key) {
-                self.apply(key, *object).await;
+                self.apply(key, *object);
             }
         }
         let missing = self.lists.missing();
         if missing.len() < self.lists.scopes.len() {
             self.shared.parts.health().ready();
         }
-        self.shared.inbox.unlisted(missing);
+        self.shared.inbox.unlisted(missing, self.unreadable.keys().cloned().collect());
     }
 
-    async fn apply(&mut self, key: IntegrationKey, object: ProvisioningIntegration) {
+    fn apply(&mut self, key: IntegrationKey, object: ProvisioningIntegration) {
         if self.workers.get(&key).is_some_and(|running| running.handle.uid() != object.metadata.uid) {
             // Deleted and made again between two events: nothing of the old one is believed.
             self.forget(&key);
@@ -206,11 +220,13 @@ impl Supervisor {
         }
         let handle = match self.workers.get(&key) {
             Some(running) => {
-                running.handle.see(object).await;
+                running.handle.see(object);
                 running.handle.clone()
             }
             None => {
-                self.shared.roster.forget_lost(&key);
+                if !self.resumed.remove(&key) {
+                    self.shared.roster.forget_lost(&key);
+                }
                 let (worker, handle) = Worker::new(key.clone(), object, self.shared.clone());
                 let task = self.tasks.spawn(worker.run());
                 self.keys.insert(task.id(), key.clone());
@@ -245,8 +261,25 @@ impl Supervisor {
         self.keys.insert(running.task.id(), key);
     }
 
+    /// Ends the work on an integration that cannot be read, and has it say so. Its deliveries are asked to come again, and its
+    /// tenant stays its own.
+    fn cannot_read(&mut self, key: IntegrationKey, object: Unreadable) {
+        self.held.remove(&key);
+        if let Some(running) = self.workers.remove(&key) {
+            running.task.abort();
+            self.shared.parts.forget(&key);
+            self.shared.inbox.close(&key);
+            self.shared.roster.settle(&key);
+        }
+        let (uid, mut telling) = (object.metadata.uid.clone(), JoinSet::new());
+        telling.spawn(unreadable::tell(self.shared.clone(), key.clone(), object));
+        self.unreadable.insert(key, (uid, telling));
+    }
+
     fn forget(&mut self, key: &IntegrationKey) {
         self.held.remove(key);
+        self.unreadable.remove(key);
+        self.resumed.remove(key);
         self.shared.tenants.forget(key);
         if let Some(running) = self.workers.remove(key) {
             running.task.abort();

@@ -1,6 +1,6 @@
 //! Step 1: a raw spec becomes settings, once. Nothing after this step looks at the spec.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use reqwest::Url;
 
@@ -110,7 +110,7 @@ impl AllowedEndpoints {
     /// # Errors
     /// [`Stop`] with `EndpointNotAllowed` that names the field.
     pub fn accept(&self, field: &str, endpoint: &str) -> Result<String, Stop> {
-        let refuse = |why: &str| Stop::new(IntegrationReason::EndpointNotAllowed, format!("{field}: {why}"));
+        let refuse = |why: &str| Stop::new(IntegrationReason::EndpointNotAllowed, format!("In {field}: {why}"));
         let url = Url::parse(endpoint).map_err(|_| refuse("this is not an address"))?;
         if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
             return Err(refuse("an endpoint is scheme, host, port and a path, nothing else"));
@@ -143,7 +143,7 @@ fn is_loopback(url: &Url) -> bool {
 /// # Errors
 /// [`Stop`] with `InvalidSettings` or `EndpointNotAllowed`, and what to do.
 pub fn validate(spec: &ProvisioningIntegrationSpec, allowed: &AllowedEndpoints) -> Result<Validated, Stop> {
-    let invalid = |message: String| Stop::new(IntegrationReason::InvalidSettings, message);
+    let invalid = |message: String| Stop::new(IntegrationReason::InvalidSettings, format!("In {message}"));
     let bob = match (spec.bob.endpoint.as_str(), spec.bob.environment) {
         ("", api::Environment::Production) => "https://api.hibob.com".to_owned(),
         ("", api::Environment::Sandbox) => "https://api.sandbox.hibob.com".to_owned(),
@@ -218,6 +218,34 @@ pub fn validate(spec: &ProvisioningIntegrationSpec, allowed: &AllowedEndpoints) 
         default_password: provisioning.default_password_secret_ref.as_ref().map(|secret| (secret.name.clone(), secret.key.clone())),
         change_password_on_first_login: provisioning.change_password_on_first_login,
     })
+}
+
+/// Returns the part of a spec that taking access by evidence rests on: the provider, the mode, and the guards of suspensions.
+/// The rest has the default. It serves while the whole spec cannot be carried out.
+#[must_use]
+pub fn for_evidence(spec: &ProvisioningIntegrationSpec) -> ProvisioningIntegrationSpec {
+    let (bob, provisioning, safety) = (&spec.bob, &spec.provisioning, &spec.safety);
+    let defaults = api::Provisioning::default();
+    let budget_is_valid = budgets(&api::Safety { disables: safety.disables.clone(), ..api::Safety::default() }).is_ok();
+    ProvisioningIntegrationSpec {
+        interval: api::ten_minutes(),
+        retention: api::ninety_days(),
+        bob: api::Bob { endpoint: String::new(), time_zone: api::utc(), site_time_zones: BTreeMap::new(), ..bob.clone() },
+        provisioning: api::Provisioning {
+            disabling_trigger: provisioning.disabling_trigger,
+            user_status: provisioning.user_status,
+            access_ends: provisioning.access_ends,
+            ..defaults
+        },
+        mapping: None,
+        safety: api::Safety {
+            disables: if budget_is_valid { safety.disables.clone() } else { api::Budget::default() },
+            administrators: safety.administrators,
+            protected_accounts: safety.protected_accounts.clone(),
+            ..api::Safety::default()
+        },
+        ..spec.clone()
+    }
 }
 
 /// The budgets of the spec; what it leaves out is the contract's default.
@@ -346,6 +374,44 @@ mod tests {
             assert!(mapping.rows[mapping.email].required, "{}", catalog.name);
             assert_eq!(mapping.rows.len(), rows, "{}", catalog.name);
         }
+    }
+
+    #[test]
+    fn access_ends_by_evidence_whatever_is_wrong_with_the_rest_of_the_settings() {
+        let wrong = serde_json::json!({
+            "interval": "soon", "retention": "long", "mode": "Enforce",
+            "bob": {
+                "credentialsSecretRef": {"name": "bob"}, "endpoint": "http://elsewhere.example.com", "timeZone": "Mars/Base",
+                "siteTimeZones": {"Here": "There"},
+            },
+            "provider": {"entraID": {"tenantId": "example.com", "credentialsSecretRef": {"name": "entra"}}},
+            "provisioning": {"scope": "employee.work.site =", "emailDomains": ["not a domain"], "disablingTrigger": true},
+            "mapping": [{"target": "no such target", "field": "root.email"}],
+            "safety": {
+                "disables": {"max": "many"}, "updates": {"per": "often"}, "shortRead": {"max": "x"}, "fieldBlackout": {"max": "x"},
+                "protectedAccounts": ["admin@example.com"],
+            },
+        });
+        let wrong: ProvisioningIntegrationSpec = serde_json::from_value(wrong).unwrap();
+        let allowed = AllowedEndpoints::default();
+        assert!(validate(&wrong, &allowed).is_err());
+        let validated = validate(&for_evidence(&wrong), &allowed).unwrap();
+        let right = ProvisioningIntegrationSpec {
+            safety: api::Safety { protected_accounts: wrong.safety.protected_accounts.clone(), ..api::Safety::default() },
+            ..for_evidence(&wrong)
+        };
+        assert_eq!(validated.target, validate(&right, &allowed).unwrap().target);
+        assert_eq!(validated.settings.budgets, Budgets::default());
+        // What a person chose about access holds.
+        let hands_off = ProvisioningIntegrationSpec {
+            mode: Some(Mode::DryRun),
+            provisioning: api::Provisioning { disabling_trigger: false, ..wrong.provisioning.clone() },
+            safety: api::Safety { disables: api::Budget { max: Some("1%".to_owned()), ..api::Budget::default() }, ..wrong.safety.clone() },
+            ..wrong
+        };
+        let validated = validate(&for_evidence(&hands_off), &allowed).unwrap();
+        assert!(validated.dry_run && !validated.settings.disabling_trigger);
+        assert_eq!(validated.settings.budgets.disables.unwrap().max_percent, 1);
     }
 
     #[test]

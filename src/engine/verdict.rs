@@ -1,5 +1,7 @@
 //! What is said of one person: small enough to be compared in every pass, complete enough to write the status from.
 
+mod words;
+
 use std::{
     borrow::Cow,
     hash::{BuildHasher as _, Hash},
@@ -12,7 +14,7 @@ use super::execute::Failure;
 use crate::{
     api::{
         EmployeeSyncStatus,
-        conditions::{self, Wanted, merge},
+        conditions::{self, Wanted, merge, sentence},
         employee_sync::{self as api, AccountRef, AwaitingChange, Evidence, EvidenceKind, HistoryEntry, MatchedBy, NextTransition},
         reasons::{DetailReason, EmployeeReason},
     },
@@ -27,7 +29,6 @@ use crate::{
         known::Revoked,
         mapping::Mapping,
         plan::{Block, Manager},
-        safety::ProtectedBy,
     },
 };
 
@@ -52,6 +53,10 @@ pub struct Verdict<'a> {
     pub several: bool,
     /// Whether Bob was not read: of what only a row tells, the status keeps what it says.
     pub unread: bool,
+    /// Whether Bob has no username where there was one: the status keeps it, so that the employee can be found by it.
+    pub nameless: bool,
+    /// The provider's name.
+    pub provider: &'static str,
     /// What was decided.
     pub decision: Decision,
     /// What stands in the way.
@@ -162,7 +167,7 @@ impl Verdict<'_> {
             return unmanaged_reason(self.decision.why);
         }
         match &self.trouble {
-            Trouble::Blocked(Block::Conflict | Block::ClaimedBy(_)) | Trouble::Failed(Failure::Conflict(_)) => EmployeeReason::Conflict,
+            Trouble::Blocked(Block::Conflict(_) | Block::ClaimedBy(_)) | Trouble::Failed(Failure::Conflict(_)) => EmployeeReason::Conflict,
             Trouble::Blocked(Block::MappingFailed(..) | Block::ScopeFailed(_) | Block::UnknownTarget(_)) => EmployeeReason::MappingFailed,
             Trouble::Blocked(Block::Frozen(_)) => EmployeeReason::Frozen,
             Trouble::Blocked(Block::Protected(_)) | Trouble::Failed(Failure::Protected(_)) if self.is_open() => {
@@ -173,7 +178,8 @@ impl Verdict<'_> {
             Trouble::Blocked(Block::Ambiguous) | Trouble::Failed(Failure::Ambiguous) | Trouble::Several(_) => EmployeeReason::Ambiguous,
             Trouble::Blocked(Block::MissingAttribute(_)) => EmployeeReason::MissingAttribute,
             Trouble::Failed(Failure::Rejected(_)) => EmployeeReason::Rejected,
-            Trouble::Failed(Failure::Forbidden(_)) => EmployeeReason::Forbidden,
+            Trouble::Failed(Failure::Forbidden(_)) if self.is_open() => EmployeeReason::SuspendByHand,
+            Trouble::Failed(Failure::Forbidden(_) | Failure::Sessions(_)) => EmployeeReason::Forbidden,
             Trouble::Failed(Failure::Retrying(_)) => EmployeeReason::Retrying,
             Trouble::Waiting { .. } | Trouble::Unlisted => EmployeeReason::Pending,
             Trouble::Held { .. } => EmployeeReason::Held,
@@ -190,99 +196,15 @@ impl Verdict<'_> {
         self.decision.managed && (self.account.is_some() || self.decision.missing != Missing::Never)
     }
 
-    /// The `Ready` message: one sentence for a person.
-    #[must_use]
-    pub fn message(&self, mapping: &Mapping) -> String {
-        let why = self.decision.because();
-        match &self.trouble {
-            _ if self.decision.why == Why::NotInBob => format!("Waiting: {why}."),
-            Trouble::Blocked(Block::ScopeFailed(failure)) => {
-                format!(
-                    "provisioning.scope failed for this person: {failure}; whoever was managed stays so, and nobody else is brought in."
-                )
-            }
-            _ if self.is_left_open() => {
-                format!("Not managed: {why}; access is still open: suspend the account by hand, or take spec.suspend away.")
-            }
-            _ if !self.decision.managed && !self.decision.only_ends_access() => format!("Not managed: {why}."),
-            Trouble::Blocked(Block::ClaimedBy(other)) => {
-                let open = self.still_open("; access is still open until one of them takes it");
-                format!("The integration {other} manages this employee at the same tenant; let only one of the two do so{open}.")
-            }
-            Trouble::Blocked(Block::MappingFailed(row, failure)) => {
-                let (target, fields) = (target_of(mapping, *row), mapping.fields_of(*row).join(", "));
-                let from = if fields.is_empty() { String::new() } else { format!(" (from {fields})") };
-                format!("{target}{from} has no usable value: {failure}; the attribute is left as it is.")
-            }
-            Trouble::Blocked(Block::Frozen(row)) => {
-                format!(
-                    "{} is frozen, because it would change for too many people at once; the rest is in sync: {why}.",
-                    target_of(mapping, *row)
-                )
-            }
-            Trouble::Blocked(Block::UnknownTarget(target)) => {
-                format!("spec.attributes names {target}, which the provider does not have; the rest is in sync.")
-            }
-            Trouble::Blocked(Block::Conflict) => {
-                let never = if self.adopts { "" } else { "; with spec.safety.adoption: Never an account without a mark is not taken over" };
-                let open = self.still_open("; access is still open: suspend the account by hand");
-                format!(
-                    "Another account has this e-mail or username, or the account with it belongs to another employee, or bears another \
-                     number where the mark goes (markAttribute, where the provider has it, names another place){never}{open}."
-                )
-            }
-            Trouble::Blocked(Block::Protected(by)) | Trouble::Failed(Failure::Protected(by)) => {
-                let account = match by {
-                    ProtectedBy::Settings => "The account is listed in spec.safety.protectedAccounts, or bobsync acts as it",
-                    ProtectedBy::Role => "The provider says that the account is an administrator's",
-                };
-                let open = self.still_open("; access is still open: suspend the account by hand");
-                format!("{account}, and it is left as it is: {why}{open}.")
-            }
-            Trouble::Blocked(Block::ManagedElsewhere) | Trouble::Failed(Failure::ManagedElsewhere) => {
-                let open = if self.is_open() { format!("; access is still open and has to be taken there: {why}") } else { String::new() };
-                format!(
-                    "Another directory is the master of this account (it is synchronised from there, or a guest): change it there{open}."
-                )
-            }
-            Trouble::Several(Failure::Rejected(said) | Failure::Conflict(said) | Failure::Forbidden(said) | Failure::Retrying(said)) => {
-                format!("{} One of them could not be suspended: {}", self.several_match(), sentence(said))
-            }
-            Trouble::Blocked(Block::Ambiguous) | Trouble::Failed(Failure::Ambiguous) | Trouble::Several(_) => self.several_match(),
-            Trouble::Blocked(Block::MissingAttribute(row)) => {
-                format!(
-                    "The required target {} has no value: Bob has none or does not show it, or spec.attributes of this EmployeeSync empties it.",
-                    target_of(mapping, *row)
-                )
-            }
-            Trouble::Failed(Failure::Rejected(said) | Failure::Conflict(said) | Failure::Forbidden(said) | Failure::Retrying(said)) => {
-                sentence(said)
-            }
-            Trouble::Waiting { planned, dry_run: true } => format!("Dry run: would {}; {why}.", planned.words()),
-            Trouble::Held { planned } => {
-                format!("Held by a budget, see PlanHeld of the integration: would {}; {why}.", planned.words())
-            }
-            Trouble::Waiting { planned, dry_run: false } => format!("Waiting for its turn to {}; {why}.", planned.words()),
-            Trouble::Unlisted => format!("Waiting until the provider's accounts are read; {why}."),
-            Trouble::None if self.account.is_none() && self.decision.missing == Missing::NotYet => format!("No account yet: {why}."),
-            Trouble::None if self.account.is_none() => format!("No account: {why}."),
-            Trouble::None if self.lacks_licence() => {
-                "The account is active, and cannot be used: the provider has no free licence for it.".to_owned()
-            }
-            Trouble::None if self.drifted => {
-                format!("Changed at the provider, and spec.safety.driftPolicy only reports it: {}.", self.differs.join(", "))
-            }
-            Trouble::None => format!("In sync: {why}."),
-        }
-    }
-
     /// Access as the status shows it; nothing for an employee who was never in Bob, or before the provider's accounts are read.
     #[must_use]
     pub fn access(&self) -> Option<api::Access> {
         Some(match (self.decision.managed, self.state.or(self.beside)) {
             _ if self.trouble == Trouble::Unlisted => return None,
             (false, _) if self.decision.why == Why::NotInBob => return None,
-            (false, _) if !self.decision.only_ends_access() => api::Access::Unmanaged,
+            // What is there is told, although bobsync does not answer for it.
+            (false, None) if self.decision.why == Why::HandsOff => api::Access::Unmanaged,
+            (false, _) if !self.decision.only_ends_access() && self.decision.why != Why::HandsOff => api::Access::Unmanaged,
             (_, Some(AccountState::Suspended | AccountState::Unactivated)) => api::Access::Suspended,
             (_, Some(AccountState::Active | AccountState::Staged | AccountState::Unlicensed | AccountState::Other)) => api::Access::Active,
             (_, None) if self.decision.missing == Missing::Never => api::Access::Absent,
@@ -293,30 +215,15 @@ impl Verdict<'_> {
     /// Whether somebody who has to lose access has an account that can be used.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        let open = self.state.or(self.beside).is_some_and(|state| state != AccountState::Suspended);
+        let taken = matches!(self.trouble, Trouble::Failed(Failure::Sessions(_)));
+        let open = !taken && self.state.or(self.beside).is_some_and(|state| state != AccountState::Suspended);
         open && self.decision.existing == Some(Access::Suspended)
-    }
-
-    /// What `AccessSynced` says where access is not as decided.
-    fn not_as_decided(&self, words: &str) -> String {
-        format!("{}: {}.", if self.is_open() { OPEN } else { words }, self.decision.because())
-    }
-
-    /// What a message adds where that is so.
-    fn still_open(&self, words: &'static str) -> &'static str {
-        if self.is_open() { words } else { "" }
-    }
-
-    /// What a message says where several accounts match.
-    fn several_match(&self) -> String {
-        let open = self.still_open("; access is still open: suspend by hand those that are this employee's");
-        format!("Several accounts match this employee; leave one of them with this e-mail or mark{open}.")
     }
 
     /// Whether `spec.suspend` keeps open the account of somebody whose employment has ended.
     #[must_use]
     pub fn is_left_open(&self) -> bool {
-        let ended = self.decision.why == Why::HandsOff && self.decision.also.is_some();
+        let ended = matches!(self.decision.why, Why::HandsOff | Why::Unreadable) && self.decision.also.is_some();
         ended && self.state.is_some_and(|state| state != AccountState::Suspended)
     }
 
@@ -336,26 +243,6 @@ impl Verdict<'_> {
         next.filter(|_| self.decision.managed || self.decision.why == Why::AwaitingChange || ends)
     }
 
-    /// Whether the attributes are as decided where none is to be written, and what is said of those that are kept in another form.
-    fn attributes(&self) -> (bool, DetailReason, String) {
-        let names = |targets: &mut dyn Iterator<Item = &str>| targets.collect::<Vec<_>>().join(", ");
-        let (settled, given_up) = (names(&mut self.kept.settled()), names(&mut self.kept.given_up()));
-        match (&*settled, &*given_up) {
-            ("", "") => (true, DetailReason::Equal, "Every mapped attribute is as decided.".into()),
-            (kept, "") => {
-                let message = format!("As decided; the provider keeps these in a form of its own: {kept}.");
-                (true, DetailReason::KeptDifferently, message)
-            }
-            (_, changing) => {
-                let message = format!(
-                    "Set back or kept in another form after each write, and not written again until Bob's value changes or they are in \
-                     place: {changing}."
-                );
-                (false, DetailReason::KeptDifferently, message)
-            }
-        }
-    }
-
     /// The whole status after `before`.
     #[must_use]
     pub fn status(
@@ -366,7 +253,7 @@ impl Verdict<'_> {
         lines: &[HistoryEntry],
         now: Timestamp,
     ) -> EmployeeSyncStatus {
-        let gone = proof.file_deleted.is_some() || self.unread;
+        let gone = proof.file_deleted.is_some() || self.unread || self.nameless;
         let mut entries: Vec<HistoryEntry> = lines.iter().chain(&before.history).cloned().collect();
         // What the window counts must not go with the lines that are dropped.
         let dropped = entries.len() > api::HISTORY || before.counted.is_some();
@@ -381,7 +268,8 @@ impl Verdict<'_> {
             access: self.access(),
             conditions: merge(&before.conditions, &self.conditions(mapping), self.generation, now),
             next_transition: self.next().map(|next| self.transition(next)),
-            evidence: evidence(proof),
+            // What a newer version has put down is kept for it.
+            evidence: evidence(proof).or_else(|| before.evidence.clone().filter(|known| matches!(known.kind, EvidenceKind::Unknown(_)))),
             awaiting_change: self.baseline.map(|baseline| AwaitingChange { baseline: baseline.to_text() }),
             last_applied: self.in_place.as_ref().map(InPlace::to_list).unwrap_or_default(),
             kept_differently: self.kept.to_list(),
@@ -543,10 +431,6 @@ pub fn part_text(part: u64) -> String {
     format!("{part:016x}")
 }
 
-fn target_of(mapping: &Mapping, row: usize) -> &str {
-    mapping.rows.get(row).map_or("", |row| &row.target)
-}
-
 /// `Ready`'s reason of somebody whom the settings leave alone.
 const fn unmanaged_reason(why: Why) -> EmployeeReason {
     match why {
@@ -556,6 +440,7 @@ const fn unmanaged_reason(why: Why) -> EmployeeReason {
         Why::AwaitingChange => EmployeeReason::AwaitingChange,
         Why::NotInBob => EmployeeReason::Pending,
         Why::HandsOff
+        | Why::Unreadable
         | Why::FileDeleted
         | Why::AccessRevoked
         | Why::Terminated
@@ -574,12 +459,6 @@ const fn unmanaged_reason(why: Why) -> EmployeeReason {
     }
 }
 
-/// A capital letter and a full stop.
-fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    let mut out: String = chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default();
-    if !out.ends_with(['.', '!', '?']) {
-        out.push('.');
-    }
-    out
-}
+#[cfg(test)]
+#[path = "verdict_tests.rs"]
+mod tests;

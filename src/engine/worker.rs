@@ -2,10 +2,7 @@
 //! why, follows from the state (`state`): the interval, a changed spec, a sync request, a rotated Secret, a deleted or
 //! changed `EmployeeSync`, a retry. There is always a next one, unless the spec says `suspend`.
 
-use std::{
-    sync::{Arc, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use jiff::SignedDuration;
@@ -21,12 +18,12 @@ use super::{
     partial,
     report::{self, Report},
     revocations,
-    said::{self, Said},
+    said::{self, Said, Saying},
     session::{Refusals, Session, Wanted, takes_access},
     signing::{self, Signing},
     state::{self, News, Place, Ready, Times, Wake},
     tenants::Tenants,
-    validate::{AllowedEndpoints, Stop, Validated, validate},
+    validate::{AllowedEndpoints, Stop, Validated, for_evidence, validate},
     waits::{self, Waits},
 };
 use crate::{
@@ -95,7 +92,7 @@ impl Shared {
 pub struct Handle {
     object: watch::Sender<Arc<ProvisioningIntegration>>,
     mailbox: Arc<Mailbox>,
-    said: Arc<tokio::sync::Mutex<Said>>,
+    said: Arc<Saying>,
     waits: Arc<Waits>,
 }
 
@@ -112,12 +109,10 @@ impl Handle {
         }
     }
 
-    /// A newer version of the integration.
-    pub async fn see(&self, object: ProvisioningIntegration) {
+    /// A newer version of the integration. What is said of it takes that in when it is next looked at: a write that is under
+    /// way holds up nobody.
+    pub fn see(&self, object: ProvisioningIntegration) {
         let version = said::version(&object);
-        {
-            self.said.lock().await.see(&object);
-        }
         self.object.send_if_modified(|known| {
             let newer = version > said::version(known);
             if newer {
@@ -190,7 +185,7 @@ impl Worker {
         let sender = watch::Sender::new(Arc::new(object));
         revocations::remember(&shared.roster, &key, &said.status.revoked);
         let answered = said.status.last_handled_sync_at.clone();
-        let said = Arc::new(tokio::sync::Mutex::new(said));
+        let said = Arc::new(Saying::new(said, sender.subscribe()));
         let mailbox = shared.inbox.open(&key, sender.borrow().uid().unwrap_or_default(), said.clone());
         let handle = Handle { object: sender, mailbox, said, waits };
         (Self::with(key, &handle, answered, shared), handle)
@@ -214,7 +209,6 @@ impl Worker {
             refusals: Refusals::default(),
             signing: Signing::default(),
             by_evidence: std::sync::Mutex::default(),
-            unwritten: std::sync::Mutex::default(),
             turns: std::sync::atomic::AtomicU64::new(0),
             waits: handle.waits.clone(),
         };
@@ -281,8 +275,10 @@ impl Worker {
         }
     }
 
-    /// Another process may have led until now: what this one remembers of its own passes is not believed any more.
+    /// Another process may have led until now: what this one remembers of its own passes is not believed any more, and everybody
+    /// is looked at, whatever is left of that one's time.
     async fn begin_to_lead(&mut self) {
+        self.session.mailbox.dirty.keep_events();
         self.session.take_up_evidence();
         self.generation = 0;
         self.suspicion = None;
@@ -397,6 +393,7 @@ impl Worker {
             }
             Err(stop) => {
                 self.secrets = Secrets::default();
+                self.serve_evidence_alone(&object).await;
                 (Report { stop: Some(stop), ..Report::default() }, Duration::from_mins(10))
             }
         };
@@ -432,6 +429,9 @@ impl Worker {
                 Ok(opened) => opened,
                 Err(report) => {
                     self.secrets = Secrets::see(&self.shared.client, &self.key.namespace, validated).await;
+                    if report.bob == Some(false) {
+                        self.serve_evidence_alone(object).await;
+                    }
                     return *report;
                 }
             };
@@ -466,6 +466,18 @@ impl Worker {
         Report {
             stop: Some(Stop::new(IntegrationReason::BobUnavailable, "the Secret changed while it was read; trying again")),
             ..Report::default()
+        }
+    }
+
+    /// Opens the provider for access that evidence takes, where nothing else can be used. What it cannot open is told by the pass
+    /// that comes next.
+    async fn serve_evidence_alone(&self, object: &Arc<ProvisioningIntegration>) {
+        let Ok(validated) = validate(&for_evidence(&object.spec), &self.shared.allowed) else { return };
+        let opened = Connections::open_provider(&self.shared, (&self.key.namespace, &self.session.waits), &validated).await;
+        if let Ok(connections) = opened {
+            let (targets, unavailable) = (Vec::new(), Vec::new());
+            let ready = Ready { object: object.clone(), validated, connections, targets, unavailable };
+            self.session.place.open_provider(Arc::new(ready));
         }
     }
 
@@ -515,10 +527,8 @@ impl Worker {
     fn retried_singly(&self, report: &Report, interval: Duration) -> bool {
         let failed: u32 = report.rest.unsettled.iter().map(|(_, failed)| u32::from(*failed)).sum();
         let all = report.tally.as_ref().and_then(|tally| tally.reasons.get(&EmployeeReason::Retrying).copied());
-        let unwritten = report.unwritten.people.len();
-        let few = report.rest.unsettled.len() + unwritten <= self.session.most_single();
-        let some = failed > 0 || unwritten > 0;
-        let singly = report.stop.is_none() && report.cut.is_none() && some && all.unwrap_or(0) == failed && few;
+        let singly = report.stop.is_none() && report.cut.is_none() && report.unwritten.people.is_empty();
+        let singly = singly && failed > 0 && all == Some(failed) && report.rest.unsettled.len() <= self.session.most_single();
         if singly {
             partial::retry(&self.session, report, state::longest(interval), |_| None);
         }
@@ -529,9 +539,8 @@ impl Worker {
     async fn finish(&mut self, object: &ProvisioningIntegration, report: &Report, interval: Duration) {
         let now = self.shared.clock.now();
         let singly = self.retried_singly(report, interval);
-        if report.tally.is_some() {
-            let unwritten = report.unwritten.people.iter().map(|(employee, _)| employee.clone()).collect();
-            *self.session.unwritten.lock().unwrap_or_else(PoisonError::into_inner) = unwritten;
+        if report.unwritten.people.is_empty() {
+            self.session.refusals.settled(partial::RECORDS);
         }
         let interval = SignedDuration::try_from(interval).unwrap_or(SignedDuration::from_mins(10));
         let stop = report.stop.as_ref();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Error, http::Answer, limits::LONGEST_WAIT, scrub::scrub};
+use super::{Error, http::Answer, limits::LONGEST_WAIT, scrub::Scrubber};
 use crate::domain::{
     account::{AccountWrite, NewValue},
     mapping::Mapping,
@@ -133,16 +133,15 @@ impl<'a> Sent<'a> {
         speaks.then(|| Error::Rejected { field: Some(name.to_owned()), said: format!("{which}; the answer was: {said}") })
     }
 
-    /// The text without anything that was sent.
+    /// The text without anything that was sent. Names of attributes stay.
     #[must_use]
     pub fn clean(&self, text: &str) -> String {
-        let Some((_, write)) = self.write() else {
-            let values = match *self {
-                Self::Key(key) => vec![key],
-                Self::Credential(id, secret) => return scrub(&without_secret(text, secret), &[id, secret]),
-                Self::Nothing | Self::Write(..) | Self::Create(..) => Vec::new(),
+        let Some((mapping, write)) = self.write() else {
+            return match *self {
+                Self::Key(key) => Scrubber { values: &[key], ..Scrubber::default() }.clean(text),
+                Self::Credential(id, secret) => Scrubber { secrets: &[secret], values: &[id], ..Scrubber::default() }.clean(text),
+                Self::Nothing | Self::Write(..) | Self::Create(..) => Scrubber::default().clean(text),
             };
-            return scrub(text, &values);
         };
         let foreign = write.foreign.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
         let mut values: Vec<&str> = Vec::new();
@@ -154,17 +153,13 @@ impl<'a> Sent<'a> {
             NewValue::Clear => None,
         }));
         values.extend(write.mark.as_deref());
-        if let Self::Create(_, _, Password::Default(password) | Password::Generated(password)) = self {
-            values.push(password);
-            return scrub(&without_secret(text, password), &values);
-        }
-        scrub(text, &values)
+        let names: Vec<&str> = mapping.rows.iter().map(|row| &*row.target).collect();
+        let password = match self {
+            Self::Create(_, _, Password::Default(password) | Password::Generated(password)) => Some(*password),
+            _ => None,
+        };
+        Scrubber { secrets: password.as_slice(), values: &values, names: &names }.clean(text)
     }
-}
-
-/// A secret is taken out wherever it stands, however short it is.
-fn without_secret(text: &str, secret: &str) -> String {
-    if secret.is_empty() { text.to_owned() } else { text.replace(secret, "…") }
 }
 
 /// Members that name the kind of an entry of an array.

@@ -293,7 +293,7 @@ impl<D: Dialect> Service<D> {
         let outcome = match self.http.send(request, patience).await {
             Err(Failure::NotSent(said)) => {
                 ticket.unused();
-                Err(Error::Unavailable { said: said.to_owned() })
+                Err(Error::Unavailable { said })
             }
             Err(Failure::NoAnswer(said)) => Err(route.no_answer(said)),
             Ok(answer) => {

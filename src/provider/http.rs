@@ -11,6 +11,8 @@ use reqwest::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::reach::why;
+
 /// How long a connection may take to come up.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -78,24 +80,33 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-/// Why there is no answer. The text names the circumstance only: no address, no header, no body.
+/// Why there is no answer. The text names the host and the circumstance: no path, no header, no body.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// The request did not reach the service: nothing was applied there.
     #[error("{0}")]
-    NotSent(&'static str),
+    NotSent(String),
     /// The request may have arrived, and no whole answer came back.
     #[error("{0}")]
-    NoAnswer(&'static str),
+    NoAnswer(String),
 }
 
 impl Failure {
-    /// What happened, in words.
+    /// Returns what happened, in words.
     #[must_use]
-    pub const fn said(&self) -> &'static str {
+    pub fn said(&self) -> &str {
         match self {
             Self::NotSent(said) | Self::NoAnswer(said) => said,
         }
+    }
+
+    fn before_the_head(error: &reqwest::Error) -> Self {
+        let sent = !error.is_dns() && !error.is_connect() && !error.is_builder();
+        if sent { Self::NoAnswer(why(error, &[])) } else { Self::NotSent(why(error, &[])) }
+    }
+
+    fn within_the_body(error: &reqwest::Error) -> Self {
+        Self::NoAnswer(why(error, &[]))
     }
 }
 
@@ -132,38 +143,19 @@ impl Client {
     /// [`Failure::NotSent`] where the connection did not come up or the request could not be made;
     /// [`Failure::NoAnswer`] for everything after that: time-out, reset, cut or oversized body.
     pub async fn send(&self, request: RequestBuilder, timeout: Duration) -> Result<Answer, Failure> {
-        let mut response = request.timeout(timeout).send().await.map_err(|error| before_the_head(&error))?;
+        let mut response = request.timeout(timeout).send().await.map_err(|error| Failure::before_the_head(&error))?;
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
+        let url = response.url().clone();
         let mut body = BytesMut::new();
-        while let Some(piece) = response.chunk().await.map_err(|error| within_the_body(&error))? {
+        while let Some(piece) = response.chunk().await.map_err(|error| Failure::within_the_body(&error.with_url(url.clone())))? {
             if body.len() + piece.len() > BODY_CAP {
-                return Err(Failure::NoAnswer(TOO_LARGE));
+                return Err(Failure::NoAnswer(TOO_LARGE.to_owned()));
             }
             body.extend_from_slice(&piece);
         }
         Ok(Answer { status, headers, body: body.freeze() })
     }
-}
-
-fn before_the_head(error: &reqwest::Error) -> Failure {
-    if error.is_dns() {
-        Failure::NotSent("the host name cannot be resolved")
-    } else if error.is_connect() && error.is_timeout() {
-        Failure::NotSent("the connection did not come up in time")
-    } else if error.is_connect() {
-        Failure::NotSent("no connection to the host")
-    } else if error.is_builder() {
-        Failure::NotSent("the request cannot be made from these settings")
-    } else if error.is_timeout() {
-        Failure::NoAnswer("no answer in time")
-    } else {
-        Failure::NoAnswer("the connection broke before the answer")
-    }
-}
-
-fn within_the_body(error: &reqwest::Error) -> Failure {
-    if error.is_timeout() { Failure::NoAnswer("the answer did not end in time") } else { Failure::NoAnswer("the answer was cut off") }
 }
 
 impl Answer {
@@ -247,7 +239,8 @@ mod tests {
     async fn silence_is_no_answer() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
-        assert_eq!(get(&url, Duration::from_millis(50)).await.unwrap_err(), Failure::NoAnswer("no answer in time"));
+        let failure = get(&url, Duration::from_millis(50)).await.unwrap_err();
+        assert!(matches!(&failure, Failure::NoAnswer(said) if said.starts_with("no answer from 127.0.0.1:")), "{failure:?}");
         drop(listener);
     }
 

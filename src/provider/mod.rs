@@ -8,7 +8,8 @@
 //! - `tries`: how often a call is tried, and how long is waited in between.
 //! - `listing`: pages that failed or are too large, ids seen once, listings that go in circles. `remembered`: what a tenant
 //!   defines itself.
-//! - `http`: timeouts, no redirects, bounded bodies. `answers`, `scrub`: what an answer means, and what of it may be said.
+//! - `http`: timeouts, no redirects, bounded bodies. `reach`: why there is no answer. `answers`, `scrub`: what an answer means,
+//!   and what of it may be said.
 //!
 //! Retrying and reading back are decisions of the engine, so that they are the same for all.
 
@@ -23,6 +24,7 @@ pub mod jumpcloud;
 pub mod limits;
 pub mod onelogin;
 pub mod passwords;
+pub mod reach;
 pub mod scrub;
 pub mod token;
 pub mod tries;
@@ -209,6 +211,21 @@ pub enum Error {
 }
 
 impl Error {
+    /// Returns what the provider said, or else what the error means.
+    #[must_use]
+    pub fn said(&self) -> String {
+        match self {
+            Self::Rejected { said, .. }
+            | Self::Conflict { said }
+            | Self::Forbidden { said }
+            | Self::Denied { said }
+            | Self::Unauthorized { said }
+            | Self::Unavailable { said }
+            | Self::Unknown { said } => said.clone(),
+            Self::Duplicate { .. } | Self::NotFound | Self::Throttled { .. } => self.to_string(),
+        }
+    }
+
     /// A bounded word for metrics.
     #[must_use]
     pub const fn category(&self) -> &'static str {

@@ -1,10 +1,14 @@
-//! Takes values out of what a provider says, because people's data must not reach statuses and logs.
+//! Takes values out of what a service says, because people's data must not reach statuses and logs.
 
 /// The longest text that is kept, in characters.
 const CAP: usize = 160;
 
 /// Stands where something was taken out.
 const GAP: char = '…';
+const GAP_TEXT: &str = "…";
+
+/// Signs that make an address for a reader.
+const AT: [char; 3] = ['@', '\u{ff20}', '\u{fe6b}'];
 
 /// From this many digits in a row on, a number may be a person's.
 const DIGITS: usize = 5;
@@ -13,26 +17,42 @@ const DIGITS: usize = 5;
 /// no part of "Domain", and to take it out of there would spell it: what is missing of a word can be read from the rest.
 const LONG: usize = 8;
 
-/// `text` on one line, without any of `values` (whatever their case; see [`LONG`]), anything in quotes, any word with an
-/// `@`, and any long number, and of bounded length.
-pub fn scrub(text: &str, values: &[&str]) -> String {
-    let mut text = one_line(text);
-    let mut values: Vec<Vec<char>> = values.iter().map(|value| folded(&one_line(value))).filter(|value| !value.is_empty()).collect();
-    // The longest first: a value may be part of another.
-    values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-    text = without_words(&without_quoted(&without_values(&text, &values)));
-    if text.chars().count() > CAP {
-        text = text.chars().take(CAP - 1).chain([GAP]).collect();
-    }
-    // What stood apart may have come together.
-    for _ in 0..4 {
-        let again = one_line(&without_values(&text, &values));
-        if again == text {
-            return text;
+/// What of a text must not be said, and what of it may be.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Scrubber<'a> {
+    /// Secrets: taken out wherever they are, however short.
+    pub secrets: &'a [&'a str],
+    /// Values of people: taken out whatever their case (see [`LONG`]).
+    pub values: &'a [&'a str],
+    /// Names of attributes: kept in quotes as well, where anything else goes.
+    pub names: &'a [&'a str],
+}
+
+impl Scrubber<'_> {
+    /// Returns `text` on one line, without secrets, values, anything in quotes that is not a name, any word with an at sign and
+    /// any long number, and of bounded length.
+    #[must_use]
+    pub fn clean(&self, text: &str) -> String {
+        let secrets = self.secrets.iter().filter(|secret| !secret.is_empty());
+        let text = secrets.fold(text.to_owned(), |text, secret| text.replace(*secret, GAP_TEXT));
+        let all = self.secrets.iter().chain(self.values);
+        let mut values: Vec<Vec<char>> = all.map(|value| folded(&one_line(value))).filter(|value| !value.is_empty()).collect();
+        // The longest first: a value may be part of another.
+        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        let mut text = without_words(&without_quoted(&without_values(&one_line(&text), &values), self.names));
+        if text.chars().count() > CAP {
+            text = text.chars().take(CAP - 1).chain([GAP]).collect();
         }
-        text = again;
+        // What stood apart may have come together.
+        for _ in 0..4 {
+            let again = one_line(&without_values(&text, &values));
+            if again == text {
+                return text;
+            }
+            text = again;
+        }
+        String::new()
     }
-    String::new()
 }
 
 fn one_line(text: &str) -> String {
@@ -87,7 +107,8 @@ fn goes_on(one: Option<&char>, next: Option<&char>) -> bool {
     both(letter) || both(|c| c.is_numeric())
 }
 
-fn without_quoted(text: &str) -> String {
+/// Takes out what is in quotes, except for names.
+fn without_quoted(text: &str, names: &[&str]) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     let mut before = None;
@@ -103,8 +124,15 @@ fn without_quoted(text: &str) -> String {
             _ => None,
         };
         if let Some(close) = close {
-            out.push(GAP);
-            rest = &after[behind_closing(after, close)..];
+            let (quoted, behind) = after.split_at(behind_closing(after, close));
+            let inner = quoted.strip_suffix(close).unwrap_or(quoted);
+            if names.contains(&inner) {
+                out.extend([open]);
+                out.push_str(quoted);
+            } else {
+                out.push(GAP);
+            }
+            rest = behind;
             before = Some(GAP);
         } else {
             out.push(open);
@@ -126,7 +154,8 @@ fn behind_closing(text: &str, close: char) -> usize {
 }
 
 fn without_words(text: &str) -> String {
-    let words = text.split(' ').map(|word| if word.contains('@') { GAP.to_string() } else { without_long_numbers(word) });
+    let is_address = |word: &str| word.contains(AT) || word.to_ascii_lowercase().contains("%40");
+    let words = text.split(' ').map(|word| if is_address(word) { GAP.to_string() } else { without_long_numbers(word) });
     words.collect::<Vec<_>>().join(" ")
 }
 
@@ -170,6 +199,23 @@ mod tests {
 
     use super::*;
 
+    fn scrub(text: &str, values: &[&str]) -> String {
+        Scrubber { values, ..Scrubber::default() }.clean(text)
+    }
+
+    #[test]
+    fn secrets_go_wherever_they_are_and_names_stay_in_quotes() {
+        let scrubber = Scrubber { secrets: &["Lap1s", ""], values: &["Chief"], names: &["jobTitle", "Chief"] };
+        for (text, clean) in [
+            ("xLap1sx is refused, and so is Lap1s", "x…x is refused, and so is …"),
+            ("Invalid value for 'jobTitle': \"Dom\"", "Invalid value for 'jobTitle': …"),
+            ("`jobTitle` and 'department'", "`jobTitle` and …"),
+            ("the name 'Chief' is a value as well", "the name … is a value as well"),
+        ] {
+            assert_eq!(scrubber.clean(text), clean, "{text}");
+        }
+    }
+
     #[test]
     fn values_quotes_addresses_and_long_numbers_go() {
         for (text, values, clean) in [
@@ -191,6 +237,8 @@ mod tests {
             ("number 471 of 4712", &["471"], "number … of 4712"),
             ("no (0)171 and no 1(0)1712", &["(0)171"], "no … and no 1(0)1712"),
             ("user XylophonistX there", &["Xylophonist"], "user …X there"),
+            ("no access to noa\u{ff20}example.com or noa%40example.com", &[], "no access to … or …"),
+            ("id=12345;n=1234", &[], "id=…;n=1234"),
             ("用户王小明不存在", &["王小明"], "用户…不存在"),
         ] {
             assert_eq!(scrub(text, values), clean, "{text}");
@@ -224,6 +272,12 @@ mod tests {
             let clean = scrub(&text, &[&value]);
             prop_assert!(clean.chars().count() <= CAP);
             prop_assert!(!clean.contains('@'));
+        }
+
+        #[test]
+        fn nothing_personal_survives(before in ".{0,40}", user in "[a-z]{1,9}", id in "[0-9]{5,19}", after in ".{0,200}") {
+            let clean = scrub(&format!("{before} {user}@example.com {id}{after}"), &[]);
+            prop_assert!(!clean.contains('@') && !clean.contains(&id));
         }
     }
 }

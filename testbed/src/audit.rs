@@ -33,6 +33,8 @@ pub struct AuditEvent {
     pub name: String,
     /// Such as `admin` or `system:serviceaccount:people:bobsync`.
     pub user: String,
+    /// What the caller calls itself.
+    pub user_agent: String,
     /// The HTTP status of the answer.
     pub code: u16,
 }
@@ -117,6 +119,8 @@ struct Line {
     verb: String,
     user: User,
     #[serde(default)]
+    user_agent: String,
+    #[serde(default)]
     object_ref: ObjectRef,
     #[serde(default)]
     response_status: Status,
@@ -164,6 +168,7 @@ fn parse(text: &str) -> Result<Vec<AuditEvent>> {
             namespace: line.object_ref.namespace,
             name: line.object_ref.name,
             user: line.user.username,
+            user_agent: line.user_agent,
             code: line.response_status.code,
         });
     }

@@ -12,7 +12,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use axum::body::Body;
 use axum::response::Response;
-use futures::StreamExt as _;
+use bytes::Bytes;
+use futures::{FutureExt as _, Stream, StreamExt as _};
 pub use http::Method;
 use http::{HeaderMap, StatusCode, Uri, header};
 use hyper::body::Incoming;
@@ -40,6 +41,23 @@ pub enum Act {
     Status(u16),
     /// It goes on its way this much later.
     Delay(Duration),
+    /// The server carries it out; half of its answer is passed on. Of a watch that is half of what it sends first, and nothing
+    /// follows; any other answer is cut there.
+    Half,
+    /// The server carries it out; the last brace of its answer is lost on the way, and no length tells.
+    Cut,
+    /// The server does not see it; the answer is the page of a web server, with code 200.
+    Page,
+}
+
+/// Which reads a rule is about, of those that its method and path match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Only {
+    /// All of them.
+    #[default]
+    All,
+    Lists,
+    Watches,
 }
 
 /// One rule. Rules are tried in the order they were added; the first that matches acts.
@@ -49,6 +67,7 @@ pub struct Rule {
     pub method: Method,
     /// The path without its query; `*` stands for any number of characters.
     pub path: String,
+    pub only: Only,
     /// How often it acts; absent: for ever.
     pub times: Option<u32>,
 }
@@ -76,6 +95,8 @@ struct Weather {
     down: bool,
     /// Watches that began under an earlier number have expired.
     expired: u64,
+    /// Connections that began under an earlier number are dead, and nothing says so.
+    dead: u64,
 }
 
 struct Behind {
@@ -125,7 +146,12 @@ impl Proxy {
 
     /// Adds a rule.
     pub fn rule(&self, act: Act, method: Method, path: &str, times: Option<u32>) {
-        self.behind.rules().rules.push(Rule { act, method, path: path.to_owned(), times });
+        self.rule_for(Only::All, act, method, path, times);
+    }
+
+    /// The same for some reads alone.
+    pub fn rule_for(&self, only: Only, act: Act, method: Method, path: &str, times: Option<u32>) {
+        self.behind.rules().rules.push(Rule { act, method, path: path.to_owned(), only, times });
     }
 
     /// Takes out every rule. What is held stays held.
@@ -148,6 +174,12 @@ impl Proxy {
         self.behind.weather.send_modify(|weather| weather.down = false);
     }
 
+    /// Every connection goes on, and nothing that is sent on it arrives any more, as behind a firewall that has forgotten it. New
+    /// connections are served.
+    pub fn forget_connections(&self) {
+        self.behind.weather.send_modify(|weather| weather.dead += 1);
+    }
+
     /// Every running watch ends with the event for a version that is too old (410), as after
     /// a compaction of etcd.
     pub fn expire_watches(&self) {
@@ -161,9 +193,13 @@ impl Behind {
     }
 
     /// What strikes this request, counted.
-    fn strike(&self, method: &Method, path: &str) -> Option<Act> {
+    fn strike(&self, method: &Method, path: &str, watch: bool) -> Option<Act> {
         let mut rules = self.rules();
-        let rule = rules.rules.iter_mut().find(|rule| rule.times != Some(0) && rule.method == *method && matches(&rule.path, path))?;
+        let meant = |only: Only| only == Only::All || (only == Only::Watches) == watch;
+        let rule = rules
+            .rules
+            .iter_mut()
+            .find(|rule| rule.times != Some(0) && rule.method == *method && meant(rule.only) && matches(&rule.path, path))?;
         rule.times = rule.times.map(|times| times - 1);
         Some(rule.act)
     }
@@ -172,12 +208,34 @@ impl Behind {
         self.rules().struck.push(Struck { act, method: method.clone(), path: path.to_owned(), answered });
     }
 
-    /// Answers one request; an error cuts its connection.
+    /// Answers one request on a connection that began when so many were dead; an error cuts it.
+    async fn serve(&self, request: hyper::Request<Incoming>, began: u64) -> io::Result<Response> {
+        let mut weather = self.weather.subscribe();
+        let dead = async {
+            // An error means that the proxy is going, and the connection with it.
+            let _ = weather.wait_for(|weather| weather.dead > began).await;
+        };
+        let answer = tokio::select! {
+            biased;
+            () = dead => None,
+            answer = self.handle(request) => Some(answer?),
+        };
+        let Some(answer) = answer else {
+            tokio::time::sleep(HELD_AT_MOST).await;
+            return Err(io::Error::other("the connection is forgotten"));
+        };
+        let mut weather = self.weather.subscribe();
+        let dead = async move {
+            let _ = weather.wait_for(|weather| weather.dead > began).await;
+        };
+        Ok(answer.map(|body| Body::from_stream(silenced(body.into_data_stream(), dead))))
+    }
+
     async fn handle(&self, request: hyper::Request<Incoming>) -> io::Result<Response> {
         let (parts, body) = request.map(Body::new).into_parts();
         let body = axum::body::to_bytes(body, BODY_LIMIT).await.map_err(io::Error::other)?;
         let (method, path) = (parts.method, parts.uri.path().to_owned());
-        let act = self.strike(&method, &path);
+        let act = self.strike(&method, &path, is_watch(&parts.uri));
         match act {
             Some(act @ Act::HoldBefore) => {
                 self.note(act, &method, &path, None);
@@ -192,7 +250,12 @@ impl Behind {
                 self.note(act, &method, &path, None);
                 tokio::time::sleep(by).await;
             }
-            Some(Act::HoldAfter) | None => {}
+            Some(act @ Act::Page) => {
+                self.note(act, &method, &path, None);
+                return Ok(Response::new(Body::from("<html>\n<body>It works!</body>\n</html>\n")));
+            }
+            Some(act @ Act::Half) => self.note(act, &method, &path, None),
+            Some(Act::HoldAfter | Act::Cut) | None => {}
         }
         let answer = self.pass_on(&method, &parts.uri, parts.headers, body).await.map_err(io::Error::other)?;
         if let Some(act @ Act::HoldAfter) = act {
@@ -203,10 +266,24 @@ impl Behind {
             tokio::time::sleep(HELD_AT_MOST).await;
             return Err(io::Error::other("the answer was withheld"));
         }
+        if act == Some(Act::Half) {
+            return half(answer, is_watch(&parts.uri)).await;
+        }
+        if let Some(act @ Act::Cut) = act {
+            let (status, mut headers) = (answer.status(), answer.headers().clone());
+            for name in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION] {
+                headers.remove(name);
+            }
+            let whole = answer.bytes().await.map_err(io::Error::other)?;
+            self.note(act, &method, &path, Some(status.as_u16()));
+            let mut response = Response::new(Body::from(whole.slice(..whole.trim_ascii_end().len().saturating_sub(1))));
+            (*response.status_mut(), *response.headers_mut()) = (status, headers);
+            return Ok(response);
+        }
         Ok(self.streamed(answer, is_watch(&parts.uri)))
     }
 
-    async fn pass_on(&self, method: &Method, uri: &Uri, mut headers: HeaderMap, body: bytes::Bytes) -> reqwest::Result<reqwest::Response> {
+    async fn pass_on(&self, method: &Method, uri: &Uri, mut headers: HeaderMap, body: Bytes) -> reqwest::Result<reqwest::Response> {
         for name in [header::HOST, header::CONNECTION, header::TRANSFER_ENCODING, header::CONTENT_LENGTH] {
             headers.remove(name);
         }
@@ -215,11 +292,7 @@ impl Behind {
     }
 
     fn streamed(&self, answer: reqwest::Response, watch: bool) -> Response {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = answer.status();
-        *response.headers_mut() = answer.headers().clone();
-        response.headers_mut().remove(header::TRANSFER_ENCODING);
-        response.headers_mut().remove(header::CONNECTION);
+        let mut response = head(&answer);
         if !watch || !answer.status().is_success() {
             *response.body_mut() = Body::from_stream(answer.bytes_stream());
             return response;
@@ -235,6 +308,50 @@ impl Behind {
         *response.body_mut() = Body::from_stream(answer.bytes_stream().take_until(expired).chain(last));
         response
     }
+}
+
+/// This answer without its body.
+fn head(answer: &reqwest::Response) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = answer.status();
+    *response.headers_mut() = answer.headers().clone();
+    response.headers_mut().remove(header::TRANSFER_ENCODING);
+    response.headers_mut().remove(header::CONNECTION);
+    response
+}
+
+/// The first half of this answer. The first of a watch is what comes first.
+async fn half(mut answer: reqwest::Response, watch: bool) -> io::Result<Response> {
+    let mut response = head(&answer);
+    response.headers_mut().remove(header::CONTENT_LENGTH);
+    let first = if watch { answer.chunk().await.map_err(io::Error::other)?.unwrap_or_default() } else { Bytes::new() };
+    let whole = if watch { first } else { answer.bytes().await.map_err(io::Error::other)? };
+    let first = futures::stream::once(std::future::ready(Ok(whole.slice(..whole.len() / 2))));
+    let rest = futures::stream::once(async move {
+        if watch {
+            tokio::time::sleep(HELD_AT_MOST).await;
+        }
+        Err(io::Error::other("cut"))
+    });
+    *response.body_mut() = Body::from_stream(first.chain(rest));
+    Ok(response)
+}
+
+/// What comes before `dead`; then nothing, and no end for a long time.
+fn silenced<E: Into<axum::BoxError> + Send + 'static>(
+    body: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
+    dead: impl Future<Output = ()> + Send + 'static,
+) -> impl Stream<Item = Result<Bytes, E>> + Send {
+    futures::stream::unfold((body.boxed(), dead.boxed()), |(mut body, mut dead)| async move {
+        tokio::select! {
+            biased;
+            () = &mut dead => {
+                tokio::time::sleep(HELD_AT_MOST).await;
+                None
+            }
+            next = body.next() => next.map(|next| (next, (body, dead))),
+        }
+    })
 }
 
 fn is_watch(uri: &Uri) -> bool {
@@ -256,12 +373,14 @@ fn status(code: u16) -> serde_json::Value {
     let reason = match code {
         409 => "Conflict",
         410 => "Expired",
+        404 => "NotFound",
         429 => "TooManyRequests",
         500 => "InternalError",
         503 => "ServiceUnavailable",
         _ => "Unknown",
     };
-    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": "refused on the way", "reason": reason, "code": code})
+    let details = if code == 429 { json!({"retryAfterSeconds": 1}) } else { json!({}) };
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": "refused on the way", "reason": reason, "code": code, "details": details})
 }
 
 fn refusal(code: u16) -> Response {
@@ -294,9 +413,10 @@ async fn accept(listener: TcpListener, behind: Arc<Behind>) {
 
 async fn converse(stream: TcpStream, behind: Arc<Behind>) {
     let _ = stream.set_nodelay(true);
+    let began = behind.weather.borrow().dead;
     let service = service_fn(move |request| {
         let behind = behind.clone();
-        async move { behind.handle(request).await }
+        async move { behind.serve(request, began).await }
     });
     // An error is a cut connection, which is what was asked for, or a caller that went.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use futures::TryStreamExt as _;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{PostParams, WatchEvent, WatchParams};
+use kube::api::{ListParams, PostParams, WatchEvent, WatchParams};
 use kube::core::ObjectMeta;
 use kube::{Api, Client, Config, ResourceExt as _};
-use testbed::proxy::{Act, Method};
+use testbed::proxy::{Act, Method, Only};
 use testbed::{ControlPlane, Options, Proxy};
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
@@ -58,6 +58,9 @@ async fn requests_are_held_refused_cut_or_passed_on_as_ordered() {
     proxy.rule(Act::Status(409), Method::GET, &format!("{MAPS}/*"), Some(1));
     assert!(matches!(through.get("plain").await, Err(kube::Error::Api(status)) if status.code == 409));
     through.get("plain").await.expect("once only");
+    proxy.rule(Act::Cut, Method::GET, &format!("{MAPS}/*"), Some(1));
+    assert!(matches!(through.get("plain").await, Err(kube::Error::SerdeError(error)) if error.is_eof()), "a brace is missing");
+    through.get("plain").await.expect("once only");
     proxy.rule(Act::Delay(Duration::from_secs(3)), Method::GET, &format!("{MAPS}/*"), None);
     assert!(unanswered(through.get("plain")).await);
     proxy.clear();
@@ -81,4 +84,37 @@ async fn requests_are_held_refused_cut_or_passed_on_as_ordered() {
     assert!(through.get("plain").await.is_err());
     proxy.up();
     through.get("plain").await.expect("back");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_are_halved_strange_or_on_dead_connections_as_ordered() {
+    let plane = ControlPlane::start(Options::default()).await.expect("a control plane");
+    let proxy = plane.proxy().await.expect("a proxy");
+    let (through, direct) = both(&plane, &proxy).await;
+    direct.create(&PostParams::default(), &map("one")).await.expect("made");
+
+    // A list that is cut, and the page of some other server; watches are not meant.
+    proxy.rule_for(Only::Lists, Act::Half, Method::GET, MAPS, Some(1));
+    proxy.rule_for(Only::Lists, Act::Page, Method::GET, MAPS, Some(1));
+    let watch = through.watch(&WatchParams::default(), "0").await.expect("a watch is no list");
+    let mut watch = std::pin::pin!(watch);
+    assert!(matches!(within(watch.try_next()).await.expect("soon"), Ok(Some(WatchEvent::Added(_)))));
+    let cut = through.list(&ListParams::default()).await.expect_err("half of it");
+    assert!(!matches!(cut, kube::Error::Api(_)), "{cut:?}");
+    assert!(matches!(through.list(&ListParams::default()).await, Err(kube::Error::SerdeError(_))));
+    assert!(!through.list(&ListParams::default()).await.expect("once only").items.is_empty());
+
+    // Half of the first event, and then silence.
+    proxy.rule_for(Only::Watches, Act::Half, Method::GET, MAPS, Some(1));
+    let halved = through.watch(&WatchParams::default(), "0").await.expect("accepted");
+    assert!(unanswered(std::pin::pin!(halved).try_next()).await);
+
+    // Connections are dead, and nothing says so; new ones work.
+    while !unanswered(watch.try_next()).await {}
+    proxy.forget_connections();
+    direct.create(&PostParams::default(), &map("two")).await.expect("made");
+    assert!(unanswered(watch.try_next()).await);
+    assert!(unanswered(through.get("two")).await);
+    let (fresh, _) = both(&plane, &proxy).await;
+    fresh.get("two").await.expect("a new connection");
 }

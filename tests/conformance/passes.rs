@@ -16,7 +16,7 @@ use bobsync::{
         employee::{Cell, Employee, Values},
         mapping::{Mapping, Source},
         matching::{Matcher, Person, PersonIndex},
-        plan::{Block, Kind, Plan, plan},
+        plan::{Block, Conflict, Kind, Plan, plan},
         safety::Protected,
         safety::ProtectedBy,
     },
@@ -207,7 +207,11 @@ pub async fn an_account_of_somebody_else_is_a_conflict_and_two_with_one_mark_are
         held.push(tenant.look(id).await);
     }
     let (plan, _) = pass(tenant, &[active("noa"), active("kim")]).await;
-    assert_eq!((plan.standings[0].block.clone(), plan.standings[1].block.clone()), (Some(Block::Conflict), Some(Block::Ambiguous)));
+    let stranger = Conflict::Marked((*ids[0]).into());
+    assert_eq!(
+        (plan.standings[0].block.clone(), plan.standings[1].block.clone()),
+        (Some(Block::Conflict(stranger)), Some(Block::Ambiguous))
+    );
     for (id, held) in ids.iter().zip(held) {
         assert_eq!(tenant.look(id).await, held);
     }

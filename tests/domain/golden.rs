@@ -98,7 +98,7 @@ fn an_account_without_a_mark_is_adopted_by_its_email() {
 fn with_adoption_off_that_account_is_in_the_way() {
     let mut crowd = crowd(vec![someone(ADA)], vec![stored("1", "ada@example.com")]);
     crowd.adopt = false;
-    assert_snapshot!(told(&crowd, &plan(&crowd)), @"Ada: Conflict");
+    assert_snapshot!(told(&crowd, &plan(&crowd)), @r#"Ada: Conflict(Stranger("1"))"#);
 }
 
 #[test]
@@ -190,10 +190,10 @@ fn what_is_protected_or_mastered_elsewhere_is_never_written_not_even_a_manager()
 #[test]
 fn an_account_with_somebody_else_s_mark_is_never_touched() {
     let stranger = Stored { mark: Some(STRANGER.to_owned()), ..stored("1", "ada@example.com") };
-    assert_snapshot!(plan_of(vec![someone(ADA), someone(BEN)], vec![stranger, Stored { mark: Some(root_id(ADA)), ..stored("2", "ben@example.com") }]), @r"
-    Ada: Conflict
-    Ben: Conflict
-    ");
+    assert_snapshot!(plan_of(vec![someone(ADA), someone(BEN)], vec![stranger, Stored { mark: Some(root_id(ADA)), ..stored("2", "ben@example.com") }]), @r#"
+    Ada: Conflict(Marked("1"))
+    Ben: Conflict(Employee { account: "2", employee: "100" })
+    "#);
 }
 
 #[test]
@@ -207,17 +207,17 @@ fn the_email_on_one_account_and_the_username_on_another() {
         ],
     );
     crowd.style = Style { own_usernames: true, ..Style::default() };
-    assert_snapshot!(told(&crowd, &plan(&crowd)), @"Ada: Conflict");
+    assert_snapshot!(told(&crowd, &plan(&crowd)), @"Ada: Conflict(Several)");
 }
 
 #[test]
 fn two_profiles_with_one_email_where_one_has_the_account() {
     let again = Someone { email: Told::Text("ada@example.com"), ..someone(BEN) };
     let gone = Someone { stance: Stance::Left, active_in_bob: false, ..someone(ADA) };
-    assert_snapshot!(plan_of(vec![gone, again], vec![own("1", ADA)]), @r"
+    assert_snapshot!(plan_of(vec![gone, again], vec![own("1", ADA)]), @r#"
     Ada: update #1: suspended
-    Ben: Conflict
-    ");
+    Ben: Conflict(SameEmail("100"))
+    "#);
 }
 
 #[test]
@@ -233,22 +233,22 @@ fn two_profiles_with_one_email_where_one_is_active() {
 #[test]
 fn two_profiles_with_one_email_and_nothing_to_tell_them_apart() {
     let again = Someone { email: Told::Text("ada@example.com"), ..someone(BEN) };
-    assert_snapshot!(plan_of(vec![someone(ADA), again], vec![stored("1", "ada@example.com")]), @r"
-    Ada: Conflict
-    Ben: Conflict
-    ");
+    assert_snapshot!(plan_of(vec![someone(ADA), again], vec![stored("1", "ada@example.com")]), @r#"
+    Ada: Conflict(SameEmail("101"))
+    Ben: Conflict(SameEmail("100"))
+    "#);
 }
 
 #[test]
 fn a_leaver_whose_email_is_taken_still_loses_access_and_comes_first() {
     let ben = Someone { stance: Stance::Left, active_in_bob: false, title: Told::Text("Engineer"), ..someone(BEN) };
     let moved = Stored { mark: Some(root_id(BEN)), ..stored("2", "old@example.com") };
-    assert_snapshot!(plan_of(vec![someone(ADA), someone(CLEO), ben], vec![stored("1", "ben@example.com"), moved, Stored { title: None, ..own("3", CLEO) }]), @r"
+    assert_snapshot!(plan_of(vec![someone(ADA), someone(CLEO), ben], vec![stored("1", "ben@example.com"), moved, Stored { title: None, ..own("3", CLEO) }]), @r#"
     Ben: update #2: suspended
     Ada: create an account: active, mark 100, email ada@example.com, username ada@example.com, title Engineer
     Cleo: update #3: title Engineer
-    Ben: Conflict
-    ");
+    Ben: Conflict(Stranger("1"))
+    "#);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use bobsync::domain::{
     account::{Access, Account, AccountState, AccountWrite, NewValue},
     mapping::{Mapping, key},
     matching::{Matcher, Person, PersonIndex},
-    plan::{Block, Change, Counts, Kind, Manager, Plan, Stage, plan},
+    plan::{Block, Change, Conflict, Counts, Kind, Manager, Plan, Stage, plan},
     priority::Queue,
 };
 use proptest::prelude::*;
@@ -16,6 +16,9 @@ use crate::{
     crowd::{Crowd, EMAIL, MANAGER, NAMES, Someone, Stance, TITLE, Told, USERNAME, any_crowd, any_shuffled, root_id},
     matching::{Whose, waits_for, whose},
 };
+
+/// Stands for every conflict.
+const CONFLICT: Block = Block::Conflict(Conflict::Several);
 
 /// The plan for these people and accounts.
 pub fn planned(crowd: &Crowd, people: &[Person], accounts: &[Account<'static>]) -> Plan {
@@ -259,29 +262,30 @@ proptest! {
             let expected = match whose(&crowd, one) {
                 _ if !person.decision.managed => None,
                 Whose::Ambiguous => Some(Block::Ambiguous),
-                Whose::One { taken: true, .. } if waits.is_none() => Some(Block::Conflict),
+                Whose::One { taken: true, .. } if waits.is_none() => Some(CONFLICT),
                 // An account that exists keeps what Bob hides.
                 Whose::One { .. } => empty.map(Block::MissingAttribute),
                 Whose::None if creates => required.map(Block::MissingAttribute),
-                Whose::Taken if creates && waits.is_none() => Some(required.map_or(Block::Conflict, Block::MissingAttribute)),
+                Whose::Taken if creates && waits.is_none() => Some(required.map_or(CONFLICT, Block::MissingAttribute)),
                 Whose::Taken if creates => required.map(Block::MissingAttribute),
                 // An account without a mark that has the e-mail of somebody who left may be theirs.
                 Whose::Taken if one.stance == Stance::Left && standing.beside.is_some() => {
                     let free = |read: &&Account<'_>| read.mark.is_none() && read.state != AccountState::Suspended && read.email.as_deref().map(key) == one.wanted_email().map(key);
                     prop_assert!(accounts.iter().any(|read| free(&read)), "{:?}", one);
-                    Some(Block::Conflict)
+                    Some(CONFLICT)
                 }
                 // Who shall have no account is not in anybody's way.
                 Whose::None | Whose::Taken => None,
             };
-            prop_assert_eq!(&standing.block, &expected, "{:?}", one);
+            let told = standing.block.clone().map(|block| if matches!(block, Block::Conflict(_)) { CONFLICT } else { block });
+            prop_assert_eq!(&told, &expected, "{:?}", one);
             let change = standing.change.map(|change| &plan.changes[change]);
             prop_assert_eq!(change.is_some_and(|change| change.kind == Kind::Create), creates && expected.is_none() && matches!(whose(&crowd, one), Whose::None | Whose::Taken));
             if let Some(after) = change.and_then(|change| change.after) {
                 prop_assert_eq!(Some(crowd.people[after as usize].who), waits.map(|giver| giver.who));
             }
             // What another account has is not asked for.
-            if expected == Some(Block::Conflict) {
+            if expected == Some(CONFLICT) {
                 prop_assert!(change.is_none_or(|change| change.write.attributes.iter().all(|(row, _)| ![EMAIL, USERNAME].contains(row))));
             }
         }

@@ -121,6 +121,7 @@ fn scene(drawn: &[Drawn]) -> Scene {
         change: Some(number),
         drifted: Vec::new(),
         kept: Vec::new(),
+        withheld: Vec::new(),
         beside: None,
         several: false,
         stays_open: false,

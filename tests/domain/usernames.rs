@@ -7,7 +7,7 @@ use bobsync::{
         expression::{Expression, Outcome},
         mapping::Compare,
         matching::Matcher,
-        plan::{Block, Kind, Plan, plan},
+        plan::{Block, Conflict, Kind, Plan, plan},
     },
     provider::jumpcloud,
 };
@@ -51,7 +51,8 @@ fn somebody_of_the_same_name_gets_an_account_where_the_username_is_chosen_and_is
     assert_eq!(planned(vec![someone(1)], vec![stranger()], true).changes.len(), 1);
     assert_eq!(planned(vec![someone(1)], vec![stranger()], false).changes.len(), 0);
     let plan = planned(vec![someone(0), someone(1)], there(), false);
-    assert_eq!((plan.changes.len(), plan.standings[1].block.clone()), (0, Some(Block::Conflict)));
+    let other = Conflict::Employee { account: "1".into(), employee: root_id(0).into() };
+    assert_eq!((plan.changes.len(), plan.standings[1].block.clone()), (0, Some(Block::Conflict(other))));
 }
 
 #[test]

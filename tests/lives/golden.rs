@@ -235,7 +235,7 @@ fn stands(out: &mut String, world: &World, person: &Person, standing: &Standing)
     let _ = writeln!(out, "    {who}: {access}, {account}; {}", decision.because());
     if let Some(block) = &standing.block {
         let words = match block {
-            Block::Conflict => {
+            Block::Conflict(_) => {
                 "Conflict: another account has this e-mail or username, or the account with it belongs to another employee".to_owned()
             }
             Block::Protected(_) => "HandsOff: the account is protected".to_owned(),

@@ -404,7 +404,7 @@ fn attributes(before: &World, contract: &Contract, pass: &Pass, world: &World, w
             continue;
         }
         match Contract::wanted(world, who, row) {
-            _ if key && taken => must!(block == Some(&Block::Conflict), "{target} of {who} is taken, and nobody is told"),
+            _ if key && taken => must!(matches!(block, Some(Block::Conflict(_))), "{target} of {who} is taken, and nobody is told"),
             Wanted::AsItIs => must!(as_before, "{target} of {who} is hidden or {who} is gone, and it was written"),
             Wanted::Nothing if key => must!(as_before, "{target} of {who} is empty in Bob, and was written"),
             Wanted::Nothing => must!(have.is_none_or(|have| have.trim().is_empty()), "{target} of {who} should be empty"),
@@ -412,7 +412,7 @@ fn attributes(before: &World, contract: &Contract, pass: &Pass, world: &World, w
             Wanted::Text(text) => must!(have.map(str::trim) == Some(&text), "{target} of {who} is not as in Bob"),
         }
     }
-    must!(taken || block != Some(&Block::Conflict), "{who} is told of a conflict that is none");
+    must!(taken || !matches!(block, Some(Block::Conflict(_))), "{who} is told of a conflict that is none");
     Ok(())
 }
 

@@ -100,7 +100,7 @@ async fn a_flood_of_leavers_waits_for_a_person_and_the_rest_flows() {
     leave(&story, &people[12..13]).await;
     story.sync().await;
     let integration = story.ready("PlanHeld").await;
-    assert!(held(&integration).2.contains("1 suspensions planned, 5 done"), "{}", held(&integration).2);
+    assert!(held(&integration).2.contains("1 suspension planned, 5 done"), "{}", held(&integration).2);
     // The cause goes: nothing is held.
     story.simulated.change(&people[12], json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"})).await;
     story.sync().await;
@@ -173,7 +173,7 @@ async fn an_attribute_that_would_be_blanked_for_everybody_freezes_and_thaws_by_i
     let integration = story.ready("PlanHeld").await;
     let (digest, reason, message) = held(&integration);
     assert_eq!(reason, "FieldBlackout");
-    assert!(message.contains("department (from work.department) would change for 20 people"), "{message}");
+    assert!(message.contains("department (from work.department) would change for 20 employees"), "{message}");
     let account = story.simulated.account(&people[3]).await.unwrap();
     assert_eq!((&account["department"], &account["title"]), (&before["department"], &json!("Keeper of Lamps")), "the rest flows");
     assert_eq!(story.reason(&people[3]).await, "Frozen");

@@ -269,6 +269,27 @@ async fn accounts_that_are_mastered_elsewhere_and_administrators_are_told_and_le
     assert!(message.contains("mobilePhone") && !message.contains("7946"), "{message}");
     let now = account(&story, &admin).await.unwrap();
     assert_eq!((&now["jobTitle"], &now["mobilePhone"]), (&json!("Chief"), &boss["mobilePhone"]), "the harmless part lands");
+
+    // An administrator who leaves: the account stays open, and a person has to suspend it.
+    let leaves = json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"});
+    story.simulated.change(&admin, leaves).await;
+    story.sync().await;
+    let person = story.person(&admin).await.unwrap();
+    assert_eq!(ready(&person), ("False".into(), "SuspendByHand".into()));
+    assert_eq!(condition(&person, "Stalled").unwrap().0, "True");
+    let (_, _, message) = condition(&person, "Ready").unwrap();
+    assert!(message.contains("suspend the account by hand") && message.contains("Microsoft said"), "{message}");
+    let failing = story.integration().await.status.unwrap().conditions.into_iter().find(|one| one.type_ == "EmployeesFailing").unwrap();
+    assert!(failing.message.contains("1 SuspendByHand"), "{}", failing.message);
+    let by_hand = json!({"accountEnabled": false, "mobilePhone": "+44 20 7946 0001"});
+    story.simulated.patch(&format!("/entra/users/{}", boss["id"].as_str().unwrap()), by_hand).await;
+    until("what was done by hand is believed", || async {
+        story.sync().await;
+        let person = ready(&story.person(&admin).await.unwrap());
+        if person == ("True".into(), "InSync".into()) { Ok(()) } else { Err(format!("{person:?}")) }
+    })
+    .await;
+
     let log = story.simulated.get("/entra/log?since=0").await;
     let of_synced = log.as_array().unwrap().iter().filter(|call| call["path"].as_str().unwrap().contains(synced["id"].as_str().unwrap()));
     assert_eq!(of_synced.count(), 0, "not one call for an account that is not ours to change");

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use crate::{
@@ -111,6 +112,23 @@ async fn a_rotated_secret_of_the_provider_is_used_for_evidence() {
     .await;
 }
 
+/// The accounts on record are those of the tenant before: their ids mean other employees here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn broken_settings_that_name_another_tenant_take_no_access_there() {
+    let (story, people, controller) = begin("elsewhere", 6, hooked(json!({}))).await;
+    let endpoint = story.simulated.one_login.replace("127.0.0.1", "localhost");
+    let spec = json!({"provider": {"oneLogin": {"endpoint": endpoint}}, "provisioning": {"scope": "employee.work.site ="}});
+    let patch = Patch::Merge(json!({"spec": spec}));
+    story.integrations().patch("onelogin", &PatchParams::default(), &patch).await.unwrap();
+    story.ready("EndpointNotAllowed").await;
+    assert!(controller.stop().await);
+    let controller = Controller::with(&story, &["--leader-elect=false", "--allow-endpoint", &endpoint]).await;
+    story.ready("InvalidSettings").await;
+    revoke(&story, &controller, &people[0]).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(status(&story, &people[0]).await, 1);
+}
+
 /// Nothing is green while access is open that has to be taken.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_revocation_that_cannot_be_carried_out_is_not_in_sync_and_is_counted() {
@@ -130,7 +148,7 @@ async fn a_revocation_that_cannot_be_carried_out_is_not_in_sync_and_is_counted()
     };
     until("it is counted", || async {
         let (status, message) = failing().await;
-        if status == "True" && message.contains("1 people") { Ok(()) } else { Err(message) }
+        if status == "True" && message.contains("1 employee (") { Ok(()) } else { Err(message) }
     })
     .await;
     mended(&story).await;

@@ -220,3 +220,43 @@ async fn a_target_that_one_login_lacks_is_left_out_and_named() {
     let person = story.person(&id).await.unwrap();
     assert_eq!(condition(&person, "AttributesSynced").unwrap().0, "True");
 }
+
+// GitOps tools take an object without any status for current. With no controller at work nothing is said of anything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nothing_was_said_of_is_not_current() {
+    let story = Story::begin("unsaid", 4).await;
+    story.integrate(json!({})).await;
+    let employees = story.simulated.employees().await;
+    let mut active = employees.iter().filter(|employee| expected(employee, Timestamp::now()) == Some(1));
+    let [id, other] = [(); 2].map(|()| active.next().expect("an active employee")["root.id"].as_str().expect("an id"));
+    let spec = json!({"integrationRef": {"name": "onelogin"}, "employeeId": id, "attributes": {"title": "Keeper of Pins"}});
+    let pin = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "EmployeeSync",
+        "metadata": {"name": format!("onelogin-{id}"), "namespace": story.namespace}, "spec": spec});
+    story.plane.apply_yaml(&pin.to_string()).await.expect("admitted");
+    let observed = async |kind: &str, name: &str| {
+        let arguments = ["get", kind, name, "--namespace", &story.namespace, "-o", "jsonpath={.status.observedGeneration}"];
+        String::from_utf8(story.plane.kubectl(&arguments).await.expect("kubectl").stdout).expect("text")
+    };
+    let name = format!("onelogin-{id}");
+    assert_eq!([observed("pi", "onelogin").await, observed("esync", &name).await], ["-1", "-1"]);
+    // A process that begins then knows that nobody has led, and that the pin is somebody's.
+    let began = std::time::Instant::now();
+    let controller = Controller::start(&story).await;
+    story.ready("Converged").await;
+    assert!(began.elapsed() < std::time::Duration::from_secs(30), "{:?}", began.elapsed());
+    assert_eq!([observed("pi", "onelogin").await, observed("esync", &name).await], ["1", "1"]);
+    assert_eq!(story.simulated.account(id).await.expect("an account")["title"], "Keeper of Pins");
+    // One that comes while it works is seen as well.
+    let wanted = json!({"spec": {"attributes": {"title": "Keeper of Others"}}});
+    story
+        .people()
+        .patch(&format!("onelogin-{other}"), &kube::api::PatchParams::default(), &kube::api::Patch::Merge(wanted))
+        .await
+        .expect("a pin");
+    until("it is written", || async {
+        let title = story.simulated.account(other).await.expect("an account")["title"].clone();
+        if title == "Keeper of Others" { Ok(()) } else { Err(title.to_string()) }
+    })
+    .await;
+    assert!(controller.stop().await);
+}

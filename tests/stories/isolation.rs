@@ -6,6 +6,7 @@ use futures::StreamExt as _;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use simulators::bob::webhooks::{event, send};
+use testbed::proxy::{Act, Method};
 
 use crate::support::{Controller, Simulated, Story, until};
 
@@ -94,4 +95,43 @@ async fn a_dead_provider_and_a_storm_of_events_of_one_integration_slow_no_other(
     assert_eq!(through, 0, "the second provider is dead");
     assert!(stormy < calm * 3 + Duration::from_secs(3), "{stormy:?} in the storm and {calm:?} before");
     assert!(dead < calm * 2 + Duration::from_secs(1), "{dead:?} beside a dead provider and {calm:?} before");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_status_of_one_that_is_never_taken_delays_no_change_of_another() {
+    let story = Story::begin("held-status", 6).await;
+    story.secret("hook", &[("webhookSecret", SECRET)]).await;
+    let company = Simulated::start(6).await;
+    let proxy = story.plane.proxy().await.expect("a proxy");
+    let allow = ["--allow-endpoint", &company.bob, "--allow-endpoint", &company.one_login];
+    let _controller = Controller::behind_with(&story, &proxy, &allow).await;
+    story.integrate(json!({"interval": "24h"})).await;
+    story.ready("Converged").await;
+    second(&story, &company).await;
+    let people = story.people().list(&kube::api::ListParams::default()).await.expect("a list").items;
+    let active = |person: &&bobsync::api::EmployeeSync| {
+        person.spec.integration_ref.name == "second"
+            && format!("{:?}", person.status.as_ref().map(|status| status.access)).contains("Active")
+    };
+    let pinned = people.iter().find(active).expect("an active employee of the second");
+
+    // What the first says of itself is never taken, and it is asked for something.
+    let status = format!("/apis/bobsync.dev/v1alpha1/namespaces/{}/provisioningintegrations/onelogin/status", story.namespace);
+    proxy.rule(Act::HoldBefore, Method::PATCH, &status, None);
+    for _ in 0..3 {
+        story.ask().await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    until("a status is held", || async { if proxy.struck().is_empty() { Err(String::new()) } else { Ok(()) } }).await;
+    story.ask().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let began = Instant::now();
+    let patch = json!({"spec": {"attributes": {"title": "Keeper of Pins"}}});
+    story.people().patch(&crate::support::name(pinned), &PatchParams::default(), &Patch::Merge(patch)).await.expect("a pin");
+    until("the pin is at the provider", || async {
+        let title = company.account(&pinned.spec.employee_id).await.map(|account| account["title"].clone());
+        if title == Some(json!("Keeper of Pins")) { Ok(()) } else { Err(format!("{title:?}")) }
+    })
+    .await;
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }

@@ -371,7 +371,7 @@ async fn a_leaver_on_record_whom_bob_does_not_show_any_more_stays_a_leaver() {
     let one_fails = || async {
         until("the refused leaver counts", || async {
             let (reason, failing) = (story.reason(refused).await, failing().await);
-            if (reason.as_str(), failing) == ("Forbidden", Some(1)) { Ok(()) } else { Err(format!("{reason} {failing:?}")) }
+            if (reason.as_str(), failing) == ("SuspendByHand", Some(1)) { Ok(()) } else { Err(format!("{reason} {failing:?}")) }
         })
         .await;
     };

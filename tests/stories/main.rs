@@ -5,6 +5,7 @@
 
 mod support;
 
+mod api_server;
 mod approvals;
 mod attempts;
 mod budgets;
@@ -12,6 +13,7 @@ mod crashes;
 mod entra;
 mod evidence;
 mod first_sync;
+mod followers;
 mod google;
 mod guards;
 mod hostile;
@@ -30,6 +32,7 @@ mod modes;
 mod operations;
 mod outages;
 mod process;
+mod proxies;
 mod reading;
 mod refusals;
 mod settings;
@@ -37,6 +40,7 @@ mod statuses;
 mod stops;
 mod storms;
 mod triggers;
+mod unreadable;
 mod unwritten;
 mod waits;
 mod webhooks;

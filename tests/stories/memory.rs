@@ -127,7 +127,7 @@ async fn a_held_plan_and_a_blackout_hold_when_the_integration_is_applied_again()
     integration_goes(&story).await;
     story.integrate(json!({})).await;
     let integration = story.ready("PlanHeld").await;
-    assert!(held(&integration).2.contains("department (from work.department) would change for 25 people"));
+    assert!(held(&integration).2.contains("department (from work.department) would change for 25 employees"));
     let after = story.simulated.account(&people[3]).await.unwrap();
     assert_eq!((&after["department"], &after["title"]), (&before["department"], &before["title"]));
 }

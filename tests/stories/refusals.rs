@@ -208,7 +208,7 @@ async fn three_refused_accounts_silence_nothing(at: At) {
         let person = story.person(&people[0]).await.unwrap();
         let (status, ..) = condition(&person, "AccessSynced").unwrap();
         let told = (ready(&person), status.as_str());
-        if told == (("False".into(), "Forbidden".into()), "False") { Ok(()) } else { Err(format!("{told:?}")) }
+        if told == (("False".into(), "SuspendByHand".into()), "False") { Ok(()) } else { Err(format!("{told:?}")) }
     })
     .await;
     assert_eq!(said(&story).await.0, "Converged");
@@ -284,7 +284,7 @@ async fn a_right_that_is_given_back_at_the_provider_is_noticed_by_itself() {
     story.simulated.post("/entra/tokens/revoke", json!({})).await;
     leave(&story, &people[..1]).await;
     story.sync().await;
-    assert_eq!(story.reason(&people[0]).await, "Forbidden");
+    assert_eq!(story.reason(&people[0]).await, "SuspendByHand");
     assert!(!at.is_suspended(&at.account(&story, &email(0)).await.unwrap()));
     let before = tokens().await;
     grant(&["User.ReadWrite.All", "User.RevokeSessions.All"]).await;

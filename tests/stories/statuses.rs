@@ -93,6 +93,9 @@ fn status<T: serde::de::DeserializeOwned + serde::Serialize>(value: Value) -> T 
             fields.retain(|_, field| *field != json!({}));
         }
     }
+    let mut value = value;
+    // What the API server shows while nothing was said stays until something is.
+    value["observedGeneration"] = value.get("observedGeneration").cloned().unwrap_or(json!(-1));
     let status: T = serde_json::from_value(value).expect("a status");
     let mut value = serde_json::to_value(status).expect("JSON");
     prune(&mut value);
@@ -256,7 +259,8 @@ async fn a_leader_that_was_paused_beyond_its_lease_says_nothing_more() {
     story.secret("hook", &[("webhookSecret", crate::attempts::SECRET)]).await;
     let people = staff(&story, 12).await;
     let proxy = story.plane.proxy().await.expect("a proxy");
-    let first = Controller::elected_behind(&story, &proxy).await;
+    let first = Controller::elected_behind(&story, &proxy, "first").await;
+    until("it leads", || async { if first.log().contains("leading") { Ok(()) } else { Err(first.log()) } }).await;
     story.integrate(hooked(json!({"safety": {"disables": {"max": "0%", "atLeast": 2, "per": "24h"}}}))).await;
     story.ready("Converged").await;
     let second = Controller::start(&story).await;

@@ -473,7 +473,7 @@ async fn a_refusal_that_concerns_one_person_keeps_no_other_event_waiting() {
     story.simulated.post("/onelogin/faults", refused).await;
     leave(&story, &people[..1]).await;
     assert_eq!(deliver(&controller, "employee.left", &people[0], Timestamp::now()).await, Some(200));
-    until_reason(&story, &people[0], "Forbidden").await;
+    until_reason(&story, &people[0], "SuspendByHand").await;
     leave(&story, &people[1..3]).await;
     for id in &people[1..3] {
         assert_eq!(deliver(&controller, "employee.left", id, Timestamp::now()).await, Some(200));

@@ -100,7 +100,7 @@ async fn a_request_whose_pass_is_cut_off_by_a_stop_is_answered_by_the_successor(
     let story = Story::begin("cut-off", 0).await;
     let people = staff(&story, 40).await;
     let controller = Controller::start(&story).await;
-    story.integrate(json!({"interval": "24h", "safety": {"updates": {"max": "100%"}}})).await;
+    story.integrate(json!({"interval": "24h", "safety": {"updates": {"max": "100%"}, "fieldBlackout": {"max": "100%"}}})).await;
     story.ready("Converged").await;
     for id in &people {
         story.simulated.change(id, json!({"work.title": "Keeper of Lamps"})).await;

@@ -196,7 +196,7 @@ fn an_empty_company_is_an_answer() {
 fn hostile_answers_are_no_answers() {
     let fields = Fields::default();
     for (body, expected) in [
-        (r#"{"key":"no.access","error":"Ask noa@example.com, 12345"}"#, "200 with an error object: Ask ... ..."),
+        (r#"{"key":"no.access","error":"Ask noa@example.com, 12345"}"#, "200 with an error object: Ask … …"),
         (r#"{"employees":[{"id":"1"}],"error":"half way"}"#, "200 with an error object: half way"),
         (r#"{"error":{"code":5},"employees":[]}"#, "200 with an error object: no words"),
         (r#"{"employees":[{"id":"1"},null]}"#, "an element of the employees array is not a JSON object"),

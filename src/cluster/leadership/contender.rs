@@ -21,7 +21,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{LEASE, Moment, Past, Shared, Standing, Terms};
+use super::{Identity, LEASE, Moment, Past, Shared, Standing, Terms};
 use crate::{
     api::FIELD_MANAGER,
     cluster::connect::{CallError, bounded},
@@ -29,6 +29,8 @@ use crate::{
 
 /// Claims in one turn. Somebody else's write between look and claim costs one.
 const TRIES: u32 = 3;
+/// How often the wait for the Lease is told of.
+const TELL: Duration = Duration::from_secs(10);
 
 /// A number that no other process draws (keys of the standard library's hasher come from the system's randomness).
 pub(super) fn random() -> u64 {
@@ -40,13 +42,15 @@ pub(super) type Told = dyn Fn(bool) + Send + Sync;
 
 pub(super) struct Contender {
     leases: Api<Lease>,
-    identity: String,
+    identity: Identity,
     terms: Terms,
     past: Past,
     state: Arc<Shared>,
     told: Arc<Told>,
     /// What was said last.
     said: bool,
+    /// What was last told of the wait for the Lease.
+    waits: Waits,
     /// The Lease as our last claim left it.
     mine: Option<Lease>,
     /// Somebody else may lead, and since when nothing has been heard of them.
@@ -67,6 +71,14 @@ enum Proof {
     Sent,
     /// It stands, and counts from then on.
     Until(Instant),
+}
+
+/// What was told of the wait for the Lease.
+#[derive(Default)]
+struct Waits {
+    /// The holder that is followed.
+    holder: String,
+    last: Option<Instant>,
 }
 
 /// What is known of another holder.
@@ -113,7 +125,7 @@ impl Contender {
     pub(super) fn new(
         client: Client,
         namespace: &str,
-        identity: String,
+        identity: Identity,
         terms: Terms,
         past: Past,
         state: Arc<Shared>,
@@ -128,6 +140,7 @@ impl Contender {
             state,
             told,
             said: false,
+            waits: Waits::default(),
             mine: None,
             rival: None,
             looked: Instant::now(),
@@ -144,6 +157,7 @@ impl Contender {
             if let Some(beat) = self.state.on_turn.get() {
                 beat();
             }
+            self.tell_wait();
             match &turn {
                 Ok(Turn::Claimed) => {}
                 // Not before: an unanswered claim of ours may still stand.
@@ -182,6 +196,9 @@ impl Contender {
     /// Looks where that is needed, and claims where that is allowed.
     async fn turn(&mut self) -> Result<Turn, CallError> {
         for _ in 0..TRIES {
+            if let Some(beat) = self.state.on_turn.get() {
+                beat();
+            }
             let claim = match self.mine.take() {
                 Some(lease) => Box::new(self.claim(lease)),
                 None => match self.look().await? {
@@ -211,7 +228,13 @@ impl Contender {
                 }
                 // Somebody was faster, or the Lease was deleted: look who it is.
                 Err(error) if error.is_conflict() || error.is_not_found() => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    if error.is_busy() && claim.metadata.resource_version.is_some() {
+                        // It was refused, so what it would have replaced is still there.
+                        self.mine = Some(*claim);
+                    }
+                    return Err(error);
+                }
             }
         }
         Ok(Turn::Contested)
@@ -225,7 +248,8 @@ impl Contender {
             // Before anything is concluded: since our own end, anybody may have led.
             self.step_down("the lease could not be renewed in time");
         }
-        if found.is_err() || self.looked.elapsed() > self.terms.renew {
+        // A look that failed says nothing, and the next one may come soon enough.
+        if self.looked.elapsed() > self.terms.renew {
             self.lose_sight();
         }
         let found = found?;
@@ -241,7 +265,11 @@ impl Contender {
         };
         let spec = lease.spec.as_ref();
         let holder = spec.and_then(|spec| spec.holder_identity.as_deref()).unwrap_or_default();
-        if holder.is_empty() || holder == self.identity {
+        if holder.is_empty() || holder == self.identity.name {
+            return Ok(Found::Claim(Box::new(self.claim(lease))));
+        }
+        if self.identity.has_succeeded(holder) {
+            tracing::info!(holder, "the lease is held by an earlier process of this pod, which is dead");
             return Ok(Found::Claim(Box::new(self.claim(lease))));
         }
         let sign = Sign::Record {
@@ -257,6 +285,46 @@ impl Contender {
             return Ok(Found::Claim(Box::new(self.claim(lease))));
         }
         Ok(Found::Rival)
+    }
+
+    /// Says what this process waits for: whom it follows, once; and where that one is not heard of, or the Lease does not count
+    /// yet, every ten seconds for how long at most.
+    fn tell_wait(&mut self) {
+        if self.said || self.state.released.load(Ordering::SeqCst) {
+            return;
+        }
+        if self.waits.last.is_some_and(|last| last.elapsed() < TELL) {
+            return;
+        }
+        let now = Instant::now();
+        if let Some(left) = self.until_proven() {
+            tracing::info!(
+                at_most_s = left.as_secs(),
+                "the lease was made anew, and whoever held the one before may not have noticed; waiting"
+            );
+            self.waits.last = Some(now);
+            return;
+        }
+        let Some(rival) = &self.rival else { return };
+        let left = rival.lease.saturating_sub(rival.since.elapsed()).as_secs();
+        match &rival.sign {
+            Sign::Record { holder, .. } if *holder != self.waits.holder => {
+                tracing::info!(
+                    holder,
+                    at_most_s = left,
+                    "another process holds the lease; waiting until it gives it back or is not heard of for so long"
+                );
+                self.waits.holder.clone_from(holder);
+            }
+            Sign::Record { holder, .. } if rival.since.elapsed() > self.terms.renew + self.terms.retry * 2 => {
+                tracing::info!(holder, at_most_s = left, "the holder of the lease has not renewed it; waiting for its end");
+            }
+            Sign::Record { .. } => return,
+            Sign::Missing | Sign::Unknown => {
+                tracing::info!("the lease is not there, and whoever held it may not have noticed; waiting");
+            }
+        }
+        self.waits.last = Some(now);
     }
 
     /// A Lease that is missing, and missing again after we looked away, may have been there meanwhile: its holder has
@@ -308,9 +376,9 @@ impl Contender {
     fn claim(&self, mut lease: Lease) -> Lease {
         let now = MicroTime(Timestamp::now());
         let spec = lease.spec.get_or_insert_with(LeaseSpec::default);
-        if spec.holder_identity.as_deref() != Some(&self.identity) {
+        if spec.holder_identity.as_deref() != Some(&self.identity.name) {
             let first = spec.acquire_time.is_none();
-            spec.holder_identity = Some(self.identity.clone());
+            spec.holder_identity = Some(self.identity.name.clone());
             spec.acquire_time = Some(now.clone());
             spec.lease_transitions = Some(spec.lease_transitions.unwrap_or(0).saturating_add(i32::from(!first)));
         }
@@ -366,7 +434,7 @@ impl Contender {
         if self.said != leads {
             self.said = leads;
             if leads {
-                tracing::info!(identity = self.identity, "leading");
+                tracing::info!(identity = self.identity.name, "leading");
             }
             (self.told)(leads);
         }
@@ -383,7 +451,7 @@ impl Contender {
                     _ => return,
                 },
             };
-            if lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()) != Some(&self.identity) {
+            if lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()) != Some(&self.identity.name) {
                 return;
             }
             let mut free = self.claim(lease);

@@ -10,7 +10,7 @@ use crate::{
         EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, conditions,
         employee_sync::{Access, Because, Evidence, EvidenceKind},
         integration::UserStatus,
-        reasons::DetailReason,
+        reasons::{DetailReason, EmployeeReason},
     },
     domain::{
         access::Why,
@@ -26,6 +26,7 @@ use crate::{
 pub(super) fn overrides(spec: &EmployeeSyncSpec) -> Option<Box<Overrides>> {
     let overrides = Overrides {
         hands_off: spec.suspend,
+        unreadable: spec.unreadable,
         user_status: spec.user_status.map(|status| match status {
             UserStatus::AccordingToBob => settings::UserStatus::AccordingToBob,
             UserStatus::AlwaysActive => settings::UserStatus::AlwaysActive,
@@ -43,11 +44,19 @@ pub(super) fn met(status: &EmployeeSyncStatus) -> Option<Met> {
         (Some(baseline), _) => Some(Met::Waiting(baseline)),
         (None, Access::Unmanaged) => Some(Met::Unmanaged),
         // Only access was taken, because the employment had ended.
+        // An account that is told of, and that spec.suspend keeps hands off.
+        (None, Access::Active | Access::Suspended) if is_hands_off(status) => Some(Met::Unmanaged),
         (None, _) if conditions::find(&status.conditions, "AttributesSynced").is_some_and(|c| c.reason == not_managed) => {
             Some(Met::Unmanaged)
         }
-        (None, Access::NotYet | Access::Active | Access::Suspended | Access::Absent) => Some(Met::Managed),
+        (None, Access::NotYet | Access::Active | Access::Suspended | Access::Absent | Access::Unknown) => Some(Met::Managed),
     }
+}
+
+/// Whether a status speaks of an account that `spec.suspend` keeps as it is: nothing is said of its attributes.
+fn is_hands_off(status: &EmployeeSyncStatus) -> bool {
+    let find = |kind| conditions::find(&status.conditions, kind);
+    find("Ready").is_some_and(|ready| ready.reason == EmployeeReason::HandsOff.as_str()) && find("AttributesSynced").is_none()
 }
 
 /// Access as the status says. Where evidence is on record and the status speaks of an older spec, which kept hands off, the
@@ -59,8 +68,8 @@ pub(super) fn access(object: &EmployeeSync, status: &EmployeeSyncStatus) -> Opti
 }
 
 pub(super) fn revoked(evidence: &Evidence) -> Option<Revoked> {
-    match evidence.kind {
-        EvidenceKind::FileDeleted => None,
+    match &evidence.kind {
+        EvidenceKind::FileDeleted | EvidenceKind::Unknown(_) => None,
         EvidenceKind::AccessRevoked => {
             let start = evidence.start_date.as_deref().and_then(|date| date.parse().ok());
             Some(Revoked { at: evidence.observed_at.0, start })
@@ -140,7 +149,7 @@ pub fn digest(status: &EmployeeSyncStatus) -> u64 {
         (&next.at, &next.time_zone, next.access, next.because).hash(&mut hash);
     }
     if let Some(evidence) = &status.evidence {
-        (evidence.kind, evidence.observed_at.0.as_second(), &evidence.start_date).hash(&mut hash);
+        (&evidence.kind, evidence.observed_at.0.as_second(), &evidence.start_date).hash(&mut hash);
     }
     status.awaiting_change.as_ref().map(|waiting| &waiting.baseline).hash(&mut hash);
     status.last_applied.hash(&mut hash);

@@ -1,6 +1,6 @@
 //! Older news of an object changes nothing, and what a list does not have may be newer than the list.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use kube::api::ObjectMeta;
 use serde_json::json;
@@ -19,8 +19,7 @@ fn key() -> IntegrationKey {
 
 fn object(version: u64, suspend: bool) -> EmployeeSync {
     let integration_ref = IntegrationRef { name: "onelogin".to_owned() };
-    let spec =
-        EmployeeSyncSpec { integration_ref, employee_id: EMPLOYEE.to_owned(), suspend, user_status: None, attributes: BTreeMap::new() };
+    let spec = EmployeeSyncSpec { integration_ref, employee_id: EMPLOYEE.to_owned(), suspend, ..EmployeeSyncSpec::default() };
     let mut object = EmployeeSync::new(&object_name("onelogin", EMPLOYEE), spec);
     object.metadata = ObjectMeta {
         namespace: Some("people".to_owned()),

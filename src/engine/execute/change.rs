@@ -253,12 +253,11 @@ impl Run<'_, '_, '_> {
         let mut rows = self.sent(write);
         if let Some(left) = written.left.take() {
             rows.retain(|row| !left.rows.contains(row));
-            let failure = self.failure(&left.error, &left.rows);
             if left.sessions {
-                progress.sessions = Some(failure.clone());
+                progress.sessions = Some(Failure::Sessions(left.error.said()));
             }
             if !left.rows.is_empty() {
-                progress.left.add(failure, left.rows);
+                progress.left.add(self.failure(&left.error, &left.rows), left.rows);
             }
         }
         let shown = |row: &usize| written.account.attributes.get(*row).is_none_or(Option::is_some);

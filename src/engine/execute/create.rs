@@ -185,11 +185,15 @@ impl Run<'_, '_, '_> {
                 return Err(Ended::Failed(Failure::Retrying(said.to_owned())));
             }
             return Err(match other {
-                Some(other) => conflict(&format!("another account has this {other}")),
-                None if mapping.email == mapping.username => conflict(&format!(
-                    "this {target} is taken, and no account shows it: an alias, a group or an account out of reach has it"
-                )),
-                None => conflict(&format!("another account has this {target} or {}", mapping.rows[mapping.username].target)),
+                Some(other) => conflict(&format!("another account has this {other}: free it there, or correct it in Bob")),
+                None => {
+                    let username = &mapping.rows[mapping.username].target;
+                    let keys = if target == username { target.to_string() } else { format!("{target} or {username}") };
+                    conflict(&format!(
+                        "this {keys} is taken, and no account shows it: an alias, a group, a deleted account or one out of reach has it; free \
+                         it there, or correct it in Bob"
+                    ))
+                }
             });
         };
         match account.mark.as_deref() {
@@ -199,10 +203,19 @@ impl Run<'_, '_, '_> {
                 }
                 self.bring_up(index, account, write, MatchedBy::Mark).await
             }
-            Some(_) => Err(conflict("the account with this e-mail belongs to another employee")),
-            None if !self.cx.adopt => Err(conflict(
-                "another account has this e-mail, and with spec.safety.adoption: Never an account without a mark is not taken over",
-            )),
+            Some(mark) if self.cx.people.iter().any(|person| person.employee.id() == mark) => Err(conflict(&format!(
+                "the account {} has this {target} and belongs to employee {mark} in Bob: correct one of the two in Bob, or hand the account \
+                 over by setting its mark to this employee's id",
+                account.id
+            ))),
+            Some(_) => Err(conflict(&format!(
+                "the account {} has this {target}, and bears the mark of another employee: correct the mark there, or the value in Bob",
+                account.id
+            ))),
+            None if !self.cx.adopt => Err(conflict(&format!(
+                "the account {} has this {target}, and with spec.safety.adoption: Never an account without a mark is not taken over",
+                account.id
+            ))),
             None => self.bring_up(index, account, write, MatchedBy::Email).await,
         }
     }

@@ -21,7 +21,7 @@ pub enum Received {
     Refused,
     /// Another replica leads.
     NotLeading,
-    /// The process has just begun, and does not know yet what deliveries are signed with.
+    /// What deliveries are signed with is not known yet: the process has just begun, or it cannot read the integration.
     Starting,
     /// It is evidence, and the API server did not take it.
     NotRecorded,

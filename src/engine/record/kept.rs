@@ -48,5 +48,5 @@ fn stays(mapping: &Mapping, (person, standing): (&Person, &Standing), planned: O
         || waits
         || standing.kept.contains(&row)
         || standing.drifted.contains(&row)
-        || is_key && standing.block == Some(Block::Conflict)
+        || is_key && matches!(standing.block, Some(Block::Conflict(_)))
 }

@@ -4,14 +4,30 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
+use super::Report;
 use crate::{
     api::{
         ProvisioningIntegrationStatus,
         conditions::{self, Wanted, merge},
         reasons::{DetailReason, IntegrationReason},
     },
+    domain::count::employees,
     engine::waits::{Side, Told},
 };
+
+/// The conditions of an integration that cannot be read, beside those that this says nothing of.
+#[must_use]
+pub fn cannot_read(before: &[Condition], report: &Report, generation: i64, now: Timestamp) -> Vec<Condition> {
+    let (reason, message) = (super::reason(report), super::message(report, super::reason(report)));
+    let wanted = [
+        Wanted { kind: "Ready", status: false, reason: reason.as_str(), message: message.clone() },
+        Wanted { kind: "Reconciling", status: false, reason: DetailReason::UpToDate.as_str(), message: String::new() },
+        Wanted { kind: "Stalled", status: true, reason: reason.as_str(), message },
+    ];
+    let fresh = merge(before, &wanted, generation, now);
+    let others = before.iter().filter(|known| wanted.iter().all(|want| want.kind != known.type_)).cloned();
+    fresh.into_iter().chain(others).collect()
+}
 
 /// The condition that is there only while something is to be said of the controller itself.
 pub const PARTS: &str = "ControllerHealthy";
@@ -91,7 +107,7 @@ pub fn with_open(mut conditions: Vec<Condition>, open: u32, generation: i64, now
     if open == 0 && others.len() == said.len() {
         return conditions;
     }
-    let told = if open == 0 { String::new() } else { format!("{OPEN}{open} people (bobsync tries on).") };
+    let told = if open == 0 { String::new() } else { format!("{OPEN}{} (bobsync tries on).", employees(open)) };
     let message = [others, told].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
     let failing = !message.is_empty();
     let reason = if failing { DetailReason::SomeFailing } else { DetailReason::NoneFailing };
@@ -196,12 +212,12 @@ mod tests {
                 Wanted { kind: "EmployeesFailing", status: !message.is_empty(), reason: reason.as_str(), message: message.to_owned() };
             merge(&[], &[wanted], 3, at(100))
         };
-        for message in ["", "2 people fail: 2 Rejected."] {
+        for message in ["", "2 employees fail: 2 Rejected."] {
             let base = failing(message);
             assert_eq!(with_open(base.clone(), 0, 3, at(200)), base);
             let shown = with_open(with_open(base.clone(), 3, 3, at(200)), 7, 3, at(200));
             assert_eq!((&*shown[0].status, &*shown[0].reason), ("True", "SomeFailing"));
-            assert!(shown[0].message.starts_with(message) && shown[0].message.contains(": 7 people"), "{}", shown[0].message);
+            assert!(shown[0].message.starts_with(message) && shown[0].message.contains(": 7 employees"), "{}", shown[0].message);
             assert_eq!(shown[0].message.matches("Access is still open").count(), 1);
             assert!(conditions::same(&with_open(shown, 0, 3, at(300)), &base));
         }

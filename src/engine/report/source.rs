@@ -100,7 +100,7 @@ fn told(gaps: &Gaps) -> String {
             Some(meant) => format!("{site} (did you mean {meant}?)"),
             None => site.to_string(),
         });
-        sentences.push(format!("spec.bob.siteTimeZones has sites that no employee has: {}.", few(named.collect())));
+        sentences.push(format!("The list spec.bob.siteTimeZones has sites that no employee has: {}.", few(named.collect())));
     }
     sentences.join(" ")
 }
@@ -118,7 +118,7 @@ mod tests {
         };
         assert_eq!(
             told(&gaps),
-            "2 sites in Bob are not in spec.bob.siteTimeZones, so dates of 7 employees count in Europe/London: Tokyo (5), Berlin (2). spec.bob.siteTimeZones has sites that no employee has: Berln (did you mean Berlin?), Lagos."
+            "2 sites in Bob are not in spec.bob.siteTimeZones, so dates of 7 employees count in Europe/London: Tokyo (5), Berlin (2). The list spec.bob.siteTimeZones has sites that no employee has: Berln (did you mean Berlin?), Lagos."
         );
         let many = (0..12).map(|site| (format!("Site {site}").into(), 1)).collect();
         let message = told(&Gaps { unlisted: many, unused: Vec::new(), zone: "UTC".into() });

@@ -74,8 +74,8 @@ fn a_status_that_is_refused_is_a_failing_employee_of_a_pass_that_is_through() {
     let status = after_report(&Report { tally: Some(tally), unwritten: unwritten(true), ..through() });
     assert!(status.first_pass_at.is_some());
     let of = |kind| conditions::find(&status.conditions, kind).map(|condition| (&*condition.reason, &*condition.message));
-    assert_eq!(of("Ready"), Some(("Converged", "29 of 30 people in scope are in sync, 1 fail.")));
-    let message = "1 people fail: 1 NotRecorded. The EmployeeSync onelogin-7 cannot be written: exceeded quota: objects.";
+    assert_eq!(of("Ready"), Some(("Converged", "29 of 30 employees in scope are in sync, 1 fails.")));
+    let message = "1 employee fails: 1 NotRecorded. The EmployeeSync onelogin-7 cannot be written: exceeded quota: objects.";
     assert_eq!(of("EmployeesFailing"), Some(("SomeFailing", message)));
 }
 
@@ -84,7 +84,7 @@ fn a_plan_that_was_carried_out_ends_the_first_pass_even_if_a_status_is_still_to_
     let status = after_report(&Report { unwritten: unwritten(false), ..through() });
     assert!(status.first_pass_at.is_some(), "budgets hold from now on");
     let ready = conditions::find(&status.conditions, "Ready").expect("Ready");
-    assert_eq!((&*ready.reason, &*ready.message), ("Progressing", "1 EmployeeSyncs could not be written, and are tried again."));
+    assert_eq!((&*ready.reason, &*ready.message), ("Progressing", "One EmployeeSync could not be written, and is tried again."));
     for report in [Report { cut: Some(Cut::Deadline), ..through() }, stopped(IntegrationReason::BobUnavailable)] {
         assert!(after_report(&report).first_pass_at.is_none(), "{report:?}");
     }

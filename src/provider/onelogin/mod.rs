@@ -28,7 +28,7 @@ use self::{
     write::{body, confirmed},
 };
 use super::{
-    Capabilities, Error, Initial, Key, Listing, Provider, Urgency, Written,
+    Capabilities, Error, Initial, Key, Left, Listing, Provider, Urgency, Written,
     answers::{Purpose, Route, Sent, request_id},
     call::{Call, Service},
     limits::Pacer,
@@ -207,7 +207,7 @@ impl OneLogin {
     }
 
     /// Ends the sessions of a user whose access was just taken (developers.onelogin.com, "Log User Out"). Where it fails, the
-    /// whole change has failed and is made again.
+    /// whole change has failed and is made again; where it is refused, access is taken all the same.
     async fn end_sessions(&self, id: &str, urgency: Urgency) -> Result<(), Error> {
         let path = format!("/api/1/users/{id}/logout");
         let call =
@@ -305,7 +305,13 @@ impl Provider for OneLogin {
             let written = self.write(call, mapping, Some(id), write).await?;
             match write.access {
                 Some(Access::Active) => Ok(self.with_licence(mapping, written).await),
-                Some(Access::Suspended) => self.end_sessions(id, urgency).await.map(|()| written),
+                Some(Access::Suspended) => match self.end_sessions(id, urgency).await {
+                    Ok(()) => Ok(written),
+                    Err(error @ Error::Forbidden { .. }) => {
+                        Ok(Written { left: Some(Left { error, rows: Vec::new(), sessions: true }), ..written })
+                    }
+                    Err(error) => Err(error),
+                },
                 None => Ok(written),
             }
         })

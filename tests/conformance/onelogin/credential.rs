@@ -180,7 +180,8 @@ async fn a_write_that_never_left_is_not_of_unknown_outcome() {
         } else {
             provider.update(&acme.mapping, "7", &write(&[(rows::TITLE, Some("Lead"))]), Urgency::Urgent).await
         };
-        assert_eq!(outcome, Err(Error::Unavailable { said: "no connection to the host".to_owned() }));
+        let refused = |said: &str| said.starts_with("no connection to 127.0.0.1:") && said.contains("refused");
+        assert!(matches!(&outcome, Err(Error::Unavailable { said }) if refused(said)), "{outcome:?}");
     }
     let call = |name, outcome| [("token", "ok"), (name, outcome)];
     assert_eq!(*acme.outcomes.lock().unwrap(), [call("create", "unavailable"), call("update", "unavailable")].concat());

@@ -3,10 +3,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{
-        Arc, Mutex, OnceLock,
-        atomic::{AtomicBool, AtomicU64},
-    },
+    sync::{Arc, Mutex, OnceLock, atomic::AtomicU64},
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -334,9 +331,7 @@ impl Object {
             EmployeeSyncSpec {
                 integration_ref: IntegrationRef { name: "onelogin".to_owned() },
                 employee_id: id.to_owned(),
-                suspend: false,
-                user_status: None,
-                attributes: std::collections::BTreeMap::new(),
+                ..EmployeeSyncSpec::default()
             },
         );
         object.metadata.namespace = Some("people".to_owned());

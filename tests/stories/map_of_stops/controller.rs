@@ -65,8 +65,21 @@ async fn person_leaves_out_everyone(row: Row) -> Done {
 
 /// A spec that stops something, and the right one again.
 async fn with(row: Row, tenant: Tenant, (wrong, reason): (Value, &str), right: Value) -> Done {
+    let stage = Stage::set(row, tenant).await;
+    stage.respec_until(wrong, reason).await;
+    corrected(stage, right).await
+}
+
+/// The same in a process that has never worked with a right spec.
+async fn with_and_a_restart(row: Row, tenant: Tenant, (wrong, reason): (Value, &str), right: Value) -> Done {
     let mut stage = Stage::set(row, tenant).await;
     stage.respec_until(wrong, reason).await;
+    stage.stop().await;
+    stage.start().await;
+    corrected(stage, right).await
+}
+
+async fn corrected(mut stage: Stage, right: Value) -> Done {
     stage.people_move().await;
     let mut looked = stage.goes_as_the_row_says().await;
     looked.stage().respec(right).await;
@@ -83,12 +96,13 @@ async fn person_asks_for_a_dry_run(row: Row) -> Done {
 
 async fn person_breaks_the_settings(row: Row) -> Done {
     let scope = |text: &str| json!({"provisioning": {"scope": text}});
-    with(row, Tenant::Entra, (scope("employee.work.site ="), "InvalidSettings"), scope("employee.work.site != 'Contractors'")).await
+    with_and_a_restart(row, Tenant::Entra, (scope("employee.work.site ="), "InvalidSettings"), scope("employee.work.site != 'Contractors'"))
+        .await
 }
 
 async fn person_names_a_missing_secret(row: Row) -> Done {
     let secret = |name: &str| json!({"bob": {"credentialsSecretRef": {"name": name}}});
-    with(row, Tenant::OneLogin, (secret("nowhere"), "SecretNotFound"), secret("bob")).await
+    with_and_a_restart(row, Tenant::OneLogin, (secret("nowhere"), "SecretNotFound"), secret("bob")).await
 }
 
 async fn person_keeps_hands_off_an_employee(row: Row) -> Done {

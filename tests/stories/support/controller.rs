@@ -19,6 +19,9 @@ pub struct Controller {
     pub webhooks: String,
 }
 
+/// What it logs.
+const LOG: &str = "warn,bobsync=debug";
+
 /// Two different ports that are free now.
 pub fn free_ports() -> [u16; 2] {
     let held = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
@@ -46,26 +49,36 @@ impl Controller {
     /// The same with further arguments.
     pub async fn behind_with(story: &Story, proxy: &Proxy, arguments: &[&str]) -> Self {
         let kubeconfig = story.plane.kubeconfig_through(proxy, &story.system, "bobsync").await.expect("a token");
-        let controller = Self::launch(story, &kubeconfig, &[&["--leader-elect=false"], arguments].concat());
+        let controller = Self::launch(story, &kubeconfig, &[&["--leader-elect=false"], arguments].concat(), LOG);
         controller.until_ready().await;
         controller
     }
 
-    /// The same as one of several, of which one is elected.
-    pub async fn elected_behind(story: &Story, proxy: &Proxy) -> Self {
+    /// The same with another `BOBSYNC_LOG`.
+    pub async fn behind_logging(story: &Story, proxy: &Proxy, log: &str) -> Self {
         let kubeconfig = story.plane.kubeconfig_through(proxy, &story.system, "bobsync").await.expect("a token");
-        let controller = Self::launch(story, &kubeconfig, &[]);
+        let controller = Self::launch(story, &kubeconfig, &["--leader-elect=false"], log);
         controller.until_ready().await;
         controller
+    }
+
+    /// The same in the election, in the pod with this identity, and waited for by the caller.
+    pub async fn elected_behind(story: &Story, proxy: &Proxy, pod: &str) -> Self {
+        let kubeconfig = story.plane.kubeconfig_through(proxy, &story.system, "bobsync").await.expect("a token");
+        Self::launch_in(story, &kubeconfig, &[], LOG, pod)
     }
 
     /// Starts it and waits for nothing.
     pub async fn spawn(story: &Story, arguments: &[&str]) -> Self {
         let kubeconfig = story.plane.kubeconfig_for(&story.system, "bobsync").await.expect("a token of the chart's ServiceAccount");
-        Self::launch(story, &kubeconfig, arguments)
+        Self::launch(story, &kubeconfig, arguments, LOG)
     }
 
-    fn launch(story: &Story, kubeconfig: &Path, arguments: &[&str]) -> Self {
+    fn launch(story: &Story, kubeconfig: &Path, arguments: &[&str], filter: &str) -> Self {
+        Self::launch_in(story, kubeconfig, arguments, filter, "")
+    }
+
+    fn launch_in(story: &Story, kubeconfig: &Path, arguments: &[&str], filter: &str, pod: &str) -> Self {
         let [port, webhooks] = free_ports();
         let webhooks = format!("127.0.0.1:{webhooks}");
         let http = format!("127.0.0.1:{port}");
@@ -77,7 +90,8 @@ impl Controller {
             .args(story.simulated.endpoints().iter().flat_map(|endpoint| ["--allow-endpoint", endpoint]))
             .args(arguments)
             .env("KUBECONFIG", kubeconfig)
-            .env("BOBSYNC_LOG", "warn,bobsync=debug")
+            .env("BOBSYNC_POD_UID", pod)
+            .env("BOBSYNC_LOG", filter)
             .env("BOBSYNC_TEST_FAULTS", log.with_extension("faults"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -88,7 +102,7 @@ impl Controller {
         Self { child, log, http: format!("http://{http}"), webhooks }
     }
 
-    async fn until_ready(&self) {
+    pub async fn until_ready(&self) {
         super::until("the controller is ready", || async {
             match reqwest::get(format!("{}/readyz", self.http)).await {
                 Ok(answer) if answer.status().is_success() => Ok(()),
@@ -109,6 +123,11 @@ impl Controller {
         let faults = self.log.with_extension("faults");
         let mut file = std::fs::OpenOptions::new().create(true).append(true).open(faults).expect("a file");
         writeln!(file, "{line}").expect("a line");
+    }
+
+    /// Whether it leads, as its metrics page has it.
+    pub async fn leads(&self) -> bool {
+        self.metrics().await.lines().any(|line| line == "bobsync_leader 1")
     }
 
     /// Its metrics page.

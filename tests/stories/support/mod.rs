@@ -2,6 +2,7 @@
 
 pub mod controller;
 pub mod moving;
+pub mod proxies;
 pub mod rules;
 pub mod simulated;
 

@@ -1,0 +1,261 @@
+//! Objects of which this version cannot read everything, because a newer one wrote them: what cannot be read takes nothing from
+//! what else an object says, and never makes the object absent.
+
+use std::borrow::Cow;
+
+use kube::{
+    Resource,
+    core::{ObjectMeta, object::HasStatus},
+};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned, de::Error as _, ser::Error as _};
+use serde_json::{Map, Value, json};
+
+use crate::api::{EmployeeSync, EmployeeSyncSpec, ProvisioningIntegration, ProvisioningIntegrationStatus, employee_sync::IntegrationRef};
+
+/// An object as far as it can be read. It is enough that its metadata can be.
+#[derive(Clone, Debug)]
+pub struct Lenient<K>(pub Result<K, Unreadable>);
+
+/// An object whose spec cannot be read.
+#[derive(Clone)]
+pub struct Unreadable {
+    /// Its metadata.
+    pub metadata: ObjectMeta,
+    /// The field that cannot be read, such as `spec.mode`. Never its value.
+    pub field: String,
+    status: Value,
+}
+
+/// A kind of object that is read leniently.
+pub trait Readable: Resource<DynamicType = ()> + HasStatus<Status: DeserializeOwned> + DeserializeOwned {
+    /// Returns what is known of an object whose spec cannot be read, where that is enough to go on with.
+    ///
+    /// # Errors
+    /// Gives it back where it is not.
+    fn stand_in(unreadable: Unreadable) -> Result<Self, Unreadable> {
+        Err(unreadable)
+    }
+}
+
+impl Readable for ProvisioningIntegration {}
+
+impl Readable for EmployeeSync {
+    /// The name holds the integration and the id. Nobody knows what the spec asks for, so hands are off.
+    fn stand_in(unreadable: Unreadable) -> Result<Self, Unreadable> {
+        let Some((integration, employee)) = unreadable.metadata.name.as_deref().and_then(|name| name.rsplit_once('-')) else {
+            return Err(unreadable);
+        };
+        let spec = EmployeeSyncSpec {
+            integration_ref: IntegrationRef { name: integration.to_owned() },
+            employee_id: employee.to_owned(),
+            suspend: true,
+            unreadable: true,
+            ..EmployeeSyncSpec::default()
+        };
+        let status = serde_json::from_value(unreadable.status).unwrap_or_default();
+        Ok(Self { metadata: unreadable.metadata, spec, status })
+    }
+}
+
+impl Unreadable {
+    /// Returns what can be read of the status of an integration.
+    #[must_use]
+    pub fn integration_status(&self) -> ProvisioningIntegrationStatus {
+        serde_json::from_value(self.status.clone()).unwrap_or_default()
+    }
+}
+
+// What cannot be read may be what nobody should see.
+impl std::fmt::Debug for Unreadable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Unreadable").field("name", &self.metadata.name).field("field", &self.field).finish_non_exhaustive()
+    }
+}
+
+impl<'de, K: Readable> Deserialize<'de> for Lenient<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut value = Value::deserialize(deserializer)?;
+        if let Ok(object) = K::deserialize(&value) {
+            return Ok(Self(Ok(object)));
+        }
+        let status = legible::<K::Status>(value.get_mut("status").map(Value::take).unwrap_or_default());
+        value["status"] = status.clone();
+        if let Ok(object) = K::deserialize(&value) {
+            return Ok(Self(Ok(object)));
+        }
+        let metadata = ObjectMeta::deserialize(&value["metadata"]).map_err(|_| D::Error::custom("the metadata cannot be read"))?;
+        let metadata = ObjectMeta { managed_fields: None, ..metadata };
+        Ok(Self(K::stand_in(Unreadable { metadata, field: culprit::<K>(&value), status })))
+    }
+}
+
+impl<K: Serialize> Serialize for Lenient<K> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Ok(object) => object.serialize(serializer),
+            Err(_) => Err(S::Error::custom("an object that cannot be read is never sent")),
+        }
+    }
+}
+
+impl<K: Resource> Resource for Lenient<K> {
+    type DynamicType = K::DynamicType;
+    type Scope = K::Scope;
+
+    fn kind(dt: &Self::DynamicType) -> Cow<'_, str> {
+        K::kind(dt)
+    }
+
+    fn group(dt: &Self::DynamicType) -> Cow<'_, str> {
+        K::group(dt)
+    }
+
+    fn version(dt: &Self::DynamicType) -> Cow<'_, str> {
+        K::version(dt)
+    }
+
+    fn plural(dt: &Self::DynamicType) -> Cow<'_, str> {
+        K::plural(dt)
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        self.0.as_ref().map_or_else(|unreadable| &unreadable.metadata, K::meta)
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        self.0.as_mut().map_or_else(|unreadable| &mut unreadable.metadata, K::meta_mut)
+    }
+}
+
+/// Returns the part of a status that can be read: field by field, and of a list item by item.
+fn legible<S: DeserializeOwned>(status: Value) -> Value {
+    let Value::Object(fields) = status else { return Value::Null };
+    let reads = |key: &str, value: &Value| S::deserialize(&json!({ key: value })).is_ok();
+    let mut kept = Map::new();
+    for (key, value) in fields {
+        match value {
+            value if reads(&key, &value) => drop(kept.insert(key, value)),
+            Value::Array(items) => {
+                let items = items.into_iter().filter(|item| reads(&key, &json!([item]))).collect();
+                kept.insert(key, Value::Array(items));
+            }
+            _ => {}
+        }
+    }
+    Value::Object(kept)
+}
+
+/// Returns the path of the field of the spec that cannot be read: the one without which the object is refused for another
+/// reason, or not at all.
+fn culprit<K: DeserializeOwned>(object: &Value) -> String {
+    let refusal = |object: &Value| K::deserialize(object).err().map(|error| error.to_string());
+    let whole = refusal(object);
+    let mut path = vec!["spec"];
+    while let Some(fields) = path.iter().try_fold(object, |value, key| value.get(key)).and_then(Value::as_object) {
+        let matters = |key: &&String| {
+            let mut less = object.clone();
+            let parent = path.iter().try_fold(&mut less, |value, key| value.get_mut(key)).and_then(Value::as_object_mut);
+            parent.is_some_and(|parent| parent.remove(*key).is_some()) && refusal(&less) != whole
+        };
+        let Some(key) = fields.keys().find(matters) else { break };
+        path.push(key);
+    }
+    path.join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::employee_sync::{Access, EvidenceKind, MatchedBy};
+
+    fn read<K: Readable>(object: Value) -> Result<K, Unreadable> {
+        serde_json::from_str::<Lenient<K>>(&object.to_string()).expect("the metadata").0
+    }
+
+    fn person(spec: Value, status: Value) -> Value {
+        let metadata = json!({
+            "name": "one-login-7", "namespace": "people", "generation": 2, "managedFields": [{"manager": "kubectl"}],
+        });
+        let mut whole = json!({"integrationRef": {"name": "one-login"}, "employeeId": "7"});
+        whole.as_object_mut().expect("a map").extend(spec.as_object().expect("a map").clone());
+        json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "EmployeeSync", "metadata": metadata, "spec": whole, "status": status})
+    }
+
+    #[test]
+    fn no_value_of_a_status_makes_an_object_unreadable() {
+        let line = |trigger: &str| json!({"at": "2026-11-20T10:00:00Z", "action": "Update", "trigger": trigger, "outcome": "Succeeded"});
+        let status = json!({
+            "access": "Quarantined", "account": {"id": "31", "matchedBy": "Fingerprint"}, "username": {"new": "form"},
+            "evidence": {"kind": "Retired", "observedAt": "2026-11-20T10:00:00Z"},
+            "nextTransition": {"at": "2026-12-01T00:00:00Z", "timeZone": "UTC", "access": "Active", "because": "Moon"},
+            "history": [line("Clock"), line("Webhook")], "unheardOf": {"a": 1},
+        });
+        let object: EmployeeSync = read(person(json!({"suspend": true, "attributes": {"title": "x"}}), status)).expect("readable");
+        assert!(object.spec.suspend && !object.spec.unreadable && object.spec.attributes.len() == 1, "the spec is as it is");
+        let status = object.status.expect("a status");
+        assert_eq!(status.access, Some(Access::Unknown));
+        assert_eq!(status.account.map(|account| (account.id, account.matched_by)), Some(("31".to_owned(), MatchedBy::Mark)));
+        assert_eq!(status.evidence.map(|evidence| evidence.kind), Some(EvidenceKind::Unknown("Retired".to_owned())));
+        assert_eq!((status.username, status.next_transition, status.history.len()), (None, None, 1));
+    }
+
+    #[test]
+    fn every_word_of_a_status_may_be_another_one() {
+        let status = json!({
+            "observedGeneration": 1, "access": "Active", "account": {"id": "31", "matchedBy": "Mark"},
+            "conditions": [{"type": "Ready", "status": "True", "reason": "InSync", "message": "", "lastTransitionTime": "2026-11-20T10:00:00Z"}],
+            "nextTransition": {"at": "2026-12-01T00:00:00Z", "timeZone": "UTC", "access": "Active", "because": "StartDate"},
+            "evidence": {"kind": "AccessRevoked", "observedAt": "2026-11-20T10:00:00Z"}, "awaitingChange": {"baseline": "x"},
+            "history": [{"at": "2026-11-20T10:00:00Z", "action": "Update", "trigger": "Webhook", "outcome": "Succeeded"}],
+        });
+        let mut paths = Vec::new();
+        leaves(&status, String::new(), &mut paths);
+        for path in paths {
+            for other in [json!("Other"), json!(17), json!({"other": true}), Value::Null] {
+                let mut status = status.clone();
+                *status.pointer_mut(&path).expect("there") = other;
+                let object: EmployeeSync = read(person(json!({}), status)).expect("readable");
+                assert!(!object.spec.unreadable, "{path}");
+            }
+        }
+    }
+
+    fn leaves(value: &Value, path: String, into: &mut Vec<String>) {
+        match value {
+            Value::Object(map) => map.iter().for_each(|(key, value)| leaves(value, format!("{path}/{key}"), into)),
+            Value::Array(items) => items.iter().enumerate().for_each(|(at, value)| leaves(value, format!("{path}/{at}"), into)),
+            _ => into.push(path),
+        }
+    }
+
+    #[test]
+    fn hands_are_off_where_the_spec_of_an_employee_cannot_be_read() {
+        let status = json!({"account": {"id": "31", "matchedBy": "Created"}, "access": "Active"});
+        let object: EmployeeSync = read(person(json!({"userStatus": "ByCalendar"}), status)).expect("a stand-in");
+        assert!(object.spec.suspend && object.spec.unreadable);
+        assert_eq!((object.spec.integration_ref.name.as_str(), object.spec.employee_id.as_str()), ("one-login", "7"));
+        assert_eq!(object.metadata.generation, Some(2));
+        assert_eq!(object.status.and_then(|status| status.account).map(|account| account.id), Some("31".to_owned()));
+    }
+
+    #[test]
+    fn the_field_of_an_integration_is_named_and_its_value_is_not() {
+        let integration = |spec: Value| {
+            let status = json!({"lastHandledSyncAt": "now", "conditions": "none"});
+            json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "onelogin", "uid": "u"}, "spec": spec, "status": status})
+        };
+        let bob = json!({"credentialsSecretRef": {"name": "bob"}});
+        let provider = json!({"oneLogin": {"region": "US", "credentialsSecretRef": {"name": "onelogin"}}});
+        let good = json!({"mode": "Enforce", "bob": bob, "provider": provider});
+        read::<ProvisioningIntegration>(integration(good.clone())).expect("the spec is good, and no status is in its way");
+        for (path, field) in [("/mode", "spec.mode"), ("/provider/oneLogin/region", "spec.provider.oneLogin.region")] {
+            let mut spec = good.clone();
+            *spec.pointer_mut(path).expect("there") = json!("Swordfish");
+            let unreadable = read::<ProvisioningIntegration>(integration(spec)).expect_err("not readable");
+            assert_eq!(unreadable.field, field);
+            assert_eq!(unreadable.metadata.uid.as_deref(), Some("u"));
+            assert_eq!(unreadable.integration_status().last_handled_sync_at.as_deref(), Some("now"));
+            assert!(!format!("{unreadable:?}").contains("Swordfish"));
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! A replica that does not lead collects no work, and takes over with one look at everybody.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::{Controller, Story, until};
+
+/// The lines of the queues, as the metrics page has them, that are not 0.
+async fn queued(controller: &Controller) -> Vec<String> {
+    let page = controller.metrics().await;
+    let queues = page.lines().filter(|line| line.starts_with("bobsync_queue_"));
+    let queued: Vec<String> = queues.map(str::to_owned).collect();
+    assert!(queued.len() >= 4, "{page}");
+    queued.into_iter().filter(|line| !line.ends_with(" 0") && !line.ends_with(" 0.0")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_queues_nothing_and_takes_over_with_one_search_and_one_listing() {
+    let (story, first) = Story::converged(
+        "follower",
+        30,
+        json!({"interval": "24h", "safety": {"updates": {"max": "100%"}, "fieldBlackout": {"max": "100%"}}}),
+    )
+    .await;
+    let second = Controller::start(&story).await;
+    let people: Vec<String> = story.everybody().await.into_iter().map(|person| person.spec.employee_id).take(25).collect();
+    for (number, employee) in people.iter().enumerate() {
+        story.simulated.change(employee, json!({"work.title": format!("Title {number}")})).await;
+    }
+    story.sync().await;
+    // What the leader wrote has come to the follower as well.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(queued(&second).await, Vec::<String>::new());
+    assert!(!second.leads().await && first.leads().await);
+
+    story.simulated.forget_calls().await;
+    assert!(first.stop().await);
+    until("the second has looked at everybody", || async {
+        let calls = story.simulated.calls("onelogin", "GET /api/2/users").await;
+        if second.leads().await && calls > 0 { Ok(()) } else { Err(calls.to_string()) }
+    })
+    .await;
+    story.ready("Converged").await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(queued(&second).await, Vec::<String>::new());
+    let calls = (story.simulated.get("/bob/calls").await, story.simulated.get("/onelogin/calls").await);
+    assert_eq!(story.simulated.calls("bob", "POST /v1/people/search").await, 1, "{calls:?}");
+    assert_eq!(story.simulated.calls("onelogin", "GET /api/2/users").await, 1, "{calls:?}");
+    assert_eq!(story.simulated.calls("onelogin", "GET /api/2/users/{id}").await, 0, "{calls:?}");
+    assert_eq!(story.simulated.writes().await, 0);
+    // It works on what comes from now on.
+    story.simulated.change(&people[0], json!({"work.title": "Successor"})).await;
+    story.sync().await;
+    assert_eq!(story.simulated.account(&people[0]).await.expect("an account")["title"], "Successor");
+}

@@ -1,0 +1,233 @@
+//! What the controller cannot read is not absent, and its text is nobody's business.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use kube::{
+    Api,
+    api::{ApiResource, DynamicObject, Patch, PatchParams},
+};
+use serde_json::{Value, json};
+use simulators::bob::webhooks::{event, send};
+use testbed::{
+    ControlPlane, Options,
+    proxy::{Act, Method},
+};
+
+use crate::support::{Controller, Story, until};
+
+/// A story on a control plane of its own: the CRDs change in it.
+async fn begin(name: &str) -> Story {
+    let plane = ControlPlane::start(Options::default()).await.expect("a control plane");
+    let plane: &'static ControlPlane = Box::leak(Box::new(plane));
+    plane.apply_yaml(include_str!("../../crds/bobsync.dev.yaml")).await.expect("the CRDs");
+    let story = Story::on(plane, name, 8).await;
+    story.namespaces().await;
+    story.chart().await;
+    story.secrets().await;
+    story
+}
+
+/// The CRDs as a newer version has them: one more word at each place.
+async fn newer_crds(story: &Story) {
+    let crds = include_str!("../../crds/bobsync.dev.yaml");
+    let mut newer = crds.to_owned();
+    for (known, word) in [
+        ("AlwaysInactive", "ByCalendar"),
+        ("DryRun", "Observe"),
+        ("Retry", "Clock"),
+        ("Unmanaged", "Quarantined"),
+        ("Email", "Fingerprint"),
+    ] {
+        let lines: Vec<String> = newer
+            .lines()
+            .flat_map(|line| {
+                let indent = line.len() - line.trim_start().len();
+                let more = (line.trim() == format!("- \"{known}\"")).then(|| format!("{:indent$}- {word}", ""));
+                std::iter::once(line.to_owned()).chain(more)
+            })
+            .collect();
+        let longer = lines.join("\n");
+        assert!(longer.len() > newer.len(), "{known} is a word of the CRDs");
+        newer = longer;
+    }
+    story.plane.apply_yaml(&newer).await.expect("the newer CRDs");
+}
+
+/// Objects of a kind, whatever is in them.
+fn raw(story: &Story, kind: &str) -> Api<DynamicObject> {
+    let (version, plural) = ("bobsync.dev/v1alpha1".to_owned(), format!("{}s", kind.to_lowercase()));
+    let resource = ApiResource {
+        group: "bobsync.dev".to_owned(),
+        version: "v1alpha1".to_owned(),
+        api_version: version,
+        kind: kind.to_owned(),
+        plural,
+    };
+    Api::namespaced_with(story.client.clone(), &story.namespace, &resource)
+}
+
+async fn patch(api: &Api<DynamicObject>, name: &str, patch: Value) {
+    // A changed CRD is served a moment later.
+    until("the API server takes the change", || async {
+        let taken = api.patch(name, &PatchParams::default(), &Patch::Merge(patch.clone())).await;
+        taken.map(drop).map_err(|error| error.to_string())
+    })
+    .await;
+}
+
+fn ready(object: &DynamicObject) -> Value {
+    let conditions = object.data["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    conditions.into_iter().find(|condition| condition["type"] == "Ready").unwrap_or_default()
+}
+
+async fn says(api: &Api<DynamicObject>, name: &str, what: &str) -> Value {
+    until(&format!("{name} says {what}"), || async {
+        let object = api.get(name).await.expect("the object");
+        let ready = ready(&object);
+        let current = ready["observedGeneration"].as_i64() == object.metadata.generation;
+        if current && ready["message"].as_str().is_some_and(|message| message.contains(what)) { Ok(ready) } else { Err(ready.to_string()) }
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_employee_whose_object_cannot_be_read_is_left_alone_and_told_of() {
+    let story = begin("newer").await;
+    let controller = Controller::with(&story, &["--leader-elect=false"]).await;
+    story.integrate(json!({})).await;
+    story.ready("Converged").await;
+    let (pinned, employee) = story.simulated.somebody().await;
+    let others = story.simulated.employees().await;
+    let other = others.iter().filter_map(|one| one["root.id"].as_str()).filter(|id| *id != pinned);
+    let mut told = String::new();
+    for id in other {
+        if story.simulated.account(id).await.is_some_and(|account| account["status"] == 1) {
+            id.clone_into(&mut told);
+        }
+    }
+    newer_crds(&story).await;
+    let people = raw(&story, "EmployeeSync");
+    let (pinned_name, told_name) = (format!("onelogin-{pinned}"), format!("onelogin-{told}"));
+    let secret = "Head of Swordfish";
+    let spec = json!({"spec": {"suspend": true, "userStatus": "ByCalendar", "attributes": {"title": secret}}});
+    patch(&people, &pinned_name, spec).await;
+    says(&people, &pinned_name, "cannot read").await;
+    // A status of the newer version is no reason not to read an object.
+    let line = json!({"at": "2026-01-01T00:00:00Z", "action": "Update", "trigger": "Clock", "outcome": "Succeeded"});
+    let newer = json!({"status": {"history": [line], "access": "Quarantined", "account": {"matchedBy": "Fingerprint"}}});
+    until("the API server takes the status", || async {
+        let taken = people.patch_status(&told_name, &PatchParams::default(), &Patch::Merge(newer.clone())).await;
+        taken.map(drop).map_err(|error| error.to_string())
+    })
+    .await;
+
+    for restart in [false, true] {
+        let controller = if restart { Some(Controller::with(&story, &["--leader-elect=false"]).await) } else { None };
+        let title = format!("Title after {restart}");
+        for id in [&pinned, &told] {
+            story.simulated.change(id, json!({"work.title": title})).await;
+        }
+        story.sync().await;
+        let (left, written) = (story.simulated.account(&pinned).await, story.simulated.account(&told).await);
+        assert_eq!(left.expect("an account")["title"], employee["work.title"], "hands are off, restart: {restart}");
+        assert_eq!(written.expect("an account")["title"], json!(title), "no word of a status is in the way, restart: {restart}");
+        let ready = says(&people, &pinned_name, "cannot read").await;
+        assert_eq!((&ready["status"], &ready["reason"]), (&json!("True"), &json!("HandsOff")));
+        if let Some(controller) = controller {
+            quiet(&controller, &[secret, employee["root.email"].as_str().expect("an e-mail")]);
+        }
+    }
+    let access = people.get(&told_name).await.expect("it").data["status"]["access"].clone();
+    assert_eq!(access, "Active", "the controller's own word again");
+    quiet(&controller, &[secret, employee["root.email"].as_str().expect("an e-mail")]);
+    assert!(controller.log().lines().any(|line| line.contains("cannot be read") && line.contains(&pinned_name)), "{}", controller.log());
+    // A version that can read it, or a person, lifts it.
+    patch(&people, &pinned_name, json!({"spec": {"suspend": false, "userStatus": null, "attributes": null}})).await;
+    until("the account is managed again", || async {
+        let title = story.simulated.account(&pinned).await.map(|account| account["title"].clone());
+        if title == Some(json!("Title after true")) { Ok(()) } else { Err(format!("{title:?}")) }
+    })
+    .await;
+}
+
+/// None of these stands in the log, as it is or in base64.
+fn quiet(controller: &Controller, words: &[&str]) {
+    let log = controller.log();
+    for word in words {
+        let encoded = base64::engine::general_purpose::STANDARD.encode(word);
+        let shown: Vec<&str> = log.lines().filter(|line| line.contains(word) || line.contains(&encoded)).collect();
+        assert!(shown.is_empty(), "{word} stands in the log: {shown:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_integration_that_cannot_be_read_does_nothing_and_says_so() {
+    let story = begin("observe").await;
+    story.secret("hook", &[("webhookSecret", "s3cret")]).await;
+    let arguments = ["--leader-elect=false"];
+    let controller = Controller::with(&story, &arguments).await;
+    let spec = json!({"bob": {"webhookSecretRef": {"name": "hook", "key": "webhookSecret"}}});
+    story.integrate(spec).await;
+    story.ready("Converged").await;
+    let (id, employee) = story.simulated.somebody().await;
+    newer_crds(&story).await;
+    let integrations = raw(&story, "ProvisioningIntegration");
+    patch(&integrations, "onelogin", json!({"spec": {"mode": "Observe"}})).await;
+    let told = says(&integrations, "onelogin", "spec.mode").await;
+    assert_eq!((&told["status"], &told["reason"]), (&json!("False"), &json!("InvalidSettings")));
+    let object = integrations.get("onelogin").await.expect("it");
+    assert_eq!(object.data["status"]["observedGeneration"].as_i64(), object.metadata.generation);
+    let stalled = object.data["status"]["conditions"].as_array().into_iter().flatten().find(|condition| condition["type"] == "Stalled");
+    assert_eq!(stalled.map(|stalled| stalled["status"].clone()), Some(json!("True")));
+    assert!(object.data["status"]["employees"].is_object(), "what else it says stays");
+
+    story.simulated.change(&id, json!({"work.title": "Keeper of Settings"})).await;
+    let body = event("employee.updated", &json!({"employeeId": id}), jiff::Timestamp::now()).to_string().into_bytes();
+    // Bob sends again what was not taken.
+    assert_eq!(send(&controller.webhooks, Some("s3cret"), body.clone()).await, Some(503));
+    patch(&integrations, "onelogin", json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": "now"}}})).await;
+    let before = story.simulated.writes().await;
+    for restart in [false, true] {
+        let second = if restart { Some(Controller::with(&story, &arguments).await) } else { None };
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(story.simulated.writes().await, before, "restart: {restart}");
+        let title = story.simulated.account(&id).await.expect("an account")["title"].clone();
+        assert_eq!(title, employee["work.title"], "restart: {restart}");
+        says(&integrations, "onelogin", "spec.mode").await;
+        if let Some(second) = second {
+            quiet(&second, &["Observe"]);
+        }
+    }
+    quiet(&controller, &["Observe", employee["root.email"].as_str().expect("an e-mail")]);
+
+    patch(&integrations, "onelogin", json!({"spec": {"mode": "Enforce"}})).await;
+    story.ready("Converged").await;
+    story.answered("now").await;
+    until("it works again", || async {
+        let title = story.simulated.account(&id).await.map(|account| account["title"].clone());
+        if title == Some(json!("Keeper of Settings")) { Ok(()) } else { Err(format!("{title:?}")) }
+    })
+    .await;
+    assert_eq!(send(&controller.webhooks, Some("s3cret"), body).await, Some(200));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_was_cut_shows_nothing_of_itself() {
+    let story = Story::begin("cut", 6).await;
+    let proxy = story.plane.proxy().await.expect("a proxy");
+    let secrets = format!("/api/v1/namespaces/{}/secrets/*", story.namespace);
+    proxy.rule(Act::Cut, Method::GET, &secrets, Some(2));
+    // Every line of the client library is asked for.
+    let controller = Controller::behind_logging(&story, &proxy, "trace,hyper=warn,h2=warn").await;
+    story.integrate(json!({})).await;
+    story.ready("Converged").await;
+    assert!(proxy.struck().len() >= 2, "the answers were cut");
+    let (id, employee) = story.simulated.somebody().await;
+    proxy.rule(Act::Cut, Method::GET, "*/employeesyncs/*", Some(2));
+    proxy.rule(Act::Cut, Method::PATCH, "*/employeesyncs/*/status", Some(2));
+    story.simulated.change(&id, json!({"work.title": "Head of Swordfish"})).await;
+    story.sync().await;
+    assert!(proxy.struck().len() >= 4, "the answers were cut: {:?}", proxy.struck());
+    quiet(&controller, &["bob-token-1", "secret-1", "SERVICE-1", employee["root.email"].as_str().expect("an e-mail")]);
+}
