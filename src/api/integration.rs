@@ -7,6 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use super::numbers::{BudgetState, BudgetStates, EmployeeCounts, LastPass};
 use super::provider::Provider;
 pub use super::safety::{Administrators, Adoption, DriftPolicy};
 
@@ -453,6 +454,9 @@ pub struct ProvisioningIntegrationStatus {
     /// What a dry run would do, or what a guard holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanSummary>,
+    /// How the budgets stand after the last pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budgets: Option<BudgetStates>,
     /// When the first pass that writes was through: until then an existing population is created and updated without a limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_pass_at: Option<Time>,
@@ -472,44 +476,6 @@ pub struct ProvisioningIntegrationStatus {
     /// The value of the annotation `bobsync.dev/sync-requested-at` that was last answered by a whole pass.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_handled_sync_at: Option<String>,
-}
-
-/// How many people, by what was decided.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct EmployeeCounts {
-    /// Everybody in Bob's answer, former employees included.
-    pub in_bob: u32,
-    /// Those the settings manage now.
-    pub in_scope: u32,
-    /// Those in scope whose `Ready` is True.
-    pub ready: u32,
-    /// Those for whom a person has to act, or a retry is due.
-    pub failing: u32,
-    /// Those who wait for their turn.
-    pub pending: u32,
-}
-
-/// The last pass that changed anything.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct LastPass {
-    /// When it ended.
-    pub finished_at: Time,
-    /// Accounts created.
-    pub created: u32,
-    /// Accounts updated, adopted ones included.
-    pub updated: u32,
-    /// Accounts given access again.
-    pub reactivated: u32,
-    /// Accounts suspended.
-    pub disabled: u32,
-    /// People who needed nothing.
-    pub unchanged: u32,
-    /// People whose change failed.
-    pub failed: u32,
-    /// How long it took, as a Go duration.
-    pub duration: String,
 }
 
 /// A held plan that a person released.

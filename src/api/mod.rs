@@ -7,6 +7,7 @@
 pub mod conditions;
 pub mod employee_sync;
 pub mod integration;
+mod numbers;
 pub mod provider;
 pub mod reasons;
 mod safety;

@@ -84,6 +84,7 @@ reasons! {
         ProviderUnauthorized: "The provider refused the credential.", "Correct the credential in the Secret. It is tried again by itself, and a changed Secret within a minute; a new secret may be known to the provider only after some seconds.";
         ProviderForbidden: "The credential lacks a permission.", "Give the credential the permission that the message names (OneLogin: Manage users; Google Workspace: domain-wide delegation, and an administrator who may manage users; Entra ID: the application permissions User.ReadWrite.All and User.RevokeSessions.All, with admin consent; JumpCloud: an administrator whose role may manage users).";
         InvalidSettings: "The spec asks for something that cannot be.", "Correct what the message names. A changed spec is looked at within seconds.";
+        TenantTaken: "All employees fail because another integration manages them at the same tenant; the message names it.", "Let only one of the two do so: give them different scopes, or suspend or delete one.";
         EndpointNotAllowed: "The controller was not started with `--allow-endpoint` for an `endpoint` of this integration.", "Ask the operator to allow it, or remove `endpoint`.";
     }
 }
@@ -139,6 +140,12 @@ impl EmployeeReason {
         )
     }
 
+    /// Whether it counts as failing: `Ready` is False, and neither a turn nor a guard is waited for.
+    #[must_use]
+    pub const fn is_failure(self) -> bool {
+        !self.is_ready() && !matches!(self, Self::Pending | Self::Held | Self::Frozen)
+    }
+
     /// Whether a person should act (`Stalled` True). The controller keeps trying all the same.
     #[must_use]
     pub const fn is_stalled(self) -> bool {
@@ -178,6 +185,7 @@ impl IntegrationReason {
                 | Self::ProviderForbidden
                 | Self::InvalidSettings
                 | Self::EndpointNotAllowed
+                | Self::TenantTaken
         )
     }
 }

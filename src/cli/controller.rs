@@ -118,6 +118,7 @@ pub async fn run(
     let roster = Roster::default();
     let inbox = Inbox::new(client.clone(), roster.clone(), clock.clone(), leadership.clone());
     metrics.watch_inbox(inbox.clone());
+    metrics.watch_roster(roster.clone(), clock.clone());
     let (close, closing) = watch::channel(false);
     let webhooks = server::webhooks::listen(options.webhook_listen, inbox.clone(), metrics.clone(), parts.clone(), closing).await?;
     let events = Events::kept(client.clone(), leadership.clone(), parts.clone(), stopping.clone());

@@ -107,8 +107,8 @@ impl CallError {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         let Self::Failed(kube::Error::Api(status)) = self else { return None };
-        let seconds = status.details.as_ref().map(|details| details.retry_after_seconds)?;
-        u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
+        let seconds = status.details.as_ref().map(|details| details.retry_after_seconds).filter(|seconds| *seconds > 0);
+        seconds.map(|seconds| Duration::from_secs(seconds.into()))
     }
 }
 

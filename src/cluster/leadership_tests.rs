@@ -246,7 +246,8 @@ async fn an_unanswered_renewal_counts_for_nothing() {
     let lost = until_lost(&first).await;
     assert!(lost <= Duration::from_secs(60), "{lost:?}");
     store.world().unheard.clear();
-    assert!(until_leads(&first).await < Duration::from_secs(10), "the lease was its own all the time");
+    // A request that nobody heard of ends first.
+    assert!(until_leads(&first).await < Duration::from_secs(15), "the lease was its own all the time");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,10 +1,12 @@
 //! What the controller remembers of every `EmployeeSync`: a compact row in place of the object. Fed by the watch and by
 //! the controller's own writes; whichever is newer wins.
 
+mod asked;
 mod latest;
 mod objects;
 mod people;
 mod reading;
+mod standing;
 mod tries;
 #[cfg(test)]
 mod versions_tests;
@@ -18,8 +20,14 @@ use std::{
 use foldhash::HashMap;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
+use tokio::sync::Notify;
 
-pub use self::{latest::Latest, people::Sums, reading::digest};
+pub use self::{
+    latest::Latest,
+    people::Sums,
+    reading::digest,
+    standing::{Counts, Standing},
+};
 use self::{
     people::People,
     reading::{access, ended, kept, met, only_found, overrides, revoked, several, unready_since},
@@ -28,6 +36,7 @@ use crate::{
     api::{
         EmployeeSync, SYNC_REQUESTED,
         employee_sync::{Access, Because, EvidenceKind, HISTORY, HistoryEntry, MatchedBy},
+        reasons::EmployeeReason,
     },
     domain::{
         access::Why,
@@ -72,6 +81,8 @@ pub struct Entry {
     pub met: Option<Met>,
     /// Access as the status says.
     pub access: Option<Access>,
+    /// How the employee stands, as the status says.
+    pub standing: Standing,
     /// Evidence that access is revoked at once.
     pub revoked: Option<Revoked>,
     /// The end of the employment that the status speaks of, which may lie ahead.
@@ -110,6 +121,8 @@ pub struct Entry {
     pub lifecycle: Word,
     /// What reads by id have said, where Bob's answer does not have the person.
     pub absence: Absence,
+    /// Whether the API server refuses the object, or its status.
+    unrecorded: bool,
     /// Whether a status of ours is on its way: the watch may bring it before the answer does.
     writing: bool,
     /// Hash of the verdict that this status was written from; 0 where it is not known.
@@ -421,10 +434,39 @@ impl Roster {
         }
     }
 
+    /// Returns which of the other integrations manages everybody of this one who is not Ready for this reason; `None` if nobody is,
+    /// or somebody is managed by none of them.
+    #[must_use]
+    pub fn who_manages_all(&self, key: &IntegrationKey, reason: EmployeeReason, others: &[IntegrationKey]) -> Option<IntegrationKey> {
+        let rows = self.rows();
+        let is_so = |entry: &&Entry| entry.counted() == Standing::Unready(reason);
+        let employees = rows.get(key)?.iter().filter(|(_, entry)| is_so(entry)).map(|(employee, _)| employee);
+        let manages = |other: &&IntegrationKey, employee: &str| {
+            rows.get(*other).and_then(|people| people.get(employee)).is_some_and(Entry::claims_account)
+        };
+        let mut found = None;
+        for employee in employees {
+            found = Some(others.iter().find(|other| manages(other, employee))?);
+        }
+        found.cloned()
+    }
+
+    /// Objects of all integrations.
+    #[must_use]
+    pub fn objects(&self) -> usize {
+        self.rows().values().map(|people| people.sums().objects).sum()
+    }
+
     /// Objects of one integration.
     #[must_use]
     pub fn count(&self, key: &IntegrationKey) -> usize {
         self.sums(key, |sums| sums.objects)
+    }
+
+    /// Returns what is told of every change that a sum of this integration rests on. It has one listener.
+    #[must_use]
+    pub fn news(&self, key: &IntegrationKey) -> Arc<Notify> {
+        self.rows().entry(key.clone()).or_default().news()
     }
 
     /// Looks at the sums over the people of an integration. `look` must not come back to the roster.
@@ -461,6 +503,7 @@ fn entry(object: &EmployeeSync) -> Entry {
         overrides: overrides(&object.spec),
         met: status.and_then(met),
         access: status.and_then(|status| access(object, status)),
+        standing: status.map(Standing::of).unwrap_or_default(),
         revoked: status.and_then(|s| s.evidence.as_ref()).and_then(revoked),
         ended: status.and_then(ended),
         account: account.filter(|_| !only_found).map(|a| (a.id.as_str().into(), a.matched_by)),
@@ -485,6 +528,7 @@ fn entry(object: &EmployeeSync) -> Entry {
         sync_requested: requested.filter(|r| Some(*r) != handled).map(Into::into),
         sync_handled: handled.map(Into::into),
         digest: status.map_or(0, digest),
+        unrecorded: false,
         writing: false,
         verdict: 0,
     }
@@ -529,6 +573,7 @@ impl Entry {
             several: self.several || known.several,
             met: self.met.or(known.met),
             access: self.access.or(known.access),
+            standing: if self.digest == 0 { known.standing } else { self.standing },
             // Evidence has been written anew, or taken back.
             revoked: if self.digest == 0 { known.revoked } else { self.revoked },
             ended: self.ended.or_else(|| known.ended.clone()),
@@ -546,71 +591,5 @@ impl Entry {
     /// Whether its status says how the person was dealt with.
     const fn says_something(&self) -> bool {
         self.met.is_some() || self.account.is_some() || self.found.is_some()
-    }
-
-    /// What no read of Bob would show: a revocation, and since when the file is gone.
-    #[must_use]
-    pub fn evidence(&self) -> (Option<Revoked>, Option<Timestamp>) {
-        (self.revoked, self.file_deleted)
-    }
-
-    /// Since when this person waits for something, as far as the status says, in seconds of the epoch: since it is not as
-    /// decided, or since the date that it names has come.
-    #[must_use]
-    pub fn waiting_since(&self, now: i64) -> Option<i64> {
-        let unready = (self.unready_since != 0).then_some(i64::from(self.unready_since));
-        let date = self.next.map(|(at, _)| at).filter(|at| *at <= now);
-        unready.into_iter().chain(date).min()
-    }
-
-    /// Whether evidence on record takes access from this person, and the status says that the account on record is open, or one
-    /// of several may be.
-    #[must_use]
-    pub fn is_open_against_evidence(&self) -> bool {
-        let evidence = self.revoked.is_some() || self.file_deleted.is_some();
-        let hands_off = self.overrides.as_ref().is_some_and(|overrides| overrides.hands_off);
-        let active = self.account.is_some() && self.access == Some(Access::Active);
-        let open = active || self.several && self.access != Some(Access::Suspended);
-        evidence && !hands_off && (open || self.is_unknown_against_evidence())
-    }
-
-    /// Whether Bob has revoked access from this person, and neither a status nor this process knows of an account: what is on
-    /// record was deleted. The account is found by its mark.
-    #[must_use]
-    pub fn is_unknown_against_evidence(&self) -> bool {
-        self.revoked.is_some() && self.access.is_none() && !self.says_something()
-    }
-
-    /// Whether its integration manages an account of this person, or will make one. One that only takes access from somebody
-    /// whom its settings leave out does not.
-    #[must_use]
-    pub fn claims_account(&self) -> bool {
-        let left_out = matches!(self.met, Some(Met::Unmanaged | Met::Waiting(_)));
-        !left_out && matches!(self.access, Some(Access::NotYet | Access::Active | Access::Suspended))
-    }
-
-    /// Whether the status says that access of this person's account is still to be taken, should it have to be.
-    #[must_use]
-    fn is_open(&self) -> bool {
-        let account = self.account.is_some() || self.found.is_some();
-        account && !matches!(self.access, Some(Access::Suspended | Access::Absent))
-    }
-
-    /// The account to look at: the one that was written to, or the one that was found.
-    #[must_use]
-    pub fn known_account(&self) -> Option<&str> {
-        self.account.as_ref().map(|(id, _)| &**id).or(self.found.as_deref())
-    }
-
-    /// Whether there is an account of this person that its integration manages.
-    #[must_use]
-    pub fn has_managed_account(&self) -> bool {
-        self.claims_account() && self.account.is_some()
-    }
-
-    /// Whether the person was in Bob at some time; a pinned person may not be there yet.
-    #[must_use]
-    pub fn was_in_bob(&self) -> bool {
-        self.met.is_some()
     }
 }

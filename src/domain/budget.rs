@@ -139,6 +139,15 @@ impl Account {
         self.planned > 0 && self.planned.saturating_add(self.spent) > self.limit
     }
 
+    /// How many of those that are spent have to leave the window before what is planned has room, one change at least; `None`
+    /// where there is room now, or never by itself.
+    #[must_use]
+    pub fn must_leave(self) -> Option<u32> {
+        let planned = self.planned.max(1);
+        let leaving = self.spent.saturating_add(planned).saturating_sub(self.limit);
+        (leaving > 0 && planned <= self.limit).then_some(leaving)
+    }
+
     /// How many more changes the window has room for.
     #[must_use]
     pub const fn room(self) -> u32 {
@@ -164,5 +173,7 @@ mod tests {
         assert!(!account(5, 0).is_over() && !account(1, 4).is_over() && !account(0, 9).is_over());
         assert!(account(6, 0).is_over() && account(1, 5).is_over());
         assert_eq!((account(9, 2).room(), account(9, 7).room()), (3, 0));
+        let leaves = [(0, 4), (0, 5), (2, 4), (1, 5), (5, 3), (6, 0)].map(|(planned, spent)| account(planned, spent).must_leave());
+        assert_eq!(leaves, [None, Some(1), Some(1), Some(1), Some(3), None]);
     }
 }

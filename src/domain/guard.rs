@@ -15,6 +15,11 @@ use super::{
     plan::{Change, Counts, Plan},
 };
 
+/// The word of the guard that holds more changes of a kind than its budget allows.
+pub const BUDGET: &str = "BudgetExceeded";
+/// The word of the guard that freezes an attribute.
+pub const BLACKOUT: &str = "FieldBlackout";
+
 /// What the guard looks at.
 pub struct Sight<'a> {
     /// The plan.
@@ -89,7 +94,7 @@ pub struct HeldPlan {
     pub digest: String,
     /// How many of each kind.
     pub counts: Counts,
-    /// Why, in one sentence.
+    /// Why, a line for each guard that holds something: its word, and a sentence.
     pub because: String,
     /// Whether an attribute is frozen, and no budget is passed.
     pub only_fields: bool,
@@ -121,7 +126,7 @@ pub fn guard(sight: &Sight<'_>) -> Held {
         }
         let (one, several) = words(kind);
         because.push(format!(
-            "{} planned, {} done within the window, and the limit is {}",
+            "{BUDGET}: {} planned, {} done within the window, and the limit is {}",
             counted(account.planned, one, several),
             account.spent,
             account.limit
@@ -136,11 +141,8 @@ pub fn guard(sight: &Sight<'_>) -> Held {
         }
     }
     if waiting > 0 {
-        because.push(counted(
-            waiting,
-            "of the employees has a change that is held already",
-            "of the employees have changes that are held already",
-        ));
+        let (one, several) = ("of the employees has a change that is held already", "of the employees have changes that are held already");
+        because.push(format!("{BUDGET}: {}", counted(waiting, one, several)));
     }
     let part = |change: &Change, rows: Option<&[usize]>| {
         if let Some(before) = (sight.held_before)(change.person) {
@@ -174,7 +176,7 @@ pub fn guard(sight: &Sight<'_>) -> Held {
     }
     let mut counts = sight.plan.counts_of(|index| changes[index]);
     counts.updates += count(all.iter().zip(&changes).filter(|(change, held)| !**held && touched(change)).count());
-    let plan = Some(HeldPlan { digest, counts, because: because.join("; "), only_fields: !over });
+    let plan = Some(HeldPlan { digest, counts, because: because.join("\n"), only_fields: !over });
     Held { changes, frozen, plan, continued, kinds, parts, ..Held::default() }
 }
 
@@ -213,7 +215,7 @@ fn blackout(sight: &Sight<'_>, continued: &[bool]) -> (Vec<usize>, Vec<String>) 
             0 => String::new(),
             before => format!(", events have changed it for {} within the interval", counted(before, "other", "others")),
         };
-        because.push(format!("the target {target} ({from}) would change for {now} at once{already}, and the limit is {limit}"));
+        because.push(format!("{BLACKOUT}: the target {target} ({from}) would change for {now} at once{already}, and the limit is {limit}"));
     }
     (frozen, because)
 }

@@ -18,7 +18,10 @@ use super::{
 use crate::{
     api::reasons::IntegrationReason,
     bob::{self, Pace},
-    cluster::secrets::{self, SecretError},
+    cluster::{
+        roster::IntegrationKey,
+        secrets::{self, SecretError},
+    },
     provider::{Credential, Destination, Provider, call::Ties, http::Secret, limits::Pacer},
 };
 
@@ -72,11 +75,11 @@ impl Connections {
     /// The report of a pass that could not begin: which side is not connected, and a [`Stop`] that names the Secret and the key.
     pub async fn open(
         shared: &Shared,
-        (namespace, waits): (&str, &Arc<Waits>),
+        (key, waits): (&IntegrationKey, &Arc<Waits>),
         validated: &Validated,
         before: Option<Arc<Self>>,
     ) -> Result<(Arc<Self>, bool), Box<Report>> {
-        let Target { destination, secret } = &validated.target;
+        let (namespace, Target { destination, secret }) = (&*key.namespace, &validated.target);
         let bob = secrets::read(&shared.client, namespace, &validated.bob_secret, &["serviceUserId", "serviceUserToken"]).await;
         let keys = destination.keys();
         let target = match &bob {
@@ -104,8 +107,9 @@ impl Connections {
             Some(_) | None => shared.pacers.of(&validated.target),
         };
         let mut take = |key: &str| bob_secret.take(key).unwrap_or_else(|| Secret::new(""));
-        let bob = ask_bob(shared, waits, validated, (take("serviceUserId"), take("serviceUserToken")))?;
-        let provider = call_provider(shared, waits, destination, (Credential::new(target_secret.values), pacer.clone()))?;
+        let bob = ask_bob(shared, (key, waits), validated, (take("serviceUserId"), take("serviceUserToken")))?;
+        let provider = call_provider(shared, (key, waits), destination, (Credential::new(target_secret.values), pacer.clone()))?;
+        shared.metrics.paced(key, &pacer);
         Ok((Arc::new(Self { bob, provider, made_from, pacer }), true))
     }
 
@@ -115,12 +119,12 @@ impl Connections {
     /// The report of a pass that could not begin.
     pub async fn open_provider(
         shared: &Shared,
-        (namespace, waits): (&str, &Arc<Waits>),
+        (key, waits): (&IntegrationKey, &Arc<Waits>),
         validated: &Validated,
     ) -> Result<Arc<Self>, Box<Report>> {
         let Target { destination, secret } = &validated.target;
         let keys = destination.keys();
-        let found = secrets::read_some(&shared.client, namespace, secret, keys.required, keys.optional).await;
+        let found = secrets::read_some(&shared.client, &key.namespace, secret, keys.required, keys.optional).await;
         let found = found.map_err(|error| no_provider(secret_stop(&error, IntegrationReason::ProviderUnavailable)))?;
         let made_from = MadeFrom {
             bob: validated.bob.clone(),
@@ -129,8 +133,9 @@ impl Connections {
             target_secret: (secret.clone(), found.resource_version.clone()),
         };
         let pacer = shared.pacers.of(&validated.target);
-        let bob = ask_bob(shared, waits, validated, (Secret::new(""), Secret::new("")))?;
-        let provider = call_provider(shared, waits, destination, (Credential::new(found.values), pacer.clone()))?;
+        let bob = ask_bob(shared, (key, waits), validated, (Secret::new(""), Secret::new("")))?;
+        let provider = call_provider(shared, (key, waits), destination, (Credential::new(found.values), pacer.clone()))?;
+        shared.metrics.paced(key, &pacer);
         Ok(Arc::new(Self { bob, provider, made_from, pacer }))
     }
 
@@ -163,18 +168,18 @@ impl Connections {
 /// Makes the client of Bob.
 fn ask_bob(
     shared: &Shared,
-    waits: &Arc<Waits>,
+    (key, waits): (&IntegrationKey, &Arc<Waits>),
     validated: &Validated,
     (service_user_id, service_user_token): (Secret, Secret),
 ) -> Result<bob::Client, Box<Report>> {
-    let metrics = shared.metrics.clone();
+    let (metrics, of) = (shared.metrics.clone(), key.clone());
     let service_user_id = service_user_id.expose().to_owned();
     bob::Client::new(bob::Config {
         base: validated.bob.clone(),
         pace: shared.pacers.of_bob(&validated.bob, &service_user_id),
         service_user_id,
         service_user_token,
-        observer: Arc::new(move |call, outcome| metrics.call("bob", call, outcome)),
+        observer: Arc::new(move |call, outcome| metrics.call(&of, "bob", call, outcome)),
         waits: waits.of(Side::Bob, "Bob"),
     })
     .map_err(|error| no_bob(Stop::new(IntegrationReason::BobUnavailable, error.to_string())))
@@ -183,13 +188,14 @@ fn ask_bob(
 /// Makes the client of the provider.
 fn call_provider(
     shared: &Shared,
-    waits: &Arc<Waits>,
+    (key, waits): (&IntegrationKey, &Arc<Waits>),
     destination: &Arc<dyn Destination>,
     (credential, pacer): (Credential, Arc<Pacer>),
 ) -> Result<Box<dyn Provider>, Box<Report>> {
+    let of = key.clone();
     let (metrics, leadership, label) = (shared.metrics.clone(), shared.leadership.clone(), destination.catalog().label);
     let ties = Ties {
-        observer: Arc::new(move |call, outcome| metrics.call(label, call, outcome)),
+        observer: Arc::new(move |call, outcome| metrics.call(&of, label, call, outcome)),
         gate: Arc::new(move || leadership.may_start(WRITE_TIMEOUT)),
         waits: waits.of(Side::Provider, destination.catalog().name),
     };

@@ -21,7 +21,7 @@ use crate::{
         guard::{Held, Population, Sight, guard},
         ledger::Ledger,
         matching::{Person, PersonIndex},
-        plan::{Change, Kind as PlanKind, Plan},
+        plan::{Change, Counts, Kind as PlanKind, Plan},
         safety::ShortRead,
         settings::Settings,
     },
@@ -74,6 +74,8 @@ pub struct Released {
     pub held: Held,
     /// What would be held if this were no dry run, in one sentence.
     pub would_hold: Option<String>,
+    /// How many changes of each kind of budget do not go out: they are held, or nothing is to be written.
+    pub planned: Counts,
     /// Why the provider's listing is not believed, if it is not.
     pub target_suspect: Option<String>,
 }
@@ -113,7 +115,16 @@ pub fn release(cx: &Guarding<'_>, plan: &mut Plan, people: &[Person], listing: &
             cx.some.then(|| cx.roster.with(cx.key, people[person as usize].employee.id(), |entry| entry.and_then(part))).flatten()
         },
     });
-    let would_hold = held.plan.as_ref().filter(|_| cx.dry_run).map(|plan| plan.because.clone());
+    let would_hold = held.plan.as_ref().filter(|_| cx.dry_run).map(|plan| plan.because.replace('\n', "; "));
+    let mut planned = Counts::default();
+    for kind in held.kinds.iter().zip(&held.changes).filter(|(_, held)| **held || cx.dry_run).filter_map(|(kind, _)| *kind) {
+        match kind {
+            Kind::Disable => planned.disables += 1,
+            Kind::Reactivate => planned.reactivations += 1,
+            Kind::Create => planned.creates += 1,
+            Kind::Update => planned.updates += 1,
+        }
+    }
     if cx.dry_run {
         held = Held { changes: vec![false; plan.changes.len()], ..Held::default() };
     }
@@ -154,6 +165,7 @@ pub fn release(cx: &Guarding<'_>, plan: &mut Plan, people: &[Person], listing: &
         go,
         held,
         would_hold,
+        planned,
         target_suspect: suspect.then(|| {
             format!(
                 "the provider listed {} accounts, and {lost} of the {known} accounts that are known are not among them; nobody missing is created on its word alone",

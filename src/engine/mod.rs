@@ -16,6 +16,7 @@
 //!   pass over single people meets one over everybody.
 //! - `session`: what every pass of an integration shares. `partial`: passes over single people, at once and beside the
 //!   pass over everybody. `single`: how single people are read.
+//! - `counts`: the numbers of an integration, written down whenever its people change.
 //! - `waits`: waits that a service asked for, as people are told of them.
 //! - `signing`: what webhooks are signed with, read beside the passes.
 //! - `words`: the provider's name in messages.
@@ -26,6 +27,7 @@ pub mod claims;
 pub mod clock;
 pub mod confirm;
 pub mod connection;
+pub mod counts;
 pub mod decide;
 pub mod dirty;
 pub mod execute;

@@ -258,8 +258,10 @@ async fn look(
         asked: false,
         within: TURN,
     };
+    let parts = session.parts(causes.keys());
     let report = session.pass(ready, wanted, &looking).await;
     drop(looking);
+    session.note_changes(&report).await;
     tracing::info!(
         integration = %session.key,
         people = causes.len(),
@@ -277,6 +279,10 @@ async fn look(
         }
     } else {
         settle(session, ready, line, &causes, &report).await;
+    }
+    if parts.iter().any(Option::is_some) && parts != session.parts(causes.keys()) {
+        // The plan that is held is another one now, and is said as a whole.
+        session.mailbox.dirty.add_everybody(Trigger::Webhook, session.mailbox.next_everybody(APART).max(Instant::now()));
     }
     session.shared.metrics.partial_pass(&report);
 }

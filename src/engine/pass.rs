@@ -244,6 +244,7 @@ impl Pass<'_> {
         let guarding = self.guarding(&requests, self.approved);
         let released = guard::release(&guarding, &mut plan, &people, &listing);
         report.held.clone_from(&released.held.plan);
+        report.planned = Some(released.planned);
         if let Some(digest) = &released.held.released
             && !(self.release)(digest.clone()).await
         {

@@ -31,6 +31,7 @@ use crate::{
     api::{
         employee_sync::{self as api, Action, HistoryEntry, MatchedBy, OutcomeWord, Trigger},
         integration,
+        reasons::EmployeeReason,
     },
     cluster::{
         events::Events,
@@ -432,7 +433,24 @@ impl Recorder<'_> {
 
     fn count(&self, verdict: &Verdict<'_>, outcome: Option<&Outcome>) {
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-        tally.count(verdict);
+        let reason = verdict.reason();
+        if !verdict.decision.managed && (reason.is_ready() || !verdict.decision.only_ends_access()) {
+            tally.unmanaged += 1;
+        } else if verdict.in_scope() || !reason.is_ready() {
+            tally.in_scope += 1;
+            if reason.is_ready() {
+                tally.ready += 1;
+            } else if reason == EmployeeReason::Pending {
+                tally.pending += 1;
+            } else if reason == EmployeeReason::Held {
+                tally.held += 1;
+            } else if reason == EmployeeReason::Frozen {
+                tally.frozen += 1;
+            } else {
+                *tally.reasons.entry(reason).or_default() += 1;
+                tally.retry |= reason == EmployeeReason::Retrying;
+            }
+        }
         if let Some(next) = verdict.next() {
             tally.next_transition = Some(tally.next_transition.map_or(next.at, |at| at.min(next.at)));
         }
@@ -444,11 +462,11 @@ impl Recorder<'_> {
                     Action::Reactivate => tally.reactivated += 1,
                     Action::Suspend => tally.disabled += 1,
                 }
-                self.metrics.change(action_word(done.action), "succeeded");
+                self.metrics.change(self.key, action_word(done.action), "succeeded");
             }
             Some(Outcome::Failed { action, .. }) => {
                 tally.failed += 1;
-                self.metrics.change(action_word(*action), "failed");
+                self.metrics.change(self.key, action_word(*action), "failed");
             }
             Some(Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy) | None => {}
         }

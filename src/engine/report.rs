@@ -1,15 +1,17 @@
 //! What is said of an integration: conditions by kstatus, counts, the last pass that changed anything.
 
 mod beside;
+mod counts;
 mod source;
 
-use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 pub use self::{
     beside::{begun_anew, cannot_read, timed, with_open, with_parts, with_waits},
+    counts::{Reckoned, with_counts},
     source::memory,
 };
 use super::{
@@ -25,11 +27,11 @@ use crate::{
     api::{
         ProvisioningIntegrationStatus,
         conditions::{self, Wanted, merge},
-        integration::{EmployeeCounts, LastPass, PlanSummary},
+        integration::{BudgetState, BudgetStates, EmployeeCounts, LastPass, PlanSummary},
         reasons::{DetailReason, IntegrationReason},
     },
     cluster::status::to_the_second,
-    domain::{calendar::Gaps, count::counted, guard::HeldPlan, known::Revoked, safety::Suspicion},
+    domain::{calendar::Gaps, count::counted, guard::HeldPlan, known::Revoked, plan::Counts, safety::Suspicion},
 };
 
 /// How far a pass came, and what it found.
@@ -63,6 +65,8 @@ pub struct Report {
     pub would_hold: Option<String>,
     /// What a guard holds.
     pub held: Option<HeldPlan>,
+    /// How many changes of each kind of budget did not go out, because a guard holds them or nothing is to be written.
+    pub planned: Option<Counts>,
     /// The tenant that the pass was about.
     pub tenant: Option<String>,
     /// Whether nothing was to be written.
@@ -159,6 +163,7 @@ pub fn after(
             // The pass did not come so far.
             (None, None, None) => before.plan.clone(),
         },
+        budgets: report.planned.map_or_else(|| before.budgets.clone(), |planned| Some(planned_of(planned))),
         first_pass_at: before.first_pass_at.clone().or_else(|| report.is_carried_out().then(|| Time(to_the_second(now)))),
         // Until a pass is through, some statuses may tell of accounts of the tenant before.
         tenant: if report.tally.is_some() && report.in_bob.is_some() && !report.is_unfinished() && report.stop.is_none() {
@@ -187,25 +192,43 @@ pub fn after(
             in_bob,
             in_scope: tally.in_scope,
             ready: tally.ready,
-            failing: tally.failing,
+            failing: tally.failing(),
             pending: tally.pending,
+            held: tally.held,
+            frozen: tally.frozen,
         });
-        let changed = tally.created + tally.updated + tally.reactivated + tally.disabled + tally.failed > 0;
-        if changed || before.last_pass.is_none() {
-            status.last_pass = Some(LastPass {
-                finished_at: Time(to_the_second(now)),
-                created: tally.created,
-                updated: tally.updated,
-                reactivated: tally.reactivated,
-                disabled: tally.disabled,
-                unchanged: (tally.ready + tally.unmanaged)
-                    .saturating_sub(tally.created + tally.updated + tally.reactivated + tally.disabled),
-                failed: tally.failed,
-                duration: seconds(report.took),
-            });
+        if tally.changed() || before.last_pass.is_none() {
+            status.last_pass = Some(last_pass(tally, report.took, now));
         }
     }
     status
+}
+
+/// What is said of a pass that came so far.
+#[must_use]
+pub fn last_pass(tally: &Tally, took: Duration, now: Timestamp) -> LastPass {
+    let done = tally.created + tally.updated + tally.reactivated + tally.disabled;
+    LastPass {
+        finished_at: Time(to_the_second(now)),
+        created: tally.created,
+        updated: tally.updated,
+        reactivated: tally.reactivated,
+        disabled: tally.disabled,
+        unchanged: (tally.ready + tally.unmanaged).saturating_sub(done),
+        failed: tally.failed,
+        duration: seconds(took),
+    }
+}
+
+/// The budgets of which so much is planned; how they stand otherwise is laid over when it is written.
+fn planned_of(planned: Counts) -> BudgetStates {
+    let of = |planned| Some(BudgetState { planned, ..BudgetState::default() });
+    BudgetStates {
+        disables: of(planned.disables),
+        reactivations: of(planned.reactivations),
+        creates: of(planned.creates),
+        updates: of(planned.updates),
+    }
 }
 
 /// Returns what is to be told, once, of a service user who seems to see only people at work.
@@ -285,6 +308,7 @@ pub fn same(a: &ProvisioningIntegrationStatus, b: &ProvisioningIntegrationStatus
         && a.employees == b.employees
         && a.last_pass == b.last_pass
         && a.plan == b.plan
+        && a.budgets == b.budgets
         && a.first_pass_at == b.first_pass_at
         && a.tenant == b.tenant
         && a.approved == b.approved
@@ -320,10 +344,7 @@ fn message(report: &Report, reason: IntegrationReason) -> String {
             }),
             IntegrationReason::PlanHeld => report.held.as_ref().map_or_else(String::new, |held| held_message(held, report)),
             IntegrationReason::Progressing => unfinished_message(report),
-            _ => report.tally.as_ref().map_or_else(String::new, |tally| match tally.failing {
-                0 => in_sync(tally),
-                failing => format!("{}, {}", in_sync(tally), counted(failing, "fails", "fail")),
-            }),
+            _ => report.tally.as_ref().map_or_else(String::new, |tally| counts::in_sync(tally.ready, tally.in_scope, tally.failing())),
         },
     };
     if !text.ends_with(['.', '?', '!']) {
@@ -334,8 +355,8 @@ fn message(report: &Report, reason: IntegrationReason) -> String {
 
 /// What is left to do.
 fn unfinished_message(report: &Report) -> String {
-    let waiting =
-        counted(report.tally.as_ref().map_or(0, |tally| tally.pending), "employee waits for a turn", "employees wait for their turn");
+    let waiting = report.tally.as_ref().map_or(0, |tally| tally.pending + tally.held);
+    let waiting = counted(waiting, "employee waits for a turn", "employees wait for their turn");
     match (report.cut, report.unwritten.for_now()) {
         (None, 1) => "One EmployeeSync could not be written, and is tried again".to_owned(),
         (None, unwritten) => format!("{unwritten} EmployeeSyncs could not be written, and are tried again"),
@@ -345,11 +366,6 @@ fn unfinished_message(report: &Report) -> String {
             String::from("The approval of the held plan could not be recorded, so nothing of it went out; it is tried again")
         }
     }
-}
-
-fn in_sync(tally: &Tally) -> String {
-    let are = if tally.in_scope == 1 { "employee in scope is" } else { "employees in scope are" };
-    format!("{} of {} {are} in sync", tally.ready, tally.in_scope)
 }
 
 fn connection(kind: &'static str, connected: Option<bool>, report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
@@ -418,7 +434,7 @@ fn held_message(held: &HeldPlan, report: &Report) -> String {
             counted(u32::try_from(count).unwrap_or(u32::MAX), "more employee is", "more employees are")
         ),
     };
-    format!("{}; nothing of it is written until spec.approvedPlan is {}, or the cause is gone{more}", held.because, held.digest)
+    format!("{}\nNothing of it is written until spec.approvedPlan is {}, or the cause is gone{more}", held.because, held.digest)
 }
 
 fn plan_held(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
@@ -447,23 +463,9 @@ fn summary(held: &HeldPlan) -> PlanSummary {
 }
 
 fn employees_failing(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
-    let kind = "EmployeesFailing";
-    let Some(tally) = &report.tally else { return kept(kind, before) };
-    let not_written = report.unwritten.told();
-    Some(if tally.failing == 0 && not_written.is_none() {
-        Wanted { kind, status: false, reason: DetailReason::NoneFailing.as_str(), message: String::new() }
-    } else {
-        let mut message = counted(tally.failing, "employee fails:", "employees fail:");
-        for (reason, count) in &tally.reasons {
-            let _ = write!(message, " {count} {reason},");
-        }
-        message.pop();
-        message.push('.');
-        if let Some(told) = not_written {
-            let _ = write!(message, " {told}");
-        }
-        Wanted { kind, status: true, reason: DetailReason::SomeFailing.as_str(), message }
-    })
+    let Some(tally) = &report.tally else { return kept("EmployeesFailing", before) };
+    let reasons = tally.reasons.iter().map(|(reason, count)| (*reason, *count)).collect::<Vec<_>>();
+    Some(counts::employees_failing(&reasons, report.unwritten.told().as_deref()))
 }
 
 /// A condition that this pass has nothing new to say of.

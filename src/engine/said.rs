@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::ObjectMeta;
 use tokio::sync::{MutexGuard, watch};
 
-use super::{report, waits::Waits};
+use super::{counts::Reckoning, report, waits::Waits};
 use crate::{
     api::{ProvisioningIntegration, ProvisioningIntegrationStatus, integration::RevokedAccess},
     cluster::{
@@ -34,6 +35,10 @@ pub struct Said {
     parts: Option<Parts>,
     /// What its calls wait for.
     waits: Option<Arc<Waits>>,
+    /// What its people amount to.
+    reckoning: Option<Arc<Reckoning>>,
+    /// `Ready` as it was told last, waits aside.
+    told: Option<Condition>,
 }
 
 /// What is said of an integration, for all who add to it. Who holds the lock knows what the watch brought before.
@@ -72,7 +77,8 @@ impl Said {
     #[must_use]
     pub fn of(object: &ProvisioningIntegration) -> Self {
         let status = object.status.clone().unwrap_or_default();
-        Self { read: meta(object), shown: status.clone(), status, ..Self::default() }
+        let told = status.conditions.first().cloned();
+        Self { read: meta(object), shown: status.clone(), status, told, ..Self::default() }
     }
 
     /// The same, and every write also says what these parts say of the integration.
@@ -85,6 +91,34 @@ impl Said {
     #[must_use]
     pub fn with_waits(self, waits: &Arc<Waits>) -> Self {
         Self { waits: Some(waits.clone()), ..self }
+    }
+
+    /// The same, and every write also says what the people amount to.
+    #[must_use]
+    pub fn with_reckoning(self, reckoning: &Arc<Reckoning>) -> Self {
+        Self { reckoning: Some(reckoning.clone()), ..self }
+    }
+
+    /// Returns `Ready` as it was told last, waits aside.
+    #[must_use]
+    pub const fn told(&self) -> Option<&Condition> {
+        self.told.as_ref()
+    }
+
+    /// Returns when the next budget has room again.
+    #[must_use]
+    pub fn next_opening(&self) -> Option<Timestamp> {
+        let budgets = self.shown.budgets.as_ref()?;
+        let all = [&budgets.disables, &budgets.reactivations, &budgets.creates, &budgets.updates];
+        all.into_iter().flatten().filter_map(|state| state.opens_at.as_ref()).map(|at| at.0).min()
+    }
+
+    /// Returns when the next budget has room again of which something is held.
+    #[must_use]
+    pub fn next_release(&self) -> Option<Timestamp> {
+        let budgets = self.shown.budgets.as_ref()?;
+        let all = [&budgets.disables, &budgets.reactivations, &budgets.creates, &budgets.updates];
+        all.into_iter().flatten().filter(|state| state.planned > 0).filter_map(|state| state.opens_at.as_ref()).map(|at| at.0).min()
     }
 
     /// Writes what is said next to the passes, if that is something else than before. Returns whether it was written.
@@ -149,7 +183,12 @@ impl Said {
     }
 
     async fn apply(&mut self, writer: &Writer, key: &IntegrationKey, status: ProvisioningIntegrationStatus) -> Result<(), WriteError> {
-        let shown = self.with_all(key, &status);
+        let counted = self.with_counts(&status);
+        self.told = counted.conditions.first().cloned();
+        let shown = self.with_all(key, counted);
+        if let Some(reckoning) = &self.reckoning {
+            reckoning.said(&shown);
+        }
         if report::same(&self.shown, &shown) {
             self.status = status;
             return Ok(());
@@ -165,16 +204,26 @@ impl Said {
         number(self.read.resource_version.as_deref())
     }
 
+    fn now(&self) -> Timestamp {
+        self.waits.as_ref().map_or_else(Timestamp::now, |waits| waits.now())
+    }
+
+    /// This status with what its people amount to.
+    fn with_counts(&self, status: &ProvisioningIntegrationStatus) -> ProvisioningIntegrationStatus {
+        let Some(reckoning) = &self.reckoning else { return status.clone() };
+        report::with_counts(status, &reckoning.reckon(status), self.spoken_of(), self.now())
+    }
+
     /// This status with what is said next to the passes.
-    fn with_all(&self, key: &IntegrationKey, status: &ProvisioningIntegrationStatus) -> ProvisioningIntegrationStatus {
-        let (generation, now) = (self.spoken_of(), self.waits.as_ref().map_or_else(Timestamp::now, |waits| waits.now()));
+    fn with_all(&self, key: &IntegrationKey, status: ProvisioningIntegrationStatus) -> ProvisioningIntegrationStatus {
+        let (generation, now) = (self.spoken_of(), self.now());
         let parts = self.parts.as_ref().and_then(|parts| parts.said(key));
         let waits = self.waits.as_ref().map(|waits| waits.told()).unwrap_or_default();
         let conditions = report::with_waits(report::with_parts(&status.conditions, parts, generation, now), &waits, generation, now);
         let open = self.waits.as_ref().map_or(0, |waits| waits.open());
         let conditions = report::with_open(conditions, open, generation, now);
         let conditions = report::timed(conditions, &self.shown.conditions, now);
-        without_empty_parts(ProvisioningIntegrationStatus { conditions, ..status.clone() })
+        without_empty_parts(ProvisioningIntegrationStatus { conditions, ..status })
     }
 
     /// Changes the list of immediate revocations.

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    num::NonZeroU64,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
@@ -16,6 +17,7 @@ use super::{
     approval,
     claims::Looking,
     connection::InitialPassword,
+    counts::Reckoning,
     dirty::{Causes, Waiting},
     execute::Failure,
     inbox::Mailbox,
@@ -71,6 +73,8 @@ pub struct Session {
     pub turns: AtomicU64,
     /// What calls wait for.
     pub waits: Arc<Waits>,
+    /// What its people amount to.
+    pub reckoning: Arc<Reckoning>,
 }
 
 /// One pass, as it is asked for.
@@ -186,6 +190,21 @@ impl Session {
             stop.wait = stop.wait.or_else(|| connections.silence());
         }
         report
+    }
+
+    /// Notes what a pass over single people changed; it is written down with the next numbers.
+    pub async fn note_changes(&self, report: &Report) {
+        let Some(tally) = report.tally.as_ref().filter(|tally| tally.changed()) else { return };
+        let last_pass = report::last_pass(tally, report.took, self.shared.clock.now());
+        self.said.lock().await.status.last_pass = Some(last_pass);
+        self.reckoning.nudge();
+    }
+
+    /// How many of these people have a part in a plan that is held or was approved, and which parts.
+    #[must_use]
+    pub fn parts<'a>(&self, employees: impl Iterator<Item = &'a Box<str>>) -> Vec<Option<NonZeroU64>> {
+        let part = |employee: &Box<str>| self.shared.roster.with(&self.key, employee, |entry| entry.and_then(|entry| entry.part));
+        employees.map(part).collect()
     }
 
     /// Writes down from whom Bob has revoked access, and from whom it has not any more (`over`): a pass over single people has

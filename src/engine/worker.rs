@@ -12,6 +12,7 @@ use tokio::{sync::watch, task::JoinSet, time::Instant};
 use super::{
     clock::Clock,
     connection::{Connections, Pacers, Secrets},
+    counts::{self, Reckoning},
     dirty::{Causes, Line},
     execute::Cut,
     inbox::{Inbox, Mailbox},
@@ -28,7 +29,7 @@ use super::{
 };
 use crate::{
     api::{
-        ProvisioningIntegration, SYNC_REQUESTED,
+        ProvisioningIntegration, SYNC_REQUESTED, conditions,
         employee_sync::Trigger,
         integration::Mode,
         reasons::{DetailReason, EmployeeReason, IntegrationReason},
@@ -94,6 +95,7 @@ pub struct Handle {
     mailbox: Arc<Mailbox>,
     said: Arc<Saying>,
     waits: Arc<Waits>,
+    reckoning: Arc<Reckoning>,
 }
 
 impl Handle {
@@ -181,13 +183,19 @@ impl Worker {
     #[must_use]
     pub fn new(key: IntegrationKey, object: ProvisioningIntegration, shared: Shared) -> (Self, Handle) {
         let waits = Arc::new(Waits::new(key.clone(), shared.clock.clone()));
-        let said = Said::of(&object).with_parts(&shared.parts).with_waits(&waits);
+        let (roster, tenants, clock) = (shared.roster.clone(), shared.tenants.clone(), shared.clock.clone());
+        let reckoning = Arc::new(Reckoning::new(key.clone(), roster, tenants, clock, shared.metrics.clone()));
+        let ready = object.status.as_ref().and_then(|status| conditions::find(&status.conditions, "Ready"));
+        let since = ready.filter(|ready| ready.status == "False").map(|ready| ready.last_transition_time.0);
+        shared.metrics.begin(&key, since, shared.clock.now());
+        object.status.iter().for_each(|status| reckoning.said(status));
+        let said = Said::of(&object).with_parts(&shared.parts).with_waits(&waits).with_reckoning(&reckoning);
         let sender = watch::Sender::new(Arc::new(object));
         revocations::remember(&shared.roster, &key, &said.status.revoked);
         let answered = said.status.last_handled_sync_at.clone();
         let said = Arc::new(Saying::new(said, sender.subscribe()));
         let mailbox = shared.inbox.open(&key, sender.borrow().uid().unwrap_or_default(), said.clone());
-        let handle = Handle { object: sender, mailbox, said, waits };
+        let handle = Handle { object: sender, mailbox, said, waits, reckoning };
         (Self::with(key, &handle, answered, shared), handle)
     }
 
@@ -211,6 +219,7 @@ impl Worker {
             by_evidence: std::sync::Mutex::default(),
             turns: std::sync::atomic::AtomicU64::new(0),
             waits: handle.waits.clone(),
+            reckoning: handle.reckoning.clone(),
         };
         Self {
             key,
@@ -242,6 +251,7 @@ impl Worker {
         beside.spawn(aside("normal", |session, beat| Box::pin(partial::serve(session, Line::Normal, beat))));
         beside.spawn(aside("evidence", |session, beat| Box::pin(partial::serve_evidence(session, beat))));
         beside.spawn(aside("dates", |session, beat| Box::pin(partial::transitions(session, beat))));
+        beside.spawn(aside("counts", |session, beat| Box::pin(counts::tell(session, beat))));
         beside.spawn(aside("waits", |session, beat| Box::pin(waits::tell(session, beat))));
         beside.spawn(aside("signing", |session, beat| Box::pin(signing::keep(session, beat))));
         let beat = parts.beat("passes", Some(&key));
@@ -388,6 +398,7 @@ impl Worker {
         let people = asked_for.map(|everybody| everybody.people).unwrap_or_default();
         let (mut report, interval) = match validate(&object.spec, &self.shared.allowed) {
             Ok(validated) => {
+                self.session.reckoning.settings(&validated);
                 let report = self.connected_pass(&object, &validated, before.as_ref(), (trigger, new_spec), &people).await;
                 (report, validated.interval)
             }
@@ -423,8 +434,7 @@ impl Worker {
         people: &Causes,
     ) -> Report {
         for attempt in 0..2 {
-            let opened =
-                Connections::open(&self.shared, (&self.key.namespace, &self.session.waits), validated, self.connections.clone()).await;
+            let opened = Connections::open(&self.shared, (&self.key, &self.session.waits), validated, self.connections.clone()).await;
             let (connections, fresh) = match opened {
                 Ok(opened) => opened,
                 Err(report) => {
@@ -473,7 +483,7 @@ impl Worker {
     /// that comes next.
     async fn serve_evidence_alone(&self, object: &Arc<ProvisioningIntegration>) {
         let Ok(validated) = validate(&for_evidence(&object.spec), &self.shared.allowed) else { return };
-        let opened = Connections::open_provider(&self.shared, (&self.key.namespace, &self.session.waits), &validated).await;
+        let opened = Connections::open_provider(&self.shared, (&self.key, &self.session.waits), &validated).await;
         if let Ok(connections) = opened {
             let (targets, unavailable) = (Vec::new(), Vec::new());
             let ready = Ready { object: object.clone(), validated, connections, targets, unavailable };
@@ -566,28 +576,26 @@ impl Worker {
             return;
         }
         let mut said = self.handle.said.lock().await;
-        let before_reason = said.status.conditions.first().map(|ready| ready.reason.clone());
+        let before = said.told().cloned();
+        if report.in_bob.is_some() && report.tally.is_some() && !report.is_unfinished() {
+            self.session.reckoning.complete();
+        }
+        if report.tally.is_some() {
+            self.shared.roster.refused_alone(&self.key, &report.unwritten.people);
+            self.session.reckoning.not_written(report.unwritten.told());
+        }
         // What came while the pass was under way is known to the roster alone.
         let revoked = self.shared.roster.revoked(&self.key);
         let after = |before: &_| Some(report::after(before, report, &revoked, self.generation, now));
         let Some(status) = after(&said.status) else { return };
-        let ready = status.conditions.first().cloned();
         if let Some(message) = report::newly_blind(&said.status, &status) {
             let (about, reason) = (kube::Resource::object_ref(object, &()), DetailReason::LifecyclesMissing.as_str());
             self.shared.events.publish(about, true, reason, "Sync", message);
         }
         said.write(&self.shared.writer(&self.key), &self.key, self.generation, after).await;
-        if let Some(ready) = ready.filter(|ready| Some(&ready.reason) != before_reason.as_ref()) {
-            let reason = IntegrationReason::ALL.iter().find(|reason| reason.as_str() == ready.reason);
-            if let Some(reason) = reason.filter(|reason| **reason != IntegrationReason::Progressing) {
-                self.shared.events.publish(
-                    kube::Resource::object_ref(object, &()),
-                    !reason.is_ready(),
-                    reason.as_str(),
-                    "Sync",
-                    ready.message,
-                );
-            }
+        counts::announce(&self.shared.events, object, before.as_ref(), said.told());
+        if report.held.is_some() {
+            self.times.interval = self.times.interval.into_iter().chain(said.next_release()).min();
         }
     }
 }

@@ -207,6 +207,17 @@ impl Pacer {
         self.lock().refusals = 0;
     }
 
+    /// How many calls the window has left now.
+    #[must_use]
+    pub fn left(&self) -> u32 {
+        let now = Instant::now();
+        let state = self.lock();
+        if state.blocked_until.is_some_and(|until| until > now) {
+            return 0;
+        }
+        state.window.filter(|window| window.ends > now).map_or(state.limit, |window| window.remaining)
+    }
+
     /// How long nobody calls, because the provider said so.
     #[must_use]
     pub fn silence(&self) -> Option<Duration> {

@@ -3,12 +3,14 @@
 //! Every label takes few values: words from the code, and the integration (namespace/name) on a handful of gauges.
 //! Nothing about a person is ever a label.
 
+mod gauges;
+
 use std::{
     borrow::Cow,
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt::Write as _,
     sync::{
-        Mutex, OnceLock, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -20,17 +22,22 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Metric, Registry},
 };
-use tokio::time::Instant;
 
+use self::gauges::Gauges;
 use super::webhooks::UNREAD;
 use crate::{
-    api::{employee_sync::Trigger, reasons::IntegrationReason},
-    cluster::{events::Events, roster::IntegrationKey},
+    api::{ProvisioningIntegrationStatus, employee_sync::Trigger, reasons::IntegrationReason},
+    cluster::{
+        events::Events,
+        roster::{IntegrationKey, Roster},
+    },
     domain::priority::Class,
     engine::{
+        clock::Clock,
         inbox::{Inbox, Received},
         report::Report,
     },
+    provider::limits::Pacer,
 };
 
 /// The format of [`Metrics::render`].
@@ -49,8 +56,12 @@ pub struct Row {
     pub help: &'static str,
 }
 
-const CALLS: Row =
-    Row { name: "bobsync_calls_total", kind: "counter", labels: &["target", "call", "outcome"], help: "Calls to Bob and to providers" };
+const CALLS: Row = Row {
+    name: "bobsync_calls_total",
+    kind: "counter",
+    labels: &["integration", "target", "call", "outcome"],
+    help: "Calls to Bob and to providers; the outcome is ok or the category of the error, such as unauthorized where a credential was refused",
+};
 const PASSES: Row = Row {
     name: "bobsync_passes_total",
     kind: "counter",
@@ -62,20 +73,8 @@ const PASS_SECONDS: Row =
 const CHANGES: Row = Row {
     name: "bobsync_changes_total",
     kind: "counter",
-    labels: &["action", "outcome"],
+    labels: &["integration", "action", "outcome"],
     help: "Changes to accounts, by what was done and whether it succeeded",
-};
-const EMPLOYEES: Row = Row {
-    name: "bobsync_employees",
-    kind: "gauge",
-    labels: &["integration", "state"],
-    help: "Employees after the last pass; the state is in_sync, pending, failing or unmanaged",
-};
-const UNSYNCED: Row = Row {
-    name: "bobsync_oldest_unsynced_age_seconds",
-    kind: "gauge",
-    labels: &["integration"],
-    help: "Nobody has been out of sync for longer than this: the time since a pass last found everybody in scope in sync. Grows when passes fail, hang or stop",
 };
 const SUCCESS: Row = Row {
     name: "bobsync_last_successful_pass_timestamp_seconds",
@@ -89,8 +88,6 @@ const PATCHES: Row = Row {
     labels: &["kind", "outcome"],
     help: "Statuses of ProvisioningIntegrations and EmployeeSyncs: written, skipped because nothing changed, or failed",
 };
-const OBJECTS: Row =
-    Row { name: "bobsync_employee_sync_objects", kind: "gauge", labels: &[], help: "EmployeeSync objects that the controller knows" };
 const LEADER: Row = Row { name: "bobsync_leader", kind: "gauge", labels: &[], help: "1 while this process may write, else 0" };
 const EVENTS: Row = Row {
     name: "bobsync_events_lost_total",
@@ -142,11 +139,17 @@ pub const TABLE: &[Row] = &[
     PASSES,
     PASS_SECONDS,
     CHANGES,
-    EMPLOYEES,
-    UNSYNCED,
+    gauges::INTEGRATION,
+    gauges::EMPLOYEES,
+    gauges::FAILING,
+    gauges::UPCOMING,
+    gauges::HELD,
+    gauges::BUDGET,
+    gauges::WINDOW,
+    gauges::UNSYNCED,
     SUCCESS,
     PATCHES,
-    OBJECTS,
+    gauges::OBJECTS,
     LEADER,
     EVENTS,
     WEBHOOKS,
@@ -167,12 +170,9 @@ const REACHED_BUCKETS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 4
 /// Values of the label `action`: what is done to an account.
 const ACTIONS: [&str; 5] = ["Create", "Adopt", "Update", "Suspend", "Reactivate"];
 
-/// Values of the label `state`.
-const STATES: [&str; 4] = ["in_sync", "pending", "failing", "unmanaged"];
-
 /// Values of the label `part`.
-pub const PARTS: [&str; 12] =
-    ["passes", "urgent", "normal", "evidence", "dates", "signing", "waits", "watches", "election", "events", "webhooks", "http"];
+pub const PARTS: [&str; 13] =
+    ["passes", "urgent", "normal", "evidence", "dates", "signing", "counts", "waits", "watches", "election", "events", "webhooks", "http"];
 
 type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
 
@@ -185,17 +185,15 @@ fn labels<const N: usize>(row: &Row, values: [Cow<'static, str>; N]) -> Labels<N
 /// Counts. Methods are cheap and never fail.
 pub struct Metrics {
     registry: Registry,
-    calls: Family<Labels<3>, Counter>,
+    calls: Family<Labels<4>, Counter>,
     passes: Family<Labels<1>, Counter>,
     pass_seconds: Histogram,
-    changes: Family<Labels<2>, Counter>,
-    employees: Family<Labels<2>, Gauge>,
-    unsynced: Family<Labels<1>, Gauge<f64, AtomicU64>>,
+    changes: Family<Labels<3>, Counter>,
     success: Family<Labels<1>, Gauge>,
     patches: Family<Labels<2>, Counter>,
     /// The one series that every pass counts once for everybody.
     unchanged: OnceLock<Counter>,
-    objects: Gauge,
+    gauges: Gauges,
     leader: Gauge,
     lost: Family<Labels<1>, Counter>,
     webhooks: Family<Labels<1>, Counter>,
@@ -206,8 +204,8 @@ pub struct Metrics {
     listed: Family<Labels<2>, Gauge>,
     inbox: OnceLock<Inbox>,
     events: OnceLock<Events>,
-    /// When everybody of an integration was in sync; the start where that has not been yet.
-    in_sync: Mutex<HashMap<String, Instant>>,
+    /// Which calls each integration has made: their series go with it.
+    called: Mutex<HashMap<String, HashSet<[&'static str; 3]>>>,
 }
 
 impl Default for Metrics {
@@ -224,9 +222,6 @@ impl Metrics {
         let metrics = Self::empty();
         for outcome in Received::ALL.map(Received::word).into_iter().chain(UNREAD) {
             drop(metrics.webhooks.get_or_create(&labels(&WEBHOOKS, [outcome.into()])));
-        }
-        for (action, outcome) in ACTIONS.into_iter().flat_map(|action| ["succeeded", "failed"].map(|outcome| (action, outcome))) {
-            drop(metrics.changes.get_or_create(&labels(&CHANGES, [action.into(), outcome.into()])));
         }
         for part in PARTS {
             drop(metrics.restarted.get_or_create(&labels(&RESTARTED, [part.into()])));
@@ -256,12 +251,10 @@ impl Metrics {
             passes: registered(&mut registry, &PASSES),
             pass_seconds,
             changes: registered(&mut registry, &CHANGES),
-            employees: registered(&mut registry, &EMPLOYEES),
-            unsynced: registered(&mut registry, &UNSYNCED),
             success: registered(&mut registry, &SUCCESS),
             patches: registered(&mut registry, &PATCHES),
             unchanged: OnceLock::new(),
-            objects: registered(&mut registry, &OBJECTS),
+            gauges: Gauges::registered(&mut registry),
             leader: registered(&mut registry, &LEADER),
             lost: registered(&mut registry, &EVENTS),
             webhooks: registered(&mut registry, &WEBHOOKS),
@@ -271,19 +264,21 @@ impl Metrics {
             listed: registered(&mut registry, &LISTED),
             inbox: OnceLock::new(),
             events: OnceLock::new(),
-            in_sync: Mutex::default(),
+            called: Mutex::default(),
             registry,
         }
     }
 
-    /// A call to `target` (`bob`, `onelogin`...) ended: `outcome` is `ok` or the category of the error.
-    pub fn call(&self, target: &'static str, call: &'static str, outcome: &'static str) {
-        self.calls.get_or_create(&labels(&CALLS, [target.into(), call.into(), outcome.into()])).inc();
+    /// A call of this integration to `target` (`bob`, `onelogin`...) ended: `outcome` is `ok` or the category of the error.
+    pub fn call(&self, key: &IntegrationKey, target: &'static str, call: &'static str, outcome: &'static str) {
+        let key = key.to_string();
+        self.calls.get_or_create(&labels(&CALLS, [key.clone().into(), target.into(), call.into(), outcome.into()])).inc();
+        self.called.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().insert([target, call, outcome]);
     }
 
     /// A change to an account was tried.
-    pub fn change(&self, action: &'static str, outcome: &'static str) {
-        self.changes.get_or_create(&labels(&CHANGES, [action.into(), outcome.into()])).inc();
+    pub fn change(&self, key: &IntegrationKey, action: &'static str, outcome: &'static str) {
+        self.changes.get_or_create(&labels(&CHANGES, [key.to_string().into(), action.into(), outcome.into()])).inc();
     }
 
     /// A status was `written`, `skipped` or `failed`.
@@ -342,22 +337,9 @@ impl Metrics {
         if report.bob.is_some() {
             self.pass_seconds.observe(report.took.as_secs_f64());
         }
-        let key = key.to_string();
-        let through = report.stop.is_none() && !report.is_unfinished();
-        let mut everybody = false;
-        if let Some(tally) = &report.tally {
-            for (state, count) in STATES.into_iter().zip([tally.ready, tally.pending, tally.failing, tally.unmanaged]) {
-                self.employees.get_or_create(&labels(&EMPLOYEES, [key.clone().into(), state.into()])).set(i64::from(count));
-            }
-            everybody = through && tally.pending == 0 && tally.failing == 0;
-            if through {
-                self.success.get_or_create(&labels(&SUCCESS, [key.clone().into()])).set(now.as_second());
-            }
-        }
-        let mut in_sync = self.in_sync.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = in_sync.entry(key).or_insert_with(Instant::now);
-        if everybody {
-            *since = Instant::now();
+        if report.stop.is_none() && !report.is_unfinished() && report.tally.is_some() {
+            self.success.get_or_create(&labels(&SUCCESS, [key.to_string().into()])).set(now.as_second());
+            self.gauges.through(key, now);
         }
     }
 
@@ -367,20 +349,42 @@ impl Metrics {
         self.passes.get_or_create(&labels(&PASSES, [outcome.into()])).inc();
     }
 
+    /// An integration is there. The changes that are counted begin at zero, for nobody's `increase()` would see the first one.
+    /// `since`: since when its status says that it is not Ready.
+    pub fn begin(&self, key: &IntegrationKey, since: Option<Timestamp>, now: Timestamp) {
+        for (action, outcome) in changes() {
+            drop(self.changes.get_or_create(&labels(&CHANGES, [key.to_string().into(), action.into(), outcome.into()])));
+        }
+        self.gauges.begin(key, since.unwrap_or(now));
+    }
+
+    /// This is said of an integration.
+    pub fn said(&self, key: &IntegrationKey, status: &ProvisioningIntegrationStatus) {
+        self.gauges.said(key, status);
+    }
+
+    /// An integration calls its provider at this pace.
+    pub fn paced(&self, key: &IntegrationKey, pacer: &Arc<Pacer>) {
+        self.gauges.paced(key, pacer);
+    }
+
     /// An integration is gone, and its series with it.
     pub fn forget(&self, key: &IntegrationKey) {
+        self.gauges.forget(key);
         let key = key.to_string();
-        self.in_sync.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
-        for state in STATES {
-            self.employees.remove(&labels(&EMPLOYEES, [key.clone().into(), state.into()]));
+        for (action, outcome) in changes() {
+            self.changes.remove(&labels(&CHANGES, [key.clone().into(), action.into(), outcome.into()]));
         }
-        self.unsynced.remove(&labels(&UNSYNCED, [key.clone().into()]));
+        let called = self.called.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        for [target, call, outcome] in called.into_iter().flatten() {
+            self.calls.remove(&labels(&CALLS, [key.clone().into(), target.into(), call.into(), outcome.into()]));
+        }
         self.success.remove(&labels(&SUCCESS, [key.into()]));
     }
 
-    /// How many `EmployeeSync`s are known.
-    pub fn employee_sync_objects(&self, count: usize) {
-        self.objects.set(i64::try_from(count).unwrap_or(i64::MAX));
+    /// Shows from now on what these statuses amount to, by this clock.
+    pub fn watch_roster(&self, roster: Roster, clock: Clock) {
+        self.gauges.watch(roster, clock);
     }
 
     /// Whether this process may write.
@@ -396,13 +400,8 @@ impl Metrics {
 
     /// The page for a scraper, with the content type [`CONTENT_TYPE`].
     pub fn render(&self) -> String {
-        {
-            // Under the lock, so that an integration forgotten meanwhile does not come back.
-            let in_sync = self.in_sync.lock().unwrap_or_else(PoisonError::into_inner);
-            for (key, since) in in_sync.iter() {
-                self.unsynced.get_or_create(&labels(&UNSYNCED, [key.clone().into()])).set(since.elapsed().as_secs_f64());
-            }
-        }
+        // Held until the page is made: two scrapes at once would clear each other's series.
+        let _fresh = self.gauges.fill();
         if let Some(events) = self.events.get() {
             for (why, count) in [("dropped", events.dropped()), ("failed", events.failed())] {
                 self.lost.get_or_create(&labels(&EVENTS, [why.into()])).inner().store(count, Ordering::Relaxed);
@@ -434,6 +433,11 @@ impl Metrics {
         }
         page
     }
+}
+
+/// What is counted of changes.
+fn changes() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ACTIONS.into_iter().flat_map(|action| ["succeeded", "failed"].map(|outcome| (action, outcome)))
 }
 
 fn registered<M: Metric + Clone + Default>(registry: &mut Registry, row: &Row) -> M {

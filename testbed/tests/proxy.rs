@@ -111,6 +111,7 @@ async fn answers_are_halved_strange_or_on_dead_connections_as_ordered() {
 
     // Connections are dead, and nothing says so; new ones work.
     while !unanswered(watch.try_next()).await {}
+    through.get("one").await.expect("a connection that waits for the next request");
     proxy.forget_connections();
     direct.create(&PostParams::default(), &map("two")).await.expect("made");
     assert!(unanswered(watch.try_next()).await);

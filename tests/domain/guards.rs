@@ -95,7 +95,7 @@ fn a_flood_of_suspensions_is_held_whole_and_the_rest_flows() {
     }
     let held = held.plan.expect("held");
     assert_eq!((held.counts.disables, held.counts.updates), (6, 0));
-    assert_eq!(held.because, "6 suspensions planned, 0 done within the window, and the limit is 5");
+    assert_eq!(held.because, "BudgetExceeded: 6 suspensions planned, 0 done within the window, and the limit is 5");
     assert_eq!(look(&company(100, 5, 10), Budgets::default(), 0, &[], false, None).held.plan, None, "five are no flood");
 }
 
@@ -115,7 +115,7 @@ fn the_measure_of_a_plan_about_one_person_is_the_whole_company() {
         look_at_some(&one, budgets, spent, &[], (false, None), 10, (Some(population), 0)).held.plan.map(|held| held.because)
     };
     assert_eq!(held(1, 20), None, "the second of two");
-    assert_eq!(held(2, 20).as_deref(), Some("1 suspension planned, 2 done within the window, and the limit is 2"));
+    assert_eq!(held(2, 20).as_deref(), Some("BudgetExceeded: 1 suspension planned, 2 done within the window, and the limit is 2"));
     assert_eq!(held(2, 30), None);
     assert!(look(&one, budgets, 1, &[], false, None).held.plan.is_some(), "as if there were nobody else");
 }
@@ -177,7 +177,9 @@ fn an_attribute_that_would_change_for_too_many_freezes_and_the_rest_flows() {
     assert!(!held.changes.contains(&true), "nobody is held as a whole");
     let said = held.plan.expect("held");
     assert!(
-        said.only_fields && said.because == "the target title (from work.title) would change for 50 employees at once, and the limit is 40",
+        said.only_fields
+            && said.because
+                == "FieldBlackout: the target title (from work.title) would change for 50 employees at once, and the limit is 40",
         "{}",
         said.because
     );
@@ -203,7 +205,7 @@ fn what_events_have_changed_within_the_interval_counts_with_a_plan_about_one_per
     let held = look(&one, 40);
     assert_eq!(held.frozen, [TITLE]);
     let said = held.plan.expect("held").because;
-    let words = "the target title (from work.title) would change for 1 employee at once, events have changed it for 40 others within the interval, and the limit is 40";
+    let words = "FieldBlackout: the target title (from work.title) would change for 1 employee at once, events have changed it for 40 others within the interval, and the limit is 40";
     assert_eq!(said, words);
     assert!(look(&company(1, 0, 0), 90).frozen.is_empty(), "nobody is kept from what nobody wants");
     assert_eq!(look(&company(11, 0, 11), 30).frozen, [TITLE], "and with a plan about everybody");

@@ -121,7 +121,7 @@ async fn a_dry_run_says_what_a_guard_would_hold() {
     story.sync().await;
     let status = story.ready("DryRun").await.status.unwrap();
     let said = &conditions::find(&status.conditions, "Ready").unwrap().message;
-    assert!(said.contains("suspend 8 accounts; a guard would hold part of it: 8 suspensions planned"), "{said}");
+    assert!(said.contains("suspend 8 accounts; a guard would hold part of it: BudgetExceeded: 8 suspensions planned"), "{said}");
     assert_eq!(suspended(&story, &people).await, 0);
 }
 

@@ -72,7 +72,22 @@ async fn a_namespace_without_rights_stops_only_itself_and_begins_when_it_gets_th
 
     let message = says(&story, &story.namespace, "ControllerHealthy", Some("NamespaceNotListed")).await;
     assert!(message.contains(&gone) && message.contains("403"), "{message}");
-    assert!(controller.log().lines().any(|line| line.contains("cannot be listed") && line.contains(&gone)), "{}", controller.log());
+    let lines: Vec<serde_json::Value> = controller.log().lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let told = |kind: &str| lines.iter().filter(|line| line["namespace"] == gone && line["kind"] == kind).collect::<Vec<_>>();
+    for kind in ["ProvisioningIntegration", "EmployeeSync"] {
+        let [line] = *told(kind) else { panic!("one line: {lines:#?}") };
+        let mut line = line.clone();
+        line.as_object_mut().expect("a line").remove("timestamp");
+        let message = "a namespace cannot be listed, and its integrations do not begin; trying again";
+        let expected = json!({
+            "level": "WARN", "message": message, "kind": kind, "namespace": gone, "error": "Forbidden (403)", "target": "bobsync::cluster::watch",
+        });
+        assert_eq!(line, expected);
+    }
+    let ours = |line: &&serde_json::Value| line["target"].as_str().is_some_and(|target| target.starts_with("bobsync"));
+    assert!(lines.iter().all(|line| ours(&line)), "nothing is said twice: {lines:#?}");
+    let started = lines.iter().find(|line| line["message"] == "started").expect("a line");
+    assert_eq!(started["namespaces"], format!("{},{gone}", story.namespace), "text, and not JSON in text");
     let series = format!("bobsync_namespace_listed{{namespace=\"{gone}\",kind=\"EmployeeSync\"}}");
     assert!(controller.metrics().await.contains(&format!("{series} 0")));
     let (code, text) = page(&controller, "/readyz").await;

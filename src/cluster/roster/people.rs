@@ -1,11 +1,12 @@
 //! The people of one integration, and sums over them that are kept with every change: what one event costs must not grow with
 //! the company.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use foldhash::HashMap;
+use tokio::sync::Notify;
 
-use super::Entry;
+use super::{Counts, Entry};
 use crate::domain::budget::Kind;
 
 const KINDS: [Kind; 4] = [Kind::Disable, Kind::Reactivate, Kind::Create, Kind::Update];
@@ -19,6 +20,8 @@ pub struct Sums {
     pub managed: u32,
     /// Of them those who have one.
     pub accounts: u32,
+    /// How many stand how.
+    pub counts: Counts,
     /// For each kind of change: how many people had it last at which moment, in seconds of the epoch.
     latest: [BTreeMap<i64, u32>; KINDS.len()],
     /// Targets that somebody pins, and how many do.
@@ -31,6 +34,18 @@ impl Sums {
     pub fn spent(&self, kind: Kind, since: i64) -> u32 {
         let place = KINDS.iter().position(|own| *own == kind).unwrap_or(0);
         self.latest[place].range(since.saturating_add(1)..).map(|(_, count)| *count).sum()
+    }
+
+    /// When the change came that is so many from the oldest one after `since`.
+    #[must_use]
+    pub fn nth_spent(&self, kind: Kind, since: i64, nth: u32) -> Option<i64> {
+        let place = KINDS.iter().position(|own| *own == kind).unwrap_or(0);
+        let mut left = nth;
+        let mut moments = self.latest[place].range(since.saturating_add(1)..);
+        moments.find_map(|(at, count)| {
+            left = left.saturating_sub(*count);
+            (left == 0).then_some(*at)
+        })
     }
 
     /// Targets that somebody pins.
@@ -49,6 +64,7 @@ impl Sums {
         if entry.has_managed_account() {
             step(&mut self.accounts);
         }
+        self.counts.count(entry.counted(), comes);
         for (kind, moments) in KINDS.into_iter().zip(&mut self.latest) {
             if let Some(at) = entry.latest.of(kind) {
                 let count = moments.entry(at).or_default();
@@ -73,6 +89,7 @@ impl Sums {
 pub(super) struct People {
     rows: HashMap<Box<str>, Entry>,
     sums: Sums,
+    news: Arc<Notify>,
 }
 
 impl People {
@@ -82,6 +99,11 @@ impl People {
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Entry)> {
         self.rows.iter().map(|(employee, entry)| (&**employee, entry))
+    }
+
+    /// Returns what is told of every change that a sum rests on.
+    pub fn news(&self) -> Arc<Notify> {
+        self.news.clone()
     }
 
     pub const fn sums(&self) -> &Sums {
@@ -96,7 +118,12 @@ impl People {
     /// Puts this one in place of what was known.
     pub fn put(&mut self, employee: Box<str>, entry: Entry) {
         self.sums.count(&entry, true);
-        if let Some(known) = self.rows.insert(employee, entry) {
+        let fresh = entry.summed();
+        let known = self.rows.insert(employee, entry);
+        if known.as_ref().map(Entry::summed) != Some(fresh) {
+            self.news.notify_one();
+        }
+        if let Some(known) = known {
             self.sums.count(&known, false);
         }
     }
@@ -105,8 +132,12 @@ impl People {
     pub fn change(&mut self, employee: &str, change: impl FnOnce(&mut Entry)) {
         if let Some(entry) = self.rows.get_mut(employee) {
             self.sums.count(entry, false);
+            let before = entry.summed();
             change(entry);
             self.sums.count(entry, true);
+            if entry.summed() != before {
+                self.news.notify_one();
+            }
         }
     }
 
@@ -123,6 +154,7 @@ impl People {
     pub fn remove(&mut self, employee: &str) {
         if let Some(known) = self.rows.remove(employee) {
             self.sums.count(&known, false);
+            self.news.notify_one();
         }
     }
 
@@ -133,6 +165,7 @@ impl People {
         for entry in self.rows.values() {
             self.sums.count(entry, true);
         }
+        self.news.notify_one();
     }
 }
 
@@ -142,26 +175,35 @@ mod tests {
 
     use super::*;
     use crate::{
-        api::employee_sync::{Access, MatchedBy},
-        cluster::roster::Latest,
+        api::{
+            employee_sync::{Access, MatchedBy},
+            reasons::EmployeeReason,
+        },
+        cluster::roster::{Latest, Standing},
         domain::known::Overrides,
     };
 
     fn entries() -> impl Strategy<Value = Entry> {
         let access = prop_oneof![Just(None), Just(Some(Access::Active)), Just(Some(Access::Unmanaged)), Just(Some(Access::NotYet))];
         let pins = proptest::collection::vec(proptest::sample::select(&["title", "company"][..]), 0..3);
-        (any::<bool>(), access, any::<bool>(), proptest::array::uniform4(0..5_u32), pins).prop_map(|(exists, access, account, at, pins)| {
-            Entry {
-                exists,
-                access,
-                account: account.then(|| ("1".into(), MatchedBy::Mark)),
-                latest: Latest::at(at),
-                overrides: (!pins.is_empty()).then(|| {
-                    let attributes = pins.into_iter().map(|target| (target.into(), "x".into())).collect();
-                    Box::new(Overrides { attributes, ..Overrides::default() })
-                }),
-                ..Entry::default()
-            }
+        let standing = prop_oneof![
+            Just(Standing::Uncounted),
+            Just(Standing::Unmanaged),
+            Just(Standing::Ready),
+            proptest::sample::select(EmployeeReason::ALL).prop_map(Standing::Unready),
+        ];
+        let facts = (any::<bool>(), access, any::<bool>(), standing);
+        (facts, proptest::array::uniform4(0..5_u32), pins).prop_map(|((exists, access, account, standing), at, pins)| Entry {
+            exists,
+            access,
+            standing,
+            account: account.then(|| ("1".into(), MatchedBy::Mark)),
+            latest: Latest::at(at),
+            overrides: (!pins.is_empty()).then(|| {
+                let attributes = pins.into_iter().map(|target| (target.into(), "x".into())).collect();
+                Box::new(Overrides { attributes, ..Overrides::default() })
+            }),
+            ..Entry::default()
         })
     }
 
@@ -184,6 +226,9 @@ mod tests {
                 prop_assert_eq!(sums.objects, count(&|entry| entry.exists));
                 prop_assert_eq!(sums.managed as usize, count(&Entry::claims_account));
                 prop_assert_eq!(sums.accounts as usize, count(&Entry::has_managed_account));
+                let mut counts = Counts::default();
+                all.iter().for_each(|entry| counts.count(entry.counted(), true));
+                prop_assert_eq!(&sums.counts, &counts);
                 for kind in KINDS {
                     for since in -1..6 {
                         let after = |entry: &Entry| entry.latest.of(kind).is_some_and(|at| at > since);

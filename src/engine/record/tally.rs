@@ -1,10 +1,10 @@
-//! What a pass amounts to, counted along the way.
+//! What is counted while a pass writes down what it found.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::{api::reasons::EmployeeReason, engine::verdict::Verdict};
+use crate::api::reasons::EmployeeReason;
 
 /// What a pass amounts to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,10 +13,12 @@ pub struct Tally {
     pub in_scope: u32,
     /// In scope and Ready.
     pub ready: u32,
-    /// In scope and not Ready for another reason than waiting.
-    pub failing: u32,
     /// In scope and waiting.
     pub pending: u32,
+    /// In scope with a change that a guard holds.
+    pub held: u32,
+    /// In scope with an attribute that is frozen.
+    pub frozen: u32,
     /// Left alone by the settings.
     pub unmanaged: u32,
     /// People of whom an immediate revocation does not hold any more, because another employment has begun.
@@ -40,51 +42,15 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts how an employee stands.
-    pub(super) fn count(&mut self, verdict: &Verdict<'_>) {
-        let reason = verdict.reason();
-        match Standing::of(verdict) {
-            Standing::Unmanaged => self.unmanaged += 1,
-            Standing::Nowhere => {}
-            standing => {
-                self.in_scope += 1;
-                match standing {
-                    Standing::Ready => self.ready += 1,
-                    Standing::Pending => self.pending += 1,
-                    _ => {
-                        self.failing += 1;
-                        *self.reasons.entry(reason).or_default() += 1;
-                        self.retry |= reason == EmployeeReason::Retrying;
-                    }
-                }
-            }
-        }
+    /// How many in scope fail.
+    #[must_use]
+    pub fn failing(&self) -> u32 {
+        self.reasons.values().sum()
     }
-}
 
-/// How an employee counts.
-pub(super) enum Standing {
-    Unmanaged,
-    Ready,
-    Pending,
-    Failing,
-    /// No account, and none is due.
-    Nowhere,
-}
-
-impl Standing {
-    pub(super) fn of(verdict: &Verdict<'_>) -> Self {
-        let reason = verdict.reason();
-        if !verdict.decision.managed && (reason.is_ready() || !verdict.decision.only_ends_access()) {
-            Self::Unmanaged
-        } else if !verdict.in_scope() && reason.is_ready() {
-            Self::Nowhere
-        } else if reason.is_ready() {
-            Self::Ready
-        } else if matches!(reason, EmployeeReason::Pending | EmployeeReason::Held) {
-            Self::Pending
-        } else {
-            Self::Failing
-        }
+    /// Whether a change was made or tried.
+    #[must_use]
+    pub const fn changed(&self) -> bool {
+        self.created + self.updated + self.reactivated + self.disabled + self.failed > 0
     }
 }

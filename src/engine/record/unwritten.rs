@@ -3,9 +3,8 @@
 
 use std::sync::PoisonError;
 
-use super::{Recorder, tally::Standing};
+use super::Recorder;
 use crate::{
-    api::reasons::EmployeeReason,
     cluster::{roster::object_name, status::WriteError},
     engine::{report::Report, verdict::Verdict},
 };
@@ -55,8 +54,8 @@ impl Recorder<'_> {
         unwritten.people.push((employee.into(), error.refusal().is_some()));
         if let Some(answer) = error.refusal() {
             unwritten.refused.get_or_insert_with(|| (object_name(&self.key.name, employee), answer.to_owned()));
-            if let Some(verdict) = verdict {
-                self.tally.lock().unwrap_or_else(PoisonError::into_inner).count_as_not_recorded(verdict);
+            if verdict.is_some_and(|verdict| verdict.in_scope() && verdict.decision.managed || !verdict.reason().is_ready()) {
+                self.roster.refused(self.key, employee);
             }
         }
     }
@@ -66,26 +65,5 @@ impl Recorder<'_> {
         report.rest.unsettled = self.unsettled.into_inner().unwrap_or_else(PoisonError::into_inner);
         report.unwritten = self.unwritten.into_inner().unwrap_or_else(PoisonError::into_inner);
         report.tally = Some(self.tally.into_inner().unwrap_or_else(PoisonError::into_inner));
-    }
-}
-
-impl super::Tally {
-    /// The employee who was counted with this verdict fails: it is on no record.
-    fn count_as_not_recorded(&mut self, verdict: &Verdict<'_>) {
-        match Standing::of(verdict) {
-            Standing::Unmanaged | Standing::Nowhere => return,
-            Standing::Ready => self.ready = self.ready.saturating_sub(1),
-            Standing::Pending => self.pending = self.pending.saturating_sub(1),
-            Standing::Failing => {
-                self.failing = self.failing.saturating_sub(1);
-                let reason = verdict.reason();
-                if let Some(count) = self.reasons.get_mut(&reason) {
-                    *count = count.saturating_sub(1);
-                }
-                self.reasons.retain(|_, count| *count > 0);
-            }
-        }
-        self.failing += 1;
-        *self.reasons.entry(EmployeeReason::NotRecorded).or_default() += 1;
     }
 }

@@ -69,8 +69,7 @@ fn unwritten(refused: bool) -> Unwritten {
 
 #[test]
 fn a_status_that_is_refused_is_a_failing_employee_of_a_pass_that_is_through() {
-    let tally =
-        Tally { in_scope: 30, ready: 29, failing: 1, reasons: BTreeMap::from([(EmployeeReason::NotRecorded, 1)]), ..Tally::default() };
+    let tally = Tally { in_scope: 30, ready: 29, reasons: BTreeMap::from([(EmployeeReason::NotRecorded, 1)]), ..Tally::default() };
     let status = after_report(&Report { tally: Some(tally), unwritten: unwritten(true), ..through() });
     assert!(status.first_pass_at.is_some());
     let of = |kind| conditions::find(&status.conditions, kind).map(|condition| (&*condition.reason, &*condition.message));

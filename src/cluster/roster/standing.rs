@@ -1,0 +1,166 @@
+//! How every employee stands as the statuses say, counted: the numbers of an integration are sums over these.
+
+use std::collections::BTreeMap;
+
+use crate::api::{
+    EmployeeSyncStatus, conditions,
+    employee_sync::Access,
+    reasons::{DetailReason, EmployeeReason},
+};
+
+/// How one employee stands, as the status says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// In no number: there is no status, no account is to be managed, or the employee was never in Bob.
+    #[default]
+    Uncounted,
+    /// The settings leave the employee alone.
+    Unmanaged,
+    /// In scope and Ready.
+    Ready,
+    /// In scope and not Ready, for this reason.
+    Unready(EmployeeReason),
+}
+
+impl Standing {
+    /// Reads it out of a status.
+    #[must_use]
+    pub fn of(status: &EmployeeSyncStatus) -> Self {
+        let Some(ready) = conditions::find(&status.conditions, "Ready") else { return Self::Uncounted };
+        let Some(reason) = EmployeeReason::ALL.iter().copied().find(|reason| reason.as_str() == ready.reason) else {
+            return Self::Uncounted;
+        };
+        let not_managed = DetailReason::NotManaged.as_str();
+        let says_so = |kind| conditions::find(&status.conditions, kind).is_some_and(|condition| condition.reason == not_managed);
+        let left_alone = status.access == Some(Access::Unmanaged)
+            || says_so("AccessSynced")
+            || matches!(reason, EmployeeReason::DomainNotListed | EmployeeReason::OutOfScope | EmployeeReason::AwaitingChange);
+        match (ready.status == "True", status.access) {
+            _ if left_alone => Self::Unmanaged,
+            // Only access was taken, because the employment had ended.
+            (true, _) if says_so("AttributesSynced") => Self::Unmanaged,
+            (_, None) => Self::Uncounted,
+            (true, Some(Access::Absent)) if status.account.is_none() => Self::Uncounted,
+            (true, Some(_)) => Self::Ready,
+            (false, Some(_)) => Self::Unready(reason),
+        }
+    }
+}
+
+/// How many employees of an integration stand how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// In scope and Ready.
+    pub ready: u32,
+    /// Left alone by the settings.
+    pub unmanaged: u32,
+    /// In scope and not Ready, by reason. No reason has 0.
+    unready: BTreeMap<EmployeeReason, u32>,
+}
+
+impl Counts {
+    /// Everybody in scope.
+    #[must_use]
+    pub fn in_scope(&self) -> u32 {
+        self.ready + self.unready.values().sum::<u32>()
+    }
+
+    /// Those who wait for their turn.
+    #[must_use]
+    pub fn pending(&self) -> u32 {
+        self.of(EmployeeReason::Pending)
+    }
+
+    /// Those whose change a guard holds.
+    #[must_use]
+    pub fn held(&self) -> u32 {
+        self.of(EmployeeReason::Held)
+    }
+
+    /// Those with a frozen attribute.
+    #[must_use]
+    pub fn frozen(&self) -> u32 {
+        self.of(EmployeeReason::Frozen)
+    }
+
+    /// Those who fail, by reason: a person has to act, or a retry is due.
+    pub fn failing(&self) -> impl Iterator<Item = (EmployeeReason, u32)> {
+        self.unready.iter().map(|(reason, count)| (*reason, *count)).filter(|(reason, _)| reason.is_failure())
+    }
+
+    fn of(&self, reason: EmployeeReason) -> u32 {
+        self.unready.get(&reason).copied().unwrap_or(0)
+    }
+
+    /// The same and so many more.
+    #[cfg(test)]
+    #[must_use]
+    pub fn and(mut self, standing: Standing, more: u32) -> Self {
+        (0..more).for_each(|_| self.count(standing, true));
+        self
+    }
+
+    /// Counts one employee, or takes one out.
+    pub(super) fn count(&mut self, standing: Standing, comes: bool) {
+        let step = |count: &mut u32| *count = if comes { *count + 1 } else { count.saturating_sub(1) };
+        match standing {
+            Standing::Uncounted => {}
+            Standing::Unmanaged => step(&mut self.unmanaged),
+            Standing::Ready => step(&mut self.ready),
+            Standing::Unready(reason) => {
+                let count = self.unready.entry(reason).or_default();
+                step(count);
+                if *count == 0 {
+                    self.unready.remove(&reason);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::api::conditions::{Wanted, merge};
+
+    fn status(reason: EmployeeReason, access: Option<Access>, detail: Option<(&'static str, DetailReason)>) -> EmployeeSyncStatus {
+        let ready = Wanted { kind: "Ready", status: reason.is_ready(), reason: reason.as_str(), message: String::new() };
+        let detail = detail.map(|(kind, reason)| Wanted { kind, status: true, reason: reason.as_str(), message: String::new() });
+        let wanted: Vec<Wanted> = [ready].into_iter().chain(detail).collect();
+        EmployeeSyncStatus { access, conditions: merge(&[], &wanted, 1, Timestamp::UNIX_EPOCH), ..EmployeeSyncStatus::default() }
+    }
+
+    #[test]
+    fn who_is_managed_counts_and_who_waits_is_told_from_who_fails() {
+        use EmployeeReason as R;
+        let of = |reason, access, detail| Standing::of(&status(reason, access, detail));
+        let left = |kind| Some((kind, DetailReason::NotManaged));
+        for (reason, access, detail, stands) in [
+            (R::InSync, Some(Access::Active), None, Standing::Ready),
+            (R::NotDue, Some(Access::NotYet), None, Standing::Ready),
+            (R::HandsOff, Some(Access::Active), None, Standing::Ready),
+            (R::HandsOff, Some(Access::Unmanaged), left("AccessSynced"), Standing::Unmanaged),
+            (R::HandsOff, Some(Access::Active), left("AccessSynced"), Standing::Unmanaged),
+            (R::DomainNotListed, Some(Access::Unmanaged), None, Standing::Unmanaged),
+            (R::AwaitingChange, Some(Access::Unmanaged), None, Standing::Unmanaged),
+            (R::MappingFailed, Some(Access::Unmanaged), None, Standing::Unmanaged),
+            (R::InSync, Some(Access::Absent), None, Standing::Uncounted),
+            (R::InSync, Some(Access::Suspended), left("AttributesSynced"), Standing::Unmanaged),
+            (R::Held, Some(Access::Active), left("AttributesSynced"), Standing::Unready(R::Held)),
+            (R::Pending, None, None, Standing::Uncounted),
+            (R::Pending, Some(Access::Active), None, Standing::Unready(R::Pending)),
+            (R::Conflict, Some(Access::NotYet), None, Standing::Unready(R::Conflict)),
+        ] {
+            assert_eq!(of(reason, access, detail), stands, "{reason} {access:?} {detail:?}");
+        }
+        assert_eq!(Standing::of(&EmployeeSyncStatus::default()), Standing::Uncounted);
+        let mut counts = Counts::default();
+        let all = [R::Pending, R::Held, R::Held, R::Frozen, R::Frozen, R::Frozen, R::Rejected, R::Retrying].map(Standing::Unready);
+        all.into_iter().chain([Standing::Ready, Standing::Unmanaged]).for_each(|standing| counts.count(standing, true));
+        assert_eq!((counts.in_scope(), counts.ready, counts.unmanaged), (9, 1, 1));
+        assert_eq!((counts.pending(), counts.held(), counts.frozen()), (1, 2, 3));
+        assert_eq!(counts.failing().collect::<Vec<_>>(), [(R::Retrying, 1), (R::Rejected, 1)]);
+    }
+}

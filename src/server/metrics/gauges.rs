@@ -1,0 +1,240 @@
+//! What is read when somebody asks: sums over the roster, and what integrations say of themselves.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak, atomic::AtomicU64},
+};
+
+use jiff::Timestamp;
+use prometheus_client::{
+    metrics::{family::Family, gauge::Gauge},
+    registry::Registry,
+};
+
+use super::{Labels, Row, labels, register, registered};
+use crate::{
+    api::{ProvisioningIntegrationStatus, conditions, employee_sync::Access, integration::BudgetState, reasons::IntegrationReason},
+    cluster::roster::{IntegrationKey, Roster, Standing},
+    engine::clock::Clock,
+    provider::limits::Pacer,
+};
+
+pub(super) const INTEGRATION: Row = Row {
+    name: "bobsync_integration_ready",
+    kind: "gauge",
+    labels: &["integration", "reason"],
+    help: "1 where Ready is True, else 0; one series for each integration, whose reason is that of Ready, such as PlanHeld or ProviderUnauthorized",
+};
+pub(super) const EMPLOYEES: Row = Row {
+    name: "bobsync_employees",
+    kind: "gauge",
+    labels: &["integration", "state"],
+    help: "Employees as their EmployeeSyncs are now; the state is in_sync, pending, held, frozen, failing or unmanaged",
+};
+pub(super) const FAILING: Row = Row {
+    name: "bobsync_failing_employees",
+    kind: "gauge",
+    labels: &["integration", "reason"],
+    help: "Employees who fail, by the reason of Ready on their EmployeeSync; a reason that nobody has is absent",
+};
+pub(super) const UPCOMING: Row = Row {
+    name: "bobsync_upcoming_transitions",
+    kind: "gauge",
+    labels: &["integration", "access", "within"],
+    help: "Employees whose access changes by itself within a day or a week; access is what it becomes, active or suspended",
+};
+pub(super) const HELD: Row = Row {
+    name: "bobsync_held_changes",
+    kind: "gauge",
+    labels: &["integration", "kind"],
+    help: "Changes that a guard holds now, by what they are: create, reactivate, update or suspend",
+};
+pub(super) const BUDGET: Row = Row {
+    name: "bobsync_budget_left",
+    kind: "gauge",
+    labels: &["integration", "kind"],
+    help: "Changes that the budget of this kind has room for now; absent where there is no limit",
+};
+pub(super) const WINDOW: Row = Row {
+    name: "bobsync_provider_window_left",
+    kind: "gauge",
+    labels: &["integration"],
+    help: "Calls that the provider's window has left, as far as it is known; integrations of one tenant share it",
+};
+pub(super) const UNSYNCED: Row = Row {
+    name: "bobsync_oldest_unsynced_age_seconds",
+    kind: "gauge",
+    labels: &["integration"],
+    help: "Nobody has been out of sync for longer than this: since the oldest EmployeeSync that is not Ready became so, or since a pass last went through, whichever is longer ago. Grows when passes fail, hang or stop, and goes on after a restart",
+};
+pub(super) const OBJECTS: Row =
+    Row { name: "bobsync_employee_sync_objects", kind: "gauge", labels: &[], help: "EmployeeSync objects that the controller knows" };
+
+const DAY: i64 = 24 * 3600;
+
+/// What an integration says of itself.
+#[derive(Default)]
+struct Told {
+    ready: Option<(&'static str, bool)>,
+    held: [u32; 4],
+    left: [Option<u32>; 4],
+    /// When a pass last went through, in seconds of the epoch; before the first one, since when it is known not to have.
+    through: i64,
+    pacer: Weak<Pacer>,
+}
+
+const KINDS: [&str; 4] = ["create", "reactivate", "update", "suspend"];
+
+pub(super) struct Gauges {
+    ready: Family<Labels<2>, Gauge>,
+    employees: Family<Labels<2>, Gauge>,
+    failing: Family<Labels<2>, Gauge>,
+    upcoming: Family<Labels<3>, Gauge>,
+    held: Family<Labels<2>, Gauge>,
+    left: Family<Labels<2>, Gauge>,
+    window: Family<Labels<1>, Gauge>,
+    unsynced: Family<Labels<1>, Gauge<f64, AtomicU64>>,
+    objects: Gauge,
+    told: Mutex<HashMap<IntegrationKey, Told>>,
+    roster: OnceLock<(Roster, Clock)>,
+}
+
+impl Gauges {
+    pub(super) fn registered(registry: &mut Registry) -> Self {
+        let objects = Gauge::default();
+        register(registry, &OBJECTS, objects.clone());
+        Self {
+            ready: registered(registry, &INTEGRATION),
+            employees: registered(registry, &EMPLOYEES),
+            failing: registered(registry, &FAILING),
+            upcoming: registered(registry, &UPCOMING),
+            held: registered(registry, &HELD),
+            left: registered(registry, &BUDGET),
+            window: registered(registry, &WINDOW),
+            unsynced: registered(registry, &UNSYNCED),
+            objects,
+            told: Mutex::default(),
+            roster: OnceLock::new(),
+        }
+    }
+
+    fn told(&self) -> MutexGuard<'_, HashMap<IntegrationKey, Told>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn watch(&self, roster: Roster, clock: Clock) {
+        // A process has one; the first one counts.
+        let _ = self.roster.set((roster, clock));
+    }
+
+    pub(super) fn begin(&self, key: &IntegrationKey, since: Timestamp) {
+        self.told().insert(key.clone(), Told { through: since.as_second(), ..Told::default() });
+    }
+
+    pub(super) fn forget(&self, key: &IntegrationKey) {
+        self.told().remove(key);
+    }
+
+    pub(super) fn through(&self, key: &IntegrationKey, now: Timestamp) {
+        if let Some(told) = self.told().get_mut(key) {
+            told.through = now.as_second();
+        }
+    }
+
+    pub(super) fn paced(&self, key: &IntegrationKey, pacer: &Arc<Pacer>) {
+        if let Some(told) = self.told().get_mut(key) {
+            told.pacer = Arc::downgrade(pacer);
+        }
+    }
+
+    pub(super) fn said(&self, key: &IntegrationKey, status: &ProvisioningIntegrationStatus) {
+        let ready = conditions::find(&status.conditions, "Ready");
+        let reason = |word: &str| IntegrationReason::ALL.iter().map(|reason| reason.as_str()).find(|known| *known == word);
+        let plan = status.plan.as_ref().filter(|plan| plan.held_because.is_some());
+        let left = |state: &Option<BudgetState>| state.as_ref().map(|state| state.limit.saturating_sub(state.done));
+        let budgets = status.budgets.clone().unwrap_or_default();
+        if let Some(told) = self.told().get_mut(key) {
+            told.ready = ready.and_then(|ready| Some((reason(&ready.reason)?, ready.status == "True")));
+            told.held = plan.map_or([0; 4], |plan| [plan.creates, plan.reactivations, plan.updates, plan.disables]);
+            told.left = [&budgets.creates, &budgets.reactivations, &budgets.updates, &budgets.disables].map(left);
+        }
+    }
+
+    /// Brings every series in line with what is known now. They stay so until the guard is dropped.
+    pub(super) fn fill(&self) -> impl Drop {
+        let told = self.told();
+        self.clear();
+        if let Some((roster, clock)) = self.roster.get() {
+            let now = clock.now().as_second();
+            self.objects.set(i64::try_from(roster.objects()).unwrap_or(i64::MAX));
+            for (key, told) in told.iter() {
+                self.of_people(key, told, roster, now);
+            }
+        }
+        for (key, told) in told.iter() {
+            let key = key.to_string();
+            if let Some((reason, ready)) = told.ready {
+                self.ready.get_or_create(&labels(&INTEGRATION, [key.clone().into(), reason.into()])).set(i64::from(ready));
+            }
+            for ((kind, held), left) in KINDS.into_iter().zip(told.held).zip(told.left) {
+                self.held.get_or_create(&labels(&HELD, [key.clone().into(), kind.into()])).set(i64::from(held));
+                if let Some(left) = left {
+                    self.left.get_or_create(&labels(&BUDGET, [key.clone().into(), kind.into()])).set(i64::from(left));
+                }
+            }
+            if let Some(pacer) = told.pacer.upgrade() {
+                self.window.get_or_create(&labels(&WINDOW, [key.into()])).set(i64::from(pacer.left()));
+            }
+        }
+        told
+    }
+
+    fn of_people(&self, key: &IntegrationKey, told: &Told, roster: &Roster, now: i64) {
+        let name = key.to_string();
+        let counts = roster.sums(key, |sums| sums.counts.clone());
+        let failing: u32 = counts.failing().map(|(_, count)| count).sum();
+        let states = [
+            ("in_sync", counts.ready),
+            ("pending", counts.pending()),
+            ("held", counts.held()),
+            ("frozen", counts.frozen()),
+            ("failing", failing),
+            ("unmanaged", counts.unmanaged),
+        ];
+        for (state, count) in states {
+            self.employees.get_or_create(&labels(&EMPLOYEES, [name.clone().into(), state.into()])).set(i64::from(count));
+        }
+        for (reason, count) in counts.failing() {
+            self.failing.get_or_create(&labels(&FAILING, [name.clone().into(), reason.as_str().into()])).set(i64::from(count));
+        }
+        let (mut upcoming, mut oldest) = ([[0_i64; 2]; 2], told.through);
+        roster.for_each(key, |_, entry| {
+            if matches!(entry.standing, Standing::Unready(_)) {
+                oldest = entry.unready_since().map_or(oldest, |since| oldest.min(since));
+            }
+            if let Some((at, access)) = entry.next.filter(|(at, _)| *at > now) {
+                let counts = &mut upcoming[usize::from(access != Access::Active)];
+                counts[0] += i64::from(at <= now + DAY);
+                counts[1] += i64::from(at <= now + 7 * DAY);
+            }
+        });
+        for (access, counts) in ["active", "suspended"].into_iter().zip(upcoming) {
+            for (within, count) in ["day", "week"].into_iter().zip(counts) {
+                self.upcoming.get_or_create(&labels(&UPCOMING, [name.clone().into(), access.into(), within.into()])).set(count);
+            }
+        }
+        // Seconds of a lifetime are exact in a float.
+        #[allow(clippy::cast_precision_loss)]
+        self.unsynced.get_or_create(&labels(&UNSYNCED, [name.into()])).set((now - oldest).max(0) as f64);
+    }
+
+    fn clear(&self) {
+        for family in [&self.ready, &self.employees, &self.failing, &self.held, &self.left] {
+            family.clear();
+        }
+        self.upcoming.clear();
+        self.window.clear();
+        self.unsynced.clear();
+        self.objects.set(0);
+    }
+}

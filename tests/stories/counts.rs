@@ -1,0 +1,271 @@
+//! `kubectl get pi` agrees with `kubectl get esync`, whichever pass wrote the latter, and says when a budget has room again.
+
+use std::collections::BTreeMap;
+
+use bobsync::api::{
+    ProvisioningIntegrationStatus, conditions,
+    employee_sync::Access,
+    integration::{BudgetState, EmployeeCounts},
+    reasons::EmployeeReason,
+};
+use jiff::{SignedDuration, Timestamp};
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+
+use crate::{
+    budgets::{held, leave, staff, suspended},
+    support::{Controller, Moving, Story, ready, until},
+};
+
+async fn status(story: &Story) -> ProvisioningIntegrationStatus {
+    story.integration().await.status.unwrap_or_default()
+}
+
+fn said(status: &ProvisioningIntegrationStatus, kind: &str) -> (String, String, String) {
+    let condition = conditions::find(&status.conditions, kind).expect("the condition");
+    (condition.status.clone(), condition.reason.clone(), condition.message.clone())
+}
+
+/// The counts as the EmployeeSyncs have them: the sums that a person would make of `kubectl get esync`.
+async fn sums(story: &Story) -> (EmployeeCounts, BTreeMap<String, u32>) {
+    let (mut counts, mut reasons) = (EmployeeCounts::default(), BTreeMap::new());
+    for person in story.everybody().await {
+        let status = person.status.clone().unwrap_or_default();
+        let (yes, reason) = ready(&person);
+        let nothing = status.access.is_none() || status.access == Some(Access::Unmanaged);
+        if nothing || status.access == Some(Access::Absent) && yes == "True" {
+            continue;
+        }
+        counts.in_scope += 1;
+        match &*reason {
+            _ if yes == "True" => counts.ready += 1,
+            "Pending" => counts.pending += 1,
+            "Held" => counts.held += 1,
+            "Frozen" => counts.frozen += 1,
+            _ => {
+                counts.failing += 1;
+                *reasons.entry(reason).or_default() += 1;
+            }
+        }
+    }
+    (counts, reasons)
+}
+
+/// Waits until the integration says of its people what they say themselves, and that is this.
+async fn agree(story: &Story, what: &str, holds: impl Fn(&EmployeeCounts) -> bool) -> ProvisioningIntegrationStatus {
+    until(what, || async {
+        let (wanted, reasons) = sums(story).await;
+        let status = status(story).await;
+        let counts = status.employees.clone().unwrap_or_default();
+        let told = EmployeeCounts { in_bob: 0, ..counts.clone() };
+        let failing = said(&status, "EmployeesFailing");
+        let names_all = reasons.iter().all(|(reason, count)| failing.2.contains(&format!("{count} {reason}")));
+        if told == wanted && holds(&counts) && names_all && (failing.0 == "True") == (counts.failing > 0) {
+            Ok(status)
+        } else {
+            Err(format!("{wanted:?} {reasons:?} {counts:?} {failing:?}"))
+        }
+    })
+    .await
+}
+
+fn gauge(metrics: &str, state: &str) -> Option<u32> {
+    let line = metrics.lines().find(|line| line.starts_with("bobsync_employees{") && line.contains(&format!("state=\"{state}\"")))?;
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+async fn request(story: &Story, employee: &str, value: &str) {
+    let patch = Patch::Merge(json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": value}}}));
+    story.people().patch(&format!("onelogin-{employee}"), &PatchParams::default(), &patch).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counts_and_gauges_follow_passes_over_single_people() {
+    let story = Story::begin("counts", 2).await;
+    let people = staff(&story, 30).await;
+    let controller = Controller::start(&story).await;
+    story.integrate(json!({"interval": "24h"})).await;
+    story.ready("Converged").await;
+    let before = agree(&story, "all are in sync", |counts| counts.failing == 0).await;
+    let (all, passed) = (before.employees.unwrap().ready, before.last_pass.unwrap().finished_at);
+
+    story.simulated.change(&people[0], json!({"work.title": "x".repeat(300)})).await;
+    request(&story, &people[0], "refused").await;
+    until("one is rejected", || async {
+        let reason = story.reason(&people[0]).await;
+        if reason == "Rejected" { Ok(()) } else { Err(reason) }
+    })
+    .await;
+    let began = std::time::Instant::now();
+    let after = agree(&story, "one fails", |counts| counts.failing == 1 && counts.ready == all - 1).await;
+    assert!(began.elapsed().as_secs() < 7, "at most five seconds later: {:?}", began.elapsed());
+    assert_eq!(said(&after, "Ready").1, "Converged", "who fails does not hold up a pipeline");
+    assert_eq!(said(&after, "Ready").2, format!("{} of {all} employees in scope are in sync, 1 fails.", all - 1));
+    let metrics = controller.metrics().await;
+    assert_eq!((gauge(&metrics, "failing"), gauge(&metrics, "in_sync")), (Some(1), Some(all - 1)), "{metrics}");
+
+    story.simulated.change(&people[0], json!({"work.title": "Keeper of Lamps"})).await;
+    request(&story, &people[0], "corrected").await;
+    let after = agree(&story, "none fails", |counts| counts.failing == 0 && counts.ready == all).await;
+    assert_eq!(gauge(&controller.metrics().await, "failing"), Some(0));
+    let last = until("the single pass is the last one that changed anything", || async {
+        let last = status(&story).await.last_pass.unwrap();
+        if last.updated == 1 { Ok(last) } else { Err(format!("{last:?}")) }
+    })
+    .await;
+    assert!(last.finished_at.0 >= passed.0 && after.employees.unwrap().in_bob >= all, "{last:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_held_or_frozen_does_not_fail_and_a_held_plan_follows_single_passes() {
+    let story = Story::begin("counts-held", 2).await;
+    let people = staff(&story, 30).await;
+    let controller = Controller::start(&story).await;
+    story.integrate(json!({"interval": "24h"})).await;
+    story.ready("Converged").await;
+    leave(&story, &people[..8]).await;
+    for id in &people[8..20] {
+        story.simulated.change(id, json!({"work.department": "Lamps"})).await;
+    }
+    story.sync().await;
+    story.ready("PlanHeld").await;
+    let status = agree(&story, "8 are held, 12 are frozen", |counts| (counts.held, counts.frozen, counts.failing) == (8, 12, 0)).await;
+    let metrics = controller.metrics().await;
+    let states = ["held", "frozen", "failing"].map(|state| gauge(&metrics, state));
+    assert_eq!(states, [Some(8), Some(12), Some(0)], "{metrics}");
+    let (_, _, message) = said(&status, "PlanHeld");
+    let lines: Vec<&str> = message.lines().collect();
+    assert!(lines.iter().any(|line| line.starts_with("BudgetExceeded: 8 suspensions planned")), "{message}");
+    assert!(lines.iter().any(|line| line.starts_with("FieldBlackout: the target department")), "{message}");
+
+    // One of them is not leaving after all, and nobody asks for a pass over everybody.
+    story.simulated.change(&people[0], json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"})).await;
+    request(&story, &people[0], "stays").await;
+    agree(&story, "seven are held", |counts| counts.held == 7).await;
+    until("the plan holds seven", || async {
+        let plan = self::status(&story).await.plan.unwrap();
+        if plan.disables == 7 { Ok(()) } else { Err(format!("{plan:?}")) }
+    })
+    .await;
+    assert_eq!(suspended(&story, &people).await, 0);
+}
+
+/// A second integration for the same tenant.
+async fn second(story: &Story, spec: Value) -> ProvisioningIntegrationStatus {
+    let object =
+        json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "second"}, "spec": spec});
+    let patch = Patch::Apply(object);
+    let generation = story.integrations().patch("second", &PatchParams::apply("story").force(), &patch).await.unwrap().metadata.generation;
+    until("the second integration is through", || async {
+        let status = story.integrations().get("second").await.unwrap().status.unwrap_or_default();
+        if status.observed_generation == generation { Ok(status) } else { Err(format!("{:?}", status.conditions)) }
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_integration_all_of_whose_employees_another_one_manages_is_not_ready() {
+    let story = Story::begin("taken", 2).await;
+    let people = staff(&story, 6).await;
+    let _controller = Controller::start(&story).await;
+    let first = story.integrate(json!({"provisioning": {"scope": "employee.root.firstName == 'Robin'"}})).await;
+    story.ready("Converged").await;
+    let mut spec = serde_json::to_value(&first.spec).unwrap();
+    let status = second(&story, spec.clone()).await;
+    let (yes, reason, message) = said(&status, "Ready");
+    assert_eq!((&*yes, &*reason), ("False", "TenantTaken"), "{message}");
+    assert!(message.contains(&format!("{}/onelogin", story.namespace)), "{message}");
+    assert_eq!(said(&status, "Stalled").0, "True");
+    assert_eq!(status.employees.unwrap().failing, 6);
+
+    // One employee of its own beside them.
+    let own = story.simulated.hire(json!({"root.firstName": "Kim", "root.email": "kim@example.com", "work.startDate": "2022-03-01"})).await;
+    spec["provisioning"]["scope"] = json!("employee.root.firstName in ['Robin', 'Kim']");
+    let status = second(&story, spec).await;
+    assert_eq!(said(&status, "Ready").1, "Converged", "{:?}", status.conditions);
+    let counts = status.employees.unwrap();
+    assert_eq!((counts.ready, counts.failing), (1, 6));
+    assert!(story.simulated.account(&own).await.is_some() && story.reason(&people[0]).await == "InSync");
+}
+
+/// A provider that refuses every write is a matter of the settings, and not of each employee.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_integration_all_of_whose_employees_fail_for_one_cause_is_not_ready_until_it_ends() {
+    let story = Story::begin("one-cause", 2).await;
+    let people = staff(&story, 4).await;
+    let _controller = Controller::start(&story).await;
+    let robins = json!({"scope": "employee.root.firstName == 'Robin'"});
+    let row = |target: &str, field: &str| json!({"target": target, "field": field});
+    let base = [row("email", "root.email"), row("username", "root.email")];
+    let broken = json!({"target": "company", "cel": "employee.root.firstName + [1][7]"});
+    let mapping = |more: Option<Value>| Value::Array(base.iter().cloned().chain(more).collect());
+    story.integrate(json!({"interval": "24h", "provisioning": robins, "mapping": mapping(Some(broken))})).await;
+    let status = story.ready("InvalidSettings").await.status.unwrap();
+    let (_, _, message) = said(&status, "Ready");
+    assert!(message.starts_with("All 4 employees in scope fail") && message.contains("MappingFailed"), "{message}");
+    assert_eq!(story.reason(&people[0]).await, "MappingFailed");
+    story.integrate(json!({"mapping": mapping(None)})).await;
+    let status = story.ready("Converged").await.status.unwrap();
+    assert_eq!(said(&status, "Stalled").0, "False");
+}
+
+fn later(at: &Timestamp) -> String {
+    at.checked_add(SignedDuration::from_secs(1)).unwrap().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_budget_says_how_it_stands_and_when_it_has_room_again() {
+    let story = Story::begin("room", 2).await;
+    let people = staff(&story, 30).await;
+    let controller = Moving::start(&story, "2026-11-24T09:00:00Z").await;
+    // The settings in force are shown where the spec leaves them out.
+    story.integrate(json!({"interval": "24h", "safety": {"disables": {}}})).await;
+    let status = story.ready("Converged").await.status.unwrap();
+    let budgets = status.budgets.unwrap();
+    let limits = [&budgets.disables, &budgets.reactivations, &budgets.updates].map(|state| state.as_ref().unwrap().limit);
+    assert_eq!((limits, budgets.creates), ([5, 10, 20], None));
+
+    leave(&story, &people[..4]).await;
+    story.sync().await;
+    controller.to(&story, "2026-11-24T10:00:00Z").await;
+    leave(&story, &people[4..5]).await;
+    request(&story, &people[4], "leaves").await;
+    let spent = |status: &ProvisioningIntegrationStatus| status.budgets.clone().unwrap().disables.unwrap();
+    let state = until("the single pass counts", || async {
+        let state = spent(&self::status(&story).await);
+        if state.done == 5 { Ok(state) } else { Err(format!("{state:?}")) }
+    })
+    .await;
+    assert_eq!((state.limit, state.planned), (5, 0));
+    let opens: Timestamp = state.opens_at.expect("no room now").0;
+    assert!(opens.to_string().starts_with("2026-11-25T09:00:"), "{opens}");
+
+    leave(&story, &people[5..6]).await;
+    story.sync().await;
+    let status = story.ready("PlanHeld").await.status.unwrap();
+    assert_eq!(
+        spent(&status),
+        BudgetState { limit: 5, done: 5, planned: 1, opens_at: Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(opens)) }
+    );
+    assert_eq!(suspended(&story, &people).await, 5);
+    // Nothing is asked for: the time has come.
+    controller.to(&story, &later(&opens)).await;
+    story.ready("Converged").await;
+    assert_eq!(suspended(&story, &people).await, 6);
+    leave(&story, &people[6..14]).await;
+    story.sync().await;
+    let integration = story.ready("PlanHeld").await;
+    let state = spent(integration.status.as_ref().unwrap());
+    assert_eq!((state.planned, &state.opens_at), (8, &None), "more than the limit: a person has to approve it");
+    assert!(held(&integration).2.contains("8 suspensions planned"));
+    controller.stop().await;
+}
+
+#[test]
+fn every_reason_that_fails_is_one_of_the_closed_list() {
+    let not_failing = ["Pending", "Held", "Frozen"];
+    for reason in EmployeeReason::ALL {
+        let told = not_failing.contains(&reason.as_str()) || reason.is_ready();
+        assert_eq!(reason.is_failure(), !told, "{reason}");
+    }
+}
