@@ -23,6 +23,8 @@ use super::integration::UserStatus;
     namespaced,
     derive = "PartialEq",
     status = "EmployeeSyncStatus",
+    selectable = ".status.access",
+    selectable = ".status.reason",
     doc = "One employee in one integration: what was decided, what was done, and why. Deleting it never touches the account.",
     validation = Rule::new("self.metadata.name == self.spec.integrationRef.name + '-' + self.spec.employeeId").message("the name must be the integration's name, a dash, and the employee id: there is one EmployeeSync for each employee and integration"),
     printcolumn(name = "Employee", type_ = "string", json_path = ".status.username"),
@@ -30,8 +32,10 @@ use super::integration::UserStatus;
     printcolumn(name = "Access", type_ = "string", json_path = ".status.access"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
-    printcolumn(name = "Next", type_ = "string", json_path = ".status.nextTransition.at"),
+    printcolumn(name = "Next", type_ = "string", json_path = ".status.nextTransition.instant"),
+    printcolumn(name = "Then", type_ = "string", json_path = ".status.nextTransition.access"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Local", type_ = "string", json_path = ".status.nextTransition.at", priority = 1),
     printcolumn(name = "Last action", type_ = "string", json_path = ".status.history[0].action", priority = 1),
     printcolumn(name = "Account", type_ = "string", json_path = ".status.account.id", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1),
@@ -90,6 +94,9 @@ pub struct EmployeeSyncStatus {
     /// What access the account has, as far as bobsync answers for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access: Option<Access>,
+    /// The reason of `Ready`, for field selectors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// `Ready`, `Provisioned`, `AttributesSynced`, `AccessSynced`, `ManagerResolved`, `Stalled`.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
@@ -97,6 +104,9 @@ pub struct EmployeeSyncStatus {
     /// The next moment at which the decision changes by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_transition: Option<NextTransition>,
+    /// The end of the employment that the decision rests on. It holds while Bob does not show the employee.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub employment_ended: Option<EmploymentEnded>,
     /// Evidence that no later read of Bob would show.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
@@ -189,12 +199,37 @@ pub enum Access {
 pub struct NextTransition {
     /// The instant, written with the offset of the site's time zone (RFC 3339).
     pub at: String,
+    /// The same instant in UTC: texts of it sort as the instants do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instant: Option<String>,
     /// IANA time zone of the employee's site.
     pub time_zone: String,
     /// What access becomes.
     pub access: Access,
     /// Which date in Bob decides it.
     pub because: Because,
+}
+
+/// An end of an employment, as Bob showed it.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct EmploymentEnded {
+    /// What says so.
+    pub because: EndReason,
+    /// The date that it rests on, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub date: Option<String>,
+}
+
+/// What says that an employment has ended.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndReason {
+    /// Bob's lifecycle status is Terminated.
+    Terminated,
+    /// `employee.lastDayOfWork`
+    LastDayOfWork,
+    /// `internal.terminationDate`
+    TerminationDate,
 }
 
 /// Which date in Bob decides a transition.

@@ -37,7 +37,7 @@ pub use super::safety::{Administrators, Adoption, DriftPolicy};
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.mode) || oldSelf.hasValue() && !has(oldSelf.value().mode)").optional_old_self(true).message("choose a mode: DryRun plans and reports and writes nothing to the provider, Enforce converges the provider at once. Begin with mode: DryRun, look at status.plan, then set mode: Enforce").field_path(".mode").reason(Reason::FieldValueRequired))]
 #[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.mapping) || ['email', 'username'].all(t, self.mapping.exists(m, m.target == t))").message("OneLogin requires the targets email and username: add a mapping row for each, or remove `mapping` to use the default map").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.mapping) || self.mapping.all(m, m.target in ['email', 'username', 'firstname', 'lastname', 'phone', 'title', 'department', 'company', 'comment', 'preferred_locale_code', 'samaccountname', 'userprincipalname', 'distinguished_name', 'member_of', 'group_id', 'manager_user_id'] || m.target.startsWith('custom_attributes.'))").message("OneLogin has no such target: use email, username, firstname, lastname, phone, title, department, company, comment, preferred_locale_code, samaccountname, userprincipalname, distinguished_name, member_of, manager_user_id or custom_attributes.<shortname>").field_path(".mapping"))]
+#[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.mapping) || self.mapping.all(m, m.target in ['email', 'username', 'firstname', 'lastname', 'phone', 'title', 'department', 'company', 'comment', 'preferred_locale_code', 'samaccountname', 'userprincipalname', 'distinguished_name', 'member_of', 'group_id', 'manager_user_id'] || m.target.matches('^custom_attributes[.][A-Za-z0-9_]{1,64}$'))").message("OneLogin has no such target: use email, username, firstname, lastname, phone, title, department, company, comment, preferred_locale_code, samaccountname, userprincipalname, distinguished_name, member_of, manager_user_id or custom_attributes.<shortname>").field_path(".mapping"))]
 #[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.provisioning.defaultPasswordSecretRef)").message("OneLogin takes no default password: bobsync sets no password there, and OneLogin mails nobody whose account is made by its API, so people get in by single sign-on from elsewhere, or by an invitation that an administrator sends. Remove it; Google Workspace, Entra ID and JumpCloud take one").field_path(".provisioning.defaultPasswordSecretRef"))]
 #[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !self.provisioning.changePasswordOnFirstLogin").message("OneLogin cannot ask for another password at the first login. Remove changePasswordOnFirstLogin; Google Workspace, Entra ID and JumpCloud can").field_path(".provisioning.changePasswordOnFirstLogin"))]
 #[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.mapping) || self.mapping.all(m, m.target != 'manager_user_id' || (has(m.field) && m.field == 'work.manager'))").message("manager_user_id refers to a person: map it from the field work.manager").field_path(".mapping"))]
@@ -213,6 +213,7 @@ pub struct Provisioning {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 200))]
     #[x_kube(merge_strategy = ListMerge::Set)]
+    #[x_kube(validation = Rule::new("self.all(d, d.matches('^[^@\\\\s*]+$'))").message("write each domain alone, such as example.com: without @, blanks and *"))]
     pub email_domains: Vec<Domain>,
     /// Suspends at the earliest of termination date, last day of work and deletion of the employee file.
     #[serde(default = "yes")]
@@ -258,7 +259,7 @@ fn yes() -> bool {
 /// A DNS domain such as `example.com`; internationalised names in either form.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(transparent)]
-pub struct Domain(#[schemars(length(min = 1, max = 253), regex(pattern = r"^[^@\s*]+$"))] pub String);
+pub struct Domain(#[schemars(length(min = 1, max = 253))] pub String);
 
 /// When the account appears.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]

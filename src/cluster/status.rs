@@ -34,8 +34,10 @@ use crate::api::{
 /// its caller has gone.
 const TIMEOUT: Duration = Duration::from_secs(35);
 const TRIES: u32 = 4;
-/// How long a write with all its tries may take.
-pub const WRITE_WITHIN: Duration = Duration::from_mins(3);
+/// For so long a call is tried again. One that was not answered at all has taken longer.
+const TRIED_FOR: Duration = Duration::from_secs(30);
+/// How long a call with all its tries may take.
+pub const WRITE_WITHIN: Duration = Duration::from_secs(75);
 
 /// A write that failed for good, or for now.
 #[derive(Debug, thiserror::Error)]
@@ -321,8 +323,12 @@ where
     F: Future<Output = Result<T, Option<kube::Error>>>,
 {
     let mut last = Failed::Other("not tried".to_owned());
+    let began = tokio::time::Instant::now();
     for attempt in 0..TRIES {
         if attempt > 0 {
+            if began.elapsed() >= TRIED_FOR {
+                break;
+            }
             tokio::time::sleep(Duration::from_millis(100 << (2 * attempt))).await;
         }
         last = match tokio::time::timeout(TIMEOUT, call()).await {

@@ -9,7 +9,7 @@ use super::{
     baseline::Baseline,
     calendar::{end_of, start_of},
     employee::{BobStatus, Cell, Day, EMAIL, Employee, Lifecycle, SITE},
-    expression::Outcome,
+    expression::{Failure, Outcome},
     known::{Known, Met},
     settings::{AccessEnds, Create, ExistingEmployees, Settings, UserStatus},
 };
@@ -267,9 +267,24 @@ pub fn phase(settings: &Settings, employee: &Employee, now: Timestamp) -> Phase 
     }
 }
 
+/// What the expression of `provisioning.scope` says; `None`: there is none.
+pub type InScope = Option<Result<Outcome<bool>, Failure>>;
+
+/// Evaluates `provisioning.scope` for one employee.
+#[must_use]
+pub fn in_scope(settings: &Settings, employee: &Employee) -> InScope {
+    settings.scope.as_ref().map(|scope| scope.holds(employee))
+}
+
 /// Decides for one employee. Total: every combination has an answer, and the same arguments give the same answer.
 #[must_use]
 pub fn decide(settings: &Settings, known: &Known, employee: &Employee, now: Timestamp) -> Decision {
+    decide_with(settings, known, employee, now, &|| in_scope(settings, employee))
+}
+
+/// The same, where `holds` gives what [`in_scope`] says. It is asked once at most.
+#[must_use]
+pub fn decide_with(settings: &Settings, known: &Known, employee: &Employee, now: Timestamp, holds: &dyn Fn() -> InScope) -> Decision {
     if employee.expected {
         return unmanaged(Why::NotInBob);
     }
@@ -281,7 +296,7 @@ pub fn decide(settings: &Settings, known: &Known, employee: &Employee, now: Time
     if employee.unread {
         return by_evidence(known, ended);
     }
-    match (left_out(settings, known, employee), ended) {
+    match (left_out(settings, known, employee, holds), ended) {
         // An end takes access, whatever the settings say now.
         (Some(why), Some(ended)) => Decision { managed: false, also: Some(why), ..ended },
         (Some(why), None) => Decision { next: end_ahead(settings, employee), ..unmanaged(why) },
@@ -298,12 +313,12 @@ fn end_ahead(settings: &Settings, employee: &Employee) -> Option<Transition> {
 }
 
 /// Why the settings leave this person out; `None` where they manage the person.
-fn left_out(settings: &Settings, known: &Known, employee: &Employee) -> Option<Why> {
+fn left_out(settings: &Settings, known: &Known, employee: &Employee, holds: &dyn Fn() -> InScope) -> Option<Why> {
     if employee.deleted {
         // Only the id is left, so no other setting can be asked.
         return (known.met == Met::Unmanaged).then_some(Why::LeftAloneBefore);
     }
-    match scope(settings, employee, known.met == Met::Managed) {
+    match scope(settings, employee, known.met == Met::Managed, holds) {
         Scope::In => None,
         Scope::Out(why) => Some(why),
         // Absence takes nobody out, and brings nobody in.
@@ -421,7 +436,7 @@ enum Scope {
     Unknown,
 }
 
-fn scope(settings: &Settings, employee: &Employee, managed: bool) -> Scope {
+fn scope(settings: &Settings, employee: &Employee, managed: bool, holds: &dyn Fn() -> InScope) -> Scope {
     if !settings.email_domains.is_empty() && employee.email().is_none() && (managed || employee.values.get(EMAIL) == Cell::Absent) {
         // No e-mail is no e-mail in another domain.
         return Scope::Unknown;
@@ -429,7 +444,7 @@ fn scope(settings: &Settings, employee: &Employee, managed: bool) -> Scope {
     if !settings.lists(employee.email()) {
         return Scope::Out(Why::DomainNotListed);
     }
-    match settings.scope.as_ref().map(|scope| scope.holds(employee)) {
+    match holds() {
         None | Some(Ok(Outcome::Known(true))) => Scope::In,
         Some(Ok(Outcome::Known(false))) => Scope::Out(Why::OutOfScope),
         Some(Ok(Outcome::Hidden) | Err(_)) => Scope::Unknown,

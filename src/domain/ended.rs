@@ -20,7 +20,8 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// Reads it out of a message that holds [`super::access::Decision::because`].
+    /// Reads it out of a message that holds [`super::access::Decision::because`]: statuses that were written before there was a
+    /// field for it say it there alone. The sentences of these rules stay as they are for that reason.
     #[must_use]
     pub fn read(message: &str) -> Option<Self> {
         ENDS.into_iter().find_map(|why| {
@@ -29,6 +30,12 @@ impl Ended {
             let date = rest.strip_prefix(": ").and_then(|rest| rest.get(..10)?.parse().ok());
             Some(Self { why, date, at: Timestamp::MIN })
         })
+    }
+
+    /// Returns one that has come.
+    #[must_use]
+    pub const fn come(why: Why, date: Option<Date>) -> Self {
+        Self { why, date, at: Timestamp::MIN }
     }
 
     /// Returns one that a date brings.

@@ -1,8 +1,11 @@
 //! The plan: every change that makes the provider equal to the decisions, and for everybody what stands in the way.
 
+mod conflict;
 mod digest;
 mod order;
 mod reporting;
+
+pub use self::conflict::Conflict;
 
 use std::{borrow::Cow, collections::HashSet};
 
@@ -12,7 +15,7 @@ use super::{
     access::{Missing, Why},
     account::{Access, AccountState, AccountWrite, NewValue},
     mapping::{Desired, Mapping, key_of},
-    matching::{Candidate, Holder, Match, Matcher, Person, PersonIndex, Taken},
+    matching::{Candidate, Match, Matcher, Person, PersonIndex, Taken},
     safety::ProtectedBy,
 };
 
@@ -133,39 +136,6 @@ pub enum Block {
     UnknownTarget(Box<str>),
     /// The row of this index would change for too many people at once.
     Frozen(usize),
-}
-
-/// Who has what an employee's account should have.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Conflict {
-    /// This account, which bears no mark and may not be taken over.
-    Stranger(Box<str>),
-    /// This account, whose mark is that of nobody in Bob.
-    Marked(Box<str>),
-    /// This account of another employee in Bob.
-    Employee {
-        /// The account.
-        account: Box<str>,
-        /// Bob's id of the employee.
-        employee: Box<str>,
-    },
-    /// Another employee, of this id, has the same e-mail in Bob, and keeps the account.
-    SameEmail(Box<str>),
-    /// More than one account.
-    Several,
-}
-
-impl Conflict {
-    fn new(taken: &Taken, people: &[Person]) -> Self {
-        let id = |person: &PersonIndex| people[*person as usize].employee.id().into();
-        match taken {
-            Taken::By(person, account) => Self::Employee { account: account.clone(), employee: id(person) },
-            Taken::ForGood(Holder::Stranger(account)) => Self::Stranger(account.clone()),
-            Taken::ForGood(Holder::Marked(account)) => Self::Marked(account.clone()),
-            Taken::ForGood(Holder::SameEmail(person)) => Self::SameEmail(id(person)),
-            Taken::ForGood(Holder::Several) | Taken::No => Self::Several,
-        }
-    }
 }
 
 /// What is known of the manager attribute.

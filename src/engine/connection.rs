@@ -2,9 +2,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
+
+use tokio::time::Instant;
 
 use super::{
     execute::WRITE_TIMEOUT,
@@ -25,21 +27,28 @@ use crate::{
     provider::{Credential, Destination, Provider, call::Ties, http::Secret, limits::Pacer},
 };
 
-/// One pacer for each tenant, whoever calls it: the provider's limit is the tenant's, not the integration's.
+/// So long is a pacer kept that nobody uses: no provider's window is longer.
+const KEPT: Duration = Duration::from_hours(2);
+
+/// One pacer for each tenant, whoever calls it: the provider's limit is the tenant's, not the integration's. It outlives the
+/// connections, so that what is known of the window is not lost with them.
 #[derive(Default)]
-pub struct Pacers(Mutex<HashMap<String, Weak<Pacer>>>, Mutex<HashMap<(String, String), Arc<Pace>>>);
+pub struct Pacers(Mutex<HashMap<String, (Arc<Pacer>, Instant)>>, Mutex<HashMap<(String, String), Arc<Pace>>>);
 
 impl Pacers {
     fn of(&self, target: &Target) -> Arc<Pacer> {
         let tenant = target.tenant();
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|_, pacer| pacer.strong_count() > 0);
-        if let Some(pacer) = known.get(&tenant).and_then(Weak::upgrade) {
-            return pacer;
-        }
-        let pacer = Arc::new((target.catalog().pacer)());
-        known.insert(tenant, Arc::downgrade(&pacer));
-        pacer
+        let now = Instant::now();
+        known.retain(|_, (pacer, used)| {
+            if Arc::strong_count(pacer) > 1 {
+                *used = now;
+            }
+            now.saturating_duration_since(*used) < KEPT
+        });
+        let (pacer, used) = known.entry(tenant).or_insert_with(|| (Arc::new((target.catalog().pacer)()), now));
+        *used = now;
+        pacer.clone()
     }
 
     /// The same for one service user of Bob at one address. Kept for good: another token does not open a new window.
@@ -273,4 +282,31 @@ fn no_provider(stop: Stop) -> Box<Report> {
 fn secret_stop(error: &SecretError, unavailable: IntegrationReason) -> Stop {
     let reason = if matches!(error, SecretError::Unavailable { .. }) { unavailable } else { IntegrationReason::SecretNotFound };
     Stop::new(reason, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::ProvisioningIntegrationSpec,
+        engine::validate::{AllowedEndpoints, validate},
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_known_of_a_tenants_window_outlives_its_connections() {
+        let spec: ProvisioningIntegrationSpec = serde_json::from_value(serde_json::json!({
+            "mode": "Enforce",
+            "bob": {"credentialsSecretRef": {"name": "bob"}},
+            "provider": {"oneLogin": {"subdomain": "acme", "credentialsSecretRef": {"name": "onelogin"}}},
+        }))
+        .unwrap();
+        let target = validate(&spec, &AllowedEndpoints::parse(&[]).unwrap()).unwrap().target;
+        let pacers = Pacers::default();
+        let first = Arc::as_ptr(&pacers.of(&target));
+        tokio::time::advance(Duration::from_mins(90)).await;
+        assert_eq!(Arc::as_ptr(&pacers.of(&target)), first, "nobody holds it, and it is the same");
+        let held = pacers.of(&target);
+        tokio::time::advance(KEPT * 2).await;
+        assert!(Arc::ptr_eq(&pacers.of(&target), &held), "it is in use");
+    }
 }

@@ -125,11 +125,13 @@ pub async fn employees(
     roster.shown(key, shown(&source.employees));
     let (mut missing, mut gone, mut expected) = (Vec::new(), Vec::new(), Vec::new());
     // Bob has reported a deletion that this answer does not show yet.
+    let mut just_deleted: foldhash::HashSet<Box<str>> = foldhash::HashSet::default();
     roster.for_each(key, |employee, entry| {
         if single::is_just_deleted(entry, now) {
-            source.employees.retain(|present| present.id() != employee);
+            just_deleted.insert(employee.into());
         }
     });
+    source.employees.retain(|present| !just_deleted.contains(present.id()));
     {
         let present: foldhash::HashSet<&str> = source.employees.iter().map(Employee::id).collect();
         roster.for_each(key, |employee, entry| {

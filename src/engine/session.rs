@@ -3,20 +3,21 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    convert::Infallible,
     num::NonZeroU64,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 
 use futures::future::BoxFuture;
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use kube::ResourceExt as _;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
     approval,
     claims::Looking,
-    connection::InitialPassword,
+    connection::{InitialPassword, Secrets},
     counts::Reckoning,
     dirty::{Causes, Waiting},
     execute::Failure,
@@ -73,6 +74,8 @@ pub struct Session {
     pub turns: AtomicU64,
     /// What calls wait for.
     pub waits: Arc<Waits>,
+    /// Whether a Secret is another one than the pass that is under way works with: it ends, and begins again.
+    pub rotated: watch::Sender<bool>,
     /// What its people amount to.
     pub reckoning: Arc<Reckoning>,
 }
@@ -232,16 +235,30 @@ impl Session {
     /// Whether a pass that began with this generation is to begin nothing more: there is a newer one, or the process stops.
     fn is_halted(&self, generation: i64) -> bool {
         *self.shared.stopping.borrow()
+            || *self.rotated.borrow()
             || self.object.has_changed().is_err()
             || self.object.borrow().metadata.generation.unwrap_or(0) != generation
     }
 
     /// Completes once that is so.
     async fn halt(&self, generation: i64) {
-        let (mut object, mut stopping) = (self.object.clone(), self.shared.stopping.clone());
+        let (mut object, mut stopping, mut rotated) = (self.object.clone(), self.shared.stopping.clone(), self.rotated.subscribe());
         tokio::select! {
             _ = object.wait_for(|object| object.metadata.generation.unwrap_or(0) != generation) => {}
             _ = stopping.wait_for(|stopping| *stopping) => {}
+            _ = rotated.wait_for(|rotated| *rotated) => {}
+        }
+    }
+
+    /// Looks at the Secrets again and again while a pass is under way, and says once that one of them is another one.
+    pub async fn watch_secrets(&self, seen: Secrets, every: SignedDuration) -> Infallible {
+        loop {
+            self.shared.clock.sleep_until(self.shared.clock.now().checked_add(every).unwrap_or(Timestamp::MAX)).await;
+            if seen.changed(&self.shared.client, &self.key.namespace).await {
+                tracing::info!(integration = %self.key, "a Secret has changed while a pass was under way; it begins again");
+                self.rotated.send_replace(true);
+                return std::future::pending().await;
+            }
         }
     }
 

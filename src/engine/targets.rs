@@ -48,7 +48,7 @@ impl PartialEq for Target {
 impl Eq for Target {}
 
 fn invalid(message: &str) -> Stop {
-    Stop::new(IntegrationReason::InvalidSettings, message)
+    Stop::new(IntegrationReason::InvalidSettings, format!("In {message}"))
 }
 
 /// The tenant that a spec means.
@@ -154,3 +154,7 @@ fn both(
         }
     }
 }
+
+#[cfg(test)]
+#[path = "targets_tests.rs"]
+mod tests;

@@ -158,7 +158,12 @@ pub fn validate(spec: &ProvisioningIntegrationSpec, allowed: &AllowedEndpoints) 
         .email_domains
         .iter()
         .map(|domain| {
-            ascii_domain(&domain.0).ok_or_else(|| invalid(format!("spec.provisioning.emailDomains: `{}` is not a domain", domain.0)))
+            ascii_domain(&domain.0).ok_or_else(|| {
+                invalid(format!(
+                    "spec.provisioning.emailDomains: `{}` is not a domain; write it alone, such as example.com, without @",
+                    domain.0
+                ))
+            })
         })
         .collect::<Result<_, _>>()?;
     initial_password(catalog, provisioning).map_err(invalid)?;
@@ -309,6 +314,14 @@ fn initial_password(catalog: &Catalog, provisioning: &api::Provisioning) -> Resu
     Ok(())
 }
 
+/// Returns what is said of a row with a target that the provider does not have: which row, which word, and what may be meant.
+fn no_target(catalog: &Catalog, row: usize, target: &str) -> String {
+    let likeness = |known: &&&str| strsim::normalized_damerau_levenshtein(&target.to_lowercase(), &known.to_lowercase());
+    let nearest = catalog.targets.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))).filter(|known| likeness(known) >= 0.6);
+    let hint = nearest.map_or_else(|| format!("its page in docs/providers lists them"), |known| format!("did you mean {known}?"));
+    format!("row {row}, target \"{target}\": {} has no such target; {hint}", catalog.name)
+}
+
 /// The rows of the spec, or the provider's default map.
 fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, String> {
     let default: Vec<MappingRow>;
@@ -320,8 +333,8 @@ fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, St
     };
     let mut fields = Fields::default();
     let mut read: Vec<Row> = Vec::with_capacity(rows.len());
-    for row in rows {
-        let compare = (catalog.compare)(&row.target).ok_or_else(|| format!("{} has no target `{}`", catalog.name, row.target))?;
+    for (index, row) in rows.iter().enumerate() {
+        let compare = (catalog.compare)(&row.target).ok_or_else(|| no_target(catalog, index, &row.target))?;
         if read.iter().any(|known| *known.target == *row.target) {
             return Err(format!("the target `{}` is mapped twice", row.target));
         }
@@ -432,5 +445,17 @@ mod tests {
             assert_eq!(allowed.accept("e", bad).unwrap_err().reason, IntegrationReason::EndpointNotAllowed, "{bad}");
         }
         assert!(AllowedEndpoints::parse(&["http://mock.example.com".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn a_target_that_does_not_exist_is_told_with_its_row_and_what_may_be_meant() {
+        let rows = |last: &str| {
+            let rows = serde_json::json!([{"target": "email", "field": "root.email"}, {"target": "username", "field": "root.email"},
+                                          {"target": last, "field": "work.title"}]);
+            serde_json::from_value::<Vec<MappingRow>>(rows).unwrap()
+        };
+        let said = |last: &str| mapping(&onelogin::CATALOG, Some(&rows(last))).map(drop).unwrap_err();
+        assert_eq!(said("tittle"), "row 2, target \"tittle\": OneLogin has no such target; did you mean title?");
+        assert!(said("zzz").ends_with("OneLogin has no such target; its page in docs/providers lists them"), "{}", said("zzz"));
     }
 }

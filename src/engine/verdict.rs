@@ -15,7 +15,10 @@ use crate::{
     api::{
         EmployeeSyncStatus,
         conditions::{self, Wanted, merge, sentence},
-        employee_sync::{self as api, AccountRef, AwaitingChange, Evidence, EvidenceKind, HistoryEntry, MatchedBy, NextTransition},
+        employee_sync::{
+            self as api, AccountRef, AwaitingChange, EmploymentEnded, EndReason, Evidence, EvidenceKind, HistoryEntry, MatchedBy,
+            NextTransition,
+        },
         reasons::{DetailReason, EmployeeReason},
     },
     cluster::{roster::Latest, status::to_the_second},
@@ -199,12 +202,13 @@ impl Verdict<'_> {
     /// Access as the status shows it; nothing for an employee who was never in Bob, or before the provider's accounts are read.
     #[must_use]
     pub fn access(&self) -> Option<api::Access> {
+        let hands_off = matches!(self.decision.why, Why::HandsOff | Why::Unreadable);
         Some(match (self.decision.managed, self.state.or(self.beside)) {
             _ if self.trouble == Trouble::Unlisted => return None,
             (false, _) if self.decision.why == Why::NotInBob => return None,
             // What is there is told, although bobsync does not answer for it.
-            (false, None) if self.decision.why == Why::HandsOff => api::Access::Unmanaged,
-            (false, _) if !self.decision.only_ends_access() && self.decision.why != Why::HandsOff => api::Access::Unmanaged,
+            (false, None) if hands_off => api::Access::Unmanaged,
+            (false, _) if !self.decision.only_ends_access() && !hands_off => api::Access::Unmanaged,
             (_, Some(AccountState::Suspended | AccountState::Unactivated)) => api::Access::Suspended,
             (_, Some(AccountState::Active | AccountState::Staged | AccountState::Unlicensed | AccountState::Other)) => api::Access::Active,
             (_, None) if self.decision.missing == Missing::Never => api::Access::Absent,
@@ -267,7 +271,9 @@ impl Verdict<'_> {
             account: self.account.as_ref().map(|(id, matched_by)| AccountRef { id: id.to_string(), matched_by: *matched_by }),
             access: self.access(),
             conditions: merge(&before.conditions, &self.conditions(mapping), self.generation, now),
+            reason: Some(self.reason().as_str().to_owned()),
             next_transition: self.next().map(|next| self.transition(next)),
+            employment_ended: self.employment_ended(),
             // What a newer version has put down is kept for it.
             evidence: evidence(proof).or_else(|| before.evidence.clone().filter(|known| matches!(known.kind, EvidenceKind::Unknown(_)))),
             awaiting_change: self.baseline.map(|baseline| AwaitingChange { baseline: baseline.to_text() }),
@@ -279,10 +285,20 @@ impl Verdict<'_> {
         }
     }
 
+    /// The end of the employment that the decision rests on, or that `spec.suspend` keeps from having an effect.
+    fn employment_ended(&self) -> Option<EmploymentEnded> {
+        let ends = [Some(self.decision.why), self.decision.also].into_iter().flatten().find_map(|why| Some((why, end_reason(why)?)));
+        ends.map(|(why, because)| EmploymentEnded {
+            because,
+            date: self.decision.date.filter(|_| why == self.decision.why).map(|date| date.to_string()),
+        })
+    }
+
     fn transition(&self, next: Transition) -> NextTransition {
         let zone = TimeZone::get(self.zone).unwrap_or(TimeZone::UTC);
         NextTransition {
             at: with_offset(next.at, &zone),
+            instant: Some(to_the_second(next.at).to_string()),
             time_zone: self.zone.to_owned(),
             access: match next.access {
                 Access::Active => api::Access::Active,
@@ -429,6 +445,35 @@ fn evidence(proof: Proof) -> Option<Evidence> {
 #[must_use]
 pub fn part_text(part: u64) -> String {
     format!("{part:016x}")
+}
+
+/// Returns the end that Bob's row shows; a deleted file and an immediate revocation are evidence of their own.
+const fn end_reason(why: Why) -> Option<EndReason> {
+    match why {
+        Why::Terminated => Some(EndReason::Terminated),
+        Why::LastDayOfWork => Some(EndReason::LastDayOfWork),
+        Why::TerminationDate => Some(EndReason::TerminationDate),
+        Why::HandsOff
+        | Why::DomainNotListed
+        | Why::OutOfScope
+        | Why::ScopeUnknown
+        | Why::AwaitingChange
+        | Why::NotInBob
+        | Why::LeftAloneBefore
+        | Why::FileDeleted
+        | Why::AccessRevoked
+        | Why::BeforeStart
+        | Why::NoStartDate
+        | Why::AtWork
+        | Why::LeaveWithAccess
+        | Why::LeaveWithoutAccess
+        | Why::InactiveInBob
+        | Why::AlwaysActive
+        | Why::AlwaysInactive
+        | Why::DatesHidden
+        | Why::NoEvidence
+        | Why::Unreadable => None,
+    }
 }
 
 /// `Ready`'s reason of somebody whom the settings leave alone.

@@ -32,7 +32,7 @@ const WHYS: [Why; 23] = [
     Why::AlwaysInactive,
     Why::DatesHidden,
     Why::NoEvidence,
-    Why::NoEvidence,
+    Why::Unreadable,
 ];
 
 fn mapping() -> Mapping {

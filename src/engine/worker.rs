@@ -219,6 +219,7 @@ impl Worker {
             by_evidence: std::sync::Mutex::default(),
             turns: std::sync::atomic::AtomicU64::new(0),
             waits: handle.waits.clone(),
+            rotated: watch::Sender::new(false),
             reckoning: handle.reckoning.clone(),
         };
         Self {
@@ -433,7 +434,8 @@ impl Worker {
         (trigger, new_spec): (Trigger, bool),
         people: &Causes,
     ) -> Report {
-        for attempt in 0..2 {
+        let mut attempt = 0;
+        while attempt < 2 {
             let opened = Connections::open(&self.shared, (&self.key, &self.session.waits), validated, self.connections.clone()).await;
             let (connections, fresh) = match opened {
                 Ok(opened) => opened,
@@ -465,6 +467,9 @@ impl Worker {
             });
             self.session.place.open(ready.clone());
             let report = self.pass(&ready, trigger, new_spec, people).await;
+            if self.session.rotated.send_replace(false) {
+                continue;
+            }
             let refused = report.stop.as_ref().is_some_and(|stop| state::refuses(stop.reason));
             if report.stop.as_ref().is_some_and(|stop| stop.reason == IntegrationReason::SecretNotFound) {
                 self.secrets = Secrets::see(&self.shared.client, &self.key.namespace, validated).await;
@@ -472,6 +477,7 @@ impl Worker {
             if !refused || attempt > 0 || !self.secrets_changed().await {
                 return report;
             }
+            attempt += 1;
         }
         Report {
             stop: Some(Stop::new(IntegrationReason::BobUnavailable, "the Secret changed while it was read; trying again")),
@@ -507,7 +513,11 @@ impl Worker {
         };
         self.session.mailbox.everybody_begins();
         let looking = self.session.mailbox.claims.everybody();
-        let report = self.session.pass(ready, wanted, &looking).await;
+        let report = tokio::select! {
+            biased;
+            report = self.session.pass(ready, wanted, &looking) => report,
+            never = self.session.watch_secrets(self.secrets.clone(), SECRET_POLL) => match never {},
+        };
         drop(looking);
         self.session.mailbox.everybody_ended(report.read_for);
         tracing::info!(

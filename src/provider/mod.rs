@@ -314,6 +314,8 @@ pub struct Catalog {
     pub email: &'static str,
     /// The target that people log in by; may be the e-mail.
     pub username: &'static str,
+    /// The targets that have one name, for suggestions; those with a part that tenants choose are not among them.
+    pub targets: &'static [&'static str],
     /// How values of a target compare; `None` if the provider has no such target.
     pub compare: fn(&str) -> Option<Compare>,
     /// A pacer with the provider's published limits.

@@ -33,16 +33,17 @@ use tower_service::Service as _;
 /// What a client may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Time for the request line and all headers, counted from the connection or the answer before: idle connections
-    /// end with it too.
+    /// Time for the request line and all headers, counted from their first byte, or from the connection.
     pub head: Duration,
+    /// Time that a connection may be idle after an answer. Load balancers keep theirs for a minute.
+    pub idle: Duration,
     /// Time for the whole body.
     pub body: Duration,
     /// Size of the body in bytes.
     pub body_bytes: usize,
     /// Size of request line and headers in bytes.
     pub head_bytes: usize,
-    /// Time for a whole connection, however many requests it carries. Ends those who send well and read slowly.
+    /// Time for a whole connection, however many requests it carries. An idle one ends with its next request.
     pub connection: Duration,
     /// Connections at once.
     pub connections: usize,
@@ -52,6 +53,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             head: Duration::from_secs(5),
+            idle: Duration::from_secs(75),
             body: Duration::from_secs(10),
             body_bytes: 1024 * 1024,
             head_bytes: 16 * 1024,
@@ -105,51 +107,93 @@ pub async fn serve_telling(listener: TcpListener, router: Router, limits: Limits
     while connections.join_next().await.is_some() {}
 }
 
+/// What a connection is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nothing came yet.
+    New,
+    /// A head has begun.
+    Head,
+    /// A request is being read or answered.
+    Busy,
+    /// The last answer is made.
+    Idle,
+}
+
 async fn connection(stream: TcpStream, router: Router, limits: Limits, refused: Refused, mut stopping: watch::Receiver<bool>) {
-    // An idle connection ends by the same timer as a head that dawdles, and is no refusal.
-    let begun = Arc::new(AtomicBool::new(false));
-    let seen = begun.clone();
+    let (phase, mut at) = watch::channel(Phase::New);
+    let phase = Arc::new(phase);
+    let seen = phase.clone();
     let stream = InspectReader::new(stream, move |bytes: &[u8]| {
-        if !bytes.is_empty() {
-            seen.store(true, Relaxed);
-        }
+        seen.send_if_modified(|phase| {
+            let begins = !bytes.is_empty() && matches!(phase, Phase::New | Phase::Idle);
+            if begins {
+                *phase = Phase::Head;
+            }
+            begins
+        });
     });
-    let (telling, open) = (refused.clone(), begun.clone());
+    let over = Arc::new(AtomicBool::new(false));
+    let (telling, busy, last) = (refused.clone(), phase.clone(), over.clone());
     let service = service_fn(move |request| {
-        let (answer, open) = (answer(router.clone(), request, limits, telling.clone()), open.clone());
+        busy.send_replace(Phase::Busy);
+        let (answer, busy, last) = (answer(router.clone(), request, limits, telling.clone()), busy.clone(), last.clone());
         async move {
-            let answer = answer.await;
-            open.store(false, Relaxed);
+            let mut answer = answer.await;
+            busy.send_replace(Phase::Idle);
+            if let (true, Ok(answer)) = (last.load(Relaxed), &mut answer) {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             answer
         }
     });
     let mut connection = std::pin::pin!(
         hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(limits.head)
+            // Idle connections and heads have limits of their own, which are kept here.
+            .header_read_timeout(None)
             .max_buf_size(limits.head_bytes.max(8192))
             .serve_connection(TokioIo::new(stream), service)
     );
-    tokio::select! {
-        ended = connection.as_mut() => {
-            if let Err(error) = ended && let Some(status) = unread_head(&error, begun.load(Relaxed)) {
-                refused(status);
-            }
-            return;
+    let bound = tokio::time::sleep(limits.connection);
+    let mut bound = std::pin::pin!(bound);
+    loop {
+        let now = *at.borrow_and_update();
+        if over.load(Relaxed) && now != Phase::Idle {
+            break;
         }
-        () = tokio::time::sleep(limits.connection) => {}
-        _ = stopping.wait_for(|stopping| *stopping) => {}
+        let patience = match now {
+            Phase::New | Phase::Head => Some(limits.head),
+            Phase::Idle => Some(limits.idle),
+            Phase::Busy => None,
+        };
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended && let Some(status) = unread_head(&error) {
+                    refused(status);
+                }
+                return;
+            }
+            _ = at.changed() => {}
+            () = async { match patience { Some(patience) => tokio::time::sleep(patience).await, None => std::future::pending().await } } => {
+                if now == Phase::Head {
+                    refused(StatusCode::REQUEST_TIMEOUT);
+                }
+                return;
+            }
+            () = bound.as_mut(), if !over.load(Relaxed) => over.store(true, Relaxed),
+            _ = stopping.wait_for(|stopping| *stopping) => break,
+        }
     }
     connection.as_mut().graceful_shutdown();
     let _ = tokio::time::timeout(GRACE, connection).await;
 }
 
 /// What became of a head that was not read to its end; `None`: there was none.
-fn unread_head(error: &hyper::Error, begun: bool) -> Option<StatusCode> {
+fn unread_head(error: &hyper::Error) -> Option<StatusCode> {
     match error {
         _ if error.is_parse_too_large() => Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
         _ if error.is_parse() => Some(StatusCode::BAD_REQUEST),
-        _ if error.is_timeout() && begun => Some(StatusCode::REQUEST_TIMEOUT),
         _ => None,
     }
 }

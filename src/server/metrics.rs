@@ -40,8 +40,25 @@ use crate::{
     provider::limits::Pacer,
 };
 
-/// The format of [`Metrics::render`].
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// The format of [`Metrics::render`], and the one that scrapers get who do not ask for it.
+pub const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Returns a page of [`OPEN_METRICS`] in the classic format (prometheus.io, "Exposition formats"): a counter is described under
+/// the name of its series, and the page has no end mark and no units.
+#[must_use]
+pub fn classic(page: &str) -> String {
+    let counts = |name: &str| TABLE.iter().any(|row| row.name.strip_suffix("_total") == Some(name));
+    let mut out = String::with_capacity(page.len());
+    for line in page.lines().filter(|line| *line != "# EOF" && !line.starts_with("# UNIT ")) {
+        let described = ["# HELP ", "# TYPE "].iter().find_map(|word| Some((*word, line.strip_prefix(word)?.split_once(' ')?)));
+        match described {
+            Some((word, (name, rest))) if counts(name) => drop(writeln!(out, "{word}{name}_total {rest}")),
+            _ => drop(writeln!(out, "{line}")),
+        }
+    }
+    out
+}
 
 /// One metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -398,7 +415,7 @@ impl Metrics {
         let _ = self.events.set(events);
     }
 
-    /// The page for a scraper, with the content type [`CONTENT_TYPE`].
+    /// The page for a scraper, with the content type [`OPEN_METRICS`].
     pub fn render(&self) -> String {
         // Held until the page is made: two scrapes at once would clear each other's series.
         let _fresh = self.gauges.fill();

@@ -16,7 +16,10 @@ use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
-    http::{StatusCode, header::CONTENT_TYPE},
+    http::{
+        HeaderMap, StatusCode,
+        header::{ACCEPT, CONTENT_TYPE},
+    },
     routing::get,
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -67,7 +70,18 @@ async fn bound_again(listener: Option<TcpListener>, address: SocketAddr) -> Opti
 pub fn router(metrics: Arc<Metrics>, health: Health) -> Router {
     let ready = health.clone();
     Router::new()
-        .route("/metrics", get(async move || ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics.render())))
+        .route(
+            "/metrics",
+            get(async move |headers: HeaderMap| {
+                let asks = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("openmetrics"));
+                let page = metrics.render();
+                if asks {
+                    ([(CONTENT_TYPE, metrics::OPEN_METRICS)], page)
+                } else {
+                    ([(CONTENT_TYPE, metrics::CLASSIC)], metrics::classic(&page))
+                }
+            }),
+        )
         .route("/healthz", get(async move || verdict(health.alive(), StatusCode::INTERNAL_SERVER_ERROR, &[])))
         .route("/readyz", get(async move || verdict(ready.is_ready(), StatusCode::SERVICE_UNAVAILABLE, &ready.remarks())))
 }

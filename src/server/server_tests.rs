@@ -16,7 +16,15 @@ use front::Limits;
 const SHORT: Duration = Duration::from_millis(200);
 
 fn short() -> Limits {
-    Limits { head: SHORT, body: SHORT * 2, body_bytes: 1024, connection: Duration::from_secs(3), connections: 4, ..Limits::default() }
+    Limits {
+        head: SHORT,
+        idle: SHORT * 4,
+        body: SHORT * 2,
+        body_bytes: 1024,
+        connection: Duration::from_secs(3),
+        connections: 4,
+        ..Limits::default()
+    }
 }
 
 /// Starts a listener for `router`; it ends with the sender.
@@ -55,7 +63,7 @@ async fn the_three_paths_and_no_other() {
     let (router, health) = ours();
     let (address, _stop, _task) = start(router, short()).await;
     let metrics = get(address, "/metrics").await;
-    assert!(metrics.starts_with("HTTP/1.1 200") && metrics.contains("application/openmetrics-text"), "{metrics}");
+    assert!(metrics.starts_with("HTTP/1.1 200") && metrics.contains("text/plain; version=0.0.4"), "{metrics}");
     assert!(metrics.contains("bobsync_build_info"));
     assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200"));
     assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 503"), "no lists yet");
@@ -178,4 +186,51 @@ async fn a_stop_lets_requests_that_began_end() {
     assert!(request.await.expect("no panic").ends_with("done"));
     task.await.expect("no panic");
     TcpStream::connect(address).await.expect_err("nobody listens any more");
+}
+
+#[tokio::test]
+async fn scrapers_get_the_format_that_they_ask_for() {
+    let (router, _health) = ours();
+    let (address, _stop, _task) = start(router, short()).await;
+    let page = async |accept: &str| {
+        let mut stream = TcpStream::connect(address).await.expect("connects");
+        let head = format!("GET /metrics HTTP/1.1\r\nHost: x\r\n{accept}Connection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("read");
+        answer
+    };
+    for accept in ["", "Accept: text/plain\r\n", "Accept: */*\r\n"] {
+        let answer = page(accept).await;
+        assert!(answer.contains("content-type: text/plain; version=0.0.4"), "{answer}");
+        assert!(answer.contains("# TYPE bobsync_passes_total counter") && !answer.contains("# EOF"), "{answer}");
+    }
+    let answer = page("Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5\r\n").await;
+    assert!(answer.contains("content-type: application/openmetrics-text") && answer.ends_with("# EOF\n"), "{answer}");
+    assert!(answer.contains("# TYPE bobsync_passes counter"), "{answer}");
+}
+
+#[tokio::test]
+async fn an_idle_connection_serves_the_next_request_and_a_begun_head_still_ends() {
+    let (router, _health) = ours();
+    let limits = Limits { idle: SHORT * 10, connection: SHORT * 2, ..short() };
+    let (address, _stop, _task) = start(router, limits).await;
+    let mut stream = TcpStream::connect(address).await.expect("connects");
+    let mut buffer = [0; 1024];
+    let ask = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi";
+    stream.write_all(ask).await.expect("sent");
+    let read = stream.read(&mut buffer).await.expect("answered");
+    assert!(buffer[..read].starts_with(b"HTTP/1.1 200"));
+    // Longer than a head may take, and longer than the bound of a connection.
+    tokio::time::sleep(SHORT * 4).await;
+    stream.write_all(ask).await.expect("sent");
+    let read = stream.read(&mut buffer).await.expect("answered");
+    let answer = String::from_utf8_lossy(&buffer[..read]).to_lowercase();
+    assert!(answer.starts_with("http/1.1 200") && answer.contains("connection: close"), "{answer}");
+
+    let mut stream = TcpStream::connect(address).await.expect("connects");
+    stream.write_all(b"POST /echo HTTP/1.1\r\nHo").await.expect("sent");
+    let began = std::time::Instant::now();
+    assert_eq!(stream.read(&mut buffer).await.unwrap_or(0), 0);
+    assert!(began.elapsed() < SHORT * 5, "{:?}", began.elapsed());
 }

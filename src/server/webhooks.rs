@@ -36,6 +36,7 @@ use crate::{
 /// What a delivery may cost: Bob's are small, and Bob waits for ten seconds at most.
 pub const LIMITS: Limits = Limits {
     head: Duration::from_secs(5),
+    idle: Duration::from_secs(75),
     body: Duration::from_secs(10),
     body_bytes: 1024 * 1024,
     head_bytes: 16 * 1024,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use crate::support::{Controller, Story, until};
@@ -26,8 +27,17 @@ async fn a_follower_queues_nothing_and_takes_over_with_one_search_and_one_listin
     let second = Controller::start(&story).await;
     let people: Vec<String> = story.everybody().await.into_iter().map(|person| person.spec.employee_id).take(25).collect();
     for (number, employee) in people.iter().enumerate() {
-        story.simulated.change(employee, json!({"work.title": format!("Title {number}")})).await;
+        let patch = json!({"spec": {"attributes": {"title": format!("Title {number}")}}});
+        let name = format!("onelogin-{employee}");
+        story.people().patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await.expect("a pin");
     }
+    until("every pin is carried out", || async {
+        let accounts = story.simulated.accounts().await;
+        let titled = accounts.iter().filter(|account| account["title"].as_str().is_some_and(|title| title.starts_with("Title "))).count();
+        let expected = accounts.iter().filter(|account| people.iter().any(|id| account["external_id"] == **id)).count();
+        if titled == expected && titled > 15 { Ok(()) } else { Err(format!("{titled} of {expected}")) }
+    })
+    .await;
     story.sync().await;
     // What the leader wrote has come to the follower as well.
     tokio::time::sleep(Duration::from_secs(3)).await;
@@ -50,7 +60,8 @@ async fn a_follower_queues_nothing_and_takes_over_with_one_search_and_one_listin
     assert_eq!(story.simulated.calls("onelogin", "GET /api/2/users/{id}").await, 0, "{calls:?}");
     assert_eq!(story.simulated.writes().await, 0);
     // It works on what comes from now on.
-    story.simulated.change(&people[0], json!({"work.title": "Successor"})).await;
+    let active = story.simulated.accounts().await[0]["external_id"].as_str().expect("a mark").to_owned();
+    story.simulated.change(&active, json!({"work.department": "Lamps"})).await;
     story.sync().await;
-    assert_eq!(story.simulated.account(&people[0]).await.expect("an account")["title"], "Successor");
+    assert_eq!(story.simulated.account(&active).await.expect("an account")["department"], "Lamps");
 }

@@ -36,6 +36,7 @@ mod process;
 mod proxies;
 mod reading;
 mod refusals;
+mod rotation;
 mod settings;
 mod statuses;
 mod stops;

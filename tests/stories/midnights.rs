@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use kube::api::ListParams;
 use serde_json::{Value, json};
 
 use crate::support::{Moving, Story, condition, ready, until};
@@ -70,9 +71,23 @@ async fn a_start_comes_at_the_midnight_of_the_site_and_not_before() {
     story.ready("Converged").await;
     assert_eq!(
         next(&story, &auckland).await,
-        json!({"at": "2027-02-01T00:00:00+13:00", "timeZone": "Pacific/Auckland", "access": "Active", "because": "StartDate"})
+        json!({"at": "2027-02-01T00:00:00+13:00", "instant": "2027-01-31T11:00:00Z", "timeZone": "Pacific/Auckland", "access": "Active", "because": "StartDate"})
     );
     assert!(story.simulated.account(&auckland).await.is_none());
+    // "Who starts, and in which order?" is a question that kubectl answers.
+    let waits = ListParams::default().fields("status.access=NotYet,status.reason=NotDue");
+    let waiting = story.people().list(&waits).await.expect("listed by its fields").items;
+    let mut nexts: Vec<_> = waiting
+        .iter()
+        .filter_map(|person| person.status.as_ref()?.next_transition.as_ref())
+        .map(|next| (next.instant.clone().expect("an instant"), next.at.clone()))
+        .collect();
+    nexts.sort();
+    let at = |instant: &str, local: &str| (instant.to_owned(), local.to_owned());
+    let expected = [at("2027-01-31T11:00:00Z", "2027-02-01T00:00:00+13:00"), at("2027-01-31T23:00:00Z", "2027-02-01T00:00:00+01:00")];
+    assert_eq!(nexts, expected);
+    let none = story.people().list(&ListParams::default().fields("status.access=Suspended")).await.expect("listed").items;
+    assert!(none.iter().all(|person| [&auckland, &berlin].iter().all(|id| person.spec.employee_id != **id)));
 
     controller.to(&story, "2027-01-31T11:00:00Z").await;
     until_status(&story, &auckland, 1).await;
@@ -98,7 +113,7 @@ async fn access_ends_at_the_end_of_the_last_day_and_a_withdrawn_date_ends_nothin
     story.ready("Converged").await;
     assert_eq!(
         next(&story, &leaver).await,
-        json!({"at": "2027-02-11T00:00:00+01:00", "timeZone": "Europe/Berlin", "access": "Suspended", "because": "LastDayOfWork"})
+        json!({"at": "2027-02-11T00:00:00+01:00", "instant": "2027-02-10T23:00:00Z", "timeZone": "Europe/Berlin", "access": "Suspended", "because": "LastDayOfWork"})
     );
     // The evening before, one of the two withdraws the notice.
     story.simulated.change(&stays, json!({"employee.lastDayOfWork": null, "internal.terminationDate": null})).await;
@@ -291,7 +306,7 @@ async fn a_leave_shows_when_it_ends_and_bob_ends_it() {
     assert_eq!(story.simulated.account(&parent).await.unwrap()["status"], 2);
     assert_eq!(
         next(&story, &parent).await,
-        json!({"at": "2027-01-07T00:00:00+13:00", "timeZone": "Pacific/Auckland", "access": "Active", "because": "LeaveEnd"})
+        json!({"at": "2027-01-07T00:00:00+13:00", "instant": "2027-01-06T11:00:00Z", "timeZone": "Pacific/Auckland", "access": "Active", "because": "LeaveEnd"})
     );
     assert_eq!(next(&story, &planner).await["because"], "LeaveStart");
     // Bob turns the status at that midnight; the worker looks at that moment.

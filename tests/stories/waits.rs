@@ -92,7 +92,7 @@ async fn a_first_pass_that_has_to_wait_for_an_hour_says_so_and_everybody_has_an_
     assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
     let person = story.everybody().await.into_iter().next().unwrap();
     assert_eq!(person.status.as_ref().unwrap().access, None, "what the provider has is not known");
-    assert!(condition(&person, "Ready").unwrap().2.starts_with("Waiting until the provider's accounts are read"));
+    assert!(condition(&person, "Ready").unwrap().2.starts_with("Waiting until OneLogin's accounts are read"));
     assert_eq!(says(&story, "ProviderConnected").await.0, "ProviderUnavailable");
     assert_eq!(lines(&controller).len(), 1, "{:?}", lines(&controller));
 

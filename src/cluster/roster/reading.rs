@@ -8,7 +8,7 @@ use super::Entry;
 use crate::{
     api::{
         EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, conditions,
-        employee_sync::{Access, Because, Evidence, EvidenceKind},
+        employee_sync::{Access, Because, EndReason, Evidence, EvidenceKind},
         integration::UserStatus,
         reasons::{DetailReason, EmployeeReason},
     },
@@ -80,7 +80,13 @@ pub(super) fn revoked(evidence: &Evidence) -> Option<Revoked> {
 /// Reads the end of the employment that the status speaks of: one that the decision rests on, or a date ahead.
 pub(super) fn ended(status: &EmployeeSyncStatus) -> Option<Box<Ended>> {
     let conditions = ["AccessSynced", "Ready"].into_iter().filter_map(|kind| conditions::find(&status.conditions, kind));
-    let come = conditions.into_iter().find_map(|condition| Ended::read(&condition.message));
+    let read = || conditions.into_iter().find_map(|condition| Ended::read(&condition.message));
+    let come = match &status.employment_ended {
+        Some(ended) => Some(Ended::come(why_of(ended.because), ended.date.as_deref().and_then(|date| date.parse().ok()))),
+        // Statuses of before have no such field and no reason; their messages name the rule.
+        None if status.reason.is_none() => read(),
+        None => None,
+    };
     let ahead = || {
         let next = status.next_transition.as_ref()?;
         let why = match next.because {
@@ -91,6 +97,14 @@ pub(super) fn ended(status: &EmployeeSyncStatus) -> Option<Box<Ended>> {
         Some(Ended::ahead(why, next.at.parse().ok()?))
     };
     come.or_else(ahead).map(Box::new)
+}
+
+const fn why_of(because: EndReason) -> Why {
+    match because {
+        EndReason::Terminated => Why::Terminated,
+        EndReason::LastDayOfWork => Why::LastDayOfWork,
+        EndReason::TerminationDate => Why::TerminationDate,
+    }
 }
 
 impl Entry {
@@ -141,12 +155,13 @@ pub fn digest(status: &EmployeeSyncStatus) -> u64 {
         account.id.hash(&mut hash);
         account.matched_by.hash(&mut hash);
     }
-    status.access.hash(&mut hash);
+    (status.access, &status.reason).hash(&mut hash);
+    status.employment_ended.as_ref().map(|ended| (ended.because, &ended.date)).hash(&mut hash);
     for condition in &status.conditions {
         (&condition.type_, &condition.status, &condition.reason, &condition.message, condition.observed_generation).hash(&mut hash);
     }
     if let Some(next) = &status.next_transition {
-        (&next.at, &next.time_zone, next.access, next.because).hash(&mut hash);
+        (&next.at, &next.instant, &next.time_zone, next.access, next.because).hash(&mut hash);
     }
     if let Some(evidence) = &status.evidence {
         (&evidence.kind, evidence.observed_at.0.as_second(), &evidence.start_date).hash(&mut hash);

@@ -90,21 +90,62 @@ impl Reference {
 /// A sentence for a person.
 pub(super) fn read(text: &str) -> Result<Reading, String> {
     survey(text)?;
-    let mut tree = Parser::new().max_recursion_depth(LEVELS).parse(text).map_err(|errors| not_cel(&errors))?;
+    let mut tree = Parser::new().max_recursion_depth(LEVELS).parse(text).map_err(|errors| not_cel(text, &errors))?;
     let mut reader = Reader { fields: Vec::new(), patterns: Vec::new(), variables: Vec::new(), nodes: 0, times: 1, cost: 0 };
     let result = reader.read(&mut tree, 0)?;
     Ok(Reading { tree, fields: reader.fields, patterns: reader.patterns, largest: result.weight })
 }
 
-fn not_cel(errors: &ParseErrors) -> String {
+/// Returns what is wrong with a text that the parser refuses: where, and what it may be. The parser's own words say less.
+fn not_cel(text: &str, errors: &ParseErrors) -> String {
     if errors.errors.iter().any(|error| error.msg.contains("Recursion limit")) {
         return format!(
             "the expression is nested more than {LEVELS} deep; a map such as {{'Paris': 'Acme SAS'}}[employee.work.site] is flatter"
         );
     }
-    let Some(error) = errors.errors.first() else { return "the expression is not CEL".to_owned() };
-    let why: String = error.msg.trim_start_matches("Syntax error: ").chars().take(120).collect();
-    format!("the expression is not CEL, at line {}, column {}: {why}", error.pos.0, error.pos.1)
+    if let Some((line, column)) = lone_equals(text) {
+        return format!("the expression is not CEL, at line {line}, column {column}: a single = compares nothing; write == instead");
+    }
+    let place = errors.errors.first().map_or_else(String::new, |error| format!(", at line {}, column {}", error.pos.0, error.pos.1));
+    let open = if has_open_quote(text) { "a quote that is not closed" } else { "a bracket or a quote that is not closed" };
+    format!(
+        "the expression is not CEL{place}: the likely causes are {open}, and two values without an operator such as && or == between them"
+    )
+}
+
+/// Returns line and column of an equals sign that stands alone, outside of quotes.
+fn lone_equals(text: &str) -> Option<(usize, usize)> {
+    let (mut quote, mut before, mut line, mut column) = (None, ' ', 1, 0);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        (line, column) = if c == '\n' { (line + 1, 0) } else { (line, column + 1) };
+        match (quote, c) {
+            (Some(_), '\\') => {
+                chars.next();
+                column += 1;
+            }
+            (Some(open), _) if open == c => quote = None,
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '=') if !matches!(before, '=' | '!' | '<' | '>') && chars.peek() != Some(&'=') => return Some((line, column)),
+            _ => {}
+        }
+        before = c;
+    }
+    None
+}
+
+/// Whether a quote of the text is not closed.
+fn has_open_quote(text: &str) -> bool {
+    let (mut quote, mut chars) = (None, text.chars());
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (Some(_), '\\') => drop(chars.next()),
+            (Some(open), _) if open == c => quote = None,
+            (None, '\'' | '"') => quote = Some(c),
+            _ => {}
+        }
+    }
+    quote.is_some()
 }
 
 /// What can be refused without the parser, which recurses.
@@ -525,4 +566,33 @@ fn path(node: &IdedExpr) -> Result<Option<Path>, String> {
         ));
     }
     Ok(Some(Path { id, presence }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_cel_is_told_with_its_place_and_the_likely_causes() {
+        for (text, said) in [
+            (
+                "employee.work.site = 'Paris'",
+                "the expression is not CEL, at line 1, column 20: a single = compares nothing; write == instead",
+            ),
+            (
+                "employee.work.site == 'Paris' employee.work.site",
+                "the expression is not CEL, at line 1, column 31: the likely causes are a bracket or a quote that is not closed, and two values \
+                 without an operator such as && or == between them",
+            ),
+            (
+                "'=' + employee.work.site + \"x = y\" = 'a'",
+                "the expression is not CEL, at line 1, column 36: a single = compares nothing; write == instead",
+            ),
+        ] {
+            assert_eq!(read(text).map(drop).unwrap_err(), said, "{text}");
+        }
+        let open = read("employee.work.site == 'Paris").map(drop).unwrap_err();
+        assert!(open.contains("causes are a quote that is not closed, and"), "{open}");
+        assert!(read("employee.work.site >= 'a' && employee.work.site != '='").is_ok());
+    }
 }

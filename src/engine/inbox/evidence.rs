@@ -10,6 +10,7 @@ use super::{Inbox, Mailbox};
 use crate::{
     api::{
         EmployeeSync, EmployeeSyncStatus,
+        conditions::find,
         employee_sync::{Evidence, EvidenceKind},
     },
     bob::webhook::Kind,
@@ -110,7 +111,8 @@ impl Inbox {
         let why = if gone { Why::FileDeleted } else { Why::AccessRevoked };
         let (status, generation) = (object.status.clone().unwrap_or_default(), object.metadata.generation.unwrap_or(0));
         let Some(conditions) = still_open(&status, generation, why, self.0.clock.now()) else { return };
-        let (writer, status) = (self.writer(key), EmployeeSyncStatus { conditions, ..status });
+        let reason = find(&conditions, "Ready").map(|ready| ready.reason.clone());
+        let (writer, status) = (self.writer(key), EmployeeSyncStatus { conditions, reason, ..status });
         self.0.roster.writing(key, employee, true);
         match tokio::time::timeout(SAID_WITHIN, writer.apply_person(object, &status)).await {
             Ok(Ok(object)) => self.0.roster.wrote(&object, 0),
