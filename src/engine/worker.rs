@@ -10,12 +10,11 @@ use kube::ResourceExt as _;
 use tokio::{sync::watch, task::JoinSet, time::Instant};
 
 use super::{
-    clock::Clock,
-    connection::{Connections, Pacers, Secrets},
+    connection::{Connections, Secrets},
     counts::{self, Reckoning},
     dirty::{Causes, Line},
     execute::Cut,
-    inbox::{Inbox, Mailbox},
+    inbox::Mailbox,
     partial,
     report::{self, Report},
     revocations,
@@ -23,8 +22,7 @@ use super::{
     session::{Refusals, Session, Wanted, takes_access},
     signing::{self, Signing},
     state::{self, News, Place, Ready, Times, Wake},
-    tenants::Tenants,
-    validate::{AllowedEndpoints, Stop, Validated, for_evidence, validate},
+    validate::{Stop, Validated, for_evidence, validate},
     waits::{self, Waits},
 };
 use crate::{
@@ -34,15 +32,12 @@ use crate::{
         integration::Mode,
         reasons::{DetailReason, EmployeeReason, IntegrationReason},
     },
-    cluster::{
-        events::Events,
-        leadership::Leadership,
-        roster::{Entry, IntegrationKey, Roster},
-        status::Writer,
-    },
+    cluster::roster::{Entry, IntegrationKey, Roster},
     domain::{priority::Class, safety::Suspicion, settings::go_duration},
-    server::{health::Beat, metrics::Metrics, parts::Parts},
+    server::health::Beat,
 };
+
+pub use super::shared::Shared;
 
 /// How often Secrets are compared with what was read: a rotation is seen within a minute.
 const SECRET_POLL: SignedDuration = SignedDuration::from_secs(20);
@@ -50,43 +45,6 @@ const SECRET_POLL: SignedDuration = SignedDuration::from_secs(20);
 const MISSING_SECRET_POLL: SignedDuration = SignedDuration::from_secs(5);
 /// A full pass that lasts for so much longer than an interval is stuck: a service asks for an hour at most.
 const LONGER: Duration = Duration::from_hours(2);
-
-/// What every worker shares.
-#[derive(Clone)]
-pub struct Shared {
-    /// The API server.
-    pub client: kube::Client,
-    /// What is known of every `EmployeeSync`.
-    pub roster: Roster,
-    /// Tells people.
-    pub events: Events,
-    /// Counts.
-    pub metrics: Arc<Metrics>,
-    /// The time.
-    pub clock: Clock,
-    /// Whether this process may write.
-    pub leadership: Leadership,
-    /// Base addresses allowed in place of the vendors'.
-    pub allowed: Arc<AllowedEndpoints>,
-    /// Windows of provider limits, shared by integrations of one tenant.
-    pub pacers: Arc<Pacers>,
-    /// What Bob pushes.
-    pub inbox: Inbox,
-    /// Who works on which tenant.
-    pub tenants: Arc<Tenants>,
-    /// What runs in this process.
-    pub parts: Parts,
-    /// True when the process stops.
-    pub stopping: watch::Receiver<bool>,
-}
-
-impl Shared {
-    /// What writes the statuses of this integration and its people.
-    #[must_use]
-    pub fn writer(&self, key: &IntegrationKey) -> Writer {
-        Writer::new(&self.client, &key.namespace, &self.leadership)
-    }
-}
 
 /// What the supervisor holds of a worker.
 #[derive(Clone)]
