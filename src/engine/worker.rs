@@ -297,18 +297,23 @@ impl Worker {
     /// What has happened that no pass has looked at.
     async fn news(&self, object: &ProvisioningIntegration) -> News {
         let generation = object.metadata.generation.unwrap_or(0);
+        let requested = object.annotations().get(SYNC_REQUESTED);
+        let asked = requested.is_some() && requested != self.answered.as_ref();
         let spec = if generation == self.generation {
             None
         } else {
-            // That a process begins is no change of the spec.
+            // That a process begins is no change of the spec, and it takes up a request that another one left.
             let known = self.generation == 0 && self.handle.said.lock().await.status.observed_generation == Some(generation);
-            Some(if known { Trigger::Interval } else { Trigger::Spec })
+            Some(match (known, asked) {
+                (true, true) => Trigger::Manual,
+                (true, false) => Trigger::Interval,
+                (false, _) => Trigger::Spec,
+            })
         };
-        let requested = object.annotations().get(SYNC_REQUESTED);
         let mailbox = &self.session.mailbox;
         News {
             spec,
-            asked: requested.is_some() && requested != self.answered.as_ref(),
+            asked,
             asked_for_one: mailbox.is_asked(),
             webhooks: self.session.signing.has_news(),
             everybody: mailbox.dirty.wants_everybody(Instant::now()),
