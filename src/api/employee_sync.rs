@@ -322,6 +322,10 @@ pub struct HistoryEntry {
     /// The digest of the held plan that this change was approved with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
+    /// Whether no budget counts it: the first pass made it to an account without a mark, or it belongs to a creation or to a
+    /// first day.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub uncounted: bool,
     /// The provider's request id, for its support.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,

@@ -76,7 +76,7 @@ reasons! {
         BobUnavailable: "Bob did not answer, or not with what was asked, or asked for a pause; the message then says until when.", "Nothing; it is tried again by itself. See Bob's status page if it lasts.";
         ProviderUnavailable: "The provider did not answer, or not with what was asked, or asked for a pause; the message then says until when.", "Nothing; it is tried again by itself. See the provider's status page if it lasts.";
         SourceSuspect: "Bob's answer is well-formed but implausibly short, or a lifecycle status is missing as a whole; the message says which.", "Check the service user's access rights in Bob: it must see every lifecycle status. If so many people have really gone, request a sync of the integration, or wait until a later answer agrees. If the only employee with a lifecycle status has really gone, request a sync of the EmployeeSync.";
-        TargetSuspect: "The provider's listing is well-formed but implausibly short.", "Check the credential's scope, and whether accounts were deleted at the provider.";
+        TargetSuspect: "Implausibly many accounts on record are not at the provider: not in its listing, and not by their ids.", "Check the credential's scope, and whether accounts were deleted at the provider. If they have really gone, request a sync of the integration, or wait until a pass half an interval later agrees; they are then made again.";
         NamespaceNotListed: "The controller cannot list the EmployeeSyncs of this namespace, so it does not know who is pinned, and begins nothing.", "Give the controller the right to list and watch `employeesyncs` in this namespace (the chart's `namespaces`); it begins by itself.";
         SecretNotFound: "A Secret, or a key in it, does not exist.", "Create the Secret that the message names, with that key; it is noticed within a minute.";
         BobUnauthorized: "Bob refused the service user.", "Correct the service user's id or token in the Secret. Bob is asked again when the Secret or the spec changes or a sync is requested, and else once an hour, because Bob blocks addresses that keep trying.";
@@ -117,6 +117,7 @@ reasons! {
         SourceUnavailable: "Bob sends a mapped field for nobody.", "Check the field id, and the service user's right to view it.";
         BudgetExceeded: "More changes of a kind than its budget allows within the window.", "Approve the plan with `spec.approvedPlan`, or remove the cause.";
         FieldBlackout: "An attribute would be blanked or changed for too many people at once.", "Correct the field in Bob or the mapping, or approve the plan with `spec.approvedPlan`.";
+        ScopeShrink: "More employees than `safety.scopeShrink` allows would leave management at once; they stay managed meanwhile.", "Correct `emailDomains` or `scope` (or the value in Bob that the scope rests on); or approve it with `spec.approvedPlan`.";
         NothingHeld: "No guard holds anything.", "Nothing.";
         NoneFailing: "Nobody fails.", "Nothing.";
         SomeFailing: "Some people fail; the message counts them by reason.", "`kubectl get esync` shows who and why.";

@@ -22,3 +22,4 @@ pub use client::{Client, Config, Observer};
 pub use error::Error;
 pub use pace::Pace;
 pub use people::{People, Reader};
+pub use wanted::REFERENCES;

@@ -20,7 +20,8 @@ pub(super) enum Kind {
     Label,
 }
 
-const REFERENCES: [&str; 4] = ["root.id", "work.manager", "work.secondLevelManager", "work.reportsTo"];
+/// Fields whose value is the number of a person.
+pub const REFERENCES: [&str; 4] = ["root.id", "work.manager", "work.secondLevelManager", "work.reportsTo"];
 const DATES: [&str; 5] = [
     "work.startDate",
     "internal.terminationDate",

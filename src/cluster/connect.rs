@@ -222,6 +222,7 @@ mod tests {
         let (headers, answer) = asked(|server| kubeconfig(&server, "{token: t}"), axum::http::StatusCode::NOT_FOUND).await;
         let error = answer.expect_err("refused");
         assert!(error.is_not_found() && !error.is_busy() && !error.is_silence(), "{error:?}");
+        assert_eq!(error.to_string(), "Not Found (404)");
         assert_eq!(headers["user-agent"], concat!("bobsync/", env!("CARGO_PKG_VERSION")));
         let (_, answer) = asked(|server| kubeconfig(&server, "{token: t}"), axum::http::StatusCode::TOO_MANY_REQUESTS).await;
         assert!(answer.expect_err("refused").is_busy());

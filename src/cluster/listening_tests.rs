@@ -118,10 +118,8 @@ impl Server {
         let all: Vec<_> = world.objects.iter().map(|(name, version)| object(name, *version)).collect();
         let version = world.version.to_string();
         let at: usize = page.and_then(|page| page.parse().ok()).unwrap_or(0);
-        let (items, next) = match world.small {
-            true => (vec![all[at].clone()], (at + 1 < all.len()).then(|| (at + 1).to_string())),
-            false => (all, None),
-        };
+        let next = (world.small && at + 1 < all.len()).then(|| (at + 1).to_string());
+        let items = if world.small { vec![all[at].clone()] } else { all };
         json!({"kind": "ConfigMapList", "apiVersion": "v1", "metadata": {"resourceVersion": version, "continue": next}, "items": items})
     }
 

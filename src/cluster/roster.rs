@@ -30,7 +30,7 @@ pub use self::{
 };
 use self::{
     people::People,
-    reading::{access, ended, kept, met, only_found, overrides, revoked, several, unready_since},
+    reading::{access, ended, kept, leaderless, met, only_found, overrides, revoked, several, unready_since},
 };
 use crate::{
     api::{
@@ -99,6 +99,8 @@ pub struct Entry {
     pub latest: Latest,
     /// Whether the status says that the start date brings access.
     pub awaited_start: bool,
+    /// Whether the status says that the manager has no account.
+    pub leaderless: bool,
     /// The part in a plan that is held, or was approved and is not through.
     pub part: Option<NonZeroU64>,
     /// What was last in place on the account, where the status keeps it.
@@ -512,6 +514,7 @@ fn entry(object: &EmployeeSync) -> Entry {
         file_deleted: status.and_then(|s| s.evidence.as_ref()).filter(|e| e.kind == EvidenceKind::FileDeleted).map(|e| e.observed_at.0),
         latest: status.map(Latest::of_status).unwrap_or_default(),
         awaited_start: status.and_then(|s| s.next_transition.as_ref()).is_some_and(|next| next.because == Because::StartDate),
+        leaderless: status.is_some_and(leaderless),
         part: status.and_then(|s| u64::from_str_radix(s.held_part.as_deref()?, 16).ok()).and_then(NonZeroU64::new),
         in_place: status
             .map(|s| &s.last_applied)

@@ -318,6 +318,9 @@ fn left_out(settings: &Settings, known: &Known, employee: &Employee, holds: &dyn
         // Only the id is left, so no other setting can be asked.
         return (known.met == Met::Unmanaged).then_some(Why::LeftAloneBefore);
     }
+    if known.kept_in {
+        return None;
+    }
     match scope(settings, employee, known.met == Met::Managed, holds) {
         Scope::In => None,
         Scope::Out(why) => Some(why),

@@ -38,6 +38,8 @@ pub struct Sight<'a> {
     pub replaced_before: &'a dyn Fn(usize) -> u32,
     /// Whether this person's start date has come as the status announced it.
     pub starts: &'a dyn Fn(PersonIndex) -> bool,
+    /// Whether the status says that this person's manager had no account: setting the manager belongs to the creation.
+    pub leaderless: &'a dyn Fn(PersonIndex) -> bool,
     /// Whether this person was asked for: Bob's event, or a sync request of the `EmployeeSync`.
     pub explicit: &'a dyn Fn(PersonIndex) -> bool,
     /// How many people there are where the plan is about some of them; `None`: it is about everybody.
@@ -83,8 +85,36 @@ pub struct Held {
     pub continued: Vec<bool>,
     /// For each change: the budget that it is counted against.
     pub kinds: Vec<Option<Kind>>,
+    /// What the budgets have room for beside the plan.
+    pub room: Room,
     /// Everybody's part in what is held or was approved, so that what was approved goes on after an interruption.
     pub parts: HashMap<PersonIndex, u64>,
+}
+
+/// What the budgets have room for beside a plan: a change may turn out to be another one than was planned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// How many more changes of a kind may go out; a kind that is not named has no limit.
+    pub left: HashMap<Kind, u32>,
+    /// Whether an account without a mark is updated without a limit.
+    pub first_pass: bool,
+}
+
+impl Room {
+    /// Takes room for one change of this kind. Returns whether there was any.
+    pub fn take(&mut self, kind: Kind, marked: bool) -> bool {
+        if kind == Kind::Update && self.first_pass && !marked {
+            return true;
+        }
+        match self.left.get_mut(&kind) {
+            None => true,
+            Some(0) => false,
+            Some(left) => {
+                *left -= 1;
+                true
+            }
+        }
+    }
 }
 
 /// What is held as a whole.
@@ -110,8 +140,8 @@ pub fn guard(sight: &Sight<'_>) -> Held {
         .iter()
         .zip(&continued)
         .map(|(change, continued)| {
-            let rest = change.write.attributes.iter().filter(|(row, _)| !frozen.contains(row)).count();
-            kind_of(change, rest, (sight.starts)(change.person)).filter(|kind| !continued && !unlimited(sight, change, *kind))
+            kind_of(change, attributes(sight, change, &frozen), (sight.starts)(change.person))
+                .filter(|kind| !continued && !unlimited(sight, change, *kind))
         })
         .collect();
     let mut changes = vec![false; kinds.len()];
@@ -151,8 +181,9 @@ pub fn guard(sight: &Sight<'_>) -> Held {
         (change.person, sight.plan.part(change, rows, sight.mapping, sight.people, sight.released_before))
     };
     let over = changes.contains(&true);
+    let room = room(sight, &kinds, &changes);
     if !over && frozen.is_empty() {
-        return Held { changes, continued, kinds, ..Held::default() };
+        return Held { changes, continued, kinds, room, ..Held::default() };
     }
     let touched = |change: &Change| change.only_rows(&frozen).is_some();
     let parts = all
@@ -172,12 +203,43 @@ pub fn guard(sight: &Sight<'_>) -> Held {
             !more && !write.attributes.is_empty() && write.attributes.iter().all(|(row, _)| frozen.contains(row))
         };
         let approved = changes.iter().zip(all).map(|(held, change)| *held || only_frozen(change)).collect();
-        return Held { changes: vec![false; kinds.len()], released: Some(digest), approved, continued, kinds, parts, ..Held::default() };
+        return Held {
+            changes: vec![false; kinds.len()],
+            released: Some(digest),
+            approved,
+            continued,
+            kinds,
+            room,
+            parts,
+            ..Held::default()
+        };
     }
     let mut counts = sight.plan.counts_of(|index| changes[index]);
     counts.updates += count(all.iter().zip(&changes).filter(|(change, held)| !**held && touched(change)).count());
     let plan = Some(HeldPlan { digest, counts, because: because.join("\n"), only_fields: !over });
-    Held { changes, frozen, plan, continued, kinds, parts, ..Held::default() }
+    Held { changes, frozen, plan, continued, kinds, room, parts, ..Held::default() }
+}
+
+/// Returns how many attributes this change writes, without frozen ones. A manager whose account came late is none of them,
+/// unless the account names another one.
+fn attributes(sight: &Sight<'_>, change: &Change, frozen: &[usize]) -> usize {
+    let manager = sight.mapping.manager;
+    let replaces = manager.is_some_and(|row| change.replaced.contains(&row));
+    let late = !replaces && (sight.leaderless)(change.person);
+    let counts = |row: usize| !(frozen.contains(&row) || late && Some(row) == manager);
+    let written = change.write.attributes.iter().filter(|(row, _)| counts(*row)).count();
+    let awaited = change.manager.is_some() && replaces && manager.is_some_and(counts);
+    written + usize::from(awaited)
+}
+
+/// Returns what is left of the budgets when everything that is not held has gone out.
+fn room(sight: &Sight<'_>, kinds: &[Option<Kind>], held: &[bool]) -> Room {
+    let left = [Kind::Disable, Kind::Reactivate, Kind::Create, Kind::Update].into_iter().filter_map(|kind| {
+        let account = account(sight, kinds, kind)?;
+        let goes = kinds.iter().zip(held).filter(|(own, held)| **own == Some(kind) && !**held).count();
+        Some((kind, account.room().saturating_sub(count(goes))))
+    });
+    Room { left: left.collect(), first_pass: sight.first_pass }
 }
 
 /// Whether a first pass makes this change without a limit. One to an account that bears its person's mark has a limit:

@@ -14,6 +14,8 @@ pub struct Known {
     pub met: Met,
     /// Bob reported that access is revoked at once.
     pub revoked: Option<Revoked>,
+    /// Whether a guard keeps the employee managed although the domains or the scope leave the employee out now.
+    pub kept_in: bool,
     /// The end of the employment that is on record and has come. It speaks only where Bob does not show the employee.
     pub ended: Option<Ended>,
 }

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use foldhash::{HashMap, HashMapExt as _};
+use foldhash::{HashMap, HashMapExt as _, HashSet};
 
 use super::{
     access::Decision,
@@ -243,6 +243,8 @@ pub struct Matcher<'a> {
     /// Only usernames that are not the person's e-mail.
     by_username: HashMap<Cow<'a, str>, Owners>,
     found: Vec<Found>,
+    /// Accounts on record that were not seen yet.
+    unseen: HashSet<&'a str>,
     adopt: bool,
     protected: Option<&'a Protected>,
 }
@@ -259,6 +261,7 @@ impl<'a> Matcher<'a> {
             by_email: HashMap::with_capacity(people.len()),
             by_username: HashMap::new(),
             found: vec![Found::default(); people.len()],
+            unseen: people.iter().filter_map(|person| person.known_account.as_deref()).collect(),
             adopt,
             protected: None,
         };
@@ -302,8 +305,14 @@ impl<'a> Matcher<'a> {
         self.by_id.get(id).copied()
     }
 
+    /// Returns the ids of accounts on record that were not seen.
+    pub fn unseen(&self) -> impl Iterator<Item = &'a str> {
+        self.unseen.iter().copied()
+    }
+
     /// Looks at one account.
     pub fn see(&mut self, account: Account<'_>) {
+        self.unseen.remove(&*account.id);
         let email = account.email.as_deref().map(key);
         let username = account.username.as_deref().map(key);
         let owner = match &account.mark {

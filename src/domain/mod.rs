@@ -11,7 +11,8 @@
 //! - `matching`: which account is whose. `plan`: what has to change, and in which order.
 //! - `priority`: what is at stake, and whose turn it is.
 //! - `safety`: when a read is not to be believed. `budget`: how many changes may go out. `guard`: what of a plan is held,
-//!   summed over passes by `ledger`.
+//!   summed over passes by `ledger`. `shrink`: when too many employees would leave management at once.
+//!   `lost`: accounts on record that the provider does not show.
 
 pub mod access;
 pub mod account;
@@ -27,6 +28,7 @@ pub mod guard;
 pub mod kept;
 pub mod known;
 pub mod ledger;
+pub mod lost;
 pub mod mapping;
 pub mod matching;
 pub mod missing;
@@ -34,4 +36,5 @@ pub mod plan;
 pub mod priority;
 pub mod safety;
 pub mod settings;
+pub mod shrink;
 pub mod visible;

@@ -23,11 +23,16 @@ impl Default for ShortRead {
 }
 
 impl ShortRead {
+    /// Returns how many of so many may be missing.
+    #[must_use]
+    pub fn allows(self, before: u32) -> u32 {
+        larger(self.max_percent, before, self.at_least)
+    }
+
     /// Whether `now` is implausibly short after `before`. Nobody at all is never plausible.
     #[must_use]
     pub fn is_suspect(self, before: u32, now: u32) -> bool {
-        let limit = larger(self.max_percent, before, self.at_least);
-        now == 0 || before.saturating_sub(now) > limit
+        now == 0 || before.saturating_sub(now) > self.allows(before)
     }
 }
 

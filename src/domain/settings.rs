@@ -9,6 +9,7 @@ use super::{
     expression::Expression,
     mapping::Mapping,
     safety::{Protected, ShortRead},
+    shrink::ScopeShrink,
 };
 
 /// The settings decisions rest on.
@@ -32,6 +33,8 @@ pub struct Settings {
     pub budgets: Budgets,
     /// When an attribute would change for too many people at once.
     pub field_blackout: Blackout,
+    /// How many employees may leave management at once.
+    pub scope_shrink: ScopeShrink,
     /// When a read of Bob is too short to be believed.
     pub short_read: ShortRead,
     /// Whether an account without a mark may be adopted by its e-mail.

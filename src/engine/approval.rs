@@ -11,8 +11,9 @@ use crate::{
     cluster::status::to_the_second,
 };
 
-/// Records that the plan with this digest is released, and says who approved it. Whether that was stored.
-pub async fn release(session: &Session, object: &ProvisioningIntegration, digest: String) -> bool {
+/// Records that the plan with this digest is released, and says who approved it. `leaving`: it lets employees leave management.
+/// Returns whether that was stored.
+pub async fn release(session: &Session, object: &ProvisioningIntegration, digest: String, leaving: bool) -> bool {
     let by = approver(object);
     let now: Timestamp = session.shared.clock.now();
     let mut said = session.said.lock().await;
@@ -22,7 +23,8 @@ pub async fn release(session: &Session, object: &ProvisioningIntegration, digest
         known.is_none_or(|known| known.digest != digest).then(|| {
             let after = known.map(|before| before.digest.clone()).or_else(|| object.uid());
             let earlier = known.map(Approved::and_earlier).unwrap_or_default();
-            let approved = Approved { digest: digest.clone(), by: by.clone(), at: Time(to_the_second(now)), after, earlier };
+            let (digest, by) = (digest.clone(), by.clone());
+            let approved = Approved { digest, by, at: Time(to_the_second(now)), after, earlier, leaving };
             ProvisioningIntegrationStatus { approved: Some(approved), ..before.clone() }
         })
     };

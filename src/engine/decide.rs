@@ -46,12 +46,18 @@ pub struct Deciding<'a> {
 #[must_use]
 pub fn everybody(cx: &Deciding<'_>, employees: Vec<Employee>) -> Vec<Person> {
     let mapped = mapped(&cx.settings.mapping);
-    employees.into_iter().map(|employee| cx.one(employee, &mapped)).collect()
+    employees.into_iter().map(|employee| cx.one(employee, &mapped, false)).collect()
+}
+
+/// Decides for an employee whom a guard keeps managed although the settings leave the employee out.
+#[must_use]
+pub fn as_managed(cx: &Deciding<'_>, employee: Employee) -> Person {
+    cx.one(employee, &mapped(&cx.settings.mapping), true)
 }
 
 impl Deciding<'_> {
-    fn one(&self, mut employee: Employee, mapped: &[FieldIndex]) -> Person {
-        let (known, known_account, (access, several), (in_place, kept), unmet) = self.roster.with(self.key, employee.id(), |entry| {
+    fn one(&self, mut employee: Employee, mapped: &[FieldIndex], kept_in: bool) -> Person {
+        let (mut known, known_account, (access, several), (in_place, kept), unmet) = self.roster.with(self.key, employee.id(), |entry| {
             let account = entry.and_then(|entry| entry.account.as_ref()).map(|(id, _)| id.clone());
             let access = (entry.and_then(|entry| entry.access), entry.is_some_and(|entry| entry.several));
             let in_place = entry.filter(|_| self.settings.report_drift).and_then(|entry| entry.in_place.clone());
@@ -64,6 +70,7 @@ impl Deciding<'_> {
                 entry.is_none_or(|entry| entry.met.is_none()),
             )
         });
+        known.kept_in = kept_in;
         let mut unknown_target = None;
         if !known.overrides.attributes.is_empty() {
             unknown_target = pin(&mut employee, &known, &self.settings.mapping);
@@ -135,6 +142,7 @@ fn known(entry: Option<&Entry>, now: Timestamp, unmet: impl FnOnce() -> Met) -> 
         met: entry.met.unwrap_or_else(unmet),
         revoked: entry.revoked,
         ended: entry.ended(now),
+        kept_in: false,
     }
 }
 

@@ -39,6 +39,7 @@ use crate::{
     cluster::leadership::Leadership,
     domain::{
         account::{Access, Account, AccountState, AccountWrite, NewValue},
+        guard::Room,
         kept::Answered,
         mapping::Mapping,
         matching::{Person, PersonIndex},
@@ -214,6 +215,8 @@ struct Run<'a, 'b, 'c> {
     cx: &'a Execution<'b, 'c>,
     accounts: Mutex<HashMap<PersonIndex, Box<str>>>,
     met: Mutex<HashMap<PersonIndex, Met>>,
+    /// What the budgets have room for beside the plan.
+    room: Mutex<Room>,
     streaks: Streaks,
     /// New accounts in a row for which there was no licence.
     unlicensed: AtomicU32,
@@ -229,6 +232,7 @@ pub async fn execute<'c>(cx: &Execution<'_, 'c>, tell: impl Fn(PersonIndex, Outc
         cx,
         accounts: Mutex::default(),
         met: Mutex::default(),
+        room: Mutex::new(cx.released.held.room.clone()),
         streaks: Streaks::default(),
         unlicensed: AtomicU32::new(0),
         late: AtomicBool::new(false),

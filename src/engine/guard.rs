@@ -20,6 +20,7 @@ use crate::{
         budget::Kind,
         guard::{Held, Population, Sight, guard},
         ledger::Ledger,
+        lost::{Lost, LostMemory, Moment, Verdict},
         matching::{Person, PersonIndex},
         plan::{Change, Counts, Kind as PlanKind, Plan},
         safety::ShortRead,
@@ -48,10 +49,15 @@ pub struct Guarding<'a> {
     pub approved: Option<&'a str>,
     /// The plan that was released last, and what its digest was chained to.
     pub released: Option<&'a Approved>,
-    /// The integration's uid: what the first digest is chained to, so that an approval dies with the integration.
-    pub uid: &'a str,
+    /// What the next digest is chained to: the digest that was released last, and before the first one the integration's uid,
+    /// so that an approval dies with the integration.
+    pub released_before: &'a str,
     /// Whether the plan is about some of the people.
     pub some: bool,
+    /// What other passes know of accounts that are gone.
+    pub lost: &'a Mutex<LostMemory>,
+    /// When this pass looks.
+    pub moment: Moment,
     /// What other passes let out that no status tells.
     pub ledger: &'a Mutex<Ledger>,
     /// Which pass this is.
@@ -74,6 +80,10 @@ pub struct Released {
     pub held: Held,
     /// What would be held if this were no dry run, in one sentence.
     pub would_hold: Option<String>,
+    /// The budget that counts each person's change; without one it was let out beside the budgets.
+    pub kinds: HashMap<PersonIndex, Kind>,
+    /// Whether only a look at everybody can judge accounts that are gone.
+    pub in_doubt: bool,
     /// How many changes of each kind of budget do not go out: they are held, or nothing is to be written.
     pub planned: Counts,
     /// Why the provider's listing is not believed, if it is not.
@@ -101,6 +111,9 @@ pub fn release(cx: &Guarding<'_>, plan: &mut Plan, people: &[Person], listing: &
             let come = |entry: &Entry| entry.awaited_start && entry.next.is_some_and(|(at, _)| at <= cx.now.as_second());
             cx.roster.with(cx.key, people[person as usize].employee.id(), |entry| entry.is_some_and(come))
         },
+        leaderless: &|person| {
+            cx.roster.with(cx.key, people[person as usize].employee.id(), |entry| entry.is_some_and(|entry| entry.leaderless))
+        },
         explicit: &|person| {
             let id = people[person as usize].employee.id();
             cx.requests.contains_key(id) || cx.roster.with(cx.key, id, |entry| entry.is_some_and(|entry| entry.revoked.is_some()))
@@ -108,7 +121,7 @@ pub fn release(cx: &Guarding<'_>, plan: &mut Plan, people: &[Person], listing: &
         population: cx.some.then(|| cx.population()),
         first_pass: cx.first_pass,
         approved: cx.approved,
-        released_before: cx.released.map_or(cx.uid, |released| &released.digest),
+        released_before: cx.released_before,
         continues: &|change| cx.continues(plan, people, change),
         held_before: &|person| {
             let part = |entry: &Entry| entry.part.map(NonZeroU64::get);
@@ -135,21 +148,12 @@ pub fn release(cx: &Guarding<'_>, plan: &mut Plan, people: &[Person], listing: &
             plan.changes.iter().zip(flags).filter(|(_, flag)| **flag).map(|(change, _)| change.person).collect()
         };
         let (held_people, continuing) = (of(&held.changes), of(&held.continued));
-        plan.freeze(&held.frozen);
+        plan.freeze(&cx.settings.mapping, &held.frozen);
         held.changes = plan.changes.iter().map(|change| held_people.contains(&change.person)).collect();
         held.continued = plan.changes.iter().map(|change| continuing.contains(&change.person)).collect();
     }
-    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    let known = count(people.iter().filter(|person| person.known_account.is_some()).count());
-    let lost = plan
-        .changes
-        .iter()
-        .filter(|change| {
-            (change.kind == PlanKind::Create || change.look_up_first) && people[change.person as usize].known_account.is_some()
-        })
-        .count();
-    // Of some of the people each was looked up: who is missing then is gone.
-    let suspect = !cx.some && lost > 0 && ShortRead::default().is_suspect(known, known - count(lost).min(known));
+    let (verdict, lost) = cx.lost(plan, people);
+    let suspect = verdict != Verdict::Gone;
     let created_again = |kind: PlanKind, person: u32| kind == PlanKind::Create && people[person as usize].known_account.is_some();
     let go: Vec<bool> = plan
         .changes
@@ -164,12 +168,15 @@ pub fn release(cx: &Guarding<'_>, plan: &mut Plan, people: &[Person], listing: &
     Released {
         go,
         held,
+        kinds,
         would_hold,
         planned,
-        target_suspect: suspect.then(|| {
+        in_doubt: verdict == Verdict::Unjudged,
+        target_suspect: (suspect && !cx.some).then(|| {
             format!(
-                "the provider listed {} accounts, and {lost} of the {known} accounts that are known are not among them; nobody missing is created on its word alone",
-                listing.accounts
+                "The provider listed {} accounts, and {lost} of the {known} accounts on record are not there, not by their ids either; none of them is made again until a look half an interval later agrees, or a person asks for a sync",
+                listing.accounts,
+                known = cx.known(people),
             )
         }),
     }
@@ -183,6 +190,25 @@ impl Guarding<'_> {
         let part = self.roster.with(self.key, id, |entry| entry.and_then(|entry| entry.part));
         let of = |after: &str| plan.part(change, None, &self.settings.mapping, people, after);
         self.released.zip(part).is_some_and(|(released, part)| released.plan_of(part.get(), of).is_some())
+    }
+
+    /// Judges the accounts on record that are not there. Returns how many they are, too.
+    fn lost(&self, plan: &Plan, people: &[Person]) -> (Verdict, usize) {
+        let again = |change: &&Change| change.kind == PlanKind::Create || change.look_up_first;
+        let lost = plan.changes.iter().filter(again).map(|change| &people[change.person as usize]);
+        let missing = lost.filter(|person| person.known_account.is_some()).map(|person| person.employee.id()).collect();
+        let lost = Lost { known: self.known(people), missing };
+        let mut memory = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        let judge = if self.some { LostMemory::some } else { LostMemory::everybody };
+        (judge(&mut memory, ShortRead::default(), &lost, self.moment), lost.missing.len())
+    }
+
+    /// Returns how many accounts are on record.
+    fn known(&self, people: &[Person]) -> u32 {
+        if self.some {
+            return self.population().accounts;
+        }
+        u32::try_from(people.iter().filter(|person| person.known_account.is_some()).count()).unwrap_or(u32::MAX)
     }
 
     /// How many people there are, as the statuses know.
@@ -213,7 +239,9 @@ impl Guarding<'_> {
             let id = people[change.person as usize].employee.id();
             open.extend(kinds.get(&change.person).map(|kind| (id.into(), *kind)));
             let written = |row: &&usize| change.write.attributes.iter().any(|(own, _)| own == *row);
-            for &row in change.replaced.iter().filter(written).filter(|_| self.events) {
+            // What a first pass may do without a limit counts nowhere.
+            let counts = self.events && kinds.contains_key(&change.person);
+            for &row in change.replaced.iter().filter(written).filter(|_| counts) {
                 ledger.replace(&self.settings.mapping.rows[row].target, id, now);
             }
         }
@@ -227,6 +255,6 @@ fn of_row(plan: &Plan, row: usize) -> impl Iterator<Item = &Change> {
 }
 
 /// So long before, in seconds of the epoch.
-fn before(now: Timestamp, window: Duration) -> i64 {
+pub(super) fn before(now: Timestamp, window: Duration) -> i64 {
     now.as_second().saturating_sub(i64::try_from(window.as_secs()).unwrap_or(i64::MAX))
 }

@@ -6,6 +6,7 @@
 //! others are in memory only: what a crash loses, the first pass of the next process finds.
 
 mod evidence;
+mod noted;
 mod received;
 
 use std::{
@@ -41,6 +42,7 @@ use crate::{
     },
 };
 
+use noted::Noted;
 pub use received::Received;
 
 /// How many deliveries are remembered, so that a repeated one does nothing.
@@ -80,6 +82,8 @@ pub struct Mailbox {
     pub claims: Claims,
     /// What passes let out that no status tells.
     pub ledger: Mutex<Ledger>,
+    /// What its passes suspect.
+    pub noted: Noted,
     /// What stands in the plans of passes that are under way, by pass.
     planned: Mutex<HashMap<u64, Depths>>,
     state: Mutex<State>,
@@ -208,40 +212,6 @@ impl Mailbox {
         row.max(fifth).unwrap_or_else(Instant::now)
     }
 
-    /// These people wait for a manager without an account, each named with the manager. `some`: whom the pass was about,
-    /// of whom nobody else waits any more; `None`: everybody.
-    pub fn wait_for_managers(&self, some: Option<Vec<&str>>, pairs: Vec<(Box<str>, Box<str>)>) {
-        let mut state = self.lock();
-        match some {
-            None => state.leaderless.clear(),
-            Some(people) => state.leaderless.retain(|_, reports| {
-                for employee in &people {
-                    reports.remove(*employee);
-                }
-                !reports.is_empty()
-            }),
-        }
-        for (report, manager) in pairs {
-            state.leaderless.entry(manager).or_default().insert(report);
-        }
-    }
-
-    /// Whoever waits for a manager of whom this holds is looked at. Once for each manager: where it does not help, nothing is
-    /// gained by looking again.
-    pub fn have_accounts(&self, has: impl Fn(&str) -> bool) {
-        let mut state = self.lock();
-        let State { leaderless, looked_for, .. } = &mut *state;
-        let mut fresh = Vec::new();
-        for (manager, reports) in leaderless.iter().filter(|(manager, _)| has(manager)) {
-            let news = reports.iter().filter(|report| looked_for.insert((*report).clone(), manager.clone()).as_ref() != Some(manager));
-            fresh.extend(news.cloned());
-        }
-        drop(state);
-        for report in fresh {
-            self.dirty.add(&report, Trigger::Retry, Class::Mover, Instant::now());
-        }
-    }
-
     /// Bob reported somebody activated. The last few thousand are remembered.
     fn was_activated(&self, employee: &str, at: Timestamp) {
         let mut state = self.lock();
@@ -330,6 +300,7 @@ impl Inbox {
             dirty: Dirty::default(),
             claims: Claims::default(),
             ledger: Mutex::default(),
+            noted: Noted::default(),
             planned: Mutex::default(),
             state: Mutex::default(),
             dates: Notify::new(),

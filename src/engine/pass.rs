@@ -1,6 +1,8 @@
 //! One pass, as the list of its steps.
 
 mod early;
+mod lost;
+mod scope;
 mod some;
 
 use std::{
@@ -16,6 +18,7 @@ use tokio::{
     time::Instant,
 };
 
+pub use self::scope::HeldScope;
 use super::{
     claims::{Looking, Writing},
     clock::Clock,
@@ -48,6 +51,7 @@ use crate::{
     domain::{
         account::Access,
         employee::Employee,
+        lost::Moment,
         matching::{Matcher, Person, PersonIndex},
         plan::{Change, Kind, Plan, plan},
         priority::Class,
@@ -158,8 +162,9 @@ pub struct Pass<'a> {
     pub approved: Option<&'a str>,
     /// The plan that was released last.
     pub released: Option<&'a Approved>,
-    /// Records that this plan is released, before anything of it goes out. Whether that was recorded.
-    pub release: &'a (dyn Fn(String) -> BoxFuture<'a, bool> + Sync),
+    /// Records that this plan is released, before anything of it goes out, and whether it lets employees leave management.
+    /// Returns whether that was recorded.
+    pub release: &'a (dyn Fn(String, bool) -> BoxFuture<'a, bool> + Sync),
     /// Reads the initial password of new accounts, if the settings name one.
     pub initial_password: &'a InitialPassword,
     /// Set when the pass shall end early.
@@ -224,7 +229,11 @@ impl Pass<'_> {
         report.zones = source.zones;
         self.mailbox.company(source.company);
 
-        let people = decide::everybody(&self.deciding(), source.employees);
+        let mut people = decide::everybody(&self.deciding(), source.employees);
+        let Ok(released_now) = self.keep_in(&mut people, report).await else {
+            report.cut = Some(Cut::Halted);
+            return Ok(());
+        };
 
         let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt).protecting(&settings.protected);
         let Some(listing) = self.listed(&people, &mut matcher).await else {
@@ -232,6 +241,7 @@ impl Pass<'_> {
             return Ok(());
         };
         let listing = listing.inspect_err(|_| self.leavers_do_not_wait(&people))?;
+        self.look_up_unlisted(&people, &mut matcher).await?;
         report.provider = Some(true);
         report.read_for = began.elapsed();
         report.unavailable_targets = listing.unavailable.iter().map(|row| settings.mapping.rows[*row].target.to_string()).collect();
@@ -241,12 +251,15 @@ impl Pass<'_> {
         }
         let mut plan = self.plan(&people, matcher, &listing);
 
-        let guarding = self.guarding(&requests, self.approved);
+        let mut guarding = self.guarding(&requests, self.approved);
+        if let Some(digest) = &released_now {
+            guarding.released_before = digest;
+        }
         let released = guard::release(&guarding, &mut plan, &people, &listing);
         report.held.clone_from(&released.held.plan);
         report.planned = Some(released.planned);
         if let Some(digest) = &released.held.released
-            && !(self.release)(digest.clone()).await
+            && !(self.release)(digest.clone(), false).await
         {
             report.cut = Some(Cut::Unrecorded);
             return Ok(());
@@ -256,7 +269,9 @@ impl Pass<'_> {
         let recorder = self.recorder(&people, &plan, &requests, &source.deleted_now, self.approvals(&released), &left_alone);
         let summary = if self.validated.dry_run {
             recorder.without_change(|change| Some(waiting(&recorder, &plan.changes[change]))).await;
-            report.would_hold.clone_from(&released.would_hold);
+            let scope = report.scope.as_ref().map(|scope| scope.because.clone());
+            let both: Vec<String> = scope.into_iter().chain(released.would_hold.clone()).collect();
+            report.would_hold = (!both.is_empty()).then(|| both.join("; "));
             report.plan = Some(summarise(&plan, self.validated, &people));
             Summary::default()
         } else {
@@ -329,9 +344,16 @@ impl Pass<'_> {
             first_pass: self.limitless,
             approved,
             released: self.released,
-            uid: self.uid,
+            released_before: self.released.map_or(self.uid, |released| &released.digest),
             some,
             ledger: &self.mailbox.ledger,
+            lost: &self.mailbox.noted.lost,
+            moment: Moment {
+                now: self.clock.now(),
+                interval: i64::try_from(self.validated.interval.as_secs()).unwrap_or(i64::MAX),
+                apart: self.last_read.apart,
+                asked: self.last_read.asked,
+            },
             pass: self.looking.epoch(),
             events: some || matches!(self.trigger, Trigger::Webhook | Trigger::Transition),
             interval: self.validated.interval,
@@ -495,6 +517,7 @@ impl Pass<'_> {
             released: held.released.as_deref().map(|digest| (digest, &held.approved[..])),
             continued: self.released.map(|released| (released, &held.continued[..])),
             parts: Some(&held.parts),
+            kinds: Some(&released.kinds),
         }
     }
 
@@ -570,6 +593,7 @@ fn summarise(plan: &Plan, validated: &Validated, people: &[Person]) -> PlanSumma
         reactivations: counts.reactivations,
         updates: counts.updates,
         disables: counts.disables,
+        leaving: 0,
         held_because: None,
     }
 }

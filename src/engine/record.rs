@@ -2,6 +2,7 @@
 //! for anybody else.
 
 mod early;
+mod history;
 pub mod kept;
 mod tally;
 mod unwritten;
@@ -13,8 +14,6 @@ use std::{
     num::NonZeroU64,
     sync::{Mutex, PoisonError},
 };
-
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use self::write::{Moment, Seen, Write};
 pub use self::{early::unknown, tally::Tally, unwritten::Unwritten};
@@ -29,7 +28,7 @@ use super::{
 };
 use crate::{
     api::{
-        employee_sync::{self as api, Action, HistoryEntry, MatchedBy, OutcomeWord, Trigger},
+        employee_sync::{self as api, Action, MatchedBy, Trigger},
         integration,
         reasons::EmployeeReason,
     },
@@ -41,6 +40,7 @@ use crate::{
     domain::{
         access::{Decision, Missing, Why},
         account::{Access, AccountState},
+        budget,
         drift::InPlace,
         employee::{BobStatus, SITE},
         kept::Kept,
@@ -112,6 +112,8 @@ pub struct Approved<'a> {
     pub continued: Option<(&'a integration::Approved, &'a [bool])>,
     /// Everybody's part in either, and in what is held.
     pub parts: Option<&'a foldhash::HashMap<PersonIndex, u64>>,
+    /// The budget that counts each person's change.
+    pub kinds: Option<&'a HashMap<PersonIndex, budget::Kind>>,
 }
 
 impl Recorder<'_> {
@@ -470,23 +472,6 @@ impl Recorder<'_> {
             }
             Some(Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy) | None => {}
         }
-    }
-
-    fn history(&self, index: PersonIndex, outcome: &Outcome) -> Option<HistoryEntry> {
-        let (action, fields, word, request_id) = match outcome {
-            Outcome::Done(done) => (done.action, &done.fields, OutcomeWord::Succeeded, done.request_id.clone()),
-            Outcome::Failed { action, fields, .. } => (*action, fields, OutcomeWord::Failed, None),
-            Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy => return None,
-        };
-        Some(HistoryEntry {
-            at: Time(to_the_second(self.clock.now())),
-            action,
-            fields: fields.iter().map(|row| self.validated.settings.mapping.rows[*row].target.to_string()).collect(),
-            trigger: self.causes.get(self.people[index as usize].employee.id()).map_or(self.trigger, |cause| cause.trigger),
-            outcome: word,
-            plan: self.approved_with(index).map(str::to_owned),
-            request_id,
-        })
     }
 
     /// The part in a held or approved plan that is still to come after this outcome.

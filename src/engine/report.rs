@@ -2,6 +2,7 @@
 
 mod beside;
 mod counts;
+mod held;
 mod source;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -17,7 +18,7 @@ pub use self::{
 use super::{
     execute::Cut,
     observe::Absent,
-    pass::Rest,
+    pass::{HeldScope, Rest},
     record::{Tally, Unwritten},
     revocations,
     validate::Stop,
@@ -27,7 +28,7 @@ use crate::{
     api::{
         ProvisioningIntegrationStatus,
         conditions::{self, Wanted, merge},
-        integration::{BudgetState, BudgetStates, EmployeeCounts, LastPass, PlanSummary},
+        integration::{Approved, BudgetState, BudgetStates, EmployeeCounts, LastPass, PlanSummary},
         reasons::{DetailReason, IntegrationReason},
     },
     cluster::status::to_the_second,
@@ -65,6 +66,8 @@ pub struct Report {
     pub would_hold: Option<String>,
     /// What a guard holds.
     pub held: Option<HeldPlan>,
+    /// The employees whom a guard keeps managed.
+    pub scope: Option<HeldScope>,
     /// How many changes of each kind of budget did not go out, because a guard holds them or nothing is to be written.
     pub planned: Option<Counts>,
     /// The tenant that the pass was about.
@@ -147,7 +150,7 @@ pub fn after(
     wanted.extend(source::time_zones_complete(report, before));
     wanted.extend(webhooks_accepted(report.webhooks.as_ref()));
     wanted.extend(mapping_complete(report, before));
-    wanted.extend(plan_held(report, before));
+    wanted.extend(held::condition(report, before));
     wanted.extend(employees_failing(report, before));
     wanted.iter_mut().for_each(|one| one.message = named(&one.message, report.provider_name.unwrap_or("the provider")));
     let mut status = ProvisioningIntegrationStatus {
@@ -156,12 +159,12 @@ pub fn after(
         conditions: merge(&before.conditions, &wanted, generation, now),
         employees: before.employees.clone(),
         last_pass: before.last_pass.clone(),
-        plan: match (&report.plan, &report.held, &report.tally) {
+        plan: match (&report.plan, held::summary(report), &report.tally) {
             (Some(plan), _, _) => Some(plan.clone()),
-            (None, Some(held), _) => Some(summary(held)),
+            (None, Some(held), Some(_)) => Some(held),
             (None, None, Some(_)) => None,
             // The pass did not come so far.
-            (None, None, None) => before.plan.clone(),
+            (None, _, None) => before.plan.clone(),
         },
         budgets: report.planned.map_or_else(|| before.budgets.clone(), |planned| Some(planned_of(planned))),
         first_pass_at: before.first_pass_at.clone().or_else(|| report.is_carried_out().then(|| Time(to_the_second(now)))),
@@ -171,7 +174,10 @@ pub fn after(
         } else {
             before.tenant.clone()
         },
-        approved: before.approved.clone(),
+        approved: before.approved.clone().map(|approved| {
+            let through = report.tally.is_some() && report.in_bob.is_some() && !report.is_unfinished() && !report.dry_run;
+            Approved { leaving: approved.leaving && !through, ..approved }
+        }),
         revoked: report
             .tally
             .as_ref()
@@ -321,7 +327,7 @@ fn reason(report: &Report) -> IntegrationReason {
     match &report.stop {
         Some(stop) => stop.reason,
         None if report.is_unfinished() => IntegrationReason::Progressing,
-        None if report.held.is_some() => IntegrationReason::PlanHeld,
+        None if (report.held.is_some() || report.scope.is_some()) && !report.dry_run => IntegrationReason::PlanHeld,
         None if report.dry_run => IntegrationReason::DryRun,
         None => IntegrationReason::Converged,
     }
@@ -342,7 +348,7 @@ fn message(report: &Report, reason: IntegrationReason) -> String {
                     counted(plan.disables, "account", "accounts")
                 )
             }),
-            IntegrationReason::PlanHeld => report.held.as_ref().map_or_else(String::new, |held| held_message(held, report)),
+            IntegrationReason::PlanHeld => held::message(report),
             IntegrationReason::Progressing => unfinished_message(report),
             _ => report.tally.as_ref().map_or_else(String::new, |tally| counts::in_sync(tally.ready, tally.in_scope, tally.failing())),
         },
@@ -424,42 +430,6 @@ fn mapping_complete(report: &Report, before: &ProvisioningIntegrationStatus) -> 
             message: "Every mapped target exists, and Bob shows every mapped field.".to_owned(),
         }
     })
-}
-
-fn held_message(held: &HeldPlan, report: &Report) -> String {
-    let more = match report.absent.unconfirmed {
-        0 => String::new(),
-        count => format!(
-            "; {} missing from Bob's answer and asked about in the next passes, so wait with an approval: the digest changes with each of them who is gone",
-            counted(u32::try_from(count).unwrap_or(u32::MAX), "more employee is", "more employees are")
-        ),
-    };
-    format!("{}\nNothing of it is written until spec.approvedPlan is {}, or the cause is gone{more}", held.because, held.digest)
-}
-
-fn plan_held(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
-    let kind = "PlanHeld";
-    if report.tally.is_none() || report.dry_run {
-        return kept(kind, before);
-    }
-    Some(match &report.held {
-        Some(held) => {
-            let reason = if held.only_fields { DetailReason::FieldBlackout } else { DetailReason::BudgetExceeded };
-            Wanted { kind, status: true, reason: reason.as_str(), message: held_message(held, report) + "." }
-        }
-        None => Wanted { kind, status: false, reason: DetailReason::NothingHeld.as_str(), message: String::new() },
-    })
-}
-
-fn summary(held: &HeldPlan) -> PlanSummary {
-    PlanSummary {
-        digest: held.digest.clone(),
-        creates: held.counts.creates,
-        reactivations: held.counts.reactivations,
-        updates: held.counts.updates,
-        disables: held.counts.disables,
-        held_because: Some(held.because.clone()),
-    }
 }
 
 fn employees_failing(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {

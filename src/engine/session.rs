@@ -129,7 +129,7 @@ impl Session {
         };
         let approved =
             object.spec.approved_plan.as_deref().filter(|digest| released.as_ref().is_none_or(|released| released.digest != *digest));
-        let release = |digest: String| -> BoxFuture<'_, bool> { Box::pin(approval::release(self, object, digest)) };
+        let release = |digest: String, leaving: bool| -> BoxFuture<'_, bool> { Box::pin(approval::release(self, object, digest, leaving)) };
         let created = object.metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
         let elders = self.shared.tenants.elders(&self.key, &tenant, created);
         let peers = self.shared.tenants.peers(&self.key, &tenant);

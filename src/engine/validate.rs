@@ -11,14 +11,16 @@ use crate::{
         integration::{self as api, Apply, MappingRow, Mode, Usernames},
         reasons::IntegrationReason,
     },
+    bob::REFERENCES,
     domain::{
         budget::{Blackout, Budget, Budgets},
         calendar::Zones,
-        employee::Fields,
+        employee::{FieldIndex, Fields},
         expression::Expression,
-        mapping::{Mapping, Row, Source, formula},
+        mapping::{Mapping, Part, Row, Source, formula},
         safety::{Protected, ShortRead},
         settings::{AccessEnds, Create, ExistingEmployees, Settings, UserStatus, ascii_domain, go_duration},
+        shrink::ScopeShrink,
     },
     provider::{Catalog, ChangeAtFirstLogin, InitialPassword},
 };
@@ -28,6 +30,9 @@ pub const COMPANY: &str = "root.companyId";
 
 /// The Bob field that says when somebody was entered: with `existingEmployees: OnChange` it tells who was there before.
 pub const CREATED: &str = "root.creationDate";
+
+/// The Bob field that refers to the manager.
+const MANAGER: &str = "work.manager";
 
 /// Everything a worker needs to know of a spec.
 #[derive(Clone, Debug)]
@@ -194,6 +199,7 @@ pub fn validate(spec: &ProvisioningIntegrationSpec, allowed: &AllowedEndpoints) 
             budgets: budgets(&spec.safety).map_err(|why| invalid(format!("spec.safety: {why}")))?,
             field_blackout: field_blackout(&spec.safety.field_blackout)
                 .map_err(|why| invalid(format!("spec.safety.fieldBlackout: {why}")))?,
+            scope_shrink: scope_shrink(&spec.safety.scope_shrink).map_err(|why| invalid(format!("spec.safety.scopeShrink: {why}")))?,
             short_read: short_read(&spec.safety.short_read).map_err(|why| invalid(format!("spec.safety.shortRead: {why}")))?,
             adopt: spec.safety.adoption == api::Adoption::MatchByEmail,
             report_drift: spec.safety.drift_policy == api::DriftPolicy::Report,
@@ -277,6 +283,11 @@ fn short_read(spec: &api::Share) -> Result<ShortRead, String> {
     Ok(ShortRead { max_percent: percent(spec.max.as_deref(), default.max_percent)?, at_least: spec.at_least.unwrap_or(default.at_least) })
 }
 
+fn scope_shrink(spec: &api::Share) -> Result<ScopeShrink, String> {
+    let default = ScopeShrink::default();
+    Ok(ScopeShrink { max_percent: percent(spec.max.as_deref(), default.max_percent)?, at_least: spec.at_least.unwrap_or(default.at_least) })
+}
+
 fn field_blackout(spec: &api::Share) -> Result<Blackout, String> {
     let default = Blackout::default();
     Ok(Blackout { max_percent: percent(spec.max.as_deref(), default.max_percent)?, at_least: spec.at_least.unwrap_or(default.at_least) })
@@ -339,6 +350,9 @@ fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, St
             return Err(format!("the target `{}` is mapped twice", row.target));
         }
         let source = match (&row.field, &row.formula, &row.cel) {
+            (Some(field), None, None) if compare.is_person() && field.trim() != MANAGER => {
+                return Err(format!("`{}` refers to a person: map it from the field work.manager", row.target));
+            }
             (Some(field), None, None) => Source::Field(fields.want(field)),
             (None, Some(_), None) | (None, None, Some(_)) if compare.is_person() => {
                 return Err(format!("`{}` refers to a person: map it from the field work.manager", row.target));
@@ -351,6 +365,13 @@ fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, St
                 return Err(format!("`{}` needs exactly one of field, formula and cel", row.target));
             }
         };
+        if (catalog.relates)(&row.target) && !compare.is_person() && names_a_person(&source, &fields) {
+            return Err(format!(
+                "`{}` would hold Bob's number of a person, because its value comes from a reference to one ({}). Map it from a field that is a text, such as the person's e-mail",
+                row.target,
+                REFERENCES.join(", ")
+            ));
+        }
         read.push(Row {
             target: row.target.as_str().into(),
             source,
@@ -370,6 +391,18 @@ fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, St
     Ok(Mapping { rows: read, fields, email, username, manager })
 }
 
+/// Returns whether a value rests on a field of Bob's that is the number of a person.
+fn names_a_person(source: &Source, fields: &Fields) -> bool {
+    let ids = fields.ids();
+    let is_reference = |field: FieldIndex| ids.get(field).is_some_and(|id| REFERENCES.contains(&&**id));
+    match source {
+        Source::Field(field) => is_reference(*field),
+        Source::Formula(parts) => parts.iter().any(|part| matches!(part, Part::Field(field) if is_reference(*field))),
+        Source::Expression(expression) => expression.fields().any(is_reference),
+        Source::PinnedOnly => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -378,6 +411,47 @@ mod tests {
     /// Every provider, and the rows of its default map.
     const CATALOGS: [(&Catalog, usize); 4] =
         [(&onelogin::CATALOG, 9), (&google::CATALOG, 10), (&entra::CATALOG, 11), (&jumpcloud::CATALOG, 13)];
+
+    #[test]
+    fn no_relation_holds_bobs_number_of_a_person_whatever_way_it_is_written() {
+        let rows = |target: &str, kind: &str, value: &str| -> Vec<MappingRow> {
+            let mut rows: Vec<MappingRow> = serde_json::from_str(google::CATALOG.default_map).unwrap();
+            rows.retain(|row| row.target != target);
+            rows.push(serde_json::from_value(serde_json::json!({"target": target, (kind): value})).unwrap());
+            rows
+        };
+        for (kind, value) in [
+            ("formula", "{work.manager}"),
+            ("formula", "c/o { work.manager }"),
+            ("cel", "employee.work.manager"),
+            ("cel", "has(employee.work.reportsTo) ? 'x' + employee.work.reportsTo : ''"),
+            ("field", "work.reportsTo"),
+            ("field", "work.secondLevelManager"),
+            ("field", "work.manager"),
+        ] {
+            let why = mapping(&google::CATALOG, Some(&rows("relations.assistant", kind, value))).unwrap_err();
+            assert!(why.contains("`relations.assistant`"), "{value}: {why}");
+        }
+        for (kind, value) in [("field", "work.reportsTo.email"), ("formula", "{work.title}"), ("cel", "employee.work.title")] {
+            mapping(&google::CATALOG, Some(&rows("relations.assistant", kind, value))).unwrap();
+        }
+        mapping(&google::CATALOG, Some(&rows("relations.manager", "field", "work.manager"))).unwrap();
+        // A target that is the account of a person takes the manager and nothing else.
+        for (catalog, target) in [
+            (&google::CATALOG, "relations.manager"),
+            (&onelogin::CATALOG, "manager_user_id"),
+            (&entra::CATALOG, "manager"),
+            (&jumpcloud::CATALOG, "manager"),
+        ] {
+            let mut rows: Vec<MappingRow> = serde_json::from_str(catalog.default_map).unwrap();
+            rows.retain(|row| row.target != target);
+            let row = |field: &str| serde_json::from_value(serde_json::json!({"target": target, "field": field})).unwrap();
+            rows.push(row("work.title"));
+            assert!(mapping(catalog, Some(&rows)).unwrap_err().contains("work.manager"), "{target}");
+            *rows.last_mut().unwrap() = row("work.manager");
+            mapping(catalog, Some(&rows)).unwrap();
+        }
+    }
 
     #[test]
     fn the_default_maps_are_valid_mappings() {

@@ -32,7 +32,10 @@ use crate::{
         integration::Mode,
         reasons::{DetailReason, EmployeeReason, IntegrationReason},
     },
-    cluster::roster::{Entry, IntegrationKey, Roster},
+    cluster::{
+        roster::{Entry, IntegrationKey, Roster},
+        status::WRITE_WITHIN,
+    },
     domain::{priority::Class, safety::Suspicion, settings::go_duration},
     server::health::Beat,
 };
@@ -229,7 +232,7 @@ impl Worker {
                 _ = stopping.wait_for(|stopping| *stopping) => return,
             }
             if !std::mem::replace(&mut led, true) {
-                self.begin_to_lead().await;
+                self.begin_to_lead(beat).await;
             }
             let trigger = tokio::select! {
                 trigger = self.due(beat) => trigger,
@@ -246,12 +249,15 @@ impl Worker {
 
     /// Another process may have led until now: what this one remembers of its own passes is not believed any more, and everybody
     /// is looked at, whatever is left of that one's time.
-    async fn begin_to_lead(&mut self) {
+    async fn begin_to_lead(&mut self, beat: &Beat) {
         self.session.mailbox.dirty.keep_events();
-        self.session.take_up_evidence();
         self.generation = 0;
         self.suspicion = None;
-        self.answered.clone_from(&self.handle.said.lock().await.status.last_handled_sync_at);
+        // What was asked for meanwhile the other process may have answered.
+        let said = beat.within(WRITE_WITHIN * 2, self.handle.said.lock()).await;
+        self.answered.clone_from(&said.status.last_handled_sync_at);
+        drop(said);
+        self.session.take_up_evidence();
     }
 
     /// Waits until a pass is due, and says why.

@@ -318,6 +318,8 @@ pub struct Catalog {
     pub targets: &'static [&'static str],
     /// How values of a target compare; `None` if the provider has no such target.
     pub compare: fn(&str) -> Option<Compare>,
+    /// Whether a target says who another person is, in words that this person's account is not found by.
+    pub relates: fn(&str) -> bool,
     /// A pacer with the provider's published limits.
     pub pacer: fn() -> Pacer,
     /// What the provider can do.

@@ -11,6 +11,7 @@ use bobsync::domain::{
     mapping::{Compare, Mapping, Row, Source},
     safety::{Protected, ShortRead},
     settings::{AccessEnds, Create, ExistingEmployees, Settings, UserStatus},
+    shrink::ScopeShrink,
 };
 use jiff::{
     Timestamp, ToSpan as _,
@@ -196,6 +197,7 @@ pub fn settings(wishes: &Wishes) -> Settings {
         scope: None,
         budgets: Budgets::default(),
         field_blackout: Blackout::default(),
+        scope_shrink: ScopeShrink::default(),
         report_drift: false,
         protected: Protected::default(),
         short_read: ShortRead::default(),
@@ -252,6 +254,7 @@ fn known(wishes: &Wishes, facts: &Facts) -> Known {
             .as_ref()
             .map(|start| Revoked { at: "2026-01-01T00:00:00Z".parse().expect("a time"), start: Day::read(cell(start)).date() }),
         ended: None,
+        kept_in: false,
     }
 }
 
@@ -274,6 +277,16 @@ proptest! {
         prop_assert_eq!((decision.managed, decision.existing, decision.missing, decision.why), (expected.managed, expected.existing, expected.missing, expected.why));
         let next = decision.next.map(|next| (next.at, next.access, next.because));
         prop_assert_eq!(next, oracle::next(&wishes, &facts, now));
+    }
+
+    #[test]
+    fn whom_a_guard_keeps_in_is_decided_as_if_every_domain_were_listed((wishes, facts, now) in any_case()) {
+        let everywhere = Wishes { domains: Vec::new(), ..wishes.clone() };
+        let known = Known { met: Met::Managed, kept_in: true, ..known(&wishes, &facts) };
+        let kept = decide(&settings(&wishes), &known, &employee(&facts), now);
+        let managed = decide(&settings(&everywhere), &Known { kept_in: false, ..known.clone() }, &employee(&facts), now);
+        prop_assert_eq!(kept, managed);
+        prop_assert!(kept.managed || kept.why == Why::HandsOff, "{:?}", kept);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use bobsync::domain::{
 use proptest::prelude::*;
 
 use crate::{
-    crowd::{Crowd, Stance, TITLE, Told, crowd, own_account_of, someone_else},
+    crowd::{Crowd, Stance, TITLE, Told, crowd, own_account_of, root_id, someone_else},
     plans::planned,
 };
 
@@ -75,6 +75,7 @@ fn look_at_some(
         spent: &|_| spent,
         replaced_before: &|_| replaced_before,
         starts: &|_| false,
+        leaderless: &|_| false,
         explicit: &|person| explicit.contains(&crowd.people[person as usize].who),
         population,
         first_pass,
@@ -184,7 +185,7 @@ fn an_attribute_that_would_change_for_too_many_freezes_and_the_rest_flows() {
         said.because
     );
     assert_eq!(said.counts.updates, 50);
-    plan.freeze(&held.frozen);
+    plan.freeze(&crowd.mapping(), &held.frozen);
     assert!(plan.changes.iter().all(|change| change.write.attributes.iter().all(|(row, _)| *row != TITLE)));
     assert_eq!(plan.changes.len(), 4, "three leavers, and the e-mail");
     assert_eq!(plan.standings.iter().filter(|standing| standing.block == Some(Block::Frozen(TITLE))).count(), 50);
@@ -243,4 +244,42 @@ proptest! {
         }
         prop_assert_eq!(held.plan.is_some(), held.changes.contains(&true));
     }
+}
+
+/// People whose manager's account came late, whose budget for updates has no room.
+fn reports(named_before: bool, leaderless: bool) -> bool {
+    let mut crowd = company(30, 0, 0);
+    for who in 1..30 {
+        crowd.people[who].manager = Told::Text(Box::leak(root_id(0).into_boxed_str()));
+        crowd.accounts[who].manager = named_before.then_some("account-of-another");
+    }
+    let (people, accounts, mapping): (Vec<Person>, _, _) = (crowd.people(), crowd.accounts(), crowd.mapping());
+    let plan = planned(&crowd, &people, &accounts);
+    let held = guard(&Sight {
+        plan: &plan,
+        people: &people,
+        mapping: &mapping,
+        budgets: Budgets { updates: Some(budget(0, 0)), ..Budgets::default() },
+        field_blackout: Blackout { max_percent: 100, at_least: 0 },
+        spent: &|_| 0,
+        replaced_before: &|_| 0,
+        starts: &|_| false,
+        leaderless: &|_| leaderless,
+        explicit: &|_| false,
+        population: None,
+        first_pass: false,
+        approved: None,
+        released_before: "uid",
+        held_before: &|_| None,
+        continues: &|_| false,
+    });
+    assert_eq!(plan.changes.len(), 29);
+    held.changes.contains(&true)
+}
+
+#[test]
+fn a_manager_whose_account_came_late_is_no_update_and_another_manager_is() {
+    assert!(!reports(false, true), "it belongs to the creation");
+    assert!(reports(false, false), "nobody waited for it");
+    assert!(reports(true, true), "the account names another one");
 }

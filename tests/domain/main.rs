@@ -4,6 +4,7 @@
 //! - `crowd`: a few people and accounts in every constellation; `matching` has the oracle of which account is whose,
 //!   `plans` what holds for every plan, `golden` plans to read.
 //! - `priority`: whose turn it is. `guards`: what of a plan is held. `table`: the decision as the table that docs/decisions.md holds.
+//! - `shrinks`: when too many employees would leave management at once.
 //! - `usernames`: those that are chosen when an account is made.
 //! - `expressions`: CEL for scope and mapping rows, and hostile texts; `random_expressions` compares with a naive reader.
 
@@ -17,5 +18,6 @@ mod oracle;
 mod plans;
 mod priority;
 mod random_expressions;
+mod shrinks;
 mod table;
 mod usernames;

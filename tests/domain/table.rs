@@ -13,6 +13,7 @@ use bobsync::domain::{
     mapping::{Compare, Mapping, Row, Source},
     safety::{Protected, ShortRead},
     settings::{AccessEnds, Create, ExistingEmployees, Settings, UserStatus},
+    shrink::ScopeShrink,
 };
 use jiff::Timestamp;
 
@@ -91,6 +92,7 @@ fn settings(user_status: UserStatus, create: Create, trigger: bool) -> Settings 
         scope: None,
         budgets: Budgets::default(),
         field_blackout: Blackout::default(),
+        scope_shrink: ScopeShrink::default(),
         report_drift: false,
         protected: Protected::default(),
         short_read: ShortRead::default(),

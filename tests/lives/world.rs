@@ -39,6 +39,7 @@ fn decided(settings: &Settings, mut employee: Employee, object: Option<&Object>,
         met: object.and_then(|object| object.met).unwrap_or(unmet),
         revoked: object.and_then(|object| object.revoked),
         ended: None,
+        kept_in: false,
     };
     let rows = |target: &str| settings.mapping.position(target);
     let unknown_target = known.overrides.attributes.iter().find(|(target, _)| rows(target).is_none()).map(|(target, _)| target.clone());

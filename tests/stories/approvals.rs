@@ -136,3 +136,82 @@ async fn a_person_looks_and_approves_and_the_record_names_the_person() {
     assert_eq!(suspended(&story, &people).await, 8);
     assert_eq!(story.ready("Converged").await.status.unwrap().approved.unwrap().by.as_deref(), Some("admin"));
 }
+
+/// One who may approve, and one who may only change integrations.
+const WITH_POLICY: &str = "
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: jane, namespace: NAMESPACE}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: bob, namespace: NAMESPACE}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: edit, namespace: NAMESPACE}
+rules:
+  - {apiGroups: [bobsync.dev], resources: [provisioningintegrations], verbs: [get, patch, update]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: edit, namespace: NAMESPACE}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: edit}
+subjects: [{kind: ServiceAccount, name: bob, namespace: NAMESPACE}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: approve, namespace: NAMESPACE}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: SYSTEM-bobsync-approver}
+subjects: [{kind: ServiceAccount, name: jane, namespace: NAMESPACE}]
+";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_the_policy_only_approvers_approve_and_only_under_their_own_names() {
+    let story = Story::begin("policy", 4).await;
+    let people = staff(&story, 30).await;
+    let values = json!({"namespaces": [story.namespace], "crds": {"install": false}, "approvals": {"enabled": true}});
+    let chart = story.plane.helm_template("bobsync", &story.system, values).await.expect("helm renders the chart");
+    story.plane.apply_yaml(&chart).await.expect("the API server takes the chart");
+    let rights = WITH_POLICY.replace("NAMESPACE", &story.namespace).replace("SYSTEM", &story.system);
+    story.plane.apply_yaml(&rights).await.expect("rights");
+    let _controller = Controller::start(&story).await;
+    story.integrate(json!({})).await;
+    story.ready("Converged").await;
+    leave(&story, &people[..8]).await;
+    story.sync().await;
+    let digest = held(&story.ready("PlanHeld").await).0;
+
+    let (jane, bob) = (story.plane.kubeconfig_for(&story.namespace, "jane"), story.plane.kubeconfig_for(&story.namespace, "bob"));
+    let (jane, bob) = (jane.await.expect("a token"), bob.await.expect("a token"));
+    let patch = async |who: &PathBuf, manager: &str, spec: serde_json::Value| {
+        let (kubeconfig, manager, spec) =
+            (format!("--kubeconfig={}", who.display()), format!("--field-manager={manager}"), json!({"spec": spec}).to_string());
+        let arguments = [&*kubeconfig, "-n", &story.namespace, "patch", "pi", "onelogin", "--type=merge", &manager, "-p", &spec];
+        let output = story.plane.kubectl(&arguments).await.expect("kubectl runs");
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let user = |name: &str| format!("system:serviceaccount:{}:{name}", story.namespace);
+    let other = format!("sha256:{}", "0".repeat(64));
+    // A new policy takes a moment; until then a digest that is nobody's is written.
+    until("the policy holds", || async {
+        let (admitted, said) = patch(&bob, &format!("bobsync-approve:{}", user("bob")), json!({"approvedPlan": other})).await;
+        patch(&bob, "story", json!({"approvedPlan": null})).await;
+        if !admitted && said.contains("may not approve held plans") { Ok(()) } else { Err(said) }
+    })
+    .await;
+    // Whoever may edit still edits, and takes the field out.
+    assert!(patch(&bob, "story", json!({"retention": "100h"})).await.0);
+    assert!(patch(&bob, "story", json!({"approvedPlan": null})).await.0);
+    // An approver names nobody else, and does not approve without a name.
+    for manager in [format!("bobsync-approve:{}", user("bob")), "kubectl-patch".to_owned()] {
+        let (admitted, said) = patch(&jane, &manager, json!({"approvedPlan": digest})).await;
+        assert!(!admitted && said.contains(&format!("under the field manager bobsync-approve:{}", user("jane"))), "{manager}: {said}");
+    }
+    assert_eq!(suspended(&story, &people).await, 0);
+    story.ready("PlanHeld").await;
+    let jane = Approver { kubeconfig: jane };
+    let (succeeded, said) = jane.run(&["onelogin", "--yes", "--wait"]).await;
+    assert!(succeeded && said.contains(&format!("approved by {}", user("jane"))), "{said}");
+    assert_eq!(suspended(&story, &people).await, 8);
+}

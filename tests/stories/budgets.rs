@@ -41,6 +41,62 @@ pub(crate) fn held(integration: &ProvisioningIntegration) -> (String, String, St
     (plan.digest, condition.reason.clone(), condition.message.clone())
 }
 
+/// Accounts of these people from before the integration, with other first names.
+async fn accounts_from_before(story: &Story, count: usize) {
+    let accounts: Vec<_> = (0..count)
+        .map(|number| {
+            let email = format!("robin.{number}@example.com");
+            json!({"email": email, "username": email, "firstname": "R.", "lastname": "Vale", "status": 1})
+        })
+        .collect();
+    story.simulated.post("/onelogin/users", json!(accounts)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_first_pass_did_counts_in_no_later_budget_but_for_suspensions() {
+    let story = Story::begin("first", 4).await;
+    let people = staff(&story, 80).await;
+    // 60 are adopted and updated, 20 are made; six of the former have left.
+    accounts_from_before(&story, 60).await;
+    leave(&story, &people[..5]).await;
+    let budgets = json!({"safety": {
+        "creates": {"max": "10%", "atLeast": 10}, "updates": {"max": "0%", "atLeast": 20}, "disables": {"max": "0%", "atLeast": 5},
+        "fieldBlackout": {"max": "100%"},
+    }});
+    let controller = Controller::start(&story).await;
+    story.integrate(budgets.clone()).await;
+    story.ready("Converged").await;
+    assert_eq!(suspended(&story, &people).await, 5);
+
+    // A mover and a joiner of the same day, also for a process that knows the statuses alone.
+    story.simulated.change(&people[10], json!({"work.title": "Keeper of Lamps"})).await;
+    story.sync().await;
+    story.ready("Converged").await;
+    assert_eq!(story.simulated.account(&people[10]).await.unwrap()["title"], "Keeper of Lamps");
+    controller.stop().await;
+    let _controller = Controller::start(&story).await;
+    let joiner = story
+        .simulated
+        .hire(json!({"root.firstName": "Jo", "root.surname": "Ner", "root.email": "jo.ner@example.com",
+        "work.startDate": "2022-03-01", "internal.lifecycleStatus": "Employed", "internal.status": "Active",
+        "internal.terminationDate": null, "employee.lastDayOfWork": null}))
+        .await;
+    story.simulated.change(&people[11], json!({"work.title": "Keeper of Lamps"})).await;
+    story.sync().await;
+    story.ready("Converged").await;
+    assert!(story.simulated.account(&joiner).await.is_some());
+
+    // The suspensions of the first pass have spent that budget, and two of the updates are spent.
+    leave(&story, &people[5..6]).await;
+    for id in &people[20..39] {
+        story.simulated.change(id, json!({"work.title": "Miller"})).await;
+    }
+    story.ask().await;
+    let (_, reason, message) = held(&story.ready("PlanHeld").await);
+    assert_eq!(reason, "BudgetExceeded");
+    assert!(message.contains("1 suspension planned, 5 done") && message.contains("19 updates planned, 2 done"), "{message}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_leavers_waits_for_a_person_and_the_rest_flows() {
     let story = Story::begin("flood", 4).await;

@@ -290,6 +290,23 @@ async fn a_wrong_key_a_missing_delegation_and_a_powerless_administrator_are_told
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_relation_holds_bobs_number_of_a_person_however_the_row_is_written() {
+    let story = begin("google-relations", 2).await;
+    let _controller = Controller::start(&story).await;
+    let mut rows = json!([{"target": "primaryEmail", "field": "root.email"}, {"target": "name.givenName", "field": "root.firstName"},
+                          {"target": "name.familyName", "field": "root.surname"}, {"target": "relations.assistant"}]);
+    for (kind, value) in [("formula", "{ work.manager }"), ("cel", "employee.work.manager"), ("field", "work.reportsTo")] {
+        rows[3] = json!({"target": "relations.assistant", (kind): value});
+        story.integrate(json!({"provider": google(&story), "mapping": rows})).await;
+        let integration = story.ready("InvalidSettings").await;
+        let conditions = integration.status.unwrap().conditions;
+        let ready = bobsync::api::conditions::find(&conditions, "Ready").unwrap();
+        assert!(ready.message.contains("`relations.assistant`"), "{}", ready.message);
+        assert!(story.simulated.calls("google", "POST /admin/directory/v1/users").await == 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_google_cannot_do_is_refused_with_a_way_out_and_endpoints_only_where_they_are_allowed() {
     let story = begin("google-refuse", 2).await;
     let apply = async |provider: Value, more: Value| {

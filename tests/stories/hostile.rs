@@ -1,7 +1,9 @@
 //! Answers that must not be believed, outages, lost answers, refused credentials.
 
+use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
+use crate::budgets::staff;
 use crate::support::{Controller, Moving, Story, condition, ready, until};
 
 /// How many accounts are active.
@@ -258,20 +260,88 @@ async fn short_listings_in_a_row_make_no_second_account_and_forget_none() {
     for round in 0..3 {
         story.simulated.forget_calls().await;
         story.simulated.post("/onelogin/faults", short.clone()).await;
-        let integration = story.sync_ends_in("TargetSuspect").await;
-        assert_eq!(story.simulated.writes().await, 0, "round {round}: {:?}", integration.status.unwrap().conditions[0].message);
+        story.sync().await;
+        // Each account was looked up by its id, and all of them are there.
+        story.ready("Converged").await;
+        assert_eq!(story.simulated.writes().await, u64::from(round == 0), "round {round}: the new address, and nothing else");
         assert_eq!(story.person(&id).await.unwrap().status.unwrap().account, recorded, "round {round}");
     }
     // A restart in between knows the accounts from the statuses.
     assert!(controller.stop().await);
     story.simulated.post("/onelogin/faults", short.clone()).await;
     let _controller = Controller::start(&story).await;
-    story.ready("TargetSuspect").await;
-    assert_eq!(story.simulated.accounts().await.len(), before);
-    story.sync().await;
     story.ready("Converged").await;
     assert_eq!(story.simulated.accounts().await.len(), before);
     assert_eq!(story.simulated.account(&id).await.unwrap()["email"], "another.address@example.com");
+}
+
+/// Eight of more than forty accounts are deleted at the provider, a manager's among them.
+async fn eight_deleted(name: &str, interval: &str) -> (Story, Controller, Vec<String>) {
+    let story = Story::begin(name, 4).await;
+    let people = staff(&story, 40).await;
+    for report in &people[1..8] {
+        story.simulated.change(report, json!({"work.manager": people[0]})).await;
+    }
+    let controller = Controller::start(&story).await;
+    story.integrate(json!({"interval": interval})).await;
+    story.ready("Converged").await;
+    for id in &people[..8] {
+        let account = story.simulated.account(id).await.expect("an account")["id"].clone();
+        story.simulated.delete(&format!("/onelogin/users/{account}")).await;
+    }
+    (story, controller, people)
+}
+
+async fn with_accounts(story: &Story, people: &[String]) -> usize {
+    let accounts = story.simulated.accounts().await;
+    people.iter().filter(|id| accounts.iter().any(|account| account["external_id"] == ***id)).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_deleted_accounts_are_made_again_when_a_person_asks_after_it_was_shown_and_on_no_path_before() {
+    let (story, _controller, people) = eight_deleted("gone", "24h").await;
+    story.sync_ends_in("TargetSuspect").await;
+    // A look at one of them, and at the manager, goes no other way.
+    for id in &people[..2] {
+        let asked = json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": "one"}}});
+        story.people().patch(&format!("onelogin-{id}"), &PatchParams::default(), &Patch::Merge(asked)).await.unwrap();
+        until("the sync request is answered", || async {
+            let handled = story.person(id).await.and_then(|person| person.status).and_then(|status| status.last_handled_sync_at);
+            if handled.as_deref() == Some("one") { Ok(()) } else { Err(format!("{handled:?}")) }
+        })
+        .await;
+    }
+    assert_eq!(with_accounts(&story, &people).await, 32);
+    story.ready("TargetSuspect").await;
+    story.sync().await;
+    story.ready("Converged").await;
+    assert_eq!(with_accounts(&story, &people).await, 40);
+    let manager = story.simulated.account(&people[0]).await.unwrap()["id"].clone();
+    until("the reports have their manager", || async {
+        let mut wrong = 0;
+        for id in &people[1..8] {
+            wrong += usize::from(story.simulated.account(id).await.unwrap()["manager_user_id"] != manager);
+        }
+        if wrong == 0 { Ok(()) } else { Err(format!("{wrong} have another")) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_deleted_accounts_are_made_again_by_a_pass_half_an_interval_later() {
+    let (story, _controller, people) = eight_deleted("gonelater", "1m").await;
+    story.sync_ends_in("TargetSuspect").await;
+    assert_eq!(with_accounts(&story, &people).await, 32);
+    let began = std::time::Instant::now();
+    loop {
+        if with_accounts(&story, &people).await == 40 {
+            break;
+        }
+        assert!(began.elapsed().as_secs() < 150, "they are not made again");
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
+    assert!(began.elapsed().as_secs() >= 25, "made again after {:?}", began.elapsed());
+    story.ready("Converged").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

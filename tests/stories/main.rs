@@ -38,6 +38,7 @@ mod reading;
 mod refusals;
 mod rotation;
 mod settings;
+mod shrinks;
 mod statuses;
 mod stops;
 mod storms;

@@ -75,6 +75,7 @@ impl Held {
         let _ = writeln!(text, "  digest  {}", self.digest);
         let plan = &self.plan;
         for (count, what) in [
+            (plan.leaving, "employees who would leave management"),
             (plan.disables, "accounts to suspend"),
             (plan.reactivations, "accounts to give access again"),
             (plan.updates, "accounts to update"),

@@ -22,10 +22,10 @@ pub struct Latest {
 }
 
 impl Latest {
-    /// Takes in one change that was made. `start`: it is the access that the start date brings.
+    /// Takes in one change that was made, unless it was approved or let out beside the budgets. `start`: it is the access that the start date brings.
     pub(super) fn take(&mut self, change: &HistoryEntry, start: bool) {
         let slot = match change.action {
-            _ if change.plan.is_some() => return,
+            _ if change.plan.is_some() || change.uncounted => return,
             Action::Suspend => &mut self.disable,
             Action::Reactivate if start => return,
             Action::Reactivate => &mut self.reactivate,
@@ -107,4 +107,27 @@ impl Latest {
 fn is_a_start(older: &[HistoryEntry]) -> bool {
     let access = older.iter().find(|change| matches!(change.action, Action::Create | Action::Suspend | Action::Reactivate));
     access.is_some_and(|change| change.action == Action::Create)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_let_out_beside_the_budgets_counts_in_none_also_when_its_line_is_dropped() {
+        let line = |action: &str, at: &str, uncounted: bool| -> HistoryEntry {
+            let line = serde_json::json!({"at": at, "action": action, "fields": ["title"], "trigger": "Interval", "outcome": "Succeeded", "uncounted": uncounted});
+            serde_json::from_value(line).expect("a line")
+        };
+        let history = [
+            line("Update", "2026-11-03T00:00:00Z", true),
+            line("Suspend", "2026-11-02T00:00:00Z", false),
+            line("Create", "2026-11-01T00:00:00Z", true),
+        ];
+        let latest = Latest::of_history(&history);
+        let kinds = [Kind::Disable, Kind::Reactivate, Kind::Create, Kind::Update].map(|kind| latest.of(kind).is_some());
+        assert_eq!(kinds, [true, false, false, false]);
+        let counted = Latest::counted(&history, None).expect("the suspension");
+        assert!(counted.disabled_at.is_some() && counted.created_at.is_none() && counted.updated_at.is_none());
+    }
 }

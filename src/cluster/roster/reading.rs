@@ -128,6 +128,12 @@ pub(super) fn only_found(status: &EmployeeSyncStatus) -> bool {
     conditions::find(&status.conditions, "Provisioned").is_some_and(|provisioned| words.contains(&&*provisioned.reason))
 }
 
+/// Returns whether the status says that the manager has no account.
+pub(super) fn leaderless(status: &EmployeeSyncStatus) -> bool {
+    let words = [DetailReason::ManagerPending, DetailReason::ManagerNotManaged].map(DetailReason::as_str);
+    conditions::find(&status.conditions, "ManagerResolved").is_some_and(|resolved| words.contains(&&*resolved.reason))
+}
+
 /// Whether several accounts are this person's.
 pub(super) fn several(status: &EmployeeSyncStatus) -> bool {
     let reason = DetailReason::SeveralAccounts.as_str();

@@ -108,10 +108,10 @@ pub(super) fn set_managers(
                 plan.changes.len() - 1
             }
         };
+        if current.contains_key(&index) {
+            plan.changes[change].replaced.push(row);
+        }
         if let Some(value) = value {
-            if current.contains_key(&index) {
-                plan.changes[change].replaced.push(row);
-            }
             plan.changes[change].write.attributes.push((row, value));
         }
         plan.changes[change].manager = waits_for;

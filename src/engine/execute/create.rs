@@ -13,6 +13,7 @@ use crate::{
     api::employee_sync::{Action, MatchedBy},
     domain::{
         account::{Access, Account, AccountState, AccountWrite, NewValue},
+        budget::Kind,
         mapping::{equal, key},
         matching::{PersonIndex, differences},
         plan::Change,
@@ -35,7 +36,7 @@ impl Run<'_, '_, '_> {
         if change.look_up_first
             && let Some(account) = self.by_mark(person).await?
         {
-            return self.bring_up(person, account, &write, MatchedBy::Mark).await;
+            return self.bring_up(person, account, &write, (MatchedBy::Mark, false)).await;
         }
         let initial = match &self.cx.initial {
             Ok(initial) => initial,
@@ -77,7 +78,7 @@ impl Run<'_, '_, '_> {
                     }
                     if let Some(account) = self.by_mark(person).await? {
                         self.call((person, Sort::Creation), &mut Tries::all(), || self.cx.provider.finish(&account.id, initial)).await?;
-                        return self.bring_up(person, account, &write, MatchedBy::Created).await;
+                        return self.bring_up(person, account, &write, (MatchedBy::Created, true)).await;
                     }
                     let error = often(Error::Unknown { said }, sent);
                     if sent >= SENT {
@@ -201,7 +202,7 @@ impl Run<'_, '_, '_> {
                 if let (true, Ok(initial)) = (doubtful, &self.cx.initial) {
                     self.call((index, Sort::Creation), &mut Tries::all(), || self.cx.provider.finish(&account.id, initial)).await?;
                 }
-                self.bring_up(index, account, write, MatchedBy::Mark).await
+                self.bring_up(index, account, write, (MatchedBy::Mark, doubtful)).await
             }
             Some(mark) if self.cx.people.iter().any(|person| person.employee.id() == mark) => Err(conflict(&format!(
                 "the account {} has this {target} and belongs to employee {mark} in Bob: correct one of the two in Bob, or hand the account \
@@ -216,17 +217,18 @@ impl Run<'_, '_, '_> {
                 "the account {} has this {target}, and with spec.safety.adoption: Never an account without a mark is not taken over",
                 account.id
             ))),
-            None => self.bring_up(index, account, write, MatchedBy::Email).await,
+            None => self.bring_up(index, account, write, (MatchedBy::Email, false)).await,
         }
     }
 
-    /// Brings an account that turned out to exist to what the create would have made of it.
+    /// Brings an account that turned out to exist to what the create would have made of it. `own`: an earlier try of this create
+    /// has made it; any other account has the rows that are frozen, and the budgets, as if the plan had known it.
     async fn bring_up(
         &self,
         index: PersonIndex,
         account: Account<'static>,
         wanted: &AccountWrite,
-        matched_by: MatchedBy,
+        (matched_by, own): (MatchedBy, bool),
     ) -> Result<Landed, Ended> {
         if let Some(by) = self.cx.protected.covers(&account) {
             return Err(Ended::Failed(Failure::Protected(by)));
@@ -250,6 +252,9 @@ impl Run<'_, '_, '_> {
                     })
                     .cloned(),
             );
+        }
+        if !own {
+            write.attributes.retain(|(row, _)| !self.cx.released.held.frozen.contains(row));
         }
         write.mark = wanted.mark.clone().filter(|_| account.mark.is_none());
         write.access = match (person.decision.existing, account.state) {
@@ -279,6 +284,13 @@ impl Run<'_, '_, '_> {
                 request_id: None,
             });
         }
+        if !own && let Some(kind) = kind_of(&write) {
+            let marked = account.mark.is_some();
+            if !self.room.lock().unwrap_or_else(PoisonError::into_inner).take(kind, marked) {
+                let said = "the account is there already, and the budget has no room for what it needs; the next plan holds it";
+                return Err(Ended::Failed(Failure::Retrying(said.to_owned())));
+            }
+        }
         write.foreign = account.foreign.as_deref().map(Into::into);
         let sort = if write.access == Some(Access::Suspended) { Sort::Suspension } else { Sort::Update };
         let aim = Aim { person: index, id: &id, before: state, sort };
@@ -288,5 +300,14 @@ impl Run<'_, '_, '_> {
             landed.fields = fields.into_iter().filter(|row| !left.contains(row)).collect();
         }
         Ok(landed)
+    }
+}
+
+/// Returns the budget that a write to an account counts in; `None` for the mark alone.
+fn kind_of(write: &AccountWrite) -> Option<Kind> {
+    match write.access {
+        Some(Access::Suspended) => Some(Kind::Disable),
+        Some(Access::Active) => Some(Kind::Reactivate),
+        None => (!write.attributes.is_empty()).then_some(Kind::Update),
     }
 }

@@ -47,6 +47,7 @@ impl Pass<'_> {
         report.rest.in_doubt = seen.in_doubt;
 
         let mut people = decide::everybody(&self.deciding(), seen.employees);
+        self.keep_some_in(&mut people, report);
         people.iter_mut().for_each(|person| person.several &= !seen.searched.contains(person.employee.id()));
         let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt).protecting(&settings.protected);
         accounts.into_iter().for_each(|account| matcher.see(account));
@@ -62,6 +63,7 @@ impl Pass<'_> {
         let guarding = self.guarding(requests, None);
         let mut released = guard::release(&guarding, &mut plan, &people, &Listing::default());
         report.held.clone_from(&released.held.plan);
+        report.rest.in_doubt |= released.in_doubt;
         let left_alone = [&missing[..], &released.held.frozen[..]].concat();
         let mut deferred = vec![false; plan.changes.len()];
         if line == Line::Urgent {

@@ -41,6 +41,7 @@ pub const CATALOG: Catalog = Catalog {
         "relations.manager",
     ],
     compare,
+    relates: |target| target.starts_with("relations."),
     pacer,
     capabilities: Capabilities {
         initial_password: InitialPassword::Generated,

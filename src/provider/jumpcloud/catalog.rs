@@ -41,6 +41,7 @@ pub const CATALOG: Catalog = Catalog {
         "manager",
     ],
     compare,
+    relates: |_| false,
     pacer,
     capabilities: Capabilities {
         initial_password: InitialPassword::Optional,

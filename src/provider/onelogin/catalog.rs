@@ -41,6 +41,7 @@ pub const CATALOG: Catalog = Catalog {
         "manager_user_id",
     ],
     compare,
+    relates: |_| false,
     pacer,
     capabilities: Capabilities {
         initial_password: InitialPassword::Unsupported,

@@ -1,0 +1,163 @@
+//! Accounts on record that the provider does not show. One of them was deleted; many of them at once are a suspicion, and are
+//! not made again until a later look agrees or a person asks.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+
+use super::{
+    budget::larger,
+    safety::{ShortRead, Suspicion},
+};
+
+/// What a look found of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lost<'a> {
+    /// How many accounts are on record.
+    pub known: u32,
+    /// The employees whose account is not there.
+    pub missing: HashSet<&'a str>,
+}
+
+/// When a look is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// Now.
+    pub now: Timestamp,
+    /// How long what events found counts, in seconds.
+    pub interval: i64,
+    /// How much later a second look has to be to confirm the first.
+    pub apart: std::time::Duration,
+    /// Whether a person asked for this look.
+    pub asked: bool,
+}
+
+/// What may become of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// They are gone, and may be made again.
+    Gone,
+    /// They wait: a look at everybody suspects it.
+    Suspect,
+    /// They wait until a look at everybody has judged it.
+    Unjudged,
+}
+
+/// What passes of one integration know of them.
+#[derive(Debug, Default)]
+pub struct LostMemory {
+    /// The first look at everybody that found too many missing. It is kept until as many are there as should be.
+    suspicion: Option<Suspicion>,
+    /// Whether a later look has agreed.
+    believed: bool,
+    /// When events found an account missing, in seconds of the epoch, by employee.
+    found: HashMap<Box<str>, i64>,
+}
+
+impl LostMemory {
+    /// Judges a look at everybody.
+    pub fn everybody(&mut self, rule: ShortRead, lost: &Lost<'_>, moment: Moment) -> Verdict {
+        if !self.is_too_many(rule, lost, moment) {
+            (self.suspicion, self.believed) = (None, false);
+            return Verdict::Gone;
+        }
+        let count = count(&lost.missing);
+        let agrees = |first: &Suspicion| first.count.abs_diff(count) <= larger(rule.max_percent, first.count, rule.at_least);
+        // Those who are made again are fewer each time.
+        let Some(first) = self.suspicion.filter(|first| agrees(first) || self.believed && count <= first.count) else {
+            (self.suspicion, self.believed) = (Some(Suspicion { count, since: moment.now }), false);
+            return Verdict::Suspect;
+        };
+        let later = moment.now >= first.since && moment.now.duration_since(first.since).unsigned_abs() >= moment.apart;
+        self.believed |= later || moment.asked;
+        if self.believed { Verdict::Gone } else { Verdict::Suspect }
+    }
+
+    /// Judges a look at some of the employees, each of whose accounts was looked up, and notes those who may be made again.
+    pub fn some(&mut self, rule: ShortRead, lost: &Lost<'_>, moment: Moment) -> Verdict {
+        if lost.missing.is_empty() || self.believed {
+            return Verdict::Gone;
+        }
+        if self.suspicion.is_some() {
+            return Verdict::Suspect;
+        }
+        if self.is_too_many(rule, lost, moment) {
+            return Verdict::Unjudged;
+        }
+        self.found.extend(lost.missing.iter().map(|employee| (Box::from(*employee), moment.now.as_second())));
+        Verdict::Gone
+    }
+
+    fn is_too_many(&mut self, rule: ShortRead, lost: &Lost<'_>, moment: Moment) -> bool {
+        let since = moment.now.as_second().saturating_sub(moment.interval);
+        self.found.retain(|_, at| *at > since);
+        let before = self.found.keys().filter(|employee| !lost.missing.contains(&***employee)).count();
+        let missing = count(&lost.missing);
+        let all = missing >= lost.known;
+        missing > 0 && (all || missing.saturating_add(u32::try_from(before).unwrap_or(u32::MAX)) > rule.allows(lost.known))
+    }
+}
+
+fn count(missing: &HashSet<&str>) -> u32 {
+    u32::try_from(missing.len()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const IDS: [&str; 20] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19"];
+
+    fn lost(known: u32, missing: usize) -> Lost<'static> {
+        Lost { known, missing: IDS.into_iter().take(missing).collect() }
+    }
+
+    fn at(second: i64, asked: bool) -> Moment {
+        Moment { now: Timestamp::from_second(second).unwrap(), interval: 600, apart: Duration::from_secs(300), asked }
+    }
+
+    #[test]
+    fn many_lost_accounts_are_believed_after_half_an_interval_or_when_a_person_asks() {
+        let rule = ShortRead::default();
+        for asked in [false, true] {
+            let mut memory = LostMemory::default();
+            assert_eq!(memory.everybody(rule, &lost(49, 8), at(0, true)), Verdict::Suspect, "nobody can ask for what nobody has seen");
+            assert_eq!(memory.some(rule, &lost(49, 1), at(1, false)), Verdict::Suspect, "no path goes around it");
+            assert_eq!(memory.everybody(rule, &lost(49, 8), at(299, false)), Verdict::Suspect);
+            assert_eq!(memory.everybody(rule, &lost(49, 8), at(if asked { 299 } else { 300 }, asked)), Verdict::Gone);
+            assert_eq!(memory.some(rule, &lost(49, 1), at(301, false)), Verdict::Gone);
+            assert_eq!(memory.everybody(rule, &lost(49, 6), at(302, false)), Verdict::Gone, "two are made again");
+            assert_eq!(memory.everybody(rule, &lost(49, 0), at(303, false)), Verdict::Gone);
+            assert_eq!(memory.everybody(rule, &lost(49, 8), at(900, false)), Verdict::Suspect, "another time");
+        }
+    }
+
+    #[test]
+    fn an_empty_provider_is_believed_too_and_another_number_begins_anew() {
+        let rule = ShortRead::default();
+        let mut memory = LostMemory::default();
+        assert_eq!(memory.everybody(rule, &lost(3, 3), at(0, false)), Verdict::Suspect);
+        assert_eq!(memory.everybody(rule, &lost(20, 20), at(300, false)), Verdict::Suspect);
+        assert_eq!(memory.everybody(rule, &lost(20, 20), at(600, false)), Verdict::Gone);
+    }
+
+    proptest! {
+        #[test]
+        fn events_make_no_more_accounts_again_than_a_look_at_everybody_would(sizes in proptest::collection::vec(1..4_usize, 1..8)) {
+            let rule = ShortRead { max_percent: 0, at_least: 5 };
+            let (mut memory, mut next, mut made) = (LostMemory::default(), 0, 0);
+            for size in sizes {
+                let missing: HashSet<&str> = IDS.into_iter().cycle().skip(next).take(size).collect();
+                next += size;
+                if memory.some(rule, &Lost { known: 100, missing }, at(10, false)) == Verdict::Gone {
+                    made += size;
+                }
+            }
+            prop_assert!(made <= 5);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What goes out of a plan before anything is written: rows without a target, frozen rows, all but access.
+
+use super::{Block, Kind, Plan};
+use crate::domain::{account::AccountWrite, mapping::Mapping, matching::Person};
+
+impl Plan {
+    /// Leaves out rows whose target the provider does not have; a change with nothing left to write goes.
+    pub fn without_rows(&mut self, rows: &[usize]) {
+        if rows.is_empty() {
+            return;
+        }
+        for change in &mut self.changes {
+            change.write.attributes.retain(|(row, _)| !rows.contains(row));
+        }
+        self.without_empty_changes();
+    }
+
+    /// Leaves nothing but access in the changes of accounts that exist; all others go.
+    pub fn only_access(&mut self) {
+        for change in &mut self.changes {
+            let AccountWrite { access, foreign, .. } = std::mem::take(&mut change.write);
+            change.manager = None;
+            if change.kind != Kind::Create {
+                change.write = AccountWrite { access, foreign, ..AccountWrite::default() };
+            }
+        }
+        self.without_empty_changes();
+    }
+
+    /// Leaves the attributes of these rows as they are on every account that exists, and says so of everybody who would
+    /// have been changed.
+    pub fn freeze(&mut self, mapping: &Mapping, rows: &[usize]) {
+        for change in self.changes.iter_mut().filter(|change| change.kind != Kind::Create) {
+            // A manager whose account is made by this plan is written as well.
+            let awaited = mapping.manager.filter(|_| change.manager.is_some());
+            let row = change.write.attributes.iter().map(|(row, _)| *row).chain(awaited).find(|row| rows.contains(row));
+            let Some(row) = row else { continue };
+            let standing = &mut self.standings[change.person as usize];
+            let written = change.write.attributes.iter().map(|(row, _)| *row).chain(awaited);
+            standing.withheld.extend(written.filter(|row| rows.contains(row)));
+            change.write.attributes.retain(|(row, _)| !rows.contains(row));
+            if awaited.is_some_and(|row| rows.contains(&row)) {
+                change.manager = None;
+            }
+            standing.block.get_or_insert(Block::Frozen(row));
+        }
+        self.without_empty_changes();
+    }
+
+    /// Names the pinned targets among these rows, which the provider does not have, to those who pin them.
+    pub fn name_pins_without(&mut self, mapping: &Mapping, people: &[Person], rows: &[usize]) {
+        for (standing, person) in self.standings.iter_mut().zip(people).filter(|_| !rows.is_empty()) {
+            if let Some(row) = rows.iter().find(|row| person.employee.pinned(**row).is_some()).filter(|_| person.decision.managed) {
+                standing.block.get_or_insert_with(|| Block::UnknownTarget(mapping.rows[*row].target.clone()));
+            }
+        }
+    }
+
+    fn without_empty_changes(&mut self) {
+        let standings = &mut self.standings;
+        self.changes.retain(|change| {
+            let keep = !change.write.is_empty() || change.manager.is_some();
+            if !keep {
+                standings[change.person as usize].change = None;
+            }
+            keep
+        });
+        for (position, change) in self.changes.iter().enumerate() {
+            standings[change.person as usize].change = Some(position);
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Accounts on record that the provider's listing does not have. Where they are many, each is looked up by its id before
+//! anything rests on it.
+
+use futures::{StreamExt as _, stream};
+
+use super::Pass;
+use crate::{
+    domain::{
+        matching::{Matcher, Person},
+        safety::ShortRead,
+    },
+    engine::{observe::provider_stop, validate::Stop},
+    provider::{Error, Key},
+};
+
+/// So many at most are looked up. Beyond, the listing is suspect, and each is looked up before it is made again.
+const LOOKED_UP: usize = 500;
+/// So many look-ups are under way at once; the provider's pacer keeps the pace.
+const AT_ONCE: usize = 8;
+
+impl Pass<'_> {
+    /// Shows the matcher those accounts that only the listing does not have.
+    pub(super) async fn look_up_unlisted(&self, people: &[Person], matcher: &mut Matcher<'_>) -> Result<(), Stop> {
+        let known = people.iter().filter(|person| person.known_account.is_some()).count();
+        let unseen: Vec<Box<str>> = matcher.unseen().map(Into::into).collect();
+        let allowed = ShortRead::default().allows(u32::try_from(known).unwrap_or(u32::MAX));
+        let few = unseen.len() <= usize::try_from(allowed).unwrap_or(usize::MAX) && unseen.len() < known;
+        if few || unseen.len() > LOOKED_UP {
+            return Ok(());
+        }
+        let mapping = &self.validated.settings.mapping;
+        let mut looked_up =
+            stream::iter(unseen).map(|id| async move { (self.provider.find(mapping, Key::Id(&id)).await, id) }).buffer_unordered(AT_ONCE);
+        while let Some((found, id)) = looked_up.next().await {
+            if (self.halted)() || !self.leadership.is_leader() {
+                return Ok(());
+            }
+            match found {
+                Ok(found) => found.into_iter().filter(|account| *account.id == *id).for_each(|account| matcher.see(account)),
+                Err(error @ Error::Unauthorized { .. }) => return Err(provider_stop(&error)),
+                // Without an answer it stays missing, and nothing is made on that alone.
+                Err(error) => {
+                    tracing::debug!(integration = %self.key, account = id, %error, "an account that is not listed could not be looked up")
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! Between the decisions and the plan: employees whom the settings would take out of management all at once stay managed.
+
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::PoisonError,
+};
+
+use super::Pass;
+use crate::{
+    cluster::roster::Entry,
+    domain::{
+        expression::Expression,
+        known::Met,
+        matching::Person,
+        shrink::{Shrink, Verdict, is_by_setting},
+    },
+    engine::{decide, guard::before, report::Report},
+};
+
+/// A shrinking scope that is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldScope {
+    /// By which a person approves it.
+    pub digest: String,
+    /// How many would leave management.
+    pub leaving: u32,
+    /// Why, in one sentence.
+    pub because: String,
+}
+
+/// The release of a plan was not stored, so nothing of it may go out.
+pub(super) struct NotStored;
+
+impl Pass<'_> {
+    /// Judges whom the settings leave out, in a look at everybody. Those who may not leave are decided anew, as if the settings
+    /// still managed them. Returns the digest of what was released now.
+    pub(super) async fn keep_in(&self, people: &mut [Person], report: &mut Report) -> Result<Option<String>, NotStored> {
+        let settings = &self.validated.settings;
+        let rule = settings.scope_shrink;
+        let shrink = self.shrink(people);
+        let since = before(self.clock.now(), self.validated.interval);
+        let left = self.scope_memory(|memory| memory.left(since, &shrink));
+        let after = self.released.map_or(self.uid, |released| &released.digest);
+        let over = shrink.is_over(rule, left, None);
+        // What was approved before goes on after an interruption, for exactly those employees.
+        let continues = || {
+            self.released.is_some_and(|last| last.leaving && last.after.as_deref().is_some_and(|after| shrink.digest(after) == last.digest))
+        };
+        if !over || !self.validated.dry_run && continues() {
+            self.scope_memory(|memory| memory.judge(self.scope_settings(), false));
+            return Ok(None);
+        }
+        let digest = shrink.digest(after);
+        if self.approved == Some(&digest) && !self.validated.dry_run {
+            if !(self.release)(digest.clone(), true).await {
+                return Err(NotStored);
+            }
+            self.scope_memory(|memory| memory.judge(self.scope_settings(), false));
+            return Ok(Some(digest));
+        }
+        report.scope = Some(HeldScope { digest, leaving: shrink.count(), because: shrink.because(rule, left) });
+        self.scope_memory(|memory| memory.judge(self.scope_settings(), true));
+        self.stay(people);
+        Ok(None)
+    }
+
+    /// The same in a look at some of the employees: they leave only as far as a look at everybody would have let them.
+    pub(super) fn keep_some_in(&self, people: &mut [Person], report: &mut Report) {
+        let settings = &self.validated.settings;
+        let shrink = self.shrink(people);
+        if shrink.count() == 0 {
+            return;
+        }
+        let now = self.clock.now();
+        let times = (before(now, self.validated.interval), now.as_second());
+        let managed = self.roster.sums(self.key, |sums| sums.managed);
+        let verdict = self.scope_memory(|memory| memory.some(self.scope_settings(), &shrink, settings.scope_shrink, managed, times));
+        if verdict != Verdict::LetGo {
+            report.rest.in_doubt |= verdict == Verdict::Unjudged;
+            self.stay(people);
+        }
+    }
+
+    /// Whom the settings leave out now.
+    fn shrink<'b>(&self, people: &'b [Person]) -> Shrink<'b> {
+        let mut shrink = Shrink::default();
+        for person in people.iter().filter(|person| !person.employee.is_without_a_row()) {
+            let id = person.employee.id();
+            shrink.see(id, self.was_managed(id), &person.decision);
+        }
+        shrink
+    }
+
+    fn was_managed(&self, employee: &str) -> bool {
+        let managed = |entry: &Entry| entry.met == Some(Met::Managed);
+        self.roster.with(self.key, employee, |entry| entry.is_some_and(managed))
+    }
+
+    /// Decides anew for those who were managed and whom the settings leave out now, ended employments included.
+    fn stay(&self, people: &mut [Person]) {
+        let deciding = self.deciding();
+        for person in people.iter_mut().filter(|person| is_by_setting(&person.decision)) {
+            if self.was_managed(person.employee.id()) {
+                *person = decide::as_managed(&deciding, person.employee.clone());
+            }
+        }
+    }
+
+    fn scope_memory<T>(&self, with: impl FnOnce(&mut crate::domain::shrink::ScopeMemory) -> T) -> T {
+        with(&mut self.mailbox.noted.scope.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns a hash that is equal for settings that leave out the same employees.
+    fn scope_settings(&self) -> u64 {
+        let settings = &self.validated.settings;
+        let mut hash = DefaultHasher::new();
+        (&settings.email_domains, settings.scope.as_ref().map(Expression::source)).hash(&mut hash);
+        hash.finish()
+    }
+}

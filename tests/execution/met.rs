@@ -1,0 +1,182 @@
+//! A create that meets an account: what it would write goes by the rows that are frozen and by the budgets, as if the plan
+//! had known the account.
+
+use std::sync::{Mutex, atomic::AtomicU64};
+
+use bobsync::{
+    cluster::leadership::Leadership,
+    domain::{
+        access::{Decision, Missing, Why},
+        account::{Access, Account, AccountState, AccountWrite},
+        budget::Kind,
+        employee::{Cell, Employee, Fields, Values},
+        guard::{Held, Room},
+        mapping::{Compare, Mapping, Row, Source},
+        matching::{Matcher, Person},
+        plan::plan,
+        safety::Protected,
+    },
+    engine::{
+        claims::Claims,
+        execute::{Execution, Failure, Outcome, execute, pause},
+        guard::Released,
+    },
+    provider::{Error, Initial, Key, Listing, Provider, Urgency, Written},
+};
+use futures::future::BoxFuture;
+use tokio::time::Instant;
+
+use crate::answer;
+
+const TITLE: usize = 1;
+const PHONE: usize = 2;
+
+fn mapping() -> Mapping {
+    let row = |(field, target): (usize, &&str)| Row {
+        target: (*target).into(),
+        source: Source::Field(field + 1),
+        on_create_only: false,
+        compare: if field == 0 { Compare::IgnoringCase } else { Compare::Exact },
+        required: field == 0,
+    };
+    let rows = ["email", "title", "phone"].iter().enumerate().map(row).collect();
+    Mapping { rows, fields: Fields::default(), email: 0, username: 0, manager: None }
+}
+
+/// The provider has this account, and its listing did not show it.
+struct Unlisted {
+    account: Account<'static>,
+    /// Whether look-ups by the mark find it; else the create says that there is one.
+    by_mark: bool,
+    writes: Mutex<Vec<(Vec<usize>, Option<Access>)>>,
+}
+
+impl Provider for Unlisted {
+    fn list<'a>(&'a self, _: &'a Mapping, _: &'a mut (dyn FnMut(Account) + Send)) -> BoxFuture<'a, Result<Listing, Error>> {
+        Box::pin(async { Ok(Listing::default()) })
+    }
+
+    fn find<'a>(&'a self, _: &'a Mapping, key: Key<'a>) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>> {
+        let found = self.by_mark || matches!(key, Key::Email(_));
+        Box::pin(async move { Ok(found.then(|| self.account.clone()).into_iter().collect()) })
+    }
+
+    fn create<'a>(&'a self, _: &'a Mapping, _: &'a AccountWrite, _: &'a Initial<'a>) -> BoxFuture<'a, Result<Written, Error>> {
+        Box::pin(async { Err(Error::Duplicate { field: None }) })
+    }
+
+    fn update<'a>(&'a self, _: &'a Mapping, id: &'a str, write: &'a AccountWrite, _: Urgency) -> BoxFuture<'a, Result<Written, Error>> {
+        let rows = write.attributes.iter().map(|(row, _)| *row).collect();
+        self.writes.lock().unwrap().push((rows, write.access));
+        Box::pin(async move { Ok(answer(write, id)) })
+    }
+
+    fn capabilities(&self) -> &'static bobsync::provider::Capabilities {
+        &bobsync::provider::onelogin::CATALOG.capabilities
+    }
+}
+
+/// Carries out the create of somebody at work whose account is there, suspended, with other values.
+async fn met(marked: bool, by_mark: bool, held: Held) -> (Outcome, Vec<(Vec<usize>, Option<Access>)>) {
+    let mapping = mapping();
+    let cells = [Cell::Text("1"), Cell::Text("noa@example.com"), Cell::Text("Baker"), Cell::Text("7")];
+    let person = Person {
+        employee: Employee::from_values(Values::from_cells(cells.into_iter())).expect("a row with an id"),
+        decision: Decision {
+            managed: true,
+            existing: Some(Access::Active),
+            missing: Missing::Create(Access::Active),
+            why: Why::AtWork,
+            also: None,
+            date: None,
+            next: None,
+        },
+        forgotten: false,
+        known_account: None,
+        known_active: false,
+        several: false,
+        sessions_open: false,
+        claimed_by: None,
+        scope_failure: None,
+        unknown_target: None,
+        baseline: None,
+        in_place: None,
+        kept: None,
+    };
+    let text = |text: &str| Some(text.to_owned().into());
+    let account = Account {
+        id: "a".into(),
+        mark: marked.then(|| "1".into()),
+        email: text("noa@example.com"),
+        username: text("noa@example.com"),
+        state: AccountState::Suspended,
+        attributes: [text("noa@example.com"), text("Miller"), text("8")].into(),
+        administrator: false,
+        elsewhere: false,
+        foreign: None,
+    };
+    let people = [person];
+    // A listing that did not hang together.
+    let plan = plan(&mapping, &people, Matcher::new(&mapping, &people, true), false);
+    let provider = Unlisted { account, by_mark, writes: Mutex::default() };
+    let (claims, told) = (Claims::default(), Mutex::new(None));
+    execute(
+        &Execution {
+            provider: &provider,
+            initial: Ok(Initial::default()),
+            mapping: &mapping,
+            unavailable: &[],
+            people: &people,
+            plan: &plan,
+            looking: &claims.everybody(),
+            released: &Released { go: vec![true], held, ..Released::default() },
+            leadership: &Leadership::always(),
+            halted: &|| false,
+            deadline: Instant::now() + std::time::Duration::from_mins(1),
+            since: &|_| 0,
+            waiting: &|_| (),
+            turns: &AtomicU64::new(0),
+            adopt: true,
+            protected: &Protected::default(),
+            skip: &|_| None,
+            failed_before: &|_| false,
+            pause: &pause,
+        },
+        |_, outcome, _| *told.lock().unwrap() = Some(outcome),
+    )
+    .await;
+    (told.into_inner().unwrap().expect("an outcome"), provider.writes.into_inner().unwrap())
+}
+
+fn room(left: &[(Kind, u32)], first_pass: bool) -> Room {
+    Room { left: left.iter().copied().collect(), first_pass }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_is_frozen_stays_as_it_is_on_an_account_that_a_create_meets() {
+    for (marked, by_mark) in [(true, true), (true, false), (false, false)] {
+        let (outcome, writes) = met(marked, by_mark, Held { frozen: vec![TITLE], ..Held::default() }).await;
+        assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
+        assert_eq!(writes, [(vec![PHONE], Some(Access::Active))], "marked: {marked}, found by its mark: {by_mark}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn access_that_a_create_would_give_back_needs_room_in_its_budget() {
+    for (marked, by_mark) in [(true, true), (true, false), (false, false)] {
+        let held = Held { room: room(&[(Kind::Reactivate, 0)], true), ..Held::default() };
+        let (outcome, writes) = met(marked, by_mark, held).await;
+        assert!(writes.is_empty(), "{writes:?}");
+        let Outcome::Failed { failure: Failure::Retrying(said), account, .. } = outcome else { panic!("{outcome:?}") };
+        assert!(said.contains("the next plan") && account == Some(("a".into(), AccountState::Suspended)), "{said}");
+        let held = Held { room: room(&[(Kind::Reactivate, 1)], false), ..Held::default() };
+        assert_eq!(met(marked, by_mark, held).await.1, [(vec![TITLE, PHONE], Some(Access::Active))]);
+    }
+}
+
+#[test]
+fn a_first_pass_updates_accounts_without_a_mark_beside_the_budget_and_no_others() {
+    let mut first = room(&[(Kind::Update, 1)], true);
+    assert!(first.take(Kind::Update, false) && first.take(Kind::Update, true) && first.take(Kind::Update, false));
+    assert!(!first.take(Kind::Update, true) && first.take(Kind::Create, false), "creates have no limit here");
+}
