@@ -231,7 +231,7 @@ impl Pass<'_> {
 
         let mut people = decide::everybody(&self.deciding(), source.employees);
         let Ok(released_now) = self.keep_in(&mut people, report).await else {
-            report.cut = Some(Cut::Halted);
+            report.cut = Some(Cut::Unrecorded);
             return Ok(());
         };
 

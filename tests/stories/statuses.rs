@@ -200,7 +200,7 @@ async fn a_status_of_an_older_view_keeps_what_the_newer_one_has() {
     let object = story.integrate(json!({})).await;
     let (mut older, mut newer) = (Said::of(&object), Said::of(&object));
     let at = Time("2026-11-24T09:00:00Z".parse().expect("a time"));
-    let approved = Approved { digest: "sha256:b".to_owned(), by: None, at: at.clone(), after: None, earlier: Vec::new() };
+    let approved = Approved { digest: "sha256:b".to_owned(), by: None, at: at.clone(), after: None, earlier: Vec::new(), leaving: false };
     let revoked = RevokedAccess { employee_id: "7".to_owned(), observed_at: at, start_date: None, ended_at: None };
     let news = |before: &ProvisioningIntegrationStatus| {
         let (approved, revoked) = (Some(approved.clone()), vec![revoked.clone()]);
