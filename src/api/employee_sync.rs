@@ -22,6 +22,8 @@ use super::integration::UserStatus;
     category = "bobsync",
     namespaced,
     derive = "PartialEq",
+    selectable = ".spec.integrationRef.name",
+    selectable = ".spec.employeeId",
     status = "EmployeeSyncStatus",
     selectable = ".status.access",
     selectable = ".status.reason",
@@ -50,7 +52,8 @@ pub struct EmployeeSyncSpec {
     #[x_kube(validation = Rule::new("self == oldSelf").message("employeeId is immutable: delete this object and create another"))]
     pub employee_id: String,
     /// Hands off: the account of this employee is left as it is.
-    #[serde(default)]
+    // Neither sent nor defaulted where it is false: the field belongs to the person or the tool that sets it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
     /// In place of the integration's `provisioning.userStatus`, for this employee.
     #[serde(skip_serializing_if = "Option::is_none")]

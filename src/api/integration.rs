@@ -7,6 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use super::mapping::{Apply, MappingRow};
 pub use super::numbers::{BudgetState, BudgetStates, EmployeeCounts, LastPass};
 use super::provider::Provider;
 pub use super::safety::{AccountName, Administrators, Adoption, Budget, DriftPolicy, Safety, Share};
@@ -303,42 +304,6 @@ pub enum AccessEnds {
     StartOfLastDay,
 }
 
-/// One row of the data mapping.
-#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("[has(self.field), has(self.formula), has(self.cel)].filter(set, set).size() == 1").message("a mapping row has exactly one of field, formula and cel"))]
-#[x_kube(validation = Rule::new("!self.target.startsWith('custom_attributes.') || self.target.matches('^custom_attributes[.][A-Za-z0-9_]{1,64}$')").message("a custom attribute is named custom_attributes.<shortname>, with letters, digits and underscores"))]
-pub struct MappingRow {
-    /// The provider's own name of the attribute.
-    #[schemars(length(min = 1, max = 128))]
-    pub target: String,
-    /// One Bob field, by its id: `work.title`. List fields give their human label, dates are `YYYY-MM-DD`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[^\s{}/]+( [^\s{}/]+)*$"))]
-    pub field: Option<String>,
-    /// Several Bob fields in braces, with literal text between them: `{work.department} - {work.site}`. Write `{{` and `}}` for braces.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1024))]
-    pub formula: Option<String>,
-    /// A CEL expression that gives the value: `employee.work.site == 'Paris' ? 'Acme SAS' : 'Acme Ltd'`. See docs/expressions.md.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 2000))]
-    pub cel: Option<String>,
-    /// Always keeps the attribute equal; `OnCreate` sets it when the account is created and never again.
-    #[serde(default)]
-    pub apply: Apply,
-}
-
-/// When a mapping row applies.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Apply {
-    /// Kept equal for ever.
-    #[default]
-    Always,
-    /// Set at the creation of the account only.
-    OnCreate,
-}
-
 /// What may be written into status.
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Privacy {
@@ -383,6 +348,9 @@ pub struct ProvisioningIntegrationStatus {
     /// When the first pass that writes was through: until then an existing population is created and updated without a limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_pass_at: Option<Time>,
+    /// Since when access that was given before is not given again, because the integration began without a status: until a person has approved it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reactivations_held_since: Option<Time>,
     /// The provider's tenant that the recorded accounts belong to: its address, and what else tells it from others there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,

@@ -7,6 +7,7 @@
 pub mod conditions;
 pub mod employee_sync;
 pub mod integration;
+mod mapping;
 mod numbers;
 pub mod provider;
 pub mod reasons;
@@ -88,3 +89,36 @@ fn prune(value: &mut serde_json::Value) {
 }
 
 mod yaml;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    /// The paths of defaults inside items of lists.
+    fn defaults(schema: &Value, in_list: bool, path: &str, found: &mut Vec<String>) {
+        if in_list && schema.get("default").is_some() {
+            found.push(path.to_owned());
+        }
+        let fields = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+        fields.for_each(|(name, field)| defaults(field, in_list, &format!("{path}.{name}"), found));
+        if let Some(items) = schema.get("items") {
+            defaults(items, true, &format!("{path}[]"), found);
+        }
+    }
+
+    #[test]
+    fn no_item_of_a_list_has_a_default_and_no_default_belongs_to_a_pin() {
+        for crd in [ProvisioningIntegration::crd(), EmployeeSync::crd()] {
+            let crd = serde_json::to_value(crd).expect("JSON");
+            let (mut found, schema) = (Vec::new(), &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]);
+            defaults(schema, false, "", &mut found);
+            assert!(found.is_empty(), "who compares a list with Git sees a difference: {found:?}");
+            if crd["spec"]["names"]["kind"] == "EmployeeSync" {
+                defaults(&schema["properties"]["spec"], true, ".spec", &mut found);
+                assert!(found.is_empty(), "who applies a pin meets a field of another owner: {found:?}");
+            }
+        }
+    }
+}

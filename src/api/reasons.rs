@@ -73,6 +73,7 @@ reasons! {
         DryRun: "`spec.mode` is DryRun: the plan is in `status.plan`, nothing was written to the provider.", "Set `mode: Enforce` when the plan is right.";
         Progressing: "First pass, or a new generation that is not yet seen through.", "Wait.";
         PlanHeld: "A guard holds changes; the `PlanHeld` condition says which and why.", "Look at `status.plan`; approve it with `spec.approvedPlan`, or remove the cause.";
+        ClusterUnavailable: "The Kubernetes API server did not answer a read that a pass needs (a Secret), or not with what was asked.", "Nothing; it is tried again by itself. Look at the API server if it lasts.";
         BobUnavailable: "Bob did not answer, or not with what was asked, or asked for a pause; the message then says until when.", "Nothing; it is tried again by itself. See Bob's status page if it lasts.";
         ProviderUnavailable: "The provider did not answer, or not with what was asked, or asked for a pause; the message then says until when.", "Nothing; it is tried again by itself. See the provider's status page if it lasts.";
         SourceSuspect: "Bob's answer is well-formed but implausibly short, or a lifecycle status is missing as a whole; the message says which.", "Check the service user's access rights in Bob: it must see every lifecycle status. If so many people have really gone, request a sync of the integration, or wait until a later answer agrees. If the only employee with a lifecycle status has really gone, request a sync of the EmployeeSync.";
@@ -117,6 +118,7 @@ reasons! {
         SourceUnavailable: "Bob sends a mapped field for nobody.", "Check the field id, and the service user's right to view it.";
         BudgetExceeded: "More changes of a kind than its budget allows within the window.", "Approve the plan with `spec.approvedPlan`, or remove the cause.";
         FieldBlackout: "An attribute would be blanked or changed for too many people at once.", "Correct the field in Bob or the mapping, or approve the plan with `spec.approvedPlan`.";
+        RestoredWithoutStatus: "The integration began without a status, as after a restore that leaves statuses out: from whom Bob had revoked access at once is not known any more, so no suspended account that bears its mark is given access again.", "Look at who would get access again (`kubectl get esync`, reason Held): set `spec.suspend` on the EmployeeSync of those who must not. Then approve the plan with `spec.approvedPlan`.";
         ScopeShrink: "More employees than `safety.scopeShrink` allows would leave management at once; they stay managed meanwhile.", "Correct `emailDomains` or `scope` (or the value in Bob that the scope rests on); or approve it with `spec.approvedPlan`.";
         NothingHeld: "No guard holds anything.", "Nothing.";
         NoneFailing: "Nobody fails.", "Nothing.";

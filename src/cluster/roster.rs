@@ -24,11 +24,13 @@ use tokio::sync::Notify;
 
 pub use self::{
     latest::Latest,
+    objects::{Owner, Tie, object_name, owner_reference, owners, version},
     people::Sums,
     reading::digest,
     standing::{Counts, Standing},
 };
 use self::{
+    objects::key_of,
     people::People,
     reading::{access, ended, kept, leaderless, met, only_found, overrides, revoked, several, unready_since},
 };
@@ -71,6 +73,10 @@ pub struct Entry {
     /// Whether there is an object now. What is known of a person stays when somebody deletes the object, for the account
     /// is still there: a revocation, what the person waits for, what went out lately.
     pub exists: bool,
+    /// Whether somebody has deleted the object and it is still there: nothing is written to it.
+    pub going: bool,
+    /// Whose the object is.
+    pub owner: Owner,
     /// `metadata.generation`.
     pub generation: i64,
     /// `metadata.resourceVersion` as a number, to tell older news from newer.
@@ -480,18 +486,6 @@ impl Roster {
     }
 }
 
-/// `<integration>-<employee id>`
-#[must_use]
-pub fn object_name(integration: &str, employee: &str) -> String {
-    format!("{integration}-{employee}")
-}
-
-fn key_of(object: &EmployeeSync) -> Option<(IntegrationKey, Box<str>)> {
-    let namespace = object.namespace()?;
-    let key = IntegrationKey { namespace: namespace.into(), name: object.spec.integration_ref.name.as_str().into() };
-    Some((key, object.spec.employee_id.as_str().into()))
-}
-
 fn entry(object: &EmployeeSync) -> Entry {
     let status = object.status.as_ref();
     let handled = status.and_then(|s| s.last_handled_sync_at.as_deref());
@@ -500,6 +494,8 @@ fn entry(object: &EmployeeSync) -> Entry {
     let requested = object.metadata.annotations.as_ref().and_then(|a| a.get(SYNC_REQUESTED)).map(String::as_str);
     Entry {
         exists: true,
+        going: object.metadata.deletion_timestamp.is_some(),
+        owner: Owner::of(object),
         generation: object.metadata.generation.unwrap_or(0),
         version: version(object),
         overrides: overrides(&object.spec),
@@ -537,17 +533,13 @@ fn entry(object: &EmployeeSync) -> Entry {
     }
 }
 
-/// `metadata.resourceVersion` as a number, to tell older news from newer.
-#[must_use]
-pub fn version(object: &EmployeeSync) -> u64 {
-    object.metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0)
-}
-
 impl Entry {
     /// The object went at this version: its spec says nothing any more. Another object of this name is newer.
     fn lose_object(&mut self, version: u64) {
         *self = Self {
             exists: false,
+            going: false,
+            owner: Owner::default(),
             generation: 1,
             version,
             overrides: None,

@@ -10,10 +10,7 @@ mod owner;
 use std::{fmt::Debug, time::Duration};
 
 use jiff::Timestamp;
-use k8s_openapi::{
-    NamespaceResourceScope,
-    apimachinery::pkg::apis::meta::v1::{Condition, OwnerReference},
-};
+use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{
     Api, Client, ResourceExt as _,
     api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions},
@@ -23,7 +20,7 @@ use serde_json::json;
 use super::{
     leadership::Leadership,
     lenient::{Lenient, Readable},
-    roster::{IntegrationKey, object_name},
+    roster::{IntegrationKey, object_name, owner_reference, owners},
 };
 use crate::api::{
     EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, FIELD_MANAGER, INTEGRATION_LABEL, ProvisioningIntegration,
@@ -64,6 +61,12 @@ enum Kind {
 }
 
 impl WriteError {
+    /// A write to an object that goes.
+    #[must_use]
+    pub fn leaving(what: &'static str) -> Self {
+        Self { what, why: "the object is being deleted".to_owned(), kind: Kind::Gone }
+    }
+
     /// A write that may succeed later.
     #[must_use]
     pub fn for_now(what: &'static str, why: &str) -> Self {
@@ -132,15 +135,7 @@ impl Writer {
             name: Some(name.clone()),
             namespace: Some(key.namespace.to_string()),
             labels: Some([(INTEGRATION_LABEL.to_owned(), key.name.to_string())].into()),
-            owner_references: Some(vec![OwnerReference {
-                api_version: format!("{}/v1alpha1", crate::api::GROUP),
-                kind: "ProvisioningIntegration".to_owned(),
-                name: key.name.to_string(),
-                uid: uid.to_owned(),
-                // Blocking would need the right to set finalizers, and deletion touches no account anyway.
-                block_owner_deletion: None,
-                controller: Some(true),
-            }]),
+            owner_references: Some(vec![owner_reference(key, uid)]),
             ..ObjectMeta::default()
         };
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
@@ -160,6 +155,20 @@ impl Writer {
         let name = object_name(&key.name, employee);
         let read = tried("reading an EmployeeSync", || self.people.get(&name)).await;
         readable(read).map(unsaid).map_err(|failed| failed.into_error("reading an EmployeeSync"))
+    }
+
+    /// Makes the object of one person the integration's, or nobody's, as it should be.
+    ///
+    /// # Errors
+    /// When the API server refuses or cannot be reached, the object is gone or another one by now, or this process does not lead.
+    pub async fn tie(&self, key: &IntegrationKey, uid: &str, employee: &str) -> Result<(), WriteError> {
+        let object = self.read_person(key, employee).await?;
+        let Some(owners) = owners(&object, key, uid) else { return Ok(()) };
+        let metadata = json!({"uid": object.metadata.uid, "resourceVersion": object.metadata.resource_version, "ownerReferences": owners});
+        let (name, patch) = (object_name(&key.name, employee), Patch::Merge(json!({ "metadata": metadata })));
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let written = self.write("changing the owner of an EmployeeSync", || self.people.patch(&name, &params, &patch)).await;
+        written.map(drop).map_err(|failed| failed.into_error("changing the owner of an EmployeeSync"))
     }
 
     /// Replaces the status of one person's object, which is as it was read.

@@ -47,6 +47,9 @@ pub struct Sight<'a> {
     /// Whether nobody has been dealt with before: an existing population is created and updated without a limit, but for
     /// accounts that bear their mark already, which were dealt with once.
     pub first_pass: bool,
+    /// Whether the integration began without a status, and no person has approved since what that holds: from whom Bob had revoked
+    /// access at once is not known, so no account that bears its mark is given access again.
+    pub restored: bool,
     /// The digest that a person approved.
     pub approved: Option<&'a str>,
     /// What the next digest is chained to, so that an approval counts once: the digest that was released last, and before the
@@ -128,6 +131,8 @@ pub struct HeldPlan {
     pub because: String,
     /// Whether an attribute is frozen, and no budget is passed.
     pub only_fields: bool,
+    /// Whether access is not given again because the integration began without a status.
+    pub restored: bool,
 }
 
 /// Looks at the whole plan.
@@ -160,6 +165,18 @@ pub fn guard(sight: &Sight<'_>) -> Held {
             counted(account.planned, one, several),
             account.spent,
             account.limit
+        ));
+    }
+    let mut restored = 0_u32;
+    for ((held, change), (kind, continued)) in changes.iter_mut().zip(all).zip(kinds.iter().zip(&continued)) {
+        if sight.restored && !continued && *kind == Some(Kind::Reactivate) && is_marked(sight, change) {
+            *held = true;
+            restored += 1;
+        }
+    }
+    if restored > 0 {
+        because.push(format!(
+            "{restored} reactivations of accounts that were managed before, and the integration began without a status: from whom Bob has revoked access at once is not known"
         ));
     }
     let mut waiting = 0_u32;
@@ -216,7 +233,7 @@ pub fn guard(sight: &Sight<'_>) -> Held {
     }
     let mut counts = sight.plan.counts_of(|index| changes[index]);
     counts.updates += count(all.iter().zip(&changes).filter(|(change, held)| !**held && touched(change)).count());
-    let plan = Some(HeldPlan { digest, counts, because: because.join("\n"), only_fields: !over });
+    let plan = Some(HeldPlan { digest, counts, because: because.join("\n"), only_fields: !over, restored: restored > 0 });
     Held { changes, frozen, plan, continued, kinds, room, parts, ..Held::default() }
 }
 
@@ -235,6 +252,9 @@ fn attributes(sight: &Sight<'_>, change: &Change, frozen: &[usize]) -> usize {
 /// Returns what is left of the budgets when everything that is not held has gone out.
 fn room(sight: &Sight<'_>, kinds: &[Option<Kind>], held: &[bool]) -> Room {
     let left = [Kind::Disable, Kind::Reactivate, Kind::Create, Kind::Update].into_iter().filter_map(|kind| {
+        if sight.restored && kind == Kind::Reactivate {
+            return Some((kind, 0));
+        }
         let account = account(sight, kinds, kind)?;
         let goes = kinds.iter().zip(held).filter(|(own, held)| **own == Some(kind) && !**held).count();
         Some((kind, account.room().saturating_sub(count(goes))))

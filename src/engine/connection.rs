@@ -101,8 +101,8 @@ impl Connections {
             tracing::warn!(namespace, %error, "a Secret cannot be read now; what was read before is used");
             return Ok((before.clone(), false));
         }
-        let mut bob_secret = bob.map_err(|error| no_bob(secret_stop(&error, IntegrationReason::BobUnavailable)))?;
-        let target_secret = target.map_err(|error| no_provider(secret_stop(&error, IntegrationReason::ProviderUnavailable)))?;
+        let mut bob_secret = bob.map_err(|error| no_secret(&error, no_bob))?;
+        let target_secret = target.map_err(|error| no_secret(&error, no_provider))?;
         let made_from = MadeFrom {
             bob: validated.bob.clone(),
             target: validated.target.clone(),
@@ -134,7 +134,7 @@ impl Connections {
         let Target { destination, secret } = &validated.target;
         let keys = destination.keys();
         let found = secrets::read_some(&shared.client, &key.namespace, secret, keys.required, keys.optional).await;
-        let found = found.map_err(|error| no_provider(secret_stop(&error, IntegrationReason::ProviderUnavailable)))?;
+        let found = found.map_err(|error| no_secret(&error, no_provider))?;
         let made_from = MadeFrom {
             bob: validated.bob.clone(),
             target: validated.target.clone(),
@@ -267,7 +267,7 @@ impl InitialPassword {
     pub async fn read(&self) -> Result<Option<Secret>, Stop> {
         let Some((name, key)) = &self.secret else { return Ok(None) };
         let read = secrets::read(&self.client, &self.namespace, name, &[key]).await;
-        read.map(|mut values| values.take(key)).map_err(|error| secret_stop(&error, IntegrationReason::ProviderUnavailable))
+        read.map(|mut values| values.take(key)).map_err(|error| secret_stop(&error))
     }
 }
 
@@ -279,8 +279,18 @@ fn no_provider(stop: Stop) -> Box<Report> {
     Box::new(Report { provider: Some(false), stop: Some(stop), ..Report::default() })
 }
 
-fn secret_stop(error: &SecretError, unavailable: IntegrationReason) -> Stop {
-    let reason = if matches!(error, SecretError::Unavailable { .. }) { unavailable } else { IntegrationReason::SecretNotFound };
+/// A Secret that the API server does not give says nothing of the service that it is for.
+fn no_secret(error: &SecretError, missing: impl FnOnce(Stop) -> Box<Report>) -> Box<Report> {
+    let stop = secret_stop(error);
+    match error {
+        SecretError::Unavailable { .. } => Box::new(Report { stop: Some(stop), ..Report::default() }),
+        _ => missing(stop),
+    }
+}
+
+fn secret_stop(error: &SecretError) -> Stop {
+    let unavailable = matches!(error, SecretError::Unavailable { .. });
+    let reason = if unavailable { IntegrationReason::ClusterUnavailable } else { IntegrationReason::SecretNotFound };
     Stop::new(reason, error.to_string())
 }
 

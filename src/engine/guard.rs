@@ -45,6 +45,8 @@ pub struct Guarding<'a> {
     pub dry_run: bool,
     /// Whether this integration has never seen a pass through that writes.
     pub first_pass: bool,
+    /// Whether the integration began without a status, and no person has approved since what that holds.
+    pub restored: bool,
     /// The digest that a person approved and that has not been released yet.
     pub approved: Option<&'a str>,
     /// The plan that was released last, and what its digest was chained to.
@@ -120,6 +122,7 @@ pub fn release(cx: &Guarding<'_>, plan: &mut Plan, people: &[Person], listing: &
         },
         population: cx.some.then(|| cx.population()),
         first_pass: cx.first_pass,
+        restored: cx.restored,
         approved: cx.approved,
         released_before: cx.released_before,
         continues: &|change| cx.continues(plan, people, change),

@@ -30,20 +30,18 @@ use super::{
 };
 use crate::{
     api::employee_sync::Trigger,
-    bob::webhook::{self, Event, Kind, SigningSecrets},
+    bob::webhook::{self, Event, SigningSecrets},
     cluster::{
         leadership::Leadership,
         roster::{IntegrationKey, Roster},
         watch::Scope,
     },
-    domain::{
-        ledger::Ledger,
-        priority::{Class, is_position},
-    },
+    domain::{ledger::Ledger, priority::Class},
 };
 
 use noted::Noted;
 pub use received::Received;
+use received::class;
 
 /// How many deliveries are remembered, so that a repeated one does nothing.
 const REMEMBERED: usize = 4096;
@@ -416,17 +414,6 @@ fn believable(event: &Event, now: Timestamp) -> Result<Timestamp, &'static str> 
         Err("its time is more than 15 hours ahead")
     } else {
         Ok(at)
-    }
-}
-
-/// What is at stake.
-fn class(event: &Event) -> Class {
-    match event.kind {
-        Kind::AccessRevoked => Class::Revocation,
-        Kind::Deleted | Kind::Left | Kind::Inactivated | Kind::TemporaryLeave => Class::Leaver,
-        Kind::Created | Kind::Joined | Kind::Activated => Class::Joiner,
-        Kind::Updated if !event.fields.is_empty() && !event.fields.iter().any(|field| is_position(field)) => Class::Cosmetic,
-        Kind::Updated | Kind::TableEntry | Kind::Employee | Kind::Other => Class::Mover,
     }
 }
 

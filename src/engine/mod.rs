@@ -19,6 +19,7 @@
 //!   pass over everybody. `single`: how single people are read.
 //! - `counts`: the numbers of an integration, written down whenever its people change.
 //! - `waits`: waits that a service asked for, as people are told of them.
+//! - `owners`: which objects go with their integration.
 //! - `signing`: what webhooks are signed with, read beside the passes.
 //! - `words`: the provider's name in messages.
 //! - `connection`: clients, made from Secrets. `clock`: time, which stories can move.
@@ -35,6 +36,7 @@ pub mod execute;
 pub mod guard;
 pub mod inbox;
 pub mod observe;
+pub mod owners;
 pub mod partial;
 pub mod pass;
 pub mod record;

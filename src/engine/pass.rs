@@ -154,6 +154,8 @@ pub struct Pass<'a> {
     pub since: Option<Date>,
     /// Whether none that writes was seen through: an existing population is brought in line without a limit.
     pub limitless: bool,
+    /// Whether the integration began without a status, and no person has approved since what that holds.
+    pub restored: bool,
     /// Integrations of the same tenant that come before this one.
     pub elders: &'a [IntegrationKey],
     /// All other integrations of the same tenant.
@@ -342,6 +344,7 @@ impl Pass<'_> {
             requests,
             dry_run: self.validated.dry_run,
             first_pass: self.limitless,
+            restored: self.restored,
             approved,
             released: self.released,
             released_before: self.released.map_or(self.uid, |released| &released.digest),

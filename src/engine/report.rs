@@ -168,6 +168,11 @@ pub fn after(
         },
         budgets: report.planned.map_or_else(|| before.budgets.clone(), |planned| Some(planned_of(planned))),
         first_pass_at: before.first_pass_at.clone().or_else(|| report.is_carried_out().then(|| Time(to_the_second(now)))),
+        reactivations_held_since: match (&report.held, &report.tally) {
+            (Some(held), Some(_)) if held.restored => before.reactivations_held_since.clone().or_else(|| Some(Time(to_the_second(now)))),
+            (_, Some(_)) if !report.dry_run && !report.is_unfinished() && report.stop.is_none() => None,
+            _ => before.reactivations_held_since.clone(),
+        },
         // Until a pass is through, some statuses may tell of accounts of the tenant before.
         tenant: if report.tally.is_some() && report.in_bob.is_some() && !report.is_unfinished() && report.stop.is_none() {
             report.tenant.clone()
@@ -316,6 +321,7 @@ pub fn same(a: &ProvisioningIntegrationStatus, b: &ProvisioningIntegrationStatus
         && a.plan == b.plan
         && a.budgets == b.budgets
         && a.first_pass_at == b.first_pass_at
+        && a.reactivations_held_since == b.reactivations_held_since
         && a.tenant == b.tenant
         && a.approved == b.approved
         && a.revoked == b.revoked

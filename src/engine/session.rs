@@ -118,14 +118,15 @@ impl Session {
             }
         };
         let tenant = ready.validated.target.tenant();
-        let (counts, first_pass_at, released, lifecycles) = {
+        let (counts, first_pass_at, released, lifecycles, restored) = {
             let said = self.said.lock().await;
             if said.status.tenant.as_ref().is_some_and(|known| *known != tenant) {
                 self.shared.roster.forget_accounts(&self.key);
             }
             revocations::remember(&self.shared.roster, &self.key, &said.status.revoked);
             let status = &said.status;
-            (status.employees.clone(), status.first_pass_at.clone(), status.approved.clone(), status.lifecycles.clone())
+            let restored = status.reactivations_held_since.is_some();
+            (status.employees.clone(), status.first_pass_at.clone(), status.approved.clone(), status.lifecycles.clone(), restored)
         };
         let approved =
             object.spec.approved_plan.as_deref().filter(|digest| released.as_ref().is_none_or(|released| released.digest != *digest));
@@ -175,6 +176,7 @@ impl Session {
             first_pass: counts.is_none(),
             since: first_pass_at.as_ref().map(|at| at.0.to_zoned(TimeZone::UTC).date()),
             limitless: first_pass_at.is_none(),
+            restored: first_pass_at.is_none() || restored,
             elders: &elders,
             peers: &peers,
             approved,

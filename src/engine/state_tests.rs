@@ -22,7 +22,8 @@ fn waiting(reason: IntegrationReason) -> State<u8> {
 }
 
 /// Reasons with which a pass can stop.
-const TROUBLES: [IntegrationReason; 11] = [
+const TROUBLES: [IntegrationReason; 12] = [
+    IntegrationReason::ClusterUnavailable,
     IntegrationReason::BobUnavailable,
     IntegrationReason::ProviderUnavailable,
     IntegrationReason::SourceSuspect,

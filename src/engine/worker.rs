@@ -15,7 +15,7 @@ use super::{
     dirty::{Causes, Line},
     execute::Cut,
     inbox::Mailbox,
-    partial,
+    owners, partial,
     report::{self, Report},
     revocations,
     said::{self, Said, Saying},
@@ -215,6 +215,7 @@ impl Worker {
         beside.spawn(aside("dates", |session, beat| Box::pin(partial::transitions(session, beat))));
         beside.spawn(aside("counts", |session, beat| Box::pin(counts::tell(session, beat))));
         beside.spawn(aside("waits", |session, beat| Box::pin(waits::tell(session, beat))));
+        beside.spawn(aside("owners", |session, beat| Box::pin(owners::keep(session, beat))));
         beside.spawn(aside("signing", |session, beat| Box::pin(signing::keep(session, beat))));
         let beat = parts.beat("passes", Some(&key));
         Box::pin(self.work(&beat)).await;
@@ -449,7 +450,7 @@ impl Worker {
             attempt += 1;
         }
         Report {
-            stop: Some(Stop::new(IntegrationReason::BobUnavailable, "the Secret changed while it was read; trying again")),
+            stop: Some(Stop::new(IntegrationReason::ClusterUnavailable, "the Secret changed while it was read; trying again")),
             ..Report::default()
         }
     }

@@ -1,6 +1,7 @@
 //! The guard on the whole plan, in crowds of colleagues who all change at once.
 
 use bobsync::domain::{
+    account::AccountState,
     budget::{Blackout, Budget, Budgets, Kind},
     guard::{Held, Population, Sight, guard},
     matching::Person,
@@ -79,6 +80,7 @@ fn look_at_some(
         explicit: &|person| explicit.contains(&crowd.people[person as usize].who),
         population,
         first_pass,
+        restored: first_pass,
         approved,
         released_before: "",
         held_before: &|_| None,
@@ -166,6 +168,23 @@ fn an_account_that_bears_its_mark_was_dealt_with_before_and_has_its_limits_in_a_
     let crowd = company(100, 0, 60);
     let held = look(&crowd, Budgets::default(), 0, &[], true, None).held;
     assert_eq!((&held.frozen[..], held.plan.map(|plan| plan.counts.updates)), (&[TITLE][..], Some(60)));
+}
+
+#[test]
+fn an_integration_that_begins_without_a_status_gives_no_access_back_until_a_person_approves() {
+    let mut crowd = company(100, 0, 3);
+    crowd.accounts[7].state = AccountState::Suspended;
+    crowd.accounts[8].state = AccountState::Suspended;
+    // Nobody has dealt with this one: it has no mark, and is adopted as it was found.
+    (crowd.accounts[9].state, crowd.accounts[9].mark) = (AccountState::Suspended, None);
+    let budgets = Budgets { reactivations: None, ..Budgets::default() };
+    let Looked { plan, held } = look(&crowd, budgets, 0, &[], true, None);
+    let held_now: Vec<u32> = plan.changes.iter().zip(&held.changes).filter(|(_, held)| **held).map(|(change, _)| change.person).collect();
+    assert_eq!(held_now, [7, 8], "and the titles of others go out");
+    let said = held.plan.expect("held");
+    assert!(said.restored && said.because.contains("2 reactivations") && said.counts.reactivations == 2, "{said:?}");
+    assert!(!look(&crowd, budgets, 0, &[], true, Some(&said.digest)).held.changes.contains(&true), "approved");
+    assert_eq!(look(&crowd, budgets, 0, &[], false, None).held.plan, None, "it has a status");
 }
 
 #[test]
@@ -268,6 +287,7 @@ fn reports(named_before: bool, leaderless: bool) -> bool {
         explicit: &|_| false,
         population: None,
         first_pass: false,
+        restored: false,
         approved: None,
         released_before: "uid",
         held_before: &|_| None,

@@ -32,6 +32,7 @@ mod midnights;
 mod modes;
 mod operations;
 mod outages;
+mod owners;
 mod process;
 mod proxies;
 mod reading;

@@ -15,6 +15,17 @@ async fn the_charts_rights_are_enough_and_none_is_left_over() {
     let (id, _) = story.simulated.somebody().await;
     story.simulated.change(&id, json!({"work.title": "Keeper of Lamps"})).await;
     story.sync().await;
+    // A pin is nobody's.
+    let (pin, free) = (json!({"spec": {"attributes": {"company": "Acme"}}}), json!({"spec": {"attributes": null}}));
+    for (patch, owners) in [(pin, 0), (free, 1)] {
+        let name = format!("onelogin-{id}");
+        story.people().patch(&name, &kube::api::PatchParams::default(), &kube::api::Patch::Merge(patch)).await.expect("an edit");
+        until("the owner is another one", || async {
+            let now = story.person(&id).await.map_or(0, |person| person.metadata.owner_references.unwrap_or_default().len());
+            if now == owners { Ok(()) } else { Err(now.to_string()) }
+        })
+        .await;
+    }
     // The same event again counts up the one that is there.
     story.simulated.change(&id, json!({"work.title": "Keeper of Rumours"})).await;
     story.sync().await;

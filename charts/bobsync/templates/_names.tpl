@@ -24,7 +24,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
   verbs: [patch]
 - apiGroups: [bobsync.dev]
   resources: [employeesyncs]
-  verbs: [get, list, watch, create, delete]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [bobsync.dev]
   resources: [employeesyncs/status]
   verbs: [patch]

@@ -1,9 +1,133 @@
-//! What concerns an object alone, whatever it says of its employee.
+//! What concerns an object alone, whatever it says of its employee: its name, its version, whose it is, and whether it goes.
 
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+};
 
-use super::{Entry, IntegrationKey, Roster, key_of, version};
-use crate::api::EmployeeSync;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::{Resource as _, ResourceExt as _};
+
+use super::{Entry, IntegrationKey, Roster, reading::overrides};
+use crate::api::{EmployeeSync, INTEGRATION_LABEL, ProvisioningIntegration};
+
+/// `metadata.resourceVersion` as a number, to tell older news from newer.
+#[must_use]
+pub fn version(object: &EmployeeSync) -> u64 {
+    object.metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0)
+}
+
+/// Whose an object is, and with it what the garbage collector does to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Owner {
+    /// Nobody's: a person or Git made it.
+    #[default]
+    Nobody,
+    /// Nobody's, and bobsync made it: it was a pin, or its integration was deleted without it.
+    Loose,
+    /// The integration's with this uid, as a hash: it goes with it.
+    Integration(u64),
+}
+
+/// What is to change about whose an object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tie {
+    /// It asks for something, and must outlive its integration.
+    Untie,
+    /// It asks for nothing, and shall go with its integration.
+    Tie,
+}
+
+impl Owner {
+    /// Reads whose this object is.
+    #[must_use]
+    pub fn of(object: &EmployeeSync) -> Self {
+        match object.owner_references().iter().find(|owner| is_integration(owner)) {
+            Some(owner) => Self::Integration(hash(&owner.uid)),
+            None if object.labels().contains_key(INTEGRATION_LABEL) => Self::Loose,
+            None => Self::Nobody,
+        }
+    }
+
+    /// Whether the collector is about to take the object away, because its integration is not the one with this uid.
+    #[must_use]
+    pub fn is_collected(self, uid: &str) -> bool {
+        matches!(self, Self::Integration(owner) if owner != hash(uid))
+    }
+}
+
+impl Entry {
+    /// Whether nothing is written to the object any more, because it goes: it was deleted, or its integration was and another
+    /// one of this uid is there.
+    #[must_use]
+    pub fn is_leaving(&self, uid: &str) -> bool {
+        self.exists && (self.going || self.owner.is_collected(uid))
+    }
+
+    /// What is to change about whose the object is.
+    #[must_use]
+    pub fn tie(&self) -> Option<Tie> {
+        match (self.overrides.is_some(), self.owner) {
+            _ if !self.exists || self.going => None,
+            (true, Owner::Integration(_)) => Some(Tie::Untie),
+            (false, Owner::Loose) => Some(Tie::Tie),
+            (true, Owner::Nobody | Owner::Loose) | (false, Owner::Nobody | Owner::Integration(_)) => None,
+        }
+    }
+}
+
+/// The reference to the integration that owns an object.
+#[must_use]
+pub fn owner_reference(key: &IntegrationKey, uid: &str) -> OwnerReference {
+    OwnerReference {
+        api_version: ProvisioningIntegration::api_version(&()).into_owned(),
+        kind: ProvisioningIntegration::kind(&()).into_owned(),
+        name: key.name.to_string(),
+        uid: uid.to_owned(),
+        // Blocking would need the right to set finalizers, and deletion touches no account anyway.
+        block_owner_deletion: None,
+        controller: Some(true),
+    }
+}
+
+/// The owners that this object should have, where they are not those that it has. `uid`: the integration's.
+#[must_use]
+pub fn owners(object: &EmployeeSync, key: &IntegrationKey, uid: &str) -> Option<Vec<OwnerReference>> {
+    let entry = Entry {
+        exists: true,
+        going: object.metadata.deletion_timestamp.is_some(),
+        owner: Owner::of(object),
+        overrides: overrides(&object.spec),
+        ..Entry::default()
+    };
+    let others = object.owner_references().iter().filter(|owner| !is_integration(owner)).cloned();
+    entry.tie().map(|tie| match tie {
+        Tie::Untie => others.collect(),
+        Tie::Tie => others.chain([owner_reference(key, uid)]).collect(),
+    })
+}
+
+fn is_integration(owner: &OwnerReference) -> bool {
+    owner.kind == ProvisioningIntegration::kind(&()) && owner.api_version.starts_with(crate::api::GROUP)
+}
+
+fn hash(uid: &str) -> u64 {
+    let mut hash = DefaultHasher::new();
+    uid.hash(&mut hash);
+    hash.finish()
+}
+
+/// `<integration>-<employee id>`
+#[must_use]
+pub fn object_name(integration: &str, employee: &str) -> String {
+    format!("{integration}-{employee}")
+}
+
+pub(super) fn key_of(object: &EmployeeSync) -> Option<(IntegrationKey, Box<str>)> {
+    let namespace = object.namespace()?;
+    let key = IntegrationKey { namespace: namespace.into(), name: object.spec.integration_ref.name.as_str().into() };
+    Some((key, object.spec.employee_id.as_str().into()))
+}
 
 impl Roster {
     /// Whether this very version of an object is known.
@@ -11,6 +135,12 @@ impl Roster {
     pub fn knows(&self, object: &EmployeeSync) -> bool {
         let Some((key, employee)) = key_of(object) else { return false };
         self.with(&key, &employee, |entry| entry.is_some_and(|entry| entry.version == version(object)))
+    }
+
+    /// Whether nothing is written to this employee's object any more. `uid`: the integration's.
+    #[must_use]
+    pub fn is_leaving(&self, key: &IntegrationKey, employee: &str, uid: &str) -> bool {
+        self.with(key, employee, |entry| entry.is_some_and(|entry| entry.is_leaving(uid)))
     }
 
     /// Notes that the API server refuses the object of this employee, or its status: whatever is on record is not how it stands.
@@ -31,5 +161,80 @@ impl Roster {
         let others = |(employee, entry): &(&str, &Entry)| entry.unrecorded && !refused.contains(employee);
         let over: Vec<Box<str>> = people.iter().filter(others).map(|(employee, _)| employee.into()).collect();
         over.iter().for_each(|employee| people.change(employee, |entry| entry.unrecorded = false));
+    }
+
+    /// Employees whose objects are somebody else's than they should be.
+    #[must_use]
+    pub fn to_tie(&self, key: &IntegrationKey) -> Vec<Box<str>> {
+        let mut found = Vec::new();
+        if self.sums(key, |sums| sums.ties) > 0 {
+            self.for_each(key, |employee, entry| found.extend(entry.tie().map(|_| employee.into())));
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(spec: serde_json::Value, owner: Option<&str>, labelled: bool) -> EmployeeSync {
+        let reference = |uid: &str| owner_reference(&key(), uid);
+        let labels = if labelled { json!({INTEGRATION_LABEL: "onelogin"}) } else { json!({"team": "x"}) };
+        let other = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "x"});
+        let owners: Vec<serde_json::Value> = owner.map(|uid| json!(reference(uid))).into_iter().chain([other]).collect();
+        let mut whole = json!({"integrationRef": {"name": "onelogin"}, "employeeId": "7"});
+        whole.as_object_mut().expect("a map").extend(spec.as_object().expect("a map").clone());
+        let metadata = json!({"name": "onelogin-7", "namespace": "people", "labels": labels, "ownerReferences": owners});
+        serde_json::from_value(json!({"metadata": metadata, "spec": whole})).expect("an object")
+    }
+
+    fn key() -> IntegrationKey {
+        IntegrationKey { namespace: "people".into(), name: "onelogin".into() }
+    }
+
+    #[test]
+    fn a_pin_has_no_owner_and_what_bobsync_made_goes_with_its_integration() {
+        let default = || json!({});
+        for pin in [json!({"suspend": true}), json!({"userStatus": "AlwaysActive"}), json!({"attributes": {"title": "x"}})] {
+            for uid in ["now", "before"] {
+                let owners = owners(&object(pin.clone(), Some(uid), true), &key(), "now").expect("a change");
+                assert!(owners.len() == 1 && owners[0].kind == "ConfigMap", "{pin}: others stay");
+            }
+            assert_eq!(owners(&object(pin.clone(), None, true), &key(), "now"), None, "{pin}");
+            assert_eq!(owners(&object(pin.clone(), None, false), &key(), "now"), None, "{pin}");
+        }
+        let tied = owners(&object(default(), None, true), &key(), "now").expect("a change");
+        assert_eq!(tied.last(), Some(&owner_reference(&key(), "now")));
+        assert_eq!(owners(&object(default(), None, false), &key(), "now"), None, "a person's or Git's");
+        for uid in ["now", "before"] {
+            assert_eq!(owners(&object(default(), Some(uid), true), &key(), "now"), None, "the collector takes what is another's");
+        }
+        let mut going = object(json!({"suspend": true}), Some("now"), true);
+        going.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH));
+        assert_eq!(owners(&going, &key(), "now"), None);
+    }
+
+    #[test]
+    fn nothing_is_written_to_what_goes() {
+        let roster = Roster::default();
+        let leaving = |object: &EmployeeSync, uid: &str| {
+            let mut object = object.clone();
+            let next = roster.get(&key(), "7").map_or(1, |entry| entry.version + 1);
+            object.metadata.resource_version = Some(next.to_string());
+            roster.see(&object);
+            roster.is_leaving(&key(), "7", uid)
+        };
+        let mut tied = object(json!({}), Some("now"), true);
+        assert!(!leaving(&tied, "now") && leaving(&tied, "another"));
+        assert!(!leaving(&object(json!({"suspend": true}), None, true), "another"));
+        tied.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH));
+        assert!(leaving(&tied, "now"));
+        assert_eq!(roster.to_tie(&key()), []);
+        assert!(!leaving(&object(json!({"suspend": true}), Some("now"), true), "now"));
+        assert_eq!(roster.to_tie(&key()), ["7".into()]);
+        roster.gone(&object(json!({}), Some("now"), true));
     }
 }

@@ -20,6 +20,8 @@ pub struct Sums {
     pub managed: u32,
     /// Of them those who have one.
     pub accounts: u32,
+    /// Objects that are somebody else's than they should be.
+    pub ties: usize,
     /// How many stand how.
     pub counts: Counts,
     /// For each kind of change: how many people had it last at which moment, in seconds of the epoch.
@@ -57,6 +59,9 @@ impl Sums {
         let step = |sum: &mut u32| *sum = if comes { *sum + 1 } else { sum.saturating_sub(1) };
         if entry.exists {
             self.objects = if comes { self.objects + 1 } else { self.objects.saturating_sub(1) };
+        }
+        if entry.tie().is_some() {
+            self.ties = if comes { self.ties + 1 } else { self.ties.saturating_sub(1) };
         }
         if entry.claims_account() {
             step(&mut self.managed);

@@ -135,6 +135,9 @@ impl Inbox {
         employee: &str,
         evidence: Option<&Evidence>,
     ) -> Result<Option<EmployeeSync>, WriteError> {
+        if self.0.roster.is_leaving(key, employee, &mailbox.uid) {
+            return if evidence.is_none() { Ok(None) } else { Err(WriteError::for_now("writing evidence", "the object is being deleted")) };
+        }
         let writer = self.writer(key);
         loop {
             let object = match writer.read_person(key, employee).await {

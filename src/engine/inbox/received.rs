@@ -1,4 +1,9 @@
-//! How a delivery can end.
+//! How a delivery can end, and what is at stake in it.
+
+use crate::{
+    bob::webhook::{Event, Kind},
+    domain::priority::{Class, is_position},
+};
 
 /// How one delivery ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,5 +64,16 @@ impl Received {
             Self::Starting => "starting",
             Self::NotRecorded => "not_recorded",
         }
+    }
+}
+
+/// What is at stake.
+pub(super) fn class(event: &Event) -> Class {
+    match event.kind {
+        Kind::AccessRevoked => Class::Revocation,
+        Kind::Deleted | Kind::Left | Kind::Inactivated | Kind::TemporaryLeave => Class::Leaver,
+        Kind::Created | Kind::Joined | Kind::Activated => Class::Joiner,
+        Kind::Updated if !event.fields.is_empty() && !event.fields.iter().any(|field| is_position(field)) => Class::Cosmetic,
+        Kind::Updated | Kind::TableEntry | Kind::Employee | Kind::Other => Class::Mover,
     }
 }

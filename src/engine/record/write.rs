@@ -89,6 +89,10 @@ impl Recorder<'_> {
                 return Ok(());
             }
         }
+        if self.roster.is_leaving(self.key, id, self.uid) {
+            // What is owed goes into the object that comes after it.
+            return Err(WriteError::leaving("writing a status"));
+        }
         let mut tries = 0;
         let (before, written, lines, changed) = loop {
             let object = if write.exists || tries > 0 {
@@ -98,6 +102,9 @@ impl Recorder<'_> {
                 self.roster.wrote(&created, 0);
                 created
             };
+            if object.metadata.deletion_timestamp.is_some() {
+                return Err(WriteError::leaving("writing a status"));
+            }
             let before = object.status.clone().unwrap_or_default();
             // A write whose answer was lost may have stored its line all the same.
             let lines = write.history.iter().chain(&write.owed).filter(|line| !before.history.contains(line));

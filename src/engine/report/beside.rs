@@ -69,6 +69,7 @@ pub fn with_waits(mut conditions: Vec<Condition>, waits: &[Told], generation: i6
         IntegrationReason::Converged,
         IntegrationReason::DryRun,
         IntegrationReason::Progressing,
+        IntegrationReason::ClusterUnavailable,
         IntegrationReason::BobUnavailable,
         IntegrationReason::ProviderUnavailable,
     ];

@@ -59,6 +59,7 @@ pub(super) fn condition(report: &Report, before: &ProvisioningIntegrationStatus)
     }
     let reason = match (&report.scope, &report.held) {
         (Some(_), _) => DetailReason::ScopeShrink,
+        (None, Some(held)) if held.restored => DetailReason::RestoredWithoutStatus,
         (None, Some(held)) if held.only_fields => DetailReason::FieldBlackout,
         (None, Some(_)) => DetailReason::BudgetExceeded,
         (None, None) => {

@@ -16,7 +16,7 @@ fn stopped(reason: IntegrationReason) -> Report {
 
 fn held() -> Option<HeldPlan> {
     let (digest, because) = ("sha256:1".to_owned(), "8 suspensions planned".to_owned());
-    Some(HeldPlan { digest, counts: crate::domain::plan::Counts::default(), because, only_fields: false })
+    Some(HeldPlan { digest, counts: crate::domain::plan::Counts::default(), because, only_fields: false, restored: false })
 }
 
 /// The status of generation 9 after one that spoke of generation 8.

@@ -173,6 +173,7 @@ pub fn run(heard: &Heard) -> Doing {
     let mut plan = plan(&settings.mapping, &people, matcher, listing.whole);
     let requests = HashMap::new();
     let guarding = Guarding {
+        restored: false,
         settings,
         roster: &roster,
         key: &around.key,
