@@ -142,13 +142,88 @@ fn every_host_that_is_called_is_on_the_page_of_hosts() {
         let places = ["provider", "engine", "bob"].iter().any(|room| path.starts_with(room));
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
         let lines = code.lines().filter(|line| places && !line.trim_start().starts_with("//"));
-        // A host alone is a base; with a path it is a scope or an example.
+        // A host alone is a base; with a path it is a scope or an example, and half a host is a comparison.
         let bases = lines.flat_map(|line| line.split("\"https://").skip(1)).filter_map(|rest| rest.split_once('"'));
-        hosts.extend(bases.map(|(host, _)| host.to_owned()).filter(|host| host.contains('.') && !host.contains('/')));
+        hosts.extend(
+            bases.map(|(host, _)| host.to_owned()).filter(|host| host.contains('.') && !host.contains('/') && !host.ends_with('.')),
+        );
     }
     assert!(hosts.len() > 12, "{hosts:?}");
     for host in hosts {
         let host = host.replace("{}", "acme").replace("{region}", "us");
         assert!(page.contains(&format!("`{host}`")), "docs/hosts.md does not name {host}");
     }
+}
+
+/// The code of a file without its tests and comments.
+fn code(text: &str) -> String {
+    let tests = ["#[cfg(test)]\nmod tests", "#[cfg(test)]\n#[path"].iter().filter_map(|mark| text.find(mark)).min();
+    let lines = text[..tests.unwrap_or(text.len())].lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Names that are in the code of `src` once only, where they are made: a compiler does not see that a public item has no use.
+/// What is there for tests says so.
+#[test]
+fn what_is_public_is_used_outside_of_tests() {
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let sources: Vec<_> = sources().into_iter().filter(|(path, _)| !path.to_string_lossy().ends_with("tests.rs")).collect();
+    let mut uses: std::collections::HashMap<String, u32> = std::collections::HashMap::new();
+    for (_, text) in &sources {
+        code(text).split(|c| !word(c)).for_each(|name| *uses.entry(name.to_owned()).or_default() += 1);
+    }
+    let kinds = ["fn", "struct", "enum", "const", "static", "trait", "type"];
+    let (mut unused, mut seen) = (Vec::new(), 0);
+    for (path, text) in &sources {
+        let text = &text[..text.find("#[cfg(test)]\nmod tests").unwrap_or(text.len())];
+        let mut about = String::new();
+        for line in text.lines().map(str::trim_start) {
+            if line.starts_with("///") {
+                about.push_str(line);
+                continue;
+            }
+            if line.starts_with('#') {
+                continue;
+            }
+            let mut words = line.split(|c| !word(c)).filter(|word| !word.is_empty());
+            let public = words.next() == Some("pub");
+            let mut words = words.skip_while(|word| !kinds.contains(word)).peekable();
+            while public && words.peek().is_some_and(|word| kinds.contains(word)) {
+                words.next();
+            }
+            if let Some(name) = words.next().filter(|_| public && !line.starts_with("pub use") && !line.starts_with("pub mod")) {
+                seen += 1;
+                if uses[name] < 2 && !about.contains("for tests") {
+                    unused.push(format!("src/{}: {name}", path.display()));
+                }
+            }
+            about.clear();
+        }
+    }
+    assert!(seen > 700, "{seen}");
+    none(&unused);
+}
+
+/// A reason is given somewhere, or it goes.
+#[test]
+fn every_reason_is_given_somewhere() {
+    let sources = sources();
+    let (_, list) = sources.iter().find(|(path, _)| path == Path::new("api/reasons.rs")).expect("the list");
+    let all: String =
+        sources.iter().filter(|(path, _)| !path.to_string_lossy().ends_with("tests.rs")).map(|(_, text)| code(text)).collect();
+    let (mut kind, mut unused, mut seen) = (String::new(), Vec::new(), 0);
+    for line in list.lines() {
+        if let Some(name) = line.trim().strip_suffix("Reason {").filter(|name| !name.contains(' ')) {
+            kind = format!("{name}Reason");
+        }
+        if let Some((reason, _)) = line.trim().split_once(": \"").filter(|(reason, _)| reason.chars().all(char::is_alphanumeric)) {
+            seen += 1;
+            let given = [format!("{kind}::{reason}"), format!("Self::{reason}")];
+            if !given.iter().any(|given| all.contains(given.as_str())) {
+                unused.push(format!("{kind}::{reason}"));
+            }
+        }
+    }
+    assert!(seen > 60, "{seen}");
+    none(&unused);
 }

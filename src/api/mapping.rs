@@ -42,6 +42,7 @@ pub enum Apply {
 }
 
 impl Apply {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
     const fn is_always(&self) -> bool {
         matches!(self, Self::Always)
     }

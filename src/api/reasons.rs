@@ -128,7 +128,6 @@ reasons! {
         PartRestarted: "A part of the controller ended without being asked to, and was started again; told until the next successful pass.", "Report it with the controller's log around the line \"a part of the process ended\".";
         NamespaceNotListed: "The controller cannot list a namespace that it was started with; the integrations there do not run, or do not see changes. This one runs.", "Give the controller the rights in the namespace that the message names, or take it out of `--namespace`.";
         UpToDate: "Nothing is in progress.", "Nothing.";
-        WorkInProgress: "A pass is at work.", "Wait.";
         NothingStalled: "Nobody has to act.", "Nothing.";
     }
 }

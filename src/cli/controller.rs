@@ -201,9 +201,9 @@ fn log(format: LogFormat) {
 
 /// This filter, without the lines in which the client library shows what the API server has sent, whatever the filter says. It
 /// logs an answer that it cannot read, whole and as a warning: an `EmployeeSync`, or a Secret.
-fn discreet<S: tracing::Subscriber>(filter: tracing_subscriber::EnvFilter) -> impl tracing_subscriber::layer::Filter<S>
+fn discreet<S>(filter: tracing_subscriber::EnvFilter) -> impl tracing_subscriber::layer::Filter<S>
 where
-    S: for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
 {
     let shows_answers = |target: &str| target == "kube_client::client";
     filter.and(tracing_subscriber::filter::filter_fn(move |metadata| !shows_answers(metadata.target())))

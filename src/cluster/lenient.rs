@@ -14,7 +14,7 @@ use crate::api::{EmployeeSync, EmployeeSyncSpec, ProvisioningIntegration, Provis
 
 /// An object as far as it can be read. It is enough that its metadata can be.
 #[derive(Clone, Debug)]
-pub struct Lenient<K>(pub Result<K, Unreadable>);
+pub struct Lenient<K>(pub Result<K, Box<Unreadable>>);
 
 /// An object whose spec cannot be read.
 #[derive(Clone)]
@@ -32,7 +32,7 @@ pub trait Readable: Resource<DynamicType = ()> + HasStatus<Status: DeserializeOw
     ///
     /// # Errors
     /// Gives it back where it is not.
-    fn stand_in(unreadable: Unreadable) -> Result<Self, Unreadable> {
+    fn stand_in(unreadable: Box<Unreadable>) -> Result<Self, Box<Unreadable>> {
         Err(unreadable)
     }
 }
@@ -41,7 +41,7 @@ impl Readable for ProvisioningIntegration {}
 
 impl Readable for EmployeeSync {
     /// The name holds the integration and the id. Nobody knows what the spec asks for, so hands are off.
-    fn stand_in(unreadable: Unreadable) -> Result<Self, Unreadable> {
+    fn stand_in(unreadable: Box<Unreadable>) -> Result<Self, Box<Unreadable>> {
         let Some((integration, employee)) = unreadable.metadata.name.as_deref().and_then(|name| name.rsplit_once('-')) else {
             return Err(unreadable);
         };
@@ -52,8 +52,8 @@ impl Readable for EmployeeSync {
             unreadable: true,
             ..EmployeeSyncSpec::default()
         };
-        let status = serde_json::from_value(unreadable.status).unwrap_or_default();
-        Ok(Self { metadata: unreadable.metadata, spec, status })
+        let Unreadable { metadata, status, .. } = *unreadable;
+        Ok(Self { metadata, spec, status: serde_json::from_value(status).unwrap_or_default() })
     }
 }
 
@@ -85,7 +85,7 @@ impl<'de, K: Readable> Deserialize<'de> for Lenient<K> {
         }
         let metadata = ObjectMeta::deserialize(&value["metadata"]).map_err(|_| D::Error::custom("the metadata cannot be read"))?;
         let metadata = ObjectMeta { managed_fields: None, ..metadata };
-        Ok(Self(K::stand_in(Unreadable { metadata, field: culprit::<K>(&value), status })))
+        Ok(Self(K::stand_in(Box::new(Unreadable { metadata, field: culprit::<K>(&value), status }))))
     }
 }
 
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
     use crate::api::employee_sync::{Access, EvidenceKind, MatchedBy};
 
-    fn read<K: Readable>(object: Value) -> Result<K, Unreadable> {
+    fn read<K: Readable>(object: Value) -> Result<K, Box<Unreadable>> {
         serde_json::from_str::<Lenient<K>>(&object.to_string()).expect("the metadata").0
     }
 

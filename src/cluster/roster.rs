@@ -23,6 +23,7 @@ use kube::ResourceExt as _;
 use tokio::sync::Notify;
 
 pub use self::{
+    asked::Hold,
     latest::Latest,
     objects::{Owner, Tie, object_name, owner_reference, owners, version},
     people::Sums,
@@ -32,13 +33,12 @@ pub use self::{
 use self::{
     objects::key_of,
     people::People,
-    reading::{access, ended, kept, leaderless, met, only_found, overrides, revoked, several, unready_since},
+    reading::{access, ended, kept, leaderless, managed_by_another, met, only_found, overrides, revoked, several, unready_since},
 };
 use crate::{
     api::{
         EmployeeSync, SYNC_REQUESTED,
         employee_sync::{Access, Because, EvidenceKind, HISTORY, HistoryEntry, MatchedBy},
-        reasons::EmployeeReason,
     },
     domain::{
         access::Why,
@@ -89,6 +89,8 @@ pub struct Entry {
     pub access: Option<Access>,
     /// How the employee stands, as the status says.
     pub standing: Standing,
+    /// Whether the status says that another integration manages the person.
+    managed_by_another: bool,
     /// Evidence that access is revoked at once.
     pub revoked: Option<Revoked>,
     /// The end of the employment that the status speaks of, which may lie ahead.
@@ -243,6 +245,9 @@ impl Roster {
         // An older object of this name: the one that is known came after it.
         people.get(&employee).filter(|entry| entry.exists && entry.version <= version)?;
         people.lose(&employee, version);
+        if people.is_empty() {
+            rows.remove(&key);
+        }
         drop(rows);
         Some((key, employee))
     }
@@ -301,6 +306,24 @@ impl Roster {
                 true
             });
         }
+    }
+
+    /// Forgets an integration that is gone, and with it all that no object tells. An object that outlives it, a revocation, and
+    /// what they say, stay known until they go as well.
+    pub fn leave(&self, key: &IntegrationKey) {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        let mut rows = self.rows();
+        if let Some(people) = rows.get_mut(key) {
+            people.leave();
+            if people.is_empty() {
+                rows.remove(key);
+            }
+        }
+    }
+
+    /// An integration of this name is there again.
+    pub fn come(&self, key: &IntegrationKey) {
+        self.rows().entry(key.clone()).or_default().come();
     }
 
     /// Forgets people whose objects went, but for revocations: their integration is a new one.
@@ -370,8 +393,8 @@ impl Roster {
         version: u64,
         listed: &std::collections::HashSet<(Arc<str>, Box<str>)>,
     ) -> Vec<IntegrationKey> {
-        let mut woken = Vec::new();
-        for (key, people) in self.rows().iter_mut().filter(|(key, _)| namespace.is_none_or(|n| *n == *key.namespace)) {
+        let (mut rows, mut woken) = (self.rows(), Vec::new());
+        for (key, people) in rows.iter_mut().filter(|(key, _)| namespace.is_none_or(|n| *n == *key.namespace)) {
             let unlisted = |employee: &str| !listed.contains(&(key.namespace.clone(), object_name(&key.name, employee).into()));
             let gone = |entry: &Entry| entry.exists && entry.version <= version;
             let lost: Vec<Box<str>> =
@@ -381,6 +404,7 @@ impl Roster {
                 woken.push(key.clone());
             }
         }
+        rows.retain(|_, people| !people.is_empty());
         woken
     }
 
@@ -442,23 +466,6 @@ impl Roster {
         }
     }
 
-    /// Returns which of the other integrations manages everybody of this one who is not Ready for this reason; `None` if nobody is,
-    /// or somebody is managed by none of them.
-    #[must_use]
-    pub fn who_manages_all(&self, key: &IntegrationKey, reason: EmployeeReason, others: &[IntegrationKey]) -> Option<IntegrationKey> {
-        let rows = self.rows();
-        let is_so = |entry: &&Entry| entry.counted() == Standing::Unready(reason);
-        let employees = rows.get(key)?.iter().filter(|(_, entry)| is_so(entry)).map(|(employee, _)| employee);
-        let manages = |other: &&IntegrationKey, employee: &str| {
-            rows.get(*other).and_then(|people| people.get(employee)).is_some_and(Entry::claims_account)
-        };
-        let mut found = None;
-        for employee in employees {
-            found = Some(others.iter().find(|other| manages(other, employee))?);
-        }
-        found.cloned()
-    }
-
     /// Objects of all integrations.
     #[must_use]
     pub fn objects(&self) -> usize {
@@ -502,6 +509,7 @@ fn entry(object: &EmployeeSync) -> Entry {
         met: status.and_then(met),
         access: status.and_then(|status| access(object, status)),
         standing: status.map(Standing::of).unwrap_or_default(),
+        managed_by_another: status.is_some_and(managed_by_another),
         revoked: status.and_then(|s| s.evidence.as_ref()).and_then(revoked),
         ended: status.and_then(ended),
         account: account.filter(|_| !only_found).map(|a| (a.id.as_str().into(), a.matched_by)),
@@ -569,6 +577,7 @@ impl Entry {
             met: self.met.or(known.met),
             access: self.access.or(known.access),
             standing: if self.digest == 0 { known.standing } else { self.standing },
+            managed_by_another: if self.digest == 0 { known.managed_by_another } else { self.managed_by_another },
             // Evidence has been written anew, or taken back.
             revoked: if self.digest == 0 { known.revoked } else { self.revoked },
             ended: self.ended.or_else(|| known.ended.clone()),

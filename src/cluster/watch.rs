@@ -100,7 +100,7 @@ fn strip<K: kube::Resource<DynamicType = ()> + HasStatus<Status: api::Said>>(obj
 }
 
 /// A stream of objects without managed fields. An object that does not fit the type must not stop the watch.
-fn objects<K>(api: Api<Lenient<K>>, ear: Beat) -> impl futures::Stream<Item = Result<Event<Result<K, Unreadable>>, Trouble>>
+fn objects<K>(api: Api<Lenient<K>>, ear: Beat) -> impl futures::Stream<Item = Result<Event<Result<K, Box<Unreadable>>>, Trouble>>
 where
     K: Readable + HasStatus<Status: api::Said> + Clone + Debug + Send + 'static,
 {
@@ -163,13 +163,13 @@ async fn integrations(api: Api<Lenient<ProvisioningIntegration>>, scope: Scope, 
 }
 
 /// What an integration that is there means. One that is being deleted is gone: it may stay for as long as others please.
-fn integration(object: Result<ProvisioningIntegration, Unreadable>) -> Option<Seen> {
+fn integration(object: Result<ProvisioningIntegration, Box<Unreadable>>) -> Option<Seen> {
     let metadata = object.as_ref().map_or_else(|unreadable| &unreadable.metadata, |object| &object.metadata);
     let (key, gone) = (key_of(metadata)?, metadata.deletion_timestamp.is_some());
     Some(match object {
         _ if gone => Seen::IntegrationGone(key),
         Ok(object) => Seen::Integration(Box::new(object)),
-        Err(unreadable) => Seen::Unreadable(key, Box::new(unreadable)),
+        Err(unreadable) => Seen::Unreadable(key, unreadable),
     })
 }
 

@@ -49,6 +49,9 @@ pub enum Met {
     Managed,
 }
 
+/// What is said of somebody whom another integration manages at the same tenant, after its name.
+pub const MANAGED_BY_ANOTHER: &str = " manages this employee at the same tenant";
+
 /// Evidence of Bob's event `employee.access.revoked.immediately`: no read shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Revoked {

@@ -44,7 +44,7 @@ impl Clock {
         Self(Source::System)
     }
 
-    /// A clock that starts at the system's time, runs on by itself, and can be moved.
+    /// A clock for tests: it starts at the system's time, runs on by itself, and can be moved.
     #[must_use]
     pub fn adjustable() -> (Self, ClockHand) {
         let (hand, clock) = watch::channel(Anchor { shown: Timestamp::now(), at: Instant::now() });
@@ -107,7 +107,7 @@ impl ClockHand {
         self.0.send_replace(Anchor { shown: now, at: Instant::now() });
     }
 
-    /// Moves the clock by `by`, forwards or backwards.
+    /// Moves the clock by `by`, forwards or backwards, for tests.
     pub fn advance(&self, by: SignedDuration) {
         self.0.send_modify(|anchor| {
             let shown = anchor.now().saturating_add(by).unwrap_or(anchor.shown);

@@ -36,8 +36,9 @@ const KEPT: Duration = Duration::from_hours(2);
 pub struct Pacers(Mutex<HashMap<String, (Arc<Pacer>, Instant)>>, Mutex<HashMap<(String, String), Arc<Pace>>>);
 
 impl Pacers {
-    fn of(&self, target: &Target) -> Arc<Pacer> {
-        let tenant = target.tenant();
+    /// `owner`: whose credential it is, where many customers share the address.
+    fn of(&self, target: &Target, owner: Option<&Secret>) -> Arc<Pacer> {
+        let tenant = format!("{} {}", target.tenant(), owner.map_or("", Secret::expose));
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         known.retain(|_, (pacer, used)| {
@@ -113,7 +114,9 @@ impl Connections {
             Some(before) if before.made_from == made_from => return Ok((before, false)),
             // A new credential does not open a new window.
             Some(before) if before.made_from.target == made_from.target => before.pacer.clone(),
-            Some(_) | None => shared.pacers.of(&validated.target),
+            Some(_) | None => {
+                shared.pacers.of(&validated.target, destination.shared_address().and_then(|key| target_secret.values.get(key)))
+            }
         };
         let mut take = |key: &str| bob_secret.take(key).unwrap_or_else(|| Secret::new(""));
         let bob = ask_bob(shared, (key, waits), validated, (take("serviceUserId"), take("serviceUserToken")))?;
@@ -141,7 +144,7 @@ impl Connections {
             bob_secret: (validated.bob_secret.clone(), String::new()),
             target_secret: (secret.clone(), found.resource_version.clone()),
         };
-        let pacer = shared.pacers.of(&validated.target);
+        let pacer = shared.pacers.of(&validated.target, destination.shared_address().and_then(|key| found.values.get(key)));
         let bob = ask_bob(shared, (key, waits), validated, (Secret::new(""), Secret::new("")))?;
         let provider = call_provider(shared, (key, waits), destination, (Credential::new(found.values), pacer.clone()))?;
         shared.metrics.paced(key, &pacer);
@@ -312,11 +315,11 @@ mod tests {
         .unwrap();
         let target = validate(&spec, &AllowedEndpoints::parse(&[]).unwrap()).unwrap().target;
         let pacers = Pacers::default();
-        let first = Arc::as_ptr(&pacers.of(&target));
+        let first = Arc::as_ptr(&pacers.of(&target, None));
         tokio::time::advance(Duration::from_mins(90)).await;
-        assert_eq!(Arc::as_ptr(&pacers.of(&target)), first, "nobody holds it, and it is the same");
-        let held = pacers.of(&target);
+        assert_eq!(Arc::as_ptr(&pacers.of(&target, None)), first, "nobody holds it, and it is the same");
+        let held = pacers.of(&target, None);
         tokio::time::advance(KEPT * 2).await;
-        assert!(Arc::ptr_eq(&pacers.of(&target), &held), "it is in use");
+        assert!(Arc::ptr_eq(&pacers.of(&target, None), &held), "it is in use");
     }
 }

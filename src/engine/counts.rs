@@ -13,7 +13,13 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use tokio::{sync::Notify, time::Instant};
 
-use super::{clock::Clock, report::Reckoned, session::Session, tenants::Tenants, validate::Validated};
+use super::{
+    clock::Clock,
+    report::Reckoned,
+    session::Session,
+    tenants::{Tenant, Tenants},
+    validate::Validated,
+};
 use crate::{
     api::{
         ProvisioningIntegration, ProvisioningIntegrationStatus,
@@ -110,8 +116,10 @@ impl Reckoning {
         // that is on record.
         let known = status.employees.as_ref().map_or(0, |employees| employees.in_scope);
         let counts = Some(counts).filter(|counts| self.complete.load(Ordering::Acquire) || counts.in_scope() >= known);
-        let tenant = settings.as_ref().map(|settings| &*settings.tenant);
-        let others = tenant.map(|tenant| self.tenants.peers(&self.key, tenant)).unwrap_or_default();
+        let learned = self.tenants.learned(&self.key);
+        let tenant = settings.as_ref().map(|settings| Tenant { settings: settings.tenant.clone(), learned });
+        let others = tenant.map(|tenant| self.tenants.others(&self.key, &tenant, Timestamp::MAX)).unwrap_or_default();
+        let others: Vec<IntegrationKey> = others.into_iter().map(|other| other.key).collect();
         let taken_by = self.roster.who_manages_all(&self.key, EmployeeReason::Conflict, &others);
         let not_written = self.not_written.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Reckoned { counts, taken_by, budgets, not_written }

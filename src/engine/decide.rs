@@ -1,14 +1,17 @@
 //! Step 3: everybody is decided on. Calls the pure decision and brings along what the roster knows: what the person's
 //! `EmployeeSync` asks for, and what its status keeps.
 
+use std::cell::OnceCell;
+
 use jiff::{Timestamp, civil::Date};
 
-use super::validate::CREATED;
+use super::{tenants::Other, validate::CREATED};
 use crate::{
     api::employee_sync::Access,
-    cluster::roster::{Entry, IntegrationKey, Roster},
+    cluster::roster::{Entry, Hold, IntegrationKey, Roster},
     domain::{
-        access::{Decision, Why, decide, unless_waiting},
+        access::{Decision, InScope, Why, decide_with, in_scope, unless_waiting},
+        account::Access::Suspended,
         baseline::{Baseline, mapped},
         employee::{Employee, FieldIndex},
         known::{Known, Met},
@@ -28,10 +31,8 @@ pub struct Deciding<'a> {
     pub key: &'a IntegrationKey,
     /// Whether the provider ends sessions by a call of its own.
     pub ends_sessions: bool,
-    /// Integrations of the same tenant that come before this one.
-    pub elders: &'a [IntegrationKey],
-    /// All other integrations of the same tenant.
-    pub peers: &'a [IntegrationKey],
+    /// All other integrations of the same tenant, the oldest first.
+    pub others: &'a [Other],
     /// Whether this integration has never seen a pass through.
     pub first_pass: bool,
     /// Whether statuses are gone that there were at the last pass.
@@ -75,9 +76,16 @@ impl Deciding<'_> {
         if !known.overrides.attributes.is_empty() {
             unknown_target = pin(&mut employee, &known, &self.settings.mapping);
         }
-        let (decision, baseline) = self.decision(&known, &employee, mapped);
-        let scope = self.settings.scope.as_ref().filter(|_| !employee.unread);
-        let scope_failure = scope.and_then(|scope| scope.holds(&employee).err());
+        // Evaluated once, however often it is asked.
+        let answer = OnceCell::new();
+        let holds = || answer.get_or_init(|| in_scope(self.settings, &employee)).clone();
+        let (mut decision, baseline) = self.decision(&known, &employee, mapped, &holds);
+        let mut claimed_by = self.claimed_by(decision.managed, employee.id());
+        if claimed_by.is_some_and(|other| other.idle) && decision.existing == Some(Suspended) {
+            // Who manages the person cannot do it now, and nobody else takes the access of somebody who leaves.
+            (claimed_by, decision.managed) = (None, false);
+        }
+        let scope_failure = if employee.unread { None } else { holds().and_then(Result::err) };
         Person {
             decision,
             baseline,
@@ -87,8 +95,7 @@ impl Deciding<'_> {
             several,
             known_active: access == Some(Access::Active),
             sessions_open: self.ends_sessions && matches!(access, Some(Access::Active | Access::NotYet | Access::Absent)),
-            // Whom the settings leave out, another integration may manage, and then decides alone.
-            claimed_by: self.claimed_by(if decision.managed { self.elders } else { self.peers }, employee.id()),
+            claimed_by: claimed_by.map(|other| other.key.to_string().into()),
             scope_failure: scope_failure.map(|why| why.to_string().into()),
             unknown_target,
             forgotten: self.forgotten && unmet,
@@ -97,8 +104,14 @@ impl Deciding<'_> {
     }
 
     /// The decision, and for somebody who waits for a change what Bob says now.
-    fn decision(&self, known: &Known, employee: &Employee, mapped: &[FieldIndex]) -> (Decision, Option<Box<Baseline>>) {
-        let decision = decide(self.settings, known, employee, self.now);
+    fn decision(
+        &self,
+        known: &Known,
+        employee: &Employee,
+        mapped: &[FieldIndex],
+        holds: &dyn Fn() -> InScope,
+    ) -> (Decision, Option<Box<Baseline>>) {
+        let decision = decide_with(self.settings, known, employee, self.now, holds);
         let dealt_with = matches!(known.met, Met::Managed | Met::Unmanaged);
         if dealt_with || self.settings.existing_employees == ExistingEmployees::NextPass {
             return (decision, None);
@@ -127,10 +140,17 @@ impl Deciding<'_> {
         if self.first_pass || on_change && before() { Met::BeforeIntegration } else { Met::New }
     }
 
-    /// The first of these that manages this person's account, or will make it.
-    fn claimed_by(&self, others: &[IntegrationKey], employee: &str) -> Option<Box<str>> {
-        let manages = |other: &&IntegrationKey| self.roster.with(other, employee, |entry| entry.is_some_and(Entry::claims_account));
-        others.iter().find(manages).map(|other| other.to_string().into())
+    /// The integration that manages this person instead of this one. The accounts on record decide: who has written to one keeps
+    /// the person. Between two who have, or two who have not, the older one does. Whom the settings leave out here any other may
+    /// manage.
+    fn claimed_by(&self, managed: bool, employee: &str) -> Option<&Other> {
+        let hold = |key: &IntegrationKey| self.roster.with(key, employee, |entry| entry.map_or(Hold::None, Entry::hold));
+        let own = if managed { self.roster.with(self.key, employee, |entry| entry.map_or(Hold::None, Entry::hold)) } else { Hold::None };
+        let manages = |other: &&Other| {
+            let theirs = hold(&other.key);
+            theirs > Hold::None && (!managed || theirs == Hold::Account && theirs > own || theirs >= own.max(Hold::Intent) && other.elder)
+        };
+        self.others.iter().find(manages)
     }
 }
 

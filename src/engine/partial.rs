@@ -258,7 +258,7 @@ async fn look(
         asked: false,
         within: TURN,
     };
-    let parts = session.parts(causes.keys());
+    let parts = session.parts(causes.keys().map(|employee| &**employee));
     let report = session.pass(ready, wanted, &looking).await;
     drop(looking);
     session.note_changes(&report).await;
@@ -280,7 +280,7 @@ async fn look(
     } else {
         settle(session, ready, line, &causes, &report).await;
     }
-    if parts.iter().any(Option::is_some) && parts != session.parts(causes.keys()) {
+    if parts.iter().any(Option::is_some) && parts != session.parts(causes.keys().map(|employee| &**employee)) {
         // The plan that is held is another one now, and is said as a whole.
         session.mailbox.dirty.add_everybody(Trigger::Webhook, session.mailbox.next_everybody(APART).max(Instant::now()));
     }

@@ -1,5 +1,6 @@
 //! One pass, as the list of its steps.
 
+mod begins;
 mod early;
 mod lost;
 mod scope;
@@ -18,7 +19,7 @@ use tokio::{
     time::Instant,
 };
 
-pub use self::scope::HeldScope;
+pub use self::{begins::Begins, scope::HeldScope};
 use super::{
     claims::{Looking, Writing},
     clock::Clock,
@@ -32,6 +33,7 @@ use super::{
     record::{self, Recorder, Tally, held_by_suspicion},
     report::Report,
     single,
+    tenants::Other,
     validate::{Stop, Validated},
     verdict::Trouble,
 };
@@ -152,14 +154,10 @@ pub struct Pass<'a> {
     pub forgotten: bool,
     /// The day on which the first pass was through (UTC).
     pub since: Option<Date>,
-    /// Whether none that writes was seen through: an existing population is brought in line without a limit.
-    pub limitless: bool,
-    /// Whether the integration began without a status, and no person has approved since what that holds.
-    pub restored: bool,
-    /// Integrations of the same tenant that come before this one.
-    pub elders: &'a [IntegrationKey],
-    /// All other integrations of the same tenant.
-    pub peers: &'a [IntegrationKey],
+    /// What follows from the integration's beginning.
+    pub begins: Begins,
+    /// All other integrations of the same tenant, the oldest first.
+    pub others: &'a [Other],
     /// The digest that a person approved and that has not been released yet.
     pub approved: Option<&'a str>,
     /// The plan that was released last.
@@ -325,8 +323,7 @@ impl Pass<'_> {
             roster: self.roster,
             key: self.key,
             ends_sessions: self.validated.target.catalog().capabilities.ends_sessions,
-            elders: self.elders,
-            peers: self.peers,
+            others: self.others,
             first_pass: self.first_pass,
             forgotten: self.forgotten,
             since: self.since,
@@ -343,8 +340,8 @@ impl Pass<'_> {
             key: self.key,
             requests,
             dry_run: self.validated.dry_run,
-            first_pass: self.limitless,
-            restored: self.restored,
+            first_pass: self.begins.limitless,
+            restored: self.begins.restored,
             approved,
             released: self.released,
             released_before: self.released.map_or(self.uid, |released| &released.digest),
@@ -477,6 +474,7 @@ impl Pass<'_> {
         let still_waiting = early::still_waiting(recorder, released, end);
         let (summary, (), (), ()) = tokio::join!(executing, without_change, record_each(recorder, outcomes), still_waiting);
         self.wait_for_managers(people, recorder);
+        recorder.sum_up();
         summary
     }
 
@@ -558,6 +556,7 @@ impl Pass<'_> {
             tally: Mutex::new(Tally::default()),
             unwritten: Mutex::default(),
             owes: self.roster.owes(self.key),
+            told: Mutex::default(),
         }
     }
 }

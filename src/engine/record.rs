@@ -10,7 +10,7 @@ mod write;
 
 use std::{
     borrow::Cow,
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     num::NonZeroU64,
     sync::{Mutex, PoisonError},
 };
@@ -101,6 +101,8 @@ pub struct Recorder<'a> {
     pub unwritten: Mutex<Unwritten>,
     /// Whether lines of some history could not be written before.
     pub owes: bool,
+    /// How many changes of each kind events were to tell of.
+    pub told: Mutex<BTreeMap<&'static str, u32>>,
 }
 
 /// What goes out because a person approved it.

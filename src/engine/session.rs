@@ -24,12 +24,13 @@ use super::{
     inbox::Mailbox,
     observe::LastRead,
     partial,
-    pass::{Pass, Scope},
+    pass::{Begins, Pass, Scope},
     report::{self, Report},
     revocations,
     said::Saying,
     signing::Signing,
     state::{self, Place, Ready},
+    tenants::Tenant,
     validate::Validated,
     waits::Waits,
     worker::Shared,
@@ -117,7 +118,7 @@ impl Session {
                 self.mailbox.dirty.again(employee, Waiting { trigger: Trigger::Retry, looks: 0, ..cause }, now + wait);
             }
         };
-        let tenant = ready.validated.target.tenant();
+        let (tenant, shares) = (ready.validated.target.tenant(), self.tenant(ready, true).await);
         let (counts, first_pass_at, released, lifecycles, restored) = {
             let said = self.said.lock().await;
             if said.status.tenant.as_ref().is_some_and(|known| *known != tenant) {
@@ -132,8 +133,7 @@ impl Session {
             object.spec.approved_plan.as_deref().filter(|digest| released.as_ref().is_none_or(|released| released.digest != *digest));
         let release = |digest: String, leaving: bool| -> BoxFuture<'_, bool> { Box::pin(approval::release(self, object, digest, leaving)) };
         let created = object.metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
-        let elders = self.shared.tenants.elders(&self.key, &tenant, created);
-        let peers = self.shared.tenants.peers(&self.key, &tenant);
+        let others = self.shared.tenants.others(&self.key, &shares, created);
         let validated = self.with_pinned_targets(&ready.validated);
         let initial_password = InitialPassword::new(&self.shared.client, &self.key.namespace, validated.default_password.clone());
         let uid = object.uid().unwrap_or_default();
@@ -175,10 +175,8 @@ impl Session {
             forgotten: counts.as_ref().is_some_and(|counts| self.shared.roster.sums(&self.key, |sums| sums.managed) < counts.in_scope),
             first_pass: counts.is_none(),
             since: first_pass_at.as_ref().map(|at| at.0.to_zoned(TimeZone::UTC).date()),
-            limitless: first_pass_at.is_none(),
-            restored: first_pass_at.is_none() || restored,
-            elders: &elders,
-            peers: &peers,
+            begins: Begins { limitless: first_pass_at.is_none(), restored: first_pass_at.is_none() || restored },
+            others: &others,
             approved,
             released: released.as_ref(),
             release: &release,
@@ -191,6 +189,7 @@ impl Session {
         };
         let mut report = pass.run().await;
         report.tenant = Some(tenant);
+        self.tenant(ready, false).await;
         if let Some(stop) = report.stop.as_mut().filter(|stop| stop.reason == IntegrationReason::ProviderUnavailable) {
             stop.wait = stop.wait.or_else(|| connections.silence());
         }
@@ -207,9 +206,29 @@ impl Session {
 
     /// How many of these people have a part in a plan that is held or was approved, and which parts.
     #[must_use]
-    pub fn parts<'a>(&self, employees: impl Iterator<Item = &'a Box<str>>) -> Vec<Option<NonZeroU64>> {
-        let part = |employee: &Box<str>| self.shared.roster.with(&self.key, employee, |entry| entry.and_then(|entry| entry.part));
+    pub fn parts<'a>(&self, employees: impl Iterator<Item = &'a str>) -> Vec<Option<NonZeroU64>> {
+        let part = |employee: &str| self.shared.roster.with(&self.key, employee, |entry| entry.and_then(|entry| entry.part));
         employees.map(part).collect()
+    }
+
+    /// Forgets what is remembered of employees whom nothing else tells of any more.
+    pub fn forget_unknown(&self) {
+        let known = |employee: &str| self.shared.roster.with(&self.key, employee, |entry| entry.is_some());
+        // What failed for all of them stands under no name.
+        self.refusals.keep(|employee| employee.is_empty() || known(employee));
+        self.by_evidence.lock().unwrap_or_else(PoisonError::into_inner).retain(|employee, _| known(employee));
+    }
+
+    /// Returns which tenant this is, as far as is known. The service is asked only where `ask`, and another integration may have
+    /// the same one.
+    async fn tenant(&self, ready: &Ready, ask: bool) -> Tenant {
+        let tenants = &self.shared.tenants;
+        let ask = ask && tenants.has_others(&self.key);
+        let learned = ready.connections.provider.tenant(ask).await;
+        if let Some(learned) = &learned {
+            tenants.learn(&self.key, learned);
+        }
+        Tenant { settings: ready.validated.target.tenant(), learned: learned.or_else(|| tenants.learned(&self.key)) }
     }
 
     /// Writes down from whom Bob has revoked access, and from whom it has not any more (`over`): a pass over single people has
@@ -412,6 +431,12 @@ impl Refusals {
                 Some(wait)
             }
         }
+    }
+
+    /// Forgets all for whom this does not hold.
+    pub fn keep(&self, holds: impl Fn(&str) -> bool) {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).retain(|employee, _| holds(employee));
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).retain(|employee, _| holds(employee));
     }
 
     /// Somebody's change was brought to an end.

@@ -227,6 +227,7 @@ impl Supervisor {
                 if !self.resumed.remove(&key) {
                     self.shared.roster.forget_lost(&key);
                 }
+                self.shared.roster.come(&key);
                 let (worker, handle) = Worker::new(key.clone(), object, self.shared.clone());
                 let task = self.tasks.spawn(worker.run());
                 self.keys.insert(task.id(), key.clone());
@@ -264,6 +265,7 @@ impl Supervisor {
     /// Ends the work on an integration that cannot be read, and has it say so. Its deliveries are asked to come again, and its
     /// tenant stays its own.
     fn cannot_read(&mut self, key: IntegrationKey, object: Unreadable) {
+        self.shared.tenants.idle(&key, true);
         self.held.remove(&key);
         if let Some(running) = self.workers.remove(&key) {
             running.task.abort();
@@ -287,6 +289,7 @@ impl Supervisor {
             self.shared.parts.forget(key);
             self.shared.inbox.close(key);
         }
+        self.shared.roster.leave(key);
     }
 
     /// Has every integration say what is to be said beside its passes.

@@ -43,8 +43,6 @@ pub struct Validated {
     pub bob: String,
     /// Secret with Bob's service user.
     pub bob_secret: String,
-    /// Secret and key of the webhook's secret, where webhooks are accepted.
-    pub webhook_secret: Option<(String, String)>,
     /// The provider and how to reach it.
     pub target: Target,
     /// Time between two passes.
@@ -220,7 +218,6 @@ pub fn validate(spec: &ProvisioningIntegrationSpec, allowed: &AllowedEndpoints) 
         },
         bob,
         bob_secret: spec.bob.credentials_secret_ref.name.clone(),
-        webhook_secret: spec.bob.webhook_secret_ref.as_ref().map(|secret| (secret.name.clone(), secret.key.clone())),
         target,
         interval: go_duration(&spec.interval).map_err(|e| invalid(format!("spec.interval: {e}")))?.max(Duration::from_mins(1)),
         retention: go_duration(&spec.retention).map_err(|e| invalid(format!("spec.retention: {e}")))?,
@@ -329,7 +326,7 @@ fn initial_password(catalog: &Catalog, provisioning: &api::Provisioning) -> Resu
 fn no_target(catalog: &Catalog, row: usize, target: &str) -> String {
     let likeness = |known: &&&str| strsim::normalized_damerau_levenshtein(&target.to_lowercase(), &known.to_lowercase());
     let nearest = catalog.targets.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))).filter(|known| likeness(known) >= 0.6);
-    let hint = nearest.map_or_else(|| format!("its page in docs/providers lists them"), |known| format!("did you mean {known}?"));
+    let hint = nearest.map_or_else(|| "its page in docs/providers lists them".to_owned(), |known| format!("did you mean {known}?"));
     format!("row {row}, target \"{target}\": {} has no such target; {hint}", catalog.name)
 }
 

@@ -370,7 +370,7 @@ impl Worker {
         let (mut report, interval) = match validate(&object.spec, &self.shared.allowed) {
             Ok(validated) => {
                 self.session.reckoning.settings(&validated);
-                let report = self.connected_pass(&object, &validated, before.as_ref(), (trigger, new_spec), &people).await;
+                let report = Box::pin(self.connected_pass(&object, &validated, before.as_ref(), (trigger, new_spec), &people)).await;
                 (report, validated.interval)
             }
             Err(stop) => {
@@ -436,7 +436,7 @@ impl Worker {
                 unavailable: known.map(|known| known.unavailable.clone()).unwrap_or_default(),
             });
             self.session.place.open(ready.clone());
-            let report = self.pass(&ready, trigger, new_spec, people).await;
+            let report = Box::pin(self.pass(&ready, trigger, new_spec, people)).await;
             if self.session.rotated.send_replace(false) {
                 continue;
             }
@@ -547,6 +547,7 @@ impl Worker {
             tried: self.times.tried,
         };
         self.session.place.end(stop.map(|stop| stop.reason), report.tally.is_some());
+        self.shared.tenants.idle(&self.key, stop.is_some() && report.tally.is_none());
         self.shared.metrics.pass(&self.key, report, now);
         if report.stop.is_none() && !report.is_unfinished() {
             self.shared.parts.settled(&self.key, Instant::now() - report.took);
@@ -559,6 +560,7 @@ impl Worker {
         let before = said.told().cloned();
         if report.in_bob.is_some() && report.tally.is_some() && !report.is_unfinished() {
             self.session.reckoning.complete();
+            self.session.forget_unknown();
         }
         if report.tally.is_some() {
             self.shared.roster.refused_alone(&self.key, &report.unwritten.people);

@@ -279,6 +279,17 @@ impl<D: Dialect> Service<D> {
         renewed
     }
 
+    /// The tenant that the token is for, where it says so. A token is asked for only where `ask` and there is none.
+    pub async fn tenant(&self, ask: bool) -> Option<Box<str>> {
+        if ask && self.dialect.has_tokens() && self.tokens.good().await.is_none() {
+            let mut turn = Some(self.turn(Urgency::Urgent).await.ok()?);
+            // Whatever is wrong with it, the next call meets it as well, and says so.
+            let _ = self.tokens.get(self.token(&mut turn)).await;
+            turn.into_iter().for_each(Ticket::unused);
+        }
+        self.tokens.tenant().await
+    }
+
     /// Asks for a token, in this turn.
     async fn token(&self, turn: &mut Option<Ticket<'_>>) -> Result<Granted, Error> {
         let (request, sent) = self.dialect.ask_for_a_token(&self.http)?;
@@ -408,7 +419,7 @@ mod tests {
         }
 
         fn granted(&self, _: &[u8]) -> Option<Granted> {
-            Some(Granted { text: http::Secret::new("t"), lifetime: Duration::from_hours(1) })
+            Some(Granted { text: http::Secret::new("t"), lifetime: Duration::from_hours(1), tenant: None })
         }
 
         fn authorise(&self, request: RequestBuilder, _: Option<&Token>) -> RequestBuilder {

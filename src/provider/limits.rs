@@ -239,37 +239,6 @@ impl Pacer {
         ahead.reduce(|longest, wait| if wait.until > longest.until + 2 * ROUNDING { wait } else { longest })
     }
 
-    /// About how long `calls` more normal calls will take, with those that are in line already.
-    #[must_use]
-    pub fn wait_estimate(&self, calls: u32) -> Duration {
-        let now = Instant::now();
-        let calls = calls.saturating_add(self.normal_waiting.load(Ordering::Relaxed));
-        let state = self.lock();
-        let blocked = state.blocked_until.max(state.held_back_until).map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
-        if calls == 0 {
-            return blocked;
-        }
-        let reserve = state.reserve();
-        let (remaining, left) = match state.window {
-            Some(window) if window.ends > now => (window.remaining, window.ends - now),
-            _ => (state.limit, self.length),
-        };
-        // Within one window: the part above the reserve at once, the rest spread.
-        let within = |calls: u32, remaining: u32, left: Duration| {
-            let slow = remaining.min(reserve);
-            let spread = calls.saturating_sub(remaining - slow);
-            if slow == 0 { Duration::ZERO } else { left.mul_f64(f64::from(spread) / f64::from(slow)) }
-        };
-        let wait = if calls <= remaining {
-            within(calls, remaining, left)
-        } else {
-            let beyond = calls - remaining;
-            let windows = (beyond - 1) / state.limit;
-            left + self.length.saturating_mul(windows) + within(beyond - windows * state.limit, state.limit, self.length)
-        };
-        wait.max(blocked)
-    }
-
     fn try_admit(&self, urgency: Urgency, now: Instant) -> Turn<'_> {
         let mut state = self.lock();
         if let Some(until) = state.blocked_until {

@@ -81,6 +81,13 @@ pub trait Provider: Send + Sync {
         urgency: Urgency,
     ) -> BoxFuture<'a, Result<Written, Error>>;
 
+    /// What the service itself says of the tenant, whatever the settings call it; `None` where it does not say, or has not said
+    /// yet. It is called only where `ask`.
+    fn tenant(&self, ask: bool) -> BoxFuture<'_, Option<String>> {
+        let _ = ask;
+        Box::pin(std::future::ready(None))
+    }
+
     /// Does for a new account what [`Provider::create`] does after it is made: for one whose answer to the create was lost.
     fn finish<'a>(&'a self, _: &'a str, _: &'a Initial<'a>) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(std::future::ready(Ok(())))
@@ -252,6 +259,11 @@ pub trait Destination: fmt::Debug + Send + Sync {
 
     /// What tells one tenant from another.
     fn tenant(&self) -> String;
+
+    /// The key of the Secret whose value belongs to the tenant's name, because many customers share the address.
+    fn shared_address(&self) -> Option<&'static str> {
+        None
+    }
 
     /// The keys of the Secret that hold the credential.
     fn keys(&self) -> Keys;

@@ -22,6 +22,8 @@ pub struct Token {
     renew_at: Instant,
     /// When the provider last handed it out.
     confirmed: Instant,
+    /// Which tenant it is for, where it says so.
+    tenant: Option<Box<str>>,
 }
 
 /// The tokens of one credential.
@@ -49,6 +51,11 @@ impl Tokens {
     /// The token that is held, if it is still good.
     pub async fn good(&self) -> Option<Arc<Token>> {
         self.held.lock().await.token.clone().filter(|token| Instant::now() < token.renew_at)
+    }
+
+    /// The tenant that the token is for, where there is one that says so.
+    pub async fn tenant(&self) -> Option<Box<str>> {
+        self.held.lock().await.token.as_ref()?.tenant.clone()
     }
 
     /// Whether a call that was refused at `sent` for want of a right may be granted with the next token: there is a newer one,
@@ -114,12 +121,14 @@ pub struct Granted {
     pub text: Secret,
     /// How long it is good for from now on, as the provider's answer says, or its documentation where it does not.
     pub lifetime: Duration,
+    /// Which tenant it is for, where the answer says so.
+    pub tenant: Option<Box<str>>,
 }
 
 impl Granted {
     fn token(self, now: Instant) -> Token {
         let good_for = self.lifetime.saturating_sub(MARGIN).max(SHORTEST);
-        Token { text: self.text, renew_at: now + good_for, confirmed: now }
+        Token { text: self.text, renew_at: now + good_for, confirmed: now, tenant: self.tenant }
     }
 }
 
@@ -132,7 +141,7 @@ mod tests {
     use super::*;
 
     fn granted(text: &str, seconds: u64) -> Granted {
-        Granted { text: Secret::new(text), lifetime: Duration::from_secs(seconds) }
+        Granted { text: Secret::new(text), lifetime: Duration::from_secs(seconds), tenant: None }
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,6 +9,8 @@
 
 mod addresses;
 mod entra;
+#[path = "../fixtures/person.rs"]
+mod fixture;
 mod google;
 mod jumpcloud;
 mod kept;

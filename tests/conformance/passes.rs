@@ -11,9 +11,9 @@ use bobsync::{
     api::employee_sync::MatchedBy,
     cluster::leadership::Leadership,
     domain::{
-        access::{Decision, Missing, Why},
+        access::{Missing, Why},
         account::{Access, AccountState, AccountWrite},
-        employee::{Cell, Employee, Values},
+        employee::Cell,
         mapping::{Mapping, Source},
         matching::{Matcher, Person, PersonIndex},
         plan::{Block, Conflict, Kind, Plan, plan},
@@ -30,7 +30,10 @@ use bobsync::{
 use simulators::{Fault, FaultKind};
 use tokio::time::Instant;
 
-use crate::tenant::{Account, Calls, Tenant, account, can, mark, rows};
+use crate::{
+    fixture,
+    tenant::{Account, Calls, Tenant, account, can, mark, rows},
+};
 
 /// The tenant's mapping, with a field of Bob's behind each row.
 pub fn mapping<T: Tenant>(tenant: &T) -> Mapping {
@@ -48,23 +51,8 @@ pub fn person(wanted: &Account, manager: Option<&str>, access: Access) -> Person
     texts.extend(wanted.attributes.iter().map(Option::as_deref));
     texts[rows::MANAGER + 1] = manager.as_deref();
     let cells: Vec<Cell<'_>> = texts.into_iter().map(|text| text.map_or(Cell::Null, Cell::Text)).collect();
-    let employee = Employee::from_values(Values::from_cells(cells.into_iter())).expect("a row with an id");
-    let missing = Missing::Create(access);
-    Person {
-        employee,
-        decision: Decision { managed: true, existing: Some(access), missing, why: Why::AtWork, also: None, date: None, next: None },
-        forgotten: false,
-        known_account: None,
-        known_active: false,
-        several: false,
-        sessions_open: false,
-        claimed_by: None,
-        scope_failure: None,
-        unknown_target: None,
-        baseline: None,
-        in_place: None,
-        kept: None,
-    }
+    let decision = fixture::decided(Some(access), Missing::Create(access), Why::AtWork);
+    fixture::person(fixture::employee(cells.into_iter()), decision)
 }
 
 pub fn active(name: &str) -> Person {

@@ -6,11 +6,13 @@ use std::fmt;
 use bobsync::domain::{
     access::{Decision, Missing, Why},
     account::{Access, Account, AccountState},
-    employee::{Cell, Employee, Fields, Values},
+    employee::{Cell, Employee, Fields},
     mapping::{Compare, Mapping, Row, Source},
     matching::Person,
 };
 use proptest::prelude::*;
+
+use crate::fixture;
 
 /// The rows of every mapping in these tests.
 pub const EMAIL: usize = 0;
@@ -184,7 +186,7 @@ impl Someone {
         matches!(self.stance, Stance::Left | Stance::OnLeave | Stance::Starts)
     }
 
-    /// The one place in these tests where a [`Person`] and a [`Decision`] are made.
+    /// The one place in these tests where a [`Decision`] of somebody in a crowd is made.
     pub fn person(&self) -> Person {
         let id = root_id(self.who);
         let status = Cell::Text(if self.active_in_bob { "Active" } else { "Inactive" });
@@ -203,11 +205,7 @@ impl Someone {
             self.title.cell(),
             self.manager.cell(),
         ];
-        let employee = if self.deleted {
-            Employee::gone(&id)
-        } else {
-            Employee::from_values(Values::from_cells(cells.into_iter())).expect("a row with an id")
-        };
+        let employee = if self.deleted { Employee::gone(&id) } else { fixture::employee(cells.into_iter()) };
         let (managed, existing, missing, why) = match self.stance {
             Stance::Works => (true, Some(Access::Active), Missing::Create(Access::Active), Why::AtWork),
             Stance::Left => (true, Some(Access::Suspended), Missing::Never, Why::Terminated),
@@ -219,21 +217,7 @@ impl Someone {
         };
         let decision = Decision { managed, existing, missing, why, also: None, date: None, next: None };
         let known_account = self.recorded.map(Into::into);
-        Person {
-            forgotten: false,
-            employee,
-            decision,
-            known_account,
-            known_active: false,
-            several: false,
-            sessions_open: false,
-            claimed_by: None,
-            scope_failure: None,
-            unknown_target: None,
-            baseline: None,
-            in_place: None,
-            kept: None,
-        }
+        Person { known_account, ..fixture::person(employee, decision) }
     }
 
     /// The e-mail that this person's account should have.

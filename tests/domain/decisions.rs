@@ -1,7 +1,7 @@
 //! `access::decide` against the oracle, and the promises that hold whatever the oracle says.
 
 use bobsync::domain::{
-    access::{Because, Decision, Missing, Why, decide},
+    access::{Because, Decision, Missing, Why, decide, decide_with},
     account::Access,
     budget::{Blackout, Budgets},
     calendar::{Zones, end_of, start_of},
@@ -277,6 +277,18 @@ proptest! {
         prop_assert_eq!((decision.managed, decision.existing, decision.missing, decision.why), (expected.managed, expected.existing, expected.missing, expected.why));
         let next = decision.next.map(|next| (next.at, next.access, next.because));
         prop_assert_eq!(next, oracle::next(&wishes, &facts, now));
+    }
+
+    #[test]
+    fn the_scope_is_evaluated_once_at_most((wishes, facts, now) in any_case()) {
+        let asked = std::cell::Cell::new(0_u32);
+        let holds = || {
+            asked.set(asked.get() + 1);
+            None
+        };
+        let decision = decide_with(&settings(&wishes), &known(&wishes, &facts), &employee(&facts), now, &holds);
+        prop_assert_eq!(decision, decided(&wishes, &facts, now));
+        prop_assert!(asked.get() <= 1);
     }
 
     #[test]

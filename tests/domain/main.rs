@@ -11,6 +11,8 @@
 mod crowd;
 mod decisions;
 mod expressions;
+#[path = "../fixtures/person.rs"]
+mod fixture;
 mod golden;
 mod guards;
 mod matching;

@@ -3,15 +3,17 @@
 use std::collections::HashSet;
 
 use bobsync::domain::{
-    access::{Decision, Missing, Why},
+    access::{Missing, Why},
     account::{Access, AccountWrite, NewValue},
-    employee::{Cell, Employee, Fields, Values},
+    employee::{Cell, Fields},
     mapping::{Compare, Mapping, Row, Source},
     matching::{Person, PersonIndex},
     plan::{Change, Kind, Manager, Plan, Stage, Standing},
     priority::{Class, Queue, is_position},
 };
 use proptest::prelude::*;
+
+use crate::fixture;
 
 const EMAIL: usize = 0;
 const HOBBY: usize = 1;
@@ -38,22 +40,7 @@ fn mapping() -> Mapping {
 
 fn person(number: usize, why: Why) -> Person {
     let id = number.to_string();
-    let decision = Decision { managed: true, existing: None, missing: Missing::Never, why, also: None, date: None, next: None };
-    Person {
-        employee: Employee::from_values(Values::from_cells([Cell::Text(&id)].into_iter())).expect("a row with an id"),
-        decision,
-        forgotten: false,
-        known_account: None,
-        known_active: false,
-        several: false,
-        sessions_open: false,
-        claimed_by: None,
-        scope_failure: None,
-        unknown_target: None,
-        baseline: None,
-        in_place: None,
-        kept: None,
-    }
+    fixture::person(fixture::employee([Cell::Text(&id)].into_iter()), fixture::decided(None, Missing::Never, why))
 }
 
 /// A change as it is drawn: what is at stake, since when it waits, and whom it needs.

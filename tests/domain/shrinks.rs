@@ -53,8 +53,8 @@ proptest! {
         let leaving: BTreeSet<&str> =
             company.iter().zip(&ids).filter(|(one, _)| one.was_managed && one.is_left_out()).map(|(_, id)| &**id).collect();
         prop_assert_eq!(shrink.leaving().collect::<BTreeSet<_>>(), leaving.clone());
-        let share = (managed + before as usize) as f64 * f64::from(max_percent) / 100.0;
-        let allowed = (share.ceil() as usize).max(at_least as usize);
+        let share = ((managed + before as usize) * max_percent as usize).div_ceil(100);
+        let allowed = share.max(at_least as usize);
         let rule = ScopeShrink { max_percent, at_least };
         prop_assert_eq!(shrink.is_over(rule, before, None), !leaving.is_empty() && leaving.len() + before as usize > allowed);
     }

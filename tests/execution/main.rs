@@ -2,6 +2,8 @@
 //! nothing else, and that a missing one keeps no employee's access open. `parts`: what cannot land holds back nothing else.
 //! `met`: a create that meets an account.
 
+#[path = "../fixtures/person.rs"]
+mod fixture;
 mod met;
 mod parts;
 
@@ -17,9 +19,9 @@ use bobsync::{
         roster::{IntegrationKey, Roster},
     },
     domain::{
-        access::{Decision, Missing, Why},
+        access::{Missing, Why},
         account::{Access, Account, AccountState, AccountWrite},
-        employee::{Cell, Employee, Fields, Values},
+        employee::{Cell, Fields},
         mapping::{Compare, Mapping, Row, Source},
         matching::{Matcher, Person, PersonIndex},
         plan::{Plan, plan},
@@ -108,23 +110,8 @@ fn mapping() -> Mapping {
 
 fn person(id: &str, existing: Access, missing: Missing) -> Person {
     let email = format!("{id}@example.com");
-    let employee = Employee::from_values(Values::from_cells([Cell::Text(id), Cell::Text(&email)].into_iter())).expect("a row with an id");
-    let decision = Decision { managed: true, existing: Some(existing), missing, why: Why::AtWork, also: None, date: None, next: None };
-    Person {
-        employee,
-        decision,
-        forgotten: false,
-        known_account: None,
-        known_active: false,
-        several: false,
-        sessions_open: false,
-        claimed_by: None,
-        scope_failure: None,
-        unknown_target: None,
-        baseline: None,
-        in_place: None,
-        kept: None,
-    }
+    let employee = fixture::employee([Cell::Text(id), Cell::Text(&email)].into_iter());
+    fixture::person(employee, fixture::decided(Some(existing), missing, Why::AtWork))
 }
 
 fn account_of_kim() -> Account<'static> {

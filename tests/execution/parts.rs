@@ -13,9 +13,9 @@ use bobsync::{
     api::{employee_sync::Action, reasons::IntegrationReason},
     cluster::leadership::Leadership,
     domain::{
-        access::{Decision, Missing, Why},
+        access::{Missing, Why},
         account::{Access, Account, AccountState, AccountWrite},
-        employee::{Cell, Employee, Fields, Values},
+        employee::{Cell, Fields},
         mapping::{Compare, Mapping, Row, Source},
         matching::{Matcher, Person, PersonIndex},
         plan::{Change, plan},
@@ -32,7 +32,7 @@ use bobsync::{
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
-use crate::{account_of, answer};
+use crate::{account_of, answer, fixture};
 
 const EMAIL: usize = 0;
 const TITLE: usize = 1;
@@ -83,21 +83,7 @@ fn person(wanted: &Wanted) -> Person {
     let value = |row: usize| if wanted.rows.contains(&row) { Cell::Text("new") } else { Cell::Null };
     let cells: Vec<Cell<'_>> = [Cell::Text(&id), Cell::Text(&email)].into_iter().chain((TITLE..=6).map(value)).collect();
     let missing = if wanted.exists { Missing::Never } else { Missing::Create(wanted.access) };
-    Person {
-        employee: Employee::from_values(Values::from_cells(cells.into_iter())).expect("a row with an id"),
-        decision: Decision { managed: true, existing: Some(wanted.access), missing, why: Why::AtWork, also: None, date: None, next: None },
-        forgotten: false,
-        known_account: None,
-        known_active: false,
-        several: false,
-        sessions_open: false,
-        claimed_by: None,
-        scope_failure: None,
-        unknown_target: None,
-        baseline: None,
-        in_place: None,
-        kept: None,
-    }
+    fixture::person(fixture::employee(cells.into_iter()), fixture::decided(Some(wanted.access), missing, Why::AtWork))
 }
 
 /// One write, as the provider sees it.

@@ -128,7 +128,7 @@ async fn writes_of_people_are_late() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_are_dead_and_nothing_says_so() {
-    takes_effect("dead", async |_, proxy| proxy.forget_connections(), Bounds { spec: 60, pin: 60, webhook: 15 }).await;
+    takes_effect("dead", async |_, proxy| proxy.forget_connections(), Bounds { spec: 90, pin: 90, webhook: 15 }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,7 +9,11 @@ use bobsync::api::{
     reasons::EmployeeReason,
 };
 use jiff::{SignedDuration, Timestamp};
-use kube::api::{Patch, PatchParams};
+use k8s_openapi::api::events::v1::Event;
+use kube::{
+    Api,
+    api::{DeleteParams, ListParams, Patch, PatchParams},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -32,7 +36,8 @@ async fn sums(story: &Story) -> (EmployeeCounts, BTreeMap<String, u32>) {
     for person in story.everybody().await {
         let status = person.status.clone().unwrap_or_default();
         let (yes, reason) = ready(&person);
-        let nothing = status.access.is_none() || status.access == Some(Access::Unmanaged);
+        // Nobody is protected in these stories, so hands are off because the EmployeeSync says so.
+        let nothing = status.access.is_none() || status.access == Some(Access::Unmanaged) || reason == "HandsOff";
         if nothing || status.access == Some(Access::Absent) && yes == "True" {
             continue;
         }
@@ -188,6 +193,125 @@ async fn an_integration_all_of_whose_employees_another_one_manages_is_not_ready(
     assert!(story.simulated.account(&own).await.is_some() && story.reason(&people[0]).await == "InSync");
 }
 
+/// The spec of a second integration whose people the first one manages.
+async fn taken(story: &Story) -> Value {
+    story.secret("bob-first", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "bob-token-1")]).await;
+    let first = json!({"interval": "24h", "bob": {"credentialsSecretRef": {"name": "bob-first"}}});
+    let first = story.integrate(first).await;
+    story.ready("Converged").await;
+    let mut spec = serde_json::to_value(&first.spec).unwrap();
+    spec["bob"]["credentialsSecretRef"]["name"] = json!("bob");
+    assert_eq!(said(&second(story, spec.clone()).await, "Ready").1, "TenantTaken");
+    spec
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_employee_changes_hands_when_the_older_integration_is_applied_again() {
+    let story = Story::begin("again", 2).await;
+    let people = staff(&story, 4).await;
+    let _controller = Controller::start(&story).await;
+    let mut spec = taken(&story).await;
+    story.integrations().delete("onelogin", &DeleteParams::background()).await.unwrap();
+    until("it is gone", || async {
+        let there = story.integrations().get_opt("onelogin").await.unwrap().is_some() || story.person(&people[0]).await.is_some();
+        if there { Err("it is there".to_owned()) } else { Ok(()) }
+    })
+    .await;
+    story.integrate(json!({"interval": "24h", "bob": {"credentialsSecretRef": {"name": "bob-first"}}})).await;
+    let status = story.ready("Converged").await.status.unwrap();
+    let counts = status.employees.unwrap();
+    assert_eq!((counts.failing, counts.ready), (0, counts.in_scope), "it is the younger one now, and keeps its people");
+    spec["interval"] = json!("11m");
+    assert_eq!(said(&second(&story, spec).await, "Ready").1, "TenantTaken", "the other one has looked again");
+    assert_eq!(story.reason(&people[0]).await, "InSync");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leaver_gets_out_although_the_integration_that_manages_the_employee_can_do_nothing() {
+    let story = Story::begin("idle-elder", 2).await;
+    let people = staff(&story, 4).await;
+    let _controller = Controller::start(&story).await;
+    let mut spec = taken(&story).await;
+    story.secret("bob-first", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "wrong")]).await;
+    story.ready("BobUnauthorized").await;
+    leave(&story, &people[..1]).await;
+    story.simulated.change(&people[1], json!({"work.title": "Keeper of Lamps"})).await;
+    spec["interval"] = json!("11m");
+    let status = second(&story, spec).await;
+    assert_eq!(suspended(&story, &people).await, 1, "{:?}", status.conditions);
+    let other = story.simulated.account(&people[1]).await.unwrap();
+    assert_ne!(other["title"], "Keeper of Lamps", "nothing is handed over but what a leaver needs");
+    let reason = async |id: &str| ready(&story.people().get(&format!("second-{id}")).await.unwrap()).1;
+    assert_eq!(reason(&people[1]).await, "Conflict");
+    assert_ne!(reason(&people[0]).await, "Conflict");
+}
+
+/// What may happen to one employee.
+async fn happen(story: &Story, what: u64, id: &str, step: u64) {
+    let name = format!("onelogin-{id}");
+    match what {
+        0 => story.simulated.change(id, json!({"work.title": format!("Keeper {step}")})).await,
+        1 => story.simulated.change(id, json!({"work.title": "x".repeat(300)})).await,
+        2 => leave(story, &[id.to_owned()]).await,
+        3 => story.simulated.change(id, json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"})).await,
+        4 => story.simulated.change(id, json!({"root.email": ""})).await,
+        5 => story.simulated.change(id, json!({"root.email": format!("back.{id}@example.com")})).await,
+        6 | 7 => {
+            let patch = Patch::Merge(json!({"spec": {"suspend": what == 6}}));
+            drop(story.people().patch(&name, &PatchParams::default(), &patch).await);
+        }
+        _ => drop(story.people().delete(&name, &DeleteParams::default()).await),
+    }
+}
+
+/// Random worlds and orders of events: what is said of the whole is the sum of what is said of each, after single passes as well,
+/// and nobody is green who has left and can log in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_happens_in_whatever_order_the_numbers_are_the_sums() {
+    let story = Story::begin("sums", 2).await;
+    let people = staff(&story, 14).await;
+    let _controller = Controller::start(&story).await;
+    story.integrate(json!({"interval": "24h"})).await;
+    story.ready("Converged").await;
+    let mut state = std::env::var("SUMS_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_130_u64);
+    let mut next = |of: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % of
+    };
+    for step in 0..18 {
+        for _ in 0..=next(3) {
+            let (what, id) = (next(9), &people[usize::try_from(next(14)).unwrap()]);
+            happen(&story, what, id, step).await;
+            if story.person(id).await.is_some_and(|person| person.metadata.deletion_timestamp.is_none()) {
+                let patch =
+                    Patch::Merge(json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": format!("step-{step}-{what}")}}}));
+                drop(story.people().patch(&format!("onelogin-{id}"), &PatchParams::default(), &patch).await);
+            }
+        }
+        if next(4) == 0 {
+            story.sync().await;
+        }
+        agree(&story, &format!("all agree after step {step}"), |_| true).await;
+        until("no leaver who can log in is green", || async {
+            let (accounts, employees) = (story.simulated.accounts().await, story.simulated.employees().await);
+            for id in employees.iter().filter(|e| e["internal.lifecycleStatus"] == "Terminated").filter_map(|e| e["root.id"].as_str()) {
+                let open = accounts.iter().any(|account| account["external_id"] == id && account["status"] == 1);
+                let person = story.person(id).await;
+                let (yes, reason) = person.as_ref().map(ready).unwrap_or_default();
+                if open && yes == "True" && reason != "HandsOff" {
+                    return Err(format!("{id}: {reason}"));
+                }
+            }
+            Ok(())
+        })
+        .await;
+        let status = status(&story).await;
+        let (counts, (yes, ..)) = (status.employees.clone().unwrap(), said(&status, "Ready"));
+        let one_cause = counts.failing > 1 && counts.failing == counts.in_scope;
+        assert!(yes == "False" || !one_cause && counts.held == 0, "{:?}", status.conditions);
+    }
+}
+
 /// A provider that refuses every write is a matter of the settings, and not of each employee.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_integration_all_of_whose_employees_fail_for_one_cause_is_not_ready_until_it_ends() {
@@ -259,6 +383,39 @@ async fn every_budget_says_how_it_stands_and_when_it_has_room_again() {
     assert_eq!((state.planned, &state.opens_at), (8, &None), "more than the limit: a person has to approve it");
     assert!(held(&integration).2.contains("8 suspensions planned"));
     controller.stop().await;
+}
+
+/// A first pass over many tells of them in one event, and of every warning.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pass_over_many_publishes_few_events_and_every_warning() {
+    let story = Story::begin("few-events", 2).await;
+    staff(&story, 60).await;
+    // A value that is required: 1, 10 to 19, 2, and 20 to 29.
+    let rules = ["robin.1", "robin.2"].map(|contains| json!({"field": "email", "contains": contains}));
+    story.simulated.put("/onelogin/refuse", json!({"rules": rules})).await;
+    let _controller = Controller::start(&story).await;
+    story.integrate(json!({})).await;
+    story.ready("Converged").await;
+    let events: Api<Event> = Api::namespaced(story.client.clone(), &story.namespace);
+    let of = async |reason: &str, kind: &str| {
+        let all = events.list(&ListParams::default()).await.expect("a list").items;
+        let about = |event: &Event| event.regarding.as_ref().and_then(|about| about.kind.clone());
+        let matching = all.into_iter().filter(|event| event.reason.as_deref() == Some(reason) && about(event).as_deref() == Some(kind));
+        matching.map(|event| event.note.unwrap_or_default()).collect::<Vec<_>>()
+    };
+    let summary = until("the summary is there", || async {
+        let said = of("AccountCreated", "ProvisioningIntegration").await;
+        if said.is_empty() { Err("none".to_owned()) } else { Ok(said) }
+    })
+    .await;
+    assert_eq!(summary.len(), 1);
+    assert!(summary[0].starts_with("40 employees in one pass; 20 of them"), "{summary:?}");
+    assert_eq!(of("AccountCreated", "EmployeeSync").await.len(), 20);
+    until("every refusal is told", || async {
+        let told = of("Rejected", "EmployeeSync").await.len();
+        if told == 22 { Ok(()) } else { Err(format!("{told}")) }
+    })
+    .await;
 }
 
 #[test]

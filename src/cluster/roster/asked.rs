@@ -2,11 +2,41 @@
 
 use jiff::Timestamp;
 
-use super::{Entry, Latest, Standing};
+use super::{Entry, IntegrationKey, Latest, Roster, Standing};
 use crate::{
-    api::employee_sync::Access,
+    api::{employee_sync::Access, reasons::EmployeeReason},
     domain::known::{Met, Revoked},
 };
+
+/// How firmly an integration manages somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hold {
+    /// Not at all.
+    None,
+    /// It will make an account.
+    Intent,
+    /// It has written to an account that is on record.
+    Account,
+}
+
+impl Roster {
+    /// Returns which of the other integrations manages everybody of this one who is not Ready for this reason; `None` if nobody is,
+    /// or somebody is managed by none of them.
+    #[must_use]
+    pub fn who_manages_all(&self, key: &IntegrationKey, reason: EmployeeReason, others: &[IntegrationKey]) -> Option<IntegrationKey> {
+        let rows = self.rows();
+        let is_so = |entry: &&Entry| entry.counted() == Standing::Unready(reason);
+        let employees = rows.get(key)?.iter().filter(|(_, entry)| is_so(entry)).map(|(employee, _)| employee);
+        let manages = |other: &&IntegrationKey, employee: &str| {
+            rows.get(*other).and_then(|people| people.get(employee)).is_some_and(|entry| entry.hold() > Hold::None)
+        };
+        let mut found = None;
+        for employee in employees {
+            found = Some(others.iter().find(|other| manages(other, employee))?);
+        }
+        found.cloned()
+    }
+}
 
 impl Entry {
     /// What no read of Bob would show: a revocation, and since when the file is gone.
@@ -53,6 +83,18 @@ impl Entry {
     pub fn claims_account(&self) -> bool {
         let left_out = matches!(self.met, Some(Met::Unmanaged | Met::Waiting(_)));
         !left_out && matches!(self.access, Some(Access::NotYet | Access::Active | Access::Suspended))
+    }
+
+    /// How firmly its integration manages this person: with an account that it has written to, or as one who is about to make it.
+    /// Who only says that another integration manages the person does not.
+    #[must_use]
+    pub fn hold(&self) -> Hold {
+        match (self.claims_account(), self.account.is_some()) {
+            _ if self.managed_by_another => Hold::None,
+            (true, true) => Hold::Account,
+            (true, false) => Hold::Intent,
+            (false, _) => Hold::None,
+        }
     }
 
     /// Whether the status says that access of this person's account is still to be taken, should it have to be.

@@ -95,6 +95,8 @@ pub(super) struct People {
     rows: HashMap<Box<str>, Entry>,
     sums: Sums,
     news: Arc<Notify>,
+    /// Whether their integration is gone.
+    left: bool,
 }
 
 impl People {
@@ -149,11 +151,29 @@ impl People {
     /// The object of somebody went at this version. What is known of the person stays; of somebody who is gone from Bob, as long
     /// as access is still to be taken.
     pub fn lose(&mut self, employee: &str, version: u64) {
-        if self.rows.get(employee).is_some_and(|entry| entry.file_deleted.is_some() && !entry.is_open()) {
+        let gone = |entry: &Entry| entry.file_deleted.is_some() && !entry.is_open() || self.left && entry.revoked.is_none();
+        if self.rows.get(employee).is_some_and(gone) {
             self.remove(employee);
         } else {
             self.change(employee, |entry| entry.lose_object(version));
         }
+    }
+
+    /// Their integration is gone: only objects and revocations are worth to be remembered.
+    pub fn leave(&mut self) {
+        self.left = true;
+        self.sift(|_, entry| entry.exists || entry.revoked.is_some());
+        self.rows.shrink_to_fit();
+    }
+
+    /// Their integration is there.
+    pub const fn come(&mut self) {
+        self.left = false;
+    }
+
+    /// Whether nothing is left of an integration that is gone.
+    pub fn is_empty(&self) -> bool {
+        self.left && self.rows.is_empty()
     }
 
     pub fn remove(&mut self, employee: &str) {

@@ -3,6 +3,7 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::Entry;
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
         baseline::Baseline,
         ended::Ended,
         kept::Kept,
-        known::{Met, Overrides, Revoked},
+        known::{MANAGED_BY_ANOTHER, Met, Overrides, Revoked},
         missing::Word,
         settings,
     },
@@ -126,6 +127,12 @@ impl Entry {
 pub(super) fn only_found(status: &EmployeeSyncStatus) -> bool {
     let words = [DetailReason::WouldAdopt, DetailReason::NotAdopted].map(DetailReason::as_str);
     conditions::find(&status.conditions, "Provisioned").is_some_and(|provisioned| words.contains(&&*provisioned.reason))
+}
+
+/// Whether another integration manages the person.
+pub(super) fn managed_by_another(status: &EmployeeSyncStatus) -> bool {
+    let says_so = |ready: &Condition| ready.reason == EmployeeReason::Conflict.as_str() && ready.message.contains(MANAGED_BY_ANOTHER);
+    conditions::find(&status.conditions, "Ready").is_some_and(says_so)
 }
 
 /// Returns whether the status says that the manager has no account.

@@ -34,6 +34,8 @@ impl Standing {
         let says_so = |kind| conditions::find(&status.conditions, kind).is_some_and(|condition| condition.reason == not_managed);
         let left_alone = status.access == Some(Access::Unmanaged)
             || says_so("AccessSynced")
+            // Of an account that is managed and left as it is, attributes are spoken of.
+            || reason == EmployeeReason::HandsOff && conditions::find(&status.conditions, "AttributesSynced").is_none()
             || matches!(reason, EmployeeReason::DomainNotListed | EmployeeReason::OutOfScope | EmployeeReason::AwaitingChange);
         match (ready.status == "True", status.access) {
             _ if left_alone => Self::Unmanaged,
@@ -140,7 +142,8 @@ mod tests {
         for (reason, access, detail, stands) in [
             (R::InSync, Some(Access::Active), None, Standing::Ready),
             (R::NotDue, Some(Access::NotYet), None, Standing::Ready),
-            (R::HandsOff, Some(Access::Active), None, Standing::Ready),
+            (R::HandsOff, Some(Access::Active), Some(("AttributesSynced", DetailReason::Equal)), Standing::Ready),
+            (R::HandsOff, Some(Access::Active), Some(("AccessSynced", DetailReason::NotAsDecided)), Standing::Unmanaged),
             (R::HandsOff, Some(Access::Unmanaged), left("AccessSynced"), Standing::Unmanaged),
             (R::HandsOff, Some(Access::Active), left("AccessSynced"), Standing::Unmanaged),
             (R::DomainNotListed, Some(Access::Unmanaged), None, Standing::Unmanaged),

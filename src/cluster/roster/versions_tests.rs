@@ -164,3 +164,39 @@ fn a_status_of_a_spec_that_kept_hands_off_does_not_keep_evidence_from_the_accoun
     roster.see(&with_status(object(7, false), status));
     assert!(!is_open(&roster), "a status of this very spec leaves the account alone");
 }
+
+#[test]
+fn nothing_is_left_of_an_integration_that_is_gone_but_objects_and_revocations() {
+    let employee = |integration: &str, id: u32| {
+        let integration_ref = IntegrationRef { name: integration.to_owned() };
+        let spec = EmployeeSyncSpec { integration_ref, employee_id: id.to_string(), ..EmployeeSyncSpec::default() };
+        let mut object = EmployeeSync::new(&object_name(integration, &id.to_string()), spec);
+        object.metadata.namespace = Some("people".to_owned());
+        object.metadata.resource_version = Some((id + 1).to_string());
+        let ready =
+            json!([{"type": "Ready", "status": "True", "reason": "InSync", "message": "", "lastTransitionTime": "2026-03-01T00:00:00Z"}]);
+        with_status(object, json!({"access": "Active", "account": {"id": "1", "matchedBy": "Mark"}, "conditions": ready}))
+    };
+    let roster = Roster::default();
+    for number in 0..100 {
+        let name = format!("onelogin-{number}");
+        let key = IntegrationKey { namespace: "people".into(), name: name.as_str().into() };
+        roster.come(&key);
+        let people: Vec<EmployeeSync> = (0..20).map(|id| employee(&name, id)).collect();
+        people.iter().for_each(|object| _ = roster.see(object));
+        // Half of them go before their integration, and half after it.
+        people[..10].iter().for_each(|object| drop(roster.gone(object)));
+        assert_eq!(roster.sums(&key, |sums| (sums.objects, sums.counts.ready)), (10, 20), "they come back while it is there");
+        roster.leave(&key);
+        assert_eq!(roster.sums(&key, |sums| (sums.objects, sums.counts.ready)), (10, 10), "an object that outlives it is known");
+        people[10..].iter().for_each(|object| drop(roster.gone(object)));
+    }
+    assert_eq!(roster.rows().len(), 0);
+    // One with evidence that no read of Bob would show.
+    roster.come(&key());
+    let revoked = json!({"evidence": {"kind": "AccessRevoked", "observedAt": "2026-03-01T00:00:00Z"}});
+    roster.see(&with_status(object(1, false), revoked));
+    roster.gone(&object(2, false));
+    roster.leave(&key());
+    assert_eq!(roster.revoked(&key()).len(), 1, "it holds for an integration that is applied again");
+}

@@ -1,6 +1,6 @@
 //! What the passes of one integration suspect, beside what the statuses say, and who waits for a manager.
 
-use std::sync::Mutex;
+use std::{collections::HashSet, sync::Mutex};
 
 use tokio::time::Instant;
 
@@ -33,9 +33,10 @@ impl Mailbox {
                 !reports.is_empty()
             }),
         }
-        for (report, manager) in pairs {
-            state.leaderless.entry(manager).or_default().insert(report);
-        }
+        let State { leaderless, looked_for, .. } = &mut *state;
+        pairs.into_iter().for_each(|(report, manager)| _ = leaderless.entry(manager).or_default().insert(report));
+        let waiting: HashSet<&Box<str>> = leaderless.values().flatten().collect();
+        looked_for.retain(|report, _| waiting.contains(report));
     }
 
     /// Whoever waits for a manager of whom this holds is looked at. Once for each manager: where it does not help, nothing is

@@ -9,7 +9,7 @@ use kube::{Resource as _, ResourceExt as _};
 use super::{Recorder, action_word};
 use crate::{
     api::{
-        EmployeeSync, EmployeeSyncStatus, conditions,
+        EmployeeSync, EmployeeSyncStatus, ProvisioningIntegration, conditions,
         employee_sync::{Action, HistoryEntry, OutcomeWord},
     },
     cluster::{
@@ -22,8 +22,27 @@ use crate::{
 
 /// How often a status is made anew where its object changed between the read and the write.
 const TRIES: u32 = 4;
+/// So many events of one kind a pass publishes; what is more is told in one event of the integration. Warnings stay single.
+const SINGLE: u32 = 20;
 
 impl Recorder<'_> {
+    /// Tells in one event for each kind of how many changes this pass has told no one by one.
+    pub fn sum_up(&self) {
+        let told = std::mem::take(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner));
+        for (reason, count) in told.into_iter().filter(|(_, count)| *count > SINGLE) {
+            let about = ObjectReference {
+                api_version: Some(ProvisioningIntegration::api_version(&()).into_owned()),
+                kind: Some(ProvisioningIntegration::kind(&()).into_owned()),
+                name: Some(self.key.name.to_string()),
+                namespace: Some(self.key.namespace.to_string()),
+                uid: Some(self.uid.to_owned()),
+                ..ObjectReference::default()
+            };
+            let note = format!("{count} employees in one pass; {SINGLE} of them have events of their own, and status.history has each.");
+            self.events.publish(about, false, reason, "Sync", note);
+        }
+    }
+
     pub(super) async fn write_all(&self, writes: Vec<Write<'_>>) {
         use futures::StreamExt as _;
         futures::stream::iter(writes).for_each_concurrent(32, |write| self.write(write)).await;
@@ -194,6 +213,13 @@ impl Recorder<'_> {
                     Action::Suspend => ("AccountSuspended", "Suspended the account"),
                     Action::Reactivate => ("AccountReactivated", "Reactivated the account"),
                 };
+                let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+                let count = told.entry(reason).or_default();
+                *count += 1;
+                if *count > SINGLE {
+                    return;
+                }
+                drop(told);
                 let why = write.verdict.decision.because();
                 self.events.publish(regarding, false, reason, action_word(entry.action), format!("{done}{fields}: {why}."));
             }

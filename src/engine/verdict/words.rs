@@ -5,6 +5,7 @@ use crate::{
     api::conditions::sentence,
     domain::{
         access::{Missing, Why},
+        known::MANAGED_BY_ANOTHER,
         mapping::Mapping,
         plan::{Block, Conflict},
         safety::ProtectedBy,
@@ -34,7 +35,7 @@ impl Verdict<'_> {
             _ if !self.decision.managed && !self.decision.only_ends_access() => format!("Not managed: {why}."),
             Trouble::Blocked(Block::ClaimedBy(other)) => {
                 let open = self.still_open("; access is still open until one of them takes it");
-                format!("The integration {other} manages this employee at the same tenant; let only one of the two do so{open}.")
+                format!("The integration {other}{MANAGED_BY_ANOTHER}; let only one of the two do so{open}.")
             }
             Trouble::Blocked(Block::MappingFailed(row, failure)) => {
                 let (target, fields) = (target_of(mapping, *row), mapping.fields_of(*row).join(", "));

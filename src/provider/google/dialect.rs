@@ -161,7 +161,7 @@ impl Dialect for GoogleDialect {
         let answered: Answered =
             serde_json::from_slice(body).ok().filter(|answered: &Answered| !answered.access_token.trim().is_empty())?;
         let lifetime = answered.expires_in.map_or(HOUR, Duration::from_secs).min(HOUR * 24);
-        Some(Granted { text: Secret::new(answered.access_token), lifetime })
+        Some(Granted { text: Secret::new(answered.access_token), lifetime, tenant: None })
     }
 
     fn authorise(&self, request: RequestBuilder, token: Option<&Token>) -> RequestBuilder {

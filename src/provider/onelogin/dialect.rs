@@ -40,6 +40,11 @@ impl Destination for Tenant {
         self.base.clone()
     }
 
+    fn shared_address(&self) -> Option<&'static str> {
+        // Every customer of a region has it.
+        self.base.starts_with("https://api.").then_some("clientId")
+    }
+
     fn keys(&self) -> Keys {
         Keys { required: &["clientId", "clientSecret"], optional: &[] }
     }
@@ -101,6 +106,13 @@ pub(super) struct OneLoginDialect {
     client_secret: Secret,
 }
 
+impl OneLoginDialect {
+    /// The address, where it is none of OneLogin's own.
+    pub(super) fn own_address(&self) -> &str {
+        if self.base.ends_with(".onelogin.com") { "" } else { &self.base }
+    }
+}
+
 impl Dialect for OneLoginDialect {
     fn base(&self) -> &str {
         &self.base
@@ -152,6 +164,8 @@ struct Answered {
     created_at: Option<String>,
     #[serde(default)]
     expires_in: Option<u64>,
+    #[serde(default)]
+    account_id: Option<u64>,
 }
 
 /// `OneLogin` hands the same token out again until it ends, so its age counts, not the time of asking.
@@ -161,7 +175,8 @@ fn granted(body: &[u8], today: Timestamp) -> Option<Granted> {
     let created: Option<Timestamp> = answered.created_at.as_deref().and_then(|text| text.parse().ok());
     let age = created.and_then(|created| Duration::try_from(today.duration_since(created)).ok()).unwrap_or_default();
     let text = Some(answered.access_token).filter(|text| !text.trim().is_empty())?;
-    Some(Granted { text: Secret::new(text), lifetime: lifetime.saturating_sub(age) })
+    let tenant = answered.account_id.map(|account| account.to_string().into());
+    Some(Granted { text: Secret::new(text), lifetime: lifetime.saturating_sub(age), tenant })
 }
 
 #[cfg(test)]
@@ -184,5 +199,7 @@ mod tests {
             assert_eq!(granted(body.as_bytes(), today).unwrap().lifetime.as_secs(), seconds, "{created_at:?}");
         }
         assert!(granted(br#"{"access_token": " "}"#, today).is_none());
+        let named = granted(br#"{"access_token": "t", "account_id": 123456}"#, today).unwrap();
+        assert_eq!(named.tenant.as_deref(), Some("123456"));
     }
 }

@@ -262,6 +262,15 @@ fn path_of(id: &str) -> Option<String> {
 }
 
 impl Provider for OneLogin {
+    /// The number of the account. It has the same one under each of OneLogin's own addresses.
+    fn tenant(&self, ask: bool) -> BoxFuture<'_, Option<String>> {
+        Box::pin(async move {
+            let account = self.service.tenant(ask).await?;
+            let base = self.service.dialect().own_address();
+            Some(format!("onelogin {base} {account}"))
+        })
+    }
+
     fn list<'a>(&'a self, mapping: &'a Mapping, sink: &'a mut (dyn FnMut(Account<'_>) + Send)) -> BoxFuture<'a, Result<Listing, Error>> {
         Box::pin(async move {
             let mut ours = |account: Account<'_>| sink(self.ours(account));
