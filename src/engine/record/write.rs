@@ -1,6 +1,6 @@
 //! How a status is written: once, with the lines of history that are owed, and never over what came meanwhile.
 
-use std::num::NonZeroU64;
+use std::{num::NonZeroU64, sync::PoisonError};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
