@@ -27,6 +27,8 @@ const NEXT_MINUTE: Duration = Duration::from_secs(61);
 /// How many free reads of Bob's minute are left to passes over single employees. An event or a date that Bob has to be asked
 /// about does not wait until every missing employee of a full pass was asked for.
 const LEFT_FOR_SINGLE: usize = 10;
+/// How many reads of Bob's minute a full pass has then, where no other pass reads: forty are not urgent ones.
+const IN_A_MINUTE: usize = 40 - LEFT_FOR_SINGLE;
 /// How many employees outside of the service user's rights are asked for again in one pass.
 const REFUSED_AGAIN: usize = 5;
 
@@ -79,7 +81,7 @@ impl Confirming<'_> {
         let lost = reading.answer().lost(&reading.missing);
         let probes = lost.iter().filter_map(|lost| {
             let holders: Vec<&Missing> = reading.missing.iter().filter(|missing| missing.word == lost.word).collect();
-            holders.get(reading.turn().checked_rem(holders.len())?).map(|missing| missing.id.clone())
+            holders.get(reading.first(holders.len())).map(|missing| missing.id.clone())
         });
         let probes: Vec<Box<str>> = probes.collect();
         reading.ask(probes).await?;
@@ -104,9 +106,9 @@ impl Reading<'_> {
         Answer { shown: &self.shown, memory: self.cx.last.memory.as_ref(), now: self.cx.now, apart: self.cx.last.apart }
     }
 
-    /// A number that is another one in each minute: those that a read finds every time keep no others from their turn.
-    fn turn(&self) -> usize {
-        usize::try_from(self.cx.now.as_second()).unwrap_or(0) / 60 * 40
+    /// Returns where the reads of this minute begin in a list of so many employees.
+    fn first(&self, count: usize) -> usize {
+        first(self.cx.now, count)
     }
 
     /// Who is asked for, in this order: those whose second 404 is due, those who were not asked for, and some of those who
@@ -127,7 +129,7 @@ impl Reading<'_> {
         }
         for list in [&mut due, &mut fresh, &mut refused] {
             list.sort_unstable();
-            let first = self.turn().checked_rem(list.len()).unwrap_or(0);
+            let first = self.first(list.len());
             list.rotate_left(first);
         }
         refused.truncate(REFUSED_AGAIN);
@@ -192,5 +194,31 @@ impl Reading<'_> {
         let lost = suspects.into_iter().map(|lost| name(lost.text)).collect();
         let missing = self.missing.into_iter().map(|missing| missing.id).collect();
         Confirmed { missing, forbidden, again, lost, memory, hides_leavers, ..self.outcome }
+    }
+}
+
+/// Returns where the reads of the minute of `now` begin in a list of so many employees: after those of the minute before, so
+/// that employees that each read finds keep no other employee from a turn.
+fn first(now: Timestamp, count: usize) -> usize {
+    let minute = usize::try_from(now.as_second()).unwrap_or(0) / 60;
+    (minute * IN_A_MINUTE).checked_rem(count).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_employee_has_a_turn_within_as_many_minutes_as_the_reads_take() {
+        for count in [1_usize, 29, 30, 31, 45, 60, 80, 120, 997] {
+            let minutes = count.div_ceil(IN_A_MINUTE);
+            let mut read = vec![false; count];
+            for minute in 0..minutes {
+                let now = Timestamp::from_second(1_795_510_800 + 60 * i64::try_from(minute).unwrap()).unwrap();
+                (0..IN_A_MINUTE).for_each(|place| read[(first(now, count) + place) % count] = true);
+            }
+            assert!(read.iter().all(|read| *read), "{count} employees in {minutes} minutes");
+        }
+        assert_eq!(first(Timestamp::UNIX_EPOCH, 0), 0);
     }
 }

@@ -428,6 +428,19 @@ async fn an_account_is_made_without_the_values_that_it_can_be_without() {
     assert_eq!(came.writes.len(), 1);
 }
 
+/// One refusal after the other costs a call each, and some providers name one value at a time.
+#[tokio::test]
+async fn after_three_refused_values_an_account_is_made_without_all_that_it_can_be_without() {
+    let rows = &[TITLE, MOBILE, 3, 4, 5, 6];
+    let refuses = |call: &Call| match call.rows.iter().find(|row| **row != EMAIL) {
+        Some(row) => Err(rejected(Some(["", "title", "mobile", "units.name", "units.floor", "units.cost", "units.lead"][*row]))),
+        None => Ok(()),
+    };
+    let came = pass(&[joiner(1, rows)], &[], refuses).await;
+    let sent: Vec<usize> = came.writes.iter().map(|call| call.rows.len()).collect();
+    assert_eq!((sent, came.done(1).action), (vec![7, 6, 5, 4, 1], Action::Create));
+}
+
 #[tokio::test]
 async fn what_surely_was_not_applied_is_tried_again_with_pauses() {
     for wanted in [leaver(1, &[]), mover(1, &[TITLE]), joiner(1, &[])] {

@@ -539,7 +539,7 @@ async fn accounts_that_were_deleted_by_hand_are_gone_and_no_outage() {
     }
     let calls = story.simulated.get("/google/calls").await;
     let reads = calls["byRoute"]["GET /admin/directory/v1/users/{userKey}"].as_u64().unwrap_or(0);
-    assert!(reads <= 14, "each is read once: {reads}");
+    assert!(reads <= 27, "each is read twice: because the listing may be short, and before its change: {reads}");
     assert!(account(&story, &people[12]).await.is_some(), "somebody at work has a new account");
     assert_eq!(ready(&story.person(&people[12]).await.unwrap()).1, "InSync");
 }

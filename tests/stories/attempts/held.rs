@@ -6,6 +6,11 @@ use serde_json::{Value, json};
 
 use super::*;
 
+/// Settings under which no guard keeps employees managed whom another setting leaves out.
+fn any_scope() -> Value {
+    json!({"scopeShrink": {"max": "100%"}})
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_approval_whose_people_came_back_before_it_was_through_is_over() {
     let (story, people, controller) = approved_and_stuck("came-back").await;
@@ -50,7 +55,7 @@ async fn an_approval_is_over_for_people_who_were_taken_out_of_the_plan_by_hand()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_approval_goes_on_for_leavers_that_the_settings_leave_out() {
     let (story, people, _controller) = approved_and_stuck("scoped-out").await;
-    story.integrate(hooked(json!({"provisioning": {"emailDomains": ["elsewhere.example"]}}))).await;
+    story.integrate(hooked(json!({"provisioning": {"emailDomains": ["elsewhere.example"]}, "safety": any_scope()}))).await;
     mended(&story).await;
     story.sync().await;
     story.ready("Converged").await;
@@ -385,7 +390,7 @@ async fn accounts_that_lost_their_marks_do_not_escape_a_blackout() {
 async fn a_scope_that_goes_and_comes_back_with_other_values_has_its_blackout() {
     let (story, people, _controller) = begin("scope", 30, hooked(json!({}))).await;
     let before = story.simulated.account(&people[0]).await.unwrap();
-    story.integrate(hooked(json!({"provisioning": {"emailDomains": ["elsewhere.example"]}}))).await;
+    story.integrate(hooked(json!({"provisioning": {"emailDomains": ["elsewhere.example"]}, "safety": any_scope()}))).await;
     story.ready("Converged").await;
     for id in &people[..25] {
         story.simulated.change(id, json!({"work.department": null, "work.title": "X"})).await;
