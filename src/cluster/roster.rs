@@ -27,7 +27,7 @@ pub use self::{
     latest::Latest,
     objects::{Owner, Tie, object_name, owner_reference, owners, version},
     people::Sums,
-    reading::digest,
+    reading::{digest, same},
     standing::{Counts, Standing},
 };
 use self::{

@@ -122,7 +122,7 @@ impl Reckoning {
         let others: Vec<IntegrationKey> = others.into_iter().map(|other| other.key).collect();
         let taken_by = self.roster.who_manages_all(&self.key, EmployeeReason::Conflict, &others);
         let not_written = self.not_written.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Reckoned { counts, taken_by, budgets, not_written }
+        Reckoned { counts, taken_by, not_written, budgets }
     }
 }
 

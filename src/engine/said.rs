@@ -164,21 +164,27 @@ impl Said {
                 Err(error) => error,
             };
             tries += 1;
-            let error = match error.is_outdated() && tries < TRIES {
-                true => match writer.read_integration(&key.name).await {
+            let error = if error.is_outdated() && tries < TRIES {
+                match writer.read_integration(&key.name).await {
                     Ok(object) => {
                         self.see(&object);
                         continue;
                     }
                     Err(error) => error,
-                },
-                false => error,
+                }
+            } else {
+                error
             };
-            if !error.is_gone() {
-                self.generation = 0;
+            if error.is_gone() {
+                return true;
+            }
+            self.generation = 0;
+            if error.is_followers() {
+                tracing::debug!(integration = %key, "another process leads by now, and says what is to be said");
+            } else {
                 tracing::warn!(integration = %key, %error, "the integration's status could not be written");
             }
-            return error.is_gone();
+            return false;
         }
     }
 

@@ -112,7 +112,7 @@ impl Inbox {
         let (status, generation) = (object.status.clone().unwrap_or_default(), object.metadata.generation.unwrap_or(0));
         let Some(conditions) = still_open(&status, generation, why, self.0.clock.now()) else { return };
         let reason = find(&conditions, "Ready").map(|ready| ready.reason.clone());
-        let (writer, status) = (self.writer(key), EmployeeSyncStatus { conditions, reason, ..status });
+        let (writer, status) = (self.writer(key), EmployeeSyncStatus { reason, conditions, ..status });
         self.0.roster.writing(key, employee, true);
         match tokio::time::timeout(SAID_WITHIN, writer.apply_person(object, &status)).await {
             Ok(Ok(object)) => self.0.roster.wrote(&object, 0),

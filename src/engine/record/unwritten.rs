@@ -48,8 +48,12 @@ impl Recorder<'_> {
         if error.is_gone() {
             return;
         }
-        tracing::warn!(integration = %self.key, %error, employee, "a status could not be written; the next pass writes it");
-        self.metrics.status_patch("EmployeeSync", "failed");
+        if error.is_followers() {
+            tracing::debug!(integration = %self.key, employee, "another process leads by now, and writes this status");
+        } else {
+            tracing::warn!(integration = %self.key, %error, employee, "a status could not be written; the next pass writes it");
+            self.metrics.status_patch("EmployeeSync", "failed");
+        }
         let mut unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
         unwritten.people.push((employee.into(), error.refusal().is_some()));
         if let Some(answer) = error.refusal() {

@@ -13,7 +13,7 @@ use crate::{
         employee_sync::{Action, HistoryEntry, OutcomeWord},
     },
     cluster::{
-        roster::{Entry, digest},
+        roster::{Entry, digest, same},
         status::WriteError,
     },
     domain::{known::Revoked, matching::PersonIndex},
@@ -129,10 +129,7 @@ impl Recorder<'_> {
             let lines = write.history.iter().chain(&write.owed).filter(|line| !before.history.contains(line));
             let lines: Vec<HistoryEntry> = lines.cloned().collect();
             let (status, changed) = self.status(write, id, &object, &before, &lines);
-            let same = object.status.as_ref().is_some_and(|old| {
-                digest(old) == digest(&status) && conditions::same(&old.conditions, &status.conditions) && old.history == status.history
-            });
-            if same {
+            if object.status.as_ref().is_some_and(|old| same(old, &status)) {
                 self.roster.wrote(&object, if changed { 0 } else { write.hash });
                 return Ok(());
             }

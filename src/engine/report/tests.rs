@@ -14,9 +14,9 @@ fn stopped(reason: IntegrationReason) -> Report {
     Report { stop: Some(Stop::new(reason, "for a reason")), ..Report::default() }
 }
 
-fn held() -> Option<HeldPlan> {
+fn held() -> HeldPlan {
     let (digest, because) = ("sha256:1".to_owned(), "8 suspensions planned".to_owned());
-    Some(HeldPlan { digest, counts: crate::domain::plan::Counts::default(), because, only_fields: false, restored: false })
+    HeldPlan { digest, counts: crate::domain::plan::Counts::default(), because, only_fields: false, restored: false }
 }
 
 /// The status of generation 9 after one that spoke of generation 8.
@@ -33,7 +33,7 @@ fn reconciling(status: &ProvisioningIntegrationStatus) -> &str {
 fn the_generation_moves_once_a_pass_or_its_refusal_has_spoken_of_it_and_reconciling_says_whether_it_is_through() {
     for (report, reconciles) in [
         (through(), "False"),
-        (Report { held: held(), ..through() }, "True"),
+        (Report { held: Some(held()), ..through() }, "True"),
         (Report { cut: Some(Cut::Deadline), ..through() }, "True"),
         (stopped(IntegrationReason::BobUnavailable), "True"),
         (stopped(IntegrationReason::TargetSuspect), "True"),
@@ -52,7 +52,7 @@ fn the_generation_moves_once_a_pass_or_its_refusal_has_spoken_of_it_and_reconcil
 #[test]
 fn a_sync_request_is_echoed_by_the_pass_that_answers_it_and_by_none_that_was_cut_off() {
     let asked = |report: Report| after_report(&Report { sync_handled: Some("now".to_owned()), ..report }).last_handled_sync_at;
-    for report in [through(), Report { held: held(), ..through() }, stopped(IntegrationReason::BobUnauthorized)] {
+    for report in [through(), Report { held: Some(held()), ..through() }, stopped(IntegrationReason::BobUnauthorized)] {
         assert_eq!(asked(report.clone()).as_deref(), Some("now"), "{report:?}");
     }
     for cut in [Cut::Halted, Cut::Deadline, Cut::Unrecorded] {
