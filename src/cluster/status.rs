@@ -85,10 +85,16 @@ impl WriteError {
         self.kind == Kind::Outdated
     }
 
-    /// What the API server said, where it refuses the write until something there is changed.
+    /// Whether the API server refuses the write until something there is changed.
     #[must_use]
-    pub fn refusal(&self) -> Option<&str> {
-        (self.kind == Kind::Refused).then_some(&*self.why)
+    pub fn is_refused(&self) -> bool {
+        self.kind == Kind::Refused
+    }
+
+    /// Returns what the API server said.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        &self.why
     }
 
     /// Whether nothing was sent because this process does not lead.
@@ -307,7 +313,7 @@ impl Failed {
                     400..=499 => Kind::Refused,
                     _ => Kind::ForNow,
                 };
-                let why = if kind == Kind::Refused { answer::shown(&status.message) } else { String::new() };
+                let why = answer::shown(&status.message);
                 (if why.is_empty() { format!("{} ({})", status.reason, status.code) } else { why }, kind)
             }
             Self::Follows => ("this process does not lead".to_owned(), Kind::Follows),

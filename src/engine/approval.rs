@@ -17,16 +17,22 @@ pub async fn release(session: &Session, object: &ProvisioningIntegration, digest
     let by = approver(object);
     let now: Timestamp = session.shared.clock.now();
     let mut said = session.said.lock().await;
+    let at = Time(to_the_second(now));
     let released = |before: &ProvisioningIntegrationStatus| {
         let known = before.approved.as_ref();
-        // Another process may have released it: once is all that was approved.
-        known.is_none_or(|known| known.digest != digest).then(|| {
-            let after = known.map(|before| before.digest.clone()).or_else(|| object.uid());
-            let earlier = known.map(Approved::and_earlier).unwrap_or_default();
-            let (digest, by) = (digest.clone(), by.clone());
-            let approved = Approved { digest, by, at: Time(to_the_second(now)), after, earlier, leaving };
-            ProvisioningIntegrationStatus { approved: Some(approved), ..before.clone() }
-        })
+        match known.filter(|known| known.digest == digest) {
+            // This release is on record: the answer to its write was lost.
+            Some(known) if known.at == at => Some(before.clone()),
+            // Another process has released it: once is all that was approved.
+            Some(_) => None,
+            None => {
+                let after = known.map(|before| before.digest.clone()).or_else(|| object.uid());
+                let earlier = known.map(Approved::and_earlier).unwrap_or_default();
+                let (digest, by, at) = (digest.clone(), by.clone(), at.clone());
+                let approved = Approved { digest, by, at, after, earlier, leaving };
+                Some(ProvisioningIntegrationStatus { approved: Some(approved), ..before.clone() })
+            }
+        }
     };
     if !said.write(&session.shared.writer(&session.key), &session.key, 0, released).await {
         return false;

@@ -361,12 +361,11 @@ fn message(report: &Report, reason: IntegrationReason) -> String {
 fn unfinished_message(report: &Report) -> String {
     let waiting = report.tally.as_ref().map_or(0, |tally| tally.pending + tally.held);
     let waiting = counted(waiting, "employee waits for a turn", "employees wait for their turn");
-    match (report.cut, report.unwritten.for_now()) {
-        (None, 1) => "One EmployeeSync could not be written, and is tried again".to_owned(),
-        (None, unwritten) => format!("{unwritten} EmployeeSyncs could not be written, and are tried again"),
-        (Some(Cut::Deadline), _) => format!("{waiting}; the next pass goes on at once"),
-        (Some(Cut::Halted), _) => format!("{waiting}; the pass was cut off, and the next one goes on"),
-        (Some(Cut::Unrecorded), _) => {
+    match report.cut {
+        None => report.unwritten.told_for_now().unwrap_or(waiting),
+        Some(Cut::Deadline) => format!("{waiting}; the next pass goes on at once"),
+        Some(Cut::Halted) => format!("{waiting}; the pass was cut off, and the next one goes on"),
+        Some(Cut::Unrecorded) => {
             String::from("The approval of the held plan could not be recorded, so nothing of it went out; it is tried again")
         }
     }

@@ -160,6 +160,8 @@ fn full(schema: &Value, rng: &mut Rng) -> Value {
             fields.iter().map(|(name, schema)| (name.clone(), full(schema, rng))).collect::<Map<_, _>>().into()
         }
         Value::Array(_) => json!([full(&schema["items"], rng)]),
+        // What is false is left out where it may be.
+        Value::Bool(_) => true.into(),
         other => other,
     }
 }
@@ -316,12 +318,35 @@ async fn a_status_of_an_older_view_keeps_what_the_newer_one_has() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_whose_release_is_on_record_goes_out_although_the_answer_was_lost() {
+    let story = Story::begin("statuses-release", 0).await;
+    let people = staff(&story, 30).await;
+    let proxy = story.plane.proxy().await.expect("a proxy");
+    let controller = Controller::behind(&story, &proxy).await;
+    story.integrate(json!({})).await;
+    story.ready("Converged").await;
+    leave(&story, &people[..8]).await;
+    story.sync().await;
+    story.ready("PlanHeld").await;
+    proxy.rule(Act::Half, Method::PATCH, "*/provisioningintegrations/onelogin/status", Some(1));
+    crate::attempts::approve(&story).await;
+    for id in &people[..8] {
+        until_status(&story, id, 2).await;
+    }
+    let failed = controller.log().matches("could not be written").count();
+    assert_eq!((proxy.struck().len(), failed), (1, 0), "{}", controller.log());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_that_does_not_lead_writes_no_status_and_deletes_nothing() {
     let story = Story::begin("statuses-follower", 0).await;
     let leadership = Leadership::always();
     let writer = writer(&story, &leadership).await;
     let object = story.integrate(json!({})).await;
     let person = writer.create_person(&key(&story), &object.metadata.uid.clone().unwrap_or_default(), "7").await.expect("an object");
+    // It is not the integration's any more, so that its owner is to be changed.
+    let params = PatchParams::default();
+    story.people().patch("onelogin-7", &params, &Patch::Merge(json!({"spec": {"suspend": true}}))).await.expect("patched");
     leadership.release().await;
     let mark = story.mark().await;
     let errors = [

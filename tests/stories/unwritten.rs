@@ -144,18 +144,26 @@ async fn a_refusal_speaks_of_the_generation_that_it_refuses() {
     assert_eq!(conditions::find(&status.conditions, "Reconciling").map(|c| &*c.status), Some("True"));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pass_that_lasts_for_longer_than_an_interval_is_followed_by_the_next_at_once() {
-    let story = Story::begin("deadline", 0).await;
+/// What making all accounts at this interval looked like from outside.
+struct Course {
+    took: Duration,
+    /// The longest time without a new account.
+    longest: Duration,
+    /// What `Ready` said meanwhile.
+    said: Vec<(String, String)>,
+}
+
+/// A company of 190 joiners whose accounts are made at this interval, eight at once and three seconds each.
+async fn makes_accounts(name: &str, interval: &str) -> Course {
+    let story = Story::begin(name, 0).await;
     staff(&story, 190).await;
-    // Eight at once, three seconds each: more than a minute for all of them.
     story
         .simulated
         .post("/onelogin/faults", json!({"kind": "delay", "method": "POST", "pathPrefix": "/api/2/users", "delayMs": 3000}))
         .await;
     let _controller = Controller::start(&story).await;
-    story.integrate(json!({"interval": "1m"})).await;
-    let (began, mut count, mut last, mut longest) = (Instant::now(), 0, Instant::now(), Duration::ZERO);
+    story.integrate(json!({"interval": interval})).await;
+    let (mut began, mut count, mut last, mut longest, mut said) = (Instant::now(), 0, Instant::now(), Duration::ZERO, Vec::new());
     while count < 190 {
         assert!(began.elapsed() < Duration::from_secs(180), "{count} accounts");
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -163,11 +171,32 @@ async fn a_pass_that_lasts_for_longer_than_an_interval_is_followed_by_the_next_a
         if now > count {
             if count > 0 {
                 longest = longest.max(last.elapsed());
+            } else {
+                began = Instant::now();
             }
             (count, last) = (now, Instant::now());
         }
+        if let Some(status) = story.integration().await.status.filter(|status| !status.conditions.is_empty()) {
+            let ready = condition(&status, "Ready");
+            if said.last() != Some(&ready) {
+                said.push(ready);
+            }
+        }
     }
-    assert!(began.elapsed() > Duration::from_secs(60), "there was a deadline in between");
-    assert!(longest < Duration::from_secs(8), "no account was made for {longest:?}");
+    let took = began.elapsed();
     story.ready("Converged").await;
+    Course { took, longest, said }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pass_that_lasts_for_longer_than_an_interval_is_followed_by_the_next_at_once() {
+    let (short, long) = tokio::join!(makes_accounts("deadline", "1m"), makes_accounts("no-deadline", "24h"));
+    assert!(short.took > Duration::from_secs(60), "there was a deadline in between");
+    assert!(short.longest < Duration::from_secs(8), "no account was made for {:?}", short.longest);
+    // At the deadline the eighth place waits for the slowest, and Bob and the provider are read anew.
+    let most = long.took + long.took / 20 + Duration::from_secs(3);
+    assert!(short.took < most, "{:?} at an interval of a minute, {:?} at one of a day", short.took, long.took);
+    let mut told = short.said.iter().filter(|(_, message)| message.contains("goes on at once"));
+    let (reason, message) = told.next().expect("what is left is told");
+    assert!(reason == "Progressing" && message.contains(|c: char| c.is_ascii_digit()), "{message}");
 }

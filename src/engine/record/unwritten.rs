@@ -16,6 +16,8 @@ pub struct Unwritten {
     pub people: Vec<(Box<str>, bool)>,
     /// One of those that are refused, and what the API server said.
     pub refused: Option<(String, String)>,
+    /// The same of those that are tried again.
+    pub failed: Option<(String, String)>,
 }
 
 impl Unwritten {
@@ -34,11 +36,22 @@ impl Unwritten {
     /// Says which object is refused, and what the API server said of it; `None` where none is.
     #[must_use]
     pub fn told(&self) -> Option<String> {
-        let (object, answer) = self.refused.as_ref()?;
-        Some(match self.refused() {
-            1 => format!("The EmployeeSync {object} cannot be written: {answer}."),
-            count => format!("{count} EmployeeSyncs cannot be written, {object} among them: {answer}."),
-        })
+        Some(format!("{}.", words(self.refused(), "cannot be written", self.refused.as_ref()?)))
+    }
+
+    /// The same of those that are tried again.
+    #[must_use]
+    pub fn told_for_now(&self) -> Option<String> {
+        let (count, failed) = (self.for_now(), self.failed.as_ref()?);
+        let again = if count == 1 { "it is tried again" } else { "they are tried again" };
+        Some(format!("{}; {again}", words(count, "could not be written", failed)))
+    }
+}
+
+fn words(count: usize, what: &str, (object, answer): &(String, String)) -> String {
+    match count {
+        1 => format!("The EmployeeSync {object} {what}: {answer}"),
+        count => format!("{count} EmployeeSyncs {what}, {object} among them: {answer}"),
     }
 }
 
@@ -55,12 +68,13 @@ impl Recorder<'_> {
             self.metrics.status_patch("EmployeeSync", "failed");
         }
         let mut unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
-        unwritten.people.push((employee.into(), error.refusal().is_some()));
-        if let Some(answer) = error.refusal() {
-            unwritten.refused.get_or_insert_with(|| (object_name(&self.key.name, employee), answer.to_owned()));
-            if verdict.is_some_and(|verdict| verdict.in_scope() && verdict.decision.managed || !verdict.reason().is_ready()) {
-                self.roster.refused(self.key, employee);
-            }
+        unwritten.people.push((employee.into(), error.is_refused()));
+        let first = if error.is_refused() { &mut unwritten.refused } else { &mut unwritten.failed };
+        first.get_or_insert_with(|| (object_name(&self.key.name, employee), error.why().to_owned()));
+        drop(unwritten);
+        let shown = verdict.is_some_and(|verdict| verdict.in_scope() && verdict.decision.managed || !verdict.reason().is_ready());
+        if error.is_refused() && shown {
+            self.roster.refused(self.key, employee);
         }
     }
 

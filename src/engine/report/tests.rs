@@ -64,7 +64,8 @@ fn a_sync_request_is_echoed_by_the_pass_that_answers_it_and_by_none_that_was_cut
 
 fn unwritten(refused: bool) -> Unwritten {
     let said = ("onelogin-7".to_owned(), "exceeded quota: objects".to_owned());
-    Unwritten { people: vec![("7".into(), refused)], refused: refused.then_some(said) }
+    let (refusal, failure) = if refused { (Some(said), None) } else { (None, Some(said)) };
+    Unwritten { people: vec![("7".into(), refused)], refused: refusal, failed: failure }
 }
 
 #[test]
@@ -83,7 +84,8 @@ fn a_plan_that_was_carried_out_ends_the_first_pass_even_if_a_status_is_still_to_
     let status = after_report(&Report { unwritten: unwritten(false), ..through() });
     assert!(status.first_pass_at.is_some(), "budgets hold from now on");
     let ready = conditions::find(&status.conditions, "Ready").expect("Ready");
-    assert_eq!((&*ready.reason, &*ready.message), ("Progressing", "One EmployeeSync could not be written, and is tried again."));
+    let message = "The EmployeeSync onelogin-7 could not be written: exceeded quota: objects; it is tried again.";
+    assert_eq!((&*ready.reason, &*ready.message), ("Progressing", message));
     for report in [Report { cut: Some(Cut::Deadline), ..through() }, stopped(IntegrationReason::BobUnavailable)] {
         assert!(after_report(&report).first_pass_at.is_none(), "{report:?}");
     }
