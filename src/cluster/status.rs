@@ -110,6 +110,7 @@ pub struct Writer {
     people: Api<Lenient<EmployeeSync>>,
     integrations: Api<Lenient<ProvisioningIntegration>>,
     leadership: Leadership,
+    tries: u32,
 }
 
 impl Writer {
@@ -120,7 +121,14 @@ impl Writer {
             people: Api::namespaced(client.clone(), namespace),
             integrations: Api::namespaced(client.clone(), namespace),
             leadership: leadership.clone(),
+            tries: TRIES,
         }
+    }
+
+    /// The same, and each write is tried once: for what is written again soon in any case, and must keep no others waiting.
+    #[must_use]
+    pub fn once(&self) -> Self {
+        Self { tries: 1, ..self.clone() }
     }
 
     /// Creates the object of one person. One that exists already is read and returned: somebody wrote it first.
@@ -279,7 +287,7 @@ impl Writer {
         F: Future<Output = Result<T, kube::Error>>,
     {
         let call = || async { if self.leadership.may_start(TIMEOUT) { call().await.map_err(Some) } else { Err(None) } };
-        repeated(what, call).await
+        repeated(what, self.tries, call).await
     }
 }
 
@@ -328,18 +336,18 @@ async fn tried<T, F>(what: &'static str, call: impl Fn() -> F) -> Result<T, Fail
 where
     F: Future<Output = Result<T, kube::Error>>,
 {
-    repeated(what, || async { call().await.map_err(Some) }).await
+    repeated(what, TRIES, || async { call().await.map_err(Some) }).await
 }
 
 /// Runs a call with a timeout, and again after a short wait where the API server was busy or out of reach. A call that fails
 /// with nothing is not to be made any more.
-async fn repeated<T, F>(what: &'static str, call: impl Fn() -> F) -> Result<T, Failed>
+async fn repeated<T, F>(what: &'static str, tries: u32, call: impl Fn() -> F) -> Result<T, Failed>
 where
     F: Future<Output = Result<T, Option<kube::Error>>>,
 {
     let mut last = Failed::Other("not tried".to_owned());
     let began = tokio::time::Instant::now();
-    for attempt in 0..TRIES {
+    for attempt in 0..tries {
         if attempt > 0 {
             if began.elapsed() >= TRIED_FOR {
                 break;

@@ -29,7 +29,7 @@ pub async fn release(session: &Session, object: &ProvisioningIntegration, digest
                 let after = known.map(|before| before.digest.clone()).or_else(|| object.uid());
                 let earlier = known.map(Approved::and_earlier).unwrap_or_default();
                 let (digest, by, at) = (digest.clone(), by.clone(), at.clone());
-                let approved = Approved { digest, by, at, after, earlier, leaving };
+                let approved = Approved { digest, by, at, after, leaving, earlier };
                 Some(ProvisioningIntegrationStatus { approved: Some(approved), ..before.clone() })
             }
         }

@@ -15,6 +15,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{
     clock::Clock,
+    progress::{self, Counting},
     report::Reckoned,
     session::Session,
     tenants::{Tenant, Tenants},
@@ -35,7 +36,7 @@ use crate::{
 };
 
 /// How far apart the numbers are written.
-const APART: Duration = Duration::from_secs(5);
+const APART: Duration = progress::APART;
 /// Changes that come within this time after one another are mostly of one pass.
 const TOGETHER: Duration = Duration::from_millis(200);
 
@@ -51,6 +52,8 @@ pub struct Reckoning {
     complete: AtomicBool,
     /// What the API server said of the objects that it refuses, as the last pass over everybody met it.
     not_written: Mutex<Option<String>>,
+    /// How far the pass over everybody is that is under way.
+    pub progress: Counting,
     /// Told of news that no sum shows.
     news: Notify,
 }
@@ -69,6 +72,7 @@ impl Reckoning {
             key,
             roster,
             tenants,
+            progress: Counting::new(clock.clone()),
             clock,
             metrics,
             settings: Mutex::default(),

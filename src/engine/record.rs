@@ -23,6 +23,7 @@ use super::{
     dirty::Causes,
     execute::{Failure, Outcome},
     observe::is_expired,
+    progress::Counting,
     validate::Validated,
     verdict::{Planned, Proof, Trouble, Verdict},
 };
@@ -99,6 +100,8 @@ pub struct Recorder<'a> {
     pub leaderless: Mutex<Vec<PersonIndex>>,
     /// What the API server did not take.
     pub unwritten: Mutex<Unwritten>,
+    /// Where a pass over everybody counts what is written.
+    pub progress: Option<&'a Counting>,
     /// Whether lines of some history could not be written before.
     pub owes: bool,
     /// How many changes of each kind events were to tell of.
@@ -134,6 +137,7 @@ impl Recorder<'_> {
                 waiting.push(write);
             }
         }
+        self.progress.iter().for_each(|progress| progress.record(waiting.len()));
         self.write_all(waiting).await;
     }
 

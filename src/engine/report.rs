@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 pub use self::{
-    beside::{begun_anew, cannot_read, timed, with_open, with_parts, with_waits},
+    beside::{begun_anew, cannot_read, timed, with_open, with_parts, with_progress, with_waits},
     counts::{Reckoned, with_counts},
     source::memory,
 };
@@ -159,6 +159,7 @@ pub fn after(
         conditions: merge(&before.conditions, &wanted, generation, now),
         employees: before.employees.clone(),
         last_pass: before.last_pass.clone(),
+        progress: None,
         plan: match (&report.plan, held::summary(report), &report.tally) {
             (Some(plan), _, _) => Some(plan.clone()),
             (None, Some(held), Some(_)) => Some(held),
@@ -252,7 +253,7 @@ pub fn newly_blind(before: &ProvisioningIntegrationStatus, after: &ProvisioningI
 /// The status of an integration whose generation has not been seen through: within a second of a change.
 #[must_use]
 pub fn progressing(before: &ProvisioningIntegrationStatus, generation: i64, now: Timestamp) -> ProvisioningIntegrationStatus {
-    let message = "A pass over everybody is under way.".to_owned();
+    let message = beside::under_way(None);
     let reason = IntegrationReason::Progressing.as_str();
     let mut wanted = vec![
         Wanted { kind: "Ready", status: false, reason, message: message.clone() },

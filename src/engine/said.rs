@@ -121,9 +121,10 @@ impl Said {
         all.into_iter().flatten().filter(|state| state.planned > 0).filter_map(|state| state.opens_at.as_ref()).map(|at| at.0).min()
     }
 
-    /// Writes what is said next to the passes, if that is something else than before. Returns whether it was written.
+    /// Writes what is said next to the passes, if that is something else than before. Returns whether it was written. It is tried
+    /// once: who asked comes again, and passes wait for the lock.
     pub async fn write_beside(&mut self, writer: &Writer, key: &IntegrationKey) -> bool {
-        self.status.conditions.is_empty() || self.write(writer, key, 0, |before| Some(before.clone())).await
+        self.status.conditions.is_empty() || self.write(&writer.once(), key, 0, |before| Some(before.clone())).await
     }
 
     /// Takes in what the watch brought, if it is newer.
@@ -225,11 +226,14 @@ impl Said {
         let (generation, now) = (self.spoken_of(), self.now());
         let parts = self.parts.as_ref().and_then(|parts| parts.said(key));
         let waits = self.waits.as_ref().map(|waits| waits.told()).unwrap_or_default();
-        let conditions = report::with_waits(report::with_parts(&status.conditions, parts, generation, now), &waits, generation, now);
+        let pause = self.waits.as_ref().map(|waits| waits.longest()).unwrap_or_default();
+        let progress = self.reckoning.as_ref().and_then(|reckoning| reckoning.progress.told(pause));
+        let conditions = report::with_progress(report::with_parts(&status.conditions, parts, generation, now), progress.as_ref());
+        let conditions = report::with_waits(conditions, &waits, generation, now);
         let open = self.waits.as_ref().map_or(0, |waits| waits.open());
         let conditions = report::with_open(conditions, open, generation, now);
         let conditions = report::timed(conditions, &self.shown.conditions, now);
-        without_empty_parts(ProvisioningIntegrationStatus { conditions, ..status })
+        without_empty_parts(ProvisioningIntegrationStatus { conditions, progress, ..status })
     }
 
     /// Changes the list of immediate revocations.

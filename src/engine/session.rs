@@ -158,7 +158,7 @@ impl Session {
             clock: &self.shared.clock,
             mailbox: &self.mailbox,
             leadership: &self.shared.leadership,
-            scope: wanted.scope.unwrap_or(Scope::Everybody { listed: &listed }),
+            scope: wanted.scope.unwrap_or(Scope::Everybody { listed: &listed, progress: &self.reckoning.progress }),
             looking,
             trigger: wanted.trigger,
             causes: wanted.causes,
@@ -237,6 +237,9 @@ impl Session {
         let mut said = self.said.lock().await;
         let (revoked, now) = (self.shared.roster.revoked(&self.key), self.shared.clock.now());
         let change = |list: &[_]| revocations::after(list, over, &revoked, now);
+        if change(&said.status.revoked) == said.status.revoked {
+            return;
+        }
         if let Err(error) = said.change_revoked(&self.shared.writer(&self.key), &self.key, change).await {
             tracing::debug!(integration = %self.key, %error, "the next full pass writes down which revocations are over");
         }
