@@ -45,6 +45,7 @@ mod shrinks;
 mod statuses;
 mod stops;
 mod storms;
+mod sums;
 mod triggers;
 mod unreadable;
 mod unwritten;
