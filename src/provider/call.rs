@@ -288,7 +288,7 @@ impl<D: Dialect> Service<D> {
     }
 
     /// Returns the tenant that the token is for, if the token says so. Asks for a token only if
-    /// `ask` is true and there is none.
+    /// `ask` is true and there is no token.
     pub async fn tenant(&self, ask: bool) -> Option<Box<str>> {
         if ask && self.dialect.has_tokens() && self.tokens.good().await.is_none() {
             let mut turn = Some(self.turn(Urgency::Urgent).await.ok()?);

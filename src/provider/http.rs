@@ -176,7 +176,7 @@ impl Answer {
         self.header(name)?.parse().ok()
     }
 
-    /// Returns the media type without parameters, in lower case. It is empty if there is none.
+    /// Returns the media type without parameters, in lower case. It is empty without a header.
     #[must_use]
     pub fn media_type(&self) -> String {
         let text = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();

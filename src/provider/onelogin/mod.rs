@@ -135,8 +135,8 @@ impl OneLogin {
         Ok(reader.custom().iter().filter(|(shortname, _)| !defined.contains(*shortname)).map(|(_, row)| *row).collect())
     }
 
-    /// Returns the shortnames of the tenant's custom attributes. There are none if its subscription
-    /// does not have custom attributes.
+    /// Returns the shortnames of the tenant's custom attributes. The set is empty if its
+    /// subscription does not have custom attributes.
     async fn defined(&self) -> Result<HashSet<Box<str>>, Error> {
         if let Some(defined) = self.definitions.get() {
             return Ok(defined);
