@@ -2,6 +2,7 @@
 //! the controller's own writes; whichever is newer wins.
 
 mod asked;
+mod figures;
 mod latest;
 mod objects;
 mod people;

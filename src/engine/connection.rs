@@ -119,7 +119,7 @@ impl Connections {
         let mut take = |key: &str| bob_secret.take(key).unwrap_or_else(|| Secret::new(""));
         let bob = ask_bob(shared, (key, waits), validated, (take("serviceUserId"), take("serviceUserToken")))?;
         let provider = call_provider(shared, (key, waits), destination, (Credential::new(target_secret.values), pacer.clone()))?;
-        shared.metrics.paced(key, &pacer);
+        shared.metrics.paced(key, left_of(&pacer));
         Ok((Arc::new(Self { bob, provider, made_from, pacer }), true))
     }
 
@@ -145,7 +145,7 @@ impl Connections {
         let pacer = shared.pacers.of(&validated.target, destination.shared_address().and_then(|key| found.values.get(key)));
         let bob = ask_bob(shared, (key, waits), validated, (Secret::new(""), Secret::new("")))?;
         let provider = call_provider(shared, (key, waits), destination, (Credential::new(found.values), pacer.clone()))?;
-        shared.metrics.paced(key, &pacer);
+        shared.metrics.paced(key, left_of(&pacer));
         Ok(Arc::new(Self { bob, provider, made_from, pacer }))
     }
 
@@ -176,6 +176,12 @@ impl Connections {
 }
 
 /// Makes the client of Bob.
+/// Returns what reads how many calls the provider's window has left, as long as the pacer is in use.
+fn left_of(pacer: &Arc<Pacer>) -> impl Fn() -> Option<u32> + Send + Sync + 'static {
+    let pacer = Arc::downgrade(pacer);
+    move || pacer.upgrade().map(|pacer| pacer.left())
+}
+
 fn ask_bob(
     shared: &Shared,
     (key, waits): (&IntegrationKey, &Arc<Waits>),

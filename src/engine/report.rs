@@ -33,6 +33,7 @@ use crate::{
     },
     cluster::status::to_the_second,
     domain::{calendar::Gaps, count::counted, guard::HeldPlan, known::Revoked, plan::Counts, safety::Suspicion},
+    telemetry::metrics::PassFigures,
 };
 
 /// How far a pass came, and what it found.
@@ -97,6 +98,18 @@ impl Report {
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
         self.cut.is_some() || self.unwritten.for_now() > 0
+    }
+
+    /// Returns what is counted of a full pass.
+    #[must_use]
+    pub fn figures(&self) -> PassFigures {
+        let outcome = match &self.stop {
+            Some(stop) => stop.reason.as_str(),
+            None if self.is_unfinished() => "Unfinished",
+            None => "Converged",
+        };
+        let through = self.stop.is_none() && !self.is_unfinished() && self.tally.is_some();
+        PassFigures { outcome, took: self.bob.map(|_| self.took), through }
     }
 
     /// Whether the plan was carried out. A status that could not be written is no change that is left to do.

@@ -551,7 +551,7 @@ impl Worker {
         };
         self.session.place.end(stop.map(|stop| stop.reason), report.tally.is_some());
         self.shared.tenants.idle(&self.key, stop.is_some() && report.tally.is_none());
-        self.shared.metrics.pass(&self.key, report, now);
+        self.shared.metrics.pass(&self.key, &report.figures(), now);
         if report.stop.is_none() && !report.is_unfinished() {
             self.shared.parts.settled(&self.key, Instant::now() - report.took);
         }
