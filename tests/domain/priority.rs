@@ -132,7 +132,7 @@ impl Scene {
     }
 }
 
-/// The changes that a change needs, as the plan names them.
+/// Returns the changes that a change needs, as the plan names them.
 fn needs(drawn: &[Drawn], at: usize) -> Vec<usize> {
     let one = &drawn[at];
     if one.class <= Class::Leaver {
