@@ -2,6 +2,7 @@
 //! `kubectl get pi` agrees with `kubectl get esync`, whichever pass wrote the latter.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -170,7 +171,18 @@ pub async fn tell(session: Arc<Session>, beat: Beat) {
         let object = session.object.borrow().clone();
         let mut said = session.said.lock().await;
         let before = said.told().cloned();
-        if !said.write_beside(&session.shared.client, &session.key).await {
+        let owed = session.said.take_owed_revocations();
+        let (client, key) = (&session.shared.client, &session.key);
+        let written = if owed {
+            let list = session.revoked_after(&said.status, &BTreeSet::new());
+            said.revoked(client, key, list).await
+        } else {
+            said.write_beside(client, key).await
+        };
+        if !written {
+            if owed {
+                session.said.owe_revocations();
+            }
             session.reckoning.nudge();
         }
         announce(&session.shared.events, &object, before.as_ref(), said.told());

@@ -36,7 +36,7 @@ use crate::{
     bob::webhook::{self, Event, Kind, SigningSecrets},
     cluster::{
         leadership::Leadership,
-        roster::{IntegrationKey, Roster, object_name},
+        roster::{Entry, IntegrationKey, Roster, object_name},
         status::{WriteError, Writer, to_the_second},
         watch::Scope,
     },
@@ -392,16 +392,19 @@ impl Inbox {
             return received;
         };
         if let Ok(at) = at {
-            match tokio::time::timeout(RECORD_WITHIN, self.record(key, mailbox, employee, event.kind, at)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    tracing::warn!(integration = %key, %error, "evidence from Bob could not be written; Bob is asked to send it again");
-                    return Received::NotRecorded;
+            let recorded = tokio::time::timeout(RECORD_WITHIN, self.record(key, mailbox, employee, event.kind, at)).await;
+            let error = match recorded {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(_) => Some("the API server did not answer in time".to_owned()),
+            };
+            if let Some(error) = error {
+                tracing::warn!(integration = %key, error, "evidence from Bob could not be written; Bob is asked to send it again");
+                // What the employee's own status has of it is acted on before that.
+                if self.0.roster.with(key, employee, |entry| entry.is_some_and(Entry::is_open_against_evidence)) {
+                    mailbox.dirty.add(employee, Trigger::Webhook, class(event), Instant::now());
                 }
-                Err(_) => {
-                    tracing::warn!(integration = %key, "evidence from Bob could not be written in time; Bob is asked to send it again");
-                    return Received::NotRecorded;
-                }
+                return Received::NotRecorded;
             }
         }
         mailbox.dirty.add(employee, Trigger::Webhook, class(event), Instant::now());
@@ -419,7 +422,7 @@ impl Inbox {
         }
         let evidence =
             |kind| Some(Evidence { kind, observed_at: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at), start_date: None });
-        if kind == Kind::AccessRevoked && revocations::is_over(&mailbox.said.lock().await.status.revoked, employee, at) {
+        if kind == Kind::AccessRevoked && mailbox.said.read(|status| revocations::is_over(&status.revoked, employee, at)) {
             return Ok(());
         }
         let _guard = mailbox.claims.record(employee).await;

@@ -297,7 +297,7 @@ impl Worker {
             changed.as_mut().enable();
             place.mark_unchanged();
             let object = self.object.borrow_and_update().clone();
-            let (news, now) = (self.news(&object).await, self.shared.clock.now());
+            let (news, now) = (self.news(&object), self.shared.clock.now());
             let until = match session.place.next(&self.times, &news, now) {
                 Wake::Pass(trigger) => return trigger,
                 Wake::Secrets => {
@@ -326,13 +326,13 @@ impl Worker {
     }
 
     /// What has happened that no pass has looked at.
-    async fn news(&self, object: &ProvisioningIntegration) -> News {
+    fn news(&self, object: &ProvisioningIntegration) -> News {
         let generation = object.metadata.generation.unwrap_or(0);
         let spec = if generation == self.generation {
             None
         } else {
             // That a process begins is no change of the spec.
-            let known = self.generation == 0 && self.handle.said.lock().await.status.observed_generation == Some(generation);
+            let known = self.generation == 0 && self.handle.said.read(|status| status.observed_generation == Some(generation));
             Some(if known { Trigger::Interval } else { Trigger::Spec })
         };
         let requested = object.annotations().get(SYNC_REQUESTED);

@@ -28,10 +28,11 @@ pub const DEPARTMENT: &str = "Beacons";
 const WINDOW: SignedDuration = SignedDuration::from_secs(150);
 const STEP: SignedDuration = SignedDuration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(150);
-/// What is under way may take so long after the clock has been moved.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// What is under way may take so long after the clock has been moved: less than the interval, and longer than two writes of a
+/// status that are refused and tried again, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(40);
 /// Tries for one employee are as far apart as an interval, and that is real time.
-const LONG_PATIENCE: Duration = Duration::from_secs(75);
+const LONG_PATIENCE: Duration = Duration::from_secs(90);
 
 /// What is to become of the employee that the row concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
