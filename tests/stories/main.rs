@@ -1,7 +1,8 @@
-//! Stories on a real kube-apiserver, with strict simulators of Bob and the providers and the real binary. The controller
-//! runs with a token of the chart's own ServiceAccount and the RBAC that the real helm renders, so a missing verb shows.
+//! Stories on a real kube-apiserver, with strict simulators of Bob and the providers and the real
+//! binary. The controller runs with a token of the chart's own ServiceAccount and with the RBAC
+//! that the real helm renders, so a missing verb is noticed.
 //!
-//! Each story has a namespace, a company and a controller of its own; one control plane serves all.
+//! Each story has a namespace, a company and a controller of its own. One control plane serves all.
 
 mod support;
 
@@ -34,6 +35,7 @@ mod operations;
 mod outages;
 mod owners;
 mod process;
+mod progress;
 mod proxies;
 mod reading;
 mod refusals;
@@ -42,6 +44,7 @@ mod settings;
 mod shrinks;
 mod stops;
 mod storms;
+mod sums;
 mod triggers;
 mod unreadable;
 mod waits;
