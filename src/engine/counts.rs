@@ -51,6 +51,8 @@ pub struct Reckoning {
     settings: Mutex<Option<Settings>>,
     /// Whether a pass over everybody has come through in this process.
     complete: AtomicBool,
+    /// What the API server said of the objects that it refuses, as the last pass over everybody met it.
+    not_written: Mutex<Option<String>>,
     /// How far the pass over everybody is that is under way.
     pub progress: Counting,
     /// Told of news that no sum shows.
@@ -76,6 +78,7 @@ impl Reckoning {
             metrics,
             settings: Mutex::default(),
             complete: AtomicBool::new(false),
+            not_written: Mutex::default(),
             news: Notify::new(),
         }
     }
@@ -84,6 +87,11 @@ impl Reckoning {
     pub fn settings(&self, validated: &Validated) {
         let settings = Settings { budgets: validated.settings.budgets, tenant: validated.target.tenant() };
         *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = Some(settings);
+    }
+
+    /// Takes in what the API server said of the objects that it refuses; `None` where it refuses none.
+    pub fn not_written(&self, told: Option<String>) {
+        *self.not_written.lock().unwrap_or_else(PoisonError::into_inner) = told;
     }
 
     /// Notes that a pass over everybody has come through: whose status is missing has one again.
@@ -118,7 +126,8 @@ impl Reckoning {
         let others = tenant.map(|tenant| self.tenants.others(&self.key, &tenant, Timestamp::MAX)).unwrap_or_default();
         let others: Vec<IntegrationKey> = others.into_iter().map(|other| other.key).collect();
         let taken_by = self.roster.who_manages_all(&self.key, EmployeeReason::Conflict, &others);
-        Reckoned { counts, taken_by, budgets }
+        let not_written = self.not_written.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Reckoned { counts, taken_by, not_written, budgets }
     }
 }
 
@@ -185,12 +194,11 @@ pub async fn tell(session: Arc<Session>, beat: Beat) {
         let mut said = session.said.lock().await;
         let before = said.told().cloned();
         let owed = session.said.take_owed_revocations();
-        let (client, key) = (&session.shared.client, &session.key);
+        let (writer, key) = (session.shared.writer(&session.key), &session.key);
         let written = if owed {
-            let list = session.revoked_after(&said.status, &BTreeSet::new());
-            said.revoked(client, key, list).await
+            said.change_revoked(&writer, key, |list| session.revoked_after(list, &BTreeSet::new())).await.is_ok()
         } else {
-            said.write_beside(client, key).await
+            said.write_beside(&writer, key).await
         };
         if !written {
             if owed {

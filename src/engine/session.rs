@@ -37,15 +37,12 @@ use super::{
 };
 use crate::{
     api::{
-        ProvisioningIntegration, ProvisioningIntegrationSpec, ProvisioningIntegrationStatus,
+        ProvisioningIntegration, ProvisioningIntegrationSpec,
         employee_sync::{Access, Trigger},
         integration::{Mode, RevokedAccess},
         reasons::IntegrationReason,
     },
-    cluster::{
-        roster::{Entry, IntegrationKey},
-        status::Writer,
-    },
+    cluster::roster::{Entry, IntegrationKey},
     domain::{priority::Class, safety::Suspicion},
 };
 
@@ -138,7 +135,7 @@ impl Session {
         let validated = self.with_pinned_targets(&ready.validated);
         let initial_password = InitialPassword::new(&self.shared.client, &self.key.namespace, validated.default_password.clone());
         let uid = object.uid().unwrap_or_default();
-        let writer = Writer::new(&self.shared.client, &self.key.namespace);
+        let writer = self.shared.writer(&self.key);
         let listed = |unavailable: Vec<Box<str>>, unseen: &[Box<str>]| {
             let targets = validated.settings.mapping.rows.iter().map(|row| row.target.clone()).collect();
             let (object, connections) = (object.clone(), connections.clone());
@@ -236,7 +233,7 @@ impl Session {
     /// seen them, and the next one over everybody may come too late. Only the end of a revocation is waited for: the next pass
     /// takes up what the list has.
     pub async fn note_revocations(&self, over: &BTreeSet<Box<str>>) {
-        if self.said.read(|status| self.revoked_after(status, over) == status.revoked) {
+        if self.said.read(|status| self.revoked_after(&status.revoked, over) == status.revoked) {
             return;
         }
         if over.is_empty() {
@@ -245,14 +242,16 @@ impl Session {
             return;
         }
         let mut said = self.said.lock().await;
-        let list = self.revoked_after(&said.status, over);
-        said.revoked(&self.shared.client, &self.key, list).await;
+        let change = |list: &[_]| self.revoked_after(list, over);
+        if let Err(error) = said.change_revoked(&self.shared.writer(&self.key), &self.key, change).await {
+            tracing::debug!(integration = %self.key, %error, "the next full pass writes down which revocations are over");
+        }
     }
 
     /// The list of immediate revocations after a pass that found these to be `over`.
     #[must_use]
-    pub fn revoked_after(&self, status: &ProvisioningIntegrationStatus, over: &BTreeSet<Box<str>>) -> Vec<RevokedAccess> {
-        revocations::after(&status.revoked, over, &self.shared.roster.revoked(&self.key), self.shared.clock.now())
+    pub fn revoked_after(&self, list: &[RevokedAccess], over: &BTreeSet<Box<str>>) -> Vec<RevokedAccess> {
+        revocations::after(list, over, &self.shared.roster.revoked(&self.key), self.shared.clock.now())
     }
 
     /// The settings, with a mapping row for every target that somebody's `EmployeeSync` pins.
