@@ -29,11 +29,11 @@ use super::{
     said::Saying,
 };
 use crate::{
-    api::employee_sync::Trigger,
+    api::{employee_sync::Trigger, key::IntegrationKey},
     bob::webhook::{self, Event, SigningSecrets},
     cluster::{
         leadership::Leadership,
-        roster::{Entry, IntegrationKey, Roster},
+        roster::{Entry, Roster},
         watch::Scope,
     },
     domain::{ledger::Ledger, priority::Class},

@@ -16,12 +16,10 @@ use crate::{
     api::{
         ProvisioningIntegration, ProvisioningIntegrationStatus,
         integration::{LastPass, RevokedAccess},
+        key::IntegrationKey,
     },
-    cluster::{
-        roster::IntegrationKey,
-        status::{WriteError, Writer},
-    },
-    server::parts::Parts,
+    cluster::status::{WriteError, Writer},
+    telemetry::parts::Parts,
 };
 
 /// How often a status is made anew that meets a newer version of its object.
