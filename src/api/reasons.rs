@@ -61,6 +61,7 @@ reasons! {
         SuspendByHand: "Access should be taken, the account is still open, and bobsync may not suspend it: it is listed in `safety.protectedAccounts`, or an administrator's by the provider's own word, or bobsync acts as it, or the provider refuses the change of this account (an administrator whom the credential does not reach, OneLogin's account owner, a right that is missing); the message says which.", "Suspend the account at the provider by hand, or give the credential the right that the message names: it is tried on by itself. Administrators who leave are suspended by bobsync with `safety.administrators: Suspend`, where the credential reaches them.";
         ManagedElsewhere: "Another directory is the master of this account: it is synchronised from there, or it is a guest.", "Change the account in that directory, or set `spec.suspend` for this person.";
         NoLicence: "The account exists, and cannot be used for want of a licence (OneLogin: state Unlicensed).", "Free a licence at the provider, or buy one; then give it to this user. Nothing has to be done here.";
+        Contested: "Another writer at the provider (another tool, another cluster) sets an attribute back again and again: bobsync has written the value six times within the `per` of `safety.updates`, and it was changed back each time. The message names the attribute. It is left as it is until `per` after the last write, and then written once more; if it stays in place, all is well by itself. Access and every other attribute go on.", "Stop the other writer, or unmap the attribute, or correct the value in Bob. To have it written at once, request a sync of the EmployeeSync.";
     }
 }
 
@@ -100,7 +101,7 @@ reasons! {
         NoAccount: "There is no account.", "Nothing; `Ready` says whether there should be one.";
         Equal: "Every mapped attribute is as decided.", "Nothing.";
         Differs: "Some mapped attributes are not as decided yet.", "See `Ready`.";
-        KeptDifferently: "The provider keeps values in another form than they were sent (with single blanks, cut, or as a rule of the tenant has it); the message names the attributes. They are written again when either side changes. False where no form lasted for three writes, or something at the provider set the value back after each of six: the attribute is written no more until its value in Bob changes or it is in place.", "Nothing, if the form is all right. Else write the value in Bob as the provider keeps it, or change the rule at the provider, or unmap the attribute.";
+        KeptDifferently: "The provider keeps values in another form than they were sent (with single blanks, cut, or as a rule of the tenant has it); the message names the attributes. They are written again when either side changes. False where no form lasted for three writes: the attribute is written no more until its value in Bob changes or it is in place.", "Nothing, if the form is all right. Else write the value in Bob as the provider keeps it, or change the rule at the provider, or unmap the attribute.";
         AsDecided: "Access is as decided.", "Nothing.";
         NotAsDecided: "Access is not as decided yet.", "See `Ready`.";
         AwaitingActivation: "The account is made and staged: it is left so until an administrator activates it.", "Activate it at the provider (JumpCloud: Users, Activate).";
@@ -161,6 +162,7 @@ impl EmployeeReason {
                 | Self::SuspendByHand
                 | Self::ManagedElsewhere
                 | Self::NoLicence
+                | Self::Contested
         )
     }
 }

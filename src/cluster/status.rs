@@ -141,6 +141,7 @@ impl Writer {
                 "awaitingChange",
                 "lastApplied",
                 "keptDifferently",
+                "setBack",
                 "counted",
                 "heldPart",
                 "lastHandledSyncAt",

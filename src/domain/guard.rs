@@ -32,8 +32,10 @@ pub struct Sight<'a> {
     pub budgets: Budgets,
     /// The limit for one attribute.
     pub field_blackout: Blackout,
-    /// How many changes of this kind went out within its window.
+    /// How many changes of this kind went out within its window: of updates each, of another kind one for each person.
     pub spent: &'a dyn Fn(Kind) -> u32,
+    /// To how many people the updates within the window went.
+    pub updated: &'a dyn Fn() -> u32,
     /// For how many people who are not in the plan for it events have replaced or cleared this row within the interval.
     pub replaced_before: &'a dyn Fn(usize) -> u32,
     /// Whether this person's start date has come as the status announced it.
@@ -160,8 +162,11 @@ pub fn guard(sight: &Sight<'_>) -> Held {
             *held = !passes;
         }
         let (one, several) = words(kind);
+        // Few people with many changes are a fight about a value, and no flood.
+        let updated = if kind == Kind::Update { (sight.updated)() } else { account.spent };
+        let whose = if updated < account.spent { format!(" to {}", employees(updated)) } else { String::new() };
         because.push(format!(
-            "{BUDGET}: {} planned, {} done within the window, and the limit is {}",
+            "{BUDGET}: {} planned, {} done within the window{whose}, and the limit is {}",
             counted(account.planned, one, several),
             account.spent,
             account.limit

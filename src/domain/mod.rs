@@ -7,7 +7,7 @@
 //! - `baseline`: who was in Bob before the integration, and has anything changed since? `drift`: who changed an account?
 //! - `mapping`: Bob's fields → the provider's attributes. `expression`: CEL, for mapping rows and the scope.
 //! - `visible`: characters that are not seen, in addresses.
-//! - `kept`: values that a provider keeps in another form than they were sent.
+//! - `kept`: values that a provider keeps in another form than they were sent. `set_back`: values that something else sets back.
 //! - `matching`: which account is whose. `plan`: what has to change, and in which order.
 //! - `priority`: what is at stake, and whose turn it is.
 //! - `safety`: when a read is not to be believed. `budget`: how many changes may go out. `guard`: what of a plan is held,
@@ -35,6 +35,7 @@ pub mod missing;
 pub mod plan;
 pub mod priority;
 pub mod safety;
+pub mod set_back;
 pub mod settings;
 pub mod shrink;
 pub mod visible;

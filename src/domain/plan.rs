@@ -15,6 +15,7 @@ use foldhash::HashMap;
 use super::{
     access::{Missing, Why},
     account::{Access, AccountState, AccountWrite, NewValue},
+    kept::Left,
     mapping::{Desired, Mapping, key_of},
     matching::{Candidate, Match, Matcher, Person, PersonIndex, Taken},
     safety::ProtectedBy,
@@ -167,6 +168,8 @@ pub struct Standing {
     pub drifted: Vec<usize>,
     /// Rows that the provider keeps in a form of its own, and that are not written.
     pub kept: Vec<usize>,
+    /// Rows that something else sets back again and again, and that are not written for now.
+    pub contested: Vec<usize>,
     /// Rows that are not as decided on an account that exists, and are not written for what stands in the way.
     pub withheld: Vec<usize>,
     /// Whether an account that may be this person's, and is not this integration's to write, can be used; `None` where there
@@ -359,7 +362,8 @@ fn one(
                 candidate.write = candidate.write.map(|write| Box::new(AccountWrite { foreign: write.foreign, ..AccountWrite::default() }));
             }
             let drifted = drifted(mapping, person, &mut candidate);
-            let kept = std::mem::take(&mut candidate.kept).into_vec();
+            let rows = |why| candidate.left.iter().filter(move |(_, own)| *own == why).map(|(row, _)| *row).collect();
+            let (kept, contested) = (rows(Left::Kept), rows(Left::Contested));
             let suspends = person.decision.existing == Some(Access::Suspended) && candidate.state != AccountState::Suspended;
             // Who leaves does not wait for an e-mail to become free.
             let after = after.filter(|_| !suspends);
@@ -373,7 +377,7 @@ fn one(
             let differs = candidate.write.iter().flat_map(|write| &write.attributes).map(|(row, _)| *row);
             withheld.extend(differs.filter(|row| taken && [mapping.email, mapping.username].contains(row)));
             let change = existing(mapping, person, *candidate, taken).map(|change| Change { after, ..change });
-            (Standing { drifted, kept, withheld, ..standing(Some(account), conflict.or(missing)) }, change)
+            (Standing { drifted, kept, contested, withheld, ..standing(Some(account), conflict.or(missing)) }, change)
         }
         // An account without a mark that has the e-mail of somebody who left may be theirs: it is told, as nobody may take it over.
         Match::Taken { open: true, by } if person.decision.ends_access() => {
@@ -415,6 +419,7 @@ fn standing(account: Option<Held>, block: Option<Block>) -> Standing {
         change: None,
         drifted: Vec::new(),
         kept: Vec::new(),
+        contested: Vec::new(),
         withheld: Vec::new(),
         beside: None,
         several: false,

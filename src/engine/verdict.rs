@@ -32,6 +32,7 @@ use crate::{
         known::Revoked,
         mapping::Mapping,
         plan::{Block, Manager},
+        set_back::SetBack,
     },
 };
 
@@ -188,6 +189,7 @@ impl Verdict<'_> {
             Trouble::Held { .. } => EmployeeReason::Held,
             Trouble::None if self.account.is_none() && self.decision.missing == Missing::NotYet => EmployeeReason::NotDue,
             Trouble::None if self.lacks_licence() => EmployeeReason::NoLicence,
+            Trouble::None if self.is_contested() => EmployeeReason::Contested,
             Trouble::None if self.drifted => EmployeeReason::Drifted,
             Trouble::None => EmployeeReason::InSync,
         }
@@ -236,6 +238,11 @@ impl Verdict<'_> {
         self.state == Some(AccountState::Unlicensed) && self.decision.existing == Some(Access::Active)
     }
 
+    /// Whether something else sets back what bobsync writes.
+    fn is_contested(&self) -> bool {
+        self.decision.managed && self.account.is_some() && self.kept.contested().next().is_some()
+    }
+
     /// The transition ahead, as far as it concerns this person's account.
     #[must_use]
     pub fn next(&self) -> Option<Transition> {
@@ -279,6 +286,7 @@ impl Verdict<'_> {
             awaiting_change: self.baseline.map(|baseline| AwaitingChange { baseline: baseline.to_text() }),
             last_applied: self.in_place.as_ref().map(InPlace::to_list).unwrap_or_default(),
             kept_differently: self.kept.to_list(),
+            set_back: self.kept.set_backs().map(set_back).collect(),
             held_part: self.part.map(part_text),
             last_handled_sync_at: self.sync_handled.as_deref().map(str::to_owned),
             history: entries,
@@ -439,6 +447,21 @@ fn evidence(proof: Proof) -> Option<Evidence> {
         (None, Some(revoked)) => found(EvidenceKind::AccessRevoked, revoked.at, revoked.start.map(|date| date.to_string())),
         (None, None) => None,
     }
+}
+
+/// The writes of a value that was set back, as a status keeps them.
+fn set_back(known: &SetBack) -> api::SetBack {
+    api::SetBack {
+        attribute: known.target.to_string(),
+        sent: format!("{:08x}", known.sent),
+        written_at: known.at.iter().map(|at| Time(second(*at))).collect(),
+        contested: known.contested,
+    }
+}
+
+/// This second of the epoch.
+fn second(at: u32) -> Timestamp {
+    Timestamp::from_second(i64::from(at)).unwrap_or_default()
 }
 
 /// A part in a plan, as a status keeps it.

@@ -9,7 +9,7 @@ use super::Entry;
 use crate::{
     api::{
         EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, conditions,
-        employee_sync::{Access, Because, EndReason, Evidence, EvidenceKind},
+        employee_sync::{self as api, Access, Because, EndReason, Evidence, EvidenceKind},
         integration::UserStatus,
         reasons::{DetailReason, EmployeeReason},
     },
@@ -20,6 +20,7 @@ use crate::{
         kept::Kept,
         known::{MANAGED_BY_ANOTHER, Met, Overrides, Revoked},
         missing::Word,
+        set_back::SetBack,
         settings,
     },
 };
@@ -152,10 +153,16 @@ pub(super) fn unready_since(status: &EmployeeSyncStatus) -> u32 {
     unready.map_or(0, |ready| u32::try_from(ready.last_transition_time.0.as_second()).unwrap_or(0))
 }
 
-/// Reads the values that the provider keeps in another form.
+/// Reads the values that the provider keeps in another form, and those that something else sets back. What cannot be read is not
+/// known.
 pub(super) fn kept(status: &EmployeeSyncStatus) -> Option<Box<Kept>> {
-    let list = &status.kept_differently;
-    (!list.is_empty()).then(|| Box::new(Kept::from_list(list.iter().map(String::as_str))))
+    let (list, set_back) = (&status.kept_differently, &status.set_back);
+    let read = |known: &api::SetBack| {
+        let at = known.written_at.iter().filter_map(|at| u32::try_from(at.0.as_second()).ok()).collect();
+        Some(SetBack::read(known.attribute.as_str().into(), u32::from_str_radix(&known.sent, 16).ok()?, at, known.contested))
+    };
+    let known = || Kept::from_list(list.iter().map(String::as_str)).with_set_back(set_back.iter().filter_map(read).collect());
+    (!list.is_empty() || !set_back.is_empty()).then(|| Box::new(known()))
 }
 
 /// Equal for statuses that say the same: without transition times and history.
@@ -182,6 +189,10 @@ pub fn digest(status: &EmployeeSyncStatus) -> u64 {
     status.awaiting_change.as_ref().map(|waiting| &waiting.baseline).hash(&mut hash);
     status.last_applied.hash(&mut hash);
     status.kept_differently.hash(&mut hash);
+    for known in &status.set_back {
+        let at: Vec<i64> = known.written_at.iter().map(|at| at.0.as_second()).collect();
+        (&known.attribute, &known.sent, at, known.contested).hash(&mut hash);
+    }
     status.held_part.hash(&mut hash);
     status.last_handled_sync_at.hash(&mut hash);
     // 0 stands for "no status".
