@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use super::mapping::{Apply, MappingRow};
-pub use super::numbers::{BudgetState, BudgetStates, EmployeeCounts, LastPass};
+pub use super::numbers::{BudgetState, BudgetStates, EmployeeCounts, LastPass, Progress, Step};
 use super::provider::Provider;
 pub use super::safety::{AccountName, Administrators, Adoption, Budget, DriftPolicy, Safety, Share};
 
@@ -339,6 +339,10 @@ pub struct ProvisioningIntegrationStatus {
     /// The last pass that changed anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_pass: Option<LastPass>,
+    /// How far the pass over everybody is that is under way. It is told of a pass that takes some seconds, every five seconds at
+    /// most, and goes with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
     /// What a dry run would do, or what a guard holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanSummary>,

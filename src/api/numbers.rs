@@ -60,6 +60,35 @@ pub struct BudgetState {
     pub opens_at: Option<Time>,
 }
 
+/// How far the pass over everybody is that is under way.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// What the pass does now.
+    pub step: Step,
+    /// How many are done: accounts of the provider (`Reading`), changes (`Writing`), or statuses of employees (`Recording`).
+    pub done: u32,
+    /// Of how many. Absent where that is not known before the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<u32>,
+    /// Since when the pass is under way.
+    pub since: Time,
+    /// When all of them are done at the pace so far. Where a service asked for a pause, it is counted in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eta: Option<Time>,
+}
+
+/// What a pass over everybody does.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Bob and the provider are read.
+    Reading,
+    /// Changes go out.
+    Writing,
+    /// Statuses are written of employees without a change.
+    Recording,
+}
+
 /// The last pass that changed anything.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]

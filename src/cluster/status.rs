@@ -207,6 +207,7 @@ impl Writer {
                 "observedGeneration",
                 "employees",
                 "lastPass",
+                "progress",
                 "plan",
                 "budgets",
                 "firstPassAt",
@@ -218,6 +219,11 @@ impl Writer {
                 "lastHandledSyncAt",
             ],
         );
+        if let Some(progress) = patch.pointer_mut("/status/progress").and_then(Value::as_object_mut) {
+            for key in ["of", "eta"] {
+                progress.entry(key).or_insert(Value::Null);
+            }
+        }
         if let Some(budgets) = patch.pointer_mut("/status/budgets").and_then(Value::as_object_mut) {
             for kind in ["disables", "reactivations", "creates", "updates"] {
                 if let Some(state) = budgets.entry(kind).or_insert(Value::Null).as_object_mut() {

@@ -15,6 +15,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{
     clock::Clock,
+    progress::{self, Counting},
     report::Reckoned,
     session::Session,
     tenants::{Tenant, Tenants},
@@ -35,7 +36,7 @@ use crate::{
 };
 
 /// How far apart the numbers are written.
-const APART: Duration = Duration::from_secs(5);
+const APART: Duration = progress::APART;
 /// Changes that come within this time after one another are mostly of one pass.
 const TOGETHER: Duration = Duration::from_millis(200);
 
@@ -49,6 +50,8 @@ pub struct Reckoning {
     settings: Mutex<Option<Settings>>,
     /// Whether a pass over everybody has come through in this process.
     complete: AtomicBool,
+    /// How far the pass over everybody is that is under way.
+    pub progress: Counting,
     /// Told of news that no sum shows.
     news: Notify,
 }
@@ -63,7 +66,17 @@ impl Reckoning {
     /// One for this integration; its settings are not known yet.
     #[must_use]
     pub fn new(key: IntegrationKey, roster: Roster, tenants: Arc<Tenants>, clock: Clock, metrics: Arc<Metrics>) -> Self {
-        Self { key, roster, tenants, clock, metrics, settings: Mutex::default(), complete: AtomicBool::new(false), news: Notify::new() }
+        Self {
+            key,
+            roster,
+            tenants,
+            progress: Counting::new(clock.clone()),
+            clock,
+            metrics,
+            settings: Mutex::default(),
+            complete: AtomicBool::new(false),
+            news: Notify::new(),
+        }
     }
 
     /// Takes in the settings.

@@ -17,7 +17,7 @@
 //! - `session`: what every pass of an integration shares. `partial`: passes over single people, at once and beside the
 //!   pass over everybody. `single`: how single people are read.
 //! - `counts`: the numbers of an integration, written down whenever its people change.
-//! - `waits`: waits that a service asked for, as people are told of them.
+//! - `waits`: waits that a service asked for, as people are told of them. `progress`: how far a pass is that takes long.
 //! - `owners`: which objects go with their integration.
 //! - `signing`: what webhooks are signed with, read beside the passes.
 //! - `words`: the provider's name in messages.
@@ -38,6 +38,7 @@ pub mod observe;
 pub mod owners;
 pub mod partial;
 pub mod pass;
+pub mod progress;
 pub mod record;
 pub mod report;
 pub mod revocations;

@@ -269,12 +269,23 @@ pub fn bob_stop(error: bob::Error) -> Stop {
     Stop::new(reason, error.to_string()).after(wait)
 }
 
-/// Lists the provider's accounts into the matcher.
+/// Lists the provider's accounts into the matcher. `one`: told of each.
 ///
 /// # Errors
 /// A [`Stop`]: without the listing there is no plan.
-pub async fn accounts(provider: &dyn Provider, mapping: &Mapping, matcher: &mut Matcher<'_>) -> Result<Listing, Stop> {
-    provider.list(mapping, &mut |account| matcher.see(account)).await.map_err(|error| provider_stop(&error))
+pub async fn accounts(
+    provider: &dyn Provider,
+    mapping: &Mapping,
+    matcher: &mut Matcher<'_>,
+    one: &(dyn Fn() + Sync),
+) -> Result<Listing, Stop> {
+    provider
+        .list(mapping, &mut |account| {
+            one();
+            matcher.see(account);
+        })
+        .await
+        .map_err(|error| provider_stop(&error))
 }
 
 /// What a failed call to the provider means for the integration.

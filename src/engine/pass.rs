@@ -5,6 +5,7 @@ mod early;
 mod lost;
 mod scope;
 mod some;
+mod whom;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -22,13 +23,17 @@ use tokio::{
     time::Instant,
 };
 
-pub use self::{begins::Begins, scope::HeldScope};
+pub use self::{
+    begins::Begins,
+    scope::HeldScope,
+    whom::{Listed, Rest, Scope},
+};
 use super::{
     claims::{Looking, Writing},
     clock::Clock,
     connection::InitialPassword,
     decide::{self, Deciding},
-    dirty::{Causes, Line, Waiting},
+    dirty::{Causes, Waiting},
     execute::{Execution, Failure, Outcome, Summary, execute, pause},
     guard::{self, Guarding, Released},
     inbox::Mailbox,
@@ -71,45 +76,6 @@ const RECORDED_AT_ONCE: usize = 32;
 
 /// The wait until a change that is under way has ended.
 pub const SOON: Duration = Duration::from_millis(200);
-
-/// Told of targets that the provider does not have, and of people whom Bob shows as before.
-pub type Listed<'a> = &'a (dyn Fn(Vec<Box<str>>, &[Box<str>]) + Sync);
-
-/// Whom a pass is about.
-#[derive(Clone, Copy)]
-pub enum Scope<'a> {
-    /// Everybody.
-    Everybody {
-        /// Told which targets the provider does not have, and of whom Bob shows no change, as soon as that is known.
-        listed: Listed<'a>,
-    },
-    /// Those for whom there is a cause.
-    Some {
-        /// The line they stood in. The urgent one waits for nothing but suspensions.
-        line: Line,
-        /// Targets that the provider does not have.
-        unavailable: &'a [Box<str>],
-        /// Whether Bob is left out: evidence on record takes access, and nothing else is done.
-        on_evidence: bool,
-    },
-}
-
-/// People whom a pass over some of them did not bring to an end.
-#[derive(Clone, Debug, Default)]
-pub struct Rest {
-    /// Bob does not show the change yet.
-    pub unseen: Vec<Box<str>>,
-    /// Bob or the provider gave no answer.
-    pub unread: Vec<Box<str>>,
-    /// Their changes are for the other line: what is at stake in them.
-    pub deferred: Vec<(Box<str>, Class)>,
-    /// Changes that were not brought to an end: whether they were tried and failed for now.
-    pub unsettled: Vec<(Box<str>, bool)>,
-    /// What Bob answered about an employee can be judged only by an answer about all of them.
-    pub in_doubt: bool,
-    /// Somebody has another e-mail, and the accounts of whoever reports to them name them by it.
-    pub renamed: bool,
-}
 
 /// Everything a pass works with. The raw spec is not among it.
 pub struct Pass<'a> {
@@ -248,7 +214,7 @@ impl Pass<'_> {
         report.provider = Some(true);
         report.read_for = began.elapsed();
         report.unavailable_targets = listing.unavailable.iter().map(|row| settings.mapping.rows[*row].target.to_string()).collect();
-        if let Scope::Everybody { listed } = self.scope {
+        if let Scope::Everybody { listed, .. } = self.scope {
             let unavailable = report.unavailable_targets.iter().map(|target| target.as_str().into());
             listed(unavailable.collect(), &self.unseen(&people));
         }
@@ -414,6 +380,8 @@ impl Pass<'_> {
         (unavailable, deferred): (&[usize], &[bool]),
     ) -> Summary {
         let (told, outcomes) = mpsc::unbounded_channel::<Told<'_>>();
+        let progress = self.progress();
+        progress.iter().for_each(|progress| progress.write(released.go.iter().filter(|go| **go).count()));
         let (over, end) = oneshot::channel::<()>();
         let skip = |change: &Change| (self.skip)(people[change.person as usize].employee.id(), fingerprint(change));
         let failed_before = |change: &Change| (self.failed_before)(people[change.person as usize].employee.id());
@@ -460,6 +428,9 @@ impl Pass<'_> {
                         Outcome::Failed { failure, .. } => (self.tried)(id, fingerprint(&plan.changes[change]), Some(failure)),
                         Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy => {}
                     }
+                }
+                if let Some(progress) = progress.filter(|_| !matches!(outcome, Outcome::Waiting)) {
+                    progress.wrote_one();
                 }
                 // The receiver lives until the channel is closed by this step's end.
                 let _ = told.send((person, outcome, claim));
@@ -552,6 +523,7 @@ impl Pass<'_> {
             unsettled: Mutex::default(),
             ended: Mutex::default(),
             leaderless: Mutex::default(),
+            progress: self.progress(),
             trigger: self.trigger,
             requests,
             deleted_now,

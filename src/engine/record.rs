@@ -22,6 +22,7 @@ use super::{
     dirty::Causes,
     execute::{Failure, Outcome},
     observe::is_expired,
+    progress::Counting,
     validate::Validated,
     verdict::{Planned, Proof, Trouble, Verdict},
 };
@@ -97,6 +98,8 @@ pub struct Recorder<'a> {
     pub ended: Mutex<HashSet<PersonIndex>>,
     /// People in order but for their manager, who has no account yet.
     pub leaderless: Mutex<Vec<PersonIndex>>,
+    /// Where a pass over everybody counts what is written.
+    pub progress: Option<&'a Counting>,
     /// Whether a write to the API server failed.
     pub failed: AtomicBool,
     /// Whether lines of some history could not be written before.
@@ -134,6 +137,7 @@ impl Recorder<'_> {
                 waiting.push(write);
             }
         }
+        self.progress.iter().for_each(|progress| progress.record(waiting.len()));
         self.write_all(waiting).await;
     }
 

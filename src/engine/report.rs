@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 pub use self::{
-    beside::{begun_anew, cannot_read, timed, with_open, with_parts, with_waits},
+    beside::{begun_anew, cannot_read, timed, with_open, with_parts, with_progress, with_waits},
     counts::{Reckoned, with_counts},
     source::memory,
 };
@@ -128,6 +128,7 @@ pub fn after(
         conditions: merge(&before.conditions, &wanted, generation, now),
         employees: before.employees.clone(),
         last_pass: before.last_pass.clone(),
+        progress: None,
         plan: match (&report.plan, held::summary(report), &report.tally) {
             (Some(plan), _, _) => Some(plan.clone()),
             (None, Some(held), Some(_)) => Some(held),
@@ -224,7 +225,7 @@ pub fn newly_blind(before: &ProvisioningIntegrationStatus, after: &ProvisioningI
 /// The status of an integration whose generation has not been seen through: within a second of a change.
 #[must_use]
 pub fn progressing(before: &ProvisioningIntegrationStatus, generation: i64, now: Timestamp) -> ProvisioningIntegrationStatus {
-    let message = "A pass over everybody is under way.".to_owned();
+    let message = beside::under_way(None);
     let reason = IntegrationReason::Progressing.as_str();
     let mut wanted = vec![
         Wanted { kind: "Ready", status: false, reason, message: message.clone() },
@@ -286,6 +287,7 @@ pub fn same(a: &ProvisioningIntegrationStatus, b: &ProvisioningIntegrationStatus
         && a.observed_generation == b.observed_generation
         && a.employees == b.employees
         && a.last_pass == b.last_pass
+        && a.progress == b.progress
         && a.plan == b.plan
         && a.budgets == b.budgets
         && a.first_pass_at == b.first_pass_at

@@ -187,10 +187,13 @@ impl Said {
         let (generation, now) = (self.spoken_of(), self.now());
         let parts = self.parts.as_ref().and_then(|parts| parts.said(key));
         let waits = self.waits.as_ref().map(|waits| waits.told()).unwrap_or_default();
-        let conditions = report::with_waits(report::with_parts(&status.conditions, parts, generation, now), &waits, generation, now);
+        let pause = self.waits.as_ref().map(|waits| waits.longest()).unwrap_or_default();
+        let progress = self.reckoning.as_ref().and_then(|reckoning| reckoning.progress.told(pause));
+        let conditions = report::with_progress(report::with_parts(&status.conditions, parts, generation, now), progress.as_ref());
+        let conditions = report::with_waits(conditions, &waits, generation, now);
         let open = self.waits.as_ref().map_or(0, |waits| waits.open());
         let conditions = report::with_open(conditions, open, generation, now);
-        ProvisioningIntegrationStatus { conditions: report::timed(conditions, &self.shown.conditions, now), ..status }
+        ProvisioningIntegrationStatus { conditions: report::timed(conditions, &self.shown.conditions, now), progress, ..status }
     }
 
     /// Writes down which immediate revocations there are. Returns whether it was written.

@@ -161,7 +161,7 @@ impl Session {
             clock: &self.shared.clock,
             mailbox: &self.mailbox,
             leadership: &self.shared.leadership,
-            scope: wanted.scope.unwrap_or(Scope::Everybody { listed: &listed }),
+            scope: wanted.scope.unwrap_or(Scope::Everybody { listed: &listed, progress: &self.reckoning.progress }),
             looking,
             trigger: wanted.trigger,
             causes: wanted.causes,

@@ -121,6 +121,13 @@ impl Waits {
         self.open.load(Ordering::Acquire)
     }
 
+    /// How long until the last of them ends.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        let now = Instant::now();
+        self.known().iter().flatten().map(|known| known.until.saturating_duration_since(now)).max().unwrap_or_default()
+    }
+
     /// When the next wait ends.
     fn next_end(&self) -> Option<Instant> {
         let now = Instant::now();

@@ -15,7 +15,7 @@ use super::{
     counts::{self, Reckoning},
     dirty::{Causes, Line},
     inbox::{Inbox, Mailbox},
-    owners, partial,
+    owners, partial, progress,
     report::{self, Report},
     revocations,
     said::{self, Said, Saying},
@@ -498,12 +498,14 @@ impl Worker {
         };
         self.session.mailbox.everybody_begins();
         let looking = self.session.mailbox.claims.everybody();
+        let under_way = self.session.reckoning.progress.begin();
         let report = tokio::select! {
             biased;
             report = self.session.pass(ready, wanted, &looking) => report,
             never = self.session.watch_secrets(self.secrets.clone(), SECRET_POLL) => match never {},
+            never = progress::tell(&self.session.reckoning) => match never {},
         };
-        drop(looking);
+        drop((looking, under_way));
         self.session.mailbox.everybody_ended(report.read_for);
         tracing::info!(
             integration = %self.key,

@@ -35,6 +35,7 @@ mod operations;
 mod outages;
 mod owners;
 mod process;
+mod progress;
 mod proxies;
 mod reading;
 mod refusals;

@@ -27,7 +27,8 @@ impl Pass<'_> {
     /// Lists the provider's accounts. Where that takes long, or cannot be done now, employees without a status yet are told
     /// of as those who wait. `None`: the pass ends early.
     pub(super) async fn listed(&self, people: &[Person], matcher: &mut Matcher<'_>) -> Option<Result<Listing, Stop>> {
-        let listing = self.unless_halted(observe::accounts(self.provider, &self.validated.settings.mapping, matcher));
+        let read_one = || self.progress().iter().for_each(|progress| progress.read_one());
+        let listing = self.unless_halted(observe::accounts(self.provider, &self.validated.settings.mapping, matcher, &read_one));
         let mut listing = std::pin::pin!(listing);
         let listing = match tokio::time::timeout(UNTOLD, &mut listing).await {
             Ok(listing) => listing,

@@ -46,7 +46,13 @@ impl Recorder<'_> {
 
     pub(super) async fn write_all(&self, writes: Vec<Write<'_>>) {
         use futures::StreamExt as _;
-        futures::stream::iter(writes).for_each_concurrent(32, |write| self.write(write)).await;
+        futures::stream::iter(writes).for_each_concurrent(32, |write| self.counted(write)).await;
+    }
+
+    async fn counted(&self, write: Write<'_>) {
+        let untried = write.moment == Moment::Untried;
+        self.write(write).await;
+        self.progress.iter().filter(|_| untried).for_each(|progress| progress.recorded_one());
     }
 
     async fn write(&self, mut write: Write<'_>) {

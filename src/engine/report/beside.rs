@@ -9,9 +9,10 @@ use crate::{
     api::{
         ProvisioningIntegrationStatus,
         conditions::{self, Wanted, merge},
+        integration::{Progress, Step},
         reasons::{DetailReason, IntegrationReason},
     },
-    domain::count::employees,
+    domain::count::{counted, employees},
     engine::waits::{Side, Told},
 };
 
@@ -92,6 +93,30 @@ pub fn with_waits(mut conditions: Vec<Condition>, waits: &[Told], generation: i6
         put("Reconciling", true, reason, message);
     } else if let Some(known) = conditions.iter_mut().find(|known| known.type_ == "Ready") {
         known.message = format!("{} {message}", known.message);
+    }
+    conditions
+}
+
+/// Returns what is said of a pass over everybody that is under way.
+pub(super) fn under_way(progress: Option<&Progress>) -> String {
+    let under_way = "A pass over everybody is under way";
+    let Some(Progress { step, done, of, eta, .. }) = progress else { return format!("{under_way}.") };
+    let said = match (step, of) {
+        (Step::Reading, _) | (_, None) => format!("it has read {} so far", counted(*done, "account", "accounts")),
+        (Step::Writing, Some(of)) => format!("{done} of {} made", counted(*of, "change is", "changes are")),
+        (Step::Recording, Some(of)) => format!("{done} of {} written", counted(*of, "status is", "statuses are")),
+    };
+    let eta = eta.as_ref().map(|eta| format!(", and all of them at this pace by {}", eta.0)).unwrap_or_default();
+    format!("{under_way}: {said}{eta}.")
+}
+
+/// The same with how far the pass is that is under way, where nothing else is to be said of it.
+#[must_use]
+pub fn with_progress(mut conditions: Vec<Condition>, progress: Option<&Progress>) -> Vec<Condition> {
+    if progress.is_some() {
+        for condition in conditions.iter_mut().filter(|condition| condition.reason == IntegrationReason::Progressing.as_str()) {
+            condition.message = under_way(progress);
+        }
     }
     conditions
 }
@@ -190,6 +215,30 @@ mod tests {
             assert!(conditions::same(&after, &base));
             assert_eq!(after[0].last_transition_time.0, at(if reason.is_ready() { 300 } else { 100 }));
         }
+    }
+
+    #[test]
+    fn a_pass_that_is_under_way_is_told_with_its_numbers_where_it_is_all_that_is_told() {
+        let progress = |step, done, of, eta: Option<&str>| {
+            let eta = eta.map(|eta| Time(eta.parse().expect("a time")));
+            Progress { step, done, of, since: Time(at(100)), eta }
+        };
+        let shown = |progress: &Progress| with_progress(said(IntegrationReason::Progressing), Some(progress));
+        let words = |progress| shown(&progress)[0].message.clone();
+        let writing = progress(Step::Writing, 320, Some(690), Some("2026-11-30T09:00:00Z"));
+        assert_eq!(shown(&writing)[1].message, shown(&writing)[0].message, "Reconciling says the same");
+        assert_eq!(
+            words(writing.clone()),
+            "A pass over everybody is under way: 320 of 690 changes are made, and all of them at this pace by 2026-11-30T09:00:00Z."
+        );
+        let one = progress(Step::Reading, 1, None, None);
+        assert_eq!(words(one), "A pass over everybody is under way: it has read 1 account so far.");
+        let statuses = progress(Step::Recording, 0, Some(1), None);
+        assert_eq!(words(statuses), "A pass over everybody is under way: 0 of 1 status is written.");
+        for reason in [IntegrationReason::Converged, IntegrationReason::PlanHeld, IntegrationReason::SourceSuspect] {
+            assert_eq!(with_progress(said(reason), Some(&writing)), said(reason), "{reason}");
+        }
+        assert_eq!(with_progress(said(IntegrationReason::Progressing), None), said(IntegrationReason::Progressing));
     }
 
     #[test]

@@ -171,7 +171,7 @@ pub fn run(heard: &Heard) -> Doing {
     let leadership = Leadership::always();
     let desk = Desk { listed, calls: Mutex::default() };
     let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt);
-    let listing = observe::accounts(&desk, &settings.mapping, &mut matcher).now_or_never().expect("at once").expect("a listing");
+    let listing = observe::accounts(&desk, &settings.mapping, &mut matcher, &|| ()).now_or_never().expect("at once").expect("a listing");
     let mut plan = plan(&settings.mapping, &people, matcher, listing.whole);
     let requests = HashMap::new();
     let guarding = Guarding {
@@ -269,6 +269,7 @@ pub fn run(heard: &Heard) -> Doing {
         people: &people,
         plan: &plan,
         left_alone: &[],
+        progress: None,
         owes: false,
         tally,
         failed: AtomicBool::new(false),

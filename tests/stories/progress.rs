@@ -1,0 +1,91 @@
+//! A pass that takes long tells how far it is: in the status of the integration and in its message, with few writes, and nothing
+//! of it is left when the pass is over.
+
+use std::time::Instant;
+
+use bobsync::api::{
+    ProvisioningIntegrationStatus, conditions,
+    integration::{Progress, Step},
+};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::{
+    budgets::staff,
+    support::{Controller, Story, until},
+};
+
+/// How far the pass is, and what `Ready` says.
+async fn told(story: &Story) -> (Option<Progress>, String, String) {
+    let status: ProvisioningIntegrationStatus = story.integration().await.status.unwrap_or_default();
+    let ready = conditions::find(&status.conditions, "Ready").map(|ready| (ready.reason.clone(), ready.message.clone()));
+    let (reason, message) = ready.unwrap_or_default();
+    (status.progress, reason, message)
+}
+
+/// Waits until the pass tells of so many changes or more.
+async fn until_written(story: &Story, done: u32) -> (Progress, String) {
+    until("the pass tells how far it is", || async {
+        match told(story).await {
+            (Some(progress), _, message) if progress.step == Step::Writing && progress.done >= done => Ok((progress, message)),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await
+}
+
+/// How many accounts bear a mark.
+async fn made(story: &Story) -> u32 {
+    let users = story.simulated.get("/google/users").await;
+    let marked = |user: &&Value| user["externalIds"].as_array().is_some_and(|ids| ids.iter().any(|id| id["customType"] == "bobsync"));
+    u32::try_from(users.as_array().map(Vec::as_slice).unwrap_or_default().iter().filter(marked).count()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_pass_tells_how_far_it_is_in_few_writes_until_it_is_over() {
+    let story = Story::begin("progress", 4).await;
+    let key = story.simulated.get("/google/service-account").await;
+    story.secret("google", &[("serviceAccount.json", &key.to_string())]).await;
+    staff(&story, 300).await;
+    let controller = Controller::with(&story, &["--leader-elect=false"]).await;
+    let url = &story.simulated.google;
+    let provider = json!({"googleWorkspace": {"credentialsSecretRef": {"name": "google"}, "adminEmail": "admin@example.com", "endpoint": url, "tokenEndpoint": url}});
+    let mark = story.mark().await;
+    let began = Instant::now();
+    story.integrate(json!({"provider": provider})).await;
+
+    // Google takes ten new accounts in a second.
+    let (first, message) = until_written(&story, 1).await;
+    assert!((300..=304).contains(&first.of.unwrap()), "{first:?}");
+    assert!(first.done <= made(&story).await, "{first:?}");
+    assert!(message.contains(&format!("{} of {} changes are made", first.done, first.of.unwrap())), "{message}");
+    let eta = first.eta.as_ref().expect("an estimate").0;
+    assert!(message.contains(&eta.to_string()), "{message}, {eta}");
+    let left = eta.duration_since(Timestamp::now()).as_secs();
+    assert!((5..=90).contains(&left), "{left} s, and ten are made in a second: {first:?}");
+    let (second, _) = until_written(&story, first.done + 1).await;
+    assert_eq!((second.of, &second.since), (first.of, &first.since));
+
+    // Another process takes over: what is told is of its own pass.
+    controller.kill();
+    let before = made(&story).await;
+    let _controller = Controller::with(&story, &["--leader-elect=false"]).await;
+    let third = until("the next pass tells of itself", || async {
+        match told(&story).await {
+            (Some(progress), ..) if progress.since > second.since && progress.step == Step::Writing => Ok(progress),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    assert!(third.of.unwrap() <= first.of.unwrap() - before + 1, "{third:?}, and {before} were made before");
+
+    story.ready("Converged").await;
+    let patches =
+        story.audited(mark).await.into_iter().filter(|event| event.resource == "provisioningintegrations" && event.verb == "patch");
+    let (patches, seconds) = (patches.count(), usize::try_from(began.elapsed().as_secs()).unwrap());
+    assert!(patches <= seconds / 5 + 10, "{patches} writes in {seconds} s");
+    let (progress, reason, message) = told(&story).await;
+    assert_eq!((progress, &*reason), (None, "Converged"), "{message}");
+    assert!(!message.contains("under way"), "{message}");
+    assert!(made(&story).await >= 300);
+}
