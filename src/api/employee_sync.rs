@@ -165,14 +165,12 @@ pub struct SetBack {
     /// The provider's name of the attribute.
     pub attribute: String,
     /// A digest of the value that was written.
-    #[serde(default)]
     pub sent: String,
     /// When it was written, the last six times at most.
-    #[serde(default)]
     pub written_at: Vec<Time>,
     /// Whether it was set back too often to be written again now.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub contested: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contested: Option<bool>,
 }
 
 /// The account at the provider.

@@ -4,6 +4,7 @@
 //! condition's `reason` can be, each with what a person should do, `conditions` the few operations on condition
 //! lists. Nothing in here decides anything.
 
+pub mod condition_types;
 pub mod conditions;
 pub mod employee_sync;
 pub mod integration;

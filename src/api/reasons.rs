@@ -1,6 +1,8 @@
 //! The closed list of reasons. A condition's `reason` is one of these words and nothing else; `docs/reasons.md` is
 //! generated from this file, so a reason cannot exist without saying what to do about it.
 
+use super::condition_types::{On, Type};
+
 macro_rules! reasons {
     ($(#[$doc:meta])* $name:ident { $($variant:ident: $meaning:literal, $todo:literal;)* }) => {
         $(#[$doc])*
@@ -222,6 +224,15 @@ pub fn markdown() -> String {
         "ProvisioningIntegration",
         IntegrationReason::ALL.iter().map(|r| (ready(r.is_ready(), r.is_stalled()), r.as_str(), r.meaning(), r.what_to_do())).collect(),
     );
+    page.push_str("\n## The types of conditions\n\n| type | resource | True means |\n| --- | --- | --- |\n");
+    for kind in Type::ALL {
+        let on = match kind.on() {
+            On::Employee => "EmployeeSync",
+            On::Integration => "ProvisioningIntegration",
+            On::Both => "both",
+        };
+        let _ = writeln!(page, "| `{}` | {on} | {} |", kind.as_str(), kind.meaning());
+    }
     page.push_str("\n## The other conditions\n\n| reason | it means | what to do |\n| --- | --- | --- |\n");
     for reason in DetailReason::ALL {
         let _ = writeln!(page, "| `{}` | {} | {} |", reason.as_str(), reason.meaning(), reason.what_to_do());

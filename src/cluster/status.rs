@@ -18,7 +18,7 @@ use super::{
 use crate::api::{
     EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, FIELD_MANAGER, INTEGRATION_LABEL, ProvisioningIntegration,
     ProvisioningIntegrationStatus,
-    conditions::find,
+    conditions::{Type, find},
     employee_sync::{Evidence, IntegrationRef},
 };
 
@@ -169,7 +169,7 @@ impl Writer {
     /// # Errors
     /// When the API server refuses or cannot be reached, or the object is gone.
     pub async fn patch_conditions(&self, name: &str, conditions: &[Condition]) -> Result<EmployeeSync, WriteError> {
-        let reason = find(conditions, "Ready").map(|ready| &*ready.reason);
+        let reason = find(conditions, Type::Ready).map(|ready| &*ready.reason);
         let patch = Patch::Merge(json!({"status": {"conditions": conditions, "reason": reason}}));
         let params = params();
         let written = tried("writing conditions", || self.people.patch_status(name, &params, &patch)).await;

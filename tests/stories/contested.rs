@@ -64,7 +64,7 @@ async fn a_title_that_another_tool_sets_back_is_contested_after_six_writes_and_i
     assert_eq!((&*attributes.0, &*attributes.1, attributes.2.contains("title")), ("False", "Differs", true));
     assert_eq!(condition(&person, "AccessSynced").unwrap().0, "True");
     let known = &person.status.as_ref().unwrap().set_back;
-    assert_eq!((known.len(), &*known[0].attribute, known[0].written_at.len(), known[0].contested), (1, "title", 6, true));
+    assert_eq!((known.len(), &*known[0].attribute, known[0].written_at.len(), known[0].contested), (1, "title", 6, Some(true)));
     assert!(!serde_json::to_string(&person.status).unwrap().contains("Keeper"), "no value");
     let integration = story.ready("Converged").await.status.unwrap();
     assert_eq!(integration.employees.unwrap().failing, 1);
@@ -162,11 +162,14 @@ async fn two_clusters_whose_maps_differ_stop_after_few_writes_and_one_says_so() 
     // One of the two gives in and says so; what the other one wrote stays.
     let mut told = Vec::new();
     for story in [&one, &other] {
-        let failing = story.ready("Converged").await.status.unwrap().employees.unwrap().failing;
-        told.push((said(story, &people[0]).await.1, said(story, &people[2]).await.1, failing));
+        let status = story.integration().await.status.unwrap();
+        let ready = bobsync::api::conditions::find(&status.conditions, "Ready").unwrap().reason.clone();
+        told.push((said(story, &people[0]).await.1, said(story, &people[2]).await.1, status.employees.unwrap().failing, ready));
     }
     told.sort();
-    let expected = [("Contested", 3), ("InSync", 0)].map(|(reason, failing)| (reason.to_owned(), reason.to_owned(), failing));
+    // All of its employees fail for one cause, which is a mistake in the settings.
+    let expected = [("Contested", 3, "InvalidSettings"), ("InSync", 0, "Converged")];
+    let expected = expected.map(|(reason, failing, ready)| (reason.to_owned(), reason.to_owned(), failing, ready.to_owned()));
     assert_eq!(told, expected);
 }
 
