@@ -1,5 +1,5 @@
-//! The closed list of reasons. A condition's `reason` is one of these words and nothing else; `docs/reasons.md` is
-//! generated from this file, so a reason cannot exist without saying what to do about it.
+//! The closed list of reasons. A condition's `reason` is always one of these words.
+//! `docs/reasons.md` is generated from this file, so every reason says what to do about it.
 
 use super::condition_types::{On, Type};
 
@@ -13,19 +13,19 @@ macro_rules! reasons {
             /// Every reason of this list, in the order of the contract.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// The word as it stands in a condition.
+            /// Returns the word as it is in a condition.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => stringify!($variant),)* }
             }
 
-            /// What it means.
+            /// Returns what it means.
             #[must_use]
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $meaning,)* }
             }
 
-            /// What a person should do about it.
+            /// Returns what a person should do about it.
             #[must_use]
             pub const fn what_to_do(self) -> &'static str {
                 match self { $(Self::$variant => $todo,)* }
@@ -62,6 +62,7 @@ reasons! {
         Forbidden: "The credential may not change this account. (Where access should be taken and the account is still open, the reason is `SuspendByHand`.)", "Give the credential more rights, or set `spec.suspend` for this person.";
         SuspendByHand: "Access should be taken, the account is still open, and bobsync may not suspend it: it is listed in `safety.protectedAccounts`, or an administrator's by the provider's own word, or bobsync acts as it, or the provider refuses the change of this account (an administrator whom the credential does not reach, OneLogin's account owner, a right that is missing); the message says which.", "Suspend the account at the provider by hand, or give the credential the right that the message names: it is tried on by itself. Administrators who leave are suspended by bobsync with `safety.administrators: Suspend`, where the credential reaches them.";
         ManagedElsewhere: "Another directory is the master of this account: it is synchronised from there, or it is a guest.", "Change the account in that directory, or set `spec.suspend` for this person.";
+        NotRecorded: "The API server refuses this EmployeeSync or its status: a quota, an admission policy, a webhook, or a right that is missing. The account is dealt with all the same. It shows in `EmployeesFailing` of the integration alone, whose message names the object and what the API server said.", "Do what that answer asks for: raise the quota, or change the policy or the webhook. It is written again by itself.";
         NoLicence: "The account exists, and cannot be used for want of a licence (OneLogin: state Unlicensed).", "Free a licence at the provider, or buy one; then give it to this user. Nothing has to be done here.";
         Contested: "Another writer at the provider (another tool, another cluster) sets an attribute back again and again: bobsync has written the value six times within the `per` of `safety.updates`, and it was changed back each time. The message names the attribute. It is left as it is until `per` after the last write, and then written once more; if it stays in place, all is well by itself. Access and every other attribute go on.", "Stop the other writer, or unmap the attribute, or correct the value in Bob. To have it written at once, request a sync of the EmployeeSync.";
     }
@@ -135,7 +136,7 @@ reasons! {
 }
 
 impl EmployeeReason {
-    /// Whether `Ready` is True with this reason.
+    /// Returns whether `Ready` is True with this reason.
     #[must_use]
     pub const fn is_ready(self) -> bool {
         matches!(
@@ -144,13 +145,14 @@ impl EmployeeReason {
         )
     }
 
-    /// Whether it counts as failing: `Ready` is False, and neither a turn nor a guard is waited for.
+    /// Returns whether the employee counts as failing: `Ready` is False, and the employee waits
+    /// neither for a turn nor for a guard.
     #[must_use]
     pub const fn is_failure(self) -> bool {
         !self.is_ready() && !matches!(self, Self::Pending | Self::Held | Self::Frozen)
     }
 
-    /// Whether a person should act (`Stalled` True). The controller keeps trying all the same.
+    /// Returns whether a person should act (`Stalled` True). The controller still keeps trying.
     #[must_use]
     pub const fn is_stalled(self) -> bool {
         matches!(
@@ -165,18 +167,19 @@ impl EmployeeReason {
                 | Self::ManagedElsewhere
                 | Self::NoLicence
                 | Self::Contested
+                | Self::NotRecorded
         )
     }
 }
 
 impl IntegrationReason {
-    /// Whether `Ready` is True with this reason.
+    /// Returns whether `Ready` is True with this reason.
     #[must_use]
     pub const fn is_ready(self) -> bool {
         matches!(self, Self::Converged | Self::Suspended | Self::DryRun)
     }
 
-    /// Whether a person should act (`Stalled` True). The controller keeps trying all the same.
+    /// Returns whether a person should act (`Stalled` True). The controller still keeps trying.
     #[must_use]
     pub const fn is_stalled(self) -> bool {
         matches!(
@@ -194,7 +197,8 @@ impl IntegrationReason {
     }
 }
 
-/// `docs/reasons.md`: one table a list, generated so that page and code cannot differ.
+/// Returns `docs/reasons.md`. It has one table for each list, and is generated so that page and
+/// code cannot differ.
 #[must_use]
 pub fn markdown() -> String {
     use std::fmt::Write as _;

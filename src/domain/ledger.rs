@@ -1,5 +1,6 @@
-//! What the guard's sums need beside the plan that it looks at. Events cut what one pass over everybody would have done
-//! into many small ones, several of which run at the same time: each of them has to count with the others.
+//! What the guard's sums need in addition to the plan at hand. Events cut the work of one full pass
+//! into many small passes, and several of them run at the same time. Each of them has to count the
+//! changes of the others.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -27,7 +28,7 @@ impl Ledger {
         }
     }
 
-    /// A pass has ended: its changes are in the statuses.
+    /// Forgets the changes of `pass`, which has ended: they are in the statuses now.
     pub fn close(&mut self, pass: u64) {
         self.open.remove(&pass);
     }
@@ -43,7 +44,8 @@ impl Ledger {
         count(people.into_iter().filter(|(employee, at)| !counted(employee, *at)).count())
     }
 
-    /// An event replaced or cleared this attribute of this person.
+    /// Notes that an event replaced or cleared the attribute `target` of `employee` at `at`, in
+    /// seconds of the epoch.
     pub fn replace(&mut self, target: &str, employee: &str, at: i64) {
         if let Some(people) = self.replaced.get_mut(target) {
             people.insert(employee.into(), at);
@@ -52,14 +54,15 @@ impl Ledger {
         }
     }
 
-    /// For how many people this attribute was replaced or cleared after `since`, without those who are counted elsewhere.
+    /// Returns for how many employees events replaced or cleared the attribute `target` after
+    /// `since`. Leaves out employees for which `counted` is true: another sum counts them.
     #[must_use]
     pub fn replaced(&self, target: &str, since: i64, counted: &dyn Fn(&str) -> bool) -> u32 {
         let people = self.replaced.get(target).into_iter().flatten();
         count(people.filter(|(employee, at)| **at > since && !counted(employee)).count())
     }
 
-    /// Forgets what was replaced before.
+    /// Forgets what was replaced up to `since`.
     pub fn forget_before(&mut self, since: i64) {
         self.replaced.retain(|_, people| {
             people.retain(|_, at| *at > since);
@@ -77,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everybody_is_counted_once_however_many_passes_are_about_them() {
+    fn an_employee_is_counted_once_however_many_passes_there_are() {
         let mut ledger = Ledger::default();
         let of = |ids: &[&str], kind| ids.iter().map(|id| (Box::from(*id), kind)).collect();
         ledger.open(1, 10, of(&["1", "2"], Kind::Disable));
