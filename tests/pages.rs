@@ -1,5 +1,5 @@
-//! What the pages name exists: links lead to a file and a heading, and the pages about the code name files, functions and
-//! types as the code has them.
+//! Everything that the pages name exists: links lead to a file and a heading, and the pages about
+//! the code name files, functions and types as the code has them.
 
 use std::{
     collections::HashSet,
@@ -122,7 +122,8 @@ fn defined(text: &str) -> HashSet<&str> {
     words.windows(2).filter(|pair| kinds.contains(&pair[0])).map(|pair| pair[1]).collect()
 }
 
-/// `name` in `file.rs`: the file defines the name. A type or `Type::function` without a file is defined somewhere.
+/// `name` in `file.rs`: the file defines the name. A type or `Type::function` without a file is
+/// defined somewhere.
 #[test]
 fn functions_and_types_that_are_named_exist() {
     let page = prose(&read(Path::new("ARCHITECTURE.md")));

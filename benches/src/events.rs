@@ -20,7 +20,7 @@ use crate::{
 /// minute.
 const EVENTS: usize = 24;
 const APART: Duration = Duration::from_millis(1600);
-/// How many of them come alone after a pause: the first of a row is read sooner than the next ones.
+/// This many more come alone after a pause: the first of a row is read sooner than the next ones.
 const ALONE: usize = 8;
 const CALM: Duration = Duration::from_millis(5500);
 /// Leavers on an idle queue, and as many behind the joiners.

@@ -45,7 +45,7 @@ pub async fn of_company(plane: &ControlPlane, employees: usize) -> Result<Vec<Ra
     let payloads = Payloads::fetch(&scene).await?;
     scene.forget_calls().await?;
     plane.audit_mark().await?;
-    // One after the other, so that a busy machine slows both. The median ignores short peaks.
+    // Passes and parses alternate, so that a busy machine slows both. The median ignores short peaks.
     let (mut cpu, mut parse) = (Vec::new(), Vec::new());
     let passes = passes(employees);
     for _ in 0..passes {
@@ -130,7 +130,7 @@ pub async fn of_provider(plane: &ControlPlane, provider: &'static Provider, empl
     ])
 }
 
-/// Measures R13: start to ready, and the size of an image.
+/// Measures R13: start to ready, and the size of the binary, which is all that an image holds.
 #[allow(clippy::cast_precision_loss)]
 pub async fn of_start(plane: &ControlPlane) -> Result<Vec<Ratio>> {
     let mut milliseconds = Vec::new();

@@ -66,7 +66,7 @@ pub fn same(a: &[Condition], b: &[Condition]) -> bool {
     timeless(a) == timeless(b)
 }
 
-/// The same conditions, with one time for all of their transitions.
+/// Returns the same conditions, with one time for all of their transitions.
 #[must_use]
 pub fn timeless(conditions: &[Condition]) -> Vec<Condition> {
     conditions.iter().map(|one| Condition { last_transition_time: Time(Timestamp::UNIX_EPOCH), ..one.clone() }).collect()

@@ -65,8 +65,8 @@ fn selector(text: &str) -> Result<String, &'static str> {
     if text.trim().is_empty() { Err("give labels, or leave it out for everybody of an integration") } else { Ok(text.to_owned()) }
 }
 
-/// Asks, and waits if `--wait` is set. Succeeds only if every employee who was meant was asked for
-/// (with `--wait`: was looked at).
+/// Requests a sync, and waits if `--wait` is set. Succeeds only if every employee who was meant was
+/// asked for (with `--wait`: was looked at).
 ///
 /// # Errors
 /// A sentence for the person at the terminal.

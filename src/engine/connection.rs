@@ -18,13 +18,11 @@ use super::{
     worker::Shared,
 };
 use crate::{
-    api::reasons::IntegrationReason,
+    api::{key::IntegrationKey, reasons::IntegrationReason},
     bob::{self, Pace},
-    cluster::{
-        roster::IntegrationKey,
-        secrets::{self, SecretError},
-    },
-    provider::{Credential, Destination, Provider, call::Ties, http::Secret, limits::Pacer},
+    cluster::secrets::{self, SecretError},
+    http::secret::Secret,
+    provider::{Credential, Destination, Provider, call::Ties, limits::Pacer},
 };
 
 /// So long is a pacer kept that nobody uses: no provider's window is longer.

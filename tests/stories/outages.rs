@@ -88,7 +88,8 @@ async fn outlasts_every_try(controller: &Controller) {
     let given_up = || controller.log().matches("a status could not be written").count();
     let (before, began) = (given_up(), std::time::Instant::now());
     while given_up() < before + 3 {
-        // A call without an answer is waited for as long as an admission webhook may take, and each is tried several times.
+        // A call without an answer is waited for as long as an admission webhook may take, and each
+        // is tried several times.
         assert!(began.elapsed().as_secs() < 240, "writes are given up: {}", given_up());
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
