@@ -238,7 +238,7 @@ fn condition_types_are_written_in_one_place() {
     let types: Vec<String> = Type::ALL.iter().map(|kind| format!("\"{}\"", kind.as_str())).collect();
     let mut found = Vec::new();
     for (path, text) in sources() {
-        let tests = path.to_string_lossy().ends_with("_tests.rs");
+        let tests = path.to_string_lossy().ends_with("tests.rs");
         // A printed column has a name of its own.
         let is_one = |line: &&str| !line.contains("printcolumn(") && types.iter().any(|kind| line.contains(kind));
         if !tests {
