@@ -147,7 +147,7 @@ impl Worker {
         let waits = Arc::new(Waits::new(key.clone(), shared.clock.clone()));
         let (roster, tenants, clock) = (shared.roster.clone(), shared.tenants.clone(), shared.clock.clone());
         let reckoning = Arc::new(Reckoning::new(key.clone(), roster, tenants, clock, shared.metrics.clone()));
-        let ready = object.status.as_ref().and_then(|status| conditions::find(&status.conditions, "Ready"));
+        let ready = object.status.as_ref().and_then(|status| conditions::find(&status.conditions, conditions::Type::Ready));
         let since = ready.filter(|ready| ready.status == "False").map(|ready| ready.last_transition_time.0);
         shared.metrics.begin(&key, since, shared.clock.now());
         object.status.iter().for_each(|status| reckoning.said(status));

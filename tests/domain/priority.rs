@@ -109,6 +109,7 @@ fn scene(drawn: &[Drawn]) -> Scene {
         change: Some(number),
         drifted: Vec::new(),
         kept: Vec::new(),
+        contested: Vec::new(),
         withheld: Vec::new(),
         beside: None,
         several: false,
