@@ -39,7 +39,7 @@ use crate::{
     api::{
         ProvisioningIntegration, ProvisioningIntegrationSpec,
         employee_sync::{Access, Trigger},
-        integration::Mode,
+        integration::{Mode, RevokedAccess},
         key::IntegrationKey,
         reasons::IntegrationReason,
     },
@@ -120,16 +120,14 @@ impl Session {
             }
         };
         let (tenant, shares) = (ready.validated.target.tenant(), self.tenant(ready, true).await);
-        let (counts, first_pass_at, released, lifecycles, restored) = {
-            let said = self.said.lock().await;
-            if said.status.tenant.as_ref().is_some_and(|known| *known != tenant) {
+        let (counts, first_pass_at, released, lifecycles, restored) = self.said.read(|status| {
+            if status.tenant.as_ref().is_some_and(|known| *known != tenant) {
                 self.shared.roster.forget_accounts(&self.key);
             }
-            revocations::remember(&self.shared.roster, &self.key, &said.status.revoked);
-            let status = &said.status;
+            revocations::remember(&self.shared.roster, &self.key, &status.revoked);
             let restored = status.reactivations_held_since.is_some();
             (status.employees.clone(), status.first_pass_at.clone(), status.approved.clone(), status.lifecycles.clone(), restored)
-        };
+        });
         let approved =
             object.spec.approved_plan.as_deref().filter(|digest| released.as_ref().is_none_or(|released| released.digest != *digest));
         let release = |digest: String, leaving: bool| -> BoxFuture<'_, bool> { Box::pin(approval::release(self, object, digest, leaving)) };
@@ -198,10 +196,10 @@ impl Session {
     }
 
     /// Notes what a pass over single people changed; it is written down with the next numbers.
-    pub async fn note_changes(&self, report: &Report) {
+    pub fn note_changes(&self, report: &Report) {
         let Some(tally) = report.tally.as_ref().filter(|tally| tally.changed()) else { return };
         let last_pass = report::last_pass(tally, report.took, self.shared.clock.now());
-        self.said.lock().await.status.last_pass = Some(last_pass);
+        self.said.passed(last_pass);
         self.reckoning.nudge();
     }
 
@@ -233,17 +231,28 @@ impl Session {
     }
 
     /// Writes down from whom Bob has revoked access, and from whom it has not any more (`over`): a pass over single people has
-    /// seen them, and the next one over everybody may come too late.
+    /// seen them, and the next one over everybody may come too late. Only the end of a revocation is waited for: the next pass
+    /// takes up what the list has.
     pub async fn note_revocations(&self, over: &BTreeSet<Box<str>>) {
-        let mut said = self.said.lock().await;
-        let (revoked, now) = (self.shared.roster.revoked(&self.key), self.shared.clock.now());
-        let change = |list: &[_]| revocations::after(list, over, &revoked, now);
-        if change(&said.status.revoked) == said.status.revoked {
+        if self.said.read(|status| self.revoked_after(&status.revoked, over) == status.revoked) {
             return;
         }
+        if over.is_empty() {
+            self.said.owe_revocations();
+            self.reckoning.nudge();
+            return;
+        }
+        let mut said = self.said.lock().await;
+        let change = |list: &[_]| self.revoked_after(list, over);
         if let Err(error) = said.change_revoked(&self.shared.writer(&self.key), &self.key, change).await {
             tracing::debug!(integration = %self.key, %error, "the next full pass writes down which revocations are over");
         }
+    }
+
+    /// The list of immediate revocations after a pass that found these to be `over`.
+    #[must_use]
+    pub fn revoked_after(&self, list: &[RevokedAccess], over: &BTreeSet<Box<str>>) -> Vec<RevokedAccess> {
+        revocations::after(list, over, &self.shared.roster.revoked(&self.key), self.shared.clock.now())
     }
 
     /// The settings, with a mapping row for every target that somebody's `EmployeeSync` pins.

@@ -171,7 +171,7 @@ impl Gauges {
     }
 
     pub(super) fn said(&self, key: &IntegrationKey, status: &ProvisioningIntegrationStatus) {
-        let ready = conditions::find(&status.conditions, "Ready");
+        let ready = conditions::find(&status.conditions, conditions::Type::Ready);
         let reason = |word: &str| IntegrationReason::ALL.iter().map(|reason| reason.as_str()).find(|known| *known == word);
         let plan = status.plan.as_ref().filter(|plan| plan.held_because.is_some());
         let left = |state: &Option<BudgetState>| state.as_ref().map(|state| state.limit.saturating_sub(state.done));
