@@ -285,3 +285,29 @@ async fn what_was_restored_with_an_owner_that_is_gone_comes_back_with_the_new_on
     })
     .await;
 }
+
+/// Found by the new eyes: hands are taken off while the integration is on its way out. The pin is
+/// older than the end of its integration, so it outlives it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pin_that_is_made_while_its_integration_goes_outlives_it() {
+    let (story, _controller) = Story::converged("latepin", 8, json!({})).await;
+    let (id, employee) = story.simulated.somebody().await;
+    let name = format!("onelogin-{id}");
+    held(&story.integrations(), "onelogin", json!([HOLD])).await;
+    story.integrations().delete("onelogin", &DeleteParams::default()).await.expect("deleted");
+    story.people().patch(&name, &PatchParams::default(), &Patch::Merge(json!({"spec": {"suspend": true}}))).await.expect("a pin");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    held(&story.integrations(), "onelogin", json!([])).await;
+    until("it is gone", || async {
+        let there = story.integrations().get_opt("onelogin").await.expect("a read");
+        if there.is_none() { Ok(()) } else { Err("there".to_owned()) }
+    })
+    .await;
+    // What the garbage collector is about to take is gone by then.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    story.simulated.change(&id, json!({"work.title": "Keeper of Doors"})).await;
+    story.integrate(json!({})).await;
+    story.ready("Converged").await;
+    assert_eq!(title(&story.simulated, &id).await, employee["work.title"], "hands are off");
+    assert_eq!(story.reason(&id).await, "HandsOff");
+}

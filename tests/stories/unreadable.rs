@@ -231,3 +231,25 @@ async fn an_answer_that_was_cut_shows_nothing_of_itself() {
     assert!(proxy.struck().len() >= 4, "the answers were cut: {:?}", proxy.struck());
     quiet(&controller, &["bob-token-1", "secret-1", "SERVICE-1", employee["root.email"].as_str().expect("an e-mail")]);
 }
+
+/// Found by the new eyes: an object must not be deletable by the garbage collector as soon as it is
+/// a pin, also while the settings of its integration cannot be read. Else the usual way to correct
+/// such an integration (`kubectl replace --force`) takes the pins with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pin_that_is_made_while_its_integration_cannot_be_read_has_no_owner() {
+    let story = begin("latepin").await;
+    let _controller = Controller::with(&story, &["--leader-elect=false"]).await;
+    story.integrate(json!({})).await;
+    story.ready("Converged").await;
+    let (id, _) = story.simulated.somebody().await;
+    newer_crds(&story).await;
+    let integrations = raw(&story, "ProvisioningIntegration");
+    patch(&integrations, "onelogin", json!({"spec": {"mode": "Observe"}})).await;
+    says(&integrations, "onelogin", "spec.mode").await;
+    patch(&raw(&story, "EmployeeSync"), &format!("onelogin-{id}"), json!({"spec": {"suspend": true}})).await;
+    until("the pin has no owner", || async {
+        let owners = story.person(&id).await.ok_or("no object")?.metadata.owner_references;
+        if owners.as_ref().is_none_or(Vec::is_empty) { Ok(()) } else { Err(format!("{owners:?}")) }
+    })
+    .await;
+}
