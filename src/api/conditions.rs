@@ -32,7 +32,7 @@ pub fn merge(before: &[Condition], wanted: &[Wanted], generation: i64, now: Time
                 type_: want.kind.to_owned(),
                 status: status.to_owned(),
                 reason: want.reason.to_owned(),
-                message: cut(&sentence(&want.message)),
+                message: cut(&sentence(&want.message), MAX_MESSAGE),
                 observed_generation: Some(generation),
                 last_transition_time: kept.unwrap_or(Time(now)),
             }
@@ -56,6 +56,13 @@ pub fn sentence(text: &str) -> String {
     out
 }
 
+/// Returns the text with one more sentence, which is there in full however long the text is.
+#[must_use]
+pub fn followed_by(text: &str, sentence: &str) -> String {
+    let room = MAX_MESSAGE.saturating_sub(sentence.len() + " …".len());
+    format!("{} {sentence}", cut(text, room))
+}
+
 /// Whether two lists say the same, transition times aside.
 #[must_use]
 pub fn same(a: &[Condition], b: &[Condition]) -> bool {
@@ -75,17 +82,25 @@ pub fn find<'a>(list: &'a [Condition], kind: &str) -> Option<&'a Condition> {
     list.iter().find(|c| c.type_ == kind)
 }
 
-fn cut(message: &str) -> String {
-    if message.len() <= MAX_MESSAGE {
+fn cut(message: &str, most: usize) -> String {
+    if message.len() <= most {
         return message.to_owned();
     }
-    let end = (0..=MAX_MESSAGE).rev().find(|&i| message.is_char_boundary(i)).unwrap_or(0);
+    let end = (0..=most).rev().find(|&i| message.is_char_boundary(i)).unwrap_or(0);
     format!("{}…", &message[..end])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_sentence_that_follows_is_there_however_long_the_text_is() {
+        assert_eq!(followed_by("It failed.", "Next try at noon."), "It failed. Next try at noon.");
+        let long = followed_by(&"é".repeat(2_000), "Next try at noon.");
+        let shown = merge(&[], &[Wanted { kind: "Ready", status: false, reason: "X", message: long }], 1, Timestamp::UNIX_EPOCH);
+        assert!(shown[0].message.ends_with("é… Next try at noon."), "{}", shown[0].message);
+    }
 
     #[test]
     fn a_sentence_begins_with_a_capital_letter_and_ends_with_a_full_stop() {

@@ -343,6 +343,9 @@ pub struct ProvisioningIntegrationStatus {
     /// most, and goes with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
+    /// When a pass is tried again that was stopped, or left something undone. Absent while nothing is to be tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_try_at: Option<Time>,
     /// What a dry run would do, or what a guard holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanSummary>,

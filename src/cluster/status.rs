@@ -207,6 +207,7 @@ impl Writer {
                 "employees",
                 "lastPass",
                 "progress",
+                "nextTryAt",
                 "plan",
                 "budgets",
                 "firstPassAt",

@@ -18,15 +18,17 @@ use super::{
     worker::Shared,
 };
 use crate::{
-    api::reasons::IntegrationReason,
+    api::{conditions, reasons::IntegrationReason},
     bob::{self, Pace},
     cluster::{
         roster::IntegrationKey,
         secrets::{self, SecretError},
     },
-    provider::{Credential, Destination, Provider, call::Ties, http::Secret, limits::Pacer},
+    provider::{Credential, Provider, call::Ties, http::Secret, limits::Pacer},
 };
 
+/// The keys of Bob's Secret.
+const BOB_KEYS: [&str; 2] = ["serviceUserId", "serviceUserToken"];
 /// So long is a pacer kept that nobody uses: no provider's window is longer.
 const KEPT: Duration = Duration::from_hours(2);
 
@@ -67,6 +69,8 @@ pub struct Connections {
     pub provider: Box<dyn Provider>,
     made_from: MadeFrom,
     pacer: Arc<Pacer>,
+    /// The keys that were found in the provider's Secret.
+    keys: Vec<String>,
 }
 
 #[derive(PartialEq, Eq)]
@@ -90,7 +94,7 @@ impl Connections {
         before: Option<Arc<Self>>,
     ) -> Result<(Arc<Self>, bool), Box<Report>> {
         let (namespace, Target { destination, secret }) = (&*key.namespace, &validated.target);
-        let bob = secrets::read(&shared.client, namespace, &validated.bob_secret, &["serviceUserId", "serviceUserToken"]).await;
+        let bob = secrets::read(&shared.client, namespace, &validated.bob_secret, &BOB_KEYS).await;
         let keys = destination.keys();
         let target = match &bob {
             Ok(_) => secrets::read_some(&shared.client, namespace, secret, keys.required, keys.optional).await,
@@ -118,11 +122,12 @@ impl Connections {
                 shared.pacers.of(&validated.target, destination.shared_address().and_then(|key| target_secret.values.get(key)))
             }
         };
-        let mut take = |key: &str| bob_secret.take(key).unwrap_or_else(|| Secret::new(""));
-        let bob = ask_bob(shared, (key, waits), validated, (take("serviceUserId"), take("serviceUserToken")))?;
-        let provider = call_provider(shared, (key, waits), destination, (Credential::new(target_secret.values), pacer.clone()))?;
+        let [id, token] = BOB_KEYS.map(|key| bob_secret.take(key).unwrap_or_else(|| Secret::new("")));
+        let bob = ask_bob(shared, (key, waits), validated, (id, token))?;
+        let keys = target_secret.values.keys().cloned().collect();
+        let provider = call_provider(shared, (key, waits), &validated.target, (Credential::new(target_secret.values), pacer.clone()))?;
         shared.metrics.paced(key, &pacer);
-        Ok((Arc::new(Self { bob, provider, made_from, pacer }), true))
+        Ok((Arc::new(Self { bob, provider, made_from, pacer, keys }), true))
     }
 
     /// Reads the Secret of the provider alone. Bob's client has no credential: access that evidence takes is taken without Bob.
@@ -146,9 +151,10 @@ impl Connections {
         };
         let pacer = shared.pacers.of(&validated.target, destination.shared_address().and_then(|key| found.values.get(key)));
         let bob = ask_bob(shared, (key, waits), validated, (Secret::new(""), Secret::new("")))?;
-        let provider = call_provider(shared, (key, waits), destination, (Credential::new(found.values), pacer.clone()))?;
+        let keys = found.values.keys().cloned().collect();
+        let provider = call_provider(shared, (key, waits), &validated.target, (Credential::new(found.values), pacer.clone()))?;
         shared.metrics.paced(key, &pacer);
-        Ok(Arc::new(Self { bob, provider, made_from, pacer }))
+        Ok(Arc::new(Self { bob, provider, made_from, pacer, keys }))
     }
 
     /// Whether these settings name the same addresses and the same Secrets.
@@ -162,6 +168,19 @@ impl Connections {
     pub fn made_from(&self) -> Secrets {
         let known = |(name, version): &(String, String)| (name.clone(), Some(version.clone()));
         Secrets([&self.made_from.bob_secret, &self.made_from.target_secret].map(known).into())
+    }
+
+    /// Returns the same stop; where a credential is refused, or lacks a right, it names the Secret that holds it.
+    #[must_use]
+    pub fn name_secret(&self, stop: Stop) -> Stop {
+        let MadeFrom { bob_secret, target_secret, .. } = &self.made_from;
+        match stop.reason {
+            IntegrationReason::BobUnauthorized | IntegrationReason::BobForbidden => held_by(stop, &bob_secret.0, BOB_KEYS.iter()),
+            IntegrationReason::ProviderUnauthorized | IntegrationReason::ProviderForbidden => {
+                held_by(stop, &target_secret.0, self.keys.iter())
+            }
+            _ => stop,
+        }
     }
 
     /// How long the provider asked everybody to wait, if it did.
@@ -201,9 +220,10 @@ fn ask_bob(
 fn call_provider(
     shared: &Shared,
     (key, waits): (&IntegrationKey, &Arc<Waits>),
-    destination: &Arc<dyn Destination>,
+    Target { destination, secret }: &Target,
     (credential, pacer): (Credential, Arc<Pacer>),
 ) -> Result<Box<dyn Provider>, Box<Report>> {
+    let keys: Vec<String> = credential.keys().map(str::to_owned).collect();
     let of = key.clone();
     let (metrics, leadership, label) = (shared.metrics.clone(), shared.leadership.clone(), destination.catalog().label);
     let ties = Ties {
@@ -211,7 +231,17 @@ fn call_provider(
         gate: Arc::new(move || leadership.may_start(WRITE_TIMEOUT)),
         waits: waits.of(Side::Provider, destination.catalog().name),
     };
-    destination.connect(credential, ties, pacer).map_err(|error| no_provider(provider_stop(&error)))
+    let refused = |error| no_provider(held_by(provider_stop(&error), secret, keys.iter()));
+    destination.connect(credential, ties, pacer).map_err(refused)
+}
+
+/// Says which Secret a credential is from.
+fn held_by(stop: Stop, secret: &str, keys: impl Iterator<Item = impl AsRef<str>>) -> Stop {
+    let keys: Vec<_> = keys.collect();
+    let names = keys.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+    let one = if keys.len() == 1 { "key" } else { "keys" };
+    let credential = format!("The credential is in the Secret {secret}, {one} {names}.");
+    Stop { message: conditions::followed_by(&conditions::sentence(&stop.message), &credential), ..stop }
 }
 
 /// Secrets by name, each as it was last seen: its version, `None` where it could not be read.

@@ -1,5 +1,6 @@
 //! What is said of an integration: conditions by kstatus, counts, the last pass that changed anything.
 
+mod again;
 mod beside;
 mod counts;
 mod held;
@@ -77,6 +78,8 @@ pub struct Report {
     pub first_must_be_whole: bool,
     /// Whether the pass ended with changes left to do.
     pub unfinished: bool,
+    /// When a pass is tried again that was stopped, or left something undone.
+    pub again: Option<Timestamp>,
     /// The sync request that this pass answers.
     pub sync_handled: Option<String>,
     /// Whether webhooks are accepted, and if not, why; `None` where none are asked for.
@@ -101,7 +104,7 @@ pub fn after(
     let reason = reason(report);
     let progressing = reason == IntegrationReason::Progressing;
     let through = !progressing && (reason.is_ready() || reason.is_stalled());
-    let message = message(report, reason);
+    let message = again::with_next_try(&message(report, reason), report);
     let mut wanted = vec![
         Wanted { kind: "Ready", status: reason.is_ready(), reason: reason.as_str(), message: message.clone() },
         if through {
@@ -129,6 +132,7 @@ pub fn after(
         employees: before.employees.clone(),
         last_pass: before.last_pass.clone(),
         progress: None,
+        next_try_at: again::due(report).map(Time),
         plan: match (&report.plan, held::summary(report), &report.tally) {
             (Some(plan), _, _) => Some(plan.clone()),
             (None, Some(held), Some(_)) => Some(held),
@@ -237,7 +241,7 @@ pub fn progressing(before: &ProvisioningIntegrationStatus, generation: i64, now:
     {
         wanted.extend(kept(kind, before));
     }
-    ProvisioningIntegrationStatus { conditions: merge(&before.conditions, &wanted, generation, now), ..before.clone() }
+    ProvisioningIntegrationStatus { conditions: merge(&before.conditions, &wanted, generation, now), next_try_at: None, ..before.clone() }
 }
 
 /// The status of an integration whose namespace cannot be listed.
@@ -252,7 +256,7 @@ pub fn unlisted(before: &ProvisioningIntegrationStatus, generation: i64, message
     for kind in ["BobConnected", "ProviderConnected", "WebhooksAccepted", "MappingComplete", "PlanHeld", "EmployeesFailing"] {
         wanted.extend(kept(kind, before));
     }
-    ProvisioningIntegrationStatus { conditions: merge(&before.conditions, &wanted, generation, now), ..before.clone() }
+    ProvisioningIntegrationStatus { conditions: merge(&before.conditions, &wanted, generation, now), next_try_at: None, ..before.clone() }
 }
 
 /// The status of a suspended integration.
@@ -276,6 +280,7 @@ pub fn suspended(before: &ProvisioningIntegrationStatus, generation: i64, now: T
     ProvisioningIntegrationStatus {
         observed_generation: Some(generation),
         conditions: merge(&before.conditions, &wanted, generation, now),
+        next_try_at: None,
         ..before.clone()
     }
 }
@@ -288,6 +293,7 @@ pub fn same(a: &ProvisioningIntegrationStatus, b: &ProvisioningIntegrationStatus
         && a.employees == b.employees
         && a.last_pass == b.last_pass
         && a.progress == b.progress
+        && a.next_try_at == b.next_try_at
         && a.plan == b.plan
         && a.budgets == b.budgets
         && a.first_pass_at == b.first_pass_at
@@ -345,7 +351,8 @@ fn connection(kind: &'static str, connected: Option<bool>, report: &Report, befo
         }
         Some(false) => {
             let stop = report.stop.as_ref()?;
-            Some(Wanted { kind, status: false, reason: stop.reason.as_str(), message: stop.message.clone() })
+            let message = again::with_next_try(&conditions::sentence(&stop.message), report);
+            Some(Wanted { kind, status: false, reason: stop.reason.as_str(), message })
         }
         None => kept(kind, before),
     }

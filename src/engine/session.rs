@@ -193,6 +193,7 @@ impl Session {
         let mut report = pass.run().await;
         report.tenant = Some(tenant);
         self.tenant(ready, false).await;
+        report.stop = report.stop.map(|stop| connections.name_secret(stop));
         if let Some(stop) = report.stop.as_mut().filter(|stop| stop.reason == IntegrationReason::ProviderUnavailable) {
             stop.wait = stop.wait.or_else(|| connections.silence());
         }

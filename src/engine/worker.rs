@@ -406,7 +406,7 @@ impl Worker {
         if report.in_bob.is_some() {
             self.suspicion = report.suspicion;
         }
-        self.finish(&object, &report, interval).await;
+        self.finish(&object, &mut report, interval).await;
     }
 
     /// Connects if the Secrets changed, and runs the pass; once more at once if a credential was refused that has
@@ -543,7 +543,7 @@ impl Worker {
     }
 
     /// Writes the status and says when the next pass is due.
-    async fn finish(&mut self, object: &ProvisioningIntegration, report: &Report, interval: Duration) {
+    async fn finish(&mut self, object: &ProvisioningIntegration, report: &mut Report, interval: Duration) {
         let now = self.shared.clock.now();
         let singly = self.retried_singly(report, interval);
         let interval = SignedDuration::try_from(interval).unwrap_or(SignedDuration::from_mins(10));
@@ -562,6 +562,7 @@ impl Worker {
             secrets: now.checked_add(if missing { MISSING_SECRET_POLL } else { SECRET_POLL }).ok(),
             tried: self.times.tried,
         };
+        report.again = self.times.retry;
         self.session.place.end(stop.map(|stop| stop.reason), report.tally.is_some());
         self.shared.tenants.idle(&self.key, stop.is_some() && report.tally.is_none());
         self.shared.metrics.pass(&self.key, report, now);

@@ -300,6 +300,11 @@ impl Credential {
         Self(values)
     }
 
+    /// Returns the keys.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// The value of a key, moved out.
     pub fn take(&mut self, key: &str) -> Option<Secret> {
         self.0.remove(key)

@@ -194,3 +194,50 @@ async fn a_wait_hides_no_leaver_and_ends_without_a_trace() {
     assert!(integration.conditions.iter().all(|condition| !condition.message.contains("Waiting until")));
     assert_eq!(lines(&controller).len(), 2, "{:?}", lines(&controller));
 }
+
+/// What `Ready` says of the next try, which `status.nextTryAt` says as well: when it is due, and the rest of the message.
+async fn next_try(story: &Story, reason: &str) -> (Timestamp, String) {
+    let status = story.ready(reason).await.status.unwrap();
+    let at = status.next_try_at.expect("status.nextTryAt").0;
+    for kind in ["Ready", if reason.ends_with("Unavailable") { "Reconciling" } else { "Stalled" }] {
+        let message = &status.conditions.iter().find(|condition| condition.type_ == kind).expect("the condition").message;
+        assert!(message.contains(&format!(" Next try at {at}")), "{kind}: {message}");
+    }
+    let ready = status.conditions.into_iter().find(|condition| condition.type_ == "Ready").unwrap();
+    (at, ready.message)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_failed_says_when_it_is_tried_again_and_a_refused_credential_where_it_is_from() {
+    let (story, _controller) = Story::converged("next-try", 6, json!({})).await;
+    assert_eq!(story.integration().await.status.unwrap().next_try_at, None);
+    story.simulated.post("/bob/faults", json!({"kind": "status", "status": 503})).await;
+    story.ask().await;
+    let (first, message) = next_try(&story, "BobUnavailable").await;
+    let left = first.duration_since(Timestamp::now()).as_secs();
+    assert!((0..=11).contains(&left), "{left} s: {message}");
+    assert!(says(&story, "BobConnected").await.1.contains("Next try at"));
+    until("the next try is told after this one", || async {
+        let (second, message) = next_try(&story, "BobUnavailable").await;
+        if second > first { Ok(()) } else { Err(message) }
+    })
+    .await;
+    assert!(Timestamp::now() >= first, "it is not tried before the time that was told");
+    story.simulated.delete("/bob/faults").await;
+    let status = story.ready("Converged").await.status.unwrap();
+    assert_eq!(status.next_try_at, None);
+    assert!(status.conditions.iter().all(|condition| !condition.message.contains("Next try")), "{:?}", status.conditions);
+
+    story.secret("onelogin", &[("clientId", "client-1"), ("clientSecret", "another-secret")]).await;
+    let (_, message) = next_try(&story, "ProviderUnauthorized").await;
+    assert!(message.contains("The credential is in the Secret onelogin, keys clientId, clientSecret. Next try"), "{message}");
+    story.secret("onelogin", &[("clientId", "client-1"), ("clientSecret", "secret-1")]).await;
+    story.ready("Converged").await;
+    story.secret("bob", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "another-token")]).await;
+    let (at, message) = next_try(&story, "BobUnauthorized").await;
+    assert!(message.contains("The credential is in the Secret bob, keys serviceUserId, serviceUserToken. Next try"), "{message}");
+    assert!(message.ends_with(", and within a minute when the Secret changes."), "{message}");
+    is_in(at, 3600);
+    let connected = says(&story, "BobConnected").await;
+    assert!(connected.0 == "BobUnauthorized" && connected.1 == message, "{connected:?}");
+}

@@ -92,7 +92,7 @@ pub fn with_waits(mut conditions: Vec<Condition>, waits: &[Told], generation: i6
         put("Ready", false, reason, message.clone());
         put("Reconciling", true, reason, message);
     } else if let Some(known) = conditions.iter_mut().find(|known| known.type_ == "Ready") {
-        known.message = format!("{} {message}", known.message);
+        known.message = conditions::followed_by(&known.message, &message);
     }
     conditions
 }
@@ -167,7 +167,7 @@ pub fn timed(mut conditions: Vec<Condition>, before: &[Condition], now: Timestam
 #[must_use]
 pub fn begun_anew(before: &ProvisioningIntegrationStatus) -> ProvisioningIntegrationStatus {
     let unavailable = [Side::Bob, Side::Provider].map(|side| side.reason().as_str());
-    let mut status = before.clone();
+    let mut status = ProvisioningIntegrationStatus { next_try_at: None, ..before.clone() };
     for condition in status.conditions.iter_mut().filter(|condition| unavailable.contains(&&*condition.reason)) {
         "The controller has started anew; a pass over everybody is under way.".clone_into(&mut condition.message);
     }
