@@ -34,6 +34,12 @@ impl Zones {
     pub fn gaps<'a>(&self, sites: impl Iterator<Item = &'a str>) -> Gaps {
         let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
         sites.map(str::trim).filter(|site| !site.is_empty()).for_each(|site| *counts.entry(site).or_default() += 1);
+        self.gaps_in(&counts)
+    }
+
+    /// The same, where it is known how many employees each site has.
+    #[must_use]
+    pub fn gaps_in(&self, counts: &BTreeMap<&str, u32>) -> Gaps {
         let unlisted = counts.iter().filter(|(site, _)| !self.sites.contains_key(**site)).map(|(site, count)| (Box::from(*site), *count));
         let unlisted: Vec<(Box<str>, u32)> = unlisted.collect();
         let unused = self.sites.keys().filter(|site| !counts.contains_key(&***site)).map(|site| (site.clone(), nearest(site, &unlisted)));

@@ -15,6 +15,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{
     clock::Clock,
+    company::Company,
     progress::{self, Counting},
     report::Reckoned,
     session::Session,
@@ -52,6 +53,8 @@ pub struct Reckoning {
     complete: AtomicBool,
     /// How far the pass over everybody is that is under way.
     pub progress: Counting,
+    /// What Bob's answers showed of all of them together.
+    pub company: Company,
     /// Told of news that no sum shows.
     news: Notify,
 }
@@ -71,6 +74,7 @@ impl Reckoning {
             roster,
             tenants,
             progress: Counting::new(clock.clone()),
+            company: Company::default(),
             clock,
             metrics,
             settings: Mutex::default(),

@@ -16,7 +16,8 @@
 //!   pass over single people meets one over everybody.
 //! - `session`: what every pass of an integration shares. `partial`: passes over single people, at once and beside the
 //!   pass over everybody. `single`: how single people are read.
-//! - `counts`: the numbers of an integration, written down whenever its people change.
+//! - `counts`: the numbers of an integration, written down whenever its people change. `company`: what Bob's answers showed of
+//!   all of them together.
 //! - `waits`: waits that a service asked for, as people are told of them. `progress`: how far a pass is that takes long.
 //! - `owners`: which objects go with their integration.
 //! - `signing`: what webhooks are signed with, read beside the passes.
@@ -26,6 +27,7 @@
 pub mod approval;
 pub mod claims;
 pub mod clock;
+pub mod company;
 pub mod confirm;
 pub mod connection;
 pub mod counts;

@@ -31,6 +31,7 @@ pub use self::{
 use super::{
     claims::{Looking, Writing},
     clock::Clock,
+    company::Company,
     connection::InitialPassword,
     decide::{self, Deciding},
     dirty::{Causes, Waiting},
@@ -101,6 +102,8 @@ pub struct Pass<'a> {
     pub clock: &'a Clock,
     /// Where events about its people come in.
     pub mailbox: &'a Mailbox,
+    /// What Bob's answers showed of everybody together.
+    pub company: &'a Company,
     /// Whether this process may write.
     pub leadership: &'a Leadership,
     /// Whom it is about.
@@ -247,6 +250,10 @@ impl Pass<'_> {
             self.converge(&people, &plan, &released, &recorder, (&listing.unavailable, &[])).await
         };
         self.looked_at(&people);
+        if report.zones.is_some() {
+            self.company.see_everybody(people.iter().map(|person| &person.employee), |id| self.looking.is_outdated(id));
+        }
+        self.company.hide(&report.unseen_fields);
         if listing.whole {
             self.roster.without_account(self.key, None);
         }

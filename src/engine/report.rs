@@ -14,7 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 pub use self::{
     beside::{begun_anew, cannot_read, timed, with_open, with_parts, with_progress, with_waits},
     counts::{Reckoned, with_counts},
-    source::memory,
+    source::{after_some, memory},
 };
 use super::{
     observe::Absent,
@@ -50,6 +50,8 @@ pub struct Report {
     pub unavailable_targets: Vec<String>,
     /// Mapped fields that Bob sent for nobody.
     pub unseen_fields: Vec<String>,
+    /// Of a pass over single people: the fields that Bob still sent for nobody, where one of them came with somebody now.
+    pub unseen_now: Option<Vec<String>>,
     /// What was found of those who are missing from Bob's answer.
     pub absent: Absent,
     /// Where sites and time zones do not meet; `None` if that is not known.
@@ -367,30 +369,31 @@ fn webhooks_accepted(webhooks: Option<&Result<(), String>>) -> Option<Wanted> {
 }
 
 fn mapping_complete(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
-    let kind = "MappingComplete";
     if report.tally.is_none() {
-        return kept(kind, before);
+        return kept("MappingComplete", before);
     }
-    Some(if !report.unavailable_targets.is_empty() {
+    Some(mapped(&report.unavailable_targets, &report.unseen_fields))
+}
+
+fn mapped(unavailable_targets: &[String], unseen_fields: &[String]) -> Wanted {
+    let kind = "MappingComplete";
+    if !unavailable_targets.is_empty() {
         Wanted {
             kind,
             status: false,
             reason: DetailReason::TargetUnavailable.as_str(),
             message: format!(
                 "The provider does not have {}; {} left out, and the rest is in sync.",
-                report.unavailable_targets.join(", "),
-                if report.unavailable_targets.len() == 1 { "it is" } else { "they are" }
+                unavailable_targets.join(", "),
+                if unavailable_targets.len() == 1 { "it is" } else { "they are" }
             ),
         }
-    } else if !report.unseen_fields.is_empty() {
+    } else if !unseen_fields.is_empty() {
         Wanted {
             kind,
             status: false,
             reason: DetailReason::SourceUnavailable.as_str(),
-            message: format!(
-                "Bob sends {} for nobody; attributes and access that rest on it stay as they are.",
-                report.unseen_fields.join(", ")
-            ),
+            message: format!("Bob sends {} for nobody; attributes and access that rest on it stay as they are.", unseen_fields.join(", ")),
         }
     } else {
         Wanted {
@@ -399,7 +402,7 @@ fn mapping_complete(report: &Report, before: &ProvisioningIntegrationStatus) -> 
             reason: DetailReason::Complete.as_str(),
             message: "Every mapped target exists, and Bob shows every mapped field.".to_owned(),
         }
-    })
+    }
 }
 
 fn employees_failing(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {

@@ -160,6 +160,7 @@ impl Session {
             metrics: &self.shared.metrics,
             clock: &self.shared.clock,
             mailbox: &self.mailbox,
+            company: &self.reckoning.company,
             leadership: &self.shared.leadership,
             scope: wanted.scope.unwrap_or(Scope::Everybody { listed: &listed, progress: &self.reckoning.progress }),
             looking,
@@ -200,12 +201,18 @@ impl Session {
         report
     }
 
-    /// Notes what a pass over single people changed; it is written down with the next numbers.
+    /// Notes what a pass over single people changed, and what it showed of Bob; it is written down with the next numbers.
     pub async fn note_changes(&self, report: &Report) {
-        let Some(tally) = report.tally.as_ref().filter(|tally| tally.changed()) else { return };
-        let last_pass = report::last_pass(tally, report.took, self.shared.clock.now());
-        self.said.lock().await.status.last_pass = Some(last_pass);
-        self.reckoning.nudge();
+        let (Some(tally), now) = (&report.tally, self.shared.clock.now()) else { return };
+        let mut said = self.said.lock().await;
+        let mut status = report::after_some(&said.status, report, now);
+        if tally.changed() {
+            status.last_pass = Some(report::last_pass(tally, report.took, now));
+        }
+        if !report::same(&said.status, &status) {
+            said.status = status;
+            self.reckoning.nudge();
+        }
     }
 
     /// How many of these people have a part in a plan that is held or was approved, and which parts.

@@ -58,6 +58,8 @@ pub struct Seen {
     pub deleted_now: HashSet<Box<str>>,
     /// Whether an employee can be judged only by an answer about all of them.
     pub in_doubt: bool,
+    /// The fields that Bob sent with at least one of them.
+    pub fields: HashSet<Box<str>>,
 }
 
 /// A hash of everything that was asked of Bob about somebody; never 0.
@@ -93,6 +95,7 @@ pub async fn employees(
         let people = bob.some(fields, chunk, urgency).await.map_err(bob_stop)?;
         roster.shown(key, shown(&people.employees));
         seen.company = seen.company.or_else(|| company(settings, &people.employees));
+        seen.fields.extend(fields.ids().iter().zip(&people.seen).filter(|(_, came)| **came).map(|(field, _)| field.clone()));
         found.extend(people.employees.into_iter().map(|employee| (employee.id().into(), employee)));
     }
     for id in ids {

@@ -426,3 +426,49 @@ fn every_reason_that_fails_is_one_of_the_closed_list() {
         assert_eq!(reason.is_failure(), !told, "{reason}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_said_of_sites_and_of_hidden_fields_follows_passes_over_single_people() {
+    let story = Story::begin("company", 2).await;
+    let people = staff(&story, 12).await;
+    for id in &people {
+        story.simulated.change(id, json!({"work.site": "Berlin"})).await;
+    }
+    for id in story.simulated.employees().await.iter().map(|employee| employee["root.id"].as_str().unwrap().to_owned()) {
+        story.simulated.change(&id, json!({"work.site": "Berlin"})).await;
+    }
+    let _controller = Controller::start(&story).await;
+    story.simulated.put("/bob/permissions", json!({"hiddenFields": ["work.title"]})).await;
+    let zones = json!({"timeZone": "UTC", "siteTimeZones": {"Berlin": "Europe/Berlin", "Auckland": null}});
+    story.integrate(json!({"interval": "24h", "bob": zones})).await;
+    story.ready("Converged").await;
+    let before = status(&story).await;
+    assert_eq!(said(&before, "TimeZonesComplete").0, "True", "{:?}", said(&before, "TimeZonesComplete"));
+    assert_eq!(said(&before, "MappingComplete").1, "SourceUnavailable", "{:?}", said(&before, "MappingComplete"));
+    let searches = story.simulated.calls("onelogin", "GET /api/2/users").await;
+
+    // One moves to a site without a zone, and Bob shows titles again: nobody asks for a pass over everybody.
+    story.simulated.put("/bob/permissions", json!({})).await;
+    story.simulated.change(&people[0], json!({"work.site": "Tokyo"})).await;
+    request(&story, &people[0], "moved").await;
+    let began = std::time::Instant::now();
+    until("both follow", || async {
+        let status = status(&story).await;
+        let (zones, mapping) = (said(&status, "TimeZonesComplete"), said(&status, "MappingComplete"));
+        if zones.0 == "False" && zones.2.contains("Tokyo (1)") && mapping.1 == "Complete" {
+            Ok(())
+        } else {
+            Err(format!("{zones:?} {mapping:?}"))
+        }
+    })
+    .await;
+    assert!(began.elapsed() < std::time::Duration::from_secs(12), "{:?}", began.elapsed());
+    story.simulated.change(&people[0], json!({"work.site": "Berlin"})).await;
+    request(&story, &people[0], "back").await;
+    until("the site is gone", || async {
+        let zones = said(&status(&story).await, "TimeZonesComplete");
+        if zones.0 == "True" { Ok(()) } else { Err(format!("{zones:?}")) }
+    })
+    .await;
+    assert_eq!(story.simulated.calls("onelogin", "GET /api/2/users").await, searches, "no pass over everybody");
+}

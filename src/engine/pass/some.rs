@@ -45,6 +45,7 @@ impl Pass<'_> {
         report.rest.unseen = seen.unseen;
         report.rest.unread = seen.unread;
         report.rest.in_doubt = seen.in_doubt;
+        report.unseen_now = self.company.shown(|field| seen.fields.contains(field));
 
         let mut people = decide::everybody(&self.deciding(), seen.employees);
         self.keep_some_in(&mut people, report);
@@ -79,6 +80,8 @@ impl Pass<'_> {
         report.rest.renamed = plan.renames(&settings.mapping, |change| released.go[change]);
         let summary = self.converge(&people, &plan, &released, &recorder, (&missing, &deferred)).await;
         self.looked_at(&people);
+        self.company.see_some(people.iter().map(|person| &person.employee).filter(|employee| !self.looking.is_outdated(employee.id())));
+        report.zones = self.company.gaps(&settings.zones);
         report.rest.unsettled = std::mem::take(&mut recorder.unsettled.lock().unwrap_or_else(PoisonError::into_inner));
         report.unfinished = summary.unfinished || recorder.failed.load(std::sync::atomic::Ordering::Relaxed);
         report.tally = Some(recorder.tally.into_inner().unwrap_or_else(PoisonError::into_inner));

@@ -2,9 +2,16 @@
 
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
+
 use super::{Report, kept};
 use crate::{
-    api::{ProvisioningIntegrationStatus, conditions::Wanted, integration::Lifecycles, reasons::DetailReason},
+    api::{
+        ProvisioningIntegrationStatus,
+        conditions::{self, Wanted, merge},
+        integration::Lifecycles,
+        reasons::DetailReason,
+    },
     domain::{calendar::Gaps, missing::Memory},
 };
 
@@ -74,6 +81,23 @@ pub(super) fn time_zones_complete(report: &Report, before: &ProvisioningIntegrat
     })
 }
 
+/// The status after a pass over single people: what it showed of Bob that a pass over everybody would say.
+#[must_use]
+pub fn after_some(before: &ProvisioningIntegrationStatus, report: &Report, now: Timestamp) -> ProvisioningIntegrationStatus {
+    let is = |kind, reason: DetailReason| conditions::find(&before.conditions, kind).is_some_and(|known| known.reason == reason.as_str());
+    let hidden = report.unseen_now.as_ref().filter(|_| is("MappingComplete", DetailReason::SourceUnavailable));
+    let mapping = hidden.map(|unseen| super::mapped(&[], unseen));
+    let zones = report.zones.as_ref().and_then(|_| time_zones_complete(report, before));
+    let mut status = before.clone();
+    for condition in &mut status.conditions {
+        let wanted = mapping.iter().chain(&zones).find(|wanted| wanted.kind == condition.type_);
+        let generation = condition.observed_generation.unwrap_or(0);
+        let fresh = wanted.and_then(|wanted| merge(&before.conditions, std::slice::from_ref(wanted), generation, now).pop());
+        fresh.into_iter().for_each(|fresh| *condition = fresh);
+    }
+    status
+}
+
 fn told(gaps: &Gaps) -> String {
     let few = |names: Vec<String>| {
         let more = names.len().saturating_sub(MOST_SITES);
@@ -139,6 +163,48 @@ mod tests {
         hides_leavers.absent.hides_leavers = true;
         let told = bob_connected(&hides_leavers);
         assert!(told.status && told.reason == "LifecyclesMissing" && told.message.contains("Terminated"), "{}", told.message);
+    }
+
+    #[test]
+    fn a_pass_over_single_people_says_what_it_showed_of_the_company() {
+        let at = |second| Timestamp::from_second(second).expect("a time");
+        let gaps = |unlisted: &[(&str, u32)]| Gaps {
+            unlisted: unlisted.iter().map(|(site, count)| (Box::from(*site), *count)).collect(),
+            unused: Vec::new(),
+            zone: "UTC".into(),
+        };
+        let said = |unavailable: &[&str], unseen: &[&str]| {
+            let owned = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+            let report = Report {
+                tally: Some(crate::engine::record::Tally::default()),
+                unavailable_targets: owned(unavailable),
+                unseen_fields: owned(unseen),
+                zones: Some(gaps(&[])),
+                ..Report::default()
+            };
+            super::super::after(&ProvisioningIntegrationStatus::default(), &report, &std::collections::BTreeMap::new(), 3, at(100))
+        };
+        let words = |status: &ProvisioningIntegrationStatus, kind| {
+            let found = conditions::find(&status.conditions, kind).expect("the condition");
+            (found.reason.clone(), found.message.clone(), found.observed_generation, found.last_transition_time.0)
+        };
+        let moved = |unseen: Option<&[&str]>| Report {
+            zones: Some(gaps(&[("Tokyo", 1)])),
+            unseen_now: unseen.map(|list| list.iter().map(|&text| text.to_owned()).collect()),
+            ..Report::default()
+        };
+        let before = said(&[], &["work.title", "work.phone"]);
+        let after = after_some(&before, &moved(Some(&["work.phone"])), at(200));
+        let zones = words(&after, "TimeZonesComplete");
+        assert!(zones.0 == "SiteWithoutZone" && zones.1.contains("Tokyo (1)") && (zones.2, zones.3) == (Some(3), at(200)), "{zones:?}");
+        let mapping = words(&after, "MappingComplete");
+        assert!(mapping.0 == "SourceUnavailable" && mapping.1.starts_with("Bob sends work.phone for nobody") && mapping.3 == at(100));
+        let all = after_some(&before, &moved(Some(&[])), at(200));
+        assert_eq!(words(&all, "MappingComplete").0, "Complete");
+        assert_eq!(words(&all, "Ready"), words(&before, "Ready"));
+        let unavailable = said(&["custom_attributes.desk"], &["work.title"]);
+        assert_eq!(words(&after_some(&unavailable, &moved(Some(&[])), at(200)), "MappingComplete").0, "TargetUnavailable");
+        assert_eq!(after_some(&before, &Report::default(), at(200)), before);
     }
 
     #[test]
