@@ -358,9 +358,13 @@ pub struct ProvisioningIntegrationStatus {
     /// Since when access that was given before is not given again, because the integration began without a status: until a person has approved it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reactivations_held_since: Option<Time>,
-    /// The provider's tenant that the recorded accounts belong to: its address, and what else tells it from others there.
+    /// The provider's tenant that the recorded accounts belong to: what the service itself says it is, and the name in the settings
+    /// where the service does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
+    /// The name that the settings had for that tenant: the provider's address, and what else tells it from others there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant_named: Option<String>,
     /// The plan that was released last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approved: Option<Approved>,

@@ -213,6 +213,7 @@ impl Writer {
                 "firstPassAt",
                 "reactivationsHeldSince",
                 "tenant",
+                "tenantNamed",
                 "approved",
                 "revoked",
                 "lifecycles",

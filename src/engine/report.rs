@@ -21,6 +21,7 @@ use super::{
     pass::{HeldScope, Rest},
     record::Tally,
     revocations,
+    tenants::Tenant,
     validate::Stop,
     words::named,
 };
@@ -73,7 +74,7 @@ pub struct Report {
     /// How many changes of each kind of budget did not go out, because a guard holds them or nothing is to be written.
     pub planned: Option<Counts>,
     /// The tenant that the pass was about.
-    pub tenant: Option<String>,
+    pub tenant: Option<Tenant>,
     /// Whether nothing was to be written.
     pub dry_run: bool,
     /// Whether a first pass that was not seen through counts as none (`existingEmployees: OnChange`).
@@ -152,12 +153,8 @@ pub fn after(
             (_, Some(_)) if !report.dry_run && !report.unfinished && report.stop.is_none() => None,
             _ => before.reactivations_held_since.clone(),
         },
-        // Until a pass is through, some statuses may tell of accounts of the tenant before.
-        tenant: if report.tally.is_some() && report.in_bob.is_some() && !report.unfinished && report.stop.is_none() {
-            report.tenant.clone()
-        } else {
-            before.tenant.clone()
-        },
+        tenant: before.tenant.clone(),
+        tenant_named: before.tenant_named.clone(),
         approved: before.approved.clone().map(|approved| {
             let through = report.tally.is_some() && report.in_bob.is_some() && !report.unfinished && !report.dry_run;
             Approved { leaving: approved.leaving && !through, ..approved }
@@ -173,6 +170,11 @@ pub fn after(
             .filter(|_| through || report.tally.is_some())
             .or_else(|| before.last_handled_sync_at.clone()),
     };
+    // Until a pass is through, some statuses may tell of accounts of the tenant before.
+    if report.tally.is_some() && report.in_bob.is_some() && !report.unfinished && report.stop.is_none() {
+        status.tenant = report.tenant.as_ref().map(|tenant| tenant.told().to_owned());
+        status.tenant_named = report.tenant.as_ref().map(|tenant| tenant.settings.clone());
+    }
     if let (Some(tally), Some(in_bob)) = (&report.tally, report.in_bob) {
         // A short answer must not become the measure for the next one.
         let in_bob = if report.suspicion.is_some() { before.employees.as_ref().map_or(in_bob, |counts| counts.in_bob) } else { in_bob };
@@ -301,6 +303,7 @@ pub fn same(a: &ProvisioningIntegrationStatus, b: &ProvisioningIntegrationStatus
         && a.first_pass_at == b.first_pass_at
         && a.reactivations_held_since == b.reactivations_held_since
         && a.tenant == b.tenant
+        && a.tenant_named == b.tenant_named
         && a.approved == b.approved
         && a.revoked == b.revoked
         && a.lifecycles == b.lifecycles

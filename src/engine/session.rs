@@ -121,10 +121,10 @@ impl Session {
                 self.mailbox.dirty.again(employee, Waiting { trigger: Trigger::Retry, looks: 0, ..cause }, now + wait);
             }
         };
-        let (tenant, shares) = (ready.validated.target.tenant(), self.tenant(ready, true).await);
+        let shares = self.tenant(ready, true).await;
         let (counts, first_pass_at, released, lifecycles, restored) = {
             let said = self.said.lock().await;
-            if said.status.tenant.as_ref().is_some_and(|known| *known != tenant) {
+            if Tenant::on_record(&said.status).is_some_and(|known| !known.is_same(&shares)) {
                 self.shared.roster.forget_accounts(&self.key);
             }
             revocations::remember(&self.shared.roster, &self.key, &said.status.revoked);
@@ -192,8 +192,7 @@ impl Session {
             tried: &tried,
         };
         let mut report = pass.run().await;
-        report.tenant = Some(tenant);
-        self.tenant(ready, false).await;
+        report.tenant = Some(self.tenant(ready, false).await);
         report.stop = report.stop.map(|stop| connections.name_secret(stop));
         if let Some(stop) = report.stop.as_mut().filter(|stop| stop.reason == IntegrationReason::ProviderUnavailable) {
             stop.wait = stop.wait.or_else(|| connections.silence());
@@ -230,11 +229,14 @@ impl Session {
         self.by_evidence.lock().unwrap_or_else(PoisonError::into_inner).retain(|employee, _| known(employee));
     }
 
-    /// Returns which tenant this is, as far as is known. The service is asked only where `ask`, and another integration may have
-    /// the same one.
+    /// Returns which tenant this is, as far as is known. The service is asked only where `ask`, and where the name alone does not
+    /// tell: another integration may have the same one, the accounts on record are of one that had another name, or customers of
+    /// the service share the name.
     async fn tenant(&self, ready: &Ready, ask: bool) -> Tenant {
-        let tenants = &self.shared.tenants;
-        let ask = ask && tenants.has_others(&self.key);
+        let (tenants, target) = (&self.shared.tenants, &ready.validated.target);
+        let has_name = |known: Tenant| known.settings == target.tenant() && target.destination.shared_address().is_none();
+        let named = !ask || Tenant::on_record(&self.said.lock().await.status).is_none_or(has_name);
+        let ask = ask && (tenants.has_others(&self.key) || !named);
         let learned = ready.connections.provider.tenant(ask).await;
         if let Some(learned) = &learned {
             tenants.learn(&self.key, learned);

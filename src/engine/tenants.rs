@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::validate::{AllowedEndpoints, validate};
 use crate::{
-    api::{ProvisioningIntegration, integration::Mode},
+    api::{ProvisioningIntegration, ProvisioningIntegrationStatus, integration::Mode},
     cluster::roster::IntegrationKey,
 };
 
@@ -35,6 +35,23 @@ pub struct Tenant {
 }
 
 impl Tenant {
+    /// Returns the tenant that the recorded accounts belong to, where it is known.
+    #[must_use]
+    pub fn on_record(status: &ProvisioningIntegrationStatus) -> Option<Self> {
+        let tenant = status.tenant.clone()?;
+        Some(match &status.tenant_named {
+            Some(settings) if *settings != tenant => Self { settings: settings.clone(), learned: Some(tenant) },
+            // The service did not say, or an older version wrote this.
+            _ => Self { settings: tenant, learned: None },
+        })
+    }
+
+    /// Returns what is told of it: what the service says, where it does.
+    #[must_use]
+    pub fn told(&self) -> &str {
+        self.learned.as_deref().unwrap_or(&self.settings)
+    }
+
     /// Whether both are one tenant: as the service says, and as the settings have it where one of them has not called it.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
@@ -75,8 +92,8 @@ impl Tenants {
                 same.unwrap_or((Tenant { settings, learned: None }, false))
             }
             Err(_) => {
-                let on_record = object.status.as_ref().and_then(|status| status.tenant.clone());
-                let tenant = before.map(|(tenant, _)| tenant).or_else(|| Some(Tenant { settings: on_record?, learned: None }));
+                let on_record = object.status.as_ref().and_then(Tenant::on_record);
+                let tenant = before.map(|(tenant, _)| tenant).or(on_record);
                 let Some(tenant) = tenant else { return };
                 (tenant, true)
             }
@@ -164,6 +181,26 @@ mod tests {
         let named = tenant("onelogin https://acme.onelogin.com", Some("account 1"));
         assert!(production.is_same(&named), "two names of one account");
         assert!(production.is_same(&tenant(REGION, None)) && !named.is_same(&tenant(REGION, None)));
+    }
+
+    #[test]
+    fn what_is_on_record_tells_the_tenant_under_another_name_and_another_tenant_under_the_same() {
+        let tenant = |settings: &str, learned: Option<&str>| Tenant { settings: settings.into(), learned: learned.map(str::to_owned) };
+        let status = |told: &str, named: Option<&str>| {
+            let (tenant, tenant_named) = (Some(told.to_owned()), named.map(str::to_owned));
+            Tenant::on_record(&ProvisioningIntegrationStatus { tenant, tenant_named, ..ProvisioningIntegrationStatus::default() }).unwrap()
+        };
+        let known = status("account 1", Some(REGION));
+        assert_eq!((known.told(), &*known.settings), ("account 1", REGION));
+        assert!(known.is_same(&tenant(REGION, None)), "the service has not been asked, and the name is the same");
+        assert!(known.is_same(&tenant("onelogin https://acme.onelogin.com", Some("account 1"))));
+        assert!(!known.is_same(&tenant("onelogin https://acme.onelogin.com", None)), "nothing tells that it is the same");
+        assert!(!known.is_same(&tenant(REGION, Some("account 2"))), "the credential of another customer of the region");
+        for unlearned in [status(REGION, Some(REGION)), status(REGION, None)] {
+            assert_eq!((unlearned.told(), &unlearned.learned), (REGION, &None));
+            assert!(unlearned.is_same(&tenant(REGION, Some("account 1"))));
+        }
+        assert_eq!(Tenant::on_record(&ProvisioningIntegrationStatus::default()), None);
     }
 
     #[test]

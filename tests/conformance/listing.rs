@@ -9,7 +9,7 @@ use bobsync::{
 use simulators::{Fault, FaultKind};
 use tokio::runtime::Handle;
 
-use crate::tenant::{Account, Calls, Tenant, account, can, listed, mark, plain, rows};
+use crate::tenant::{Account, Calls, Tenant, account, can, listed, mark, plain, rows, untold};
 
 async fn list<T: Tenant>(tenant: &T) -> (Vec<Account>, Listing) {
     try_to_list(tenant).await.expect("a listing")
@@ -216,4 +216,17 @@ pub async fn a_token_that_ends_while_listing_is_renewed<T: Tenant>(tenant: &T) {
         .unwrap();
     assert_eq!((listing.accounts as usize, seen), (ids.len(), ids.len()), "nobody twice, and nobody missing");
     assert!(listing.whole);
+}
+
+/// Whatever the settings call it.
+pub async fn the_service_says_which_tenant_it_is_and_is_asked_once_at_most<T: Tenant>(tenant: &T) {
+    tenant.make(&[account("noa")]).await;
+    let asked = tenant.telling(untold());
+    assert_eq!(asked.tenant(false).await, None, "nothing was asked yet");
+    let said = asked.tenant(true).await.expect("the service says so");
+    let calls = tenant.calls().await;
+    assert_eq!((asked.tenant(true).await.as_ref(), tenant.calls().await), (Some(&said), calls));
+    list(tenant).await;
+    let calls = tenant.calls().await;
+    assert_eq!((tenant.provider().tenant(true).await, tenant.calls().await), (Some(said), calls), "a listing has told it");
 }

@@ -16,6 +16,7 @@ macro_rules! every_provider {
             accounts_are_found_by_id_mark_and_email_with_one_call_each,
             a_wildcard_finds_nobody_and_an_empty_key_is_not_asked_for,
             a_token_that_ends_while_listing_is_renewed,
+            the_service_says_which_tenant_it_is_and_is_asked_once_at_most,
         ]);
         $crate::table::table!($tenant, writing: [
             a_new_account_has_what_was_written_and_nothing_else,

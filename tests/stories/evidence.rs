@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::{
     attempts::{SECRET, again, begin, broken, deliver, forget, hooked, mended, paused, pin, seen, status, until_status},
     budgets::staff,
-    support::{Controller, Story, condition, ready, until},
+    support::{Controller, Simulated, Story, condition, ready, until},
 };
 
 const REVOKED: &str = "employee.access.revoked.immediately";
@@ -116,7 +116,14 @@ async fn a_rotated_secret_of_the_provider_is_used_for_evidence() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn broken_settings_that_name_another_tenant_take_no_access_there() {
     let (story, people, controller) = begin("elsewhere", 6, hooked(json!({}))).await;
-    let endpoint = story.simulated.one_login.replace("127.0.0.1", "localhost");
+    let other = Simulated::start(0).await;
+    let theirs: Vec<_> =
+        (0..20).map(|n| json!({"email": format!("n{n}@else.example"), "username": format!("n{n}"), "status": 1})).collect();
+    other.post("/onelogin/users", json!(theirs)).await;
+    let theirs = other.accounts().await;
+    let on_record = story.person(&people[0]).await.unwrap().status.unwrap().account.unwrap().id;
+    assert!(theirs.iter().any(|account| account["id"].to_string() == on_record), "{on_record}: {theirs:?}");
+    let endpoint = other.one_login.clone();
     let spec = json!({"provider": {"oneLogin": {"endpoint": endpoint}}, "provisioning": {"scope": "employee.work.site ="}});
     let patch = Patch::Merge(json!({"spec": spec}));
     story.integrations().patch("onelogin", &PatchParams::default(), &patch).await.unwrap();
@@ -127,6 +134,23 @@ async fn broken_settings_that_name_another_tenant_take_no_access_there() {
     revoke(&story, &controller, &people[0]).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(status(&story, &people[0]).await, 1);
+    assert_eq!(other.writes().await, 0);
+    assert_eq!(other.accounts().await, theirs);
+}
+
+/// The same tenant under another name: what is on record is of its accounts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn broken_settings_that_name_the_tenant_otherwise_take_access_that_evidence_takes() {
+    let (story, people, controller) = begin("renamed", 6, hooked(json!({}))).await;
+    let endpoint = story.simulated.one_login.replace("127.0.0.1", "localhost");
+    let spec = json!({"provider": {"oneLogin": {"endpoint": endpoint}}, "provisioning": {"scope": "employee.work.site ="}});
+    story.integrations().patch("onelogin", &PatchParams::default(), &Patch::Merge(json!({"spec": spec}))).await.unwrap();
+    story.ready("EndpointNotAllowed").await;
+    assert!(controller.stop().await);
+    let controller = Controller::with(&story, &["--leader-elect=false", "--allow-endpoint", &endpoint]).await;
+    story.ready("InvalidSettings").await;
+    revoke(&story, &controller, &people[0]).await;
+    until_status(&story, &people[0], 2).await;
 }
 
 /// Nothing is green while access is open that has to be taken.

@@ -434,6 +434,42 @@ async fn two_integrations_on_one_tenant_do_not_fight_over_a_person() {
     .await;
 }
 
+/// One OneLogin under two addresses: the service tells that it is one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_integrations_on_one_tenant_with_two_names_do_not_fight_over_a_person() {
+    let story = Story::begin("names", 6).await;
+    let other_name = story.simulated.one_login.replace("127.0.0.1", "localhost");
+    let _controller = Controller::with(&story, &["--allow-endpoint", &other_name]).await;
+    let first = story.integrate(json!({})).await;
+    let status = story.ready("Converged").await.status.unwrap();
+    let (tenant, named) = (status.tenant.unwrap(), status.tenant_named.unwrap());
+    assert!(tenant.starts_with("onelogin account ") && named.ends_with(&story.simulated.one_login), "{tenant}, {named}");
+    story.simulated.forget_calls().await;
+
+    let mut second = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "zweite"}, "spec": first.spec});
+    second["spec"]["provider"]["oneLogin"]["endpoint"] = json!(other_name);
+    second["spec"]["provisioning"]["userStatus"] = "AlwaysInactive".into();
+    story.integrations().patch("zweite", &PatchParams::apply("story").force(), &Patch::Apply(second)).await.expect("admitted");
+    until("the second says whose they are", || async {
+        let status = story.integrations().get("zweite").await.unwrap().status.unwrap_or_default();
+        let ready = status.conditions.into_iter().find(|one| one.type_ == "Ready").map(|one| (one.reason, one.message)).unwrap_or_default();
+        if ready.0 == "TenantTaken" && ready.1.contains("/onelogin") { Ok(()) } else { Err(format!("{ready:?}")) }
+    })
+    .await;
+    let said = story.integrations().get("zweite").await.unwrap().status.unwrap();
+    assert_eq!((said.tenant.as_ref(), said.tenant_named.as_deref().map(|name| name.ends_with(&other_name))), (Some(&tenant), Some(true)));
+
+    // The first takes the other name as well: it is the tenant that it was.
+    story.integrate(json!({"provider": {"oneLogin": {"endpoint": other_name}}})).await;
+    let status = story.ready("Converged").await.status.unwrap();
+    assert_eq!(status.tenant, Some(tenant));
+    assert!(status.tenant_named.is_some_and(|name| name.ends_with(&other_name)));
+    assert_eq!(story.simulated.writes().await, 0);
+    assert!(
+        story.everybody().await.iter().filter(|person| person.spec.integration_ref.name == "onelogin").all(|one| ready(one).0 == "True")
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_immediate_revocation_holds_through_passes_and_restarts_until_a_later_start() {
     let (story, controller) = Story::converged("revoked", 5, json!({})).await;

@@ -541,7 +541,7 @@ fn confirmed(id: &str, answer: &Answer) -> Result<(), &'static str> {
 
 impl Provider for Entra {
     fn tenant(&self, ask: bool) -> BoxFuture<'_, Option<String>> {
-        Box::pin(async move { Some(format!("entra {} {}", self.tenant.base, self.graph.tenant(ask).await?)) })
+        Box::pin(async move { Some(format!("entra directory {}", self.graph.tenant(ask).await?)) })
     }
 
     fn list<'a>(&'a self, mapping: &'a Mapping, sink: &'a mut (dyn FnMut(Account<'_>) + Send)) -> BoxFuture<'a, Result<Listing, Error>> {

@@ -11,7 +11,7 @@ mod read;
 mod schemas;
 mod write;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures::future::BoxFuture;
 use reqwest::Method;
@@ -50,6 +50,9 @@ const DEFINITIONS: Route = Route::new("schemas", Purpose::Definitions);
 /// The largest page (Directory API, `users.list`).
 const PAGE: usize = CATALOG.capabilities.page;
 
+/// What Google calls the account of whoever asks.
+const OWN: &str = "my_customer";
+
 /// Users that a search by a mark may find.
 const FEW: &str = "500";
 
@@ -63,6 +66,8 @@ pub struct Google {
     /// A token of its own: the right to read schemas is asked for only where a row needs it.
     definitions: Service<GoogleDialect>,
     schemas: Remembered<Schemas>,
+    /// The id of the account, once a user has told it.
+    customer: OnceLock<Box<str>>,
 }
 
 impl Google {
@@ -76,7 +81,8 @@ impl Google {
             let dialect = GoogleDialect::new(Arc::clone(&tenant), Arc::clone(&account), scope);
             Service::new(dialect, ties.clone(), Arc::clone(pacer))
         };
-        Ok(Self { users: service(dialect::USERS)?, definitions: service(dialect::SCHEMAS)?, schemas: Remembered::default(), tenant })
+        let (users, definitions) = (service(dialect::USERS)?, service(dialect::SCHEMAS)?);
+        Ok(Self { tenant, users, definitions, schemas: Remembered::default(), customer: OnceLock::new() })
     }
 
     async fn get(&self, route: Route, path: &str, query: &[(&str, &str)], sent: Sent<'_>) -> Result<Answer, Error> {
@@ -100,6 +106,7 @@ impl Google {
                 })
                 .await?;
             let page = page_in(&answer)?;
+            self.belongs_to(&page.users);
             for user in &page.users {
                 let account = reader.account(user).ok_or_else(|| unreadable("the listing holds a user without an id"))?;
                 // Ids have 21 digits.
@@ -126,6 +133,22 @@ impl Google {
             };
             lister.goes_to(&next)?;
             token = Some(next);
+        }
+    }
+
+    /// Remembers which account these users belong to.
+    fn belongs_to(&self, users: &[User<'_>]) {
+        if let Some(id) = users.iter().find_map(|user| user.customer_id.as_deref()).filter(|id| !id.is_empty()) {
+            self.customer.get_or_init(|| id.into());
+        }
+    }
+
+    /// Asks for one user, whoever it is: users say which account they belong to.
+    async fn ask_whose(&self) {
+        let query = [("customer", &*self.tenant.customer), ("maxResults", "1"), ("fields", "users(customerId)")];
+        let Ok(answer) = self.get(Route::LIST, USERS, &query, Sent::Nothing).await else { return };
+        if let Ok(page) = page_in(&answer) {
+            self.belongs_to(&page.users);
         }
     }
 
@@ -391,6 +414,18 @@ fn confirmed(mapping: &Mapping, write: &AccountWrite, id: Option<&str>, answer: 
 }
 
 impl Provider for Google {
+    /// The id of the account. The right to list users is enough to learn it.
+    fn tenant(&self, ask: bool) -> BoxFuture<'_, Option<String>> {
+        Box::pin(async move {
+            let own = self.tenant.customer == OWN;
+            if own && ask && self.customer.get().is_none() {
+                self.ask_whose().await;
+            }
+            let id = if own { self.customer.get().map(|id| &**id) } else { Some(&*self.tenant.customer) };
+            id.map(|id| format!("google customer {id}"))
+        })
+    }
+
     fn list<'a>(&'a self, mapping: &'a Mapping, sink: &'a mut (dyn FnMut(Account<'_>) + Send)) -> BoxFuture<'a, Result<Listing, Error>> {
         Box::pin(self.list_all(mapping, sink))
     }

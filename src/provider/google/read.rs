@@ -30,6 +30,9 @@ pub(super) struct Page<'a> {
 pub(super) struct User<'a> {
     #[serde(borrow)]
     pub(super) id: Option<Cow<'a, str>>,
+    /// The id of the account (Google's customer) that the user belongs to.
+    #[serde(borrow)]
+    pub(super) customer_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(super) primary_email: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -152,8 +155,16 @@ impl<'m> Reader<'m> {
 
     /// The members of a user that are asked for.
     pub(super) fn fields(&self) -> String {
-        let mut fields =
-            vec!["id", "primaryEmail", "suspended", "archived", "isAdmin", "isDelegatedAdmin", "name(givenName,familyName,displayName)"];
+        let mut fields = vec![
+            "id",
+            "customerId",
+            "primaryEmail",
+            "suspended",
+            "archived",
+            "isAdmin",
+            "isDelegatedAdmin",
+            "name(givenName,familyName,displayName)",
+        ];
         fields.extend(self.arrays.iter().map(|array| array.name()));
         for target in self.rows.iter().flatten() {
             match target {

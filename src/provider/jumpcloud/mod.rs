@@ -11,7 +11,10 @@ mod pages;
 mod read;
 mod write;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use futures::future::BoxFuture;
 use reqwest::Method;
@@ -56,6 +59,8 @@ const PERSISTENCE: Duration = Duration::from_secs(20);
 /// One JumpCloud organization, through one administrator's API key.
 pub struct JumpCloud {
     service: Service<JumpCloudDialect>,
+    /// The id of the organization, once a user has told it.
+    organization: OnceLock<Box<str>>,
 }
 
 impl JumpCloud {
@@ -65,7 +70,8 @@ impl JumpCloud {
     /// [`Error::Unauthorized`] where the key cannot be one, [`Error::Unavailable`] where this machine cannot connect.
     pub fn new(tenant: Tenant, key: &Secret, ties: Ties, pacer: Arc<Pacer>) -> Result<Self, Error> {
         let service = Service::new(JumpCloudDialect::new(tenant, key)?, ties, pacer);
-        Ok(Self { service: service.map_err(|error| Error::Unavailable { said: error.to_string() })? })
+        let service = service.map_err(|error| Error::Unavailable { said: error.to_string() })?;
+        Ok(Self { service, organization: OnceLock::new() })
     }
 
     /// The account, as the settings take the directory of an externally managed user.
@@ -110,6 +116,7 @@ impl JumpCloud {
                 })
                 .await?;
             let page = page_in(&answer)?;
+            self.belongs_to(&page.results);
             let mut fresh = 0;
             for user in &page.results {
                 let account = reader.account(user).ok_or_else(|| unreadable("the listing holds a user without an id"))?;
@@ -122,6 +129,22 @@ impl JumpCloud {
             if !pages.more(page.total_count, lister.size(), page.results.len() as u64, fresh)? {
                 return Ok(pages.whole(lister.accounts().into()));
             }
+        }
+    }
+
+    /// Remembers which organization these users belong to.
+    fn belongs_to(&self, users: &[User<'_>]) {
+        if let Some(id) = users.iter().find_map(|user| user.organization.as_deref()).filter(|id| !id.is_empty()) {
+            self.organization.get_or_init(|| id.into());
+        }
+    }
+
+    /// Asks for one user, whoever it is: users say which organization they belong to. One without users does not say.
+    async fn ask_whose(&self) {
+        let query = [("limit", "1"), ("skip", "0"), ("sort", "_id"), ("fields", "_id organization")];
+        let Ok(answer) = self.get(Route::LIST, USERS, &query, Sent::Nothing).await else { return };
+        if let Ok(page) = page_in(&answer) {
+            self.belongs_to(&page.results);
         }
     }
 
@@ -381,6 +404,18 @@ fn confirmed(
 }
 
 impl Provider for JumpCloud {
+    /// The id of the organization. The right to list users is enough to learn it.
+    fn tenant(&self, ask: bool) -> BoxFuture<'_, Option<String>> {
+        Box::pin(async move {
+            let named = &*self.service.dialect().tenant.organization;
+            if named.is_empty() && ask && self.organization.get().is_none() {
+                self.ask_whose().await;
+            }
+            let id = if named.is_empty() { self.organization.get().map(|id| &**id) } else { Some(named) };
+            id.map(|id| format!("jumpcloud organization {id}"))
+        })
+    }
+
     fn list<'a>(&'a self, mapping: &'a Mapping, sink: &'a mut (dyn FnMut(Account<'_>) + Send)) -> BoxFuture<'a, Result<Listing, Error>> {
         Box::pin(async move {
             let mut ours = |account: Account<'_>| sink(self.ours(account));

@@ -78,6 +78,9 @@ pub(super) struct User<'a> {
     attributes: Option<&'a RawValue>,
     #[serde(borrow)]
     restricted_fields: Option<&'a RawValue>,
+    /// The id of the organization that the user belongs to.
+    #[serde(borrow)]
+    pub(super) organization: Option<Cow<'a, str>>,
     /// The administrator whose user this is.
     admin: Option<IgnoredAny>,
     /// Only an error has one.
@@ -198,7 +201,8 @@ impl<'m> Reader<'m> {
 
     /// The members of a user that are asked for.
     pub(super) fn fields(&self) -> String {
-        let mut fields = vec!["_id", "email", "username", "state", "suspended", "restrictedFields", "admin", "externally_managed"];
+        let mut fields =
+            vec!["_id", "email", "username", "state", "suspended", "restrictedFields", "admin", "externally_managed", "organization"];
         fields.extend(self.arrays.iter().map(|array| array.name()));
         for target in self.rows.iter().flatten() {
             match target {

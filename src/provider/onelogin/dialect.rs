@@ -106,13 +106,6 @@ pub(super) struct OneLoginDialect {
     client_secret: Secret,
 }
 
-impl OneLoginDialect {
-    /// The address, where it is none of OneLogin's own.
-    pub(super) fn own_address(&self) -> &str {
-        if self.base.ends_with(".onelogin.com") { "" } else { &self.base }
-    }
-}
-
 impl Dialect for OneLoginDialect {
     fn base(&self) -> &str {
         &self.base

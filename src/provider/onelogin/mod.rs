@@ -262,13 +262,9 @@ fn path_of(id: &str) -> Option<String> {
 }
 
 impl Provider for OneLogin {
-    /// The number of the account. It has the same one under each of OneLogin's own addresses.
+    /// The number of the account, which it has under every address.
     fn tenant(&self, ask: bool) -> BoxFuture<'_, Option<String>> {
-        Box::pin(async move {
-            let account = self.service.tenant(ask).await?;
-            let base = self.service.dialect().own_address();
-            Some(format!("onelogin {base} {account}"))
-        })
+        Box::pin(async move { Some(format!("onelogin account {}", self.service.tenant(ask).await?)) })
     }
 
     fn list<'a>(&'a self, mapping: &'a Mapping, sink: &'a mut (dyn FnMut(Account<'_>) + Send)) -> BoxFuture<'a, Result<Listing, Error>> {
