@@ -3,6 +3,7 @@
 //!
 //! - `change`: a change of an account, as a whole and else in parts. `create`: a new account, and what making it may meet.
 //! - `kept`: what the provider has made of the values.
+//! - `licences`: whether accounts that were given access can be used.
 //! - `streaks`: when several failures in a row speak for the next change.
 //!
 //! A refused write is told. A throttled one waits for its turn. One that surely was not applied is tried again. One
@@ -11,6 +12,7 @@
 mod change;
 mod create;
 mod kept;
+mod licences;
 mod streaks;
 
 use std::{
@@ -27,6 +29,7 @@ use tokio::time::Instant;
 
 use self::{
     change::{Aim, Landed},
+    licences::{Licences, UNLICENSED, Unproven},
     streaks::{Sort, Streaks},
 };
 use super::{
@@ -49,9 +52,6 @@ use crate::{
     },
     provider::{Error, Initial, Key, Provider, call::BACK_IN_LINE, tries::Tries},
 };
-
-/// After so many new accounts in a row without a licence, the other ones wait for the next pass.
-const UNLICENSED: u32 = 3;
 
 /// How many changes are under way at once. The provider's pace is kept by its pacer; this only hides latency.
 const CONCURRENT: usize = 8;
@@ -226,38 +226,46 @@ pub async fn execute<'c>(cx: &Execution<'_, 'c>, tell: impl Fn(PersonIndex, Outc
     };
     let late: HashSet<PersonIndex> = cx.plan.late_managers.iter().map(|(person, _)| *person).collect();
     let held_back: Mutex<HashMap<PersonIndex, Outcome>> = Mutex::default();
+    let over = |person: PersonIndex, outcome: Outcome, claim: Option<Writing<'c>>| {
+        if late.contains(&person) && matches!(outcome, Outcome::Done(_)) {
+            held_back.lock().unwrap_or_else(PoisonError::into_inner).insert(person, outcome);
+        } else {
+            tell(person, outcome, claim);
+        }
+    };
     let mut queue = Queue::new(cx.plan, cx.people, cx.mapping, &cx.released.go, cx.since, cx.failed_before);
+    let mut licences = Licences::default();
     let mut under_way = FuturesUnordered::new();
     loop {
         while under_way.len() < CONCURRENT
             && let Some(next) = queue.next(cx.turns.load(Ordering::Relaxed))
         {
-            let (run, tell, late, held_back) = (&run, &tell, &late, &held_back);
-            under_way.push(async move {
-                let change = &run.cx.plan.changes[next];
-                let claim = match run.cx.looking.write(run.employee(change.person)) {
-                    Ok(claim) => claim,
-                    Err(refused) => {
-                        let outcome = if refused == Refused::Busy { Outcome::Busy } else { Outcome::Outdated };
-                        tell(change.person, outcome, None);
-                        return (next, false);
-                    }
-                };
-                let outcome = run.all(change).await;
-                let had_its_turn = matches!(outcome, Outcome::Done(_) | Outcome::Failed { .. });
-                if late.contains(&change.person) && matches!(outcome, Outcome::Done(_)) {
-                    held_back.lock().unwrap_or_else(PoisonError::into_inner).insert(change.person, outcome);
-                } else {
-                    tell(change.person, outcome, Some(claim));
-                }
-                (next, had_its_turn)
-            });
+            under_way.push(run.step(Step::Change(next)));
+        }
+        if let Some(group) = licences.due(under_way.is_empty()) {
+            under_way.push(run.step(Step::Licences(group)));
         }
         (cx.waiting)(queue.depths());
-        let Some((ended, had_its_turn)) = under_way.next().await else { break };
-        // Who waited in vain for the provider has had no turn: it comes first in the next pass.
-        if queue.ended(ended) && had_its_turn {
-            cx.turns.fetch_add(1, Ordering::Relaxed);
+        match under_way.next().await {
+            None => break,
+            Some(Stepped::Change { change, outcome, claim }) => {
+                let had_its_turn = matches!(outcome, Outcome::Done(_) | Outcome::Failed { .. });
+                // Who waited in vain for the provider has had no turn: it comes first in the next pass.
+                if queue.ended(change) && had_its_turn {
+                    cx.turns.fetch_add(1, Ordering::Relaxed);
+                }
+                let person = cx.plan.changes[change].person;
+                match (outcome, claim) {
+                    (Outcome::Done(done), Some(claim)) if run.may_lack_licence(&done) => {
+                        licences.wait(Unproven { person, done, claim });
+                    }
+                    (outcome, claim) => over(person, outcome, claim),
+                }
+            }
+            Some(Stepped::Licences(group)) => {
+                licences.ended();
+                group.into_iter().for_each(|one| over(one.person, Outcome::Done(one.done), Some(one.claim)));
+            }
         }
     }
     drop(under_way);
@@ -270,7 +278,34 @@ pub async fn execute<'c>(cx: &Execution<'_, 'c>, tell: impl Fn(PersonIndex, Outc
     Summary { stop: run.streaks.into_stop(), unfinished: run.unfinished.into_inner() }
 }
 
-impl Run<'_, '_, '_> {
+/// What is under way.
+enum Step<'c> {
+    /// The change of this index.
+    Change(usize),
+    /// The accounts of this group are read.
+    Licences(Vec<Unproven<'c>>),
+}
+
+/// How it ended.
+enum Stepped<'c> {
+    Change { change: usize, outcome: Outcome, claim: Option<Writing<'c>> },
+    Licences(Vec<Unproven<'c>>),
+}
+
+impl<'c> Run<'_, '_, 'c> {
+    async fn step(&self, step: Step<'c>) -> Stepped<'c> {
+        let next = match step {
+            Step::Change(next) => next,
+            Step::Licences(group) => return Stepped::Licences(self.with_licences(group).await),
+        };
+        let change = &self.cx.plan.changes[next];
+        match self.cx.looking.write(self.employee(change.person)) {
+            Ok(claim) => Stepped::Change { change: next, outcome: self.all(change).await, claim: Some(claim) },
+            Err(Refused::Busy) => Stepped::Change { change: next, outcome: Outcome::Busy, claim: None },
+            Err(_) => Stepped::Change { change: next, outcome: Outcome::Outdated, claim: None },
+        }
+    }
+
     /// Whether another call for a change of this sort may begin.
     fn may_begin(&self, sort: Sort) -> bool {
         let open = self.streaks.open(sort);
@@ -290,15 +325,6 @@ impl Run<'_, '_, '_> {
     fn account_of(&self, person: PersonIndex) -> Option<Box<str>> {
         let made = self.accounts.lock().unwrap_or_else(PoisonError::into_inner).get(&person).cloned();
         made.or_else(|| self.cx.plan.standings[person as usize].account.as_ref().map(|held| held.id.clone()))
-    }
-
-    /// Counts new accounts in a row that cannot be used for want of a licence.
-    fn count_licences(&self, change: &Change, state: AccountState) {
-        match (change.kind, state) {
-            (Kind::Create, AccountState::Unlicensed) => drop(self.unlicensed.fetch_add(1, Ordering::Relaxed)),
-            (Kind::Create, AccountState::Active) => self.unlicensed.store(0, Ordering::Relaxed),
-            _ => {}
-        }
     }
 
     /// Executes a change on each of its accounts: what becomes of one keeps none of the others open.
@@ -353,7 +379,6 @@ impl Run<'_, '_, '_> {
             Ok(mut landed) => {
                 self.read_back(change.person, sort, &mut landed).await;
                 self.streaks.went_through(sort);
-                self.count_licences(change, landed.state);
                 self.accounts.lock().unwrap_or_else(PoisonError::into_inner).insert(change.person, (*landed.account).into());
                 self.ended(landed, manager_pending)
             }

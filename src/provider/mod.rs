@@ -93,6 +93,13 @@ pub trait Provider: Send + Sync {
         Box::pin(std::future::ready(Ok(())))
     }
 
+    /// Returns those of these accounts that are active and have no licence: one call for at most [`Capabilities::page`] of
+    /// them. It is called only where [`Capabilities::licences`].
+    fn unlicensed<'a>(&'a self, mapping: &'a Mapping, ids: &'a [&'a str]) -> BoxFuture<'a, Result<Vec<Box<str>>, Error>> {
+        let _ = (mapping, ids);
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
     /// What this provider can do.
     fn capabilities(&self) -> &'static Capabilities;
 }
@@ -379,7 +386,7 @@ pub struct Capabilities {
     pub manager_apart: bool,
     /// Whether a suspension ends sessions by a call of its own.
     pub ends_sessions: bool,
-    /// Whether an account can be active and of no use for want of a licence, so that access that is given is read back.
+    /// Whether an account can be active and of no use for want of a licence; [`Provider::unlicensed`] tells.
     pub licences: bool,
 }
 

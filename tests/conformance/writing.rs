@@ -14,7 +14,7 @@ pub async fn a_new_account_has_what_was_written_and_nothing_else<T: Tenant>(tena
     wanted.attributes[rows::DEPARTMENT] = None;
     let before = tenant.calls().await;
     let written = tenant.provider().create(tenant.mapping(), &creation(&wanted, Access::Active), &Initial::default()).await.unwrap();
-    let calls = 1 + u64::from(T::CATALOG.capabilities.manager_apart) + u64::from(T::CATALOG.capabilities.licences);
+    let calls = 1 + u64::from(T::CATALOG.capabilities.manager_apart);
     assert_eq!(tenant.calls().await, before + calls);
     wanted.id = written.account.id.clone();
     assert_eq!(plain(written.account), wanted, "what the provider confirms");
@@ -101,8 +101,7 @@ pub async fn access_is_taken_and_given_back<T: Tenant>(tenant: &T) {
         after.state = state;
         assert_eq!(answered::<T>(written.account, &after), after);
         let sessions = T::CATALOG.capabilities.ends_sessions && access == Access::Suspended;
-        let licence = T::CATALOG.capabilities.licences && access == Access::Active;
-        assert_eq!(tenant.calls().await, before + 1 + u64::from(sessions) + u64::from(licence));
+        assert_eq!(tenant.calls().await, before + 1 + u64::from(sessions));
         assert_eq!(tenant.look(&id).await, Some(after.clone()), "access, and nothing else");
     }
 }

@@ -1,9 +1,10 @@
 //! The execute step alone, with a provider that only notes what it is asked: how initial passwords reach a new account and
 //! nothing else, and that a missing one keeps no employee's access open. `parts`: what cannot land holds back nothing else.
-//! `met`: a create that meets an account.
+//! `met`: a create that meets an account. `licences`: accounts of no use.
 
 #[path = "../fixtures/person.rs"]
 mod fixture;
+mod licences;
 mod met;
 mod parts;
 

@@ -1,5 +1,6 @@
-//! An API server that answers late, never, half, wrongly, that refuses, or has forgotten: how long until a changed spec, a
-//! pin and an event of Bob take effect, and what `/healthz` says. The table of docs/safety.md has these bounds.
+//! An API server that answers late, never, half or wrongly, that refuses, or that has forgotten its
+//! past. These stories check how long it takes until a changed spec, a pin and an event of Bob take
+//! effect, and what `/healthz` says. The table of docs/safety.md has these bounds.
 
 use std::time::{Duration, Instant};
 
@@ -20,8 +21,9 @@ struct Bounds {
     webhook: u64,
 }
 
-/// A converged company whose controller goes by way of a proxy; then this trouble begins, a spec, a pin and a file in Bob change
-/// at once, and each takes effect within its bound while the process stays healthy.
+/// Starts a converged company with a controller that goes through a proxy. Then the trouble begins,
+/// and a spec, a pin and a file in Bob change at once. Each takes effect within its bound, and the
+/// process stays healthy.
 async fn takes_effect(name: &str, trouble: impl AsyncFnOnce(&Story, &Proxy), bounds: Bounds) {
     let story = Story::begin(name, 6).await;
     story.secret("hook", &[("webhookSecret", "s3cret")]).await;
@@ -78,7 +80,7 @@ async fn takes_effect(name: &str, trouble: impl AsyncFnOnce(&Story, &Proxy), bou
     assert!(spec <= Duration::from_secs(bounds.spec), "spec: {spec:?}");
     assert!(pin <= Duration::from_secs(bounds.pin), "pin: {pin:?}");
     assert!(webhook <= Duration::from_secs(bounds.webhook), "webhook: {webhook:?}");
-    // It is on record as well, and the integration says so once the trouble is over.
+    // It is on record too, and the integration says so once the trouble is over.
     until("the pin is on record", || async {
         let person = story.person(&pinned).await.expect("an object");
         let said = person.status.and_then(|status| status.observed_generation);
@@ -89,12 +91,12 @@ async fn takes_effect(name: &str, trouble: impl AsyncFnOnce(&Story, &Proxy), bou
     story.ready("Converged").await;
 }
 
-/// Both kinds, as the server names their lists.
+/// Returns both kinds, as the server names their lists.
 fn kinds(story: &Story) -> [String; 2] {
     ["provisioningintegrations", "employeesyncs"].map(|kind| format!("/apis/bobsync.dev/v1alpha1/namespaces/{}/{kind}", story.namespace))
 }
 
-/// Running watches end, so that the trouble of new ones begins.
+/// Ends running watches, so that the trouble strikes new ones.
 fn anew(proxy: &Proxy) {
     proxy.expire_watches();
 }
@@ -115,7 +117,7 @@ async fn every_answer_is_late() {
     takes_effect("late", trouble, Bounds { spec: 15, pin: 15, webhook: 15 }).await;
 }
 
-// As long as an admission webhook that is dead, with its default time-out, holds up each write of an EmployeeSync.
+// A dead admission webhook delays each write of an EmployeeSync by its default time-out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writes_of_people_are_late() {
     let trouble = async |story: &Story, proxy: &Proxy| {
@@ -138,7 +140,7 @@ async fn watches_are_never_answered() {
             proxy.rule_for(Only::Watches, Act::HoldBefore, Method::GET, &kind, None);
         }
         anew(proxy);
-        // The list is there, and the watch after it is not answered.
+        // The list is answered, and the watch after it is not.
         tokio::time::sleep(Duration::from_secs(2)).await;
     };
     takes_effect("mute", trouble, Bounds { spec: 50, pin: 50, webhook: 15 }).await;
@@ -204,7 +206,8 @@ async fn versions_are_too_old() {
     takes_effect("old", trouble, Bounds { spec: 15, pin: 15, webhook: 15 }).await;
 }
 
-/// A release of its own on this control plane, and how long until its controller leads.
+/// Starts a release of its own on this control plane, and returns how long it takes until its
+/// controller leads.
 async fn leads_after(story: &Story, proxy: &Proxy, pod: &str) -> (Controller, Duration) {
     let began = Instant::now();
     let controller = Controller::elected_behind(story, proxy, pod).await;
@@ -226,11 +229,11 @@ async fn fresh_definitions_and_a_controller_at_once_lead_within_ten_seconds() {
     story.chart().await;
     story.secrets().await;
     let proxy = plane.proxy().await.expect("a proxy");
-    // Without the definitions: what is not served was never led.
+    // Without the definitions no controller has ever led.
     let (controller, took) = leads_after(&story, &proxy, "").await;
     assert!(took < Duration::from_secs(10), "{took:?}");
     assert!(controller.stop().await);
-    // With them, and busy as a server is that has just got them.
+    // With the definitions, on a server that is busy because it has just got them.
     let began = Instant::now();
     let applied = async {
         plane.apply_yaml(&bobsync::api::crds_yaml().expect("CRDs")).await.expect("the API server takes the CRDs");

@@ -1,4 +1,4 @@
-//! `bobsync approve`: the real binary with a person's own rights, against a plan that is held.
+//! `bobsync approve`: the real binary with one user's own rights, against a plan that is held.
 
 use std::{path::PathBuf, process::Stdio};
 
@@ -10,7 +10,7 @@ use crate::{
     support::{Controller, Story, until},
 };
 
-/// What docs/held-plans.md gives to a person who approves.
+/// The rights that docs/held-plans.md gives to an approver.
 const RIGHTS: &str = "
 apiVersion: v1
 kind: ServiceAccount
@@ -30,13 +30,13 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: approve}
 subjects: [{kind: ServiceAccount, name: jane, namespace: NAMESPACE}]
 ";
 
-/// Somebody at a terminal that is none.
+/// A user of the command line without a terminal.
 struct Approver {
     kubeconfig: PathBuf,
 }
 
 impl Approver {
-    /// Runs `bobsync approve` with these arguments: whether it succeeded, and all it said.
+    /// Runs `bobsync approve` with these arguments. Returns whether it succeeded, and its output.
     async fn run(&self, arguments: &[&str]) -> (bool, String) {
         let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_bobsync"))
             .arg("approve")
@@ -112,7 +112,8 @@ async fn a_person_looks_and_approves_and_the_record_names_the_person() {
     .await;
     jane.refused(&["onelogin", "--digest", &digest], "nothing is held").await;
 
-    // The same people come back and leave again: what was approved once is not approved for ever, and somebody else can.
+    // The same employees come back and leave again: an approval does not hold for later plans.
+    // Another user can approve.
     for id in &people[..8] {
         story.simulated.change(id, json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"})).await;
     }
@@ -123,7 +124,7 @@ async fn a_person_looks_and_approves_and_the_record_names_the_person() {
     story.ready("PlanHeld").await;
     assert_eq!(suspended(&story, &people).await, 0);
 
-    // Nobody approves on the word of a status that speaks of older settings.
+    // The command refuses while the status describes older settings.
     assert!(controller.stop().await);
     let patch = Patch::Merge(json!({"spec": {"retention": "100h"}}));
     story.integrations().patch("onelogin", &PatchParams::default(), &patch).await.unwrap();
@@ -137,7 +138,7 @@ async fn a_person_looks_and_approves_and_the_record_names_the_person() {
     assert_eq!(story.ready("Converged").await.status.unwrap().approved.unwrap().by.as_deref(), Some("admin"));
 }
 
-/// One who may approve, and one who may only change integrations.
+/// One user who may approve, and one who may only change integrations.
 const WITH_POLICY: &str = "
 apiVersion: v1
 kind: ServiceAccount
@@ -193,17 +194,18 @@ async fn with_the_policy_only_approvers_approve_and_only_under_their_own_names()
     };
     let user = |name: &str| format!("system:serviceaccount:{}:{name}", story.namespace);
     let other = format!("sha256:{}", "0".repeat(64));
-    // A new policy takes a moment; until then a digest that is nobody's is written.
+    // A new policy takes effect after a moment. Until then this writes a digest that matches no
+    // plan.
     until("the policy holds", || async {
         let (admitted, said) = patch(&bob, &format!("bobsync-approve:{}", user("bob")), json!({"approvedPlan": other})).await;
         patch(&bob, "story", json!({"approvedPlan": null})).await;
         if !admitted && said.contains("may not approve held plans") { Ok(()) } else { Err(said) }
     })
     .await;
-    // Whoever may edit still edits, and takes the field out.
+    // A user who may edit still edits, and removes the field.
     assert!(patch(&bob, "story", json!({"retention": "100h"})).await.0);
     assert!(patch(&bob, "story", json!({"approvedPlan": null})).await.0);
-    // An approver names nobody else, and does not approve without a name.
+    // An approver cannot use another user's name, and cannot approve without a name.
     for manager in [format!("bobsync-approve:{}", user("bob")), "kubectl-patch".to_owned()] {
         let (admitted, said) = patch(&jane, &manager, json!({"approvedPlan": digest})).await;
         assert!(!admitted && said.contains(&format!("under the field manager bobsync-approve:{}", user("jane"))), "{manager}: {said}");

@@ -1,4 +1,5 @@
-//! Budgets over time: a flood waits for a person, a drip does not, and only the plan that was approved goes out.
+//! Budgets over time: too many changes at once wait for a person, single ones do not, and only the
+//! approved plan is carried out.
 
 use bobsync::api::{ProvisioningIntegration, conditions};
 use kube::api::{Patch, PatchParams};
@@ -41,7 +42,7 @@ pub(crate) fn held(integration: &ProvisioningIntegration) -> (String, String, St
     (plan.digest, condition.reason.clone(), condition.message.clone())
 }
 
-/// Accounts of these people from before the integration, with other first names.
+/// Makes accounts of these employees that existed before the integration, with other first names.
 async fn accounts_from_before(story: &Story, count: usize) {
     let accounts: Vec<_> = (0..count)
         .map(|number| {
@@ -56,7 +57,7 @@ async fn accounts_from_before(story: &Story, count: usize) {
 async fn what_the_first_pass_did_counts_in_no_later_budget_but_for_suspensions() {
     let story = Story::begin("first", 4).await;
     let people = staff(&story, 80).await;
-    // 60 are adopted and updated, 20 are made; six of the former have left.
+    // 60 are adopted and updated, 20 are made. Six of the 60 have left.
     accounts_from_before(&story, 60).await;
     leave(&story, &people[..5]).await;
     let budgets = json!({"safety": {
@@ -68,7 +69,7 @@ async fn what_the_first_pass_did_counts_in_no_later_budget_but_for_suspensions()
     story.ready("Converged").await;
     assert_eq!(suspended(&story, &people).await, 5);
 
-    // A mover and a joiner of the same day, also for a process that knows the statuses alone.
+    // A mover and a joiner of the same day, also in a process that knows only the statuses.
     story.simulated.change(&people[10], json!({"work.title": "Keeper of Lamps"})).await;
     story.sync().await;
     story.ready("Converged").await;
@@ -86,7 +87,7 @@ async fn what_the_first_pass_did_counts_in_no_later_budget_but_for_suspensions()
     story.ready("Converged").await;
     assert!(story.simulated.account(&joiner).await.is_some());
 
-    // The suspensions of the first pass have spent that budget, and two of the updates are spent.
+    // The suspensions of the first pass have spent their budget, and two of the updates are spent.
     leave(&story, &people[5..6]).await;
     for id in &people[20..39] {
         story.simulated.change(id, json!({"work.title": "Miller"})).await;
@@ -117,7 +118,7 @@ async fn a_flood_of_leavers_waits_for_a_person_and_the_rest_flows() {
     assert_eq!(ready(&person), ("False".into(), "Held".into()));
     assert!(condition(&person, "Ready").unwrap().2.contains("suspend the account"));
 
-    // The same worlds, another process: the same digest. A wrong digest releases nothing.
+    // The same data in another process gives the same digest. A wrong digest releases nothing.
     assert!(controller.stop().await);
     let _controller = Controller::start(&story).await;
     story.sync().await;
@@ -126,7 +127,8 @@ async fn a_flood_of_leavers_waits_for_a_person_and_the_rest_flows() {
     story.sync().await;
     assert_eq!(suspended(&story, &people).await, 0);
 
-    // One person who is asked for passes while the window has room; then the plan is another one.
+    // One requested suspension passes while the window has room. The plan is another one after
+    // that.
     let patch = Patch::Merge(json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": "now"}}}));
     story.people().patch(&format!("onelogin-{}", people[0]), &PatchParams::default(), &patch).await.unwrap();
     until("the one is suspended", || async {
@@ -149,7 +151,8 @@ async fn a_flood_of_leavers_waits_for_a_person_and_the_rest_flows() {
     let history = story.person(&people[1]).await.unwrap().status.unwrap().history;
     assert_eq!(history[0].plan.as_deref(), Some(rest.as_str()));
 
-    // What was approved spent nothing of the window; the one that was asked for did. Four more fit, two do not.
+    // Approved suspensions did not use the window; the requested one did. Four more fit, two do
+    // not.
     leave(&story, &people[8..12]).await;
     story.sync().await;
     assert_eq!(suspended(&story, &people).await, 12);
@@ -157,7 +160,7 @@ async fn a_flood_of_leavers_waits_for_a_person_and_the_rest_flows() {
     story.sync().await;
     let integration = story.ready("PlanHeld").await;
     assert!(held(&integration).2.contains("1 suspension planned, 5 done"), "{}", held(&integration).2);
-    // The cause goes: nothing is held.
+    // The cause is gone: nothing is held.
     story.simulated.change(&people[12], json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"})).await;
     story.sync().await;
     let integration = story.ready("Converged").await;
@@ -204,7 +207,7 @@ async fn creations_have_a_budget_where_one_is_set_and_adoption_can_be_off() {
     let integration = story.ready("PlanHeld").await;
     assert_eq!(integration.status.unwrap().plan.unwrap().creates, 30);
     assert_eq!(story.simulated.accounts().await.len(), before);
-    // A budget that is nonsense is refused where it is written.
+    // The API server refuses an invalid budget.
     let bad = Patch::Merge(json!({"spec": {"safety": {"disables": {"max": "5"}}}}));
     assert!(story.integrations().patch("onelogin", &PatchParams::default(), &bad).await.is_err());
     story.integrate(json!({"safety": {"creates": null, "adoption": "MatchByEmail"}})).await;
@@ -234,7 +237,7 @@ async fn an_attribute_that_would_be_blanked_for_everybody_freezes_and_thaws_by_i
     assert_eq!((&account["department"], &account["title"]), (&before["department"], &json!("Keeper of Lamps")), "the rest flows");
     assert_eq!(story.reason(&people[3]).await, "Frozen");
     assert_eq!(story.reason(&people[25]).await, "InSync");
-    // The cause goes by itself, for most.
+    // For most of them the cause goes away by itself.
     for id in &people[..15] {
         story.simulated.change(id, json!({"work.department": before["department"]})).await;
     }

@@ -1,4 +1,5 @@
-//! `kubectl get pi` agrees with `kubectl get esync`, whichever pass wrote the latter, and says when a budget has room again.
+//! `kubectl get pi` agrees with `kubectl get esync` after every kind of pass, and says when a
+//! budget has room again.
 
 use std::collections::BTreeMap;
 
@@ -30,13 +31,13 @@ fn said(status: &ProvisioningIntegrationStatus, kind: &str) -> (String, String, 
     (condition.status.clone(), condition.reason.clone(), condition.message.clone())
 }
 
-/// The counts as the EmployeeSyncs have them: the sums that a person would make of `kubectl get esync`.
+/// Returns the counts of the EmployeeSyncs, as a reader of `kubectl get esync` would add them up.
 async fn sums(story: &Story) -> (EmployeeCounts, BTreeMap<String, u32>) {
     let (mut counts, mut reasons) = (EmployeeCounts::default(), BTreeMap::new());
     for person in story.everybody().await {
         let status = person.status.clone().unwrap_or_default();
         let (yes, reason) = ready(&person);
-        // Nobody is protected in these stories, so hands are off because the EmployeeSync says so.
+        // No account is protected in these stories, so hands off comes from the EmployeeSync.
         let nothing = status.access.is_none() || status.access == Some(Access::Unmanaged) || reason == "HandsOff";
         if nothing || status.access == Some(Access::Absent) && yes == "True" {
             continue;
@@ -56,7 +57,7 @@ async fn sums(story: &Story) -> (EmployeeCounts, BTreeMap<String, u32>) {
     (counts, reasons)
 }
 
-/// Waits until the integration says of its people what they say themselves, and that is this.
+/// Waits until the integration's counts are those of its EmployeeSyncs, and `holds` accepts them.
 async fn agree(story: &Story, what: &str, holds: impl Fn(&EmployeeCounts) -> bool) -> ProvisioningIntegrationStatus {
     until(what, || async {
         let (wanted, reasons) = sums(story).await;
@@ -143,7 +144,7 @@ async fn who_is_held_or_frozen_does_not_fail_and_a_held_plan_follows_single_pass
     assert!(lines.iter().any(|line| line.starts_with("BudgetExceeded: 8 suspensions planned")), "{message}");
     assert!(lines.iter().any(|line| line.starts_with("FieldBlackout: the target department")), "{message}");
 
-    // One of them is not leaving after all, and nobody asks for a pass over everybody.
+    // One of them does not leave after all, and no full pass is requested.
     story.simulated.change(&people[0], json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"})).await;
     request(&story, &people[0], "stays").await;
     agree(&story, "seven are held", |counts| counts.held == 7).await;
@@ -155,7 +156,7 @@ async fn who_is_held_or_frozen_does_not_fail_and_a_held_plan_follows_single_pass
     assert_eq!(suspended(&story, &people).await, 0);
 }
 
-/// A second integration for the same tenant.
+/// Makes a second integration for the same tenant.
 async fn second(story: &Story, spec: Value) -> ProvisioningIntegrationStatus {
     let object =
         json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "second"}, "spec": spec});
@@ -183,7 +184,7 @@ async fn an_integration_all_of_whose_employees_another_one_manages_is_not_ready(
     assert_eq!(said(&status, "Stalled").0, "True");
     assert_eq!(status.employees.unwrap().failing, 6);
 
-    // One employee of its own beside them.
+    // It also has one employee of its own.
     let own = story.simulated.hire(json!({"root.firstName": "Kim", "root.email": "kim@example.com", "work.startDate": "2022-03-01"})).await;
     spec["provisioning"]["scope"] = json!("employee.root.firstName in ['Robin', 'Kim']");
     let status = second(&story, spec).await;
@@ -193,7 +194,7 @@ async fn an_integration_all_of_whose_employees_another_one_manages_is_not_ready(
     assert!(story.simulated.account(&own).await.is_some() && story.reason(&people[0]).await == "InSync");
 }
 
-/// The spec of a second integration whose people the first one manages.
+/// Returns the spec of a second integration with employees that the first one manages.
 async fn taken(story: &Story) -> Value {
     story.secret("bob-first", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "bob-token-1")]).await;
     let first = json!({"interval": "24h", "bob": {"credentialsSecretRef": {"name": "bob-first"}}});
@@ -246,7 +247,7 @@ async fn a_leaver_gets_out_although_the_integration_that_manages_the_employee_ca
     assert_ne!(reason(&people[0]).await, "Conflict");
 }
 
-/// What may happen to one employee.
+/// Makes one random event for an employee.
 async fn happen(story: &Story, what: u64, id: &str, step: u64) {
     let name = format!("onelogin-{id}");
     match what {
@@ -264,8 +265,8 @@ async fn happen(story: &Story, what: u64, id: &str, step: u64) {
     }
 }
 
-/// Random worlds and orders of events: what is said of the whole is the sum of what is said of each, after single passes as well,
-/// and nobody is green who has left and can log in.
+/// Random data and orders of events: the integration's counts are the sums over its EmployeeSyncs,
+/// after single passes too. No employee is green who has left and can log in.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_happens_in_whatever_order_the_numbers_are_the_sums() {
     let story = Story::begin("sums", 2).await;
@@ -312,7 +313,7 @@ async fn whatever_happens_in_whatever_order_the_numbers_are_the_sums() {
     }
 }
 
-/// A provider that refuses every write is a matter of the settings, and not of each employee.
+/// A provider that refuses every write is a problem of the settings, not of each employee.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_integration_all_of_whose_employees_fail_for_one_cause_is_not_ready_until_it_ends() {
     let story = Story::begin("one-cause", 2).await;
@@ -342,7 +343,7 @@ async fn every_budget_says_how_it_stands_and_when_it_has_room_again() {
     let story = Story::begin("room", 2).await;
     let people = staff(&story, 30).await;
     let controller = Moving::start(&story, "2026-11-24T09:00:00Z").await;
-    // The settings in force are shown where the spec leaves them out.
+    // The status shows the settings in force if the spec leaves them out.
     story.integrate(json!({"interval": "24h", "safety": {"disables": {}}})).await;
     let status = story.ready("Converged").await.status.unwrap();
     let budgets = status.budgets.unwrap();
@@ -372,7 +373,7 @@ async fn every_budget_says_how_it_stands_and_when_it_has_room_again() {
         BudgetState { limit: 5, done: 5, planned: 1, opens_at: Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(opens)) }
     );
     assert_eq!(suspended(&story, &people).await, 5);
-    // Nothing is asked for: the time has come.
+    // No sync is requested: the time has come.
     controller.to(&story, &later(&opens)).await;
     story.ready("Converged").await;
     assert_eq!(suspended(&story, &people).await, 6);
@@ -385,12 +386,12 @@ async fn every_budget_says_how_it_stands_and_when_it_has_room_again() {
     controller.stop().await;
 }
 
-/// A first pass over many tells of them in one event, and of every warning.
+/// A first pass over many employees reports them in one event, and reports every warning.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pass_over_many_publishes_few_events_and_every_warning() {
     let story = Story::begin("few-events", 2).await;
     staff(&story, 60).await;
-    // A value that is required: 1, 10 to 19, 2, and 20 to 29.
+    // A required value: 1, 10 to 19, 2, and 20 to 29.
     let rules = ["robin.1", "robin.2"].map(|contains| json!({"field": "email", "contains": contains}));
     story.simulated.put("/onelogin/refuse", json!({"rules": rules})).await;
     let _controller = Controller::start(&story).await;

@@ -1,18 +1,21 @@
-//! The process dies at every boundary of an effect, for every kind of change, and a fresh one puts everything right.
+//! The process dies at every boundary of a change, for every kind of change, and a new process
+//! repairs everything.
 //!
-//! A change is two effects: the write at the provider, then the record of it (the `EmployeeSync` if there is none yet,
-//! and its status). A process that is killed leaves one of these behind:
+//! A change is two effects: the write at the provider, then the record of it (the `EmployeeSync` if
+//! there is none yet, and its status). A killed process leaves one of these states:
 //!
 //! | killed | at the provider | history |
 //! | --- | --- | --- |
-//! | before the write is applied | the fresh process writes, once | one line, the fresh process's |
-//! | between the write and its record, wherever | applied, and not written again | no line: what was lost with the process |
+//! | before the write is applied | the new process writes, once | one line, of the new process |
+//! | between the write and its record | applied, and not written again | no line: it is lost |
 //! | after the record was stored | applied, and not written again | one line |
 //!
-//! A suspension also ends sessions, which no read shows: one that is not on record is written again, and has its line.
+//! A suspension also ends sessions, and no read shows that. A suspension that is not on record is
+//! written again, and has its line.
 //!
-//! So a line never stands for something that did not happen and never stands twice; a kill between the provider's answer
-//! and the record loses that line and nothing else. The status itself (account, access, conditions) is always right again.
+//! So a line always describes something that happened, and is there once. A kill between the
+//! provider's answer and the record loses only that line. The status itself (account, access,
+//! conditions) is always right again.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -33,9 +36,9 @@ enum Boundary {
     CallNotApplied,
     /// The provider applied it, and the answer is on its way.
     CallApplied,
-    /// The provider answered; the object of this person is about to be created.
+    /// The provider answered; the object of this employee is about to be created.
     ObjectNotCreated,
-    /// The object is there, without a status.
+    /// The object exists, without a status.
     ObjectCreated,
     /// The provider answered; the status is about to be stored.
     StatusNotStored,
@@ -48,12 +51,12 @@ use Boundary::{CallApplied, CallNotApplied, ObjectCreated, ObjectNotCreated, Sta
 const FOR_NEWCOMERS: [Boundary; 6] = [CallNotApplied, CallApplied, ObjectNotCreated, ObjectCreated, StatusNotStored, StatusStored];
 const FOR_KNOWN_PEOPLE: [Boundary; 4] = [CallNotApplied, CallApplied, StatusNotStored, StatusStored];
 
-/// A kind of change, as a story tells it.
+/// One kind of change.
 struct Told {
     name: &'static str,
     method: &'static str,
     boundaries: &'static [Boundary],
-    /// The history of the person before the change, newest first.
+    /// The history of the employee before the change, newest first.
     before: &'static [&'static str],
     /// What the change adds to it.
     line: &'static str,
@@ -61,7 +64,7 @@ struct Told {
     access: (&'static str, i64),
 }
 
-/// Somebody who is at work, for this kind and boundary.
+/// Hires an employee who is at work, for this kind and boundary.
 async fn hire(story: &Story, name: &str, boundary: Boundary) -> String {
     let (manager, _) = story.simulated.somebody().await;
     let fields = json!({
@@ -75,8 +78,8 @@ fn email(name: &str, boundary: Boundary) -> String {
     format!("{name}.{boundary:?}@example.com").to_lowercase()
 }
 
-/// Lets the process die at each boundary of this change. `prepare` makes people whom everybody knows before; `change` is
-/// what the process is about to carry out, and says of whom.
+/// Lets the process die at each boundary of this change. `prepare` makes employees that the
+/// controller knows before. `change` makes the change, and returns the employee.
 async fn dies_everywhere(
     told: &Told,
     prepare: impl AsyncFn(&Story, Boundary) -> String,
@@ -106,7 +109,7 @@ async fn dies_everywhere(
         story.answered(&asked).await;
         story.ready("Converged").await;
         right(story, told, *boundary, &person, before, &what).await;
-        // And it stays so.
+        // The state stays like this.
         let steady = (seq(story).await, story.everybody().await);
         story.sync().await;
         assert_eq!(steady.0, seq(story).await, "{what}: nothing is left to do");
@@ -116,7 +119,7 @@ async fn dies_everywhere(
     }
 }
 
-/// The last write that was applied at the provider.
+/// Returns the number of the last write that was applied at the provider.
 async fn seq(story: &Story) -> u64 {
     story.simulated.get("/onelogin/journal").await.as_array().and_then(|all| all.last()?["seq"].as_u64()).unwrap_or(0)
 }
@@ -139,7 +142,7 @@ async fn arm(story: &Story, proxy: &Proxy, method: &str, boundary: Boundary) {
 async fn reached(story: &Story, proxy: &Proxy, method: &str, boundary: Boundary) -> Result<(), String> {
     match boundary {
         CallNotApplied | CallApplied => {
-            // The counts began anew when the fault was set.
+            // The counts began again when the fault was set.
             let calls = story.simulated.get("/onelogin/calls").await;
             let writes = calls["byRoute"]
                 .as_object()
@@ -152,7 +155,8 @@ async fn reached(story: &Story, proxy: &Proxy, method: &str, boundary: Boundary)
             let act = if matches!(boundary, ObjectNotCreated | StatusNotStored) { Act::HoldBefore } else { Act::HoldAfter };
             let method = if matches!(boundary, ObjectNotCreated | ObjectCreated) { Method::POST } else { Method::PATCH };
             let struck = proxy.struck();
-            // Each boundary has an act or a method of its own, so what an earlier one left is told apart.
+            // Each boundary has an act or a method of its own, which separates it from what an
+            // earlier one left.
             let held = struck.last().is_some_and(|held| held.act == act && held.method == method);
             let went_well = struck.last().is_some_and(|held| held.answered.is_none_or(|status| (200..300).contains(&status)));
             assert!(!held || went_well, "{struck:?}");
@@ -161,12 +165,13 @@ async fn reached(story: &Story, proxy: &Proxy, method: &str, boundary: Boundary)
     }
 }
 
-/// Everything that is promised after a crash.
+/// Checks everything that is promised after a crash.
 async fn right(story: &Story, told: &Told, boundary: Boundary, person: &str, before: u64, what: &str) {
     let employees = story.simulated.employees().await;
     let accounts = story.simulated.accounts().await;
     let word = |value: &Value, field: &str| value[field].as_str().unwrap_or_default().to_owned();
-    // One account for each person, with the right access and attributes; none for anybody else.
+    // Each employee has one account with the right access and attributes; there are no other
+    // accounts.
     let now = Timestamp::now();
     let mut wanted = 0;
     for employee in &employees {
@@ -174,7 +179,7 @@ async fn right(story: &Story, told: &Told, boundary: Boundary, person: &str, bef
         let own: Vec<_> = accounts.iter().filter(|account| account["external_id"] == id.as_str()).collect();
         let left = employee["internal.lifecycleStatus"].as_str().is_some_and(|word| word.eq_ignore_ascii_case("terminated"));
         let status = expected(employee, now).or_else(|| (left && id == person).then_some(2));
-        // Who left in an earlier round keeps a suspended account.
+        // An employee who left in an earlier round keeps a suspended account.
         let status = status.or_else(|| (left && !own.is_empty()).then_some(2));
         assert_eq!(own.len(), usize::from(status.is_some()), "{what}: accounts of {employee}");
         let (Some(account), Some(status)) = (own.first(), status) else { continue };
@@ -189,12 +194,13 @@ async fn right(story: &Story, told: &Told, boundary: Boundary, person: &str, bef
         assert_eq!(account["manager_user_id"], boss.map_or(Value::Null, |boss| boss["id"].clone()), "{what}: manager of {id}");
     }
     assert_eq!(accounts.len(), wanted, "{what}: nobody else has an account");
-    // One write, and nobody else's account was touched or disabled.
+    // There is one write, and no other account was touched or disabled.
     let journal = story.simulated.get(&format!("/onelogin/journal?since={before}")).await;
     let journal = journal.as_array().cloned().unwrap_or_default();
     let account = accounts.iter().find(|account| account["external_id"] == person).expect("the account");
     let lost = !matches!(boundary, CallNotApplied | StatusStored);
-    // Whether sessions were ended, nothing shows: a suspension that is not on record is made again.
+    // No read shows whether sessions were ended, so a suspension that is not on record is made
+    // again.
     let again = lost && told.line == "Suspend";
     assert_eq!(journal.len(), 1 + usize::from(again), "{what}: written once: {journal:?}");
     assert!(journal.iter().all(|change| change["id"] == account["id"]), "{what}: and to nobody else");
@@ -217,7 +223,7 @@ async fn right(story: &Story, told: &Told, boundary: Boundary, person: &str, bef
     }
 }
 
-/// Hires somebody whom the controller then knows.
+/// Hires an employee and waits until the controller knows the employee.
 async fn known(story: &Story, name: &str, boundary: Boundary) -> String {
     let person = hire(story, name, boundary).await;
     story.sync().await;

@@ -1,5 +1,6 @@
-//! The same stories with Microsoft Entra ID: first sync, silence, movers, leavers, adoption, credentials, and what is Entra's
-//! alone: managers by reference, sessions, administrators, accounts that are mastered elsewhere, lag.
+//! The same stories with Microsoft Entra ID: first sync, silence, movers, leavers, adoption and
+//! credentials. Also the cases that only Entra has: managers by reference, sessions,
+//! administrators, accounts that are mastered elsewhere, and lag.
 
 use std::collections::HashMap;
 
@@ -12,13 +13,13 @@ use crate::{
     support::{Controller, Story, condition, ready, until},
 };
 
-/// The provider's part of a spec.
+/// Returns the provider's part of a spec.
 fn entra(story: &Story) -> Value {
     let url = &story.simulated.entra;
     json!({"entraID": {"tenantId": "example.com", "credentialsSecretRef": {"name": "entra"}, "endpoint": url, "tokenEndpoint": url}})
 }
 
-/// A Secret with these keys of the app.
+/// Writes a Secret with these keys of the app.
 async fn secret(story: &Story, keys: &[&str]) {
     let app = story.simulated.get("/entra/app").await;
     let content: Vec<(&str, &str)> = keys.iter().map(|key| (*key, app[*key].as_str().unwrap())).collect();
@@ -45,13 +46,13 @@ async fn accounts(story: &Story) -> Vec<Value> {
     story.simulated.get("/entra/users").await.as_array().cloned().unwrap_or_default()
 }
 
-/// Bob's id on an account: `bob` and the id in base 36.
+/// Returns Bob's id on an account: `bob` and the id in base 36.
 fn mark(user: &Value) -> Option<String> {
     let digits = user["employeeId"].as_str()?.strip_prefix("bob")?;
     Some(u64::from_str_radix(digits, 36).ok()?.to_string())
 }
 
-/// The account that bears this employee's mark.
+/// Returns the account that bears this employee's mark.
 async fn account(story: &Story, employee: &str) -> Option<Value> {
     accounts(story).await.into_iter().find(|user| mark(user).as_deref() == Some(employee))
 }
@@ -167,7 +168,7 @@ async fn a_mover_a_leaver_whose_sessions_end_and_a_rehire() {
     let history = story.person(&id).await.unwrap().status.unwrap().history;
     assert_eq!(history[0].fields, ["jobTitle"]);
 
-    // Another manager is one write of its own, and says nothing of access.
+    // Another manager is a write of its own, and does not change access.
     let others = story.simulated.employees().await;
     let old = employee["work.manager"].as_str().unwrap();
     let mut boss = None;
@@ -194,7 +195,7 @@ async fn a_mover_a_leaver_whose_sessions_end_and_a_rehire() {
     let person = story.person(&id).await.unwrap();
     assert_eq!(ready(&person), ("True".into(), "InSync".into()));
     assert_eq!(serde_json::to_value(person.status.unwrap().access).unwrap(), "Suspended");
-    // A change of somebody who is suspended leaves the status as it is, although Graph answers nothing.
+    // A change of a suspended employee leaves the status as it is, although Graph answers nothing.
     story.simulated.change(&id, json!({"work.title": "Keeper of the Light"})).await;
     story.sync().await;
     let person = story.person(&id).await.unwrap();
@@ -270,7 +271,7 @@ async fn accounts_that_are_mastered_elsewhere_and_administrators_are_told_and_le
     let now = account(&story, &admin).await.unwrap();
     assert_eq!((&now["jobTitle"], &now["mobilePhone"]), (&json!("Chief"), &boss["mobilePhone"]), "the harmless part lands");
 
-    // An administrator who leaves: the account stays open, and a person has to suspend it.
+    // An administrator leaves: the account stays open, and a person must suspend it.
     let leaves = json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"});
     story.simulated.change(&admin, leaves).await;
     story.sync().await;
@@ -298,7 +299,7 @@ async fn accounts_that_are_mastered_elsewhere_and_administrators_are_told_and_le
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_create_whose_answer_is_lost_while_the_directory_lags_makes_one_account() {
     let (story, _controller) = converged("entra-lost", 24, json!({})).await;
-    // Whoever is there now has been there for a while.
+    // The accounts have existed for a while.
     story.simulated.put("/clock", json!({"advanceSeconds": 600})).await;
     story.simulated.put("/entra/quirks", json!({"readLagSeconds": 3, "listLagSeconds": 20, "referenceLagSeconds": 4})).await;
     let lost = json!({"kind": "resetAfterApply", "method": "POST", "pathPrefix": "/v1.0/users", "times": 1});
@@ -319,7 +320,8 @@ async fn a_create_whose_answer_is_lost_while_the_directory_lags_makes_one_accoun
     .await;
     let named = accounts(&story).await.into_iter().filter(|user| user["userPrincipalName"] == "late.riser@example.com").count();
     assert_eq!(named, 1);
-    // The listing does not show the account for a while: that is no reason to make another, nor to say that it is gone.
+    // The listing does not show the account for a while. The controller makes no other account, and
+    // does not report it as gone.
     story.sync().await;
     let person = story.person(&id).await.unwrap();
     assert_eq!(ready(&person).1, "InSync", "{:?}", condition(&person, "Ready"));
@@ -347,7 +349,7 @@ async fn a_wrong_secret_a_missing_permission_and_two_proofs_are_told_apart() {
     story.sync().await;
     story.ready("Converged").await;
 
-    // Which of two proofs is meant is not guessed.
+    // The controller does not guess between two proofs.
     secret(&story, &["clientId", "clientSecret", "clientCertificate", "clientKey"]).await;
     let said = message(story.ready("ProviderUnauthorized").await);
     assert!(said.contains("clientCertificate") && said.contains("not both"), "{said}");
@@ -430,7 +432,8 @@ async fn a_refused_attribute_never_stops_a_suspension_and_sessions_that_stayed_o
     let person = story.person(&id).await.unwrap();
     assert_eq!(ready(&person), ("False".into(), "Retrying".into()));
 
-    // Until they are ended access counts as not taken, whoever carries on: what a process knew may die with it.
+    // Until the sessions are ended, access does not count as taken, in any process. The knowledge
+    // of one process may be lost.
     let access = async || serde_json::to_value(story.person(&id).await.unwrap().status.unwrap().access).unwrap();
     assert_eq!(access().await, "Active");
     assert!(controller.stop().await);

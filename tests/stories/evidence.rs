@@ -1,5 +1,5 @@
-//! An immediate revocation that was answered with 200 is carried out on its evidence alone, as soon as anything can be: Bob
-//! does not answer in any of these.
+//! An immediate revocation that was answered with 200 is carried out on its evidence alone, as soon
+//! as possible. Bob does not answer in any of these stories.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::{
 const REVOKED: &str = "employee.access.revoked.immediately";
 
 async fn revoke(story: &Story, controller: &Controller, id: &str) {
-    // A process that has just begun asks Bob to send it again.
+    // A process that has just begun asks Bob to send the event again.
     until("it is answered with 200", || async {
         let answer = deliver(controller, REVOKED, id, Timestamp::now()).await;
         if answer == Some(200) { Ok(()) } else { Err(format!("{answer:?}")) }
@@ -29,7 +29,7 @@ async fn revoke(story: &Story, controller: &Controller, id: &str) {
     .await;
 }
 
-/// Bob refuses the service user from now on, and the integration has met it.
+/// Makes Bob refuse the service user, and waits until the integration reports it.
 async fn bob_refuses(story: &Story) {
     story.simulated.put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"})).await;
     story.sync_ends_in("BobUnauthorized").await;
@@ -53,7 +53,7 @@ async fn a_revocation_taken_while_hands_are_off_is_carried_out_once_they_are_not
     pin(&story, &people[0], json!({"suspend": true})).await;
     seen(&story, &people[0]).await;
     revoke(&story, &controller, &people[0]).await;
-    // Every look at Bob that the event asks for is through.
+    // Every read of Bob that the event asks for has ended.
     story.sync().await;
     tokio::time::sleep(Duration::from_secs(35)).await;
     bob_refuses(&story).await;
@@ -71,7 +71,7 @@ async fn a_revocation_of_somebody_whose_object_was_deleted_is_carried_out() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     revoke(&story, &controller, &people[0]).await;
     until_status(&story, &people[0], 2).await;
-    // The next one knows nothing of it, and finds the account by its mark.
+    // The next process does not know it, and finds the account by its mark.
     forget(&story, &people[1]).await;
     let controller = again(&story, controller).await;
     story.ready("BobUnauthorized").await;
@@ -96,7 +96,7 @@ async fn a_rotated_secret_of_the_provider_is_used_for_evidence() {
     bob_refuses(&story).await;
     story.simulated.put("/entra/app", json!({"clientSecret": "another~Secret-1"})).await;
     story.secret("entra", &[("clientId", &client), ("clientSecret", "another~Secret-1")]).await;
-    // A rotation is seen within a minute.
+    // The controller sees a rotation within a minute.
     tokio::time::sleep(Duration::from_secs(30)).await;
     // The token that the old secret gave ends.
     let body = json!({"error": {"code": "InvalidAuthenticationToken", "message": "Lifetime validation failed, the token is expired."}});
@@ -112,7 +112,7 @@ async fn a_rotated_secret_of_the_provider_is_used_for_evidence() {
     .await;
 }
 
-/// The accounts on record are those of the tenant before: their ids mean other employees here.
+/// The accounts on record belong to the tenant before: their ids mean other employees here.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn broken_settings_that_name_another_tenant_take_no_access_there() {
     let (story, people, controller) = begin("elsewhere", 6, hooked(json!({}))).await;
@@ -153,7 +153,7 @@ async fn broken_settings_that_name_the_tenant_otherwise_take_access_that_evidenc
     until_status(&story, &people[0], 2).await;
 }
 
-/// Nothing is green while access is open that has to be taken.
+/// No status is green while access is open that has to be taken.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_revocation_that_cannot_be_carried_out_is_not_in_sync_and_is_counted() {
     let (story, people, controller) = begin("not-green", 6, hooked(json!({}))).await;

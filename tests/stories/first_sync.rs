@@ -1,4 +1,5 @@
-//! A person applies an integration, and moments later OneLogin equals Bob and every employee has an object that says so.
+//! A person applies an integration. Moments later OneLogin equals Bob, and every employee has an
+//! object that says so.
 
 use std::collections::HashMap;
 
@@ -7,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Controller, Story, condition, name, ready, until};
 
-/// What a provider should hold for an employee, judged naively from Bob's fields: 1 active, 2 suspended; `None`: no account.
+/// Returns what a provider should hold for an employee, by a simple rule on Bob's fields: 1 active,
+/// 2 suspended, `None` no account.
 pub(crate) fn expected(employee: &Value, now: Timestamp) -> Option<i64> {
     let text = |field: &str| employee[field].as_str().unwrap_or_default();
     let lifecycle = text("internal.lifecycleStatus").to_lowercase();
@@ -80,12 +82,13 @@ async fn one_login_equals_bob_and_everybody_has_an_object() {
     }
     assert_eq!(accounts.len(), wanted, "nobody else has an account");
 
-    // One write for each account, one search, and no listing call too many.
+    // One write for each account, one search, and no extra listing call.
     assert_eq!(story.simulated.writes().await, wanted as u64, "managers first: no second write");
     assert_eq!(story.simulated.calls("bob", "POST /v1/people/search").await, 1);
     assert_eq!(story.simulated.calls("onelogin", "POST /auth/oauth2/v2/token").await, 1);
 
-    // Everybody who has or will have an account has an object; the rest has none, but for people active in Bob.
+    // Every employee who has or will have an account has an object. Of the others only those who
+    // are active in Bob have one.
     let people = story.everybody().await;
     for person in &people {
         let (status, reason) = ready(person);
@@ -106,8 +109,8 @@ async fn one_login_equals_bob_and_everybody_has_an_object() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_steady_state_writes_nothing_anywhere() {
     let (story, _controller) = Story::converged("steady", 230, json!({})).await;
-    // What the first sync wrote has to come back through the watch before the silence is measured, and its events go out
-    // at their own pace.
+    // The writes of the first sync come back through the watch before the silence is measured. Its
+    // events are sent at their own pace.
     story.sync().await;
     let accounts = story.simulated.accounts().await.len() as u64;
     until("nothing of the first sync is on its way", || async {
@@ -221,7 +224,8 @@ async fn a_target_that_one_login_lacks_is_left_out_and_named() {
     assert_eq!(condition(&person, "AttributesSynced").unwrap().0, "True");
 }
 
-// GitOps tools take an object without any status for current. With no controller at work nothing is said of anything.
+// GitOps tools treat an object without a status as current. While no controller works there is no
+// status.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_nothing_was_said_of_is_not_current() {
     let story = Story::begin("unsaid", 4).await;
@@ -239,14 +243,14 @@ async fn what_nothing_was_said_of_is_not_current() {
     };
     let name = format!("onelogin-{id}");
     assert_eq!([observed("pi", "onelogin").await, observed("esync", &name).await], ["-1", "-1"]);
-    // A process that begins then knows that nobody has led, and that the pin is somebody's.
+    // A process that starts then sees that no controller has led, and that a user made the pin.
     let began = std::time::Instant::now();
     let controller = Controller::start(&story).await;
     story.ready("Converged").await;
     assert!(began.elapsed() < std::time::Duration::from_secs(30), "{:?}", began.elapsed());
     assert_eq!([observed("pi", "onelogin").await, observed("esync", &name).await], ["1", "1"]);
     assert_eq!(story.simulated.account(id).await.expect("an account")["title"], "Keeper of Pins");
-    // One that comes while it works is seen as well.
+    // A pin that is made while the controller works is seen as well.
     let wanted = json!({"spec": {"attributes": {"title": "Keeper of Others"}}});
     story
         .people()

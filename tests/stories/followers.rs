@@ -1,4 +1,4 @@
-//! A replica that does not lead collects no work, and takes over with one look at everybody.
+//! A replica that does not lead collects no work, and takes over with one pass over all employees.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::{Controller, Story, until};
 
-/// The lines of the queues, as the metrics page has them, that are not 0.
+/// Returns the lines of the queues on the metrics page that are not 0.
 async fn queued(controller: &Controller) -> Vec<String> {
     let page = controller.metrics().await;
     let queues = page.lines().filter(|line| line.starts_with("bobsync_queue_"));
@@ -39,7 +39,7 @@ async fn a_follower_queues_nothing_and_takes_over_with_one_search_and_one_listin
     })
     .await;
     story.sync().await;
-    // What the leader wrote has come to the follower as well.
+    // The follower has received what the leader wrote.
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(queued(&second).await, Vec::<String>::new());
     assert!(!second.leads().await && first.leads().await);
@@ -59,7 +59,7 @@ async fn a_follower_queues_nothing_and_takes_over_with_one_search_and_one_listin
     assert_eq!(story.simulated.calls("onelogin", "GET /api/2/users").await, 1, "{calls:?}");
     assert_eq!(story.simulated.calls("onelogin", "GET /api/2/users/{id}").await, 0, "{calls:?}");
     assert_eq!(story.simulated.writes().await, 0);
-    // It works on what comes from now on.
+    // It works on new events.
     let active = story.simulated.accounts().await[0]["external_id"].as_str().expect("a mark").to_owned();
     story.simulated.change(&active, json!({"work.department": "Lamps"})).await;
     story.sync().await;

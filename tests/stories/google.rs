@@ -1,5 +1,5 @@
-//! The same stories with Google Workspace: first sync, silence, movers, leavers, adoption, credentials, and what is Google's
-//! alone: passwords, managers by e-mail, lag.
+//! The same stories with Google Workspace: first sync, silence, movers, leavers, adoption and
+//! credentials. Also the cases that only Google has: passwords, managers by e-mail, and lag.
 
 use std::collections::HashMap;
 
@@ -13,13 +13,13 @@ use crate::{
     support::{Controller, Story, condition, ready, until},
 };
 
-/// The provider's part of a spec.
+/// Returns the provider's part of a spec.
 fn google(story: &Story) -> Value {
     let url = &story.simulated.google;
     json!({"googleWorkspace": {"credentialsSecretRef": {"name": "google"}, "adminEmail": "admin@example.com", "endpoint": url, "tokenEndpoint": url}})
 }
 
-/// A story with the Secret of the service account.
+/// Begins a story with the Secret of the service account.
 async fn begin(name: &str, employees: usize) -> Story {
     let story = Story::begin(name, employees).await;
     let key = story.simulated.get("/google/service-account").await;
@@ -47,7 +47,7 @@ async fn accounts(story: &Story) -> Vec<Value> {
     story.simulated.get("/google/users").await.as_array().cloned().unwrap_or_default()
 }
 
-/// The account that bears this employee's mark.
+/// Returns the account that bears this employee's mark.
 async fn account(story: &Story, employee: &str) -> Option<Value> {
     accounts(story).await.into_iter().find(|user| entry(user, "externalIds", "bobsync") == employee)
 }
@@ -232,7 +232,7 @@ async fn a_managers_new_address_reaches_the_reports_in_the_same_pass() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_create_whose_answer_is_lost_while_reads_lag_makes_one_account() {
     let (story, _controller) = converged("google-lost", 24, json!({})).await;
-    // Whoever is there now has been there for a while.
+    // The accounts have existed for a while.
     story.simulated.put("/clock", json!({"advanceSeconds": 600})).await;
     story.simulated.put("/google/quirks", json!({"getLagSeconds": 3, "listLagSeconds": 20, "updateLagSeconds": 2})).await;
     let lost = json!({"kind": "resetAfterApply", "method": "POST", "pathPrefix": "/admin/", "times": 1});
@@ -252,7 +252,8 @@ async fn a_create_whose_answer_is_lost_while_reads_lag_makes_one_account() {
     .await;
     let named = accounts(&story).await.into_iter().filter(|user| user["primaryEmail"] == "late.riser@example.com").count();
     assert_eq!(named, 1);
-    // The listing does not show the account for a while: that is no reason to make another, nor to say that it is gone.
+    // The listing does not show the account for a while. The controller makes no other account, and
+    // does not report it as gone.
     story.sync().await;
     let person = story.person(&id).await.unwrap();
     assert_eq!(ready(&person).1, "InSync", "{:?}", condition(&person, "Ready"));

@@ -1,4 +1,4 @@
-//! Whose account is whose.
+//! Which account belongs to which employee.
 
 use serde_json::json;
 
@@ -20,7 +20,7 @@ async fn existing_accounts_are_adopted_by_email_and_strangers_are_left_alone() {
         .simulated
         .post("/onelogin/users", json!({"email": "robot@example.com", "username": "robot", "firstname": "R", "lastname": "B", "status": 1}))
         .await;
-    // Somebody else's mark on the account with this e-mail.
+    // The account with this e-mail bears another employee's mark.
     let employees = story.simulated.employees().await;
     let other = employees
         .iter()
@@ -121,7 +121,7 @@ async fn a_persons_change_at_the_provider_is_only_reported_where_the_settings_sa
     story.simulated.forget_calls().await;
     story.sync().await;
     story.ready("Converged").await;
-    // Access is no matter of taste: it is put back. The title is named, and left.
+    // Access is always set back. The title is reported, and left.
     let account = story.simulated.account(&id).await.unwrap();
     assert_eq!((&account["title"], &account["status"]), (&json!("Wizard"), &json!(1)));
     let person = story.person(&id).await.unwrap();
@@ -131,7 +131,7 @@ async fn a_persons_change_at_the_provider_is_only_reported_where_the_settings_sa
     let told = serde_json::to_string(&person.status).unwrap();
     assert!(!told.contains("Wizard"), "no value is told: {told}");
 
-    // Another process sees the same, and writes nothing.
+    // Another process decides the same, and writes nothing.
     assert!(controller.stop().await);
     let _controller = Controller::start(&story).await;
     story.simulated.forget_calls().await;
@@ -139,7 +139,7 @@ async fn a_persons_change_at_the_provider_is_only_reported_where_the_settings_sa
     assert_eq!(story.reason(&id).await, "Drifted");
     assert_eq!(story.simulated.writes().await, 0);
 
-    // What Bob changes is written; what it does not is left.
+    // A change in Bob is written; other values stay.
     story.simulated.change(&id, json!({"work.department": "Lighthouses"})).await;
     story.sync().await;
     let account = story.simulated.account(&id).await.unwrap();
@@ -149,7 +149,7 @@ async fn a_persons_change_at_the_provider_is_only_reported_where_the_settings_sa
     assert_eq!(story.simulated.account(&id).await.unwrap()["title"], "Keeper of Lamps");
     assert_eq!(story.reason(&id).await, "InSync");
 
-    // With the other policy it is set back, and nothing is kept for the comparison.
+    // With the other policy the value is set back, and nothing is kept for the comparison.
     story.simulated.patch(&at, json!({"title": "Wizard"})).await;
     story.integrate(json!({"safety": {"driftPolicy": "Correct"}})).await;
     story.ready("Converged").await;
@@ -182,7 +182,8 @@ async fn protected_accounts_are_never_written_and_a_leaver_loses_access_on_every
     assert!(message.contains("protectedAccounts") && message.contains("Terminated"), "{message}");
     assert_eq!(condition(&person, "AccessSynced").unwrap().0, "False", "and nobody is told that access is as decided");
 
-    // Let go of, with a second account that bears the mark: each of them loses access, whichever is the right one.
+    // No longer protected, with a second account that bears the mark: each account loses access,
+    // whichever is the right one.
     let second =
         json!({"email": "second@example.com", "username": "second", "firstname": "S", "lastname": "D", "status": 1, "external_id": id});
     let second = story.simulated.post("/onelogin/users", second).await;

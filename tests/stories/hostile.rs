@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::budgets::staff;
 use crate::support::{Controller, Moving, Story, condition, ready, until};
 
-/// How many accounts are active.
+/// Returns how many accounts are active.
 async fn active(story: &Story) -> usize {
     story.simulated.accounts().await.iter().filter(|account| account["status"] == 1).count()
 }
@@ -62,7 +62,8 @@ async fn a_short_answer_is_suspect_and_positive_facts_still_act() {
     story.sync().await;
     assert_eq!(story.simulated.account(&first).await.unwrap()["status"], 2);
     assert_eq!(active(&story).await, before - 1);
-    // Nobody was there, then 20: these do not agree. Asked a second time, a person says that so many are left.
+    // First no employees, then 20: the answers do not agree. Asked a second time, a person says
+    // that so many are left.
     story.ready("SourceSuspect").await;
     story.sync().await;
     let integration = story.ready("Converged").await;
@@ -95,7 +96,7 @@ async fn missing_from_the_search_is_nothing_and_a_deleted_file_suspends() {
     story.sync().await;
     assert_eq!(story.simulated.account(&id).await.unwrap()["status"], 1, "one 404 is a suspicion, however often it is looked");
     assert_eq!(story.simulated.calls("bob", "POST /v1/people/{id}").await, 1, "and Bob is not asked again before that can tell more");
-    // Half an interval later, and without a request.
+    // Half an interval later, without a request.
     moving.to(&story, "2026-11-24T09:05:30Z").await;
     until("the second 404 takes access", || async {
         let status = story.simulated.account(&id).await.unwrap()["status"].clone();
@@ -108,10 +109,10 @@ async fn missing_from_the_search_is_nothing_and_a_deleted_file_suspends() {
     assert!(condition(&person, "AccessSynced").unwrap().2.contains("deleted"), "{person:?}");
     let status = person.status.unwrap();
     assert!(status.evidence.is_some() && status.username.is_some());
-    // The evidence stays: nobody is asked again.
+    // The evidence stays: there is no other read.
     story.sync().await;
     assert_eq!(story.simulated.calls("bob", "POST /v1/people/{id}").await, 2);
-    // After the retention the object goes; the account stays as it is.
+    // After the retention the object is deleted; the account stays as it is.
     story.integrate(json!({"retention": "0s"})).await;
     until("the object is gone", || async {
         match story.person(&id).await {
@@ -138,7 +139,7 @@ async fn lost_answers_make_no_second_account_and_lose_no_change() {
         story.simulated.post("/onelogin/faults", fault).await;
     }
     story.integrate(json!({})).await;
-    // A create that was sent twice in vain is tried again for that employee alone.
+    // A create that was sent twice without success is tried again for that employee alone.
     until("every employee is in sync", || async {
         let (all, failing): (usize, Vec<_>) = {
             let people = story.everybody().await;
@@ -154,7 +155,7 @@ async fn lost_answers_make_no_second_account_and_lose_no_change() {
     marks.dedup();
     assert_eq!(marks.len(), all, "one account for each person");
 
-    // The same for updates, a suspension among them.
+    // The same for updates, including a suspension.
     let (id, _) = story.simulated.somebody().await;
     story.simulated.delete("/onelogin/faults").await;
     story.simulated.post("/onelogin/faults", json!({"method": "PUT", "times": 1, "kind": "resetAfterApply"})).await;
@@ -227,7 +228,7 @@ async fn a_refused_one_login_credential_is_told_and_a_missing_secret_is_named() 
     story.sync().await;
     story.ready("Converged").await;
     assert_eq!(story.simulated.account(&id).await.unwrap()["title"], "Keeper");
-    // A Secret that is not there.
+    // A Secret that does not exist.
     story.integrate(json!({"bob": {"credentialsSecretRef": {"name": "nowhere"}}})).await;
     let integration = story.ready("SecretNotFound").await;
     let ready = integration.status.unwrap().conditions.into_iter().find(|c| c.type_ == "Ready").unwrap();
@@ -261,12 +262,12 @@ async fn short_listings_in_a_row_make_no_second_account_and_forget_none() {
         story.simulated.forget_calls().await;
         story.simulated.post("/onelogin/faults", short.clone()).await;
         story.sync().await;
-        // Each account was looked up by its id, and all of them are there.
+        // Each account was looked up by its id, and all of them exist.
         story.ready("Converged").await;
         assert_eq!(story.simulated.writes().await, u64::from(round == 0), "round {round}: the new address, and nothing else");
         assert_eq!(story.person(&id).await.unwrap().status.unwrap().account, recorded, "round {round}");
     }
-    // A restart in between knows the accounts from the statuses.
+    // A restart in between: the process knows the accounts from the statuses.
     assert!(controller.stop().await);
     story.simulated.post("/onelogin/faults", short.clone()).await;
     let _controller = Controller::start(&story).await;
@@ -275,7 +276,8 @@ async fn short_listings_in_a_row_make_no_second_account_and_forget_none() {
     assert_eq!(story.simulated.account(&id).await.unwrap()["email"], "another.address@example.com");
 }
 
-/// Eight of more than forty accounts are deleted at the provider, a manager's among them.
+/// Starts a story in which eight of more than forty accounts are deleted at the provider, a
+/// manager's among them.
 async fn eight_deleted(name: &str, interval: &str) -> (Story, Controller, Vec<String>) {
     let story = Story::begin(name, 4).await;
     let people = staff(&story, 40).await;
@@ -301,7 +303,7 @@ async fn with_accounts(story: &Story, people: &[String]) -> usize {
 async fn many_deleted_accounts_are_made_again_when_a_person_asks_after_it_was_shown_and_on_no_path_before() {
     let (story, _controller, people) = eight_deleted("gone", "24h").await;
     story.sync_ends_in("TargetSuspect").await;
-    // A look at one of them, and at the manager, goes no other way.
+    // A look at one of them, or at the manager, does nothing else.
     for id in &people[..2] {
         let asked = json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": "one"}}});
         story.people().patch(&format!("onelogin-{id}"), &PatchParams::default(), &Patch::Merge(asked)).await.unwrap();
@@ -359,7 +361,7 @@ async fn a_leaver_whom_the_listing_leaves_out_loses_access_all_the_same() {
     assert_eq!(story.simulated.account(&id).await.unwrap()["status"], 2);
     let person = story.person(&id).await.unwrap();
     assert_eq!(serde_json::to_value(person.status.as_ref().unwrap().access).unwrap(), "Suspended");
-    // One whose account was deleted at the provider is looked up once, and then there is none.
+    // An account that was deleted at the provider is looked up once, and then counts as gone.
     let next = story.simulated.employees().await.into_iter().find(|employee| {
         employee["root.id"] != id.as_str()
             && employee["internal.lifecycleStatus"].as_str().is_some_and(|word| word.eq_ignore_ascii_case("employed"))

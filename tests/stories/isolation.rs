@@ -1,4 +1,4 @@
-//! Two integrations in one process: what one suffers, the other does not notice.
+//! Two integrations in one process: trouble of one does not affect the other.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::support::{Controller, Simulated, Story, until};
 
 const SECRET: &str = "s3cret of the webhook";
 
-/// A second company with a tenant of its own, as the integration `second` of the story.
+/// Makes a second company with a tenant of its own, as the integration `second` of the story.
 async fn second(story: &Story, company: &Simulated) {
     let spec = json!({
         "interval": "24h", "mode": "Enforce",
@@ -40,7 +40,7 @@ async fn deliver(url: &str, number: usize, employee: &str) -> Option<u16> {
     send(url, Some(SECRET), body.to_string().into_bytes()).await
 }
 
-/// From a change in Bob, told by an event, to the account: the slowest of a few.
+/// Returns the longest time of a few rounds from a change in Bob, with its event, to the account.
 async fn slowest(story: &Story, controller: &Controller, id: &str, round: usize) -> Duration {
     let mut slowest = Duration::ZERO;
     for number in 0..4 {
@@ -72,7 +72,8 @@ async fn a_dead_provider_and_a_storm_of_events_of_one_integration_slow_no_other(
     let (id, _) = story.simulated.somebody().await;
     let calm = slowest(&story, &controller, &id, 1).await;
 
-    // The second provider takes every call and answers none in time, and Bob pushes thousands of events about its people.
+    // The second provider accepts every call and answers none in time, and Bob sends thousands of
+    // events about its employees.
     let dead = json!({"kind": "delay", "pathPrefix": "/api/", "delayMs": 120_000});
     company.post("/onelogin/faults", dead).await;
     let people: Vec<String> = company.employees().await.iter().map(|one| one["root.id"].as_str().expect("an id").to_owned()).collect();
@@ -115,7 +116,8 @@ async fn a_status_of_one_that_is_never_taken_delays_no_change_of_another() {
     };
     let pinned = people.iter().find(active).expect("an active employee of the second");
 
-    // What the first says of itself is never taken, and it is asked for something.
+    // The API server never answers the status of the first integration, and a sync of it is
+    // requested.
     let status = format!("/apis/bobsync.dev/v1alpha1/namespaces/{}/provisioningintegrations/onelogin/status", story.namespace);
     proxy.rule(Act::HoldBefore, Method::PATCH, &status, None);
     for _ in 0..3 {

@@ -1,5 +1,6 @@
-//! The same stories with JumpCloud: first sync, silence, movers, leavers, adoption, credentials, and what is JumpCloud's
-//! alone: usernames with numbers, staged accounts, passwords that are expired, fields that another directory masters.
+//! The same stories with JumpCloud: first sync, silence, movers, leavers, adoption and credentials.
+//! Also the cases that only JumpCloud has: usernames with numbers, staged accounts, expired
+//! passwords, and fields that another directory masters.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,12 +14,12 @@ use crate::{
     support::{Controller, Story, condition, ready, until},
 };
 
-/// The provider's part of a spec.
+/// Returns the provider's part of a spec.
 fn jumpcloud(story: &Story) -> Value {
     json!({"jumpCloud": {"credentialsSecretRef": {"name": "jumpcloud"}, "endpoint": story.simulated.jumpcloud}})
 }
 
-/// A story with the Secret of the key.
+/// Begins a story with the Secret of the key.
 async fn begin(name: &str, employees: usize) -> Story {
     let story = Story::begin(name, employees).await;
     story.secret("jumpcloud", &[("apiKey", "jumpcloud-key-1")]).await;
@@ -53,7 +54,7 @@ fn mark(user: &Value) -> &Value {
     entry(user, "attributes", "bobsyncEmployeeId")
 }
 
-/// The account that bears this employee's mark.
+/// Returns the account that bears this employee's mark.
 async fn account(story: &Story, employee: &str) -> Option<Value> {
     accounts(story).await.into_iter().find(|user| *mark(user) == employee)
 }
@@ -324,7 +325,7 @@ async fn a_create_whose_answer_is_lost_makes_one_account_and_its_password_is_exp
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_key_a_powerless_owner_and_another_organization_are_told_apart() {
-    // So many that the refusals of creates speak of the credential, and not of single employees.
+    // There are so many that the refusals of creates concern the credential, not single employees.
     let story = begin("jumpcloud-secret", 40).await;
     story.secret("jumpcloud", &[("apiKey", "two\nlines")]).await;
     let _controller = Controller::start(&story).await;

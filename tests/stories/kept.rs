@@ -1,4 +1,5 @@
-//! Values that the provider keeps in another form than they were sent: written once, told, and left.
+//! Values that the provider keeps in another form than they were sent: they are written once,
+//! reported, and left.
 
 use serde_json::{Value, json};
 
@@ -7,7 +8,7 @@ use crate::{
     support::{Controller, Story, condition, ready},
 };
 
-/// What `AttributesSynced` says of this employee, and what the status keeps.
+/// Returns what `AttributesSynced` says of this employee, and what the status keeps.
 async fn told(story: &Story, employee: &str) -> ((String, String, String), Vec<String>) {
     let person = story.person(employee).await.expect("an EmployeeSync");
     let said = condition(&person, "AttributesSynced").expect("AttributesSynced");
@@ -18,7 +19,7 @@ async fn title(story: &Story, employee: &str) -> Value {
     story.simulated.account(employee).await.expect("an account")["title"].clone()
 }
 
-/// How many writes `count` passes make.
+/// Returns how many writes `count` passes make.
 async fn writes(story: &Story, count: usize) -> u64 {
     let before = story.simulated.writes().await;
     for _ in 0..count {
@@ -53,19 +54,20 @@ async fn a_title_that_is_kept_in_another_form_is_written_once_told_and_left_unti
     }
     assert_eq!(told(&story, &people[15]).await.1, Vec::<String>::new(), "only what is kept in another form is remembered");
 
-    // A new process knows it by the statuses.
+    // A new process knows it from the statuses.
     assert!(controller.stop().await);
     let controller = Controller::start(&story).await;
     assert_eq!(writes(&story, 1).await, 0);
 
-    // A person changes it at the provider: one write. Bob has another one: one write.
+    // A person changes it at the provider: one write. Bob changes it: one write.
     let account = story.simulated.account(&people[0]).await.unwrap();
     story.simulated.patch(&format!("/onelogin/users/{}", account["id"]), json!({"title": "By hand"})).await;
     assert_eq!((writes(&story, 2).await, title(&story, &people[0]).await), (1, "Keeper of Lumi\u{e8}res".into()));
     story.simulated.change(&people[0], json!({"work.title": "Keeper  of Keys"})).await;
     assert_eq!((writes(&story, 2).await, title(&story, &people[0]).await), (1, "Keeper of Keys".into()));
     assert_eq!(told(&story, &people[0]).await.0.1, "KeptDifferently");
-    // Bob has the form that the provider keeps: nothing is written, and nothing is kept any more.
+    // Bob has the form that the provider keeps: nothing is written, and the status keeps no digests
+    // any more.
     story.simulated.change(&people[0], json!({"work.title": "Keeper of Keys"})).await;
     assert_eq!(writes(&story, 2).await, 0);
     let (said, kept) = told(&story, &people[0]).await;
@@ -88,7 +90,7 @@ async fn a_rule_of_the_tenant_that_sets_a_title_back_is_told_after_few_writes_an
     assert_eq!(title(&story, &people[0]).await, "By rule");
     let ((_, reason, message), _) = told(&story, &people[0]).await;
     assert!(reason == "KeptDifferently" && message.contains("title"), "{reason}: {message}");
-    // The employee's other fields go on, and access does.
+    // The employee's other fields and the access are still written.
     story.simulated.change(&people[0], json!({"root.surname": "Vane"})).await;
     assert_eq!(writes(&story, 2).await, 1);
     assert_eq!(story.simulated.account(&people[0]).await.unwrap()["lastname"], "Vane");

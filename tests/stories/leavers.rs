@@ -1,4 +1,5 @@
-//! An end of the employment takes access whatever else is said, and nothing that keeps an account open is green.
+//! An end of the employment takes access, whatever the settings say. A status is not green while
+//! something keeps the account open.
 
 use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
@@ -17,7 +18,7 @@ fn with(mut fields: Value, key: &str, value: &str) -> Value {
     fields
 }
 
-/// The ids of so many people who are at work.
+/// Returns the ids of up to `most` employees who are at work.
 async fn at_work(story: &Story, most: usize) -> Vec<String> {
     let is_at_work = |e: &&Value| e["internal.status"] == "Active" && e["internal.lifecycleStatus"] == "Employed";
     let all = story.simulated.employees().await;
@@ -36,7 +37,8 @@ async fn until_status(story: &Story, id: &str, status: i64) {
     .await;
 }
 
-/// The domains of the e-mail or the scope leave somebody out with the same edit that ends the employment.
+/// The e-mail domains or the scope leave an employee out with the same edit that ends the
+/// employment.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_leaves_and_is_left_out_by_the_settings_with_the_same_edit_loses_access() {
     let spec = json!({"provisioning": {"emailDomains": ["example.com"], "scope": "employee.work.department != 'Alumni'"}});
@@ -53,10 +55,10 @@ async fn who_leaves_and_is_left_out_by_the_settings_with_the_same_edit_loses_acc
     story.simulated.change(private, with(terminated(), "root.email", "me@private.example")).await;
     story.simulated.change(alumni, with(terminated(), "work.department", "Alumni")).await;
     story.simulated.change(pinned, with(terminated(), "work.department", "Alumni")).await;
-    // Whoever is left out and works on is left as they are.
+    // An employee who is left out and works on is left as is.
     story.simulated.change(mover, json!({"work.department": "Alumni", "work.title": "Guest"})).await;
     story.sync().await;
-    // What ends sessions changes no account.
+    // Ending sessions changes no account.
     let journal = story.simulated.get(&format!("/onelogin/journal?since={before_seq}")).await;
     let changed: Vec<&Value> = journal.as_array().unwrap().iter().filter(|one| one["before"] != one["after"]).collect();
     assert_eq!(changed.len(), 2, "two suspensions and nothing else: {changed:?}");
@@ -75,14 +77,14 @@ async fn who_leaves_and_is_left_out_by_the_settings_with_the_same_edit_loses_acc
     let (status, _, message) = condition(&person, "AccessSynced").unwrap();
     assert!(status == "False" && message.contains("spec.suspend") && message.contains("Terminated"), "{message}");
     assert_eq!(story.reason(mover).await, "OutOfScope");
-    // A steady state writes nothing, and an account that a person opens again is closed again.
+    // A steady state writes nothing. An account that a person opens again is closed again.
     story.simulated.forget_calls().await;
     story.sync().await;
     assert_eq!(story.simulated.writes().await, 0);
     story.simulated.patch(&format!("/onelogin/users/{}", after["id"]), json!({"status": 1})).await;
     story.sync().await;
     until_status(&story, private, SUSPENDED).await;
-    // With the disabling trigger off the choice is explicit.
+    // With the disabling trigger off, keeping access is an explicit choice.
     let spec = json!({"provisioning": {"emailDomains": ["example.com"], "disablingTrigger": false}});
     story.integrate(spec).await;
     story.sync().await;
@@ -195,7 +197,8 @@ async fn an_account_that_was_found_by_its_email_is_shown_as_it_is_before_it_is_a
     assert_eq!(shown(leaver, &ids[0]).await, "False");
     assert_eq!(shown(worker, &ids[1]).await, "True");
     assert_eq!(story.simulated.writes().await, 0);
-    // The record makes nobody's account ours: a second pass finds the same, and a held plan shows it too.
+    // The record does not make another employee's account a managed one: a second pass finds the
+    // same, and a held plan shows it too.
     story.sync_ends_in("DryRun").await;
     assert_eq!(shown(leaver, &ids[0]).await, "False");
     story.integrate(json!({"mode": "Enforce", "safety": {"disables": {"max": "0%", "atLeast": 0}}})).await;
@@ -213,7 +216,7 @@ async fn an_account_that_was_found_by_its_email_is_shown_as_it_is_before_it_is_a
     .await;
 }
 
-/// A pass never writes evidence that it carried from its beginning.
+/// A pass does not write the evidence that it read at its beginning.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_ends_or_comes_while_a_pass_is_under_way_stands_after_it() {
     let story = Story::begin("evidence", 200).await;
@@ -236,7 +239,7 @@ async fn what_ends_or_comes_while_a_pass_is_under_way_stands_after_it() {
     deliver("employee.access.revoked.immediately", ended).await;
     until_status(&story, ended, SUSPENDED).await;
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-    // Every status is written anew, and the listing takes its time.
+    // Every status is written again, and the listing is slow.
     story
         .simulated
         .post("/onelogin/faults", json!({"method": "GET", "pathPrefix": "/api/2/users", "kind": "delay", "delayMs": 1500, "times": 2}))
@@ -256,7 +259,7 @@ async fn what_ends_or_comes_while_a_pass_is_under_way_stands_after_it() {
     assert_eq!((of(ended), of(came)), (Some(true), Some(false)), "{revoked:?}");
 }
 
-/// Of several accounts of a leaver none is forgotten, whatever fails.
+/// If a leaver has several accounts, none is forgotten, whatever fails.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_account_of_a_leaver_is_not_forgotten() {
     let story = Story::begin("second", 30).await;
@@ -310,14 +313,15 @@ async fn a_second_account_of_a_leaver_is_not_forgotten() {
         assert_eq!(story.reason(id).await, "Ambiguous");
     }
 
-    // Neither a listing nor a search: the one that is on record loses access, and the other is not forgotten.
+    // Neither a listing nor a search works: the account on record loses access, and the other one
+    // is not forgotten.
     let broken = json!({"kind": "status", "status": 503, "method": "GET", "exactPath": "/api/2/users"});
     story.simulated.post("/onelogin/faults", broken).await;
     leave(&people[0]).await;
     until_states(0, [SUSPENDED, 1]).await;
     until_access(&people[0], "Active").await;
     story.simulated.delete("/onelogin/faults").await;
-    // Once the mark can be looked for, the other one loses it too, without a listing.
+    // Once a search for the mark works, the other account loses access too, without a listing.
     until_states(0, [SUSPENDED, SUSPENDED]).await;
     until_access(&people[0], "Suspended").await;
 
@@ -340,7 +344,7 @@ async fn a_second_account_of_a_leaver_is_not_forgotten() {
     until_access(&people[2], "Suspended").await;
 }
 
-/// A lost permission hides everyone who has left, and with them leavers whose accounts are open.
+/// A lost permission hides all employees who have left, and with them leavers with open accounts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leaver_on_record_whom_bob_does_not_show_any_more_stays_a_leaver() {
     let story = Story::begin("hidden-leavers", 20).await;
@@ -402,7 +406,7 @@ async fn a_leaver_on_record_whom_bob_does_not_show_any_more_stays_a_leaver() {
     let parent_account = story.simulated.account(&parent).await.unwrap();
     assert_eq!(parent_account["status"], 1, "absence takes no access");
 
-    // What Bob shows again counts.
+    // A status that Bob shows again counts.
     story.simulated.put("/bob/permissions", json!({})).await;
     story.simulated.change(opened, json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"})).await;
     story.sync().await;

@@ -1,5 +1,5 @@
-//! A leaver whose account bobsync cannot suspend, or may not, is told as open: not Ready, counted as failing, with a warning, and
-//! in words that cannot be misread.
+//! A leaver with an account that bobsync cannot or may not suspend is reported as open: not Ready,
+//! counted as failing, with a warning and a clear message.
 
 use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
@@ -10,7 +10,8 @@ use crate::{
     support::{Controller, Story, condition, until},
 };
 
-/// What is said of an employee whose access is open and should not be. `object`: the name of the EmployeeSync.
+/// Checks what is said of an employee with access that is open and should not be. `object` is the
+/// name of the EmployeeSync.
 async fn is_told_as_open(story: &Story, object: &str, reason: &str, words: &str) {
     let person = story.people().get(object).await.expect("an object");
     let ready = condition(&person, "Ready").expect("Ready");
@@ -33,7 +34,7 @@ async fn is_told_as_open(story: &Story, object: &str, reason: &str, words: &str)
     until("a warning tells", warned).await;
 }
 
-/// The integration works on, and counts those who are open.
+/// Checks that the integration works on, and counts the open accounts.
 async fn is_counted(story: &Story, reason: &str) {
     let status = story.ready("Converged").await.status.unwrap();
     assert_eq!(status.employees.map(|counts| counts.failing), Some(1));
@@ -79,7 +80,7 @@ async fn a_leaver_whom_another_directory_masters_is_told_as_open_at_jumpcloud() 
     Box::pin(a_leaver_whom_another_directory_masters_is_told_as_open(At::JumpCloud)).await;
 }
 
-/// Two accounts without a mark have the leaver's e-mail: it cannot be said which is the right one.
+/// Two accounts without a mark have the leaver's e-mail: it is not known which is the right one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leaver_whom_several_accounts_match_is_told_as_open() {
     let (story, people) = begin(At::OneLogin, "several", 4).await;
@@ -133,7 +134,7 @@ async fn a_leaver_whom_another_integration_keeps_is_told_as_open() {
     is_told_as_open(&story, &format!("second-{}", people[0]), "Conflict", "onelogin manages this employee").await;
     let account = story.simulated.account(&people[0]).await.unwrap();
     assert_eq!(account["status"], 1);
-    // Once the other one lets go, this one takes access.
+    // Once the other integration is suspended, this one takes access.
     story.integrate(json!({"interval": "24h", "suspend": true})).await;
     story.ready("Suspended").await;
     apply("request-2").await;

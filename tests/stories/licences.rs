@@ -1,4 +1,4 @@
-//! What becomes of people for whom there is no licence.
+//! Employees without a free licence.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::{
     support::{Controller, Story, ready, until},
 };
 
-/// How many people have this reason.
+/// Returns how many employees have this reason.
 async fn having(story: &Story, people: &[String], reason: &str) -> usize {
     let mut count = 0;
     for id in people {

@@ -1,4 +1,4 @@
-//! Joiners, movers and leavers: what happens in Bob happens at OneLogin, and the status says why.
+//! Joiners, movers and leavers: a change in Bob reaches OneLogin, and the status says why.
 
 use jiff::{ToSpan as _, Zoned};
 use serde_json::json;
@@ -71,7 +71,7 @@ async fn a_future_starter_shows_when_and_gets_the_account_on_the_day() {
     assert!(next.at.starts_with(&format!("{day}T00:00:00+0")), "{}", next.at);
     assert_eq!((next.time_zone.as_str(), serde_json::to_value(next.because).unwrap()), ("Europe/Berlin", json!("StartDate")));
 
-    // The start is moved to yesterday, and Bob has not turned Hired into Employed yet.
+    // The start is moved to yesterday, and Bob has not changed Hired into Employed yet.
     let yesterday = Zoned::now().date().yesterday().unwrap();
     story.simulated.change(&id, json!({"work.startDate": yesterday.to_string()})).await;
     story.sync().await;
@@ -110,7 +110,8 @@ async fn a_refused_value_is_rejected_without_the_value_and_mends() {
     let (stalled, _, message) = condition(&person, "Stalled").unwrap();
     assert_eq!(stalled, "True");
     assert!(message.contains("title") && !message.contains("Xylophonist"), "{message}");
-    // One person's failure holds up nobody: the integration is Ready, and says how many fail.
+    // One employee's failure does not delay others: the integration is Ready, and says how many
+    // fail.
     let conditions = integration.status.unwrap().conditions;
     assert!(conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"));
     assert!(conditions.iter().any(|c| c.type_ == "EmployeesFailing" && c.status == "True" && c.message.contains("Rejected")));

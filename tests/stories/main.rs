@@ -1,7 +1,8 @@
-//! Stories on a real kube-apiserver, with strict simulators of Bob and the providers and the real binary. The controller
-//! runs with a token of the chart's own ServiceAccount and the RBAC that the real helm renders, so a missing verb shows.
+//! Stories on a real kube-apiserver, with strict simulators of Bob and the providers and the real
+//! binary. The controller runs with a token of the chart's own ServiceAccount and with the RBAC
+//! that the real helm renders, so a missing verb is noticed.
 //!
-//! Each story has a namespace, a company and a controller of its own; one control plane serves all.
+//! Each story has a namespace, a company and a controller of its own. One control plane serves all.
 
 mod support;
 

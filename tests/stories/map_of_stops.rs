@@ -1,12 +1,13 @@
-//! The map of stops. docs/safety.md says in one table what goes on and what waits, whatever goes wrong at Bob, at a provider,
-//! at the API server or in the controller. Each row of it happens here, with a leaver, a mover, a joiner, an event and an
-//! immediate revocation under way; the cells of the row are what is asserted. A test has the name of its row.
+//! The map of stops. docs/safety.md says in one table what goes on and what waits in each trouble
+//! at Bob, a provider, the API server or the controller. Each row happens here, with a leaver, a
+//! mover, a joiner, an event and an immediate revocation under way. The tests assert the cells of
+//! the row. A test has the name of its row.
 
 use std::collections::BTreeMap;
 
 use table::Goes;
 
-/// Makes a test of each row that is named, and a list of them.
+/// Makes a test of each named row, and a list of the rows.
 macro_rules! rows {
     ($($name:ident),* $(,)?) => {
         pub(super) const ROWS: &[&str] = &[$(stringify!($name)),*];
@@ -30,11 +31,11 @@ mod stage;
 mod table;
 mod tenant;
 
-/// The only two that stop a leaver: asking again and again would do harm, or can do no good.
+/// The only two rows that stop a leaver: more tries would do harm or could not succeed.
 const STOPPED: [&str; 2] = ["bob_refuses_the_service_user", "provider_refuses_the_credential"];
 
-/// Where a leaver waits: no one can tell who has left, the provider takes nothing, this process may not write, or a person or
-/// a guard holds it.
+/// The rows in which a leaver waits: it is not known who has left, the provider accepts nothing,
+/// this process may not write, or a person or a guard holds the change.
 const WAITING: [&str; 20] = [
     "api_server_is_away",
     "lease_is_held_by_another",
@@ -85,7 +86,7 @@ fn a_leaver_waits_only_where_nothing_else_can_be_done() {
     for row in table::all() {
         let waits = row.suspensions == Goes::Waits;
         assert_eq!(waits, WAITING.contains(&row.id.as_str()), "{}: {}", row.id, row.suspensions_cell);
-        // An immediate revocation needs neither Bob nor the settings as they are now.
+        // An immediate revocation needs neither Bob nor the current settings.
         if row.id.starts_with("bob_") {
             assert_eq!(row.revocations, Goes::Yes, "{}: {}", row.id, row.suspensions_cell);
         }

@@ -1,5 +1,5 @@
-//! What comes between the verdict of a full pass and its write: the API server answers slowly, every status is written anew,
-//! and those with news meanwhile stand at the end of the row.
+//! Events between the verdict of a full pass and its write. The API server answers slowly, every
+//! status is written again, and the employees with news are last in the row.
 
 use std::time::Duration;
 
@@ -20,10 +20,11 @@ use crate::{
 const REVOKED: &str = "employee.access.revoked.immediately";
 const ACTIVATED: &str = "employee.activated";
 
-/// So many statuses are written at once.
+/// How many statuses are written at once.
 const AT_ONCE: usize = 32;
 
-/// A converged company that is larger than what is written at once, and a controller that goes by way of a proxy.
+/// Starts a converged company that is larger than what is written at once, and a controller that
+/// goes through a proxy.
 async fn begun(name: &str) -> (Story, Vec<String>, Proxy, Controller) {
     let story = Story::begin(name, 0).await;
     story.secret("hook", &[("webhookSecret", crate::attempts::SECRET)]).await;
@@ -39,8 +40,8 @@ fn objects(story: &Story) -> String {
     format!("/apis/bobsync.dev/v1alpha1/namespaces/{}/employeesyncs/*", story.namespace)
 }
 
-/// A full pass that writes every status anew has made its verdicts, and reads the first objects to write them. Gives those
-/// employees whose objects it has not come to, the last one last.
+/// Waits until a full pass that writes every status again has made its verdicts, and reads the
+/// first objects to write them. Returns the employees that it has not reached, the last one last.
 async fn verdicts_are_made(story: &Story, proxy: &Proxy, people: &[String], usernames: &str) -> Vec<String> {
     let before = proxy.struck().len();
     proxy.rule(Act::Delay(Duration::from_secs(4)), Method::GET, &objects(story), None);
@@ -73,7 +74,7 @@ async fn evidence_that_ends_or_comes_between_a_verdict_and_its_write_stands_afte
     story.ready("Converged").await;
     let ended = late.last().expect("somebody is written later");
     let now = Timestamp::now();
-    // No event: further looks at what one announced would come in between.
+    // No event: further looks at an announced employee would come in between.
     let evidence_of = json!({"kind": "AccessRevoked", "observedAt": "2026-01-01T00:00:00Z", "startDate": "2022-03-01"});
     let status = Patch::Merge(json!({"status": {"evidence": evidence_of}}));
     story.people().patch_status(&format!("onelogin-{ended}"), &PatchParams::default(), &status).await.expect("written");
@@ -91,7 +92,7 @@ async fn evidence_that_ends_or_comes_between_a_verdict_and_its_write_stands_afte
     story.simulated.delete(&format!("/bob/employees/{gone}")).await;
     assert_eq!(deliver(&controller, "employee.deleted", gone, now).await, Some(200));
     annotate(&story, asked, "meanwhile").await;
-    // Each of them is acted on at once, by a pass of its own.
+    // A pass of its own acts on each of them at once.
     until_status(&story, ended, 1).await;
     until_status(&story, came, 2).await;
     until_status(&story, gone, 2).await;
@@ -104,7 +105,7 @@ async fn evidence_that_ends_or_comes_between_a_verdict_and_its_write_stands_afte
     let revoked = story.integration().await.status.unwrap().revoked;
     let of = |id: &str| revoked.iter().find(|one| one.employee_id == id).map(|one| one.ended_at.is_some());
     assert_eq!((of(ended), of(came)), (Some(true), Some(false)), "{revoked:?}");
-    // What the statuses say is what the later passes found, and stays so.
+    // The statuses say what the later passes found, and stay so.
     for round in 0..2 {
         for (id, wanted) in [(ended, "Active"), (came, "Suspended"), (gone, "Suspended"), (asked, "Active")] {
             assert_eq!(

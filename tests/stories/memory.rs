@@ -1,4 +1,4 @@
-//! What outlives a resource that is deleted, a process that ends, and a setting that goes and comes back.
+//! What is kept after a resource is deleted, a process ends, or a setting is removed and set again.
 
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ async fn forget(story: &Story, id: &str) {
     story.people().delete(&format!("onelogin-{id}"), &DeleteParams::default()).await.expect("deleted");
 }
 
-/// The integration is deleted, and the EmployeeSyncs with it.
+/// Deletes the integration, and the EmployeeSyncs with it.
 async fn integration_goes(story: &Story) {
     story.integrations().delete("onelogin", &DeleteParams::default()).await.unwrap();
     let gone = || async { if story.everybody().await.is_empty() { Ok(()) } else { Err("still there".to_owned()) } };
@@ -64,7 +64,7 @@ async fn a_revocation_outlives_its_employee_sync_whether_or_not_the_controller_r
     came_back(&story, &id).await;
     access_is(&story, &id, SUSPENDED).await.expect("the integration's status remembers");
 
-    // Another employment ends it, and with it the memory.
+    // Another employment ends the revocation, and the memory of it.
     assert!(employee["work.startDate"].as_str().is_some_and(|start| start < "2026-11-01"));
     story.simulated.change(&id, json!({"work.startDate": "2026-11-02"})).await;
     story.sync().await;
@@ -136,7 +136,7 @@ async fn a_held_plan_and_a_blackout_hold_when_the_integration_is_applied_again()
 async fn an_approved_plan_that_is_interrupted_goes_on_and_nothing_else_comes_with_it() {
     let story = Story::begin("interrupted", 2).await;
     let people = staff(&story, 60).await;
-    // Without an election: the Lease of the killed process would have to run out first.
+    // Without an election: otherwise the Lease of the killed process would have to run out first.
     let controller = Controller::with(&story, &["--leader-elect=false"]).await;
     story.integrate(json!({})).await;
     story.ready("Converged").await;
@@ -194,7 +194,7 @@ async fn an_approved_plan_whose_writes_fail_stays_approved() {
     assert_eq!(suspended(&story, &people).await, 12);
 }
 
-/// The title of this person's account, by the way to it.
+/// Returns the title of the account at this path.
 async fn title(story: &Story, at: &str) -> Value {
     story.simulated.get(at).await["title"].clone()
 }
@@ -272,7 +272,7 @@ async fn a_deleted_employee_sync_ends_no_waiting_for_a_change() {
     assert!(controller.stop().await);
     forget(&story, &people[1]).await;
     forget(&story, &people[2]).await;
-    // Who comes to Bob later is news.
+    // An employee who comes to Bob later is new.
     let later =
         json!({"root.firstName": "Late", "root.surname": "Comer", "root.email": "late@example.com", "work.startDate": "2022-03-01"});
     let later = story.simulated.hire(later).await;

@@ -1,4 +1,4 @@
-//! Dates arrive: the clock is moved, and the worker wakes for them without waiting for its interval.
+//! Dates arrive: the story moves the clock, and the worker wakes for the dates before its interval.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Moving, Story, condition, ready, until};
 
-/// An interval that never comes within a story.
+/// Returns an interval that never comes within a story.
 fn rarely() -> Value {
     json!({"interval": "24h"})
 }
@@ -31,7 +31,7 @@ async fn next(story: &Story, id: &str) -> Value {
     serde_json::to_value(person.status.expect("a status").next_transition).expect("JSON")
 }
 
-/// Waits for thousands of objects, on a machine that does other things too.
+/// Waits for thousands of objects, on a busy machine.
 async fn patiently<F: Future<Output = Result<(), String>>>(what: &str, look: impl Fn() -> F) {
     let began = Instant::now();
     while let Err(seen) = look().await {
@@ -40,7 +40,8 @@ async fn patiently<F: Future<Output = Result<(), String>>>(what: &str, look: imp
     }
 }
 
-/// Waits until the last change on record was woken by this. The account shows a change before the record does.
+/// Waits until the last change on record has this trigger. The account shows a change before the
+/// record does.
 async fn until_trigger(story: &Story, id: &str, trigger: &str) {
     until(&format!("the last change on record says {trigger}"), || async {
         let history = story.person(id).await.and_then(|person| person.status).map(|status| status.history).unwrap_or_default();
@@ -74,7 +75,7 @@ async fn a_start_comes_at_the_midnight_of_the_site_and_not_before() {
         json!({"at": "2027-02-01T00:00:00+13:00", "instant": "2027-01-31T11:00:00Z", "timeZone": "Pacific/Auckland", "access": "Active", "because": "StartDate"})
     );
     assert!(story.simulated.account(&auckland).await.is_none());
-    // "Who starts, and in which order?" is a question that kubectl answers.
+    // kubectl answers the question which employees start, and in which order.
     let waits = ListParams::default().fields("status.access=NotYet,status.reason=NotDue");
     let waiting = story.people().list(&waits).await.expect("listed by its fields").items;
     let mut nexts: Vec<_> = waiting
@@ -140,7 +141,7 @@ async fn a_controller_that_was_down_over_midnight_does_it_first_when_it_is_back_
     let leaver =
         story.simulated.hire(with(person("ola.berg@example.com", "Berlin"), json!({"internal.terminationDate": "2027-02-10"}))).await;
     let controller = Moving::start(&story, "2027-02-10T20:00:00Z").await;
-    // These stand before the starter in Bob's answer, and are to be hired while nobody looks.
+    // These come before the starter in Bob's answer, and are hired while no controller runs.
     let hire = |number: usize| with(person(&format!("new.{number}@example.com"), "Berlin"), json!({"work.startDate": "2027-03-01"}));
     let late = json!({"internal.lifecycleStatus": "Hired", "internal.status": "Inactive"});
     let mut others = Vec::new();
@@ -232,7 +233,8 @@ async fn thousands_start_at_one_midnight_within_the_provider_s_limit_and_the_lea
     controller.stop().await;
 }
 
-/// While no full pass comes through, many starters of one midnight wait for the next one: it reads once for all of them.
+/// While no full pass succeeds, many starters of one midnight wait for the next one: it reads once
+/// for all of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_who_start_while_the_listing_fails_wait_for_the_full_pass_and_the_leaver_does_not() {
     let story = Story::begin("burst", 3).await;
@@ -309,7 +311,7 @@ async fn a_leave_shows_when_it_ends_and_bob_ends_it() {
         json!({"at": "2027-01-07T00:00:00+13:00", "instant": "2027-01-06T11:00:00Z", "timeZone": "Pacific/Auckland", "access": "Active", "because": "LeaveEnd"})
     );
     assert_eq!(next(&story, &planner).await["because"], "LeaveStart");
-    // Bob turns the status at that midnight; the worker looks at that moment.
+    // Bob changes the status at that midnight; the worker looks at that moment.
     story.simulated.change(&parent, json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"})).await;
     controller.to(&story, "2027-01-06T11:00:00Z").await;
     until_status(&story, &parent, 1).await;

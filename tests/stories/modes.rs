@@ -1,4 +1,5 @@
-//! `spec.mode`: nobody writes to a provider because a line was left out, and an integration stored before goes on.
+//! `spec.mode`: no provider is written because a line is missing, and an integration that was
+//! stored before goes on.
 
 use kube::{
     CustomResourceExt as _,
@@ -9,7 +10,7 @@ use testbed::{ControlPlane, Options};
 
 use crate::support::{Controller, Story};
 
-/// An integration that names no mode.
+/// Returns an integration that names no mode.
 fn without_mode(story: &Story) -> Value {
     json!({
         "apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration",
@@ -21,7 +22,7 @@ fn without_mode(story: &Story) -> Value {
     })
 }
 
-/// The CRD of integrations as it was while nothing asked for a mode.
+/// Returns the CRD of integrations as it was before it required a mode.
 fn crd_before() -> String {
     let mut crd = serde_json::to_value(bobsync::api::ProvisioningIntegration::crd()).unwrap();
     let spec = &mut crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
@@ -43,7 +44,7 @@ async fn an_integration_without_a_mode_is_refused_and_both_modes_are_named() {
     let refused = create(without_mode(&story)).await.expect_err("refused").to_string();
     let says = ["spec.mode", "DryRun plans and reports", "Enforce converges", "Begin with mode: DryRun"];
     assert!(says.iter().all(|part| refused.contains(part)), "{refused}");
-    // The API server itself names both where the line is empty.
+    // The API server itself names both values if the line is empty.
     let mut null = without_mode(&story);
     null["spec"]["mode"] = Value::Null;
     let patch = Patch::Apply(null);
@@ -53,7 +54,7 @@ async fn an_integration_without_a_mode_is_refused_and_both_modes_are_named() {
     let mut with = without_mode(&story);
     with["spec"]["mode"] = json!("DryRun");
     create(with).await.expect("admitted");
-    // The line cannot be taken out later either.
+    // The line cannot be removed later either.
     let gone = Patch::Merge(json!({"spec": {"mode": null}}));
     let refused = story.integrations().patch("onelogin", &PatchParams::default(), &gone).await.expect_err("refused");
     assert!(refused.to_string().contains("choose a mode"), "{refused}");
@@ -76,7 +77,7 @@ async fn an_integration_that_was_stored_without_a_mode_enforces_and_misses_no_pa
     assert_eq!(story.integration().await.spec.mode, None);
     let (id, _) = story.simulated.somebody().await;
     assert!(story.simulated.account(&id).await.is_some());
-    // Annotations, statuses and other settings are still admitted, and passes go on.
+    // Annotations, statuses and other settings are still accepted, and passes go on.
     story.simulated.change(&id, json!({"work.title": "Miller"})).await;
     story.sync().await;
     assert_eq!(story.simulated.account(&id).await.unwrap()["title"], "Miller");

@@ -14,7 +14,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
-{{- /* What the controller may do where it works. Each verb is one that it uses; a test holds that. */ -}}
+{{- /* The controller's rights in its namespaces. It uses each of these verbs; a test checks that. */ -}}
 {{- define "bobsync.rules" -}}
 - apiGroups: [bobsync.dev]
   resources: [provisioningintegrations]

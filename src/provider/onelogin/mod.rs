@@ -196,16 +196,6 @@ impl OneLogin {
         Ok(found)
     }
 
-    /// The account with the state that a read shows: without a free licence, the answer to the write says that there is one.
-    /// Where the read fails, the next listing tells.
-    async fn with_licence(&self, mapping: &Mapping, mut written: Written) -> Written {
-        let found = self.look_up(mapping, Key::Id(&written.account.id)).await;
-        if found.is_ok_and(|found| found.iter().any(|account| account.state == AccountState::Unlicensed)) {
-            written.account.state = AccountState::Unlicensed;
-        }
-        written
-    }
-
     /// Ends the sessions of a user whose access was just taken (developers.onelogin.com, "Log User Out"). Where it fails, the
     /// whole change has failed and is made again; where it is refused, access is taken all the same.
     async fn end_sessions(&self, id: &str, urgency: Urgency) -> Result<(), Error> {
@@ -283,8 +273,7 @@ impl Provider for OneLogin {
             let body = Some(body(mapping, write, true)?);
             let (route, urgency, method) = (Route::CREATE, Urgency::Normal, Method::POST);
             let call = Call { route, urgency, method, path: USERS, query: &[], body, sent: Sent::Write(mapping, write) };
-            let written = self.write(call, mapping, None, write).await?;
-            Ok(if write.access == Some(Access::Suspended) { written } else { self.with_licence(mapping, written).await })
+            self.write(call, mapping, None, write).await
         })
     }
 
@@ -309,7 +298,6 @@ impl Provider for OneLogin {
             };
             let written = self.write(call, mapping, Some(id), write).await?;
             match write.access {
-                Some(Access::Active) => Ok(self.with_licence(mapping, written).await),
                 Some(Access::Suspended) => match self.end_sessions(id, urgency).await {
                     Ok(()) => Ok(written),
                     Err(error @ Error::Forbidden { .. }) => {
@@ -317,8 +305,25 @@ impl Provider for OneLogin {
                     }
                     Err(error) => Err(error),
                 },
-                None => Ok(written),
+                Some(Access::Active) | None => Ok(written),
             }
+        })
+    }
+
+    /// Reads the users by the filter `user_ids` (developers.onelogin.com, "List Users").
+    fn unlicensed<'a>(&'a self, mapping: &'a Mapping, ids: &'a [&'a str]) -> BoxFuture<'a, Result<Vec<Box<str>>, Error>> {
+        Box::pin(async move {
+            let (all, limit) = (ids.join(","), ids.len().to_string());
+            let query = [("user_ids", &*all), ("fields", "id,status,state"), ("limit", &*limit)];
+            let answer = self.get(Route::FIND, USERS, &query, Sent::Nothing).await?;
+            let mut unlicensed = Vec::new();
+            Reader::new(mapping)
+                .page(&answer.body, &mut |user| {
+                    let lacks = user.account().filter(|account| account.state == AccountState::Unlicensed);
+                    unlicensed.extend(lacks.map(|account| account.id.into()));
+                })
+                .map_err(unreadable)?;
+            Ok(unlicensed)
         })
     }
 

@@ -150,9 +150,6 @@ async fn a_create_sends_what_was_written_and_nothing_else() {
     creation.attributes.push((rows::DEPARTMENT, bobsync::domain::account::NewValue::Clear));
     acme.provider.create(&acme.mapping, &creation, &Initial::default()).await.unwrap();
     let mut log = acme.log().await;
-    let id = acme.provider.find(&acme.mapping, Key::Mark(&mark("noa"))).await.unwrap()[0].id.to_string();
-    let (method, path, ..) = log.pop().unwrap();
-    assert_eq!((method.as_str(), path), ("GET", format!("/api/2/users/{id}")), "whether there is a licence is read back");
     let (method, path, query, body) = log.pop().unwrap();
     assert_eq!((method.as_str(), path.as_str(), query.as_str()), ("POST", "/api/2/users", ""));
     let wanted = json!({
@@ -281,30 +278,38 @@ async fn every_call_is_told_with_its_outcome() {
 }
 
 #[tokio::test]
-async fn an_account_without_a_licence_is_told_after_a_create_and_a_reactivation_and_in_a_listing() {
+async fn accounts_without_a_licence_are_told_by_one_read_and_in_a_listing() {
     let acme = Acme::start().await;
     acme.control.onelogin_quirks(json!({"licences": 1})).await.unwrap();
     let make = async |name: &str, access| {
         let made = acme.provider.create(&acme.mapping, &creation(&account(name), access), &Initial::default()).await.unwrap();
         (made.account.id.to_string(), made.account.state)
     };
-    assert_eq!(make("noa", Access::Active).await.1, AccountState::Active);
+    let (noa, _) = make("noa", Access::Active).await;
     let (kim, state) = make("kim", Access::Active).await;
-    assert_eq!(state, AccountState::Unlicensed, "the answer said that there is a licence");
-    assert_eq!(make("ola", Access::Suspended).await.1, AccountState::Suspended);
+    assert_eq!(state, AccountState::Active, "the answer says that there is a licence");
+    let (ola, _) = make("ola", Access::Suspended).await;
+    let told = async || {
+        let before = acme.outcomes.lock().unwrap().len();
+        let told = acme.provider.unlicensed(&acme.mapping, &[&noa, &kim, &ola]).await.unwrap();
+        assert_eq!(acme.outcomes.lock().unwrap().len(), before + 1, "one call for all of them");
+        told
+    };
+    assert_eq!(told().await, [kim.clone().into()]);
     let states = async || {
         let mut states = Vec::new();
         acme.provider.list(&acme.mapping, &mut |account| states.push(account.state)).await.unwrap();
         states
     };
     assert_eq!(states().await, [AccountState::Active, AccountState::Unlicensed, AccountState::Suspended]);
-    for (access, state) in [(Access::Suspended, AccountState::Suspended), (Access::Active, AccountState::Unlicensed)] {
+    for (access, told_then) in [(Access::Suspended, vec![]), (Access::Active, vec![kim.clone().into()])] {
         let change = AccountWrite { access: Some(access), ..AccountWrite::default() };
-        let written = acme.provider.update(&acme.mapping, &kim, &change, Urgency::Normal).await.unwrap();
-        assert_eq!(written.account.state, state);
+        acme.provider.update(&acme.mapping, &kim, &change, Urgency::Normal).await.unwrap();
+        assert_eq!(told().await, told_then);
     }
     acme.control.onelogin_quirks(json!({"licences": 5, "licensesWaiting": true})).await.unwrap();
     assert_eq!(states().await, [AccountState::Active, AccountState::Active, AccountState::Suspended], "it comes right by itself");
+    assert_eq!(told().await, Vec::<Box<str>>::new());
 }
 
 #[tokio::test]

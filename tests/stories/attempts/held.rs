@@ -1,4 +1,4 @@
-//! What is held stays held, whoever asks for whom, and an approval is for what was seen.
+//! Held changes stay held for every trigger, and an approval covers only the plan that was seen.
 
 use jiff::Timestamp;
 use kube::api::{DeleteParams, ListParams};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-/// Settings under which no guard keeps employees managed whom another setting leaves out.
+/// Returns settings in which no guard keeps employees managed that another setting leaves out.
 fn any_scope() -> Value {
     json!({"scopeShrink": {"max": "100%"}})
 }
@@ -169,7 +169,7 @@ async fn a_slow_pass_and_single_leavers_beside_it_share_a_window() {
     assert!(count <= 5, "{count}");
 }
 
-/// Eight leavers who are held.
+/// Starts a story with eight leavers who are held.
 async fn held_leavers(name: &str) -> (Story, Vec<String>, Controller) {
     let (story, people, controller) = begin(name, 30, hooked(json!({}))).await;
     leave(&story, &people[..8]).await;
@@ -344,7 +344,7 @@ async fn pins_that_come_and_go_have_their_budgets() {
     }
     story.sync().await;
     assert_eq!(suspended(&story, &people).await, 0);
-    // All pins go at once, one after the other, while nobody runs, and with a restart in between.
+    // All pins are removed one after the other while no controller runs, with a restart in between.
     for id in &people[..7] {
         forget(&story, id).await;
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;

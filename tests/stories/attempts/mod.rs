@@ -1,4 +1,4 @@
-//! Attempts of somebody who does not believe the promises: approvals, windows, revocations and pins, mixed.
+//! Attempts to break the promises, with approvals, windows, revocations and pins mixed.
 
 use jiff::Timestamp;
 use kube::api::{DeleteParams, Patch, PatchParams};
@@ -117,7 +117,7 @@ pub(super) async fn until_reason(story: &Story, id: &str, wanted: &str) {
     .await;
 }
 
-/// An approved flood of eight that the provider refuses for now.
+/// Starts an approved plan of eight suspensions that the provider refuses for now.
 pub(super) async fn approved_and_stuck(name: &str) -> (Story, Vec<String>, Controller) {
     let (story, people, controller) = begin(name, 30, hooked(json!({}))).await;
     leave(&story, &people[..8]).await;

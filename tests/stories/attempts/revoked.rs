@@ -1,4 +1,5 @@
-//! A revocation holds until Bob reports the person activated again or a later start date, in any order of everything else.
+//! A revocation holds until Bob reports the employee activated again or a later start date, in any
+//! order of other events.
 
 use jiff::{Timestamp, ToSpan as _};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};

@@ -1,4 +1,4 @@
-//! Settings, objects and tenants that go, come back or are other ones.
+//! Settings, objects and tenants that are removed, come back or change.
 
 use jiff::Timestamp;
 use kube::api::{DeleteParams, ListParams, PostParams};
@@ -48,7 +48,8 @@ async fn drift_that_is_reported_is_not_undone_by_a_change_beside_it() {
     for at in &at[..6] {
         story.simulated.patch(at, json!({"title": "Wizard"})).await;
     }
-    // Another attribute, a pin of another, an annotation, a deleted object, a held kind, a rehire.
+    // Another attribute, a pin of another employee, an annotation, a deleted object, a held kind, a
+    // rehire.
     story.simulated.change(&people[0], json!({"work.department": "Mills"})).await;
     pin(&story, &people[1], json!({"attributes": {"company": "Elsewhere"}})).await;
     annotate(&story, &people[2], "one").await;

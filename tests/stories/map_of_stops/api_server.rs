@@ -36,7 +36,7 @@ fn objects(stage: &Stage) -> String {
     format!("/apis/bobsync.dev/v1alpha1/namespaces/{}/employeesyncs", stage.story.namespace)
 }
 
-/// These calls are answered so until it ends by itself.
+/// Answers these calls with this status until the fault ends by itself.
 async fn with(mut stage: Stage, status: u16, method: Method, path: &str) -> Done {
     stage.proxy().rule(Act::Status(status), method, path, None);
     stage.people_move().await;
@@ -70,7 +70,7 @@ async fn api_server_refuses_the_integrations_status(row: Row) -> Done {
     with(stage, 500, Method::PATCH, &path).await
 }
 
-/// Longer than writes may begin without a renewed Lease: another replica may lead by now.
+/// Longer than writes may begin without a renewed Lease: another replica may lead meanwhile.
 async fn api_server_is_away(row: Row) -> Done {
     let mut stage = proxied(row, Tenant::OneLogin).await;
     stage.proxy().down();
@@ -91,7 +91,7 @@ async fn lease_is_held_by_another(row: Row) -> Done {
         leases.patch("bobsync", &PatchParams::default(), &Patch::Merge(spec)).await.expect("the Lease");
     };
     hold("another", 300).await;
-    // The next renewal finds it.
+    // The next renewal notices it.
     tokio::time::sleep(Duration::from_secs(12)).await;
     stage.people_move().await;
     let looked = stage.goes_as_the_row_says().await;
@@ -99,7 +99,7 @@ async fn lease_is_held_by_another(row: Row) -> Done {
     looked.ends(Ends::ByItself).await
 }
 
-/// A right is taken away while the controller runs: lists and watches are refused.
+/// A right is removed while the controller runs: lists and watches are refused.
 async fn api_server_does_not_list(row: Row) -> Done {
     let stage = proxied(row, Tenant::Entra).await;
     let path = objects(&stage);

@@ -29,7 +29,7 @@ async fn fault(stage: &Stage, fault: Value) {
     stage.story.simulated.post("/bob/faults", fault).await;
 }
 
-/// A fault of Bob's that ends by itself.
+/// Sets a fault of Bob that ends by itself.
 async fn with(row: Row, tenant: Tenant, what: Value) -> Done {
     let mut stage = Stage::set(row, tenant).await;
     fault(&stage, what).await;
@@ -87,13 +87,13 @@ fn on_leave(email: &str) -> Value {
     person
 }
 
-/// Hides everyone on parental leave, for good so far as Bob tells.
+/// Hides all employees on parental leave, as if they did not exist.
 async fn hide(stage: &Stage, how: &str) {
     let visible = ["Hired", "Employed", "Terminated", "Garden leave", "Leave"];
     stage.story.simulated.put("/bob/permissions", json!({"visibleLifecycles": visible, "outOfSight": how})).await;
 }
 
-/// One of two on parental leave is out of sight, so the status itself is still seen.
+/// One of two employees on parental leave is hidden, so the status itself is still seen.
 async fn bob_hides_an_employee(row: Row) -> Done {
     let mut stage = Stage::set(row, Tenant::OneLogin).await;
     let hidden = stage.story.simulated.hire(on_leave("hidden@example.com")).await;
@@ -131,7 +131,7 @@ async fn bob_answers_short(row: Row) -> Done {
     serves(row, Tenant::OneLogin, 12).await
 }
 
-/// Bob answers so many of almost forty employees.
+/// Makes Bob answer only `first` of almost forty employees.
 async fn serves(row: Row, tenant: Tenant, first: usize) -> Done {
     let mut stage = Stage::set_with(row, tenant, Extras { fillers: 30, ..Extras::default() }).await;
     stage.story.simulated.put("/bob/serve", json!({"first": first})).await;

@@ -1,4 +1,4 @@
-//! What can go wrong in the controller, and what it or a person holds on purpose.
+//! What can go wrong in the controller, and what the controller or a person holds on purpose.
 
 use serde_json::{Value, json};
 
@@ -44,7 +44,7 @@ async fn guard_holds_a_flood_of_leavers(row: Row) -> Done {
     looked.ends(Ends::Person).await
 }
 
-/// The same department for many, which no one meant.
+/// Many employees get the same department by mistake.
 async fn guard_freezes_an_attribute(row: Row) -> Done {
     let mut stage = Stage::set_with(row, Tenant::Google, Extras { fillers: 20, ..Extras::default() }).await;
     let one = stage.people.last().expect("someone").clone();
@@ -63,14 +63,14 @@ async fn person_leaves_out_everyone(row: Row) -> Done {
     with(row, Tenant::Entra, (domains("exmaple.com"), "Converged"), domains("example.com")).await
 }
 
-/// A spec that stops something, and the right one again.
+/// Applies a spec that stops something, and later the right one again.
 async fn with(row: Row, tenant: Tenant, (wrong, reason): (Value, &str), right: Value) -> Done {
     let stage = Stage::set(row, tenant).await;
     stage.respec_until(wrong, reason).await;
     corrected(stage, right).await
 }
 
-/// The same in a process that has never worked with a right spec.
+/// Does the same in a process that has never worked with a right spec.
 async fn with_and_a_restart(row: Row, tenant: Tenant, (wrong, reason): (Value, &str), right: Value) -> Done {
     let mut stage = Stage::set(row, tenant).await;
     stage.respec_until(wrong, reason).await;
@@ -117,7 +117,7 @@ async fn person_keeps_hands_off_an_employee(row: Row) -> Done {
     looked.ends(Ends::Person).await
 }
 
-/// The expression of one attribute has no answer for the leaver.
+/// The expression of one attribute fails for the leaver.
 async fn expression_fails_for_a_leaver(row: Row) -> Done {
     let broken = format!(
         "employee.work.title == 'Breaker' ? string(1 / 0) : employee.work.title == 'Keeper' ? '{DEPARTMENT}' : employee.work.department"

@@ -36,7 +36,7 @@ rows!(
     provider_keeps_sessions,
 );
 
-/// A fault of the provider that ends by itself.
+/// Sets a fault of the provider that ends by itself.
 async fn with(row: Row, tenant: Tenant, fault: Value) -> Done {
     let mut stage = Stage::set(row, tenant).await;
     stage.fault(fault).await;
@@ -46,7 +46,7 @@ async fn with(row: Row, tenant: Tenant, fault: Value) -> Done {
     looked.ends(Ends::ByItself).await
 }
 
-/// A fault that strikes one employee's account.
+/// Sets a fault that strikes one employee's account.
 async fn of_one(row: Row, tenant: Tenant, wanted: Wanted, fault: impl Fn(&str) -> Value) -> Done {
     let mut stage = Stage::set(row, tenant).await;
     let one = stage.people[4].clone();
@@ -74,7 +74,7 @@ async fn provider_refuses_the_credential(row: Row) -> Done {
     looked.ends(Ends::ByItself).await
 }
 
-/// The consent of an administrator is taken away and given again.
+/// The administrator's consent is removed and given again.
 async fn provider_forbids_everything(row: Row) -> Done {
     let mut stage = Stage::set(row, Tenant::Google).await;
     stage.story.simulated.put("/google/delegation", json!({"admins": {"admin@example.com": "none"}})).await;
@@ -92,7 +92,7 @@ async fn provider_refuses_creates(row: Row) -> Done {
     with(row, Tenant::OneLogin, json!({"kind": "status", "status": 403, "method": "POST", "exactPath": "/api/2/users"})).await
 }
 
-/// A role that may do everything but change titles: more of them in a row than are tried.
+/// A role may do everything except change titles: more refusals in a row than are tried.
 async fn provider_refuses_a_kind_of_write(row: Row) -> Done {
     let much = json!({"max": "100%", "atLeast": 100});
     let extras = Extras { spec: json!({"safety": {"updates": much, "fieldBlackout": much}}), fillers: 26, proxied: false };
@@ -119,7 +119,7 @@ async fn provider_refuses_a_value(row: Row) -> Done {
     looked.ends(Ends::ByItself).await
 }
 
-/// The leaver has a new title as well, and the provider breaks at each write that has it.
+/// The leaver also has a new title, and the provider breaks at each write with it.
 async fn provider_breaks_at_a_value(row: Row) -> Done {
     let mut stage = Stage::set(row, Tenant::Entra).await;
     stage.fault(json!({"kind": "status", "status": 500, "bodyContains": DEPARTMENT})).await;
@@ -178,7 +178,7 @@ async fn provider_fails_the_listing(row: Row) -> Done {
     with(row, Tenant::JumpCloud, json!({"kind": "status", "status": 503, "method": "GET", "exactPath": "/api/systemusers"})).await
 }
 
-/// Pages after the first fail now and then.
+/// Pages after the first one fail from time to time.
 async fn provider_lists_with_gaps(row: Row) -> Done {
     let mut stage = Stage::set_with(row, Tenant::OneLogin, Extras { fillers: 40, ..Extras::default() }).await;
     stage.story.simulated.put("/onelogin/quirks", json!({"pageSizeCap": 5})).await;
@@ -192,7 +192,7 @@ async fn provider_lists_with_gaps(row: Row) -> Done {
     looked.ends(Ends::ByItself).await
 }
 
-/// Every listing, and every look-up by a filter, says that there is no account.
+/// Every listing, and every look-up by a filter, shows no account.
 async fn provider_lists_short(row: Row) -> Done {
     let empty = json!({
         "kind": "status", "status": 200, "headers": {"Content-Type": "application/json"}, "body": "[]", "method": "GET",
@@ -201,7 +201,7 @@ async fn provider_lists_short(row: Row) -> Done {
     with(row, Tenant::OneLogin, empty).await
 }
 
-/// A process that has just begun asks which custom schemas there are.
+/// A process that has just begun reads the custom schemas.
 async fn provider_fails_the_definitions(row: Row) -> Done {
     let mapped = [
         ("primaryEmail", "root.email"),
@@ -246,7 +246,7 @@ async fn provider_says_conflict(row: Row) -> Done {
     .await
 }
 
-/// A second joiner's address is a group's.
+/// The address of a second joiner belongs to a group.
 async fn provider_has_the_address_elsewhere(row: Row) -> Done {
     let mut stage = Stage::set(row, Tenant::Google).await;
     stage.story.simulated.put("/google/directory", json!({"groups": ["taken@example.com"]})).await;

@@ -1,5 +1,6 @@
-//! Where a row happens: a company at rest, a fault, and then a leaver, a mover, a joiner, an event and an immediate
-//! revocation. The steps come in one order: [`Stage::people_move`], [`Stage::goes_as_the_row_says`], [`Looked::ends`].
+//! The stage of a row: a company at rest, a fault, and then a leaver, a mover, a joiner, an event
+//! and an immediate revocation. The steps have this order: [`Stage::people_move`],
+//! [`Stage::goes_as_the_row_says`], [`Looked::ends`].
 
 use std::time::{Duration, Instant};
 
@@ -24,16 +25,16 @@ const REVOKED: &str = "employee.access.revoked.immediately";
 pub const TITLE: &str = "Keeper of Lamps";
 /// What another attribute of the one concerned becomes.
 pub const DEPARTMENT: &str = "Beacons";
-/// So long the trouble lasts at least where something waits.
+/// How long the trouble lasts at least if something waits.
 const WINDOW: SignedDuration = SignedDuration::from_secs(150);
 const STEP: SignedDuration = SignedDuration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(150);
-/// What is under way may take so long after the clock has been moved.
+/// How long work under way may take after the clock has been moved.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Tries for one employee are as far apart as an interval, and that is real time.
+/// Tries for one employee are an interval apart, in real time.
 const LONG_PATIENCE: Duration = Duration::from_secs(75);
 
-/// What is to become of the employee that the row concerns.
+/// The expected state of the employee that the row concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
     /// The new title.
@@ -46,21 +47,22 @@ pub enum Wanted {
     Open,
 }
 
-/// What a stage may have in addition.
+/// Extras of a stage.
 #[derive(Default)]
 pub struct Extras {
-    /// Over the usual spec.
+    /// Values that are merged into the usual spec.
     pub spec: Value,
-    /// Employees next to those who move.
+    /// How many employees there are next to those who move.
     pub fillers: usize,
-    /// Whether the API server is reached through a proxy.
+    /// Whether a proxy is between the controller and the API server.
     pub proxied: bool,
 }
 
 pub struct Stage {
     pub story: Story,
     pub tenant: Tenant,
-    /// People at work: the leaver, the announced leaver, the revoked and the mover come first, the rest is free.
+    /// Employees at work. The leaver, the announced leaver, the revoked one and the mover come
+    /// first; the rest is free.
     pub people: Vec<String>,
     proxy: Option<Proxy>,
     row: Row,
@@ -73,19 +75,19 @@ pub struct Stage {
     first_answers: Vec<Option<u16>>,
 }
 
-/// A stage on which everything was as the row says.
+/// A stage that was checked against the row.
 pub struct Looked(Stage);
 
 /// A row that was played to its end.
 pub struct Done(());
 
 impl Stage {
-    /// A company at rest.
+    /// Starts a company at rest.
     pub async fn set(row: Row, tenant: Tenant) -> Self {
         Self::set_with(row, tenant, Extras::default()).await
     }
 
-    /// The same with something more.
+    /// Starts a company at rest, with extras.
     pub async fn set_with(row: Row, tenant: Tenant, extras: Extras) -> Self {
         let story = Story::begin("map", 0).await;
         story.secret("hook", &[("webhookSecret", SECRET)]).await;
@@ -106,18 +108,18 @@ impl Stage {
         stage
     }
 
-    /// The way to the API server.
+    /// Returns the proxy in front of the API server.
     pub fn proxy(&self) -> &Proxy {
         self.proxy.as_ref().expect("a proxy")
     }
 
-    /// Applies the spec of the stage with something more, and waits until the integration says so.
+    /// Applies the spec of the stage with `more`, and waits until the integration has this reason.
     pub async fn respec_until(&self, more: Value, reason: &str) {
         self.respec(more).await;
         self.story.ready(reason).await;
     }
 
-    /// Applies the spec of the stage with something more.
+    /// Applies the spec of the stage with `more`.
     pub async fn respec(&self, more: Value) {
         let patch = kube::api::Patch::Merge(json!({"spec": more}));
         self.story.integrations().patch("onelogin", &kube::api::PatchParams::default(), &patch).await.expect("admitted");
@@ -130,7 +132,7 @@ impl Stage {
             Some(proxy) => Moving::behind(&self.story, proxy, &now).await,
             None => Moving::start(&self.story, &now).await,
         });
-        // Something that is about no one is taken once the process takes events.
+        // The process accepts an event about no employee once it accepts events.
         until("events are taken", || async {
             let answer = self.push("company.renamed", "1").await;
             if answer.is_some_and(|status| status != 503) { Ok(()) } else { Err(format!("{answer:?}")) }
@@ -145,37 +147,38 @@ impl Stage {
         }
     }
 
-    /// The time that the controller is shown.
+    /// Returns the time that the controller sees.
     pub fn now(&self) -> Timestamp {
         self.shown.0 + SignedDuration::try_from(self.shown.1.elapsed()).expect("a short time")
     }
 
-    /// A fault of the provider.
+    /// Sets a fault of the provider.
     pub async fn fault(&self, fault: Value) {
         self.story.simulated.post(&format!("/{}/faults", self.tenant.service()), fault).await;
     }
 
-    /// The provider's faults are over.
+    /// Ends the provider's faults.
     pub async fn mended(&self) {
         self.story.simulated.delete(&format!("/{}/faults", self.tenant.service())).await;
     }
 
-    /// The account that bears this employee's mark.
+    /// Returns the account that bears this employee's mark.
     pub async fn account(&self, employee: &str) -> Option<Account> {
         self.tenant.accounts(&self.story).await.into_iter().find(|account| account.employee == employee)
     }
 
-    /// The path of this employee's account.
+    /// Returns the path of this employee's account.
     pub async fn path(&self, employee: &str) -> String {
         format!("{}/{}", self.tenant.users(), self.account(employee).await.expect("an account").id)
     }
 
-    /// The row concerns this employee as well, and wants this.
+    /// Notes that the row concerns this employee as well, and the expected state.
     pub fn concerns(&mut self, employee: &str, wanted: Wanted) {
         self.concerned = Some((employee.to_owned(), wanted));
     }
 
-    /// One leaves, one leaves and Bob says so, one is revoked at once, one moves, one is new.
+    /// Changes five employees: one leaves, one leaves and Bob reports it, one is revoked at once,
+    /// one moves, one is new.
     pub async fn people_move(&mut self) {
         leave(&self.story, &self.people[..2]).await;
         self.story.simulated.change(&self.people[3], json!({"work.title": TITLE})).await;
@@ -195,7 +198,7 @@ impl Stage {
         send(&controller.webhooks, Some(SECRET), body.into_bytes()).await
     }
 
-    /// Moves the clock, and lets Bob send again what was not taken.
+    /// Moves the clock, and lets Bob send again the events that were not accepted.
     pub async fn pass(&mut self, time: SignedDuration) {
         self.shown = (self.now() + time, Instant::now());
         match &self.controller {
@@ -206,7 +209,7 @@ impl Stage {
         self.send_again().await;
     }
 
-    /// Bob sends again what was not taken.
+    /// Lets Bob send again the events that were not accepted.
     async fn send_again(&mut self) {
         for (kind, id) in std::mem::take(&mut self.unheard) {
             if self.push(kind, &id).await != Some(200) {
@@ -237,7 +240,7 @@ impl Stage {
         self.fail("before it", &[format!("the integration is not {reason}")]).await;
     }
 
-    /// Who has what they are to have.
+    /// Returns for each employee whether the expected state is reached.
     async fn look(&self) -> Vec<(&'static str, Goes, bool)> {
         let accounts = self.tenant.accounts(&self.story).await;
         let of = |employee: &str| accounts.iter().find(|account| account.employee == employee);
@@ -260,7 +263,7 @@ impl Stage {
         looked
     }
 
-    /// Status and reason of a condition.
+    /// Returns status and reason of a condition.
     async fn said(&self, of: &str, kind: &str) -> (String, String) {
         let concerned = self.concerned.as_ref().map_or("", |(employee, _)| employee);
         let employee = match of {
@@ -280,7 +283,7 @@ impl Stage {
         person.and_then(|person| condition(&person, kind)).map(|(status, reason, _)| (status, reason)).unwrap_or_default()
     }
 
-    /// Signs that are not there.
+    /// Returns the signs of the row that are missing.
     async fn unseen(&self) -> Vec<String> {
         let mut unseen = Vec::new();
         for Sign { of, kind, status, reason } in &self.row.signs {
@@ -292,7 +295,7 @@ impl Stage {
         unseen
     }
 
-    /// What is not as the row says.
+    /// Returns what differs from the row.
     async fn deviations(&self) -> Vec<String> {
         let mut found: Vec<String> = Vec::new();
         for (what, goes, done) in self.look().await {
@@ -308,7 +311,7 @@ impl Stage {
         found
     }
 
-    /// Moves time while the trouble lasts, and holds what happens against the row.
+    /// Moves time while the trouble lasts, and compares what happens with the row.
     pub async fn goes_as_the_row_says(mut self) -> Looked {
         assert_eq!(self.concerned.is_some(), self.row.concerns_one, "{}: an employee of its own", self.row.id);
         let over = self.now() + WINDOW;
@@ -331,7 +334,7 @@ impl Stage {
         }
     }
 
-    /// What is not at rest.
+    /// Returns what is not at rest.
     async fn unrest(&self) -> Vec<String> {
         let mut found: Vec<String> =
             self.look().await.into_iter().filter(|(_, _, done)| !done).map(|(what, ..)| format!("{what} is not done")).collect();
@@ -365,12 +368,13 @@ impl Stage {
 }
 
 impl Looked {
-    /// The stage, to end the trouble.
+    /// Returns the stage, to end the trouble.
     pub fn stage(&mut self) -> &mut Stage {
         &mut self.0
     }
 
-    /// The trouble has ended in this way: everything comes to rest in the time that the row says, without a request.
+    /// Checks that the trouble ends like this: everything comes to rest in the time of the row,
+    /// without a request.
     pub async fn ends(self, how: Ends) -> Done {
         let mut stage = self.0;
         assert_eq!(stage.row.ends, how, "{}", stage.row.id);
@@ -402,7 +406,7 @@ impl Looked {
     }
 }
 
-/// A new employee at work.
+/// Returns a new employee at work.
 pub fn starter(email: &str) -> Value {
     json!({
         "root.email": email, "work.startDate": "2020-01-01", "internal.lifecycleStatus": "Employed", "internal.status": "Active",

@@ -1,4 +1,4 @@
-//! The map of stops as docs/safety.md prints it, read cell by cell. A cell that says nothing known fails.
+//! The map of stops as docs/safety.md prints it, read cell by cell. An unknown cell fails.
 
 const DOCUMENT: &str = include_str!("../../../docs/safety.md");
 const HEADING: &str = "## The map of stops";
@@ -8,7 +8,7 @@ const HEADING: &str = "## The map of stops";
 pub enum Goes {
     /// It goes on.
     Yes,
-    /// It does not get through, and is tried again.
+    /// It does not succeed, and is tried again.
     Waits,
     /// It is not tried at the usual pace; the cell says when the next try is.
     No,
@@ -53,17 +53,17 @@ pub struct Row {
     pub sent_again: bool,
     pub changes: Goes,
     pub creates: Goes,
-    /// The row has an employee of its own, whose change waits.
+    /// The row concerns an employee of its own, and this employee's change waits.
     pub concerns_one: bool,
     pub then: Then,
     pub signs: Vec<Sign>,
     pub ends: Ends,
-    /// The cell of the suspensions as it is printed.
+    /// The printed cell of the suspensions.
     pub suspensions_cell: String,
 }
 
 impl Row {
-    /// The row with this id.
+    /// Returns the row with this id.
     pub fn named(id: &str) -> Self {
         let found = all().into_iter().find(|row| row.id == id);
         found.unwrap_or_else(|| panic!("docs/safety.md has no row {id}"))
@@ -107,7 +107,7 @@ impl Row {
     }
 }
 
-/// Every row.
+/// Returns every row.
 pub fn all() -> Vec<Row> {
     let (_, map) = DOCUMENT.split_once(HEADING).expect("the heading of the map");
     let map = map.split("\n## ").next().unwrap_or_default();

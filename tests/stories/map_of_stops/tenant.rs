@@ -1,4 +1,5 @@
-//! The providers of the map, as far as the map looks at them: who has an account, with which title, and whether it is open.
+//! The providers of the map, as far as the map needs them: which accounts exist, their titles, and
+//! whether they are open.
 
 use serde_json::{Value, json};
 
@@ -25,7 +26,7 @@ pub struct Account {
 }
 
 impl Tenant {
-    /// Makes the Secret, and gives the provider's part of a spec.
+    /// Makes the Secret, and returns the provider's part of a spec.
     pub async fn prepare(self, story: &Story) -> Value {
         let simulated = &story.simulated;
         match self {
@@ -54,7 +55,7 @@ impl Tenant {
         }
     }
 
-    /// Its name in the control API.
+    /// Returns its name in the control API.
     pub const fn service(self) -> &'static str {
         match self {
             Self::OneLogin => "onelogin",
@@ -64,7 +65,7 @@ impl Tenant {
         }
     }
 
-    /// Where its users are listed and made. One user is below it.
+    /// Returns the path where its users are listed and made. One user is below it.
     pub const fn users(self) -> &'static str {
         match self {
             Self::OneLogin => "/api/2/users",
@@ -74,7 +75,7 @@ impl Tenant {
         }
     }
 
-    /// Every account that bears a mark.
+    /// Returns every account that bears a mark.
     pub async fn accounts(self, story: &Story) -> Vec<Account> {
         let all = story.simulated.get(&format!("/{}/users", self.service())).await;
         all.as_array().into_iter().flatten().filter_map(|user| self.account(user)).collect()

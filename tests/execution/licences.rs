@@ -1,0 +1,158 @@
+//! Accounts that were given access and have no licence: told by few reads, and soon.
+
+use std::sync::{
+    Mutex,
+    atomic::{AtomicU32, AtomicU64, Ordering},
+};
+
+use bobsync::{
+    cluster::leadership::Leadership,
+    domain::{
+        access::Missing,
+        account::{Access, Account, AccountState, AccountWrite},
+        mapping::Mapping,
+        matching::Matcher,
+        plan::plan,
+        safety::Protected,
+    },
+    engine::{
+        claims::Claims,
+        execute::{Execution, Outcome, execute, pause},
+        guard::Released,
+    },
+    provider::{Capabilities, Error, Initial, Key, Listing, Provider, Urgency, Written},
+};
+use futures::future::BoxFuture;
+use tokio::time::Instant;
+
+use super::{answer, mapping, person};
+
+/// Makes accounts, of which only the first ones get a licence, and says so only when it is asked.
+#[derive(Default)]
+struct Licensed {
+    /// How many accounts get a licence.
+    licences: usize,
+    made: Mutex<Vec<String>>,
+    /// How many reads there were.
+    reads: AtomicU32,
+    /// The number of the first reads that are throttled.
+    throttled: u32,
+    /// Whether every read fails.
+    fails: bool,
+}
+
+impl Provider for Licensed {
+    fn list<'a>(&'a self, _: &'a Mapping, _: &'a mut (dyn FnMut(Account) + Send)) -> BoxFuture<'a, Result<Listing, Error>> {
+        Box::pin(async { Ok(Listing::default()) })
+    }
+
+    fn find<'a>(&'a self, _: &'a Mapping, _: Key<'a>) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn create<'a>(&'a self, _: &'a Mapping, write: &'a AccountWrite, _: &'a Initial<'a>) -> BoxFuture<'a, Result<Written, Error>> {
+        Box::pin(async move {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            let id = write.mark.clone().unwrap().to_string();
+            self.made.lock().unwrap().push(id.clone());
+            Ok(answer(write, &id))
+        })
+    }
+
+    fn update<'a>(&'a self, _: &'a Mapping, id: &'a str, write: &'a AccountWrite, _: Urgency) -> BoxFuture<'a, Result<Written, Error>> {
+        Box::pin(async move { Ok(answer(write, id)) })
+    }
+
+    fn unlicensed<'a>(&'a self, _: &'a Mapping, ids: &'a [&'a str]) -> BoxFuture<'a, Result<Vec<Box<str>>, Error>> {
+        Box::pin(async move {
+            let read = self.reads.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            if read < self.throttled {
+                return Err(Error::Throttled { wait: None });
+            }
+            if self.fails {
+                return Err(Error::Unavailable { said: "HTTP 503".to_owned() });
+            }
+            let made = self.made.lock().unwrap();
+            let lacks = made.iter().skip(self.licences).filter(|id| ids.contains(&id.as_str()));
+            Ok(lacks.map(|id| id.as_str().into()).collect())
+        })
+    }
+
+    fn capabilities(&self) -> &'static Capabilities {
+        &bobsync::provider::onelogin::CATALOG.capabilities
+    }
+}
+
+/// How many employees were told to have an account of use, one without a licence, and to wait.
+async fn hire(provider: &Licensed, employees: u32) -> (usize, usize, usize) {
+    let mapping = mapping();
+    let people: Vec<_> = (0..employees).map(|id| person(&id.to_string(), Access::Active, Missing::Create(Access::Active))).collect();
+    let plan = plan(&mapping, &people, Matcher::new(&mapping, &people, true), true);
+    let claims = Claims::default();
+    let told = Mutex::new((0, 0, 0));
+    let execution = Execution {
+        provider,
+        initial: Ok(Initial::default()),
+        mapping: &mapping,
+        unavailable: &[],
+        people: &people,
+        plan: &plan,
+        looking: &claims.everybody(),
+        released: &Released { go: vec![true; plan.changes.len()], ..Released::default() },
+        leadership: &Leadership::always(),
+        halted: &|| false,
+        deadline: Instant::now() + std::time::Duration::from_mins(60),
+        since: &|_| 0,
+        waiting: &|_| (),
+        turns: &AtomicU64::new(0),
+        adopt: true,
+        protected: &Protected::default(),
+        skip: &|_| None,
+        failed_before: &|_| false,
+        pause: &pause,
+    };
+    execute(&execution, |_, outcome, claim| {
+        let mut told = told.lock().unwrap();
+        match outcome {
+            Outcome::Done(done) if done.state == AccountState::Active => told.0 += 1,
+            Outcome::Done(done) if done.state == AccountState::Unlicensed => told.1 += 1,
+            Outcome::Waiting => told.2 += 1,
+            other => panic!("{other:?}"),
+        }
+        assert!(claim.is_some(), "the claim lasts until the outcome is on record");
+    })
+    .await;
+    told.into_inner().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_new_accounts_are_proven_by_few_reads() {
+    let provider = Licensed { licences: usize::MAX, ..Licensed::default() };
+    assert_eq!(hire(&provider, 1_000).await, (1_000, 0, 0));
+    let reads = provider.reads.into_inner();
+    assert!(reads <= 40, "{reads} reads beside 1,000 writes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_account_without_a_licence_is_told_and_creates_stop_soon() {
+    for licences in [0, 1, 10, 100] {
+        let provider = Licensed { licences, ..Licensed::default() };
+        let (active, lacking, waiting) = hire(&provider, 1_000).await;
+        assert_eq!((active, active + lacking + waiting), (licences, 1_000));
+        // Those that were under way while a group was read, the group, and the next one.
+        assert!((3..=licences.clamp(5, 40) + 24).contains(&lacking), "{lacking} accounts without one of {licences} licences");
+    }
+    let provider = Licensed { licences: 10, throttled: 2, ..Licensed::default() };
+    let (active, lacking, waiting) = hire(&provider, 1_000).await;
+    assert_eq!((active, lacking + waiting), (10, 990), "a throttled read is made again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_new_account_is_read_at_once_and_a_failing_read_keeps_nothing_from_being_told() {
+    let provider = Licensed::default();
+    assert_eq!(hire(&provider, 1).await, (0, 1, 0));
+    assert_eq!(provider.reads.into_inner(), 1);
+    let provider = Licensed { fails: true, ..Licensed::default() };
+    assert_eq!(hire(&provider, 100).await, (100, 0, 0), "the next listing tells");
+}
