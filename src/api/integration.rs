@@ -326,7 +326,7 @@ pub enum Usernames {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ProvisioningIntegrationStatus {
-    /// The generation that was last seen through, or that cannot be.
+    /// The generation that the last pass, or its refusal, has spoken of; `Reconciling` says whether it is seen through.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// `Ready`, `Reconciling`, `Stalled`, `BobConnected`, `ProviderConnected`, `MappingComplete`, `TimeZonesComplete`, `WebhooksAccepted`, `PlanHeld`, `EmployeesFailing`.

@@ -60,6 +60,7 @@ reasons! {
         Forbidden: "The credential may not change this account. (Where access should be taken and the account is still open, the reason is `SuspendByHand`.)", "Give the credential more rights, or set `spec.suspend` for this person.";
         SuspendByHand: "Access should be taken, the account is still open, and bobsync may not suspend it: it is listed in `safety.protectedAccounts`, or an administrator's by the provider's own word, or bobsync acts as it, or the provider refuses the change of this account (an administrator whom the credential does not reach, OneLogin's account owner, a right that is missing); the message says which.", "Suspend the account at the provider by hand, or give the credential the right that the message names: it is tried on by itself. Administrators who leave are suspended by bobsync with `safety.administrators: Suspend`, where the credential reaches them.";
         ManagedElsewhere: "Another directory is the master of this account: it is synchronised from there, or it is a guest.", "Change the account in that directory, or set `spec.suspend` for this person.";
+        NotRecorded: "The API server refuses this EmployeeSync or its status: a quota, an admission policy, a webhook, or a right that is missing. The account is dealt with all the same. It shows in `EmployeesFailing` of the integration alone, whose message names the object and what the API server said.", "Do what that answer asks for: raise the quota, or change the policy or the webhook. It is written again by itself.";
         NoLicence: "The account exists, and cannot be used for want of a licence (OneLogin: state Unlicensed).", "Free a licence at the provider, or buy one; then give it to this user. Nothing has to be done here.";
     }
 }
@@ -161,6 +162,7 @@ impl EmployeeReason {
                 | Self::SuspendByHand
                 | Self::ManagedElsewhere
                 | Self::NoLicence
+                | Self::NotRecorded
         )
     }
 }

@@ -121,7 +121,7 @@ pub async fn run(
     metrics.watch_roster(roster.clone(), clock.clone());
     let (close, closing) = watch::channel(false);
     let webhooks = server::webhooks::listen(options.webhook_listen, inbox.clone(), metrics.clone(), parts.clone(), closing).await?;
-    let events = Events::kept(client.clone(), parts.clone(), stopping.clone());
+    let events = Events::kept(client.clone(), leadership.clone(), parts.clone(), stopping.clone());
     metrics.watch_events(events.clone());
     let shared = Shared {
         events,

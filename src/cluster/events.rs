@@ -29,7 +29,10 @@ use tokio::{
     time::Instant,
 };
 
-use super::connect::{CallError, bounded};
+use super::{
+    connect::{CallError, bounded},
+    leadership::Leadership,
+};
 use crate::server::{health::Beat, parts::Parts};
 
 /// Who reports, in every event.
@@ -76,25 +79,26 @@ struct Told {
 }
 
 impl Events {
-    /// Starts the task that sends. It ends when the last clone is dropped and the queue is empty.
+    /// Starts the task that sends while this process leads. It ends when the last clone is dropped and the queue is empty.
     #[must_use]
-    pub fn start(client: Client) -> Self {
+    pub fn start(client: Client, leadership: Leadership) -> Self {
         let (queue, mut items) = mpsc::channel(QUEUE);
         let events = Self { queue, dropped: Arc::default(), failed: Arc::default() };
-        let sender = Sender::new(client, events.failed.clone());
+        let sender = Sender::new(client, leadership, &events);
         tokio::spawn(async move { sender.run(&mut items).await });
         events
     }
 
     /// The same as one of the parts of the process, until it stops.
     #[must_use]
-    pub fn kept(client: Client, parts: Parts, stopping: watch::Receiver<bool>) -> Self {
+    pub fn kept(client: Client, leadership: Leadership, parts: Parts, stopping: watch::Receiver<bool>) -> Self {
         let (queue, items) = mpsc::channel(QUEUE);
         let events = Self { queue, dropped: Arc::default(), failed: Arc::default() };
-        let (failed, items) = (events.failed.clone(), Arc::new(tokio::sync::Mutex::new(items)));
+        let (counts, items) = (Counts::of(&events), Arc::new(tokio::sync::Mutex::new(items)));
         tokio::spawn(async move {
             let send = |beat: Beat| {
-                let (sender, items) = (Sender::new(client.clone(), failed.clone()), items.clone());
+                let sender = Sender::counting(client.clone(), leadership.clone(), counts.clone());
+                let items = items.clone();
                 async move { beat.during(sender.run(&mut *items.lock().await)).await }
             };
             parts.keep("events", None, stopping, send).await;
@@ -121,7 +125,7 @@ impl Events {
         }
     }
 
-    /// How many events found the queue full.
+    /// How many events found the queue full, or were not sent because another process leads by now.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
@@ -143,10 +147,24 @@ impl Events {
     }
 }
 
+/// What the sender counts.
+#[derive(Clone)]
+struct Counts {
+    dropped: Arc<AtomicU64>,
+    failed: Arc<AtomicU64>,
+}
+
+impl Counts {
+    fn of(events: &Events) -> Self {
+        Self { dropped: events.dropped.clone(), failed: events.failed.clone() }
+    }
+}
+
 struct Sender {
     client: Client,
+    leadership: Leadership,
     instance: String,
-    failed: Arc<AtomicU64>,
+    counts: Counts,
     sent: u64,
     known: HashMap<Told, Known>,
 }
@@ -165,9 +183,13 @@ enum Call {
 }
 
 impl Sender {
-    fn new(client: Client, failed: Arc<AtomicU64>) -> Self {
+    fn new(client: Client, leadership: Leadership, events: &Events) -> Self {
+        Self::counting(client, leadership, Counts::of(events))
+    }
+
+    fn counting(client: Client, leadership: Leadership, counts: Counts) -> Self {
         let instance = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| CONTROLLER.to_owned());
-        Self { client, instance, failed, sent: 0, known: HashMap::new() }
+        Self { client, leadership, instance, counts, sent: 0, known: HashMap::new() }
     }
 
     async fn run(mut self, items: &mut mpsc::Receiver<Item>) {
@@ -181,11 +203,13 @@ impl Sender {
                     Item::Flush(done) => flushed.push(done),
                 }
             }
-            let (client, failed) = (&self.client, &self.failed);
+            let Self { client, leadership, counts, .. } = &self;
             futures::stream::iter(calls)
                 .for_each_concurrent(AT_ONCE, |call| async move {
-                    if let Err(error) = send(client, call).await {
-                        failed.fetch_add(1, Ordering::Relaxed);
+                    if !leadership.may_start(TIMEOUT) {
+                        counts.dropped.fetch_add(1, Ordering::Relaxed);
+                    } else if let Err(error) = send(client, call).await {
+                        counts.failed.fetch_add(1, Ordering::Relaxed);
                         // A namespace that is being deleted refuses events; nobody has to act on a lost one.
                         tracing::debug!(%error, "an event was not taken");
                     }

@@ -67,7 +67,7 @@ const SOON: Duration = Duration::from_secs(10);
 #[tokio::test]
 async fn an_event_says_who_what_and_why() {
     let (client, seen) = server(false).await;
-    let events = Events::start(client);
+    let events = Events::start(client, Leadership::always());
     events.publish(about("onelogin-1"), false, "AccountUpdated", "Update", "Updated the account (title).".to_owned());
     events.publish(about("onelogin-1"), true, "Rejected", "Update", "é".repeat(1_000));
     events.flush(SOON).await;
@@ -89,7 +89,7 @@ async fn an_event_says_who_what_and_why() {
 #[tokio::test]
 async fn the_same_again_is_counted_and_not_repeated() {
     let (client, seen) = server(false).await;
-    let events = Events::start(client);
+    let events = Events::start(client, Leadership::always());
     for _ in 0..3 {
         events.publish(about("onelogin-1"), false, "Rejected", "Update", "The provider refused title.".to_owned());
         events.flush(SOON).await;
@@ -107,7 +107,7 @@ async fn the_same_again_is_counted_and_not_repeated() {
 #[tokio::test]
 async fn a_full_queue_drops_and_counts_and_never_waits() {
     let (client, seen) = server(true).await;
-    let events = Events::start(client);
+    let events = Events::start(client, Leadership::always());
     // No await in between: on this runtime of one thread the sending task cannot run, as if it hung.
     for index in 0..1_500 {
         events.publish(about(&format!("onelogin-{index}")), false, "AccountCreated", "Create", String::new());

@@ -27,7 +27,7 @@ pub use self::{
     latest::Latest,
     objects::{Owner, Tie, object_name, owner_reference, owners, version},
     people::Sums,
-    reading::digest,
+    reading::{digest, same},
     standing::{Counts, Standing},
 };
 use self::{
@@ -131,6 +131,8 @@ pub struct Entry {
     pub lifecycle: Word,
     /// What reads by id have said, where Bob's answer does not have the person.
     pub absence: Absence,
+    /// Whether the API server refuses the object, or its status.
+    unrecorded: bool,
     /// Whether a status of ours is on its way: the watch may bring it before the answer does.
     writing: bool,
     /// Hash of the verdict that this status was written from; 0 where it is not known.
@@ -533,6 +535,7 @@ fn entry(object: &EmployeeSync) -> Entry {
         sync_requested: requested.filter(|r| Some(*r) != handled).map(Into::into),
         sync_handled: handled.map(Into::into),
         digest: status.map_or(0, digest),
+        unrecorded: false,
         writing: false,
         verdict: 0,
     }

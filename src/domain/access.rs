@@ -1,6 +1,6 @@
-//! The one decision function: settings, what is known of the person, one employee and the time → who may get in, why,
-//! and what comes next. It does not look at accounts: it says what holds for somebody who has one and for somebody who
-//! has none. `docs/decisions.md` holds the same as a table, which a test compares with this code.
+//! The one decision function: from settings, what is known, one employee and the time, it says who
+//! gets access, why, and what comes next. It does not look at accounts, but says what holds with an
+//! account and without one. A test compares `docs/decisions.md` with this code.
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
@@ -17,32 +17,32 @@ use super::{
 /// What was decided for one employee.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Decision {
-    /// Whether the settings manage this person at all.
+    /// Whether the settings manage this employee.
     pub managed: bool,
-    /// Access of an account that exists; `None` leaves it as it is. Where the settings do not manage the person, this speaks
-    /// of an account that bears the person's mark, and of nothing but its access.
+    /// Access of an existing account; `None` leaves it as it is. For an employee that the settings
+    /// do not manage, it covers only the access of an account with the employee's mark.
     pub existing: Option<Access>,
-    /// What to do where there is no account.
+    /// What to do if there is no account.
     pub missing: Missing,
-    /// The rule behind it.
+    /// The rule behind the decision.
     pub why: Why,
-    /// The other fact where two meet: why the settings leave out somebody whose employment has ended, or, with
-    /// `spec.suspend`, what ended it.
+    /// A second fact: why the settings leave out an employee with an ended employment, or, with
+    /// `spec.suspend`, what ended the employment.
     pub also: Option<Why>,
-    /// The date that the rule rests on, as Bob has it.
+    /// The date that the rule uses, as Bob has it.
     pub date: Option<Date>,
     /// The next moment at which the decision changes by itself.
     pub next: Option<Transition>,
 }
 
-/// What to do where there is no account.
+/// What to do if there is no account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Missing {
     /// Create it with this access.
     Create(Access),
     /// It will be created, but not yet.
     NotYet,
-    /// There shall be none.
+    /// Do not create one.
     Never,
 }
 
@@ -57,13 +57,13 @@ pub enum Why {
     DomainNotListed,
     /// `provisioning.scope`.
     OutOfScope,
-    /// Whether the scope or the domains leave the person out cannot be told.
+    /// It is not known whether the scope or the domains leave the employee out.
     ScopeUnknown,
     /// `provisioning.existingEmployees: OnChange`, and nothing has changed.
     AwaitingChange,
-    /// An `EmployeeSync` was written for somebody who is not in Bob.
+    /// An `EmployeeSync` was written for an employee who is not in Bob.
     NotInBob,
-    /// The employee file is gone, and the settings left this person alone before.
+    /// The employee file is gone, and the settings left this employee alone before.
     LeftAloneBefore,
     /// The employee file is gone, confirmed by a read by id.
     FileDeleted,
@@ -75,7 +75,7 @@ pub enum Why {
     LastDayOfWork,
     /// `internal.terminationDate` is over.
     TerminationDate,
-    /// `work.startDate` lies ahead.
+    /// `work.startDate` is in the future.
     BeforeStart,
     /// Hired, and Bob has no start date.
     NoStartDate,
@@ -89,16 +89,16 @@ pub enum Why {
     InactiveInBob,
     /// User status `AlwaysActive`.
     AlwaysActive,
-    /// User status `AlwaysInactive` speaks of the creation only.
+    /// User status `AlwaysInactive`, which decides only about the creation.
     AlwaysInactive,
-    /// A date that decides is hidden: access is neither given nor taken on a guess.
+    /// A date that decides is hidden. Access is neither given nor taken on a guess.
     DatesHidden,
-    /// What Bob shows of the statuses speaks neither for nor against access.
+    /// What Bob shows of the statuses is no evidence for or against access.
     NoEvidence,
 }
 
 impl Why {
-    /// The rule in one plain sentence. Names Bob's fields, never their values.
+    /// Returns the rule in one plain sentence. It names Bob's fields, and never their values.
     #[must_use]
     pub const fn sentence(self) -> &'static str {
         match self {
@@ -138,7 +138,7 @@ impl Why {
         }
     }
 
-    /// The Bob fields that the rule rests on.
+    /// Returns the Bob fields that the rule uses.
     #[must_use]
     pub const fn fields(self) -> &'static [&'static str] {
         match self {
@@ -159,8 +159,8 @@ impl Why {
 }
 
 impl Decision {
-    /// Why, in one plain sentence with the date that it rests on, and the other fact where there are two. Ends without a full
-    /// stop.
+    /// Returns the reason in one plain sentence, with the date that it uses and the second fact, if
+    /// there is one. The sentence has no full stop at its end.
     #[must_use]
     pub fn because(&self) -> String {
         let date = self.date.map(|date| format!(": {date}")).unwrap_or_default();
@@ -168,19 +168,20 @@ impl Decision {
         format!("{}{date}{also}", self.why.sentence())
     }
 
-    /// Whether the employment is over, and that takes access.
+    /// Returns whether the employment is over, and that takes access.
     #[must_use]
     pub fn ends_access(&self) -> bool {
         self.is_end() && self.existing == Some(Access::Suspended)
     }
 
-    /// Whether the settings leave the person out, and access goes all the same, because the employment has ended.
+    /// Returns whether access goes although the settings leave the employee out, because the
+    /// employment has ended.
     #[must_use]
     pub fn only_ends_access(&self) -> bool {
         !self.managed && self.existing.is_some()
     }
 
-    /// The same of somebody of whom no account bears the mark: nothing is left to take.
+    /// Returns the same decision for an employee without a marked account: nothing is left to take.
     #[must_use]
     pub fn left_alone(self) -> Self {
         match self.also.filter(|_| self.only_ends_access()) {
@@ -189,7 +190,7 @@ impl Decision {
         }
     }
 
-    /// Whether the employment is over, by positive evidence.
+    /// Returns whether positive evidence says that the employment is over.
     #[must_use]
     pub const fn is_end(&self) -> bool {
         match self.why {
@@ -216,19 +217,19 @@ impl Decision {
     }
 }
 
-/// A change of the decision that time alone brings. The exception are leaves: whether a leave takes access away, and
-/// when it is over, Bob's status says; the dates only say when to look.
+/// A change of the decision at a point in time. For leaves, Bob's status says whether a leave takes
+/// access and when it is over. The dates of a leave only say when to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Transition {
-    /// When.
+    /// When it comes.
     pub at: Timestamp,
     /// Access from then on.
     pub access: Access,
-    /// Which date decides it.
+    /// The date that decides it.
     pub because: Because,
 }
 
-/// Which date decides a transition.
+/// The date that decides a transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Because {
     /// `work.startDate`
@@ -243,18 +244,18 @@ pub enum Because {
     LeaveEnd,
 }
 
-/// Which part of an employment a moment is in, whatever the settings make of it.
+/// Which part of an employment a moment is in, no matter whether the settings give access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// It has not begun.
     Ahead,
-    /// It goes on, leaves included.
+    /// It goes on, also during leaves.
     Employed,
-    /// It is over, by a status, a date, or the deletion of the file.
+    /// It is over, because of a status, a date, or the deletion of the file.
     Ended,
 }
 
-/// Which part of an employment `now` is in.
+/// Returns which part of an employment `now` is in.
 #[must_use]
 pub fn phase(settings: &Settings, employee: &Employee, now: Timestamp) -> Phase {
     let dates = Dates::of(settings, employee);
@@ -267,7 +268,7 @@ pub fn phase(settings: &Settings, employee: &Employee, now: Timestamp) -> Phase 
     }
 }
 
-/// What the expression of `provisioning.scope` says; `None`: there is none.
+/// What the expression of `provisioning.scope` says. `None` means that there is no expression.
 pub type InScope = Option<Result<Outcome<bool>, Failure>>;
 
 /// Evaluates `provisioning.scope` for one employee.
@@ -276,13 +277,13 @@ pub fn in_scope(settings: &Settings, employee: &Employee) -> InScope {
     settings.scope.as_ref().map(|scope| scope.holds(employee))
 }
 
-/// Decides for one employee. Total: every combination has an answer, and the same arguments give the same answer.
+/// Decides for one employee. Every combination of arguments has an answer, always the same.
 #[must_use]
 pub fn decide(settings: &Settings, known: &Known, employee: &Employee, now: Timestamp) -> Decision {
     decide_with(settings, known, employee, now, &|| in_scope(settings, employee))
 }
 
-/// The same, where `holds` gives what [`in_scope`] says. It is asked once at most.
+/// Decides in the same way. `holds` gives what [`in_scope`] says, and is called once at most.
 #[must_use]
 pub fn decide_with(settings: &Settings, known: &Known, employee: &Employee, now: Timestamp, holds: &dyn Fn() -> InScope) -> Decision {
     if employee.expected {
@@ -297,7 +298,7 @@ pub fn decide_with(settings: &Settings, known: &Known, employee: &Employee, now:
         return by_evidence(known, ended);
     }
     match (left_out(settings, known, employee, holds), ended) {
-        // An end takes access, whatever the settings say now.
+        // The end of the employment takes access even if the settings leave the employee out now.
         (Some(why), Some(ended)) => Decision { managed: false, also: Some(why), ..ended },
         (Some(why), None) => Decision { next: end_ahead(settings, employee), ..unmanaged(why) },
         (None, Some(ended)) => ended,
@@ -306,16 +307,16 @@ pub fn decide_with(settings: &Settings, known: &Known, employee: &Employee, now:
     }
 }
 
-/// The end of an employment that goes on, as its dates have it.
+/// Returns the end that the dates of an ongoing employment announce.
 fn end_ahead(settings: &Settings, employee: &Employee) -> Option<Transition> {
     let end = Dates::of(settings, employee).end.filter(|_| settings.disabling_trigger && !employee.deleted)?;
     Some(Transition { at: end.at, access: Access::Suspended, because: end.because })
 }
 
-/// Why the settings leave this person out; `None` where they manage the person.
+/// Returns why the settings leave this employee out, or `None` if they manage the employee.
 fn left_out(settings: &Settings, known: &Known, employee: &Employee, holds: &dyn Fn() -> InScope) -> Option<Why> {
     if employee.deleted {
-        // Only the id is left, so no other setting can be asked.
+        // Only the id is left, so no other setting can be checked.
         return (known.met == Met::Unmanaged).then_some(Why::LeftAloneBefore);
     }
     if known.kept_in {
@@ -324,13 +325,13 @@ fn left_out(settings: &Settings, known: &Known, employee: &Employee, holds: &dyn
     match scope(settings, employee, known.met == Met::Managed, holds) {
         Scope::In => None,
         Scope::Out(why) => Some(why),
-        // Absence takes nobody out, and brings nobody in.
+        // A missing value takes no employee out and brings none in.
         Scope::Unknown => (known.met != Met::Managed).then_some(Why::ScopeUnknown),
     }
 }
 
-/// The decision for somebody whose employment has ended, by positive evidence. Asked before whether the settings manage the
-/// person at all.
+/// Returns the decision if positive evidence says that the employment has ended. `decide_with`
+/// checks it before the settings that leave employees out.
 fn employment_end(settings: &Settings, known: &Known, employee: &Employee, now: Timestamp) -> Option<Decision> {
     if !settings.disabling_trigger {
         return None;
@@ -351,24 +352,24 @@ fn employment_end(settings: &Settings, known: &Known, employee: &Employee, now: 
     end.filter(|end| end.at <= now).map(|end| ended(end.why(), Some(end.date)))
 }
 
-/// Decides without a row of Bob: an end of the employment that is on record takes access, and without one nothing changes. It
-/// holds until Bob shows or reports otherwise, and neither is known here.
+/// Decides without a row of Bob. A recorded end of the employment takes access, because it holds
+/// until Bob shows or reports something else. Without one, access stays as it is.
 fn by_evidence(known: &Known, ended: Option<Decision>) -> Decision {
     let Some(ended) = ended else { return as_is(Missing::Never, Why::NoEvidence) };
-    // The settings left the person out before, and nothing tells whether they still do.
+    // The settings left the employee out before, and it is not known whether they still do.
     let left_out = known.met == Met::Unmanaged;
     Decision { managed: !left_out, also: left_out.then_some(Why::ScopeUnknown), ..ended }
 }
 
-/// Decides for somebody whom the settings manage and whose employment has not ended, `existingEmployees` aside. A date that
-/// Bob hides gives nobody access and takes none: what would rest on it is left as it is.
+/// Decides for a managed employee with an ongoing employment, without `existingEmployees`. A date
+/// that Bob hides gives no access and takes none: what depends on it is left as it is.
 fn managed(settings: &Settings, known: &Known, employee: &Employee, now: Timestamp) -> Decision {
     let decided = as_shown(settings, known, employee, now);
     let end_hidden = is_end_hidden(settings, employee);
     let taken_by_status = matches!(decided.why, Why::InactiveInBob | Why::LeaveWithoutAccess);
     let given = decided.existing == Some(Access::Active) || decided.missing == Missing::Create(Access::Active);
     let rests_on_hidden = match employee.start {
-        // Whether it has begun cannot be told: only a status that takes access speaks for itself.
+        // It is not known whether the employment has begun: only a status that takes access counts.
         Day::Unknown => !taken_by_status && decided.existing.is_some(),
         Day::None | Day::On(_) => end_hidden && given,
     };
@@ -380,7 +381,7 @@ fn is_end_hidden(settings: &Settings, employee: &Employee) -> bool {
     settings.disabling_trigger && [employee.last_day, employee.termination].contains(&Day::Unknown)
 }
 
-/// Decides as if there were nothing but what Bob shows.
+/// Decides only by what Bob shows.
 fn as_shown(settings: &Settings, known: &Known, employee: &Employee, now: Timestamp) -> Decision {
     let user_status = known.overrides.user_status.unwrap_or(settings.user_status);
     let Dates { start, end, zone } = Dates::of(settings, employee);
@@ -390,11 +391,11 @@ fn as_shown(settings: &Settings, known: &Known, employee: &Employee, now: Timest
         None => employee.lifecycle == Lifecycle::Hired,
     };
     let ends = end.map(|end| Transition { at: end.at, access: Access::Suspended, because: end.because });
-    // It is ahead, like the end, which is not after it.
+    // The last day is in the future, because the end is, and the end is not after the last day.
     let last_day_ahead = ends.is_some() && current(employee, employee.last_day).is_some();
     if waiting && employee.lifecycle != Lifecycle::Terminated {
         let waits = before_start(settings.create, user_status, start.map(|(_, date)| date));
-        // An employment that ends as it starts brings no access.
+        // An employment that ends when it starts brings no access.
         let starts = start.filter(|(start, _)| ends.is_none_or(|end| *start < end.at)).and_then(|(at, _)| {
             let then = employed(user_status, employee, last_day_ahead);
             let access = first_day(&waits, &then).filter(|access| *access == Access::Suspended || !is_end_hidden(settings, employee));
@@ -403,31 +404,30 @@ fn as_shown(settings: &Settings, known: &Known, employee: &Employee, now: Timest
         return Decision { next: starts.or(ends), ..waits };
     }
     let decided = employed(user_status, employee, last_day_ahead);
-    // A leave takes nothing from somebody whose access is left as it is.
+    // A leave takes nothing from an employee with access that is left as it is.
     let left_alone = decided.existing == Some(Access::Active) && (is_end_hidden(settings, employee) || employee.start == Day::Unknown);
     let leave = leave(user_status, &decided, employee, zone, now).filter(|_| !left_alone);
     let leave = leave.filter(|leave| ends.is_none_or(|end| leave.at < end.at));
     Decision { next: leave.or(ends), ..decided }
 }
 
-/// Whether the person waits for a change, with `existingEmployees: OnChange`; and then what the decision becomes.
-///
-/// `now_says` is what Bob says now, as far as anybody waits at all.
+/// Returns the decision for an employee who may wait for a change, with
+/// `existingEmployees: OnChange`. `now_says` is what Bob says now, if any employee can wait.
 #[must_use]
 pub fn unless_waiting(settings: &Settings, known: &Known, decision: Decision, now_says: Option<Baseline>) -> Decision {
     let waits = match (settings.existing_employees, known.met) {
         (ExistingEmployees::NextPass, _) | (ExistingEmployees::OnChange, Met::Managed | Met::Unmanaged) => false,
         (ExistingEmployees::OnChange, Met::BeforeIntegration) => true,
-        // Who left before we ever met is not news. Who comes back is.
+        // If bobsync first sees an employee after the end, the end is no change. A return is.
         (ExistingEmployees::OnChange, Met::New) => decision.is_end(),
         (ExistingEmployees::OnChange, Met::Waiting(before)) => now_says.is_none_or(|now_says| !now_says.differs_from(before)),
     };
-    // A revocation is news of this person, and waits for nothing.
+    // A revocation is a change of this employee, and does not wait.
     if !waits || !decision.managed || decision.why == Why::AccessRevoked {
         return decision;
     }
     if decision.ends_access() {
-        // An account that bears the mark was dealt with before, whatever is known of it now.
+        // Bobsync dealt with an account with the mark before, even if the record of that is lost.
         return Decision { managed: false, also: Some(Why::AwaitingChange), ..decision };
     }
     Decision { managed: false, existing: None, why: Why::AwaitingChange, date: None, ..decision }
@@ -441,7 +441,7 @@ enum Scope {
 
 fn scope(settings: &Settings, employee: &Employee, managed: bool, holds: &dyn Fn() -> InScope) -> Scope {
     if !settings.email_domains.is_empty() && employee.email().is_none() && (managed || employee.values.get(EMAIL) == Cell::Absent) {
-        // No e-mail is no e-mail in another domain.
+        // An employee without an e-mail has no e-mail in another domain.
         return Scope::Unknown;
     }
     if !settings.lists(employee.email()) {
@@ -454,7 +454,7 @@ fn scope(settings: &Settings, employee: &Employee, managed: bool, holds: &dyn Fn
     }
 }
 
-/// The instants that the dates of an employment mean at the person's site.
+/// The instants that the dates of an employment mean at the employee's site.
 struct Dates<'a> {
     start: Option<(Timestamp, Date)>,
     end: Option<End>,
@@ -492,7 +492,7 @@ impl<'a> Dates<'a> {
     }
 }
 
-/// The earliest of last day of work and termination date that belongs to the current employment.
+/// Returns the earlier one of last day of work and termination date, within the current employment.
 fn last_day(employee: &Employee) -> Option<(Date, Because)> {
     let last = current(employee, employee.last_day).map(|date| (date, Because::LastDayOfWork));
     let termination = current(employee, employee.termination).map(|date| (date, Because::TerminationDate));
@@ -502,8 +502,8 @@ fn last_day(employee: &Employee) -> Option<(Date, Because)> {
     }
 }
 
-/// Dates before the current start date were left over by an earlier employment. With the start hidden, no date can be told
-/// from such a one.
+/// Returns `day` if it is in the current employment. A date before the start date is left over from
+/// an earlier one. If the start date is hidden, the two cannot be told apart.
 fn current(employee: &Employee, day: Day) -> Option<Date> {
     day.date().filter(|date| match employee.start {
         Day::On(start) => *date >= start,
@@ -526,8 +526,8 @@ fn before_start(create: Create, user_status: UserStatus, date: Option<Date>) -> 
     Decision { managed: true, existing, missing, why, also: None, date, next: None }
 }
 
-/// Access that the start date brings, judged by what Bob says now; `None` where it changes nothing, as for somebody
-/// whose account exists by then and keeps its access.
+/// Returns the access that the start date brings, judged by what Bob says now. Returns `None` if it
+/// changes nothing, as for an account that exists by then and keeps its access.
 fn first_day(waits: &Decision, then: &Decision) -> Option<Access> {
     let changes = (waits.existing, waits.missing) != (then.existing, then.missing);
     let created = match then.missing {
@@ -537,7 +537,7 @@ fn first_day(waits: &Decision, then: &Decision) -> Option<Access> {
     then.existing.or(created).filter(|_| changes)
 }
 
-/// When a leave begins or ends, as far as it is known and changes access.
+/// Returns when a leave begins or ends, if that is known and changes access.
 fn leave(user_status: UserStatus, decided: &Decision, employee: &Employee, zone: &TimeZone, now: Timestamp) -> Option<Transition> {
     if user_status != UserStatus::AccordingToBob {
         return None;
@@ -571,7 +571,7 @@ fn leave(user_status: UserStatus, decided: &Decision, employee: &Employee, zone:
 }
 
 fn employed(user_status: UserStatus, employee: &Employee, last_day_ahead: bool) -> Decision {
-    // Left, but the disabling trigger is off (with it on, the decision fell before).
+    // The employee has left and the disabling trigger is off: with it on, an earlier step decides.
     let left = employee.lifecycle == Lifecycle::Terminated;
     let create = |access| if left { Missing::Never } else { Missing::Create(access) };
     match user_status {
@@ -580,8 +580,9 @@ fn employed(user_status: UserStatus, employee: &Employee, last_day_ahead: bool) 
         UserStatus::AlwaysInactive => as_is(create(Access::Suspended), Why::AlwaysInactive),
         UserStatus::AccordingToBob => match (employee.lifecycle, employee.status) {
             (Lifecycle::Hired, BobStatus::Active | BobStatus::Inactive | BobStatus::Unknown) => active(Why::AtWork),
-            // The last day of work is known and ahead: Bob turned the status early, and the date decides. Without that
-            // date the status is all there is: it says that the last day of work is behind.
+            // The last day of work is known and in the future: Bob changed the status early, and
+            // the date decides. Without that date only the status counts, which says that the last
+            // day is over.
             (Lifecycle::GardenLeave, BobStatus::Active | BobStatus::Inactive | BobStatus::Unknown) if last_day_ahead => active(Why::AtWork),
             (Lifecycle::Employed, BobStatus::Active | BobStatus::Unknown) | (Lifecycle::Unknown, BobStatus::Active) => active(Why::AtWork),
             (Lifecycle::Leave | Lifecycle::GardenLeave, BobStatus::Active) => active(Why::LeaveWithAccess),

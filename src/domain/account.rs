@@ -1,25 +1,28 @@
-//! One row of the provider, and what can be asked of it.
+//! One row of the provider, and what can be read and written of it.
 
 use std::borrow::Cow;
 
 /// Whether an account can be used, in the words that decisions need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AccountState {
-    /// Can be used.
+    /// The account can be used.
     Active,
-    /// Suspended by an administrator or by us.
+    /// An administrator or bobsync suspended the account.
     Suspended,
-    /// Never activated; an active employee's account is activated from here.
+    /// The account was never activated. Bobsync activates it for an active employee.
     Unactivated,
-    /// Made ready, and an administrator activates it: an active employee's account is left so.
+    /// The account is prepared, and an administrator activates it. Bobsync leaves it so for an
+    /// active employee.
     Staged,
-    /// Active, and of no use for want of a licence: an active employee's account is left so.
+    /// The account is active, and cannot be used because it has no licence. Bobsync leaves it so
+    /// for an active employee.
     Unlicensed,
-    /// A state of the provider's own that an active employee's account is left in: locked, password states.
+    /// Another state of the provider, such as locked or a password state. Bobsync leaves it so for
+    /// an active employee.
     Other,
 }
 
-/// Access as it is written to a provider.
+/// Access as bobsync writes it to a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Access {
     /// The account can be used.
@@ -28,33 +31,38 @@ pub enum Access {
     Suspended,
 }
 
-/// An account as the provider tells it. Text attributes stand in the order of the mapping's rows. Texts are borrowed
-/// from the page where they can be: of an account in a listing almost nothing is kept.
+/// An account as the provider shows it. Text attributes are in the order of the mapping's rows.
+/// Texts are borrowed from the page where possible, because bobsync keeps almost nothing of an
+/// account in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account<'a> {
     /// The provider's own id.
     pub id: Cow<'a, str>,
-    /// Bob's `root.id`, if the account bears one.
+    /// Bob's `root.id` in the account's mark, if the account has one.
     pub mark: Option<Cow<'a, str>>,
     /// The e-mail, as the provider has it.
     pub email: Option<Cow<'a, str>>,
     /// The username, as the provider has it.
     pub username: Option<Cow<'a, str>>,
-    /// Whether it can be used.
+    /// Whether the account can be used.
     pub state: AccountState,
-    /// The values of the mapping's targets, in row order; `None` where the provider has none (empty and null are one).
-    /// For a target that refers to a person: the id of that account.
+    /// The values of the mapping's targets, in row order. `None` means that the provider has no
+    /// value; an empty value and null are the same. For a target that refers to an employee, the
+    /// value is the id of that account.
     pub attributes: Box<[Option<Cow<'a, str>>]>,
-    /// Whether the provider says that it is an administrator's; such an account is never written.
+    /// Whether the provider says that the account is an administrator's. Bobsync never writes such
+    /// an account.
     pub administrator: bool,
-    /// Whether another directory is its master, so that nothing can be written to it here.
+    /// Whether another directory is the account's master, so that nothing can be written to it
+    /// here.
     pub elsewhere: bool,
-    /// Whatever the provider needs again for an update that must not wipe what we do not own. Opaque here.
+    /// What the provider folder needs again for an update that must not wipe values of others.
+    /// Other code does not read it.
     pub foreign: Option<Cow<'a, str>>,
 }
 
 impl Account<'_> {
-    /// The same, beyond the life of the page.
+    /// Returns the same account with owned texts, so that it outlives the page.
     #[must_use]
     pub fn into_owned(self) -> Account<'static> {
         let own = |text: Option<Cow<'_, str>>| text.map(|text| Cow::Owned(text.into_owned()));
@@ -75,27 +83,27 @@ impl Account<'_> {
 /// A new value of one target.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum NewValue {
-    /// This text; for a target that refers to a person: the id of that account.
+    /// This text. For a target that refers to an employee, it is the id of that account.
     Set(Box<str>),
-    /// Nothing.
+    /// No value.
     Clear,
 }
 
-/// A write to the provider: a new account, or a change of one. Only what differs is in it.
+/// A write to the provider: a new account, or a change of one. It holds only what differs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccountWrite {
-    /// Row of the mapping and the new value.
+    /// Rows of the mapping, with the new value of each.
     pub attributes: Vec<(usize, NewValue)>,
-    /// The mark to put on.
+    /// The mark to set.
     pub mark: Option<Box<str>>,
-    /// Access to give or take.
+    /// The access to give or take.
     pub access: Option<Access>,
-    /// [`Account::foreign`] of the account as it was read.
+    /// The [`Account::foreign`] of the account as it was read.
     pub foreign: Option<Box<str>>,
 }
 
 impl AccountWrite {
-    /// Whether there is nothing to write.
+    /// Returns whether there is nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.attributes.is_empty() && self.mark.is_none() && self.access.is_none()

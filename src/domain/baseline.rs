@@ -1,5 +1,9 @@
-//! People who were in Bob before the integration, with `existingEmployees: OnChange`: their accounts are left alone until
-//! Bob says something else of them. What Bob said first is kept as digests, so that it survives restarts and shows nothing.
+//! The baseline of employees who were in Bob before the integration, for
+//! `existingEmployees: OnChange`. Bobsync leaves their accounts alone until Bob says something else
+//! about them.
+//!
+//! The status keeps what Bob said first as digests, so that it survives restarts and shows no
+//! value.
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -11,24 +15,24 @@ use super::{
     settings::Settings,
 };
 
-/// What Bob said of one person, in digests of 64 bits.
+/// What Bob said about one employee, in digests of 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Baseline {
-    /// Whether the employment had begun, and had ended.
+    /// The part of the employment at that time.
     phase: Phase,
-    /// Of what decides about access.
+    /// Digests of the fields that decide about access.
     access: Said,
-    /// Of the fields that the settings map.
+    /// Digests of the fields that the settings map.
     values: Said,
 }
 
-/// What some fields said. Only comparable where the same fields were shown: a field that Bob hides or that is mapped
-/// later is no change of the person.
+/// What some fields said. Two of these can be compared only if both show the same fields. A field
+/// that Bob hides, or that is mapped later, is not a change of the employee.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Said {
-    /// Of the ids of the fields that were shown.
+    /// Digest of the ids of the fields that were shown.
     shown: u64,
-    /// Of their values.
+    /// Digest of their values.
     value: u64,
 }
 
@@ -39,7 +43,8 @@ impl Said {
 }
 
 impl Baseline {
-    /// What Bob says now. `mapped` comes from [`mapped`], once for everybody.
+    /// Returns what Bob says about `employee` at `now`. `mapped` is the result of [`mapped`], which
+    /// the caller computes once for all employees.
     #[must_use]
     pub fn of(settings: &Settings, mapped: &[FieldIndex], employee: &Employee, now: Timestamp) -> Self {
         let ids = settings.mapping.fields.ids();
@@ -50,13 +55,13 @@ impl Baseline {
         }
     }
 
-    /// Whether Bob says something else of the person than `before`.
+    /// Returns whether Bob says something else about the employee than `before`.
     #[must_use]
     pub fn differs_from(self, before: Self) -> bool {
         self.phase != before.phase || self.access.differs_from(before.access) || self.values.differs_from(before.values)
     }
 
-    /// As the status keeps it.
+    /// Returns the text that the status keeps.
     #[must_use]
     pub fn to_text(self) -> String {
         let phase = match self.phase {
@@ -68,7 +73,7 @@ impl Baseline {
         format!("{phase}-{:016x}-{:016x}-{:016x}-{:016x}", access.shown, access.value, values.shown, values.value)
     }
 
-    /// Reads [`Baseline::to_text`].
+    /// Reads a text of [`Baseline::to_text`]. Returns `None` for any other text.
     #[must_use]
     pub fn from_text(text: &str) -> Option<Self> {
         let (phase, digests) = text.split_once('-')?;
@@ -84,13 +89,14 @@ impl Baseline {
     }
 }
 
-/// The fields that rows of the mapping rest on.
+/// Returns the fields that rows of the mapping use.
 #[must_use]
 pub fn mapped(mapping: &Mapping) -> Vec<FieldIndex> {
     (0..mapping.fields.ids().len()).filter(|&field| mapping.uses(field)).collect()
 }
 
-/// The employee's id comes first, so that digests of two people do not show what these have in common.
+/// Returns the digests of `fields`. The employee's id comes first, so that the digests of two
+/// employees do not show which values they share.
 fn said(employee: &Employee, ids: &[Box<str>], fields: &[FieldIndex]) -> Said {
     let (mut shown, mut value) = (Sha256::new(), Sha256::new());
     text(&mut value, employee.id());

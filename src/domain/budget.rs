@@ -1,5 +1,7 @@
-//! Budgets over time: how many changes of each kind may go out within a window. What is over a budget is held whole, for a
-//! flood has no first victims; a drip passes until the window's budget is spent.
+//! Budgets over time: how many changes of each kind may go out within a window.
+//!
+//! If the changes of one pass exceed a budget, all of them are held, because no order among them
+//! would be right. Changes that come one by one go out until the window's budget is spent.
 
 use std::time::Duration;
 
@@ -8,58 +10,60 @@ use super::plan::Change;
 /// The kinds of changes that have a budget of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
-    /// Access taken away.
+    /// A change that takes access away.
     Disable,
-    /// Access given back; a starter whose day has come is none.
+    /// A change that gives access back. The first day of an employee who was announced does not
+    /// count.
     Reactivate,
     /// A new account.
     Create,
-    /// Anything else that changes a value; stamping an adopted account is none.
+    /// Any other change of a value. Setting only the mark of an adopted account does not count.
     Update,
 }
 
-/// A larger-of-two limit within a sliding window.
+/// A limit within a sliding window: the larger of a share and a floor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// Share of the people it is about, in percent, rounded up.
+    /// Share of the employees that the budget is about, in percent. The result is rounded up.
     pub max_percent: u32,
-    /// A floor for small companies.
+    /// The floor, for small companies.
     pub at_least: u32,
-    /// The window.
+    /// The length of the window.
     pub per: Duration,
 }
 
 impl Budget {
-    /// How many changes fit into the window where there are `people`.
+    /// Returns how many changes fit into the window if there are `people` employees.
     #[must_use]
     pub fn limit(self, people: u32) -> u32 {
         larger(self.max_percent, people, self.at_least)
     }
 }
 
-/// The larger of `percent` of `of`, rounded up, and a floor.
+/// Returns the larger of `percent` of `of`, rounded up, and `floor`.
 #[must_use]
 pub fn larger(percent: u32, of: u32, floor: u32) -> u32 {
     u32::try_from((u64::from(of) * u64::from(percent)).div_ceil(100)).unwrap_or(u32::MAX).max(floor)
 }
 
-/// The budgets of an integration; `None` is no limit.
+/// The budgets of an integration. `None` means that there is no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budgets {
-    /// Access taken away, of managed accounts.
+    /// The limit for taking access away, as a share of managed accounts.
     pub disables: Option<Budget>,
-    /// Access given back, of managed accounts.
+    /// The limit for giving access back, as a share of managed accounts.
     pub reactivations: Option<Budget>,
-    /// New accounts, of people in scope.
+    /// The limit for new accounts, as a share of the employees in scope.
     pub creates: Option<Budget>,
-    /// Values changed, of managed accounts.
+    /// The limit for changes of values, as a share of managed accounts.
     pub updates: Option<Budget>,
 }
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl Default for Budgets {
-    /// The contract's: 5 % and 5 disables, 5 % and 10 reactivations, 30 % and 20 updates a day; no limit for creates.
+    /// Returns the contract's budgets: 5 % and 5 disables, 5 % and 10 reactivations, 30 % and 20
+    /// updates a day, and no limit for creates.
     fn default() -> Self {
         let budget = |max_percent, at_least| Some(Budget { max_percent, at_least, per: DAY });
         Self { disables: budget(5, 5), reactivations: budget(5, 10), creates: None, updates: budget(30, 20) }
@@ -67,7 +71,7 @@ impl Default for Budgets {
 }
 
 impl Budgets {
-    /// The budget of this kind.
+    /// Returns the budget of this kind.
     #[must_use]
     pub const fn of(&self, kind: Kind) -> Option<Budget> {
         match kind {
@@ -79,8 +83,9 @@ impl Budgets {
     }
 }
 
-/// Which budget a change is counted against; `None` for a change that has none. `attributes`: how many it writes.
-/// `starts`: the person's start date has come, and the status announced it.
+/// Returns the kind of budget that counts a change, or `None` if none counts it. `attributes` is
+/// how many attributes the change writes. `starts` says whether the employee's start date has come
+/// and the status announced it.
 #[must_use]
 pub fn kind_of(change: &Change, attributes: usize, starts: bool) -> Option<Kind> {
     if change.suspends() {
@@ -90,57 +95,61 @@ pub fn kind_of(change: &Change, attributes: usize, starts: bool) -> Option<Kind>
     } else if change.kind == super::plan::Kind::Create {
         Some(Kind::Create)
     } else if attributes == 0 {
-        // The mark alone, a manager whose account came late, or the first day of somebody who was waited for.
+        // The change writes only the mark, or a manager with a late account, or it is the announced
+        // first day of an employee.
         None
     } else {
         Some(Kind::Update)
     }
 }
 
-/// How many people one attribute may change for at once: the larger of a share of the managed accounts and a floor.
+/// For how many employees one attribute may change at once: the larger of a share of the managed
+/// accounts and a floor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Blackout {
-    /// Share in percent, rounded up.
+    /// Share of the managed accounts in percent. The result is rounded up.
     pub max_percent: u32,
-    /// A floor for small companies.
+    /// The floor, for small companies.
     pub at_least: u32,
 }
 
 impl Default for Blackout {
-    /// The contract's: 20 %, at least 10.
+    /// Returns the contract's default: 20 %, at least 10.
     fn default() -> Self {
         Self { max_percent: 20, at_least: 10 }
     }
 }
 
 impl Blackout {
-    /// How many people an attribute may change for where there are so many managed accounts.
+    /// Returns for how many employees an attribute may change if there are `managed` managed
+    /// accounts.
     #[must_use]
     pub fn limit(self, managed: u32) -> u32 {
         larger(self.max_percent, managed, self.at_least)
     }
 }
 
-/// How one kind stands in one pass.
+/// The use of one budget in one pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// Planned now.
+    /// How many changes are planned now.
     pub planned: u32,
-    /// Done within the window before.
+    /// How many changes went out within the window before.
     pub spent: u32,
-    /// What the window has room for.
+    /// How many changes fit into the window.
     pub limit: u32,
 }
 
 impl Account {
-    /// Whether the planned changes are too many.
+    /// Returns whether the planned changes are too many.
     #[must_use]
     pub const fn is_over(self) -> bool {
         self.planned > 0 && self.planned.saturating_add(self.spent) > self.limit
     }
 
-    /// How many of those that are spent have to leave the window before what is planned has room, one change at least; `None`
-    /// where there is room now, or never by itself.
+    /// Returns how many earlier changes have to leave the window before the planned ones fit,
+    /// counting at least one planned change. Returns `None` if they fit now, or if they never fit
+    /// by themselves.
     #[must_use]
     pub fn must_leave(self) -> Option<u32> {
         let planned = self.planned.max(1);
@@ -148,7 +157,7 @@ impl Account {
         (leaving > 0 && planned <= self.limit).then_some(leaving)
     }
 
-    /// How many more changes the window has room for.
+    /// Returns how many more changes fit into the window.
     #[must_use]
     pub const fn room(self) -> u32 {
         self.limit.saturating_sub(self.spent)

@@ -1,4 +1,5 @@
-//! Midnights of sites. Bob gives bare dates; they begin and end at the midnight of the employee's site.
+//! Midnights of sites. Bob gives bare dates. A date begins and ends at midnight of the employee's
+//! site.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,8 @@ pub struct Zones {
 pub struct UnknownZone(pub String);
 
 impl Zones {
-    /// Looks every name up once. Names of sites match as Bob writes them, blanks around them aside.
+    /// Looks up every name once. The names of sites match as Bob writes them, except for blanks
+    /// around them.
     ///
     /// # Errors
     /// [`UnknownZone`] names the first name that does not exist.
@@ -29,7 +31,8 @@ impl Zones {
         })
     }
 
-    /// Compares the sites of employees with those that are listed. Employees without a site need no zone of their own.
+    /// Compares the sites of employees with the sites that are listed. Employees without a site
+    /// need no zone of their own.
     #[must_use]
     pub fn gaps<'a>(&self, sites: impl Iterator<Item = &'a str>) -> Gaps {
         let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
@@ -46,33 +49,35 @@ impl Zones {
         Gaps { unused: unused.collect(), zone: self.default.iana_name().unwrap_or("UTC").into(), unlisted }
     }
 
-    /// The zone of this site; the integration's zone for a site that is not listed, or for none.
+    /// Returns the zone of `site`. Returns the integration's zone for a site that is not listed,
+    /// and for employees without a site.
     #[must_use]
     pub fn of(&self, site: Option<&str>) -> &TimeZone {
         site.and_then(|site| self.sites.get(site.trim())).unwrap_or(&self.default)
     }
 }
 
-/// Where sites and `siteTimeZones` do not meet.
+/// The differences between the sites of employees and `siteTimeZones`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Gaps {
     /// Sites of employees that are not listed, and how many employees each has.
     pub unlisted: Vec<(Box<str>, u32)>,
-    /// Sites that are listed and that no employee has, and which unlisted one may be meant.
+    /// Sites that are listed and that no employee has, each with the unlisted site that may be
+    /// meant.
     pub unused: Vec<(Box<str>, Option<Box<str>>)>,
     /// The zone that is used for sites that are not listed.
     pub zone: Box<str>,
 }
 
 impl Gaps {
-    /// Whether every site has its zone, and every zone its site.
+    /// Returns whether every site has a zone, and every listed site has employees.
     #[must_use]
     pub fn is_none(&self) -> bool {
         self.unlisted.is_empty() && self.unused.is_empty()
     }
 }
 
-/// How alike a misspelt site and the one that is meant have to be.
+/// How similar a misspelt site and the unlisted site have to be, from 0 to 1.
 const ALIKE: f64 = 0.6;
 
 fn nearest(site: &str, unlisted: &[(Box<str>, u32)]) -> Option<Box<str>> {
@@ -81,24 +86,26 @@ fn nearest(site: &str, unlisted: &[(Box<str>, u32)]) -> Option<Box<str>> {
     alike.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, other)| other.clone())
 }
 
-/// The instant at which `date` begins in `zone`. Where the clocks skip midnight, the first instant of the day.
+/// Returns the instant at which `date` begins in `zone`. Where the clocks skip midnight, that is
+/// the first instant of the day.
 #[must_use]
 pub fn start_of(date: Date, zone: &TimeZone) -> Timestamp {
     let midnight = date.at(0, 0, 0, 0);
     zone.to_ambiguous_zoned(midnight).compatible().map_or_else(
-        // Beyond the calendar of jiff (years -9999 to 9999): the end of time on the side of the date.
+        // The date is outside of jiff's calendar (years -9999 to 9999): take its first or last
+        // instant.
         |_| if date.year() < 0 { Timestamp::MIN } else { Timestamp::MAX },
         |zoned| zoned.start_of_day().map_or_else(|_| zoned.timestamp(), |start| start.timestamp()),
     )
 }
 
-/// The instant at which `date` is over in `zone`.
+/// Returns the instant at which `date` ends in `zone`.
 #[must_use]
 pub fn end_of(date: Date, zone: &TimeZone) -> Timestamp {
     date.checked_add(1.day()).map_or(Timestamp::MAX, |next| start_of(next, zone))
 }
 
-/// RFC 3339 with the zone's offset, to the second.
+/// Returns `at` as RFC 3339 with the zone's offset, to the second.
 #[must_use]
 pub fn with_offset(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()

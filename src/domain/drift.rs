@@ -1,5 +1,9 @@
-//! `driftPolicy: Report`: a value that a person changed at the provider is shown and left. What tells it from a value that
-//! Bob changed: what was in place before, kept as digests for each target, so that it survives restarts and shows nothing.
+//! Drift of values under `driftPolicy: Report`: bobsync shows a value that was changed at the
+//! provider, and leaves it.
+//!
+//! To tell such a value from one that Bob changed, bobsync remembers what was in place before. It
+//! keeps one digest for each target in the status, so that the memory survives restarts and shows
+//! no value.
 
 use sha2::{Digest as _, Sha256};
 
@@ -8,18 +12,19 @@ use super::{
     mapping::{Desired, Mapping, key},
 };
 
-/// What was last in place on one person's account: a digest for each target, by the target's name.
+/// What was last in place on one employee's account: a digest for each target, by the target's
+/// name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct InPlace(Vec<(Box<str>, u32)>);
 
 impl InPlace {
-    /// As the status keeps it: `<target>=<eight hexadecimal digits>`, by target.
+    /// Returns the list that the status keeps: `<target>=<eight hexadecimal digits>`, by target.
     #[must_use]
     pub fn to_list(&self) -> Vec<String> {
         self.0.iter().map(|(target, digest)| format!("{target}={digest:08x}")).collect()
     }
 
-    /// Reads [`InPlace::to_list`]; what cannot be read is not known.
+    /// Reads a list of [`InPlace::to_list`]. An entry that cannot be read counts as not known.
     pub fn from_list<'a>(list: impl Iterator<Item = &'a str>) -> Self {
         let read = |entry: &str| {
             let (target, digest) = entry.rsplit_once('=')?;
@@ -28,8 +33,12 @@ impl InPlace {
         Self(list.filter_map(read).collect())
     }
 
-    /// What is in place after a pass: every row that the account has as desired, and for the others what was in place
-    /// before, also of a target that is not mapped any more: it may come back. `manager` is what the attribute names the manager by, where it is known.
+    /// Returns what is in place after a pass.
+    ///
+    /// A row for which `as_desired` is true has the digest of the desired value. Every other row
+    /// keeps what `before` has. So does a target that is not mapped any more, because it may be
+    /// mapped again. `manager` is the value by which the attribute names the manager, if it is
+    /// known.
     #[must_use]
     pub fn after(
         before: Option<&Self>,
@@ -52,7 +61,8 @@ impl InPlace {
         Self(list)
     }
 
-    /// Whether what Bob says now of this row was in place: then it was changed at the provider.
+    /// Returns whether the value that Bob wants now in `row` was already in place. If it was, the
+    /// value was changed at the provider.
     #[must_use]
     pub fn holds(&self, mapping: &Mapping, employee: &Employee, row: usize, manager: Option<&str>) -> bool {
         digest(mapping, employee, row, manager).is_some_and(|now| self.of(&mapping.rows[row].target) == Some(now))
@@ -63,8 +73,9 @@ impl InPlace {
     }
 }
 
-/// 32 bits of a digest over person, target and value: enough to tell one value from another, too little to tell which.
-/// `None` where Bob does not say what there should be.
+/// Returns 32 bits of a digest over employee, target and value. That is enough to tell one value
+/// from another, and too little to find out the value. Returns `None` where Bob does not say which
+/// value there should be.
 fn digest(mapping: &Mapping, employee: &Employee, row: usize, manager: Option<&str>) -> Option<u32> {
     let value = match mapping.desired(row, employee) {
         Desired::Text(text) => {

@@ -1,9 +1,9 @@
-//! One row of Bob: compact, because a hundred thousand of them are held during a pass.
+//! One row of Bob. It is compact, because a pass holds up to a hundred thousand of them.
 
 use jiff::civil::Date;
 
-/// The Bob fields a pass asks for, in the order in which every [`Values`] holds them. The first ten are always
-/// there, because decisions rest on them; mapped fields follow, each once.
+/// The Bob fields that a pass asks for, in the order in which every [`Values`] holds them. The
+/// first ten are always there, because decisions use them. Mapped fields follow, each of them once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fields {
     ids: Vec<Box<str>>,
@@ -53,7 +53,7 @@ impl Default for Fields {
 }
 
 impl Fields {
-    /// The index of this field, added if it is new.
+    /// Returns the index of this field. Adds the field if it is new.
     pub fn want(&mut self, id: &str) -> FieldIndex {
         self.position(id).unwrap_or_else(|| {
             self.ids.push(id.into());
@@ -61,33 +61,34 @@ impl Fields {
         })
     }
 
-    /// The index of this field, if it is asked for.
+    /// Returns the index of this field, if Bob is asked for it.
     #[must_use]
     pub fn position(&self, id: &str) -> Option<FieldIndex> {
         self.ids.iter().position(|known| **known == *id)
     }
 
-    /// Field ids in order.
+    /// Returns the field ids in order.
     #[must_use]
     pub fn ids(&self) -> &[Box<str>] {
         &self.ids
     }
 }
 
-/// One cell of a row. Bob leaves out what the service user may not see and sends null for what is empty; the two
-/// are never confused, for an absent field must not clear an attribute.
+/// One cell of a row. Bob leaves out a field that the service user may not see, and sends null for
+/// an empty one. The code never confuses the two, because an absent field must not clear an
+/// attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cell<'a> {
-    /// Hidden by permission, unknown to Bob, or not asked for.
+    /// The field is hidden by permission, unknown to Bob, or not asked for.
     Absent,
-    /// Empty in Bob.
+    /// The field is empty in Bob.
     Null,
     /// Text: the human label of list fields, ISO dates, ids of references.
     Text(&'a str),
 }
 
 impl<'a> Cell<'a> {
-    /// The text, if there is one that is not blank.
+    /// Returns the text, if there is one that is not blank.
     #[must_use]
     pub fn text(self) -> Option<&'a str> {
         match self {
@@ -97,7 +98,8 @@ impl<'a> Cell<'a> {
     }
 }
 
-/// Without blanks around it; hardly any text has some.
+/// Returns `text` without blanks at its ends. The first branch is a short cut, because few texts
+/// have such blanks.
 fn trimmed(text: &str) -> &str {
     match text.as_bytes() {
         [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
@@ -105,11 +107,11 @@ fn trimmed(text: &str) -> &str {
     }
 }
 
-/// The cells of one row in one allocation of text and one of offsets.
+/// The cells of one row, in one allocation of text and one of offsets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Values {
     text: Box<str>,
-    /// End offset of each cell's text; the two highest bits say Absent or Null.
+    /// End offset of each cell's text. The two highest bits mean Absent and Null.
     ends: Box<[u32]>,
 }
 
@@ -128,7 +130,8 @@ impl Values {
                 Cell::Absent => ABSENT,
                 Cell::Null => NULL,
                 Cell::Text(value) => {
-                    // A single row never reaches 1 GiB: readers bound the size of an employee long before.
+                    // A single row never reaches 1 GiB: readers refuse an employee of that size
+                    // much earlier.
                     if text.len() + value.len() <= OFFSET as usize {
                         text.push_str(value);
                     }
@@ -140,7 +143,7 @@ impl Values {
         Self { text: text.into_boxed_str(), ends: ends.into_boxed_slice() }
     }
 
-    /// The cell at `index`; [`Cell::Absent`] beyond the end.
+    /// Returns the cell at `index`, or [`Cell::Absent`] after the end.
     #[must_use]
     pub fn get(&self, index: FieldIndex) -> Cell<'_> {
         let Some(&end) = self.ends.get(index) else { return Cell::Absent };
@@ -155,25 +158,26 @@ impl Values {
     }
 }
 
-/// Bob's lifecycle status. Casing differs between tenants, and companies add leave types of their own.
+/// Bob's lifecycle status. Upper and lower case differ between tenants, and companies add leave
+/// types of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lifecycle {
-    /// The start date is in the future, or was when Bob last turned it.
+    /// The start date is in the future, or was when Bob last changed the status.
     Hired,
-    /// At work.
+    /// The employee is at work.
     Employed,
-    /// The last day of work is behind, the termination date ahead.
+    /// The last day of work is over, and the termination date is in the future.
     GardenLeave,
-    /// Any kind of leave, the company's own kinds included.
+    /// Any kind of leave, also one that the company added.
     Leave,
-    /// Left.
+    /// The employee has left.
     Terminated,
-    /// Hidden by permission or empty.
+    /// The status is hidden by permission or empty.
     Unknown,
 }
 
 impl Lifecycle {
-    /// Reads Bob's text, ignoring case, blanks and punctuation.
+    /// Reads Bob's text and ignores case, blanks and punctuation.
     #[must_use]
     pub fn read(cell: Cell<'_>) -> Self {
         let Some(text) = cell.text() else { return Self::Unknown };
@@ -187,24 +191,24 @@ impl Lifecycle {
     }
 }
 
-/// Returns a word without regard to case, blanks and punctuation.
+/// Returns a word without blanks and punctuation, in lower case.
 pub(super) fn plain(text: &str) -> String {
     text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// `internal.status`: whether the person may use Bob, which is what Bob's own integrations follow.
+/// `internal.status`: whether the employee may use Bob. Bob's own integrations follow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BobStatus {
     /// `Active`
     Active,
     /// `Inactive`
     Inactive,
-    /// Hidden, empty, or a word that is neither.
+    /// The status is hidden, empty, or another word.
     Unknown,
 }
 
 impl BobStatus {
-    /// Reads Bob's text, ignoring case.
+    /// Reads Bob's text and ignores case.
     #[must_use]
     pub fn read(cell: Cell<'_>) -> Self {
         match cell.text() {
@@ -218,9 +222,9 @@ impl BobStatus {
 /// A date cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Day {
-    /// Hidden, or not a date: no evidence of anything.
+    /// The date is hidden, or the text is not a date. It is no evidence of anything.
     Unknown,
-    /// Empty in Bob.
+    /// The date is empty in Bob.
     None,
     /// A date in the site's calendar.
     On(Date),
@@ -242,7 +246,7 @@ impl Day {
         }
     }
 
-    /// The date, if there is one.
+    /// Returns the date, if there is one.
     #[must_use]
     pub fn date(self) -> Option<Date> {
         match self {
@@ -255,10 +259,10 @@ impl Day {
 /// Rows of the mapping, each with the value that an `EmployeeSync` pins.
 pub type Pins = Box<[(usize, Box<str>)]>;
 
-/// One employee as Bob tells it.
+/// One employee as Bob shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Employee {
-    /// Every cell asked for.
+    /// Every cell that Bob was asked for.
     pub values: Values,
     /// Lifecycle status.
     pub lifecycle: Lifecycle,
@@ -268,25 +272,27 @@ pub struct Employee {
     pub start: Day,
     /// Day on which the employment ends.
     pub termination: Day,
-    /// Last day at the office, possibly before the termination.
+    /// Last day at the office, which may be before the termination.
     pub last_day: Day,
     /// First day of the latest leave that Bob knows, past or planned.
     pub leave_start: Day,
     /// Last day of that leave.
     pub leave_end: Day,
-    /// What the `EmployeeSync` pins: row of the mapping and value, in place of what the row gives.
+    /// What the `EmployeeSync` pins: row of the mapping, and the value that replaces the value of
+    /// the row.
     pub pins: Option<Pins>,
-    /// The read by id said that the file is gone: only the id is known.
+    /// Whether a read by id said that the file is gone. Only the id is known then.
     pub deleted: bool,
-    /// An `EmployeeSync` was written before the person is in Bob: only the id is known.
+    /// Whether an `EmployeeSync` was written before the employee is in Bob. Only the id is known
+    /// then.
     pub expected: bool,
-    /// Bob was not read for this decision, or does not show the person: only the id is known, and what is on record speaks
-    /// alone.
+    /// Whether Bob was not read for this decision, or does not show the employee. Only the id is
+    /// known then, and the decision uses only what is on record.
     pub unread: bool,
 }
 
 impl Employee {
-    /// Reads the decision fields out of a row. `None` if the row has no id.
+    /// Reads the decision fields of a row. Returns `None` if the row has no id.
     #[must_use]
     pub fn from_values(values: Values) -> Option<Self> {
         values.get(ID).text()?;
@@ -306,25 +312,25 @@ impl Employee {
         })
     }
 
-    /// Someone whose file is confirmed to be gone.
+    /// Returns an employee with a file that is confirmed to be gone.
     #[must_use]
     pub fn gone(id: &str) -> Self {
         Self { deleted: true, ..Self::nothing_but(id) }
     }
 
-    /// Someone who is not in Bob yet.
+    /// Returns an employee who is not in Bob yet.
     #[must_use]
     pub fn expected(id: &str) -> Self {
         Self { expected: true, ..Self::nothing_but(id) }
     }
 
-    /// An employee that Bob was not asked about, or does not show.
+    /// Returns an employee that Bob was not asked about, or does not show.
     #[must_use]
     pub fn unread(id: &str) -> Self {
         Self { unread: true, ..Self::nothing_but(id) }
     }
 
-    /// Whether nothing of a row of Bob is known.
+    /// Returns whether no row of Bob is known for the employee.
     #[must_use]
     pub const fn is_without_a_row(&self) -> bool {
         self.deleted || self.expected || self.unread
@@ -347,19 +353,19 @@ impl Employee {
         }
     }
 
-    /// Bob's `root.id`.
+    /// Returns Bob's `root.id`.
     #[must_use]
     pub fn id(&self) -> &str {
         self.values.get(ID).text().unwrap_or_default()
     }
 
-    /// What the `EmployeeSync` pins for this row of the mapping.
+    /// Returns what the `EmployeeSync` pins for this row of the mapping.
     #[must_use]
     pub fn pinned(&self, row: usize) -> Option<&str> {
         self.pins.as_ref()?.iter().find(|(pinned, _)| *pinned == row).map(|(_, value)| &**value)
     }
 
-    /// The work e-mail, trimmed.
+    /// Returns the work e-mail without blanks and invisible characters at its ends.
     #[must_use]
     pub fn email(&self) -> Option<&str> {
         self.values.get(EMAIL).text().map(super::visible::trimmed).filter(|email| !email.is_empty())

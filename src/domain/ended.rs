@@ -1,44 +1,46 @@
-//! The end of an employment that is on record. It speaks of an employee that Bob does not show: what Bob said last holds until
-//! Bob shows the employee again.
+//! The end of an employment that is on record. It counts for an employee that Bob does not show:
+//! what Bob said last holds until Bob shows the employee again.
 
 use jiff::{Timestamp, civil::Date};
 
 use super::access::Why;
 
-/// The ends that Bob's rows show. A deleted file and an immediate revocation are evidence of their own.
+/// The ends that Bob's rows show. A deleted file and an immediate revocation are evidence of
+/// another kind.
 const ENDS: [Why; 3] = [Why::Terminated, Why::LastDayOfWork, Why::TerminationDate];
 
 /// An end of an employment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// The rule behind it.
+    /// The rule that says so.
     pub why: Why,
-    /// The date that the rule rests on, where it is known.
+    /// The date that the rule uses, if it is known.
     pub date: Option<Date>,
-    /// When it comes.
+    /// When the employment ends.
     pub at: Timestamp,
 }
 
 impl Ended {
-    /// Reads it out of a message that holds [`super::access::Decision::because`]: statuses that were written before there was a
-    /// field for it say it there alone. The sentences of these rules stay as they are for that reason.
+    /// Reads the end from a message that contains [`super::access::Decision::because`]. Older
+    /// statuses have no field for it and say it only there. For that reason the sentences of these
+    /// rules must not change.
     #[must_use]
     pub fn read(message: &str) -> Option<Self> {
         ENDS.into_iter().find_map(|why| {
-            // The first letter is a capital one where the sentence begins the message.
+            // The first letter is a capital if the sentence begins the message.
             let (_, rest) = message.split_once(why.sentence().get(1..)?)?;
             let date = rest.strip_prefix(": ").and_then(|rest| rest.get(..10)?.parse().ok());
             Some(Self { why, date, at: Timestamp::MIN })
         })
     }
 
-    /// Returns one that has come.
+    /// Returns an end that has come.
     #[must_use]
     pub const fn come(why: Why, date: Option<Date>) -> Self {
         Self { why, date, at: Timestamp::MIN }
     }
 
-    /// Returns one that a date brings.
+    /// Returns an end that comes at `at`.
     #[must_use]
     pub const fn ahead(why: Why, at: Timestamp) -> Self {
         Self { why, date: None, at }

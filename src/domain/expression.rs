@@ -1,15 +1,18 @@
-//! Expressions in CEL, the language Kubernetes users know: who is in scope, and the value of a mapping row. The only
-//! variable is `employee`. `docs/expressions.md` is the page for those who write them.
+//! Expressions in CEL, the language that Kubernetes users know. They say who is in scope, and give
+//! the value of a mapping row. The only variable is `employee`. `docs/expressions.md` is the page
+//! for people who write them.
 //!
-//! - A field is text as in Field rows, or null where Bob has nothing. Null may be compared for equality with anything: it
-//!   is equal to null alone, so `employee.work.site != 'Contractors'` holds for somebody without a site. Anything else that
-//!   is done to it fails and names the field.
-//! - A field that Bob does not show hides the whole outcome as soon as the evaluation reaches it, also within `has`, also
-//!   beside an error. One in a branch that is not reached does not matter. Evaluation goes from left to right; `&&`, `||`
-//!   and `? :` stop where the outcome is known.
-//! - The cost is bounded when the expression is read: text, brackets, operations, macros, patterns, and the work and
-//!   memory of the worst case, which is what [`Expression::compile`] adds up. Fields beyond 1 KiB and results beyond 4 KiB
-//!   fail. Nothing else can grow, so an evaluation always ends, after about ten million bytes of work at most.
+//! - A field is text as in Field rows, or null where Bob has nothing. Null may be compared for
+//!   equality with anything, and is equal only to null. So `employee.work.site != 'Contractors'` is
+//!   true for an employee without a site. Any other operation on null fails and names the field.
+//! - A field that Bob does not show hides the whole outcome as soon as the evaluation reaches it,
+//!   also within `has` and also next to an error. A hidden field in a branch that is not reached
+//!   does not matter. Evaluation goes from left to right. `&&`, `||` and `? :` stop where the
+//!   outcome is known.
+//! - The cost is bounded when the expression is read. The bounds are on text, brackets, operations,
+//!   macros and patterns, and on the work and memory of the worst case, which
+//!   [`Expression::compile`] adds up. Fields over 1 KiB and results over 4 KiB fail. Nothing else
+//!   can grow, so an evaluation always ends, after about ten million bytes of work at most.
 
 mod functions;
 mod reading;
@@ -38,10 +41,10 @@ use self::{
 };
 use super::employee::{Cell, Employee, FieldIndex, Fields};
 
-/// Bytes of a text that an expression gives.
+/// The most bytes of a text that an expression gives.
 const RESULT_LENGTH: usize = 4 << 10;
 
-/// An expression that was read and found good. Cheap to clone.
+/// An expression that was read and accepted. It is cheap to clone.
 #[derive(Clone)]
 pub struct Expression {
     program: Arc<Program>,
@@ -49,7 +52,7 @@ pub struct Expression {
 
 struct Program {
     source: Box<str>,
-    /// Fields are numbers in here.
+    /// The expression, with numbers in place of field names.
     tree: IdedExpr,
     fields: Box<[Field]>,
     patterns: Box<[Pattern]>,
@@ -61,16 +64,18 @@ struct Field {
     index: FieldIndex,
 }
 
-/// What an expression says about one employee.
+/// What an expression gives for one employee.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome<T> {
-    /// This.
+    /// This value.
     Known(T),
-    /// The evaluation reached a field that Bob does not show: what there is stays as it is.
+    /// The evaluation reached a field that Bob does not show. The attribute or the scope stays as
+    /// it is.
     Hidden,
 }
 
-/// Why an expression has no outcome for an employee. Names functions and fields, never values.
+/// Why an expression has no outcome for an employee. It names functions and fields, and never
+/// values.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// A function or operator got null.
@@ -81,34 +86,34 @@ pub enum Failure {
         /// The fields that are empty.
         fields: Box<[Box<str>]>,
     },
-    /// A function or operator got values it does not take.
+    /// A function or operator got values of types that it does not take.
     #[error("no such overload: `{function}` does not take values of these types")]
     NoSuchOverload {
         /// The function or operator.
         function: Box<str>,
     },
-    /// A function takes such values, but not these.
+    /// A function takes values of these types, but not these values.
     #[error("`{function}` could not work with what it was given, such as text that is no number or a position beyond the end")]
     Refused {
         /// The function.
         function: Box<str>,
     },
-    /// A condition that is neither true nor false.
+    /// A condition is neither true nor false.
     #[error("a condition is neither true nor false")]
     NotACondition,
-    /// A macro over something else.
+    /// A macro works on something else than a list or map.
     #[error("a macro such as `exists` works on lists and maps only")]
     NotAList,
-    /// `/` or `%`
+    /// `/` or `%` divides by zero.
     #[error("division by zero")]
     DivisionByZero,
-    /// Arithmetic beyond 64 bits.
+    /// The result of arithmetic does not fit into 64 bits.
     #[error("a number is too large")]
     Overflow,
-    /// A map without this key, or a list that is shorter.
+    /// A map does not have this key, or a list is shorter.
     #[error("a map or list has no such element; test it with `in` first")]
     NoSuchElement,
-    /// A map with a key twice, or one that cannot be a key.
+    /// A map has a key twice, or a value that cannot be a key.
     #[error("a map has a key twice, or one that is not text, a number or a truth")]
     BadKey,
     /// A field's value is too long to work with.
@@ -128,13 +133,14 @@ pub enum Failure {
         /// What it has to be.
         wanted: &'static str,
     },
-    /// Anything else.
+    /// Any other error.
     #[error("the evaluation failed")]
     Other,
 }
 
 impl Expression {
-    /// Reads an expression, and adds the fields it can reach to those Bob is asked for, if it is good.
+    /// Reads an expression. If it is accepted, adds the fields that it can reach to `fields`, which
+    /// Bob is asked for.
     ///
     /// # Errors
     /// A sentence for a person that says what to do.
@@ -145,19 +151,22 @@ impl Expression {
         Ok(Self { program: Arc::new(Program { source: text.into(), tree: reading.tree, fields, patterns }) })
     }
 
-    /// As it was written.
+    /// Returns the text as it was written.
     #[must_use]
     pub fn source(&self) -> &str {
         &self.program.source
     }
 
-    /// The fields it can reach, as indices in the [`Fields`] it was compiled with.
+    /// Returns the fields that the expression can reach, as indices in the [`Fields`] it was
+    /// compiled with.
     pub fn fields(&self) -> impl Iterator<Item = FieldIndex> {
         self.program.fields.iter().map(|field| field.index)
     }
 
-    /// The text it gives for a mapping row; `None` is empty and clears. Text stays as it is, but blank text is empty as
-    /// in every other row. Numbers and truths become text. Lists of text are joined with `, `, what is null or blank left out.
+    /// Returns the text that the expression gives for a mapping row. `None` is empty and clears the
+    /// attribute. Text stays as it is, but blank text is empty as in every other row. Numbers and
+    /// truths become text. Lists of text are joined with `, `, without elements that are null or
+    /// blank.
     ///
     /// # Errors
     /// [`Failure`]
@@ -171,10 +180,10 @@ impl Expression {
         })
     }
 
-    /// Whether it holds, for a scope.
+    /// Returns whether the expression is true for `employee`, for a scope.
     ///
     /// # Errors
-    /// [`Failure`]; anything but true and false is one.
+    /// [`Failure`], also if the result is neither true nor false.
     pub fn holds(&self, employee: &Employee) -> Result<Outcome<bool>, Failure> {
         self.evaluate(employee, |value| match value.downcast_ref::<CelBool>() {
             Some(truth) => Ok(*truth.inner()),
@@ -215,8 +224,9 @@ impl fmt::Debug for Expression {
     }
 }
 
-/// One employee, as the evaluation sees them: fields are looked up when they are reached, and what was reached is remembered.
-/// A resolver has to be `Sync`, hence the atomics; only one thread ever touches them.
+/// One employee, as the evaluation sees the row. It looks up a field when the evaluation reaches
+/// it, and remembers what was reached. A resolver has to be `Sync`, so it uses atomics, but only
+/// one thread ever uses them.
 struct Row<'a> {
     program: &'a Program,
     employee: &'a Employee,
@@ -228,7 +238,8 @@ struct Row<'a> {
 }
 
 impl VariableResolver for Row<'_> {
-    /// `None` ends the evaluation with an error, as far as an error does.
+    /// Returns the value of a field or a compiled pattern. `None` makes the evaluation fail, as any
+    /// other error does.
     fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
         let (number, presence) = match Reference::read(name)? {
             Reference::Pattern(number) => return self.program.patterns.get(number).map(|pattern| CowVal::Borrowed(pattern)),
@@ -267,7 +278,8 @@ impl Program {
         self.fields.iter().enumerate().filter(move |(number, _)| bits >> number & 1 == 1).map(|(_, field)| field)
     }
 
-    /// The crate's errors carry values: only their kind and the names in them pass.
+    /// Returns the failure for an error of the `cel` crate. The crate's errors contain values, so
+    /// only their kind and the names in them are taken.
     fn failure(&self, error: &ExecutionError, empty: u64) -> Failure {
         let overload = |function: &str, null: bool| {
             let fields: Box<[_]> = if null { self.blame(function, empty) } else { Box::default() };
@@ -284,7 +296,7 @@ impl Program {
             ExecutionError::ValuesNotComparable(left, right) => overload("_<_", *left == Value::Null || *right == Value::Null),
             ExecutionError::UnexpectedType { want, .. } if want == "bool" => Failure::NotACondition,
             ExecutionError::UnexpectedType { want, .. } if want == "iterable" => Failure::NotAList,
-            // What remains comes from `join`, which looks at each element itself.
+            // All other errors of this kind come from `join`, which looks at each element itself.
             ExecutionError::UnexpectedType { got, .. } => overload("join", got == "null_type"),
             ExecutionError::FunctionError { function, .. } => Failure::Refused { function: function.as_str().into() },
             ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => Failure::DivisionByZero,
@@ -295,7 +307,8 @@ impl Program {
         }
     }
 
-    /// The empty fields that a call of this function names directly, else all that were reached.
+    /// Returns the empty fields that a call of this function names directly, or else all empty
+    /// fields that were reached.
     fn blame(&self, function: &str, empty: u64) -> Box<[Box<str>]> {
         let mut named = 0;
         operands(&self.tree, function, &mut |number| named |= 1_u64 << number);
@@ -304,7 +317,7 @@ impl Program {
     }
 }
 
-/// The name under which the rest of the crate knows an operator.
+/// Returns the name that the rest of the crate uses for an operator.
 fn symbol(operator: &str) -> &'static str {
     match operator {
         "add" => operators::ADD,
@@ -315,7 +328,7 @@ fn symbol(operator: &str) -> &'static str {
     }
 }
 
-/// Tells `found` the fields that calls of `function` below `node` have as direct operands.
+/// Calls `found` with each field that is a direct operand of a call of `function` below `node`.
 fn operands(node: &IdedExpr, function: &str, found: &mut impl FnMut(usize)) {
     match &node.expr {
         Expr::Call(call) => {
@@ -349,7 +362,7 @@ fn operands(node: &IdedExpr, function: &str, found: &mut impl FnMut(usize)) {
     }
 }
 
-/// The text of a result; `None` is null.
+/// Returns the text of a result, or `None` for null.
 fn text_of(value: &dyn Val) -> Result<Option<String>, Failure> {
     if let Some(text) = value.downcast_ref::<CelString>() {
         return Ok(Some(text.inner().to_owned()));
@@ -404,7 +417,7 @@ mod tests {
     use super::*;
     use crate::domain::employee::Values;
 
-    /// Bytes of a value, counted as `reading` counts them.
+    /// Bytes of a value, counted in the same way as in `reading`.
     fn weight(value: &dyn Val) -> u64 {
         if let Some(text) = value.downcast_ref::<CelString>() {
             text.inner().len() as u64

@@ -1,6 +1,7 @@
-//! The guard looks at the whole plan before the first write, and says what of it is held: an attribute that would be
-//! blanked or changed for too many people at once, and every change of a kind whose budget the plan passes. A held plan
-//! has a digest, and only that digest releases it.
+//! The guard looks at the whole plan before the first write, and says which parts of it are held.
+//! It holds an attribute that would be cleared or changed for too many employees at once, and every
+//! change of a kind that exceeds its budget. A held plan has a digest, and only that digest
+//! releases it.
 
 use std::fmt::Write as _;
 
@@ -24,50 +25,58 @@ pub const BLACKOUT: &str = "FieldBlackout";
 pub struct Sight<'a> {
     /// The plan.
     pub plan: &'a Plan,
-    /// Its people.
+    /// The employees of the plan.
     pub people: &'a [Person],
-    /// Its mapping.
+    /// The mapping of the plan.
     pub mapping: &'a Mapping,
-    /// The limits.
+    /// The limits for each kind of change.
     pub budgets: Budgets,
     /// The limit for one attribute.
     pub field_blackout: Blackout,
-    /// How many changes of this kind went out within its window.
+    /// Returns how many changes of a kind went out within its window.
     pub spent: &'a dyn Fn(Kind) -> u32,
-    /// For how many people who are not in the plan for it events have replaced or cleared this row within the interval.
+    /// Returns for how many employees events replaced or cleared a row within the interval, without
+    /// employees for which this plan does so.
     pub replaced_before: &'a dyn Fn(usize) -> u32,
-    /// Whether this person's start date has come as the status announced it.
+    /// Returns whether an employee's start date has come as the status announced it.
     pub starts: &'a dyn Fn(PersonIndex) -> bool,
-    /// Whether the status says that this person's manager had no account: setting the manager belongs to the creation.
+    /// Returns whether the status says that an employee's manager had no account. Setting the
+    /// manager then belongs to the creation.
     pub leaderless: &'a dyn Fn(PersonIndex) -> bool,
-    /// Whether this person was asked for: Bob's event, or a sync request of the `EmployeeSync`.
+    /// Returns whether the pass was asked for this employee, by Bob's event or by a sync request of
+    /// the `EmployeeSync`.
     pub explicit: &'a dyn Fn(PersonIndex) -> bool,
-    /// How many people there are where the plan is about some of them; `None`: it is about everybody.
+    /// How many employees there are, if the plan is about some of them. `None` means that it is
+    /// about all of them.
     pub population: Option<Population>,
-    /// Whether nobody has been dealt with before: an existing population is created and updated without a limit, but for
-    /// accounts that bear their mark already, which were dealt with once.
+    /// Whether bobsync has not dealt with any employee before. It then creates and updates accounts
+    /// without a limit. Accounts with a mark are an exception, because bobsync dealt with them
+    /// once.
     pub first_pass: bool,
-    /// Whether the integration began without a status, and no person has approved since what that holds: from whom Bob had revoked
-    /// access at once is not known, so no account that bears its mark is given access again.
+    /// Whether the integration began without a status, and no person has approved a held plan since
+    /// then. It is then not known for which employees Bob had revoked access at once. So no account
+    /// with a mark gets access again.
     pub restored: bool,
     /// The digest that a person approved.
     pub approved: Option<&'a str>,
-    /// What the next digest is chained to, so that an approval counts once: the digest that was released last, and before the
-    /// first one what tells this integration from another of the same name.
+    /// What the next digest is chained to, so that an approval counts once. It is the digest that
+    /// was released last. Before the first release it is a text that tells this integration from
+    /// another one of the same name.
     pub released_before: &'a str,
-    /// This person's part in what a pass over everybody holds, where the plan is about some of them: single passes let nothing
-    /// of it out piece by piece.
+    /// Returns an employee's part in what a full pass holds, if the plan is about some of the
+    /// employees. Partial passes must not let it out piece by piece.
     pub held_before: &'a dyn Fn(PersonIndex) -> Option<u64>,
-    /// Whether this change is part of the plan that was released last and has not been brought through.
+    /// Returns whether a change is part of the plan that was released last and has not been carried
+    /// out completely.
     pub continues: &'a dyn Fn(&Change) -> bool,
 }
 
-/// How many people there are.
+/// How many employees there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Population {
-    /// With an account that is managed.
+    /// Employees with an account that is managed.
     pub accounts: u32,
-    /// Managed.
+    /// Employees who are managed.
     pub managed: u32,
 }
 
@@ -78,33 +87,36 @@ pub struct Held {
     pub changes: Vec<bool>,
     /// Rows of the mapping that are left as they are on every account that exists.
     pub frozen: Vec<usize>,
-    /// What is held as a whole; `None` if nothing is.
+    /// What is held as a whole, if anything is.
     pub plan: Option<HeldPlan>,
     /// The digest of a plan that would be held, and is released because a person approved it.
     pub released: Option<String>,
-    /// For each change of a plan that was released so: whether it is part of what was approved.
+    /// For each change of such a released plan: whether it is part of what the person approved.
     pub approved: Vec<bool>,
     /// For each change: whether it is part of the plan that was released before, and goes on.
     pub continued: Vec<bool>,
-    /// For each change: the budget that it is counted against.
+    /// For each change: the budget that counts it.
     pub kinds: Vec<Option<Kind>>,
-    /// What the budgets have room for beside the plan.
+    /// What the budgets have room for in addition to the plan.
     pub room: Room,
-    /// Everybody's part in what is held or was approved, so that what was approved goes on after an interruption.
+    /// Each employee's part in what is held or was approved, so that approved changes go on after
+    /// an interruption.
     pub parts: HashMap<PersonIndex, u64>,
 }
 
-/// What the budgets have room for beside a plan: a change may turn out to be another one than was planned.
+/// What the budgets have room for in addition to a plan. A change may become another kind of change
+/// than was planned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Room {
-    /// How many more changes of a kind may go out; a kind that is not named has no limit.
+    /// How many more changes of a kind may go out. A kind without an entry has no limit.
     pub left: HashMap<Kind, u32>,
-    /// Whether an account without a mark is updated without a limit.
+    /// Whether accounts without a mark are updated without a limit.
     pub first_pass: bool,
 }
 
 impl Room {
-    /// Takes room for one change of this kind. Returns whether there was any.
+    /// Takes room for one change of this kind. Returns whether there was any. `marked` says whether
+    /// the account has the mark.
     pub fn take(&mut self, kind: Kind, marked: bool) -> bool {
         if kind == Kind::Update && self.first_pass && !marked {
             return true;
@@ -123,19 +135,21 @@ impl Room {
 /// What is held as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldPlan {
-    /// SHA-256 over who, what and the target values of everything that is held, and over the digest released before.
+    /// SHA-256 over employees, kinds and target values of everything that is held, and over the
+    /// digest that was released before.
     pub digest: String,
-    /// How many of each kind.
+    /// How many changes of each kind are held.
     pub counts: Counts,
-    /// Why, a line for each guard that holds something: its word, and a sentence.
+    /// Why they are held: one line for each guard that holds something, with its word and a
+    /// sentence.
     pub because: String,
-    /// Whether an attribute is frozen, and no budget is passed.
+    /// Whether an attribute is frozen and no budget is exceeded.
     pub only_fields: bool,
-    /// Whether access is not given again because the integration began without a status.
+    /// Whether reactivations are held because the integration began without a status.
     pub restored: bool,
 }
 
-/// Looks at the whole plan.
+/// Looks at the whole plan, and returns what of it is held.
 #[must_use]
 pub fn guard(sight: &Sight<'_>) -> Held {
     let all = &sight.plan.changes;
@@ -152,7 +166,8 @@ pub fn guard(sight: &Sight<'_>) -> Held {
     let mut changes = vec![false; kinds.len()];
     for kind in [Kind::Disable, Kind::Reactivate, Kind::Create, Kind::Update] {
         let Some(account) = account(sight, &kinds, kind).filter(|account| account.is_over()) else { continue };
-        // What was asked for person by person is no flood, as long as there is room for it.
+        // A suspension that was asked for by name is not part of a flood, as long as the budget has
+        // room for it.
         let mut room = account.room();
         for (held, change) in changes.iter_mut().zip(all).zip(&kinds).filter(|(_, own)| **own == Some(kind)).map(|(pair, _)| pair) {
             let passes = kind == Kind::Disable && room > 0 && (sight.explicit)(change.person);
@@ -213,7 +228,7 @@ pub fn guard(sight: &Sight<'_>) -> Held {
     let content = sight.plan.digest_of(sight.mapping, sight.people, &frozen, |index| changes[index]);
     let digest = chained(&content, sight.released_before);
     if sight.approved == Some(&digest) {
-        // What only has a frozen row beside others is not what the person looked at.
+        // A change that has a frozen row next to other parts is not what the person looked at.
         let only_frozen = |change: &Change| {
             let write = &change.write;
             let more = write.access.is_some() || write.mark.is_some() || change.manager.is_some();
@@ -237,8 +252,8 @@ pub fn guard(sight: &Sight<'_>) -> Held {
     Held { changes, frozen, plan, continued, kinds, room, parts, ..Held::default() }
 }
 
-/// Returns how many attributes this change writes, without frozen ones. A manager whose account came late is none of them,
-/// unless the account names another one.
+/// Returns how many attributes this change writes, without frozen ones. A manager who had no
+/// account before does not count, unless the account names another manager.
 fn attributes(sight: &Sight<'_>, change: &Change, frozen: &[usize]) -> usize {
     let manager = sight.mapping.manager;
     let replaces = manager.is_some_and(|row| change.replaced.contains(&row));
@@ -249,7 +264,7 @@ fn attributes(sight: &Sight<'_>, change: &Change, frozen: &[usize]) -> usize {
     written + usize::from(awaited)
 }
 
-/// Returns what is left of the budgets when everything that is not held has gone out.
+/// Returns what is left of the budgets after everything that is not held has gone out.
 fn room(sight: &Sight<'_>, kinds: &[Option<Kind>], held: &[bool]) -> Room {
     let left = [Kind::Disable, Kind::Reactivate, Kind::Create, Kind::Update].into_iter().filter_map(|kind| {
         if sight.restored && kind == Kind::Reactivate {
@@ -262,8 +277,9 @@ fn room(sight: &Sight<'_>, kinds: &[Option<Kind>], held: &[bool]) -> Room {
     Room { left: left.collect(), first_pass: sight.first_pass }
 }
 
-/// Whether a first pass makes this change without a limit. One to an account that bears its person's mark has a limit:
-/// somebody has dealt with it before, and only what was known of that is lost.
+/// Returns whether a first pass makes this change without a limit. A change of an account with its
+/// employee's mark has a limit: bobsync dealt with the account before, and only the record of that
+/// is lost.
 fn unlimited(sight: &Sight<'_>, change: &Change, kind: Kind) -> bool {
     sight.first_pass
         && match kind {
@@ -277,8 +293,8 @@ fn is_marked(sight: &Sight<'_>, change: &Change) -> bool {
     sight.plan.standings[change.person as usize].account.as_ref().is_some_and(|account| account.marked)
 }
 
-/// The rows that would replace or clear a value for too many people, and why, a clause each. An existing population
-/// without marks is brought in line once without this limit.
+/// Returns the rows that would replace or clear a value for too many employees, and the reasons,
+/// one clause each. Accounts without marks are brought in line once without this limit.
 fn blackout(sight: &Sight<'_>, continued: &[bool]) -> (Vec<usize>, Vec<String>) {
     let mut because = Vec::new();
     let limit = sight.field_blackout.limit(with_account(sight));
@@ -302,7 +318,7 @@ fn blackout(sight: &Sight<'_>, continued: &[bool]) -> (Vec<usize>, Vec<String>) 
     (frozen, because)
 }
 
-/// The digest of a plan with this content after that release.
+/// Returns the digest of a plan with this content after the release `before`.
 fn chained(content: &str, before: &str) -> String {
     let hash = Sha256::new().chain_update(content).chain_update(before).finalize();
     hash.iter().fold(String::from("sha256:"), |mut text, byte| {
@@ -323,7 +339,7 @@ fn with_account(sight: &Sight<'_>) -> u32 {
     count(managed.filter(|(_, standing)| standing.account.is_some()).count())
 }
 
-/// How one kind stands; `None` where it has no limit.
+/// Returns the use of the budget of one kind, or `None` if the kind has no limit.
 fn account(sight: &Sight<'_>, kinds: &[Option<Kind>], kind: Kind) -> Option<Account> {
     let budget = sight.budgets.of(kind)?;
     let of = match kind {

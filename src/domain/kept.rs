@@ -1,6 +1,6 @@
-//! Values that a provider keeps in another form than they were sent: with single blanks, with composed letters, cut, or as
-//! rules of the tenant have it. Both forms are remembered as digests, so that such a value is written once and not in
-//! every pass.
+//! Values that a provider keeps in another form than bobsync sent them: with single blanks, with
+//! composed letters, cut off, or changed by rules of the tenant. Bobsync remembers both forms as
+//! digests, so that it writes such a value once and not in every pass.
 
 use super::{
     account::NewValue,
@@ -9,54 +9,56 @@ use super::{
     mapping::{Compare, Desired, Mapping, Row, key},
 };
 
-/// After so many writes of one value that the provider keeps in another form each time, it is written no more.
+/// How many times one value is written if the provider keeps it in another form each time.
 const MISSES: u8 = 3;
-/// After so many writes of one value, one after the other, that each time was set back later, it is written no more.
+/// How many times in a row one value is written if it is set back later each time.
 const SET_BACK: u8 = 6;
 
-/// What is known of the values of one employee that the provider keeps in another form. Almost always nothing.
+/// What is known of the values of one employee that the provider keeps in another form. It is
+/// almost always empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Kept {
     pairs: Vec<Pair>,
     tries: Vec<Try>,
 }
 
-/// A value as it was sent and as it is kept, in digests.
+/// A value as bobsync sent it and as the provider keeps it, in digests.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Pair {
     target: Box<str>,
     sent: u32,
-    /// `None`: in another form after each write, or set back after each, so that no more writes go out.
+    /// The digest of the kept form. `None` means that the value is not written any more: the form
+    /// changed with each write, or the value was set back after each write.
     kept: Option<u32>,
 }
 
-/// A value that this process has sent and not yet seen to be in place.
+/// A value that this process has sent and has not yet seen in place.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Try {
     target: Box<str>,
     sent: u32,
-    /// After how many writes it was not seen to be in place.
+    /// After how many writes the value was not seen in place.
     misses: u8,
-    /// How often it was written since it was last in place when it was looked at.
+    /// How many times the value was written since a look last found it in place.
     writes: u8,
 }
 
-/// One value of a write that landed, and what was seen of it afterwards.
+/// One value of a write that succeeded, and what was seen of it afterwards.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answered {
-    /// The row.
+    /// The row of the mapping.
     pub row: usize,
-    /// What was sent; empty where the value was cleared.
+    /// The value that was sent. It is empty if the value was cleared.
     pub sent: Box<str>,
-    /// Whether the account was seen after the write: some answers say nothing.
+    /// Whether the account was seen after the write. Some answers do not show it.
     pub seen: bool,
-    /// The other form in which the provider keeps it; `None` where none was seen.
+    /// The other form in which the provider keeps the value, if one was seen.
     pub kept: Option<Box<str>>,
 }
 
 impl Kept {
-    /// Returns whether the provider keeps `want` as `have`, as far as is known, or `want` was set back too often: then there is
-    /// nothing to write.
+    /// Returns whether there is nothing to write for `want`. That is so if the provider is known to
+    /// keep `want` as `have`, or if `want` was set back too often.
     #[must_use]
     pub fn is_settled(&self, employee: &Employee, row: &Row, want: &str, have: &str) -> bool {
         let (pair, tried) = (self.pair(&row.target), self.tried(&row.target));
@@ -68,18 +70,19 @@ impl Kept {
             || tried.is_some_and(|tried| tried.sent == sent && tried.writes >= SET_BACK)
     }
 
-    /// Returns whether this process has sent this value before, and has not seen it in place since.
+    /// Returns whether this process has sent this value before and has not seen it in place since.
     #[must_use]
     pub fn was_tried(&self, employee: &Employee, row: &Row, want: &str) -> bool {
         self.tried(&row.target).is_some_and(|tried| tried.sent == form(employee, row, want))
     }
 
-    /// Returns the targets that are kept in a form of the provider's own.
+    /// Returns the targets that the provider keeps in its own form.
     pub fn settled(&self) -> impl Iterator<Item = &str> {
         self.pairs.iter().filter(|pair| pair.kept.is_some()).map(|pair| &*pair.target)
     }
 
-    /// Returns the targets that are not written any more, because no form lasted or something sets them back.
+    /// Returns the targets that are not written any more, because no form lasted or because
+    /// something sets them back.
     pub fn given_up(&self) -> impl Iterator<Item = &str> {
         self.pairs.iter().filter(|pair| pair.kept.is_none()).map(|pair| &*pair.target)
     }
@@ -90,25 +93,26 @@ impl Kept {
         self.pairs.is_empty() && self.tries.is_empty()
     }
 
-    /// Returns whether there are values that this process has sent and not yet seen to be in place.
+    /// Returns whether there are values that this process has sent and has not yet seen in place.
     #[must_use]
     pub const fn has_tries(&self) -> bool {
         !self.tries.is_empty()
     }
 
-    /// Returns what a status keeps, and no tries.
+    /// Returns what a status keeps, which is everything except the tries.
     #[must_use]
     pub fn lasting(&self) -> Self {
         Self { pairs: self.pairs.clone(), tries: Vec::new() }
     }
 
-    /// Returns the same with the tries of another one.
+    /// Returns the same with the tries of `other`.
     #[must_use]
     pub fn with_tries_of(self, other: Option<&Self>) -> Self {
         Self { tries: other.map(|other| other.tries.clone()).unwrap_or_default(), ..self }
     }
 
-    /// Returns the lines of a status: `<target>=<digest sent>/<digest kept>`, by target, with eight hexadecimal digits each.
+    /// Returns the lines of a status: `<target>=<digest sent>/<digest kept>`, by target, with eight
+    /// hexadecimal digits each.
     #[must_use]
     pub fn to_list(&self) -> Vec<String> {
         let line = |Pair { target, sent, kept }: &Pair| match kept {
@@ -118,7 +122,7 @@ impl Kept {
         self.pairs.iter().map(line).collect()
     }
 
-    /// Reads [`Kept::to_list`]. A line that cannot be read is not known.
+    /// Reads a list of [`Kept::to_list`]. A line that cannot be read counts as not known.
     pub fn from_list<'a>(list: impl Iterator<Item = &'a str>) -> Self {
         let digest = |text: &str| u32::from_str_radix(text, 16).ok();
         let read = |line: &str| {
@@ -130,8 +134,9 @@ impl Kept {
         Self { pairs: list.filter_map(read).collect(), tries: Vec::new() }
     }
 
-    /// Returns what is known after a look or a write. `before`: what was known. `answered`: what was written. `stays`: whether
-    /// a row that was not written may still be kept in another form. `new`: the account was made by this write.
+    /// Returns what is known after a look or a write. `before` is what was known, and `answered` is
+    /// what was written. `new` says whether this write made the account. `stays` says whether a row
+    /// that was not written may still be kept in another form.
     #[must_use]
     pub fn after(
         before: Option<&Self>,
@@ -149,7 +154,7 @@ impl Kept {
         if let Some(before) = before {
             known.pairs.extend(before.pairs.iter().filter(|pair| lasts(&pair.target)).cloned());
             known.tries.extend(before.tries.iter().filter(|one| lasts(&one.target)).cloned());
-            // It was looked at and is not in place, or it would not last.
+            // A look did not find the value in place, or `lasts` would have dropped it.
             for Try { target, sent, .. } in known.tries.extract_if(.., |one| one.writes >= SET_BACK) {
                 known.pairs.retain(|pair| pair.target != target);
                 known.pairs.push(Pair { target, sent, kept: None });
@@ -170,7 +175,7 @@ impl Kept {
         let (mut misses, writes) = tried.map_or((0, 1), |tried| (tried.misses, tried.writes.saturating_add(1)));
         let kept = answered.kept.as_deref().map(|kept| form(employee, row, kept));
         match kept {
-            // The next look tells.
+            // The next look shows the form.
             None => {
                 misses = misses.saturating_add(u8::from(!answered.seen));
                 self.pairs.extend(pair.cloned());
@@ -199,7 +204,7 @@ impl Kept {
     }
 }
 
-/// Returns the text that a new value stands for; empty where the value is cleared.
+/// Returns the text of a new value. It is empty where the value is cleared.
 #[must_use]
 pub fn text_of(value: &NewValue) -> &str {
     match value {
@@ -208,7 +213,7 @@ pub fn text_of(value: &NewValue) -> &str {
     }
 }
 
-/// Returns the digest of a value as it is compared.
+/// Returns the digest of a value in the form in which values are compared.
 fn form(employee: &Employee, row: &Row, text: &str) -> u32 {
     let text = match row.compare {
         Compare::Exact | Compare::Person => text.trim().into(),
@@ -255,7 +260,8 @@ mod tests {
         assert!(!known.to_list()[0].contains('A'), "no value");
         assert_eq!(Kept::after(Some(&read), &mapping, &noa, (&[], false), |_| true), read);
         assert!(Kept::after(Some(&read), &mapping, &noa, (&[], false), |_| false).is_empty());
-        // Written again because a person changed it at the provider: what is known stays known.
+        // The value is written again because it was changed at the provider. What is known stays
+        // known.
         for answer in [Some("A B"), None] {
             let again = Kept::after(Some(&read), &mapping, &noa, (&sent("A  B", answer), false), |_| false);
             assert!(again.is_settled(&noa, row, "A  B", "A B"), "{answer:?}");

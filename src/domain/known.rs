@@ -1,68 +1,73 @@
-//! What is known of one person beside Bob's row: what a person or Git wrote into the `EmployeeSync`, and what its status
-//! keeps because no later read of Bob would show it.
+//! What is known of one employee in addition to Bob's row: what a person or Git wrote into the
+//! `EmployeeSync`, and what its status keeps because no later read of Bob would show it.
 
 use jiff::{Timestamp, civil::Date};
 
 use super::{baseline::Baseline, ended::Ended, settings::UserStatus};
 
-/// What one `EmployeeSync` says about its person.
+/// What one `EmployeeSync` says about its employee.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
     /// What its spec asks for.
     pub overrides: Overrides,
-    /// Whether there is a status, and with it a decision made before.
+    /// How far this integration has dealt with the employee before.
     pub met: Met,
-    /// Bob reported that access is revoked at once.
+    /// The report of Bob that access is revoked at once.
     pub revoked: Option<Revoked>,
-    /// Whether a guard keeps the employee managed although the domains or the scope leave the employee out now.
+    /// Whether a guard keeps the employee managed although the domains or the scope leave the
+    /// employee out now.
     pub kept_in: bool,
-    /// The end of the employment that is on record and has come. It speaks only where Bob does not show the employee.
+    /// The end of the employment that is on record and has come. It counts only while Bob does not
+    /// show the employee.
     pub ended: Option<Ended>,
 }
 
-/// What its spec asks for.
+/// What the spec of an `EmployeeSync` asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Overrides {
-    /// Leave the account alone.
+    /// Whether to leave the account alone.
     pub hands_off: bool,
-    /// What the spec asks for cannot be read, so the account is left alone.
+    /// Whether this version cannot read the spec. The account is then left alone.
     pub unreadable: bool,
-    /// In place of `provisioning.userStatus`.
+    /// The value that replaces `provisioning.userStatus`.
     pub user_status: Option<UserStatus>,
-    /// In place of what the mapping gives: target and value; an empty value clears.
+    /// The values that replace those of the mapping: target and value. An empty value clears the
+    /// attribute.
     pub attributes: Vec<(Box<str>, Box<str>)>,
 }
 
-/// How far this integration has dealt with the person before.
+/// How far this integration has dealt with the employee before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Met {
-    /// Never, and the integration's first pass is through: the person came to Bob later, or had left before.
+    /// Not at all, and the integration's first pass has ended. The employee came to Bob later, or
+    /// had left before.
     #[default]
     New,
-    /// Never, because the integration has seen no pass through yet.
+    /// Not at all, because no pass of the integration has ended yet.
     BeforeIntegration,
-    /// Left alone until something changes after this was read.
+    /// It leaves the employee alone until something changes from this baseline.
     Waiting(Baseline),
-    /// Left alone by the domains or the scope.
+    /// It left the employee alone because of the domains or the scope.
     Unmanaged,
-    /// Managed.
+    /// It managed the employee.
     Managed,
 }
 
-/// What is said of somebody whom another integration manages at the same tenant, after its name.
+/// The sentence that follows the name of another integration that manages the employee at the same
+/// tenant.
 pub const MANAGED_BY_ANOTHER: &str = " manages this employee at the same tenant";
 
-/// Evidence of Bob's event `employee.access.revoked.immediately`: no read shows it.
+/// Evidence of Bob's event `employee.access.revoked.immediately`. No read of Bob shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Revoked {
-    /// When it was received.
+    /// When the event was received.
     pub at: Timestamp,
-    /// The start date in Bob at that time; a later one is another employment.
+    /// The start date in Bob at that time. A later start date belongs to another employment.
     pub start: Option<Date>,
 }
 
 impl Revoked {
-    /// Whether it still holds with this start date in Bob.
+    /// Returns whether the revocation still holds if Bob has this start date.
     #[must_use]
     pub fn holds(self, start: Option<Date>) -> bool {
         match (self.start, start) {

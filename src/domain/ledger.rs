@@ -1,41 +1,44 @@
-//! What the guard's sums need beside the plan that it looks at. Events cut what one pass over everybody would have done
-//! into many small ones, several of which run at the same time: each of them has to count with the others.
+//! What the guard's sums need in addition to the plan at hand. Events cut the work of one full pass
+//! into many small passes, and several of them run at the same time. Each of them has to count the
+//! changes of the others.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::budget::Kind;
 
-/// What passes of one integration have let out that no status tells.
+/// Changes that passes of one integration have released and that no status tells yet.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    /// What was released in passes that are under way, by pass. Their statuses may not be written yet.
+    /// What passes under way have released, by pass. Their statuses may not be written yet.
     open: BTreeMap<u64, Vec<(Box<str>, Kind)>>,
-    /// When passes that events asked for replaced or cleared the value of an attribute, in seconds of the epoch, by
-    /// target and `root.id`.
+    /// When passes for events replaced or cleared the value of an attribute, in seconds of the
+    /// epoch, by target and `root.id`.
     replaced: HashMap<Box<str>, HashMap<Box<str>, i64>>,
 }
 
 impl Ledger {
-    /// A pass is about to make these changes.
+    /// Notes the changes that `pass` is about to make.
     pub fn open(&mut self, pass: u64, released: Vec<(Box<str>, Kind)>) {
         if !released.is_empty() {
             self.open.insert(pass, released);
         }
     }
 
-    /// A pass has ended: its changes are in the statuses.
+    /// Forgets the changes of `pass`, which has ended: they are in the statuses now.
     pub fn close(&mut self, pass: u64) {
         self.open.remove(&pass);
     }
 
-    /// How many people have a change of this kind under way, without those who are counted elsewhere.
+    /// Returns how many employees have a change of this kind under way. Leaves out employees for
+    /// which `counted` is true: another sum counts them.
     #[must_use]
     pub fn under_way(&self, kind: Kind, counted: &dyn Fn(&str) -> bool) -> u32 {
         let people: HashSet<&str> = self.open.values().flatten().filter(|(_, own)| *own == kind).map(|(employee, _)| &**employee).collect();
         count(people.into_iter().filter(|employee| !counted(employee)).count())
     }
 
-    /// An event replaced or cleared this attribute of this person.
+    /// Notes that an event replaced or cleared the attribute `target` of `employee` at `at`, in
+    /// seconds of the epoch.
     pub fn replace(&mut self, target: &str, employee: &str, at: i64) {
         if let Some(people) = self.replaced.get_mut(target) {
             people.insert(employee.into(), at);
@@ -44,14 +47,15 @@ impl Ledger {
         }
     }
 
-    /// For how many people this attribute was replaced or cleared after `since`, without those who are counted elsewhere.
+    /// Returns for how many employees events replaced or cleared the attribute `target` after
+    /// `since`. Leaves out employees for which `counted` is true: another sum counts them.
     #[must_use]
     pub fn replaced(&self, target: &str, since: i64, counted: &dyn Fn(&str) -> bool) -> u32 {
         let people = self.replaced.get(target).into_iter().flatten();
         count(people.filter(|(employee, at)| **at > since && !counted(employee)).count())
     }
 
-    /// Forgets what was replaced before.
+    /// Forgets what was replaced up to `since`.
     pub fn forget_before(&mut self, since: i64) {
         self.replaced.retain(|_, people| {
             people.retain(|_, at| *at > since);
@@ -69,14 +73,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everybody_is_counted_once_however_many_passes_are_about_them() {
+    fn an_employee_is_counted_once_however_many_passes_there_are() {
         let mut ledger = Ledger::default();
         let of = |ids: &[&str], kind| ids.iter().map(|id| (Box::from(*id), kind)).collect();
         ledger.open(1, of(&["1", "2"], Kind::Disable));
         ledger.open(2, of(&["2", "3"], Kind::Disable));
         ledger.open(3, of(&["4"], Kind::Update));
         assert_eq!(ledger.under_way(Kind::Disable, &|_| false), 3);
-        assert_eq!(ledger.under_way(Kind::Disable, &|id| id == "3"), 2, "somebody whom a status tells of");
+        assert_eq!(ledger.under_way(Kind::Disable, &|id| id == "3"), 2, "a status counts the other employee");
         assert_eq!(ledger.under_way(Kind::Update, &|_| false), 1);
         ledger.close(1);
         assert_eq!(ledger.under_way(Kind::Disable, &|_| false), 2);

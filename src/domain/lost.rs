@@ -1,5 +1,6 @@
-//! Accounts on record that the provider does not show. One of them was deleted; many of them at once are a suspicion, and are
-//! not made again until a later look agrees or a person asks.
+//! Accounts on record that the provider does not show. A single one was deleted. Many of them at
+//! once are suspicious: bobsync does not make them again until a later look agrees or a person asks
+//! for it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,21 +11,21 @@ use super::{
     safety::{ShortRead, Suspicion},
 };
 
-/// What a look found of them.
+/// What one look found of such accounts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lost<'a> {
     /// How many accounts are on record.
     pub known: u32,
-    /// The employees whose account is not there.
+    /// The employees for which no account is there.
     pub missing: HashSet<&'a str>,
 }
 
-/// When a look is made.
+/// When and how a look is made.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
-    /// Now.
+    /// The time of the look.
     pub now: Timestamp,
-    /// How long what events found counts, in seconds.
+    /// How long an account that events found missing is counted, in seconds.
     pub interval: i64,
     /// How much later a second look has to be to confirm the first.
     pub apart: std::time::Duration,
@@ -32,30 +33,30 @@ pub struct Moment {
     pub asked: bool,
 }
 
-/// What may become of them.
+/// What happens to the missing accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// They are gone, and may be made again.
+    /// They are gone, and bobsync may make them again.
     Gone,
-    /// They wait: a look at everybody suspects it.
+    /// They wait: a full look suspects a short read.
     Suspect,
-    /// They wait until a look at everybody has judged it.
+    /// They wait until a full look has judged them.
     Unjudged,
 }
 
-/// What passes of one integration know of them.
+/// What passes of one integration know of missing accounts.
 #[derive(Debug, Default)]
 pub struct LostMemory {
-    /// The first look at everybody that found too many missing. It is kept until as many are there as should be.
+    /// The first full look that found too many missing. It is kept until no look finds too many.
     suspicion: Option<Suspicion>,
-    /// Whether a later look has agreed.
+    /// Whether a later look agreed with it, or a person asked.
     believed: bool,
     /// When events found an account missing, in seconds of the epoch, by employee.
     found: HashMap<Box<str>, i64>,
 }
 
 impl LostMemory {
-    /// Judges a look at everybody.
+    /// Judges a full look at all employees.
     pub fn everybody(&mut self, rule: ShortRead, lost: &Lost<'_>, moment: Moment) -> Verdict {
         if !self.is_too_many(rule, lost, moment) {
             (self.suspicion, self.believed) = (None, false);
@@ -63,7 +64,7 @@ impl LostMemory {
         }
         let count = count(&lost.missing);
         let agrees = |first: &Suspicion| first.count.abs_diff(count) <= larger(rule.max_percent, first.count, rule.at_least);
-        // Those who are made again are fewer each time.
+        // Each look finds fewer missing accounts while bobsync makes them again.
         let Some(first) = self.suspicion.filter(|first| agrees(first) || self.believed && count <= first.count) else {
             (self.suspicion, self.believed) = (Some(Suspicion { count, since: moment.now }), false);
             return Verdict::Suspect;
@@ -73,7 +74,8 @@ impl LostMemory {
         if self.believed { Verdict::Gone } else { Verdict::Suspect }
     }
 
-    /// Judges a look at some of the employees, each of whose accounts was looked up, and notes those who may be made again.
+    /// Judges a look at some of the employees, after each of their accounts was looked up. Notes
+    /// the employees for which an account may be made again.
     pub fn some(&mut self, rule: ShortRead, lost: &Lost<'_>, moment: Moment) -> Verdict {
         if lost.missing.is_empty() || self.believed {
             return Verdict::Gone;
@@ -125,7 +127,11 @@ mod tests {
         let rule = ShortRead::default();
         for asked in [false, true] {
             let mut memory = LostMemory::default();
-            assert_eq!(memory.everybody(rule, &lost(49, 8), at(0, true)), Verdict::Suspect, "nobody can ask for what nobody has seen");
+            assert_eq!(
+                memory.everybody(rule, &lost(49, 8), at(0, true)),
+                Verdict::Suspect,
+                "a request cannot confirm what no look has shown"
+            );
             assert_eq!(memory.some(rule, &lost(49, 1), at(1, false)), Verdict::Suspect, "no path goes around it");
             assert_eq!(memory.everybody(rule, &lost(49, 8), at(299, false)), Verdict::Suspect);
             assert_eq!(memory.everybody(rule, &lost(49, 8), at(if asked { 299 } else { 300 }, asked)), Verdict::Gone);
@@ -147,7 +153,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn events_make_no_more_accounts_again_than_a_look_at_everybody_would(sizes in proptest::collection::vec(1..4_usize, 1..8)) {
+        fn events_make_no_more_accounts_again_than_a_full_look_would(sizes in proptest::collection::vec(1..4_usize, 1..8)) {
             let rule = ShortRead { max_percent: 0, at_least: 5 };
             let (mut memory, mut next, mut made) = (LostMemory::default(), 0, 0);
             for size in sizes {

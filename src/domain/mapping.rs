@@ -1,4 +1,5 @@
-//! Bob's fields to the provider's attributes: rows, formulas, and the value each row gives for one employee.
+//! Maps Bob's fields to the provider's attributes: rows, formulas, and the value that each row
+//! gives for one employee.
 
 use std::borrow::Cow;
 
@@ -8,41 +9,43 @@ use super::{
     visible::{fault, trimmed, trimmed_of},
 };
 
-/// Whether two values of a target are the same. A provider that lower-cases or trims must not cause endless updates.
+/// How values of a target are compared. A provider that lower-cases or trims must not cause endless
+/// updates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compare {
     /// Equal after trimming.
     Exact,
     /// Equal after trimming, ignoring case: e-mail addresses and usernames.
     IgnoringCase,
-    /// The same, of a username that gets a number where it is taken, if it is chosen once ([`Mapping::numbers_username`]).
+    /// The same, for a username that gets a number if it is taken and that is chosen once
+    /// ([`Mapping::numbers_username`]).
     Numbered,
     /// The id of another account.
     Person,
-    /// The e-mail of another account: known before that account is made.
+    /// The e-mail of another account, which is known before that account is made.
     PersonByEmail,
 }
 
 impl Compare {
-    /// Whether the target refers to a person.
+    /// Returns whether the target refers to another employee.
     #[must_use]
     pub const fn is_person(self) -> bool {
         matches!(self, Self::Person | Self::PersonByEmail)
     }
 }
 
-/// One row.
+/// One row of the mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// The provider's own name of the attribute.
     pub target: Box<str>,
     /// Where the value comes from.
     pub source: Source,
-    /// Whether it is set at the creation only.
+    /// Whether the value is set only when the account is made.
     pub on_create_only: bool,
     /// How values are compared.
     pub compare: Compare,
-    /// Whether an account cannot be without it.
+    /// Whether an account must have a value.
     pub required: bool,
 }
 
@@ -55,25 +58,25 @@ pub enum Source {
     Formula(Vec<Part>),
     /// A CEL expression.
     Expression(Expression),
-    /// Nothing in the settings: only an `EmployeeSync` that pins this target gives it a value.
+    /// No source in the settings. Only an `EmployeeSync` that pins this target gives it a value.
     PinnedOnly,
 }
 
 /// One part of a formula.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// Text as it stands.
+    /// Literal text.
     Literal(Box<str>),
     /// A field's value.
     Field(FieldIndex),
 }
 
-/// All rows, and the fields they need.
+/// All rows, and the fields that they need.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapping {
     /// The rows, in the order of the settings.
     pub rows: Vec<Row>,
-    /// What to ask Bob for.
+    /// The fields that Bob is asked for.
     pub fields: Fields,
     /// The row of the account's e-mail.
     pub email: usize,
@@ -90,20 +93,22 @@ pub enum Desired<'a> {
     Text(Cow<'a, str>),
     /// The account of this employee.
     Person(&'a str),
-    /// Nothing: the field is empty in Bob.
+    /// No value, because the field is empty in Bob.
     Empty,
-    /// Bob does not show the field: the attribute stays as it is.
+    /// Bob does not show the field. The attribute stays as it is.
     Keep,
-    /// The expression failed for this person, or the address cannot be typed, for this reason: the attribute stays as it is.
+    /// The expression failed for this employee, or the address has a character that cannot be
+    /// typed, for this reason. The attribute stays as it is.
     Failed(Box<str>),
 }
 
 impl Mapping {
-    /// The value that `row` gives for `employee`.
+    /// Returns the value that `row` gives for `employee`.
     ///
-    /// A formula joins its parts; a part that is empty in Bob contributes nothing, the result is trimmed, and a
-    /// formula whose fields are all empty is empty. One hidden field freezes the whole attribute. What the person's
-    /// `EmployeeSync` pins goes before everything else. What is not seen goes at the ends of an address, and fails inside.
+    /// A formula joins its parts. A part that is empty in Bob adds nothing, the result is trimmed,
+    /// and a formula with only empty fields is empty. One hidden field keeps the whole attribute as
+    /// it is. A value that the employee's `EmployeeSync` pins comes before everything else. In an
+    /// address, invisible characters at the ends are removed, and one inside makes the row fail.
     #[must_use]
     pub fn desired<'a>(&self, row: usize, employee: &'a Employee) -> Desired<'a> {
         match self.said(row, employee) {
@@ -112,14 +117,14 @@ impl Mapping {
         }
     }
 
-    /// Returns whether people write to, or log in by, what this row holds.
+    /// Returns whether this row holds an address or a login name.
     #[must_use]
     pub fn is_address(&self, row: usize) -> bool {
         let is_key = row == self.email || row == self.username;
         is_key || matches!(self.rows[row].compare, Compare::IgnoringCase | Compare::Numbered)
     }
 
-    /// Returns what the row gives, as it is written in Bob or pinned.
+    /// Returns the value of the row as it is written in Bob or pinned.
     fn said<'a>(&self, row: usize, employee: &'a Employee) -> Desired<'a> {
         let pinned = employee.pinned(row);
         let row = &self.rows[row];
@@ -150,8 +155,8 @@ impl Mapping {
         }
     }
 
-    /// A target that an account cannot be without and that has no value for this employee. An account that exists keeps
-    /// what Bob does not show; a new one needs it.
+    /// Returns a required target without a value for this employee. An account that exists keeps a
+    /// value that Bob does not show, and a new account needs one.
     #[must_use]
     pub fn missing_required(&self, employee: &Employee, exists: bool) -> Option<usize> {
         (0..self.rows.len()).filter(|&row| self.rows[row].required).find(|&row| match self.desired(row, employee) {
@@ -161,7 +166,8 @@ impl Mapping {
         })
     }
 
-    /// Returns a row whose expression fails for this employee, or whose address cannot be typed, and why.
+    /// Returns a row with an expression that fails for this employee, or with an address that
+    /// cannot be typed, and the reason.
     #[must_use]
     pub fn failed(&self, employee: &Employee) -> Option<(usize, Box<str>)> {
         let may_fail = |row: &usize| matches!(self.rows[*row].source, Source::Expression(_)) || self.is_address(*row);
@@ -171,21 +177,21 @@ impl Mapping {
         })
     }
 
-    /// Whether the attribute of this row is kept equal on an account that exists.
+    /// Returns whether the attribute of this row is kept equal on an account that exists.
     #[must_use]
     pub fn keeps(&self, row: usize, employee: &Employee) -> bool {
         !self.rows[row].on_create_only || employee.pinned(row).is_some()
     }
 
-    /// Whether this person's username is chosen when the account is made, with a number where it is taken: then nobody else
-    /// is in its way, and it is not known before.
+    /// Returns whether this employee's username is chosen when the account is made, with a number
+    /// if it is taken. Such a username is not known before, and no other account can block it.
     #[must_use]
     pub fn numbers_username(&self, employee: &Employee) -> bool {
         self.rows[self.username].compare == Compare::Numbered && !self.keeps(self.username, employee)
     }
 
-    /// Adds rows for targets that an `EmployeeSync` pins and the settings do not map. `compare` knows the provider's
-    /// targets; one that it does not have gets no row.
+    /// Adds rows for targets that an `EmployeeSync` pins and the settings do not map. `compare`
+    /// knows the provider's targets, and a target that the provider does not have gets no row.
     pub fn pin_also<'t>(&mut self, targets: impl Iterator<Item = &'t str>, compare: fn(&str) -> Option<Compare>) {
         for target in targets {
             if let Some(compare) = compare(target).filter(|_| self.position(target).is_none()) {
@@ -198,7 +204,7 @@ impl Mapping {
         }
     }
 
-    /// The ids of Bob's fields that a row rests on.
+    /// Returns the ids of the Bob fields that a row uses.
     #[must_use]
     pub fn fields_of(&self, row: usize) -> Vec<&str> {
         let id = |field: FieldIndex| self.fields.ids().get(field).map_or("", |id| &**id);
@@ -212,13 +218,13 @@ impl Mapping {
         }
     }
 
-    /// The row of this target.
+    /// Returns the row of this target.
     #[must_use]
     pub fn position(&self, target: &str) -> Option<usize> {
         self.rows.iter().position(|row| *row.target == *target)
     }
 
-    /// Whether a row rests on this field.
+    /// Returns whether a row uses this field.
     #[must_use]
     pub fn uses(&self, field: FieldIndex) -> bool {
         self.rows.iter().any(|row| match &row.source {
@@ -229,7 +235,7 @@ impl Mapping {
         })
     }
 
-    /// The value of a text row, if it has one.
+    /// Returns the value of a text row, if it has one.
     #[must_use]
     pub fn text<'a>(&self, row: usize, employee: &'a Employee) -> Option<Cow<'a, str>> {
         match self.desired(row, employee) {
@@ -239,7 +245,8 @@ impl Mapping {
     }
 }
 
-/// Returns an address without what is not seen at its ends. One that holds such a character inside fails.
+/// Returns an address without invisible characters at its ends. An address with such a character
+/// inside fails.
 fn address(text: Cow<'_, str>) -> Desired<'_> {
     match trimmed_of(text) {
         None => Desired::Empty,
@@ -271,7 +278,7 @@ fn join<'a>(parts: &[Part], employee: &Employee) -> Desired<'a> {
 /// Reads a formula: fields in braces, `{{` and `}}` for braces.
 ///
 /// # Errors
-/// A sentence for a person that names what is wrong.
+/// A sentence for a person that says what is wrong.
 pub fn formula(text: &str, fields: &mut Fields) -> Result<Vec<Part>, String> {
     let mut parts = Vec::new();
     let mut literal = String::new();
@@ -318,7 +325,7 @@ pub fn formula(text: &str, fields: &mut Fields) -> Result<Vec<Part>, String> {
     }
 }
 
-/// Whether the provider's value is already the desired text.
+/// Returns whether the provider's value is already the desired text.
 #[must_use]
 pub fn equal(compare: Compare, have: &str, want: &str) -> bool {
     let (have, want) = (have.trim(), want.trim());
@@ -328,25 +335,27 @@ pub fn equal(compare: Compare, have: &str, want: &str) -> bool {
     }
 }
 
-/// Returns whether the provider's address has characters at its ends that are not seen: it is set right.
+/// Returns whether the provider's address has invisible characters at its ends. Bobsync then writes
+/// it again without them.
 #[must_use]
 pub fn is_disguised(have: &str) -> bool {
     !have.is_ascii() && trimmed(have).len() != have.trim().len()
 }
 
-/// Returns a key under which e-mails and usernames are the same, whatever their case and whatever is not seen at their ends.
+/// Returns a key for e-mails and usernames. Upper and lower case and invisible characters at the
+/// ends do not change the key.
 #[must_use]
 pub fn key(text: &str) -> Cow<'_, str> {
     let text = trimmed(text);
     match text {
-        // Most are written as their own key.
+        // Most texts are their own key.
         _ if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) => Cow::Borrowed(text),
         _ if text.is_ascii() => Cow::Owned(text.to_ascii_lowercase()),
         _ => Cow::Owned(text.to_lowercase()),
     }
 }
 
-/// [`key`] of a text that may have to be kept.
+/// Returns the [`key`] of a text that may be owned.
 #[must_use]
 pub fn key_of(text: Cow<'_, str>) -> Cow<'_, str> {
     match text {

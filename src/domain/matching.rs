@@ -1,7 +1,9 @@
-//! Which account is whose. Accounts stream by once; what is kept is a candidate for each person, never the list.
+//! Matching: says which account belongs to which employee. Accounts stream by once. The matcher
+//! keeps candidates for each employee, and never the whole list.
 //!
-//! An account belongs to the employee whose mark it bears. An account without a mark may be adopted by e-mail. An
-//! account with somebody else's mark is never touched. Where two answers are possible, there is none.
+//! An account belongs to the employee named by its mark. An account without a mark may be adopted
+//! by e-mail. Bobsync never touches an account with another employee's mark. Where two answers are
+//! possible, the matcher gives none.
 
 use std::borrow::Cow;
 
@@ -18,110 +20,113 @@ use super::{
     safety::{Protected, ProtectedBy},
 };
 
-/// One employee with what was decided.
-// Each is a fact of its own, not a state in pieces.
+/// One employee with the decision about the employee.
+// Each flag is a fact of its own. They are not the parts of one state.
 #[allow(clippy::struct_excessive_bools)]
 #[derive(Clone, Debug)]
 pub struct Person {
-    /// As Bob tells it.
+    /// The employee as Bob shows it.
     pub employee: Employee,
-    /// What was decided.
+    /// The decision.
     pub decision: Decision,
-    /// The account recorded in this person's `EmployeeSync`, if any.
+    /// The account recorded in this employee's `EmployeeSync`, if any.
     pub known_account: Option<Box<str>>,
     /// Whether the status says that this account can be used.
     pub known_active: bool,
-    /// Whether the status says that several accounts are this person's, and not all that bear the mark were looked for.
+    /// Whether the status says that several accounts belong to this employee, and not all accounts
+    /// with the mark were looked up.
     pub several: bool,
-    /// Whether a suspended account may still have open sessions: the provider ends them by a call of its own, and no status
-    /// says yet that access was taken.
+    /// Whether a suspended account may still have open sessions: the provider ends them by a
+    /// separate call, and no status says yet that access was taken.
     pub sessions_open: bool,
-    /// Another integration that manages this person's account at the same tenant, and comes before this one.
+    /// Another integration that manages this employee's account at the same tenant and comes before
+    /// this one.
     pub claimed_by: Option<Box<str>>,
-    /// Why the scope's expression failed for this person.
+    /// Why the scope's expression failed for this employee.
     pub scope_failure: Option<Box<str>>,
     /// A target that the `EmployeeSync` pins and the provider does not have.
     pub unknown_target: Option<Box<str>>,
-    /// Whether the status of this person may have been lost, and with it which account is theirs.
+    /// Whether this employee's status may have been lost, and with it the record of the account.
     pub forgotten: bool,
-    /// What Bob says of somebody who waits for a change.
+    /// What Bob says about an employee who waits for a change.
     pub baseline: Option<Box<Baseline>>,
-    /// What was last in place on the account, where a change at the provider is only reported.
+    /// What was last in place on the account, if a change at the provider is only reported.
     pub in_place: Option<Box<InPlace>>,
-    /// Values that the provider keeps in another form than they were sent.
+    /// Values that the provider keeps in another form than bobsync sent them.
     pub kept: Option<Box<Kept>>,
 }
 
-/// Index of a person in the slice given to [`Matcher::new`].
+/// Index of an employee in the slice given to [`Matcher::new`].
 pub type PersonIndex = u32;
 
-/// An account that may be this person's.
+/// An account that may belong to an employee.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
-    /// The provider's id.
+    /// The provider's id of the account.
     pub account: Box<str>,
-    /// Whether it can be used.
+    /// Whether the account can be used.
     pub state: AccountState,
-    /// The manager it names now, by id or e-mail as the mapping has it.
+    /// The manager that the account names now, by id or e-mail as the mapping has it.
     pub manager: Option<Box<str>>,
-    /// Its e-mail, where people refer to their manager by it.
+    /// The account's e-mail, if employees' accounts name their manager by e-mail.
     pub email: Option<Box<str>>,
-    /// Whether it bears the mark (else it was found by e-mail, or by the recorded id).
+    /// Whether the account has the mark. Otherwise it was found by e-mail or by the recorded id.
     pub marked: bool,
-    /// Why it is never written, if it is not.
+    /// Why bobsync never writes the account, if it is protected.
     pub protected: Option<ProtectedBy>,
-    /// Whether access is taken from it although it is protected.
+    /// Whether bobsync takes access from the account although it is protected.
     pub lets_go: bool,
-    /// Whether another directory is its master.
+    /// Whether another directory is the account's master.
     pub elsewhere: bool,
-    /// Rows of what has to be written where the account has another value now.
+    /// Rows that have to be written and that have another value on the account now.
     pub replaced: Vec<usize>,
-    /// Rows that the provider keeps in a form of its own, and that are not written.
+    /// Rows that the provider keeps in its own form, and that are not written.
     pub kept: Box<[usize]>,
-    /// What has to be written, but for access and manager.
+    /// What has to be written, except access and manager.
     pub write: Option<Box<AccountWrite>>,
 }
 
-/// What was found for one person.
-// Each is a fact of its own, not a state in pieces.
+/// What was found for one employee.
+// Each flag is a fact of its own. They are not the parts of one state.
 #[allow(clippy::struct_excessive_bools)]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// The account with the mark, or, with no mark on it, the one recorded for this person.
+    /// The account with the mark or, if no account has it, the recorded account.
     own: Option<Box<Candidate>>,
     own_again: bool,
-    /// Of several accounts with the mark, those that can be used, may be written and have no other employee's e-mail.
+    /// If several accounts have the mark: those that can be used, may be written and have no other
+    /// employee's e-mail.
     own_in_use: Vec<Box<str>>,
-    /// Whether another one with the mark can be used.
+    /// Whether another account with the mark can be used.
     own_stays_open: bool,
     own_has: Keys,
     by_email: Option<Box<Candidate>>,
     by_email_again: bool,
-    /// Whether one of several accounts that may be this person's can be used.
+    /// Whether one of the accounts that may belong to this employee can be used.
     open: bool,
     taken: Taken,
 }
 
-/// Whether another account has the e-mail or the username that a person should have.
+/// Whether another account has the e-mail or the username that an employee should have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Taken {
-    /// None has.
+    /// No other account has it.
     #[default]
     No,
-    /// This account has, which is this other person's, and may give it up.
+    /// This account has it. The account belongs to this other employee and may give it up.
     By(PersonIndex, Box<str>),
-    /// An account that will not give it up, or several accounts.
+    /// An account that will not give it up has it, or several accounts have it.
     ForGood(Holder),
 }
 
-/// Who has the e-mail or the username, as far as it can be told.
+/// Which account has the e-mail or the username, as far as bobsync can tell.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Holder {
-    /// This account, which bears no mark.
+    /// This account, which has no mark.
     Stranger(Box<str>),
-    /// This account, whose mark is that of nobody in Bob.
+    /// This account, with the mark of an employee who is not in Bob.
     Marked(Box<str>),
-    /// This other person has the same e-mail in Bob, and keeps the account that has it.
+    /// This other employee has the same e-mail in Bob, and keeps the account that has it.
     SameEmail(PersonIndex),
     /// More than one account.
     Several,
@@ -150,7 +155,7 @@ impl Found {
     }
 }
 
-/// Which of the keys that a person should have an account has.
+/// Which of an employee's e-mail and username an account has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Keys {
     email: bool,
@@ -163,45 +168,48 @@ impl Keys {
     }
 }
 
-/// The answer for one person.
+/// The answer for one employee.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Match {
     /// No account.
     None,
-    /// This one. While the e-mail or username is taken, these two cannot be written.
+    /// This account. While `taken` says that the e-mail or username is taken, these two cannot be
+    /// written.
     One {
         /// The account.
         candidate: Box<Candidate>,
-        /// Whether another account holds the e-mail or the username.
+        /// Whether another account has the e-mail or the username.
         taken: Taken,
     },
-    /// Several accounts; a person has to say which.
+    /// Several accounts. A person has to say which one is right.
     Ambiguous {
-        /// Those that bear the mark, can be used and may be written, by id: an employee who has to lose access loses it on each of them.
+        /// The accounts that have the mark, can be used and may be written, by id. An employee who
+        /// has to lose access loses it on each of them.
         in_use: Vec<Box<str>>,
-        /// Whether any of them can be used.
+        /// Whether any of the accounts can be used.
         open: bool,
-        /// Whether one that is not among `in_use` can be used.
+        /// Whether an account that is not in `in_use` can be used.
         stays_open: bool,
     },
-    /// No account of one's own, and another account has the e-mail or the username.
+    /// The employee has no account, and another account has the e-mail or the username.
     Taken {
-        /// Which.
+        /// The account that has it.
         by: Taken,
-        /// Whether an account without a mark that has the person's e-mail can be used.
+        /// Whether an account without a mark that has the employee's e-mail can be used.
         open: bool,
     },
 }
 
 impl Candidate {
-    /// Whether the settings and the provider let access be taken from it.
+    /// Returns whether the settings and the provider allow bobsync to take access from the account.
     fn may_be_suspended(&self) -> bool {
         (self.protected.is_none() || self.lets_go) && !self.elsewhere
     }
 }
 
 impl Match {
-    /// Returns what this comes to where the others of several accounts were not looked for: as far as is known they are open.
+    /// Returns the match for an employee with several accounts if the other accounts were not
+    /// looked up. It assumes that the others can be used.
     #[must_use]
     pub fn among_several(self) -> Self {
         let in_use = match self {
@@ -215,7 +223,7 @@ impl Match {
     }
 }
 
-/// Persons who should have one key; almost always one.
+/// Employees who should have one key. There is almost always only one.
 #[derive(Debug, Default)]
 struct Owners {
     first: PersonIndex,
@@ -223,7 +231,7 @@ struct Owners {
 }
 
 impl Owners {
-    /// Whether there is one, and it is this one.
+    /// Returns whether `person` is the only one.
     fn are_only(&self, person: Option<PersonIndex>) -> bool {
         self.more.is_empty() && Some(self.first) == person
     }
@@ -233,24 +241,24 @@ impl Owners {
     }
 }
 
-/// Sees every account once.
+/// Sees every account once, and finds the account of each employee.
 pub struct Matcher<'a> {
     mapping: &'a Mapping,
     people: &'a [Person],
     by_id: HashMap<&'a str, PersonIndex>,
     by_account: HashMap<&'a str, PersonIndex>,
     by_email: HashMap<Cow<'a, str>, Owners>,
-    /// Only usernames that are not the person's e-mail.
+    /// Only usernames that differ from the employee's e-mail.
     by_username: HashMap<Cow<'a, str>, Owners>,
     found: Vec<Found>,
-    /// Accounts on record that were not seen yet.
+    /// Accounts on record that the matcher has not seen yet.
     unseen: HashSet<&'a str>,
     adopt: bool,
     protected: Option<&'a Protected>,
 }
 
 impl<'a> Matcher<'a> {
-    /// Indexes the people. `adopt`: accounts without a mark are matched by e-mail.
+    /// Indexes the employees. If `adopt` is true, accounts without a mark are matched by e-mail.
     #[must_use]
     pub fn new(mapping: &'a Mapping, people: &'a [Person], adopt: bool) -> Self {
         let mut matcher = Self {
@@ -286,38 +294,39 @@ impl<'a> Matcher<'a> {
                 own(&mut matcher.by_email, email, index);
             }
         }
-        // Two records that name one account say nothing of whose it is.
+        // If two records name one account, neither says which employee it belongs to.
         for known in recorded_twice {
             matcher.by_account.remove(&**known);
         }
         matcher
     }
 
-    /// Accounts that are never written.
+    /// Sets which accounts are never written.
     #[must_use]
     pub fn protecting(self, protected: &'a Protected) -> Self {
         Self { protected: Some(protected), ..self }
     }
 
-    /// The person with this `root.id`.
+    /// Returns the index of the employee with this `root.id`.
     #[must_use]
     pub fn person(&self, id: &str) -> Option<PersonIndex> {
         self.by_id.get(id).copied()
     }
 
-    /// Returns the ids of accounts on record that were not seen.
+    /// Returns the ids of accounts on record that the matcher did not see.
     pub fn unseen(&self) -> impl Iterator<Item = &'a str> {
         self.unseen.iter().copied()
     }
 
-    /// Looks at one account.
+    /// Takes in one account of the listing.
     pub fn see(&mut self, account: Account<'_>) {
         self.unseen.remove(&*account.id);
         let email = account.email.as_deref().map(key);
         let username = account.username.as_deref().map(key);
         let owner = match &account.mark {
             Some(mark) => self.by_id.get(&**mark).copied(),
-            // Somebody took the mark off; the recorded id still says whose it is.
+            // The mark was taken off. The recorded id still says which employee the account belongs
+            // to.
             None => self.by_account.get(&*account.id).copied(),
         };
         let free = account.mark.is_none() && owner.is_none();
@@ -342,9 +351,11 @@ impl<'a> Matcher<'a> {
                 None => found.take(holder()),
             }
         }
-        // Where it is the e-mail as well and nobody wants it as a mere username, all is said.
+        // If the username equals the e-mail and no employee wants it only as a username, the code
+        // above has already handled it.
         if let Some(name) = username.filter(|name| !(self.by_username.is_empty() && email.as_ref() == Some(name))) {
-            // A username is wanted by those whose own username it is, and by those whose e-mail is their username.
+            // Two kinds of employees want a username: those with a separate username, and those
+            // with a username equal to their e-mail.
             let others = self.by_username.get(&*name).map(|o| o.iter().collect::<Vec<_>>()).unwrap_or_default();
             let same = if email.as_ref() == Some(&name) { None } else { self.by_email.get(&*name) };
             let same: Vec<_> = same
@@ -386,7 +397,8 @@ impl<'a> Matcher<'a> {
                     found.own_again = true;
                     found.own_has.email |= has.email;
                 }
-                // The mark weighs more than a recorded id; the recorded account is just another one then.
+                // The mark counts more than a recorded id. The recorded account is then just
+                // another account.
                 Some(own) if own.marked => found.take_if(has.any(), &candidate.account),
                 own => {
                     let recorded = own.as_ref().filter(|_| found.own_has.any()).map(|own| own.account.clone());
@@ -399,20 +411,23 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    /// Whether this is the value that the person should have in an e-mail or username row.
+    /// Returns whether `have` is the value that the employee should have in `row`, which is the row
+    /// of the e-mail or the username.
     fn wants(&self, person: PersonIndex, row: usize, have: Option<&str>) -> bool {
         let Person { employee, decision, .. } = &self.people[person as usize];
         let want = self.mapping.text(row, employee).filter(|_| decision.managed);
         have.zip(want).is_some_and(|(have, want)| equal(Compare::IgnoringCase, have, &want))
     }
 
-    /// Active in Bob: so the decision says, or, where the settings leave accounts as they are, Bob's own status.
+    /// Returns whether the employee is active in Bob. The decision says so or, where it leaves
+    /// accounts as they are, Bob's own status.
     fn is_active(&self, person: PersonIndex) -> bool {
         let Person { employee, decision, .. } = &self.people[person as usize];
         decision.existing.map_or(employee.status == BobStatus::Active, |access| access == Access::Active)
     }
 
-    /// What differs between this account and what this person should have, access and manager aside.
+    /// Returns `account` as a candidate, with what differs from what the employee should have.
+    /// Access and manager are left to the plan.
     fn candidate(&self, person: PersonIndex, account: &Account<'_>, marked: bool) -> Box<Candidate> {
         let employee = &self.people[person as usize].employee;
         let mut write = AccountWrite::default();
@@ -442,7 +457,7 @@ impl<'a> Matcher<'a> {
         Box::new(Candidate { account, state, manager, email, marked, protected, lets_go, elsewhere, replaced, kept, write })
     }
 
-    /// The answers, in the order of the people.
+    /// Returns the matches, in the order of the employees.
     #[must_use]
     pub fn finish(mut self) -> Vec<Match> {
         self.settle_shared_emails();
@@ -458,7 +473,7 @@ impl<'a> Matcher<'a> {
                 }
                 Found { own: Some(candidate), by_email: None, taken, .. } => Match::One { candidate, taken },
                 Found { by_email: None, taken: by @ (Taken::By(..) | Taken::ForGood(_)), open, .. } => Match::Taken { by, open },
-                // Adopting means writing e-mail and username, one of which another account still has.
+                // Adopting writes e-mail and username, and another account still has one of them.
                 Found { by_email: Some(_), taken: Taken::By(..) | Taken::ForGood(_), open, .. } => {
                     Match::Taken { by: Taken::ForGood(Holder::Several), open }
                 }
@@ -469,12 +484,14 @@ impl<'a> Matcher<'a> {
             .collect()
     }
 
-    /// Two Bob profiles with one e-mail: it stays with the profile whose account has it, else with the only one that
-    /// is active in Bob; for everybody else it is taken.
+    /// Settles e-mails that several Bob profiles share. The e-mail stays with the profile that has
+    /// the account with this e-mail, else with the only profile that is active in Bob. For all
+    /// others it is taken.
     fn settle_shared_emails(&mut self) {
         for owners in self.by_email.values().filter(|owners| !owners.more.is_empty()) {
             let all: Vec<_> = owners.iter().collect();
-            // Accounts that have one e-mail are in each other's way, so it does not matter which of two holders is met.
+            // The provider does not allow two accounts with one e-mail, so the first holder that is
+            // found is good enough.
             let holder = all.iter().copied().find(|&p| self.found[p as usize].own_has.email);
             let active: Vec<_> = all.iter().copied().filter(|&p| self.is_active(p)).collect();
             let winner = holder.or(match active[..] {
@@ -502,8 +519,8 @@ fn own<'a>(map: &mut HashMap<Cow<'a, str>, Owners>, key: Cow<'a, str>, person: P
     }
 }
 
-/// Returns the rows whose value at the provider is not as desired, and the rows that the provider keeps in a form of its own.
-/// The manager's row is left to the plan.
+/// Returns the rows with another value at the provider than the desired one, and the rows that the
+/// provider keeps in its own form. Leaves the manager's row to the plan.
 #[must_use]
 pub fn differences(
     mapping: &Mapping,
@@ -522,7 +539,8 @@ pub fn differences(
             (Desired::Text(want), Some(have)) if equal(row.compare, have, &want) && !(mapping.is_address(index) && is_disguised(have)) => {}
             (Desired::Text(want), _) if is_kept(&want) => kept.push(index),
             (Desired::Text(want), _) => out.push((index, NewValue::Set(want.as_ref().into()))),
-            // An account cannot be without a required value: the person is told, the value stays.
+            // An account cannot be without a required value. Bobsync tells the employee's status
+            // about it, and the value stays.
             (Desired::Empty, Some(_)) if !row.required && is_kept("") => kept.push(index),
             (Desired::Empty, Some(_)) if !row.required => out.push((index, NewValue::Clear)),
             (Desired::Empty | Desired::Keep | Desired::Person(_) | Desired::Failed(_), _) => {}

@@ -1,6 +1,8 @@
-//! Employees who are missing from Bob's answer. That is a suspicion and not a fact: a permission of the service user that
-//! was lost looks the same as a file that was deleted. A permission covers lifecycle statuses, so what an answer shows of
-//! those decides what a 404 to the read of one employee is worth.
+//! Employees who are missing from Bob's answer. That is a suspicion and not a fact: a lost
+//! permission of the service user looks the same as a deleted file.
+//!
+//! A permission covers lifecycle statuses. So the statuses that an answer shows decide how much a
+//! 404 to the read of one employee proves.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -8,27 +10,27 @@ use jiff::Timestamp;
 
 use super::employee::{Cell, Employee, LIFECYCLE, Lifecycle, plain};
 
-/// A lifecycle status in four bytes: a digest of its word, without regard to case and punctuation.
+/// A lifecycle status in four bytes: a digest of its word without case and punctuation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Word(u32);
 
 impl Word {
-    /// Reads Bob's text; a hidden or empty one gives the default.
+    /// Reads Bob's text. A hidden or empty text gives the default.
     #[must_use]
     pub fn of(cell: Cell<'_>) -> Self {
         let Some(text) = cell.text() else { return Self::default() };
-        // FNV-1a.
+        // This is FNV-1a.
         let digest = plain(text).bytes().fold(0x811c_9dc5_u32, |digest, byte| (digest ^ u32::from(byte)).wrapping_mul(0x0100_0193));
         Self(digest.max(1))
     }
 
-    /// Whether there is one.
+    /// Returns whether the status is known.
     #[must_use]
     pub const fn is_known(self) -> bool {
         self.0 != 0
     }
 
-    /// The status of employees who have left.
+    /// Returns the status of employees who have left.
     #[must_use]
     pub fn terminated() -> Self {
         Self::of(Cell::Text("terminated"))
@@ -38,7 +40,7 @@ impl Word {
         self == Self::terminated()
     }
 
-    /// This one, or `other` where this one is empty.
+    /// Returns this status, or `other` where this one is not known.
     #[must_use]
     pub const fn or(self, other: Self) -> Self {
         if self.is_known() { self } else { other }
@@ -65,13 +67,13 @@ impl Words {
         }
     }
 
-    /// Whether this status is among them.
+    /// Returns whether `word` is among them.
     #[must_use]
     pub fn has(&self, word: Word) -> bool {
         self.0.contains_key(&word)
     }
 
-    /// The words as Bob writes them, in order.
+    /// Returns the words as Bob writes them, in order.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         let mut texts: Vec<&str> = self.0.values().map(|text| &**text).collect();
         texts.sort_unstable();
@@ -90,9 +92,10 @@ impl<'a> FromIterator<&'a str> for Words {
 /// What earlier answers showed of lifecycle statuses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// The statuses of the last believed answer, and those of employees who are missing since.
+    /// The statuses of the last answer that bobsync trusted, and those of employees who are missing
+    /// since then.
     pub words: Words,
-    /// Whether employees are missing whose status may be none of them.
+    /// Whether employees are missing with a status that may not be in `words`.
     pub incomplete: bool,
     /// Whether Bob has ever shown an employee who is Hired or Terminated.
     pub beyond_work: bool,
@@ -103,14 +106,14 @@ pub struct Memory {
 /// What reads by id have said of an employee who is missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Absence {
-    /// When the first 404 came, in seconds of the epoch; 0 where none did.
+    /// When the first 404 came, in seconds of the epoch. It is 0 if there was none.
     since: u32,
-    /// Whether the last read was refused: the employee is outside of the service user's rights.
+    /// Whether the last read was refused: the service user has no right to this employee.
     pub forbidden: bool,
 }
 
 impl Absence {
-    /// The state after a refusal, which says nothing of the file.
+    /// The state after a refusal. A refusal does not say whether the file exists.
     pub const FORBIDDEN: Self = Self { since: 0, forbidden: true };
 
     /// Returns the state after a 404 at `now`.
@@ -120,13 +123,14 @@ impl Absence {
         Self { since: if self.since == 0 { now } else { self.since }, forbidden: false }
     }
 
-    /// Whether there was a 404 before.
+    /// Returns whether a 404 came before.
     #[must_use]
     pub const fn is_doubt(self) -> bool {
         self.since != 0
     }
 
-    /// When the next 404 counts as the second one; `None` where there was none.
+    /// Returns from when on the next 404 counts as the second one. Returns `None` if there was no
+    /// 404 yet.
     #[must_use]
     pub fn second_look(self, apart: Duration) -> Option<Timestamp> {
         let first = Timestamp::from_second(i64::from(self.since)).ok().filter(|_| self.is_doubt())?;
@@ -134,7 +138,7 @@ impl Absence {
     }
 }
 
-/// An employee who was in Bob, and is missing from the answer.
+/// An employee who was in Bob and is missing from the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
     /// Bob's `root.id`.
@@ -145,34 +149,36 @@ pub struct Missing {
     pub absence: Absence,
 }
 
-/// What one answer shows, against the memory.
+/// What one answer shows, with what earlier answers showed.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer<'a> {
-    /// The statuses in it.
+    /// The statuses in the answer.
     pub shown: &'a Words,
-    /// What earlier answers showed; `None` where no status has it.
+    /// What earlier answers showed, or `None` if no status keeps it.
     pub memory: Option<&'a Memory>,
-    /// The time.
+    /// The time of the answer.
     pub now: Timestamp,
-    /// How far apart two 404 have to be.
+    /// How much time has to pass between two 404s.
     pub apart: Duration,
 }
 
 impl Answer<'_> {
-    /// Whether a 404 that has just come says that the file is gone: the employee had left before, or it is the second one and
-    /// others with the same lifecycle status are in the answer.
+    /// Returns whether a 404 that has just come says that the file is gone. It does if the employee
+    /// had left before. It also does if it is the second 404 and the answer has other employees
+    /// with the same lifecycle status.
     #[must_use]
     pub fn confirms(&self, missing: &Missing) -> bool {
         missing.word.is_terminated() || (self.is_second(missing) && self.shows_others(missing.word))
     }
 
-    /// Whether a 404 now is the second one, and late enough.
+    /// Returns whether a 404 at this time is the second one, and comes late enough.
     #[must_use]
     pub fn is_second(&self, missing: &Missing) -> bool {
         missing.absence.second_look(self.apart).is_some_and(|at| at <= self.now)
     }
 
-    /// Whether the answer has employees with this status. Of an unknown one that is sure where no status at all is lost.
+    /// Returns whether the answer has employees with this status. If the status is not known, the
+    /// answer is yes only if no status at all is lost.
     fn shows_others(&self, word: Word) -> bool {
         if word.is_known() {
             return self.shown.has(word);
@@ -180,7 +186,8 @@ impl Answer<'_> {
         self.memory.is_some_and(|memory| !memory.incomplete && memory.words.0.keys().all(|word| self.shown.has(*word)))
     }
 
-    /// The statuses that are in no row of the answer although employees who had them are missing, or may be.
+    /// Returns the statuses that no row of the answer has although employees who had them are
+    /// missing, or may be missing.
     #[must_use]
     pub fn lost(&self, missing: &[Missing]) -> Vec<Lost> {
         let mut lost: BTreeMap<Word, Lost> = BTreeMap::new();
@@ -194,7 +201,8 @@ impl Answer<'_> {
         lost.into_values().filter(|lost| lost.holders > 0 || unknown).collect()
     }
 
-    /// What is to be remembered after this answer, of which `missing` are still missing.
+    /// Returns what to remember after this answer. `missing` are the employees who are still
+    /// missing.
     #[must_use]
     pub fn remember(&self, missing: &[Missing]) -> Memory {
         let unknown = missing.iter().any(|missing| !missing.word.is_known());
@@ -214,14 +222,16 @@ impl Answer<'_> {
         before || self.shown.has(Word::terminated())
     }
 
-    /// Whether Bob has shown employees who are Terminated, and shows none now. A company that hires all of them again is rare.
+    /// Returns whether Bob has shown employees who are Terminated, and shows none now. A company
+    /// that hires all of them again is rare.
     #[must_use]
     pub fn hides_leavers(&self) -> bool {
         self.has_shown_leavers() && !self.shown.has(Word::terminated())
     }
 
-    /// The statuses that are missing as a whole, after the reads by id. One whose only employee
-    /// may not be read does not count: a refusal concerns that employee.
+    /// Returns the statuses that are completely missing after the reads by id. A status with a
+    /// single missing employee does not count if that read was refused: a refusal concerns only
+    /// that employee.
     #[must_use]
     pub fn suspects(&self, missing: &[Missing]) -> Vec<Lost> {
         let mut lost = self.lost(missing);
@@ -237,9 +247,9 @@ impl Answer<'_> {
 /// A lifecycle status that the answer does not have any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lost {
-    /// Which.
+    /// The status.
     pub word: Word,
-    /// The same as Bob writes it, where that is known.
+    /// The status as Bob writes it, if that is known.
     pub text: Option<Box<str>>,
     /// How many employees who had it are missing.
     pub holders: usize,
@@ -273,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_second_404_beside_others_of_the_status_says_that_a_file_is_gone() {
+    fn only_a_second_404_next_to_others_of_the_status_says_that_a_file_is_gone() {
         let (shown, before) = (["Employed"].into_iter().collect(), memory(&["Employed", "Parental leave"]));
         let answer = |now| Answer { shown: &shown, memory: Some(&before), now: at(now), apart: APART };
         let first = Absence::default().not_found(at(0));
@@ -284,7 +294,8 @@ mod tests {
         assert!(!answer(900).confirms(&missing("1", "Employed", Absence::FORBIDDEN.not_found(at(800)))), "a refusal counts for nothing");
         assert!(!answer(900).confirms(&missing("1", "Parental leave", first)), "no other employee has it");
         assert!(answer(0).confirms(&missing("1", "Terminated", Absence::default())), "who had left needs no second one");
-        // Without a memory of the employee: not while any status is lost, and not without a memory of the statuses.
+        // Without a record of the employee's status, a 404 proves nothing while any status is lost
+        // or while there is no memory of statuses.
         let unknown = missing("1", "", first);
         assert!(!answer(900).confirms(&unknown));
         let (kept, gap) = (memory(&["Employed"]), Memory { incomplete: true, ..memory(&["Employed"]) });
@@ -306,7 +317,7 @@ mod tests {
         assert_eq!(texts(answer.suspects(&two[..1])), [], "a refusal concerns that employee only");
         let remembered = answer.remember(&two[..1]);
         assert_eq!(remembered.words.texts().collect::<Vec<_>>(), ["Employed", "Parental leave"], "as long as the employee is missing");
-        // After a restart it is not known who had which.
+        // After a restart it is not known which employee had which status.
         let unknown = [missing("1", "", Absence::default().not_found(at(0)))];
         assert_eq!(answer.suspects(&unknown).len(), 2);
         assert_eq!(answer.suspects(&[missing("1", "", Absence::FORBIDDEN)]), []);
@@ -322,13 +333,13 @@ mod tests {
         let first = Answer { shown: &both, ..answer };
         assert!(!first.hides_leavers());
         let first = first.remember(&[]);
-        // No missing employee had the status: none of them ever had an account.
+        // No missing employee had the status, because those employees never had an account.
         let second = Answer { memory: Some(&first), ..answer };
         assert!(second.hides_leavers() && second.lost(&[]).is_empty());
         let second = second.remember(&[]);
         assert!(Answer { memory: Some(&second), ..answer }.hides_leavers(), "as long as Bob shows none");
         assert!(!Answer { shown: &both, memory: Some(&second), ..answer }.hides_leavers());
-        // What an older status keeps has no such mark.
+        // A status of an older version has no such mark.
         assert!(Answer { memory: Some(&memory(&["Terminated"])), ..answer }.hides_leavers());
     }
 

@@ -1,18 +1,25 @@
-//! Decisions. Pure: no Kubernetes, no HTTP, no clock, no async. Time is an argument.
+//! The decisions of bobsync. This module is pure: it has no Kubernetes, no HTTP, no clock and no
+//! async code. Callers pass the time as an argument.
 //!
 //! - `settings`: what an integration asks for, validated once.
-//! - `employee`: one row of Bob, compact. `account`: one row of the provider. `known`: what an `EmployeeSync` says.
+//! - `employee`: one row of Bob, compact. `account`: one row of the provider. `known`: what an
+//!   `EmployeeSync` says.
 //! - `calendar`: midnights of sites. `count`: numbers in sentences.
-//! - `access`: the one decision function, settings + employee + now → who may get in, and why.
-//! - `baseline`: who was in Bob before the integration, and has anything changed since? `drift`: who changed an account?
-//! - `mapping`: Bob's fields → the provider's attributes. `expression`: CEL, for mapping rows and the scope.
-//! - `visible`: characters that are not seen, in addresses.
-//! - `kept`: values that a provider keeps in another form than they were sent.
-//! - `matching`: which account is whose. `plan`: what has to change, and in which order.
-//! - `priority`: what is at stake, and whose turn it is.
-//! - `safety`: when a read is not to be believed. `budget`: how many changes may go out. `guard`: what of a plan is held,
-//!   summed over passes by `ledger`. `shrink`: when too many employees would leave management at once.
-//!   `lost`: accounts on record that the provider does not show.
+//! - `access`: the one decision function. It takes settings, employee and time, and says who gets
+//!   access and why.
+//! - `baseline`: says whether Bob has changed an employee who was there before the integration.
+//! - `drift`: says whether Bob or the provider changed a value.
+//! - `mapping`: maps Bob's fields to the provider's attributes. `expression`: CEL, for mapping rows
+//!   and the scope.
+//! - `visible`: invisible characters in addresses.
+//! - `kept`: values that a provider keeps in another form than bobsync sent them.
+//! - `matching`: says which account belongs to which employee.
+//! - `plan`: what has to change, and in which order.
+//! - `priority`: how urgent a change is, and which employee is next.
+//! - `safety`: says when bobsync does not trust a read. `budget`: how many changes may go out.
+//! - `guard`: which changes of a plan are held. `ledger` sums them over passes.
+//! - `shrink`: says when too many employees would leave management at once.
+//! - `lost`: accounts on record that the provider does not show.
 
 pub mod access;
 pub mod account;

@@ -1,4 +1,5 @@
-//! The plan: every change that makes the provider equal to the decisions, and for everybody what stands in the way.
+//! The plan: every change that makes the provider equal to the decisions and, for each employee,
+//! what prevents it.
 
 mod conflict;
 mod digest;
@@ -20,47 +21,49 @@ use super::{
     safety::ProtectedBy,
 };
 
-/// What kind of change.
+/// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     /// A new account.
     Create,
-    /// An account without a mark, found by e-mail: the mark goes on with the first write.
+    /// An account without a mark, found by e-mail. The first write sets the mark.
     Adopt,
-    /// An account of ours.
+    /// An account that belongs to the employee already.
     Update,
 }
 
-/// One write to the provider, for one person.
+/// One write to the provider, for one employee.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Whose.
+    /// The employee.
     pub person: PersonIndex,
-    /// What kind.
+    /// The kind of the change.
     pub kind: Kind,
-    /// The account; empty for a new one.
+    /// The account, or `None` for a new one.
     pub account: Option<Box<str>>,
     /// What to write.
     pub write: AccountWrite,
-    /// Rows of the write where the account has another value now.
+    /// Rows of the write that have another value on the account now.
     pub replaced: Vec<usize>,
-    /// The manager whose account is made by this same plan: known when that is done.
+    /// The manager, if this plan makes the manager's account. The account is known once it is made.
     pub manager: Option<PersonIndex>,
-    /// The person whose change gives up the e-mail or username that this one takes.
+    /// The employee with a change that gives up the e-mail or username that this one takes.
     pub after: Option<PersonIndex>,
-    /// Changes of one stage and level go out together; earlier ones are through before.
+    /// The stage. Changes of one stage and level go out together, after earlier ones have ended.
     pub stage: Stage,
-    /// Within a stage: how many changes have to come before this one.
+    /// Within a stage, how many changes have to go out one after the other before this one.
     pub level: u32,
-    /// Whether the person must be looked up before the account is created, because an account was known once or the
-    /// listing did not hang together; or the account before it is suspended, because the listing does not have it.
+    /// Whether the employee's account must be looked up before this change. For a new account that
+    /// is so because an account was known once or the listing was not consistent. For a suspension
+    /// it is so because the listing does not have the account.
     pub look_up_first: bool,
-    /// Other accounts of the same person from which access is taken as well, each whatever becomes of the others.
+    /// Other accounts of the same employee. Access is taken from each of them too, even if it fails
+    /// for others.
     pub also: Vec<Box<str>>,
 }
 
 impl Change {
-    /// An update with this write, of nobody yet.
+    /// Returns an update with this write. The caller fills in the employee.
     const fn new(write: AccountWrite) -> Self {
         Self {
             person: 0,
@@ -77,7 +80,8 @@ impl Change {
         }
     }
 
-    /// What it writes to these rows of an account that exists, and nothing else.
+    /// Returns a change of only these rows of an existing account. Returns `None` if it writes none
+    /// of them.
     #[must_use]
     pub fn only_rows(&self, rows: &[usize]) -> Option<Self> {
         let attributes: Vec<_> = self.write.attributes.iter().filter(|(row, _)| rows.contains(row)).cloned().collect();
@@ -86,13 +90,13 @@ impl Change {
         touched.then(|| Self { person: self.person, account: self.account.clone(), ..Self::new(write) })
     }
 
-    /// Takes access away.
+    /// Returns whether the change takes access away.
     #[must_use]
     pub fn suspends(&self) -> bool {
         self.kind != Kind::Create && self.write.access == Some(Access::Suspended)
     }
 
-    /// Gives access back.
+    /// Returns whether the change gives access back.
     #[must_use]
     pub fn reactivates(&self) -> bool {
         self.kind != Kind::Create && self.write.access == Some(Access::Active)
@@ -102,135 +106,141 @@ impl Change {
 /// The order in which changes go out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stage {
-    /// Access is taken away.
+    /// Takes access away.
     Suspend,
-    /// Access is given back.
+    /// Gives access back.
     Reactivate,
-    /// An e-mail or username is given up that somebody else in this plan takes.
+    /// Gives up an e-mail or username that another change of this plan takes.
     GiveUp,
-    /// New accounts, managers before their people.
+    /// Makes new accounts, with managers before their reports.
     Create,
-    /// Everything else.
+    /// All other changes.
     Rest,
 }
 
-/// Why somebody cannot be brought in sync.
+/// Why an employee cannot be brought in sync.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Block {
-    /// Another account has the e-mail or username, or the matching account belongs to another employee.
+    /// Another account has the e-mail or username, or the matching account belongs to another
+    /// employee.
     Conflict(Conflict),
     /// This other integration manages the account at the same tenant.
     ClaimedBy(Box<str>),
     /// Several accounts match.
     Ambiguous,
-    /// The account is never written.
+    /// The account is protected and never written.
     Protected(ProtectedBy),
     /// Another directory is the account's master.
     ManagedElsewhere,
     /// The required row of this index has no value in Bob.
     MissingAttribute(usize),
-    /// The row of this index has no usable value, for this reason; the attribute is left as it is.
+    /// The row of this index has no usable value, for this reason. The attribute is left as it is.
     MappingFailed(usize, Box<str>),
     /// The expression of `provisioning.scope` failed, for this reason.
     ScopeFailed(Box<str>),
     /// The `EmployeeSync` pins a target that the provider does not have.
     UnknownTarget(Box<str>),
-    /// The row of this index would change for too many people at once.
+    /// The row of this index would change for too many employees at once.
     Frozen(usize),
 }
 
 /// What is known of the manager attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Manager {
-    /// There is nothing to resolve: not mapped, none in Bob, or hidden.
+    /// Nothing has to be resolved: the row is not mapped, Bob has no manager, or Bob hides the
+    /// manager.
     Nothing,
     /// The manager's account is known.
     Resolved,
-    /// The manager's account is made by this plan.
+    /// This plan makes the manager's account.
     Pending,
     /// The manager has no account, and none is planned.
     NotManaged,
 }
 
-/// Where one person stands.
+/// The result of the plan for one employee.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// The account that is this person's.
+    /// The account that belongs to this employee.
     pub account: Option<Held>,
     /// The manager attribute.
     pub manager: Manager,
-    /// What stands in the way; a change may still take access away.
+    /// Why the employee cannot be brought in sync. A change may still take access away.
     pub block: Option<Block>,
     /// Index into [`Plan::changes`].
     pub change: Option<usize>,
-    /// Rows that a person changed at the provider, and that are only reported.
+    /// Rows that were changed at the provider, and that are only reported.
     pub drifted: Vec<usize>,
-    /// Rows that the provider keeps in a form of its own, and that are not written.
+    /// Rows that the provider keeps in its own form, and that are not written.
     pub kept: Vec<usize>,
-    /// Rows that are not as decided on an account that exists, and are not written for what stands in the way.
+    /// Rows of an existing account that differ from the decision, and that are not written because
+    /// of the block.
     pub withheld: Vec<usize>,
-    /// Whether an account that may be this person's, and is not this integration's to write, can be used; `None` where there
-    /// is no such account.
+    /// The state of an account that may belong to this employee and that this integration does not
+    /// write. `None` if there is no such account.
     pub beside: Option<AccountState>,
-    /// Whether several accounts are this person's, or may be.
+    /// Whether several accounts belong to this employee, or may belong.
     pub several: bool,
-    /// Whether one of several can still be used once the change is through.
+    /// Whether one of several accounts can still be used after the change.
     pub stays_open: bool,
 }
 
-/// An account that is somebody's.
+/// An account that belongs to an employee.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// The provider's id.
+    /// The provider's id of the account.
     pub id: Box<str>,
-    /// Whether it can be used.
+    /// Whether the account can be used.
     pub state: AccountState,
-    /// Whether it bears the mark already.
+    /// Whether the account already has the mark.
     pub marked: bool,
-    /// Its e-mail, where people refer to their manager by it.
+    /// The account's e-mail, if employees' accounts name their manager by e-mail.
     pub email: Option<Box<str>>,
 }
 
 /// The whole plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// Every change, in the order in which they are executed.
+    /// All changes, in the order in which they are executed.
     pub changes: Vec<Change>,
-    /// Where everybody stands, in the order of the people.
+    /// The result for each employee, in the order of the employees.
     pub standings: Vec<Standing>,
-    /// Changes that set a manager after both accounts exist, because managers refer to each other in a circle:
-    /// person and manager.
+    /// Changes that set a manager after both accounts exist, because managers refer to each other
+    /// in a circle: employee and manager.
     pub late_managers: Vec<(PersonIndex, PersonIndex)>,
-    /// Everybody's manager among the people; empty where none is mapped.
+    /// Each employee's manager, if the manager is one of the employees too. The list is empty if no
+    /// manager is mapped.
     pub managers: Vec<Option<PersonIndex>>,
-    /// Of people whose manager is not among the people: what their accounts name the manager by, where it is known.
+    /// For employees with a manager who is not one of the employees: the value by which their
+    /// accounts name the manager, if it is known.
     pub elsewhere: HashMap<PersonIndex, Box<str>>,
 }
 
-/// How many changes of each kind. A change that suspends or reactivates counts as that and nothing else.
+/// How many changes of each kind. A change that suspends or reactivates counts only as that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// New accounts.
     pub creates: u32,
-    /// Access given back.
+    /// Changes that give access back.
     pub reactivations: u32,
-    /// Everything else.
+    /// All other changes.
     pub updates: u32,
-    /// Access taken away.
+    /// Changes that take access away.
     pub disables: u32,
 }
 
-/// Makes the plan out of what the matcher saw. `whole`: the listing hung together.
+/// Makes the plan from what the matcher saw. `whole` says whether the listing was consistent.
 #[must_use]
 pub fn plan(mapping: &Mapping, people: &[Person], matcher: Matcher<'_>, whole: bool) -> Plan {
     plan_of_some(mapping, people, matcher, whole, &|_| None)
 }
 
-/// Tells what accounts name somebody by who is not among the people of a plan and has an account: its id or its e-mail,
-/// as the mapping has it.
+/// Returns the value by which accounts name an employee who is not part of a plan and has an
+/// account: its id or its e-mail, as the mapping has it.
 pub type Elsewhere<'a> = &'a dyn Fn(&str) -> Option<Box<str>>;
 
-/// The same for some of the people: `elsewhere` tells of managers who are not among them.
+/// Makes the plan for some of the employees. `elsewhere` gives the accounts of managers who are not
+/// among them.
 #[must_use]
 pub fn plan_of_some(mapping: &Mapping, people: &[Person], matcher: Matcher<'_>, whole: bool, elsewhere: Elsewhere<'_>) -> Plan {
     let managers: Vec<Option<PersonIndex>> = reporting::managers(mapping, people, &matcher);
@@ -244,7 +254,7 @@ pub fn plan_of_some(mapping: &Mapping, people: &[Person], matcher: Matcher<'_>, 
         {
             current_manager.insert(index, manager.clone());
         }
-        // What does not show every account is no evidence that there is only one.
+        // A listing that does not show every account is no evidence that there is only one.
         let uncertain = person.several && !whole;
         let unseen = uncertain && matches!(found, Match::None | Match::Taken { .. });
         let found = if uncertain { found.among_several() } else { found };
@@ -265,8 +275,9 @@ pub fn plan_of_some(mapping: &Mapping, people: &[Person], matcher: Matcher<'_>, 
     plan
 }
 
-/// For everybody whose e-mail or username another person's account has: that person, if the same plan makes it give
-/// both up. Two who want to swap would wait for each other for ever, and wait for nobody instead.
+/// Returns for each employee the other employee with the account that has the e-mail or username,
+/// if the same plan makes that account give both up. Two employees who want to swap would wait for
+/// each other without end, so neither waits.
 fn hand_overs(mapping: &Mapping, people: &[Person], matches: &[Match]) -> Vec<Option<PersonIndex>> {
     let gives_up = |holder: PersonIndex, account: &str, to: PersonIndex| {
         let own = matches!(&matches[holder as usize], Match::One { candidate, .. } if *candidate.account == *account);
@@ -296,7 +307,8 @@ fn hand_overs(mapping: &Mapping, people: &[Person], matches: &[Match]) -> Vec<Op
             loop {
                 match holder(at) {
                     Taken::No => return Some(*first),
-                    // Who leaves does not wait, and gives up nothing while something else is taken.
+                    // An employee who leaves does not wait, and gives up nothing while something
+                    // else is taken.
                     Taken::By(..) if at != person && leaves(at) => return None,
                     Taken::By(next, account) if seen.insert(at) && gives_up(*next, account, at) => at = *next,
                     Taken::By(..) | Taken::ForGood(_) => return None,
@@ -306,14 +318,15 @@ fn hand_overs(mapping: &Mapping, people: &[Person], matches: &[Match]) -> Vec<Op
         .collect()
 }
 
-/// The keys that a person's account should have, by row: the e-mail, and the username unless it is chosen freely.
+/// Returns the keys that an employee's account should have, by row: the e-mail, and the username
+/// unless it is chosen with a number.
 fn keys<'a>(mapping: &'a Mapping, person: &'a Person) -> Vec<(usize, Option<Cow<'a, str>>)> {
     let rows = [mapping.email, mapping.username].into_iter();
     let rows = rows.filter(|row| *row == mapping.email || !mapping.numbers_username(&person.employee));
     rows.map(|row| (row, mapping.text(row, &person.employee).map(key_of))).collect()
 }
 
-/// Standing and change of one person, managers aside.
+/// Returns the [`Standing`] and the change of one employee, without the manager.
 fn one(
     mapping: &Mapping,
     (people, person): (&[Person], &Person),
@@ -340,7 +353,8 @@ fn one(
     };
     match found {
         Match::Ambiguous { in_use, open, stays_open } => {
-            // Which of them is the right one does not matter where access has to go: each is closed.
+            // Access has to end, so it does not matter which account is the right one. Each of them
+            // is suspended.
             let leaves = person.decision.existing == Some(Access::Suspended);
             let change = if leaves { suspensions(in_use) } else { None };
             let beside = leaves.then(|| open_or_not(open));
@@ -354,14 +368,15 @@ fn one(
         Match::One { mut candidate, taken } => {
             let account = held(&candidate);
             if person.employee.unread {
-                // Only a row of Bob says what there should be besides access.
+                // Only a row of Bob says which values the account should have in addition to
+                // access.
                 candidate.replaced.clear();
                 candidate.write = candidate.write.map(|write| Box::new(AccountWrite { foreign: write.foreign, ..AccountWrite::default() }));
             }
             let drifted = drifted(mapping, person, &mut candidate);
             let kept = std::mem::take(&mut candidate.kept).into_vec();
             let suspends = person.decision.existing == Some(Access::Suspended) && candidate.state != AccountState::Suspended;
-            // Who leaves does not wait for an e-mail to become free.
+            // An employee who leaves does not wait for an e-mail to become free.
             let after = after.filter(|_| !suspends);
             let conflict = (taken != Taken::No && after.is_none()).then(|| Block::Conflict(Conflict::new(&taken, people)));
             let missing = missing(true).or_else(failed).filter(|_| !person.employee.is_without_a_row());
@@ -375,7 +390,8 @@ fn one(
             let change = existing(mapping, person, *candidate, taken).map(|change| Change { after, ..change });
             (Standing { drifted, kept, withheld, ..standing(Some(account), conflict.or(missing)) }, change)
         }
-        // An account without a mark that has the e-mail of somebody who left may be theirs: it is told, as nobody may take it over.
+        // An account without a mark that has the e-mail of an employee who left may belong to that
+        // employee. It is reported, because bobsync may not adopt it.
         Match::Taken { open: true, by } if person.decision.ends_access() => {
             let beside = Some(AccountState::Active);
             (Standing { beside, ..standing(None, Some(Block::Conflict(Conflict::new(&by, people)))) }, unlisted(person))
@@ -388,7 +404,7 @@ fn one(
                     _ => None,
                 };
                 let failed = failed();
-                // Without an attribute that is not required an account can be made all the same.
+                // An account can be made even if an attribute that is not required has no value.
                 let possible = |block: &Block| match block {
                     Block::MappingFailed(row, _) => !mapping.rows[*row].required,
                     Block::UnknownTarget(_) | Block::ScopeFailed(_) | Block::Frozen(_) => true,
@@ -422,14 +438,16 @@ fn standing(account: Option<Held>, block: Option<Block>) -> Standing {
     }
 }
 
-/// The same of somebody whom the settings leave out: nothing is written, but that an end of the employment takes access from
-/// an account that bears the mark. One that another integration manages is left to it.
+/// Returns the [`Standing`] and the change of an employee that the settings leave out. Nothing is
+/// written, with one exception: the end of the employment takes access from an account with the
+/// mark. An account that another integration manages is left to that integration.
 fn left_out(person: &Person, found: Match) -> (Standing, Option<Change>) {
     let leaves = person.decision.only_ends_access() && person.claimed_by.is_none();
     let unknown = [Some(person.decision.why), person.decision.also].contains(&Some(Why::ScopeUnknown));
     let failure = person.scope_failure.clone().filter(|_| unknown).map(Block::ScopeFailed);
     match found {
-        // Nobody looks for an account of theirs by e-mail: it bears the mark, or is the one that is recorded.
+        // No e-mail is matched for such an employee, so the account has the mark or is the recorded
+        // one.
         Match::One { candidate, .. } => {
             let leaves = leaves && candidate.marked;
             let block = match candidate.protected {
@@ -456,27 +474,29 @@ const fn open_or_not(open: bool) -> AccountState {
     if open { AccountState::Active } else { AccountState::Suspended }
 }
 
-/// The account that is on record may still be there although the listing does not have it: absence is no evidence. Who has
-/// to lose access loses it there, once the account was looked up by its id.
+/// Returns a suspension of the recorded account. The account may still be there although the
+/// listing does not have it, because absence is no evidence. An employee who has to lose access
+/// loses it there, after the account was looked up by its id.
 fn unlisted(person: &Person) -> Option<Change> {
     let account = person.known_account.clone().filter(|_| person.known_active)?;
     let suspends = person.decision.existing == Some(Access::Suspended);
     suspends.then(|| Change { look_up_first: true, ..suspension(account) })
 }
 
-/// Takes access away from this account, and nothing else.
+/// Returns a change that takes access from this account and does nothing else.
 fn suspension(account: Box<str>) -> Change {
     Change { account: Some(account), ..Change::new(AccountWrite { access: Some(Access::Suspended), ..AccountWrite::default() }) }
 }
 
-/// Takes access away from each of these accounts.
+/// Returns a change that takes access from each of these accounts, or `None` if there are none.
 fn suspensions(accounts: Vec<Box<str>>) -> Option<Change> {
     let mut accounts = accounts.into_iter();
     let first = accounts.next()?;
     Some(Change { also: accounts.collect(), ..suspension(first) })
 }
 
-/// Takes out of what would be written what a person changed at the provider, where that is only reported.
+/// Takes rows that were changed at the provider out of the write, if drift is only reported.
+/// Returns these rows.
 fn drifted(mapping: &Mapping, person: &Person, candidate: &mut Candidate) -> Vec<usize> {
     let (Some(in_place), Some(write)) = (&person.in_place, &mut candidate.write) else { return Vec::new() };
     let is_drift = |row: usize| in_place.holds(mapping, &person.employee, row, None);
@@ -502,14 +522,14 @@ fn existing(mapping: &Mapping, person: &Person, candidate: Candidate, taken: boo
     Some(Change { kind, account: Some(candidate.account), replaced, ..Change::new(write) }).filter(|change| !change.write.is_empty())
 }
 
-/// Access to give or take.
+/// Returns the access to give or take.
 fn access_of(person: &Person, candidate: &Candidate) -> Option<Access> {
     match (person.decision.existing, candidate.state) {
         (
             Some(Access::Suspended),
             AccountState::Active | AccountState::Unactivated | AccountState::Staged | AccountState::Unlicensed | AccountState::Other,
         ) => Some(Access::Suspended),
-        // Sessions of another account than the one on record are not ours to end.
+        // Bobsync does not end the sessions of another account than the recorded one.
         (Some(Access::Suspended), AccountState::Suspended)
             if person.sessions_open && person.known_account.as_ref().is_none_or(|known| *known == candidate.account) =>
         {
@@ -533,13 +553,13 @@ fn create(mapping: &Mapping, person: &Person, access: Access, whole: bool) -> Ch
 }
 
 impl Plan {
-    /// How many changes of each kind.
+    /// Returns how many changes of each kind there are.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.counts_of(|_| true)
     }
 
-    /// How many changes of each kind, of those whose index is `wanted`.
+    /// Returns how many changes of each kind there are among those with an index that is `wanted`.
     #[must_use]
     pub fn counts_of(&self, wanted: impl Fn(usize) -> bool) -> Counts {
         let mut counts = Counts::default();

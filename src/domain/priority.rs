@@ -1,6 +1,9 @@
-//! Who comes first. Every change has a class by what is at stake, and within a class the one that has waited longest
-//! goes first, after all those that did not fail before. An employee whose access ends waits for no other. Of the other classes each gets a share of the turns, so that an
-//! endless row of joiners keeps no mover waiting for ever.
+//! The order in which employees get their changes. Every change has a class, which says how urgent
+//! it is. Within a class, changes that failed before come last, and the one that has waited longest
+//! comes first.
+//!
+//! The end of an employee's access waits for no other class. Each of the other classes gets a share
+//! of the turns, so that many joiners do not keep a mover waiting without end.
 
 use std::collections::BTreeSet;
 
@@ -12,16 +15,16 @@ use super::{
     plan::{Change, Kind, Plan, Stage},
 };
 
-/// What is at stake, the most urgent first.
+/// How urgent a change is, the most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Class {
-    /// Access was revoked at once.
+    /// Bob reported that access is revoked at once.
     Revocation,
-    /// Access may end.
+    /// Access ends.
     Leaver,
-    /// Access may begin.
+    /// Access begins.
     Joiner,
-    /// Something changed that access or position rest on.
+    /// Something changed that decides about access or about the employee's position.
     Mover,
     /// Anything else.
     Cosmetic,
@@ -31,7 +34,7 @@ impl Class {
     /// All of them, the most urgent first.
     pub const ALL: [Self; 5] = [Self::Revocation, Self::Leaver, Self::Joiner, Self::Mover, Self::Cosmetic];
 
-    /// The word for metrics.
+    /// Returns the word for metrics.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -43,7 +46,8 @@ impl Class {
         }
     }
 
-    /// The class of a planned change. An account that nobody may use yet makes nobody wait at a door: that is no joiner.
+    /// Returns the class of a planned change. A new account without access is not a joiner, because
+    /// no employee waits to use it.
     #[must_use]
     pub fn of(change: &Change, person: &Person, mapping: &Mapping) -> Self {
         if change.suspends() {
@@ -65,7 +69,8 @@ impl Class {
     }
 }
 
-/// Whether access or a position rests on this field of Bob: status, dates, e-mail, the work table.
+/// Returns whether this field of Bob decides about access or about the employee's position. These
+/// fields are status, dates, e-mail and the work table.
 #[must_use]
 pub fn is_position(field: &str) -> bool {
     let phones = ["work.workPhone", "work.workMobile"];
@@ -73,8 +78,9 @@ pub fn is_position(field: &str) -> bool {
     field == "root.email" || (tables.iter().any(|table| field.starts_with(table)) && !phones.contains(&field))
 }
 
-/// So many turns of changes that are not urgent make a round: every fourth goes to a mover, the last one to cosmetics, where
-/// some wait; the other ones, and those that nobody takes, go by class.
+/// How many turns of changes that are not urgent make a round. In a round, every fourth turn goes
+/// to a mover and the last turn goes to a cosmetic change, if one is ready. The class decides about
+/// all other turns, and about turns that no change takes.
 const ROUND: u64 = 16;
 const MOVERS: u64 = 4;
 
@@ -84,21 +90,22 @@ impl Item {
     }
 }
 
-/// The changes of a plan that may go out, and which of them is next. A change that needs another one, because the
-/// account of its manager or its e-mail comes with it, is ready once that one has ended, and lends it its place.
+/// The changes of a plan that may go out, and which of them is next. A change may need another one,
+/// because that one makes the manager's account or frees the e-mail. It becomes ready when the
+/// other one has ended. Until then it lends its place to the other one.
 #[derive(Debug)]
 pub struct Queue {
     ready: [BTreeSet<Place>; Class::ALL.len()],
-    /// How many of each class have not been taken.
+    /// How many changes of each class have not been taken.
     left: [usize; Class::ALL.len()],
     items: Vec<Item>,
-    /// Items that are neither ready nor taken.
+    /// How many items are neither ready nor taken.
     blocked: usize,
-    /// Taken and not ended: all, and those of them that are not urgent.
+    /// How many items are taken and have not ended: all of them, and those that are not urgent.
     under_way: (usize, u64),
 }
 
-/// Whether it failed before, since when it waits, and where it stands in the plan.
+/// Whether the change failed before, since when it waits, and its index in the items.
 type Place = (bool, i64, usize);
 
 #[derive(Debug)]
@@ -106,19 +113,21 @@ struct Item {
     /// Index into the changes of the plan.
     change: usize,
     class: Class,
-    /// Whether it failed before: those that did not go first, so that it keeps none of them waiting.
+    /// Whether the change failed before. Changes that did not fail go first, so that a failing
+    /// change does not keep them waiting.
     failed: bool,
     since: i64,
-    /// How many others have to end first.
+    /// How many other changes have to end first.
     waits_for: u8,
-    /// Who waits for this one.
+    /// Indices of the items that wait for this one.
     lets_go: Vec<usize>,
     taken: bool,
 }
 
 impl Queue {
-    /// The changes for which `go` holds. `since`: from when on an employee waits, in seconds of the epoch. `failed`: whether the
-    /// change failed when it was tried before.
+    /// Returns the queue of the changes for which `go` is true. `since` says from when on an
+    /// employee waits, in seconds of the epoch. `failed` says whether a change failed when it was
+    /// tried before.
     #[must_use]
     pub fn new(
         plan: &Plan,
@@ -165,11 +174,12 @@ impl Queue {
         queue
     }
 
-    /// The change that goes next, if one can go before another one ends. `turns`: how many that were not urgent have gone
-    /// before, in this plan and in others; it says whose turn it is.
+    /// Returns the change that goes next, if one can go before another one ends. `turns` is how
+    /// many changes that are not urgent have gone before, in this plan and in others. It decides
+    /// which class is next.
     pub fn next(&mut self, turns: u64) -> Option<usize> {
         if self.blocked > 0 && self.under_way.0 == 0 && self.ready.iter().all(BTreeSet::is_empty) {
-            // They wait for each other. That nobody goes would be worse than the wrong one first.
+            // The changes wait for each other. A wrong first change is better than none at all.
             let stuck = self.items.iter().enumerate().filter(|(_, item)| !item.taken);
             let first = stuck.min_by_key(|(_, item)| (item.class, item.failed, item.since, item.change)).map(|(item, _)| item)?;
             self.items[first].waits_for = 0;
@@ -185,7 +195,8 @@ impl Queue {
         Some(self.items[item].change)
     }
 
-    /// This change has ended, whatever came of it. Gives whether it was one that turns count.
+    /// Notes that this change has ended, whether it succeeded or failed. Returns whether it is one
+    /// that turns count.
     pub fn ended(&mut self, change: usize) -> bool {
         let Ok(item) = self.items.binary_search_by_key(&change, |item| item.change) else { return false };
         let counts = !self.items[item].class.is_urgent();
@@ -204,7 +215,8 @@ impl Queue {
         counts
     }
 
-    /// How many have not been taken, by class, and since when the oldest of those waits who wait for nobody else.
+    /// Returns for each class how many changes have not been taken, and since when the oldest ready
+    /// change waits.
     #[must_use]
     pub fn depths(&self) -> [(usize, Option<i64>); Class::ALL.len()] {
         Class::ALL.map(|class| {
@@ -219,7 +231,7 @@ impl Queue {
         self.ready[class as usize].insert((failed, since, item));
     }
 
-    /// Whose turn it is.
+    /// Returns the class that is next.
     fn turn(&self, turn: u64) -> Option<Class> {
         use Class::{Cosmetic, Joiner, Leaver, Mover, Revocation};
         let by_turn = match turn % ROUND {
@@ -231,7 +243,8 @@ impl Queue {
     }
 }
 
-/// Whoever this one waits for, near and far, stands no further back than it does.
+/// Gives each change that `item` waits for, directly or through others, a place that is not behind
+/// the place of `item`.
 fn lend(items: &mut [Item], needs: &[[Option<usize>; 2]], item: usize) {
     let mut lenders = vec![item];
     while let Some(lender) = lenders.pop() {

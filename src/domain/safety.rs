@@ -1,4 +1,5 @@
-//! When a read is not to be believed. Absence is not evidence: a short answer never says that people left.
+//! Says when bobsync does not trust a read. Absence is not evidence: a short answer never says that
+//! employees have left.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -6,65 +7,67 @@ use jiff::Timestamp;
 
 use super::{account::Account, budget::larger, mapping::key_of, visible::look};
 
-/// Whether a count shrank by more than normal turnover.
+/// The rule that says whether a count shrank by more than normal turnover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShortRead {
     /// Share of the last count, in percent.
     pub max_percent: u32,
-    /// A floor for small companies.
+    /// The floor, for small companies.
     pub at_least: u32,
 }
 
 impl Default for ShortRead {
-    /// More than the larger of 10 % and 5.
+    /// Returns the default: the larger of 10 % and 5 may be missing.
     fn default() -> Self {
         Self { max_percent: 10, at_least: 5 }
     }
 }
 
 impl ShortRead {
-    /// Returns how many of so many may be missing.
+    /// Returns how many of `before` may be missing.
     #[must_use]
     pub fn allows(self, before: u32) -> u32 {
         larger(self.max_percent, before, self.at_least)
     }
 
-    /// Whether `now` is implausibly short after `before`. Nobody at all is never plausible.
+    /// Returns whether `now` is implausibly low after `before`. A count of 0 is never plausible.
     #[must_use]
     pub fn is_suspect(self, before: u32, now: u32) -> bool {
         now == 0 || before.saturating_sub(now) > self.allows(before)
     }
 }
 
-/// A short answer that is not believed yet.
+/// A short answer that bobsync does not trust yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Suspicion {
-    /// How many it counted.
+    /// How many rows the answer had.
     pub count: u32,
-    /// When it was read.
+    /// When the answer was read.
     pub since: Timestamp,
 }
 
-/// One read, and what is known when it comes.
+/// One read, and what is known when it arrives.
 #[derive(Clone, Copy, Debug)]
 pub struct Read {
-    /// The count of the last answer that was believed; 0 if there was none.
+    /// The count of the last answer that bobsync trusted, or 0 if there was none.
     pub before: u32,
-    /// The count of this one.
+    /// The count of this read.
     pub count: u32,
-    /// When it was made.
+    /// When the read was made.
     pub at: Timestamp,
-    /// The first short answer since.
+    /// The first short answer since then.
     pub suspicion: Option<Suspicion>,
-    /// How much later a second answer has to be to confirm it: the same glitch may answer twice within a moment.
+    /// How much later a second answer has to be to confirm the first: the same glitch may answer
+    /// twice within a moment.
     pub apart: Duration,
-    /// Whether a person asked for this read, and thereby says that what it shows is so.
+    /// Whether a person asked for this read, and so confirms what it shows.
     pub asked: bool,
 }
 
 impl ShortRead {
-    /// The suspicion that this read leaves behind; `None` if it is believed. A short answer is believed once a later one
-    /// agrees with it, or a person asks again; nobody at all never is.
+    /// Returns the suspicion that is left after this read. Returns `None` if bobsync trusts the
+    /// read. Bobsync trusts a short answer if a later one agrees with it, or if a person asks for a
+    /// read again. It never trusts a count of 0.
     #[must_use]
     pub fn judge(self, read: &Read) -> Option<Suspicion> {
         if !self.is_suspect(read.before, read.count) {
@@ -82,13 +85,13 @@ impl ShortRead {
 /// Why an account is never written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ProtectedBy {
-    /// The settings list it.
+    /// The settings list the account.
     Settings,
-    /// The provider says that it is an administrator's.
+    /// The provider says that it is an administrator's account.
     Role,
 }
 
-/// Accounts that are never written: administrators, break-glass accounts.
+/// Accounts that are never written, such as accounts of administrators and break-glass accounts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Protected {
     names: foldhash::HashSet<Box<str>>,
@@ -97,31 +100,33 @@ pub struct Protected {
 }
 
 impl Protected {
-    /// From provider ids, e-mails and usernames, in any case.
+    /// Returns the accounts with these provider ids, e-mails or usernames, in any case.
     pub fn new<'a>(names: impl Iterator<Item = &'a str>) -> Self {
         Self { names: names.map(|name| shape(name).into()).collect(), suspends_administrators: false }
     }
 
-    /// The same, with administrators who leave suspended. Accounts that are listed are left as they are all the same.
+    /// Sets whether administrators who leave are suspended. Accounts that the settings list are
+    /// still left as they are.
     #[must_use]
     pub fn suspending_administrators(self, suspends_administrators: bool) -> Self {
         Self { suspends_administrators, ..self }
     }
 
-    /// Whether access may be taken from an account that is protected so, of somebody who leaves.
+    /// Returns whether bobsync may take access from an account that is protected by `by`, if its
+    /// employee leaves.
     #[must_use]
     pub fn lets_go(&self, by: ProtectedBy) -> bool {
         by == ProtectedBy::Role && self.suspends_administrators
     }
 
-    /// Whether this is the id, e-mail or username of one.
+    /// Returns whether `name` is the id, e-mail or username of a listed account.
     #[must_use]
     pub fn names(&self, name: &str) -> bool {
         self.names.contains(&*shape(name))
     }
 
-    /// Why this account is one: its id, e-mail or username is among them, or the provider itself says that it is an
-    /// administrator's.
+    /// Returns why this account is protected. The settings list its id, e-mail or username, or the
+    /// provider says that it is an administrator's account.
     #[must_use]
     pub fn covers(&self, account: &Account<'_>) -> Option<ProtectedBy> {
         let has = |name: Option<&str>| name.is_some_and(|name| self.names(name));
@@ -131,8 +136,8 @@ impl Protected {
     }
 }
 
-/// Returns the key of what the name looks like. A listed account is protected also where a character that is not seen, in the
-/// settings or at the provider, makes its name another text.
+/// Returns a key for the way `name` looks on a screen. So a listed account stays protected even if
+/// an invisible character, in the settings or at the provider, makes the texts differ.
 fn shape(name: &str) -> Cow<'_, str> {
     key_of(look(name))
 }
@@ -149,15 +154,15 @@ mod tests {
             rule.judge(&Read { before: 250, count, at: at(seconds), suspicion, apart: Duration::from_secs(300), asked })
         };
         let first = read(100, 0, None, true);
-        assert_eq!(first, Some(Suspicion { count: 100, since: at(0) }), "nobody can ask for what nobody has seen");
+        assert_eq!(first, Some(Suspicion { count: 100, since: at(0) }), "a request cannot confirm what no look has shown");
         assert_eq!(read(100, 299, first, false), first, "too soon");
         assert_eq!(read(105, 300, first, false), None);
         assert_eq!(read(100, 1, first, true), None, "a person asks again");
         assert_eq!(read(60, 300, first, true), Some(Suspicion { count: 60, since: at(300) }), "it does not agree");
         assert_eq!(read(250, 1, first, false), None, "the people are back");
-        let nobody = read(0, 0, None, false);
-        assert_eq!(nobody, Some(Suspicion { count: 0, since: at(0) }));
-        assert_eq!(read(0, 900, nobody, true), Some(Suspicion { count: 0, since: at(900) }), "nobody at all is never believed");
+        let nothing = read(0, 0, None, false);
+        assert_eq!(nothing, Some(Suspicion { count: 0, since: at(0) }));
+        assert_eq!(read(0, 900, nothing, true), Some(Suspicion { count: 0, since: at(900) }), "a count of 0 is never trusted");
     }
 
     #[test]

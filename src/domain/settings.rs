@@ -1,4 +1,4 @@
-//! What an integration asks for, validated once. Nothing after the validate step looks at a raw spec.
+//! What an integration asks for, validated once. After the validate step no code reads a raw spec.
 
 use std::time::Duration;
 
@@ -12,44 +12,45 @@ use super::{
     shrink::ScopeShrink,
 };
 
-/// The settings decisions rest on.
+/// The settings that decisions use.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// When accounts appear.
+    /// When accounts are created.
     pub create: Create,
     /// Who is active.
     pub user_status: UserStatus,
-    /// Work e-mail domains, in ASCII form and lower case; empty: all.
+    /// Work e-mail domains, in ASCII form and lower case. An empty list allows all domains.
     pub email_domains: Vec<String>,
-    /// Who is managed at all, beside the domains.
+    /// The expression that says who is managed, in addition to the domains.
     pub scope: Option<Expression>,
-    /// What happens to people who were in Bob before the integration.
+    /// What happens to employees who were in Bob before the integration.
     pub existing_employees: ExistingEmployees,
     /// Whether dates and deletion end access.
     pub disabling_trigger: bool,
-    /// Which end of the last day.
+    /// At which end of the last day access ends.
     pub access_ends: AccessEnds,
     /// How many changes may go out within a window.
     pub budgets: Budgets,
-    /// When an attribute would change for too many people at once.
+    /// For how many employees an attribute may change at once.
     pub field_blackout: Blackout,
     /// How many employees may leave management at once.
     pub scope_shrink: ScopeShrink,
-    /// When a read of Bob is too short to be believed.
+    /// When a read of Bob is too short to be trusted.
     pub short_read: ShortRead,
     /// Whether an account without a mark may be adopted by its e-mail.
     pub adopt: bool,
-    /// Whether what a person changed at the provider is only reported. Access is always corrected.
+    /// Whether a value that was changed at the provider is only reported. Access is always
+    /// corrected.
     pub report_drift: bool,
     /// Accounts that are never written.
     pub protected: Protected,
     /// Time zones of sites.
     pub zones: Zones,
-    /// Bob's fields to the provider's attributes.
+    /// Maps Bob's fields to the provider's attributes.
     pub mapping: Mapping,
 }
 
-/// When accounts appear.
+/// When accounts are created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Create {
     /// At midnight of the start date.
@@ -63,32 +64,34 @@ pub enum Create {
 pub enum UserStatus {
     /// As Bob says.
     AccordingToBob,
-    /// Active but for the disabling trigger.
+    /// All employees are active, except if the disabling trigger ends access.
     AlwaysActive,
-    /// Created suspended, and then left alone but for the disabling trigger.
+    /// Accounts are created suspended and then left alone, except if the disabling trigger ends
+    /// access.
     AlwaysInactive,
 }
 
-/// What happens to people who were in Bob before the integration.
+/// What happens to employees who were in Bob before the integration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExistingEmployees {
-    /// They are brought in sync by the next pass.
+    /// The next pass brings them in sync.
     NextPass,
-    /// Their accounts are left alone until something that Bob says of them changes.
+    /// Their accounts are left alone until Bob says something else about them.
     OnChange,
 }
 
-/// Which end of the last day ends access.
+/// At which end of the last day access ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessEnds {
-    /// The midnight after it.
+    /// At the midnight after the last day.
     EndOfDay,
-    /// The midnight before it.
+    /// At the midnight before the last day.
     StartOfDay,
 }
 
 impl Settings {
-    /// Whether this work e-mail is in a listed domain; with no list everybody is, also without an e-mail.
+    /// Returns whether this work e-mail is in a listed domain. Without a list every employee is,
+    /// even without an e-mail.
     #[must_use]
     pub fn lists(&self, email: Option<&str>) -> bool {
         if self.email_domains.is_empty() {
@@ -98,14 +101,15 @@ impl Settings {
         ascii_domain(domain).is_some_and(|domain| self.email_domains.contains(&domain))
     }
 
-    /// Whether a setting rests on this field of Bob's: a mapping row, or the scope.
+    /// Returns whether a setting uses this field of Bob: a mapping row, or the scope.
     #[must_use]
     pub fn uses(&self, field: FieldIndex) -> bool {
         self.mapping.uses(field) || self.scope.as_ref().is_some_and(|scope| scope.fields().any(|used| used == field))
     }
 }
 
-/// A domain in ASCII form and lower case, so that `MÜNCHEN.example` and `xn--mnchen-3ya.example` are the same.
+/// Returns a domain in ASCII form and lower case, so that `MÜNCHEN.example` and
+/// `xn--mnchen-3ya.example` are the same.
 #[must_use]
 pub fn ascii_domain(domain: &str) -> Option<String> {
     let domain = domain.trim().trim_end_matches('.');

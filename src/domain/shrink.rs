@@ -1,6 +1,7 @@
-//! Employees who would leave management at once. A mistake in `emailDomains` or `scope`, or a value of Bob's that the scope
-//! rests on, makes bobsync do less: nobody's access ends any more, and nothing fails. More of them than the guard allows stay
-//! managed until a person approves it.
+//! Employees who would leave management at once. A mistake in `emailDomains` or `scope`, or in a
+//! Bob value that the scope uses, makes bobsync do less: it does not end access any more, and
+//! nothing fails. If more employees than the guard allows would leave, they stay managed until a
+//! person approves it.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -15,62 +16,65 @@ use super::{
     count::counted,
 };
 
-/// How many employees are named by their ids.
+/// How many employees the message names by their ids.
 const NAMED: usize = 5;
 
-/// How many employees may leave management at once: the larger of a share of those who are managed and a floor.
+/// How many employees may leave management at once: the larger of a share of the managed employees
+/// and a floor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScopeShrink {
-    /// Share in percent, rounded up.
+    /// Share of the managed employees in percent. The result is rounded up.
     pub max_percent: u32,
-    /// A floor for small companies.
+    /// The floor, for small companies.
     pub at_least: u32,
 }
 
 impl Default for ScopeShrink {
-    /// Returns the contract's: 5 %, at least 10.
+    /// Returns the contract's default: 5 %, at least 10.
     fn default() -> Self {
         Self { max_percent: 5, at_least: 10 }
     }
 }
 
 impl ScopeShrink {
-    /// Returns how many may leave where so many are managed.
+    /// Returns how many of `managed` employees may leave.
     #[must_use]
     pub fn limit(self, managed: u32) -> u32 {
         larger(self.max_percent, managed, self.at_least)
     }
 }
 
-/// Returns the setting that leaves the employee out now, if the employment goes on.
+/// Returns the setting that leaves the employee out. Returns `None` if the employee is managed, or
+/// if the employment has ended.
 #[must_use]
 pub fn left_out(decision: &Decision) -> Option<Why> {
     let by_setting = matches!(decision.why, Why::DomainNotListed | Why::OutOfScope);
     (by_setting && !decision.managed).then_some(decision.why)
 }
 
-/// Returns whether a decision leaves the employee out by the domains or the scope, ended employments included.
+/// Returns whether the domains or the scope leave the employee out. This includes employees after
+/// the end of the employment.
 #[must_use]
 pub fn is_by_setting(decision: &Decision) -> bool {
     let by_setting = |why: Option<Why>| matches!(why, Some(Why::DomainNotListed | Why::OutOfScope));
     !decision.managed && (by_setting(Some(decision.why)) || by_setting(decision.also))
 }
 
-/// What the settings leave out, and who of it was managed until now.
+/// The employees that the settings leave out, and those of them that were managed until now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shrink<'a> {
-    /// How many were managed until now.
+    /// How many employees were managed until now.
     managed: u32,
-    /// Those of them whom the settings leave out now.
+    /// The employees who were managed and are left out now.
     leaving: BTreeSet<&'a str>,
-    /// Everybody whom the settings leave out, those included.
+    /// All employees that the settings leave out, with the ones in `leaving`.
     left_out: BTreeSet<&'a str>,
     by_domain: u32,
     by_scope: u32,
 }
 
 impl<'a> Shrink<'a> {
-    /// Takes in one employee. `managed`: whether bobsync managed the employee until now.
+    /// Takes in one employee. `managed` says whether bobsync managed the employee until now.
     pub fn see(&mut self, employee: &'a str, managed: bool, decision: &Decision) {
         self.managed += u32::from(managed);
         let Some(why) = left_out(decision) else { return };
@@ -80,27 +84,29 @@ impl<'a> Shrink<'a> {
         }
     }
 
-    /// Returns how many would leave management.
+    /// Returns how many employees would leave management.
     #[must_use]
     pub fn count(&self) -> u32 {
         u32::try_from(self.leaving.len()).unwrap_or(u32::MAX)
     }
 
-    /// Returns the ids of those who would leave.
+    /// Returns the ids of the employees who would leave.
     pub fn leaving(&self) -> impl Iterator<Item = &'a str> {
         self.leaving.iter().copied()
     }
 
-    /// Returns whether more would leave than may. `before`: how many others left within the interval, by events.
-    /// `managed`: how many are managed, where the look was at some of them only.
+    /// Returns whether more employees would leave than may. `before` is how many others left within
+    /// the interval because of events. `managed` is how many employees are managed, if the look was
+    /// at some of them only.
     #[must_use]
     pub fn is_over(&self, rule: ScopeShrink, before: u32, managed: Option<u32>) -> bool {
         let limit = rule.limit(managed.unwrap_or_else(|| self.managed.saturating_add(before)));
         !self.leaving.is_empty() && self.count().saturating_add(before) > limit
     }
 
-    /// Returns the digest by which a person approves it, after the release `after`. It is over everybody whom the settings
-    /// leave out: it stays the same while those who are let go leave one by one, and changes with any other employee.
+    /// Returns the digest by which a person approves the shrink, after the release `after`. It
+    /// covers all employees that the settings leave out. So it stays the same while approved
+    /// employees leave one by one, and changes with any other employee.
     #[must_use]
     pub fn digest(&self, after: &str) -> String {
         let mut hash = Sha256::new().chain_update("scope\n");
@@ -114,7 +120,7 @@ impl<'a> Shrink<'a> {
         })
     }
 
-    /// Returns why it is held, in one sentence.
+    /// Returns why the shrink is held, in one sentence.
     #[must_use]
     pub fn because(&self, rule: ScopeShrink, before: u32) -> String {
         let mut by = Vec::new();
@@ -142,40 +148,41 @@ impl<'a> Shrink<'a> {
     }
 }
 
-/// What passes of one integration know of its scope beside the statuses.
+/// What passes of one integration know of its scope in addition to the statuses.
 #[derive(Debug, Default)]
 pub struct ScopeMemory {
-    /// The settings that the last look at everybody judged, and whether it keeps somebody managed against them.
+    /// The settings that the last full look judged, and whether that look keeps employees managed
+    /// against the settings.
     judged: Option<(u64, bool)>,
-    /// When events took employees out of management, in seconds of the epoch.
+    /// When events took employees out of management, in seconds of the epoch, by employee.
     left: HashMap<Box<str>, i64>,
 }
 
 /// What a look at some of the employees may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// They leave.
+    /// The employees leave.
     LetGo,
-    /// They stay managed: a look at everybody holds it.
+    /// They stay managed, because a full look holds the shrink.
     Held,
-    /// They stay managed until a look at everybody has judged it.
+    /// They stay managed until a full look has judged it.
     Unjudged,
 }
 
 impl ScopeMemory {
-    /// Notes what a look at everybody found under these settings.
+    /// Notes whether a full look under these settings held the shrink.
     pub fn judge(&mut self, settings: u64, held: bool) {
         self.judged = Some((settings, held));
     }
 
-    /// Returns how many others left after `since`, by events.
+    /// Returns how many other employees left after `since` because of events.
     #[must_use]
     pub fn left(&self, since: i64, shrink: &Shrink<'_>) -> u32 {
         let others = self.left.iter().filter(|(employee, at)| **at > since && !shrink.leaving.contains(&***employee));
         u32::try_from(others.count()).unwrap_or(u32::MAX)
     }
 
-    /// Judges a look at some of the employees, and notes those who leave.
+    /// Judges a look at some of the employees. Notes the employees who leave.
     pub fn some(&mut self, settings: u64, shrink: &Shrink<'_>, rule: ScopeShrink, managed: u32, (since, now): (i64, i64)) -> Verdict {
         if self.judged == Some((settings, true)) {
             return Verdict::Held;
@@ -201,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn events_take_out_no_more_than_a_look_at_everybody_would() {
+    fn events_take_out_no_more_than_a_full_look_would() {
         let out = decided(Why::OutOfScope, false);
         let one = |id: &'static str| {
             let mut shrink = Shrink::default();
@@ -210,7 +217,7 @@ mod tests {
         };
         let mut memory = ScopeMemory::default();
         let some = |memory: &mut ScopeMemory, id, settings, now| memory.some(settings, &one(id), RULE, 20, (now - 600, now));
-        assert_eq!(some(&mut memory, "1", 7, 1000), Verdict::Unjudged, "nothing has looked at everybody");
+        assert_eq!(some(&mut memory, "1", 7, 1000), Verdict::Unjudged, "no full look has judged it");
         memory.judge(7, false);
         assert_eq!(some(&mut memory, "1", 8, 1000), Verdict::Unjudged, "other settings");
         assert_eq!(some(&mut memory, "1", 7, 1000), Verdict::LetGo);

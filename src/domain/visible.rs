@@ -1,8 +1,9 @@
-//! Characters that are not seen. In an address they make two texts that look the same and are not.
+//! Invisible characters. In an address, such a character makes two texts differ that look the same.
 
 use std::borrow::Cow;
 
-/// First and last of each range: Unicode's format characters (Cf), and the others that are drawn as nothing.
+/// First and last character of each range: Unicode's format characters (Cf), and other characters
+/// that are drawn as nothing.
 const UNSEEN: [(char, char); 30] = [
     ('\u{ad}', '\u{ad}'),
     ('\u{34f}', '\u{34f}'),
@@ -36,7 +37,7 @@ const UNSEEN: [(char, char); 30] = [
     ('\u{e0800}', '\u{e0fff}'),
 ];
 
-/// Returns whether a character is drawn as nothing. Blanks are not meant.
+/// Returns whether a character is drawn as nothing. Blanks do not count.
 #[must_use]
 pub fn is_unseen(c: char) -> bool {
     !c.is_ascii() && UNSEEN.iter().any(|(first, last)| (*first..=*last).contains(&c))
@@ -47,13 +48,13 @@ const fn is_full_width(c: char) -> bool {
     matches!(c, '\u{ff01}'..='\u{ff5e}')
 }
 
-/// Returns the text without blanks and unseen characters at its ends.
+/// Returns the text without blanks and invisible characters at its ends.
 #[must_use]
 pub fn trimmed(text: &str) -> &str {
     if text.is_ascii() { text.trim() } else { text.trim_matches(|c: char| c.is_whitespace() || is_unseen(c)) }
 }
 
-/// Returns the same of a text that may have to be kept; `None` where nothing is left of it.
+/// Returns the same for a text that may be owned, or `None` if nothing is left of it.
 #[must_use]
 pub fn trimmed_of(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
     let text = match text {
@@ -64,7 +65,8 @@ pub fn trimmed_of(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Returns what is wrong with an address that holds a character which looks like another one or like nothing.
+/// Returns what is wrong with an address that contains an invisible character or one that looks
+/// like another.
 #[must_use]
 pub fn fault(address: &str) -> Option<String> {
     if address.is_ascii() {
@@ -75,7 +77,8 @@ pub fn fault(address: &str) -> Option<String> {
     Some(format!("its value holds {what} (U+{:04X}); type the value anew in Bob", u32::from(bad)))
 }
 
-/// Returns the text as it looks: without unseen characters, and with narrow letters in place of wide ones.
+/// Returns the text as it looks on a screen: without invisible characters, and with narrow letters
+/// in place of wide ones.
 #[must_use]
 pub fn look(text: &str) -> Cow<'_, str> {
     if text.is_ascii() || !text.chars().any(|c| is_unseen(c) || is_full_width(c)) {

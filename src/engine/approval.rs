@@ -17,17 +17,30 @@ pub async fn release(session: &Session, object: &ProvisioningIntegration, digest
     let by = approver(object);
     let now: Timestamp = session.shared.clock.now();
     let mut said = session.said.lock().await;
-    let after = said.status.approved.as_ref().map(|before| before.digest.clone()).or_else(|| object.uid());
-    let earlier = said.status.approved.as_ref().map(Approved::and_earlier).unwrap_or_default();
-    let approved = Approved { digest, by, at: Time(to_the_second(now)), after, earlier, leaving };
-    let status = ProvisioningIntegrationStatus { approved: Some(approved.clone()), ..said.status.clone() };
-    if !said.write(&session.shared.client, &session.key, status, 0).await {
+    let at = Time(to_the_second(now));
+    let released = |before: &ProvisioningIntegrationStatus| {
+        let known = before.approved.as_ref();
+        match known.filter(|known| known.digest == digest) {
+            // This release is on record: the answer to its write was lost.
+            Some(known) if known.at == at => Some(before.clone()),
+            // Another process has released it: once is all that was approved.
+            Some(_) => None,
+            None => {
+                let after = known.map(|before| before.digest.clone()).or_else(|| object.uid());
+                let earlier = known.map(Approved::and_earlier).unwrap_or_default();
+                let (digest, by, at) = (digest.clone(), by.clone(), at.clone());
+                let approved = Approved { digest, by, at, after, leaving, earlier };
+                Some(ProvisioningIntegrationStatus { approved: Some(approved), ..before.clone() })
+            }
+        }
+    };
+    if !said.write(&session.shared.writer(&session.key), &session.key, 0, released).await {
         return false;
     }
     drop(said);
-    let who = approved.by.as_deref().unwrap_or("somebody whom the API server did not record");
-    tracing::info!(integration = %session.key, digest = approved.digest, by = who, "a held plan was approved");
-    let note = format!("{who} approved the held plan {}, and it was released.", approved.digest);
+    let who = by.as_deref().unwrap_or("somebody whom the API server did not record");
+    tracing::info!(integration = %session.key, digest, by = who, "a held plan was approved");
+    let note = format!("{who} approved the held plan {digest}, and it was released.");
     session.shared.events.publish(kube::Resource::object_ref(object, &()), false, "PlanApproved", "Approve", note);
     true
 }

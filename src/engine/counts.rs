@@ -51,6 +51,8 @@ pub struct Reckoning {
     settings: Mutex<Option<Settings>>,
     /// Whether a pass over everybody has come through in this process.
     complete: AtomicBool,
+    /// What the API server said of the objects that it refuses, as the last pass over everybody met it.
+    not_written: Mutex<Option<String>>,
     /// How far the pass over everybody is that is under way.
     pub progress: Counting,
     /// What Bob's answers showed of all of them together.
@@ -79,6 +81,7 @@ impl Reckoning {
             metrics,
             settings: Mutex::default(),
             complete: AtomicBool::new(false),
+            not_written: Mutex::default(),
             news: Notify::new(),
         }
     }
@@ -87,6 +90,11 @@ impl Reckoning {
     pub fn settings(&self, validated: &Validated) {
         let settings = Settings { budgets: validated.settings.budgets, tenant: validated.target.tenant() };
         *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = Some(settings);
+    }
+
+    /// Takes in what the API server said of the objects that it refuses; `None` where it refuses none.
+    pub fn not_written(&self, told: Option<String>) {
+        *self.not_written.lock().unwrap_or_else(PoisonError::into_inner) = told;
     }
 
     /// Notes that a pass over everybody has come through: whose status is missing has one again.
@@ -121,7 +129,8 @@ impl Reckoning {
         let others = tenant.map(|tenant| self.tenants.others(&self.key, &tenant, Timestamp::MAX)).unwrap_or_default();
         let others: Vec<IntegrationKey> = others.into_iter().map(|other| other.key).collect();
         let taken_by = self.roster.who_manages_all(&self.key, EmployeeReason::Conflict, &others);
-        Reckoned { counts, taken_by, budgets }
+        let not_written = self.not_written.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Reckoned { counts, taken_by, not_written, budgets }
     }
 }
 
@@ -187,7 +196,7 @@ pub async fn tell(session: Arc<Session>, beat: Beat) {
         let object = session.object.borrow().clone();
         let mut said = session.said.lock().await;
         let before = said.told().cloned();
-        if !said.write_beside(&session.shared.client, &session.key).await {
+        if !said.write_beside(&session.shared.writer(&session.key), &session.key).await {
             session.reckoning.nudge();
         }
         announce(&session.shared.events, &object, before.as_ref(), said.told());

@@ -186,8 +186,19 @@ pub fn pause(wait: Duration) -> BoxFuture<'static, ()> {
 pub struct Summary {
     /// Why the rest was not tried.
     pub stop: Option<Stop>,
-    /// Whether changes are left because the pass ended early.
-    pub unfinished: bool,
+    /// Why changes are left, where the pass ended early.
+    pub cut: Option<Cut>,
+}
+
+/// Why a pass ended early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Its time was over. The next pass goes on at once.
+    Deadline,
+    /// There is a newer spec, the process stops, or another one may lead.
+    Halted,
+    /// What has to be on record before anything goes out could not be recorded.
+    Unrecorded,
 }
 
 /// An account that turned out to exist where one was to be made.
@@ -209,7 +220,9 @@ struct Run<'a, 'b, 'c> {
     streaks: Streaks,
     /// New accounts in a row for which there was no licence.
     unlicensed: AtomicU32,
-    unfinished: AtomicBool,
+    /// Whether a change did not begin because the time of the pass was over, or because it is halted.
+    late: AtomicBool,
+    halted: AtomicBool,
 }
 
 /// Executes every released change and tells each outcome once. Held changes are told by the guard, not here.
@@ -222,7 +235,8 @@ pub async fn execute<'c>(cx: &Execution<'_, 'c>, tell: impl Fn(PersonIndex, Outc
         room: Mutex::new(cx.released.held.room.clone()),
         streaks: Streaks::default(),
         unlicensed: AtomicU32::new(0),
-        unfinished: AtomicBool::new(false),
+        late: AtomicBool::new(false),
+        halted: AtomicBool::new(false),
     };
     let late: HashSet<PersonIndex> = cx.plan.late_managers.iter().map(|(person, _)| *person).collect();
     let held_back: Mutex<HashMap<PersonIndex, Outcome>> = Mutex::default();
@@ -275,7 +289,12 @@ pub async fn execute<'c>(cx: &Execution<'_, 'c>, tell: impl Fn(PersonIndex, Outc
             tell(*person, run.late_manager(*person, *done, *manager).await, None);
         }
     }
-    Summary { stop: run.streaks.into_stop(), unfinished: run.unfinished.into_inner() }
+    let cut = match (run.halted.into_inner(), run.late.into_inner()) {
+        (true, _) => Some(Cut::Halted),
+        (false, true) => Some(Cut::Deadline),
+        (false, false) => None,
+    };
+    Summary { stop: run.streaks.into_stop(), cut }
 }
 
 /// What is under way.
@@ -310,11 +329,10 @@ impl<'c> Run<'_, '_, 'c> {
     fn may_begin(&self, sort: Sort) -> bool {
         let open = self.streaks.open(sort);
         let late = sort != Sort::Suspension && Instant::now() >= self.cx.deadline;
-        let may = open && !late && !(self.cx.halted)() && self.cx.leadership.may_start(WRITE_TIMEOUT);
-        if !may && open {
-            self.unfinished.store(true, Ordering::Relaxed);
-        }
-        may
+        let halted = (self.cx.halted)() || !self.cx.leadership.may_start(WRITE_TIMEOUT);
+        self.halted.fetch_or(open && halted, Ordering::Relaxed);
+        self.late.fetch_or(open && late, Ordering::Relaxed);
+        open && !late && !halted
     }
 
     fn employee(&self, person: PersonIndex) -> &str {

@@ -7,6 +7,7 @@
 //!   `validate` → `observe` → `decide` → (`domain::plan`) → `guard` → `execute` → `record`.
 //! - `verdict`: what is said of one person. `report`: what is said of an integration.
 //! - `unreadable`: integrations whose spec this version cannot read.
+//! - `shared`: what every worker of the process shares.
 //! - `said`: what is said of an integration, in one place for all who add to it.
 //! - `revocations`: immediate revocations, as the integration's status keeps them.
 //! - `approval`: a held plan that a person released, recorded before anything of it goes out.
@@ -46,6 +47,7 @@ pub mod report;
 pub mod revocations;
 pub mod said;
 pub mod session;
+pub mod shared;
 pub mod signing;
 pub mod single;
 pub mod state;

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use kube::ResourceExt as _;
 
 use super::session::Session;
-use crate::{cluster::status::Writer, server::health::Beat};
+use crate::server::health::Beat;
 
 /// How often the objects are looked at: a pin must not go with an integration that is replaced right after.
 const LOOK: Duration = Duration::from_secs(1);
@@ -27,10 +27,10 @@ pub async fn keep(session: Arc<Session>, beat: Beat) {
             continue;
         }
         let (key, uid) = (&session.key, session.object.borrow().uid().unwrap_or_default());
-        let writer = Writer::new(&session.shared.client, &key.namespace);
+        let writer = session.shared.writer(key);
         for employee in session.shared.roster.to_tie(key) {
             if let Err(error) = beat.during(writer.tie(key, &uid, &employee)).await
-                && !error.gone
+                && !error.is_gone()
             {
                 tracing::warn!(integration = %key, %error, "the owner of an EmployeeSync could not be changed; trying again");
                 wait = AGAIN;

@@ -29,6 +29,9 @@ const APART: Duration = Duration::from_secs(5);
 /// So many people at most are looked at singly at once while a full pass is under way.
 const AT_ONCE: usize = 100;
 
+/// What backs off where the records of employees cannot be written.
+pub const RECORDS: &str = "records";
+
 /// Serves one line until the process stops. Nobody is taken out of it who cannot be served now.
 pub async fn serve(session: Arc<Session>, line: Line, beat: Beat) {
     let mut stopping = session.shared.stopping.clone();
@@ -317,6 +320,11 @@ async fn settle(session: &Session, ready: &Ready, line: Line, causes: &Causes, r
     for employee in &report.rest.unread {
         let Some(waiting) = causes.get(employee) else { continue };
         dirty.again(employee, *waiting, now + session.refusals.back_off(employee, RETRY / 10, RETRY * 6));
+    }
+    if !report.unwritten.people.is_empty() {
+        // A listing shows what became of them, and a look at one of them alone would make the account anew.
+        let wait = session.refusals.back_off(RECORDS, RETRY, longest);
+        dirty.add_everybody(Trigger::Retry, now + wait);
     }
     retry(session, report, longest, |employee| causes.get(employee).copied());
     if report.tally.is_some() {

@@ -9,10 +9,7 @@ mod whom;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64},
-    },
+    sync::{Mutex, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -35,7 +32,7 @@ use super::{
     connection::InitialPassword,
     decide::{self, Deciding},
     dirty::{Causes, Waiting},
-    execute::{Execution, Failure, Outcome, Summary, execute, pause},
+    execute::{Cut, Execution, Failure, Outcome, Summary, execute, pause},
     guard::{self, Guarding, Released},
     inbox::Mailbox,
     observe,
@@ -189,7 +186,7 @@ impl Pass<'_> {
         let (began, now) = (Instant::now(), self.clock.now());
         let reading = observe::employees(self.bob, settings, self.roster, self.key, &self.last_read, now);
         let Some(source) = self.unless_halted(reading).await else {
-            report.unfinished = true;
+            report.cut = Some(Cut::Halted);
             return Ok(());
         };
         let source = source?;
@@ -203,13 +200,13 @@ impl Pass<'_> {
 
         let mut people = decide::everybody(&self.deciding(), source.employees);
         let Ok(released_now) = self.keep_in(&mut people, report).await else {
-            report.unfinished = true;
+            report.cut = Some(Cut::Unrecorded);
             return Ok(());
         };
 
         let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt).protecting(&settings.protected);
         let Some(listing) = self.listed(&people, &mut matcher).await else {
-            report.unfinished = true;
+            report.cut = Some(Cut::Halted);
             return Ok(());
         };
         let listing = listing.inspect_err(|_| self.leavers_do_not_wait(&people))?;
@@ -233,7 +230,7 @@ impl Pass<'_> {
         if let Some(digest) = &released.held.released
             && !(self.release)(digest.clone(), false).await
         {
-            report.unfinished = true;
+            report.cut = Some(Cut::Unrecorded);
             return Ok(());
         }
 
@@ -257,11 +254,8 @@ impl Pass<'_> {
         if listing.whole {
             self.roster.without_account(self.key, None);
         }
-        report.rest.unsettled = std::mem::take(&mut recorder.unsettled.lock().unwrap_or_else(PoisonError::into_inner));
-
-        let tally = recorder.tally.into_inner().unwrap_or_else(PoisonError::into_inner);
-        report.unfinished = summary.unfinished || recorder.failed.into_inner();
-        report.tally = Some(tally);
+        recorder.end(report);
+        report.cut = summary.cut;
         if let Some(stop) = summary.stop {
             report.provider = Some(false);
             report.stop = Some(stop);
@@ -539,7 +533,7 @@ impl Pass<'_> {
             plan,
             left_alone,
             tally: Mutex::new(Tally::default()),
-            failed: AtomicBool::new(false),
+            unwritten: Mutex::default(),
             owes: self.roster.owes(self.key),
             told: Mutex::default(),
         }

@@ -5,17 +5,18 @@ mod early;
 mod history;
 pub mod kept;
 mod tally;
+mod unwritten;
 mod write;
 
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap, HashSet},
     num::NonZeroU64,
-    sync::{Mutex, PoisonError, atomic::AtomicBool},
+    sync::{Mutex, PoisonError},
 };
 
 use self::write::{Moment, Seen, Write};
-pub use self::{early::unknown, tally::Tally};
+pub use self::{early::unknown, tally::Tally, unwritten::Unwritten};
 use super::{
     claims::{Claims, Looking},
     clock::Clock,
@@ -97,10 +98,10 @@ pub struct Recorder<'a> {
     pub ended: Mutex<HashSet<PersonIndex>>,
     /// People in order but for their manager, who has no account yet.
     pub leaderless: Mutex<Vec<PersonIndex>>,
+    /// What the API server did not take.
+    pub unwritten: Mutex<Unwritten>,
     /// Where a pass over everybody counts what is written.
     pub progress: Option<&'a Counting>,
-    /// Whether a write to the API server failed.
-    pub failed: AtomicBool,
     /// Whether lines of some history could not be written before.
     pub owes: bool,
     /// How many changes of each kind events were to tell of.

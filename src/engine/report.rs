@@ -17,9 +17,10 @@ pub use self::{
     source::{after_some, memory},
 };
 use super::{
+    execute::Cut,
     observe::Absent,
     pass::{HeldScope, Rest},
-    record::Tally,
+    record::{Tally, Unwritten},
     revocations,
     tenants::Tenant,
     validate::Stop,
@@ -79,10 +80,12 @@ pub struct Report {
     pub dry_run: bool,
     /// Whether a first pass that was not seen through counts as none (`existingEmployees: OnChange`).
     pub first_must_be_whole: bool,
-    /// Whether the pass ended with changes left to do.
-    pub unfinished: bool,
     /// When a pass is tried again that was stopped, or left something undone.
     pub again: Option<Timestamp>,
+    /// Why the pass ended with changes left to do, where it did.
+    pub cut: Option<Cut>,
+    /// What of the employees could not be written down.
+    pub unwritten: Unwritten,
     /// The sync request that this pass answers.
     pub sync_handled: Option<String>,
     /// Whether webhooks are accepted, and if not, why; `None` where none are asked for.
@@ -93,6 +96,33 @@ pub struct Report {
     pub took: Duration,
     /// How long Bob and the provider were read for it.
     pub read_for: Duration,
+}
+
+impl Report {
+    /// Whether the pass ended with changes left to do, or with statuses left to write.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        self.cut.is_some() || self.unwritten.for_now() > 0
+    }
+
+    /// Whether the plan was carried out. A status that could not be written is no change that is left to do.
+    #[must_use]
+    pub fn is_carried_out(&self) -> bool {
+        self.tally.is_some() && self.cut.is_none() && self.stop.is_none() && !self.dry_run
+    }
+
+    /// Whether a sync request is answered by this pass: it is through, or a person has to act before one can be. The successor
+    /// takes up what is not.
+    #[must_use]
+    pub fn answers_requests(&self) -> bool {
+        let refused = self.stop.as_ref().is_some_and(|stop| stop.reason.is_stalled());
+        self.cut.is_none() && (refused || self.tally.is_some())
+    }
+
+    /// Whether the pass has spoken about its generation: one that was cut off before there was a plan has found nothing.
+    fn has_spoken(&self) -> bool {
+        self.cut.is_none() || self.tally.is_some()
+    }
 }
 
 /// The status after a pass. `revoked`: the immediate revocations that hold now, whatever the pass knew of them.
@@ -130,7 +160,8 @@ pub fn after(
     wanted.extend(employees_failing(report, before));
     wanted.iter_mut().for_each(|one| one.message = named(&one.message, report.provider_name.unwrap_or("the provider")));
     let mut status = ProvisioningIntegrationStatus {
-        observed_generation: if through { Some(generation) } else { before.observed_generation },
+        // Whether it is seen through, `Reconciling` says.
+        observed_generation: if report.has_spoken() { Some(generation) } else { before.observed_generation },
         conditions: merge(&before.conditions, &wanted, generation, now),
         employees: before.employees.clone(),
         last_pass: before.last_pass.clone(),
@@ -144,19 +175,16 @@ pub fn after(
             (None, _, None) => before.plan.clone(),
         },
         budgets: report.planned.map_or_else(|| before.budgets.clone(), |planned| Some(planned_of(planned))),
-        first_pass_at: before.first_pass_at.clone().or_else(|| {
-            let whole = report.tally.is_some() && !report.unfinished && !report.dry_run && report.stop.is_none();
-            whole.then(|| Time(to_the_second(now)))
-        }),
+        first_pass_at: before.first_pass_at.clone().or_else(|| report.is_carried_out().then(|| Time(to_the_second(now)))),
         reactivations_held_since: match (&report.held, &report.tally) {
             (Some(held), Some(_)) if held.restored => before.reactivations_held_since.clone().or_else(|| Some(Time(to_the_second(now)))),
-            (_, Some(_)) if !report.dry_run && !report.unfinished && report.stop.is_none() => None,
+            (_, Some(_)) if !report.dry_run && !report.is_unfinished() && report.stop.is_none() => None,
             _ => before.reactivations_held_since.clone(),
         },
         tenant: before.tenant.clone(),
         tenant_named: before.tenant_named.clone(),
         approved: before.approved.clone().map(|approved| {
-            let through = report.tally.is_some() && report.in_bob.is_some() && !report.unfinished && !report.dry_run;
+            let through = report.tally.is_some() && report.in_bob.is_some() && !report.is_unfinished() && !report.dry_run;
             Approved { leaving: approved.leaving && !through, ..approved }
         }),
         revoked: report
@@ -167,11 +195,11 @@ pub fn after(
         last_handled_sync_at: report
             .sync_handled
             .clone()
-            .filter(|_| through || report.tally.is_some())
+            .filter(|_| report.answers_requests())
             .or_else(|| before.last_handled_sync_at.clone()),
     };
     // Until a pass is through, some statuses may tell of accounts of the tenant before.
-    if report.tally.is_some() && report.in_bob.is_some() && !report.unfinished && report.stop.is_none() {
+    if report.tally.is_some() && report.in_bob.is_some() && !report.is_unfinished() && report.stop.is_none() {
         status.tenant = report.tenant.as_ref().map(|tenant| tenant.told().to_owned());
         status.tenant_named = report.tenant.as_ref().map(|tenant| tenant.settings.clone());
     }
@@ -179,7 +207,7 @@ pub fn after(
         // A short answer must not become the measure for the next one.
         let in_bob = if report.suspicion.is_some() { before.employees.as_ref().map_or(in_bob, |counts| counts.in_bob) } else { in_bob };
         // Who waits for a change is only known once a pass has seen everybody through.
-        let counts = before.employees.is_some() || !(report.first_must_be_whole && report.unfinished);
+        let counts = before.employees.is_some() || !(report.first_must_be_whole && report.is_unfinished());
         status.employees = counts.then_some(EmployeeCounts {
             in_bob,
             in_scope: tally.in_scope,
@@ -260,7 +288,12 @@ pub fn unlisted(before: &ProvisioningIntegrationStatus, generation: i64, message
     for kind in ["BobConnected", "ProviderConnected", "WebhooksAccepted", "MappingComplete", "PlanHeld", "EmployeesFailing"] {
         wanted.extend(kept(kind, before));
     }
-    ProvisioningIntegrationStatus { conditions: merge(&before.conditions, &wanted, generation, now), next_try_at: None, ..before.clone() }
+    ProvisioningIntegrationStatus {
+        observed_generation: Some(generation),
+        conditions: merge(&before.conditions, &wanted, generation, now),
+        next_try_at: None,
+        ..before.clone()
+    }
 }
 
 /// The status of a suspended integration.
@@ -289,31 +322,20 @@ pub fn suspended(before: &ProvisioningIntegrationStatus, generation: i64, now: T
     }
 }
 
-/// Whether two statuses say the same, transition times aside.
+/// Whether two statuses are written alike, transition times aside.
 #[must_use]
 pub fn same(a: &ProvisioningIntegrationStatus, b: &ProvisioningIntegrationStatus) -> bool {
-    conditions::same(&a.conditions, &b.conditions)
-        && a.observed_generation == b.observed_generation
-        && a.employees == b.employees
-        && a.last_pass == b.last_pass
-        && a.progress == b.progress
-        && a.next_try_at == b.next_try_at
-        && a.plan == b.plan
-        && a.budgets == b.budgets
-        && a.first_pass_at == b.first_pass_at
-        && a.reactivations_held_since == b.reactivations_held_since
-        && a.tenant == b.tenant
-        && a.tenant_named == b.tenant_named
-        && a.approved == b.approved
-        && a.revoked == b.revoked
-        && a.lifecycles == b.lifecycles
-        && a.last_handled_sync_at == b.last_handled_sync_at
+    let text = |status: &ProvisioningIntegrationStatus| {
+        let conditions = conditions::timeless(&status.conditions);
+        serde_json::to_vec(&ProvisioningIntegrationStatus { conditions, ..status.clone() }).unwrap_or_default()
+    };
+    text(a) == text(b)
 }
 
 fn reason(report: &Report) -> IntegrationReason {
     match &report.stop {
         Some(stop) => stop.reason,
-        None if report.unfinished => IntegrationReason::Progressing,
+        None if report.is_unfinished() => IntegrationReason::Progressing,
         None if (report.held.is_some() || report.scope.is_some()) && !report.dry_run => IntegrationReason::PlanHeld,
         None if report.dry_run => IntegrationReason::DryRun,
         None => IntegrationReason::Converged,
@@ -336,9 +358,7 @@ fn message(report: &Report, reason: IntegrationReason) -> String {
                 )
             }),
             IntegrationReason::PlanHeld => held::message(report),
-            IntegrationReason::Progressing => report.tally.as_ref().map_or_else(String::new, |tally| {
-                counted(tally.pending + tally.held, "employee waits for a turn", "employees wait for their turn")
-            }),
+            IntegrationReason::Progressing => unfinished_message(report),
             _ => report.tally.as_ref().map_or_else(String::new, |tally| counts::in_sync(tally.ready, tally.in_scope, tally.failing())),
         },
     };
@@ -346,6 +366,20 @@ fn message(report: &Report, reason: IntegrationReason) -> String {
         text.push('.');
     }
     text
+}
+
+/// What is left to do.
+fn unfinished_message(report: &Report) -> String {
+    let waiting = report.tally.as_ref().map_or(0, |tally| tally.pending + tally.held);
+    let waiting = counted(waiting, "employee waits for a turn", "employees wait for their turn");
+    match report.cut {
+        None => report.unwritten.told_for_now().unwrap_or(waiting),
+        Some(Cut::Deadline) => format!("{waiting}; the next pass goes on at once"),
+        Some(Cut::Halted) => format!("{waiting}; the pass was cut off, and the next one goes on"),
+        Some(Cut::Unrecorded) => {
+            String::from("The approval of the held plan could not be recorded, so nothing of it went out; it is tried again")
+        }
+    }
 }
 
 fn connection(kind: &'static str, connected: Option<bool>, report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
@@ -410,7 +444,8 @@ fn mapped(unavailable_targets: &[String], unseen_fields: &[String]) -> Wanted {
 
 fn employees_failing(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
     let Some(tally) = &report.tally else { return kept("EmployeesFailing", before) };
-    Some(counts::employees_failing(&tally.reasons.iter().map(|(reason, count)| (*reason, *count)).collect::<Vec<_>>()))
+    let reasons = tally.reasons.iter().map(|(reason, count)| (*reason, *count)).collect::<Vec<_>>();
+    Some(counts::employees_failing(&reasons, report.unwritten.told().as_deref()))
 }
 
 /// A condition that this pass has nothing new to say of.
@@ -425,3 +460,6 @@ fn kept(kind: &'static str, before: &ProvisioningIntegrationStatus) -> Option<Wa
 fn seconds(took: Duration) -> String {
     format!("{:.1}s", took.as_secs_f64())
 }
+
+#[cfg(test)]
+mod tests;

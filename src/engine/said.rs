@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::Client;
+use kube::api::ObjectMeta;
 use tokio::sync::{MutexGuard, watch};
 
 use super::{counts::Reckoning, report, waits::Waits};
@@ -18,6 +18,9 @@ use crate::{
     server::parts::Parts,
 };
 
+/// How often a status is made anew that meets a newer version of its object.
+const TRIES: u32 = 5;
+
 /// The status of an integration as it was last read or written, and which generation the last write spoke of.
 #[derive(Default)]
 pub struct Said {
@@ -25,7 +28,8 @@ pub struct Said {
     pub status: ProvisioningIntegrationStatus,
     /// The same with what is said next to them: as the API server has it.
     shown: ProvisioningIntegrationStatus,
-    version: u64,
+    /// The object's name and version, and who owns what of it.
+    read: ObjectMeta,
     generation: i64,
     /// What else is to be said of it, beside its passes.
     parts: Option<Parts>,
@@ -65,7 +69,7 @@ impl Saying {
 /// `metadata.resourceVersion` as a number; 0 without one.
 #[must_use]
 pub fn version(object: &ProvisioningIntegration) -> u64 {
-    object.metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0)
+    number(object.metadata.resource_version.as_deref())
 }
 
 impl Said {
@@ -74,7 +78,7 @@ impl Said {
     pub fn of(object: &ProvisioningIntegration) -> Self {
         let status = object.status.clone().unwrap_or_default();
         let told = status.conditions.first().cloned();
-        Self { version: version(object), shown: status.clone(), status, told, ..Self::default() }
+        Self { read: meta(object), shown: status.clone(), status, told, ..Self::default() }
     }
 
     /// The same, and every write also says what these parts say of the integration.
@@ -117,16 +121,16 @@ impl Said {
         all.into_iter().flatten().filter(|state| state.planned > 0).filter_map(|state| state.opens_at.as_ref()).map(|at| at.0).min()
     }
 
-    /// Writes what is said next to the passes, if that is something else than before. Returns whether it was written.
-    pub async fn write_beside(&mut self, client: &Client, key: &IntegrationKey) -> bool {
-        self.status.conditions.is_empty() || self.write(client, key, self.status.clone(), 0).await
+    /// Writes what is said next to the passes, if that is something else than before. Returns whether it was written. It is tried
+    /// once: who asked comes again, and passes wait for the lock.
+    pub async fn write_beside(&mut self, writer: &Writer, key: &IntegrationKey) -> bool {
+        self.status.conditions.is_empty() || self.write(&writer.once(), key, 0, |before| Some(before.clone())).await
     }
 
     /// Takes in what the watch brought, if it is newer.
-    fn see(&mut self, object: &ProvisioningIntegration) {
-        let version = version(object);
-        if version > self.version {
-            self.version = version;
+    pub fn see(&mut self, object: &ProvisioningIntegration) {
+        if version(object) > self.version() {
+            self.read = meta(object);
             let status = object.status.clone().unwrap_or_default();
             // What is said next to the passes is not taken for what they said.
             if !report::same(&self.shown, &status) {
@@ -142,9 +146,50 @@ impl Said {
         self.generation.max(self.status.conditions.iter().filter_map(|c| c.observed_generation).max().unwrap_or(0))
     }
 
-    /// Writes a status, unless it says the same. `generation`: the one it speaks of; 0 for none. Returns whether it was written.
-    pub async fn write(&mut self, client: &Client, key: &IntegrationKey, status: ProvisioningIntegrationStatus, generation: i64) -> bool {
-        self.generation = self.generation.max(generation);
+    /// Writes the status that `make` makes of the one that is said now, unless it says the same. Where the object turns out to be
+    /// another one than is known here, it is read again, and `make` is asked again. `make` gives `None` where nothing is to be
+    /// written any more. `generation`: the one that the status speaks of; 0 for none. Returns whether it was written.
+    pub async fn write(
+        &mut self,
+        writer: &Writer,
+        key: &IntegrationKey,
+        generation: i64,
+        make: impl Fn(&ProvisioningIntegrationStatus) -> Option<ProvisioningIntegrationStatus>,
+    ) -> bool {
+        let mut tries = 0;
+        loop {
+            let Some(status) = make(&self.status) else { return false };
+            self.generation = self.generation.max(generation);
+            let error = match self.apply(writer, key, status).await {
+                Ok(()) => return true,
+                Err(error) => error,
+            };
+            tries += 1;
+            let error = if error.is_outdated() && tries < TRIES {
+                match writer.read_integration(&key.name).await {
+                    Ok(object) => {
+                        self.see(&object);
+                        continue;
+                    }
+                    Err(error) => error,
+                }
+            } else {
+                error
+            };
+            if error.is_gone() {
+                return true;
+            }
+            self.generation = 0;
+            if error.is_followers() {
+                tracing::debug!(integration = %key, "another process leads by now, and says what is to be said");
+            } else {
+                tracing::warn!(integration = %key, %error, "the integration's status could not be written");
+            }
+            return false;
+        }
+    }
+
+    async fn apply(&mut self, writer: &Writer, key: &IntegrationKey, status: ProvisioningIntegrationStatus) -> Result<(), WriteError> {
         let counted = self.with_counts(&status);
         self.told = counted.conditions.first().cloned();
         let shown = self.with_all(key, counted);
@@ -153,23 +198,17 @@ impl Said {
         }
         if report::same(&self.shown, &shown) {
             self.status = status;
-            return true;
+            return Ok(());
         }
-        match Writer::new(client, &key.namespace).patch_integration(&key.name, &shown).await {
-            Ok(written) => {
-                self.version = version(&written);
-                self.shown = written.status.unwrap_or_default();
-                self.status = ProvisioningIntegrationStatus { conditions: status.conditions, ..self.shown.clone() };
-                true
-            }
-            Err(error) => {
-                if !error.gone {
-                    self.generation = 0;
-                    tracing::warn!(integration = %key, %error, "the integration's status could not be written");
-                }
-                error.gone
-            }
-        }
+        let written = writer.apply_integration(&self.read, &self.shown, &shown).await?;
+        self.read = meta(&written);
+        self.shown = written.status.unwrap_or_default();
+        self.status = ProvisioningIntegrationStatus { conditions: status.conditions, ..self.shown.clone() };
+        Ok(())
+    }
+
+    fn version(&self) -> u64 {
+        number(self.read.resource_version.as_deref())
     }
 
     fn now(&self) -> Timestamp {
@@ -193,13 +232,8 @@ impl Said {
         let conditions = report::with_waits(conditions, &waits, generation, now);
         let open = self.waits.as_ref().map_or(0, |waits| waits.open());
         let conditions = report::with_open(conditions, open, generation, now);
-        ProvisioningIntegrationStatus { conditions: report::timed(conditions, &self.shown.conditions, now), progress, ..status }
-    }
-
-    /// Writes down which immediate revocations there are. Returns whether it was written.
-    pub async fn revoked(&mut self, client: &Client, key: &IntegrationKey, list: Vec<RevokedAccess>) -> bool {
-        let status = ProvisioningIntegrationStatus { revoked: list, ..self.status.clone() };
-        self.write(client, key, status, 0).await
+        let conditions = report::timed(conditions, &self.shown.conditions, now);
+        without_empty_parts(ProvisioningIntegrationStatus { conditions, progress, ..status })
     }
 
     /// Changes the list of immediate revocations.
@@ -208,12 +242,54 @@ impl Said {
     /// When the API server does not take it.
     pub async fn change_revoked(
         &mut self,
-        client: &Client,
+        writer: &Writer,
         key: &IntegrationKey,
-        change: impl FnOnce(&[RevokedAccess]) -> Vec<RevokedAccess>,
+        change: impl Fn(&[RevokedAccess]) -> Vec<RevokedAccess>,
     ) -> Result<(), WriteError> {
-        let list = change(&self.status.revoked);
-        let stands = self.revoked(client, key, list).await;
+        let changed = |before: &ProvisioningIntegrationStatus| {
+            let revoked = change(&before.revoked);
+            Some(ProvisioningIntegrationStatus { revoked, ..before.clone() })
+        };
+        let stands = self.write(writer, key, 0, changed).await;
         if stands { Ok(()) } else { Err(WriteError::for_now("writing the integration's status", "the API server did not take it")) }
+    }
+}
+
+/// The same status without parts that say nothing: the API server does not keep them once they were something else, and what
+/// is read back has to be what was written.
+fn without_empty_parts(status: ProvisioningIntegrationStatus) -> ProvisioningIntegrationStatus {
+    fn prune(value: &mut serde_json::Value) {
+        if let serde_json::Value::Object(fields) = value {
+            fields.values_mut().for_each(prune);
+            fields.retain(|_, field| !field.as_object().is_some_and(serde_json::Map::is_empty));
+        }
+    }
+    let Ok(mut value) = serde_json::to_value(&status) else { return status };
+    prune(&mut value);
+    serde_json::from_value(value).unwrap_or(status)
+}
+
+/// What a write needs to know of the object.
+fn meta(object: &ProvisioningIntegration) -> ObjectMeta {
+    let ObjectMeta { name, resource_version, managed_fields, .. } = object.metadata.clone();
+    ObjectMeta { name, resource_version, managed_fields, ..ObjectMeta::default() }
+}
+
+fn number(version: Option<&str>) -> u64 {
+    version.and_then(|version| version.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::integration::Lifecycles;
+
+    #[test]
+    fn a_part_that_says_nothing_is_not_said() {
+        let nothing = ProvisioningIntegrationStatus { lifecycles: Some(Lifecycles::default()), ..Default::default() };
+        assert_eq!(without_empty_parts(nothing), ProvisioningIntegrationStatus::default());
+        let something = Some(Lifecycles { incomplete: true, ..Lifecycles::default() });
+        let something = ProvisioningIntegrationStatus { lifecycles: something, observed_generation: Some(3), ..Default::default() };
+        assert_eq!(without_empty_parts(something.clone()), something);
     }
 }

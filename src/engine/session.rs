@@ -42,10 +42,7 @@ use crate::{
         integration::Mode,
         reasons::IntegrationReason,
     },
-    cluster::{
-        roster::{Entry, IntegrationKey},
-        status::Writer,
-    },
+    cluster::roster::{Entry, IntegrationKey},
     domain::{priority::Class, safety::Suspicion},
 };
 
@@ -140,7 +137,7 @@ impl Session {
         let validated = self.with_pinned_targets(&ready.validated);
         let initial_password = InitialPassword::new(&self.shared.client, &self.key.namespace, validated.default_password.clone());
         let uid = object.uid().unwrap_or_default();
-        let writer = Writer::new(&self.shared.client, &self.key.namespace);
+        let writer = self.shared.writer(&self.key);
         let listed = |unavailable: Vec<Box<str>>, unseen: &[Box<str>]| {
             let targets = validated.settings.mapping.rows.iter().map(|row| row.target.clone()).collect();
             let (object, connections) = (object.clone(), connections.clone());
@@ -248,8 +245,14 @@ impl Session {
     /// seen them, and the next one over everybody may come too late.
     pub async fn note_revocations(&self, over: &BTreeSet<Box<str>>) {
         let mut said = self.said.lock().await;
-        let list = revocations::after(&said.status.revoked, over, &self.shared.roster.revoked(&self.key), self.shared.clock.now());
-        said.revoked(&self.shared.client, &self.key, list).await;
+        let (revoked, now) = (self.shared.roster.revoked(&self.key), self.shared.clock.now());
+        let change = |list: &[_]| revocations::after(list, over, &revoked, now);
+        if change(&said.status.revoked) == said.status.revoked {
+            return;
+        }
+        if let Err(error) = said.change_revoked(&self.shared.writer(&self.key), &self.key, change).await {
+            tracing::debug!(integration = %self.key, %error, "the next full pass writes down which revocations are over");
+        }
     }
 
     /// The settings, with a mapping row for every target that somebody's `EmployeeSync` pins.

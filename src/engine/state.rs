@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::{
     connection::Connections,
     dirty::Line,
+    execute::Cut,
     validate::{Stop, Validated},
 };
 use crate::api::{ProvisioningIntegration, employee_sync::Trigger, reasons::IntegrationReason};
@@ -323,6 +324,20 @@ pub fn wait(stop: Option<&Stop>, failures: u32, interval: SignedDuration) -> Sig
         Some((_, Some(named))) => SignedDuration::try_from(named).unwrap_or(LONGEST),
         Some((IntegrationReason::ProviderUnauthorized, None)) => doubled(REFUSED),
         Some((_, None)) | None => doubled(RETRY),
+    }
+}
+
+/// How many passes in a row have failed after one that was stopped, was cut off, or left something else undone, and how long
+/// until the next. A pass whose time was over has not failed, and the next one goes on at once.
+#[must_use]
+pub fn again(stop: Option<&Stop>, cut: Option<Cut>, failures: u32, interval: SignedDuration) -> (u32, SignedDuration) {
+    match (stop, cut) {
+        (None, Some(Cut::Deadline)) => (0, SignedDuration::ZERO),
+        (None, Some(Cut::Halted)) => (0, RETRY),
+        _ => {
+            let failures = if is_failure(stop) { failures.saturating_add(1) } else { failures };
+            (failures, wait(stop, failures, interval))
+        }
     }
 }
 

@@ -192,6 +192,17 @@ fn a_stop_after_everybody_was_looked_at_keeps_no_one_waiting_unless_the_credenti
     }
 }
 
+#[test]
+fn a_pass_whose_time_was_over_goes_on_at_once_and_is_no_failure() {
+    let interval = SignedDuration::from_mins(10);
+    assert_eq!(again(None, Some(Cut::Deadline), 3, interval), (0, SignedDuration::ZERO));
+    assert_eq!(again(None, Some(Cut::Halted), 3, interval), (0, RETRY));
+    assert_eq!(again(None, Some(Cut::Unrecorded), 1, interval), (2, RETRY * 2));
+    assert_eq!(again(None, None, 1, interval), (2, RETRY * 2), "something else was left undone");
+    let stop = stopped(IntegrationReason::ProviderUnavailable);
+    assert_eq!(again(Some(&stop), Some(Cut::Deadline), 0, interval), (1, RETRY));
+}
+
 /// What can happen to a state.
 #[derive(Clone, Copy, Debug)]
 enum Event {

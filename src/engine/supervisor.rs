@@ -306,10 +306,10 @@ impl Supervisor {
             let Some((_, message)) = self.shared.parts.said(key) else { continue };
             let (shared, key, mut said) = (self.shared.clone(), key.clone(), Said::of(object));
             let generation = object.metadata.generation.unwrap_or(0);
-            let status = report::unlisted(&said.status, generation, message, shared.clock.now());
             tokio::spawn(async move {
+                let unlisted = |before: &_| Some(report::unlisted(before, generation, message.clone(), shared.clock.now()));
                 if shared.leadership.is_leader() {
-                    said.write(&shared.client, &key, status, generation).await;
+                    said.write(&shared.writer(&key), &key, generation, unlisted).await;
                 }
             });
         }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     api::{conditions, reasons::IntegrationReason},
-    cluster::{lenient::Unreadable, roster::IntegrationKey, status::Writer},
+    cluster::{lenient::Unreadable, roster::IntegrationKey},
 };
 
 /// The wait after a write that failed.
@@ -33,7 +33,7 @@ pub async fn tell(shared: Shared, key: IntegrationKey, unreadable: Unreadable) {
         if before.observed_generation == Some(generation) && conditions::same(&before.conditions, &conditions) {
             return;
         }
-        match Writer::new(&shared.client, &key.namespace).patch_unread(&key.name, metadata, generation, &conditions).await {
+        match shared.writer(&key).patch_unread(&key.name, metadata, generation, &conditions).await {
             Ok(()) => return,
             Err(error) => tracing::warn!(integration = %key, %error, "the integration's status could not be written"),
         }

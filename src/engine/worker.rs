@@ -10,11 +10,11 @@ use kube::ResourceExt as _;
 use tokio::{sync::watch, task::JoinSet, time::Instant};
 
 use super::{
-    clock::Clock,
-    connection::{Connections, Pacers, Secrets},
+    connection::{Connections, Secrets},
     counts::{self, Reckoning},
     dirty::{Causes, Line},
-    inbox::{Inbox, Mailbox},
+    execute::Cut,
+    inbox::Mailbox,
     owners, partial, progress,
     report::{self, Report},
     revocations,
@@ -22,8 +22,7 @@ use super::{
     session::{Refusals, Session, Wanted, takes_access},
     signing::{self, Signing},
     state::{self, News, Place, Ready, Times, Wake},
-    tenants::Tenants,
-    validate::{AllowedEndpoints, Stop, Validated, for_evidence, validate},
+    validate::{Stop, Validated, for_evidence, validate},
     waits::{self, Waits},
 };
 use crate::{
@@ -34,14 +33,14 @@ use crate::{
         reasons::{DetailReason, EmployeeReason, IntegrationReason},
     },
     cluster::{
-        events::Events,
-        leadership::Leadership,
         roster::{Entry, IntegrationKey, Roster},
         status::WRITE_WITHIN,
     },
     domain::{priority::Class, safety::Suspicion, settings::go_duration},
-    server::{health::Beat, metrics::Metrics, parts::Parts},
+    server::health::Beat,
 };
+
+pub use super::shared::Shared;
 
 /// How often Secrets are compared with what was read: a rotation is seen within a minute.
 const SECRET_POLL: SignedDuration = SignedDuration::from_secs(20);
@@ -49,35 +48,6 @@ const SECRET_POLL: SignedDuration = SignedDuration::from_secs(20);
 const MISSING_SECRET_POLL: SignedDuration = SignedDuration::from_secs(5);
 /// A full pass that lasts for so much longer than an interval is stuck: a service asks for an hour at most.
 const LONGER: Duration = Duration::from_hours(2);
-
-/// What every worker shares.
-#[derive(Clone)]
-pub struct Shared {
-    /// The API server.
-    pub client: kube::Client,
-    /// What is known of every `EmployeeSync`.
-    pub roster: Roster,
-    /// Tells people.
-    pub events: Events,
-    /// Counts.
-    pub metrics: Arc<Metrics>,
-    /// The time.
-    pub clock: Clock,
-    /// Whether this process may write.
-    pub leadership: Leadership,
-    /// Base addresses allowed in place of the vendors'.
-    pub allowed: Arc<AllowedEndpoints>,
-    /// Windows of provider limits, shared by integrations of one tenant.
-    pub pacers: Arc<Pacers>,
-    /// What Bob pushes.
-    pub inbox: Inbox,
-    /// Who works on which tenant.
-    pub tenants: Arc<Tenants>,
-    /// What runs in this process.
-    pub parts: Parts,
-    /// True when the process stops.
-    pub stopping: watch::Receiver<bool>,
-}
 
 /// What the supervisor holds of a worker.
 #[derive(Clone)]
@@ -98,7 +68,7 @@ impl Handle {
     /// Says what is to be said beside the passes.
     pub async fn tell_parts(&self, shared: &Shared, key: &IntegrationKey) {
         if shared.leadership.is_leader() {
-            self.said.lock().await.write_beside(&shared.client, key).await;
+            self.said.lock().await.write_beside(&shared.writer(key), key).await;
         }
     }
 
@@ -142,8 +112,8 @@ impl Handle {
         if said.spoken_of() >= generation || !shared.leadership.is_leader() {
             return;
         }
-        let status = report::progressing(&said.status, generation, shared.clock.now());
-        said.write(&shared.client, key, status, generation).await;
+        let now = shared.clock.now();
+        said.write(&shared.writer(key), key, generation, |before| Some(report::progressing(before, generation, now))).await;
     }
 }
 
@@ -263,14 +233,7 @@ impl Worker {
                 _ = stopping.wait_for(|stopping| *stopping) => return,
             }
             if !std::mem::replace(&mut led, true) {
-                // Everybody is looked at, whatever is left of another process's time.
-                self.session.mailbox.dirty.keep_events();
-                self.generation = 0;
-                // What was asked for meanwhile the other process may have answered.
-                let said = beat.within(WRITE_WITHIN * 2, self.handle.said.lock()).await;
-                self.answered.clone_from(&said.status.last_handled_sync_at);
-                drop(said);
-                self.session.take_up_evidence();
+                self.begin_to_lead(beat).await;
             }
             let trigger = tokio::select! {
                 trigger = self.due(beat) => trigger,
@@ -283,6 +246,19 @@ impl Worker {
             let interval = go_duration(&self.object.borrow().spec.interval).unwrap_or_default();
             beat.within(interval + LONGER, Box::pin(self.turn(trigger))).await;
         }
+    }
+
+    /// Another process may have led until now: what this one remembers of its own passes is not believed any more, and everybody
+    /// is looked at, whatever is left of that one's time.
+    async fn begin_to_lead(&mut self, beat: &Beat) {
+        self.session.mailbox.dirty.keep_events();
+        self.generation = 0;
+        self.suspicion = None;
+        // What was asked for meanwhile the other process may have answered.
+        let said = beat.within(WRITE_WITHIN * 2, self.handle.said.lock()).await;
+        self.answered.clone_from(&said.status.last_handled_sync_at);
+        drop(said);
+        self.session.take_up_evidence();
     }
 
     /// Waits until a pass is due, and says why.
@@ -328,18 +304,23 @@ impl Worker {
     /// What has happened that no pass has looked at.
     async fn news(&self, object: &ProvisioningIntegration) -> News {
         let generation = object.metadata.generation.unwrap_or(0);
+        let requested = object.annotations().get(SYNC_REQUESTED);
+        let asked = requested.is_some() && requested != self.answered.as_ref();
         let spec = if generation == self.generation {
             None
         } else {
-            // That a process begins is no change of the spec.
+            // That a process begins is no change of the spec, and it takes up a request that another one left.
             let known = self.generation == 0 && self.handle.said.lock().await.status.observed_generation == Some(generation);
-            Some(if known { Trigger::Interval } else { Trigger::Spec })
+            Some(match (known, asked) {
+                (true, true) => Trigger::Manual,
+                (true, false) => Trigger::Interval,
+                (false, _) => Trigger::Spec,
+            })
         };
-        let requested = object.annotations().get(SYNC_REQUESTED);
         let mailbox = &self.session.mailbox;
         News {
             spec,
-            asked: requested.is_some() && requested != self.answered.as_ref(),
+            asked,
             asked_for_one: mailbox.is_asked(),
             webhooks: self.session.signing.has_news(),
             everybody: mailbox.dirty.wants_everybody(Instant::now()),
@@ -355,7 +336,7 @@ impl Worker {
         if self.generation == 0 {
             let mut said = self.handle.said.lock().await;
             said.status = report::begun_anew(&said.status);
-            said.write_beside(&self.shared.client, &self.key).await;
+            said.write_beside(&self.shared.writer(&self.key), &self.key).await;
         }
         if new_spec {
             self.handle.mark_progressing(&self.shared, &self.key).await;
@@ -374,8 +355,9 @@ impl Worker {
             self.session.place.suspend();
             self.session.waits.clear();
             let mut said = self.handle.said.lock().await;
-            let status = report::suspended(&said.status, generation, self.shared.clock.now());
-            said.write(&self.shared.client, &self.key, status, generation).await;
+            let now = self.shared.clock.now();
+            let suspended = |before: &_| Some(report::suspended(before, generation, now));
+            said.write(&self.shared.writer(&self.key), &self.key, generation, suspended).await;
             return;
         }
         if new_spec {
@@ -402,7 +384,10 @@ impl Worker {
         }
         report.sync_handled.clone_from(&requested);
         report.webhooks = self.session.signing.said();
-        self.answered = requested;
+        if !matches!(report.cut, Some(Cut::Deadline | Cut::Halted)) {
+            // Else the next pass answers it. One that is tried again answers it then.
+            self.answered = requested;
+        }
         if report.in_bob.is_some() {
             self.suspicion = report.suspicion;
         }
@@ -534,8 +519,8 @@ impl Worker {
     fn retried_singly(&self, report: &Report, interval: Duration) -> bool {
         let failed: u32 = report.rest.unsettled.iter().map(|(_, failed)| u32::from(*failed)).sum();
         let all = report.tally.as_ref().and_then(|tally| tally.reasons.get(&EmployeeReason::Retrying).copied());
-        let singly = report.stop.is_none() && !report.unfinished && failed > 0 && all == Some(failed);
-        let singly = singly && report.rest.unsettled.len() <= self.session.most_single();
+        let singly = report.stop.is_none() && report.cut.is_none() && report.unwritten.people.is_empty();
+        let singly = singly && failed > 0 && all == Some(failed) && report.rest.unsettled.len() <= self.session.most_single();
         if singly {
             partial::retry(&self.session, report, state::longest(interval), |_| None);
         }
@@ -546,19 +531,20 @@ impl Worker {
     async fn finish(&mut self, object: &ProvisioningIntegration, report: &mut Report, interval: Duration) {
         let now = self.shared.clock.now();
         let singly = self.retried_singly(report, interval);
+        if report.unwritten.people.is_empty() {
+            self.session.refusals.settled(partial::RECORDS);
+        }
         let interval = SignedDuration::try_from(interval).unwrap_or(SignedDuration::from_mins(10));
         let stop = report.stop.as_ref();
-        let troubled = stop.is_some() || report.unfinished || report.tally.as_ref().is_some_and(|tally| tally.retry && !singly);
-        self.failures = match troubled {
-            false => 0,
-            true if state::is_failure(stop) => self.failures.saturating_add(1),
-            true => self.failures,
-        };
+        let left = !report.unwritten.people.is_empty() || report.tally.as_ref().is_some_and(|tally| tally.retry);
+        let troubled = stop.is_some() || report.cut.is_some() || left && !singly;
+        let again = troubled.then(|| state::again(stop, report.cut, self.failures, interval));
+        self.failures = again.map_or(0, |(failures, _)| failures);
         let missing = stop.is_some_and(|stop| stop.reason == IntegrationReason::SecretNotFound);
         self.times = Times {
             // Sooner where employees who are missing from Bob's answer wait for their confirmation.
             interval: now.checked_add(jittered(interval, &self.key)).ok().into_iter().chain(report.absent.again).min(),
-            retry: troubled.then(|| now.checked_add(state::wait(stop, self.failures, interval)).ok()).flatten(),
+            retry: again.and_then(|(_, wait)| now.checked_add(wait).ok()),
             secrets: now.checked_add(if missing { MISSING_SECRET_POLL } else { SECRET_POLL }).ok(),
             tried: self.times.tried,
         };
@@ -566,7 +552,7 @@ impl Worker {
         self.session.place.end(stop.map(|stop| stop.reason), report.tally.is_some());
         self.shared.tenants.idle(&self.key, stop.is_some() && report.tally.is_none());
         self.shared.metrics.pass(&self.key, report, now);
-        if report.stop.is_none() && !report.unfinished {
+        if report.stop.is_none() && !report.is_unfinished() {
             self.shared.parts.settled(&self.key, Instant::now() - report.took);
         }
         if self.object.borrow().metadata.generation != object.metadata.generation {
@@ -575,18 +561,23 @@ impl Worker {
         }
         let mut said = self.handle.said.lock().await;
         let before = said.told().cloned();
-        if report.in_bob.is_some() && report.tally.is_some() && !report.unfinished {
+        if report.in_bob.is_some() && report.tally.is_some() && !report.is_unfinished() {
             self.session.reckoning.complete();
             self.session.forget_unknown();
         }
+        if report.tally.is_some() {
+            self.shared.roster.refused_alone(&self.key, &report.unwritten.people);
+            self.session.reckoning.not_written(report.unwritten.told());
+        }
         // What came while the pass was under way is known to the roster alone.
         let revoked = self.shared.roster.revoked(&self.key);
-        let status = report::after(&said.status, report, &revoked, self.generation, now);
+        let after = |before: &_| Some(report::after(before, report, &revoked, self.generation, now));
+        let Some(status) = after(&said.status) else { return };
         if let Some(message) = report::newly_blind(&said.status, &status) {
             let (about, reason) = (kube::Resource::object_ref(object, &()), DetailReason::LifecyclesMissing.as_str());
             self.shared.events.publish(about, true, reason, "Sync", message);
         }
-        said.write(&self.shared.client, &self.key, status, self.generation).await;
+        said.write(&self.shared.writer(&self.key), &self.key, self.generation, after).await;
         counts::announce(&self.shared.events, object, before.as_ref(), said.told());
         if report.held.is_some() {
             self.times.interval = self.times.interval.into_iter().chain(said.next_release()).min();

@@ -347,14 +347,14 @@ impl Metrics {
     pub fn pass(&self, key: &IntegrationKey, report: &Report, now: Timestamp) {
         let outcome = match &report.stop {
             Some(stop) => stop.reason.as_str(),
-            None if report.unfinished => "Unfinished",
+            None if report.is_unfinished() => "Unfinished",
             None => "Converged",
         };
         self.passes.get_or_create(&labels(&PASSES, [outcome.into()])).inc();
         if report.bob.is_some() {
             self.pass_seconds.observe(report.took.as_secs_f64());
         }
-        if report.stop.is_none() && !report.unfinished && report.tally.is_some() {
+        if report.stop.is_none() && !report.is_unfinished() && report.tally.is_some() {
             self.success.get_or_create(&labels(&SUCCESS, [key.to_string().into()])).set(now.as_second());
             self.gauges.through(key, now);
         }

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     api::{EmployeeSync, ProvisioningIntegrationStatus, reasons::EmployeeReason},
     cluster::leadership::Leadership,
-    engine::{clock::ClockHand, record::Tally, validate::Stop},
+    engine::{clock::ClockHand, execute::Cut, record::Tally, validate::Stop},
 };
 
 fn key(name: &str) -> IntegrationKey {
@@ -96,7 +96,7 @@ async fn the_table_is_what_is_registered() {
     crate::cluster::connect::install_crypto();
     let config = kube::Config::new("http://127.0.0.1:1".parse().expect("an address"));
     let client = kube::Client::try_from(config).expect("a client");
-    metrics.watch_events(Events::start(client.clone()));
+    metrics.watch_events(Events::start(client.clone(), Leadership::always()));
     metrics.watch_inbox(Inbox::new(client, Roster::default(), Clock::system(), Leadership::always()));
     metrics.webhook("queued");
     metrics.reached(Trigger::Webhook, Class::Leaver, Duration::from_secs(1));
@@ -237,7 +237,7 @@ fn the_unsynced_age_grows_until_everybody_is_in_sync_and_goes_on_after_a_restart
     metrics.pass(&key("onelogin"), &went_well(), now());
     to(10);
     assert_eq!(age(&metrics), Some(600.0), "no pass at all: it grows");
-    metrics.pass(&key("onelogin"), &Report { unfinished: true, ..went_well() }, to(11));
+    metrics.pass(&key("onelogin"), &Report { cut: Some(Cut::Deadline), ..went_well() }, to(11));
     assert_eq!(age(&metrics), Some(660.0), "one that did not end does not reset it");
     metrics.pass(&key("onelogin"), &went_well(), to(12));
     assert_eq!(age(&metrics), Some(0.0));

@@ -62,7 +62,7 @@ pub fn active(name: &str) -> Person {
 /// One pass: what was planned, and how each change ended.
 pub async fn pass<T: Tenant>(tenant: &T, people: &[Person]) -> (Plan, HashMap<PersonIndex, Outcome>) {
     let (plan, outcomes, summary) = pass_that_may_stop(tenant, people).await;
-    assert!(summary.stop.is_none() && !summary.unfinished, "{summary:?}");
+    assert!(summary.stop.is_none() && summary.cut.is_none(), "{summary:?}");
     (plan, outcomes)
 }
 
@@ -83,7 +83,7 @@ pub async fn execute_plan<T: Tenant>(
     unavailable: &[usize],
 ) -> (Plan, HashMap<PersonIndex, Outcome>) {
     let (plan, outcomes, summary) = carry_out(tenant, mapping, people, plan, unavailable).await;
-    assert!(summary.stop.is_none() && !summary.unfinished, "{summary:?}");
+    assert!(summary.stop.is_none() && summary.cut.is_none(), "{summary:?}");
     (plan, outcomes)
 }
 

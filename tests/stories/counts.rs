@@ -22,11 +22,11 @@ use crate::{
     support::{Controller, Moving, Story, ready, until},
 };
 
-async fn status(story: &Story) -> ProvisioningIntegrationStatus {
+pub async fn status(story: &Story) -> ProvisioningIntegrationStatus {
     story.integration().await.status.unwrap_or_default()
 }
 
-fn said(status: &ProvisioningIntegrationStatus, kind: &str) -> (String, String, String) {
+pub fn said(status: &ProvisioningIntegrationStatus, kind: &str) -> (String, String, String) {
     let condition = conditions::find(&status.conditions, kind).expect("the condition");
     (condition.status.clone(), condition.reason.clone(), condition.message.clone())
 }
@@ -58,7 +58,7 @@ async fn sums(story: &Story) -> (EmployeeCounts, BTreeMap<String, u32>) {
 }
 
 /// Waits until the integration's counts are those of its EmployeeSyncs, and `holds` accepts them.
-async fn agree(story: &Story, what: &str, holds: impl Fn(&EmployeeCounts) -> bool) -> ProvisioningIntegrationStatus {
+pub async fn agree(story: &Story, what: &str, holds: impl Fn(&EmployeeCounts) -> bool) -> ProvisioningIntegrationStatus {
     until(what, || async {
         let (wanted, reasons) = sums(story).await;
         let status = status(story).await;
@@ -247,73 +247,7 @@ async fn a_leaver_gets_out_although_the_integration_that_manages_the_employee_ca
     assert_ne!(reason(&people[0]).await, "Conflict");
 }
 
-/// Makes one random event for an employee.
-async fn happen(story: &Story, what: u64, id: &str, step: u64) {
-    let name = format!("onelogin-{id}");
-    match what {
-        0 => story.simulated.change(id, json!({"work.title": format!("Keeper {step}")})).await,
-        1 => story.simulated.change(id, json!({"work.title": "x".repeat(300)})).await,
-        2 => leave(story, &[id.to_owned()]).await,
-        3 => story.simulated.change(id, json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"})).await,
-        4 => story.simulated.change(id, json!({"root.email": ""})).await,
-        5 => story.simulated.change(id, json!({"root.email": format!("back.{id}@example.com")})).await,
-        6 | 7 => {
-            let patch = Patch::Merge(json!({"spec": {"suspend": what == 6}}));
-            drop(story.people().patch(&name, &PatchParams::default(), &patch).await);
-        }
-        _ => drop(story.people().delete(&name, &DeleteParams::default()).await),
-    }
-}
-
-/// Random data and orders of events: the integration's counts are the sums over its EmployeeSyncs,
-/// after single passes too. No employee is green who has left and can log in.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_happens_in_whatever_order_the_numbers_are_the_sums() {
-    let story = Story::begin("sums", 2).await;
-    let people = staff(&story, 14).await;
-    let _controller = Controller::start(&story).await;
-    story.integrate(json!({"interval": "24h"})).await;
-    story.ready("Converged").await;
-    let mut state = std::env::var("SUMS_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_130_u64);
-    let mut next = |of: u64| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % of
-    };
-    for step in 0..18 {
-        for _ in 0..=next(3) {
-            let (what, id) = (next(9), &people[usize::try_from(next(14)).unwrap()]);
-            happen(&story, what, id, step).await;
-            if story.person(id).await.is_some_and(|person| person.metadata.deletion_timestamp.is_none()) {
-                let patch =
-                    Patch::Merge(json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": format!("step-{step}-{what}")}}}));
-                drop(story.people().patch(&format!("onelogin-{id}"), &PatchParams::default(), &patch).await);
-            }
-        }
-        if next(4) == 0 {
-            story.sync().await;
-        }
-        agree(&story, &format!("all agree after step {step}"), |_| true).await;
-        until("no leaver who can log in is green", || async {
-            let (accounts, employees) = (story.simulated.accounts().await, story.simulated.employees().await);
-            for id in employees.iter().filter(|e| e["internal.lifecycleStatus"] == "Terminated").filter_map(|e| e["root.id"].as_str()) {
-                let open = accounts.iter().any(|account| account["external_id"] == id && account["status"] == 1);
-                let person = story.person(id).await;
-                let (yes, reason) = person.as_ref().map(ready).unwrap_or_default();
-                if open && yes == "True" && reason != "HandsOff" {
-                    return Err(format!("{id}: {reason}"));
-                }
-            }
-            Ok(())
-        })
-        .await;
-        let status = status(&story).await;
-        let (counts, (yes, ..)) = (status.employees.clone().unwrap(), said(&status, "Ready"));
-        let one_cause = counts.failing > 1 && counts.failing == counts.in_scope;
-        assert!(yes == "False" || !one_cause && counts.held == 0, "{:?}", status.conditions);
-    }
-}
-
-/// A provider that refuses every write is a problem of the settings, not of each employee.
+/// A provider that refuses every write is a matter of the settings, and not of each employee.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_integration_all_of_whose_employees_fail_for_one_cause_is_not_ready_until_it_ends() {
     let story = Story::begin("one-cause", 2).await;

@@ -125,7 +125,11 @@ impl Entry {
     /// How it counts. An object that was deleted a moment ago comes back, and its employee stays counted until then: that
     /// statuses are missing shows in the difference to what the integration's status says.
     pub(super) fn counted(&self) -> Standing {
-        if self.exists || self.claims_account() { self.standing } else { Standing::Uncounted }
+        match self.unrecorded {
+            true => Standing::Unready(crate::api::reasons::EmployeeReason::NotRecorded),
+            false if self.exists || self.claims_account() => self.standing,
+            false => Standing::Uncounted,
+        }
     }
 
     /// What the sums count of it.

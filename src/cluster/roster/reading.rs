@@ -158,32 +158,23 @@ pub(super) fn kept(status: &EmployeeSyncStatus) -> Option<Box<Kept>> {
     (!list.is_empty()).then(|| Box::new(Kept::from_list(list.iter().map(String::as_str))))
 }
 
+/// Whether two statuses are written alike, transition times aside.
+#[must_use]
+pub fn same(a: &EmployeeSyncStatus, b: &EmployeeSyncStatus) -> bool {
+    text(a.clone()) == text(b.clone())
+}
+
 /// Equal for statuses that say the same: without transition times and history.
 #[must_use]
 pub fn digest(status: &EmployeeSyncStatus) -> u64 {
     let mut hash = DefaultHasher::new();
-    status.observed_generation.hash(&mut hash);
-    status.username.hash(&mut hash);
-    if let Some(account) = &status.account {
-        account.id.hash(&mut hash);
-        account.matched_by.hash(&mut hash);
-    }
-    (status.access, &status.reason).hash(&mut hash);
-    status.employment_ended.as_ref().map(|ended| (ended.because, &ended.date)).hash(&mut hash);
-    for condition in &status.conditions {
-        (&condition.type_, &condition.status, &condition.reason, &condition.message, condition.observed_generation).hash(&mut hash);
-    }
-    if let Some(next) = &status.next_transition {
-        (&next.at, &next.instant, &next.time_zone, next.access, next.because).hash(&mut hash);
-    }
-    if let Some(evidence) = &status.evidence {
-        (&evidence.kind, evidence.observed_at.0.as_second(), &evidence.start_date).hash(&mut hash);
-    }
-    status.awaiting_change.as_ref().map(|waiting| &waiting.baseline).hash(&mut hash);
-    status.last_applied.hash(&mut hash);
-    status.kept_differently.hash(&mut hash);
-    status.held_part.hash(&mut hash);
-    status.last_handled_sync_at.hash(&mut hash);
-    // 0 stands for "no status".
+    text(EmployeeSyncStatus { history: Vec::new(), counted: None, ..status.clone() }).hash(&mut hash);
+    // 0 is for "no status".
     hash.finish().max(1)
+}
+
+/// The whole status as it is written, with one time for all transitions.
+fn text(status: EmployeeSyncStatus) -> Vec<u8> {
+    let status = EmployeeSyncStatus { conditions: conditions::timeless(&status.conditions), ..status };
+    serde_json::to_vec(&status).unwrap_or_default()
 }

@@ -1,5 +1,6 @@
-//! The functions an expression may call, what each costs, and the environment that runs them. A new function is a line
-//! in [`FUNCTIONS`] and, if CEL does not have it, an overload in [`ENVIRONMENT`].
+//! The functions that an expression may call, what each of them costs, and the environment that
+//! runs them. To add a function, add a line to [`FUNCTIONS`] and, if CEL does not have it, an
+//! overload to [`ENVIRONMENT`].
 
 use std::{
     any::Any,
@@ -16,11 +17,11 @@ use cel::{
 };
 use regex::{Regex, RegexBuilder};
 
-/// One function.
+/// A function that an expression may call.
 pub(super) struct Function {
     pub name: &'static str,
     pub style: Style,
-    /// Least and most operands, the one before the dot included.
+    /// The least and the most operands, with the one before the dot.
     pub operands: (usize, usize),
     pub yields: Yields,
 }
@@ -32,18 +33,18 @@ pub(super) enum Style {
     Global,
     /// `x.f()`
     Member,
-    /// Either.
+    /// Both forms are allowed.
     Both,
 }
 
-/// How large a function's result can be, and with it how much work it is.
+/// How large a function's result can be, which also says how much work it is.
 #[derive(Clone, Copy)]
 pub(super) enum Yields {
-    /// A number or a truth, found in one look at the operands.
+    /// A number or a truth, after one look at the operands.
     Scalar,
     /// A number, found by trying each position of the second operand in the first.
     Position,
-    /// Text that is no longer than the first operand.
+    /// Text that is not longer than the first operand.
     AtMost,
     /// Text of a number or a truth, or the first operand.
     Text,
@@ -55,11 +56,11 @@ pub(super) enum Yields {
     Replaced,
     /// A truth, by a pattern that is compiled once.
     Matched,
-    /// ASCII text for the first operand, which may take several letters for one of its.
+    /// ASCII text for the first operand. One letter of the operand may become several letters.
     Transliterated,
 }
 
-/// Every function there is. Operators and macros are CEL's own.
+/// All functions. Operators and macros are those of CEL.
 pub(super) const FUNCTIONS: &[Function] = &[
     function("size", Style::Both, (1, 1), Yields::Scalar),
     function("contains", Style::Member, (2, 2), Yields::Scalar),
@@ -87,15 +88,16 @@ const fn function(name: &'static str, style: Style, operands: (usize, usize), yi
     Function { name, style, operands, yields }
 }
 
-/// As people write it. CEL's own compiles the pattern at every call.
+/// The name as people write it. CEL's own function compiles the pattern at every call.
 pub(super) const MATCHES: &str = "matches";
-/// What it is rewritten to: the same over a compiled [`Pattern`].
+/// The name after rewriting: the same function over a compiled [`Pattern`].
 pub(super) const MATCHES_COMPILED: &str = "@matches";
 
-/// Ours: a username made of a name.
+/// A function of bobsync that makes a username from a name.
 pub(super) const USERNAME: &str = "username";
 
-/// CEL's standard library, its strings extension, and ours. Only what [`FUNCTIONS`] names is ever called.
+/// CEL's standard library, its strings extension, and bobsync's functions. Expressions can only
+/// call what [`FUNCTIONS`] names.
 pub(super) static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut environment = Env::default().with_optional_support(false).with_stdlib();
     let added = environment
@@ -109,9 +111,9 @@ pub(super) static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
 const PATTERN: Type = Type::new_unspecified_type("pattern");
 static PATTERN_TYPE: Type = PATTERN;
 
-/// Characters of a pattern.
+/// The most characters of a pattern.
 const PATTERN_LENGTH: usize = 200;
-/// Bytes of a compiled pattern, and of each of its caches.
+/// The most bytes of a compiled pattern, and of each of its caches.
 const PATTERN_SIZE: usize = 256 << 10;
 
 /// A compiled pattern, as a value that only `@matches` takes.
@@ -119,7 +121,7 @@ const PATTERN_SIZE: usize = 256 << 10;
 pub(super) struct Pattern(Regex);
 
 impl Pattern {
-    /// Compiles it.
+    /// Compiles a pattern.
     ///
     /// # Errors
     /// A sentence for a person.
@@ -158,21 +160,23 @@ impl Val for Pattern {
 
 impl StaticVal for Pattern {}
 
-/// What is no part of a word: anything but letters, the marks on them, digits, and what only says how to show them. Of what
-/// `\w` takes for a word, the connectors (`_`) are none of these.
+/// Matches what is between words: everything except letters, the marks on them, digits, and
+/// characters that only say how to show others. `\w` takes connectors such as `_` as parts of a
+/// word, and this pattern does not.
 static BETWEEN_WORDS: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"[[^\w\p{N}\p{Cf}]\p{Pc}]+").expect("the pattern is a constant, and a test compiles it"));
 
-/// A username made of a name: transliterated to ASCII, lower case, every run of anything but letters and digits one dot,
-/// none at the ends.
+/// Returns a username made from a name. The name is transliterated to ASCII and lower-cased. Each
+/// run of characters that are not letters or digits becomes one dot, and no dot is left at the
+/// ends.
 ///
-/// What is between words is told by the name as it is written, never by its transliteration: that has signs for letters which
-/// ASCII lacks ("Ol'ga" for "Ольга"), and they are left out.
+/// The name as it is written says where words end, and not its transliteration. The transliteration
+/// has signs for letters that ASCII lacks ("Ol'ga" for "Ольга"), and they are left out.
 pub(super) fn username_of(text: &str) -> String {
     let mut name = String::with_capacity(text.len());
     for word in BETWEEN_WORDS.split(text) {
         let mut apart = !name.is_empty();
-        // What cannot be told in ASCII is left out.
+        // A letter without an ASCII form is left out.
         for letter in word.chars().filter_map(deunicode::deunicode_char) {
             for c in letter.chars().filter(char::is_ascii_alphanumeric) {
                 if std::mem::take(&mut apart) {
@@ -180,7 +184,8 @@ pub(super) fn username_of(text: &str) -> String {
                 }
                 name.push(c.to_ascii_lowercase());
             }
-            // An ideograph is a syllable of its own, which its transliteration shows by a blank behind it ("Wang ").
+            // An ideograph is a syllable of its own. Its transliteration shows that by a blank at
+            // the end ("Wang ").
             apart |= !name.is_empty() && letter.ends_with(' ') && letter.starts_with(|c: char| c.is_ascii_alphabetic());
         }
     }

@@ -1,5 +1,6 @@
-//! From text to a tree that can be evaluated: refuses what is unknown, replaces every field by its number, and adds up
-//! what an evaluation can cost at most. The cost is decided here, before anything runs, because nothing stops an evaluation.
+//! Turns text into a tree that can be evaluated. It refuses what is unknown, replaces every field
+//! by its number, and adds up the highest cost of an evaluation. It bounds the cost here, before
+//! anything runs, because nothing stops an evaluation.
 
 use cel::{
     ParseErrors,
@@ -9,48 +10,49 @@ use cel::{
 
 use super::functions::{FUNCTIONS, Function, MATCHES, MATCHES_COMPILED, Pattern, Style, Yields};
 
-/// Characters of an expression.
+/// The most characters of an expression.
 pub(super) const LENGTH: usize = 2_000;
-/// Brackets within brackets.
+/// The most brackets within brackets.
 const BRACKETS: usize = 24;
-/// Levels of the parser, which also counts each `? :` within another.
+/// The most levels of the parser, which also counts each `? :` within another.
 const LEVELS: u16 = 32;
-/// Operations within operations.
+/// The most operations within operations.
 const DEPTH: usize = 32;
-/// Operations, values and fields.
+/// The most operations, values and fields.
 const NODES: usize = 500;
-/// Macros within macros.
+/// The most macros within macros.
 const MACROS: usize = 2;
-/// Patterns, each of which is held compiled.
+/// The most patterns. Each of them is kept compiled.
 const PATTERNS: usize = 16;
-/// Different fields; as many as there are bits to remember the empty ones.
+/// The most different fields. There are as many bits to remember the empty ones.
 pub(super) const FIELDS: usize = 64;
-/// Bytes of a field's value.
+/// The most bytes of a field's value.
 pub(super) const FIELD_LENGTH: usize = 1_024;
-/// What an evaluation may cost: about one for each byte it reads or writes. Kubernetes draws the line at the same number.
+/// The highest cost of an evaluation: about 1 for each byte that it reads or writes. Kubernetes has
+/// the same limit.
 const COST: u64 = 10_000_000;
 
-/// What a step costs whatever it works on.
+/// The fixed cost of a step.
 const STEP: u64 = 16;
-/// What an element of a list or map takes beside its text.
+/// The cost of an element of a list or map in addition to its text.
 const ELEMENT: u64 = 64;
 /// Bytes of the longest number as text.
 const NUMBER: u64 = 400;
-/// What a pattern costs for each byte it looks at.
+/// The cost of a pattern for each byte that it looks at.
 const PATTERN: u64 = 256;
 
-/// What was read.
+/// The result of reading an expression.
 pub(super) struct Reading {
     pub tree: IdedExpr,
-    /// Ids, in the order of their numbers in the tree.
+    /// Field ids, in the order of their numbers in the tree.
     pub fields: Vec<Box<str>>,
     pub patterns: Vec<Pattern>,
-    /// Bytes of the largest result, which the tests hold against real ones.
+    /// Bytes of the largest result. Tests compare it with real results.
     #[cfg_attr(not(test), expect(dead_code))]
     pub largest: u64,
 }
 
-/// Where a number in the tree leads.
+/// What a number in the tree refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reference {
     /// The value of a field.
@@ -62,7 +64,7 @@ pub(super) enum Reference {
 }
 
 impl Reference {
-    /// A name that nobody can write.
+    /// Returns the name for the tree. No user can write such a name in an expression.
     fn name(self) -> String {
         match self {
             Self::Field(number) => format!("@{number}"),
@@ -71,7 +73,7 @@ impl Reference {
         }
     }
 
-    /// Reads it back.
+    /// Reads a name of [`Reference::name`].
     pub fn read(name: &str) -> Option<Self> {
         let name = name.strip_prefix('@')?;
         if let Some(number) = name.strip_prefix('?') {
@@ -96,7 +98,8 @@ pub(super) fn read(text: &str) -> Result<Reading, String> {
     Ok(Reading { tree, fields: reader.fields, patterns: reader.patterns, largest: result.weight })
 }
 
-/// Returns what is wrong with a text that the parser refuses: where, and what it may be. The parser's own words say less.
+/// Returns what is wrong with a text that the parser refuses: the place, and the likely cause. The
+/// parser's own words say less.
 fn not_cel(text: &str, errors: &ParseErrors) -> String {
     if errors.errors.iter().any(|error| error.msg.contains("Recursion limit")) {
         return format!(
@@ -113,7 +116,7 @@ fn not_cel(text: &str, errors: &ParseErrors) -> String {
     )
 }
 
-/// Returns line and column of an equals sign that stands alone, outside of quotes.
+/// Returns line and column of a single equals sign outside of quotes.
 fn lone_equals(text: &str) -> Option<(usize, usize)> {
     let (mut quote, mut before, mut line, mut column) = (None, ' ', 1, 0);
     let mut chars = text.chars().peekable();
@@ -134,7 +137,7 @@ fn lone_equals(text: &str) -> Option<(usize, usize)> {
     None
 }
 
-/// Whether a quote of the text is not closed.
+/// Returns whether the text has a quote that is not closed.
 fn has_open_quote(text: &str) -> bool {
     let (mut quote, mut chars) = (None, text.chars());
     while let Some(c) = chars.next() {
@@ -148,7 +151,7 @@ fn has_open_quote(text: &str) -> bool {
     quote.is_some()
 }
 
-/// What can be refused without the parser, which recurses.
+/// Refuses what can be refused before the parser runs, because the parser recurses.
 fn survey(text: &str) -> Result<(), String> {
     if text.trim().is_empty() {
         return Err("the expression is empty".to_owned());
@@ -179,9 +182,9 @@ fn survey(text: &str) -> Result<(), String> {
 /// How large a value can be.
 #[derive(Clone, Copy)]
 struct Bound {
-    /// Bytes, those of elements included.
+    /// Bytes, with those of elements.
     weight: u64,
-    /// Elements.
+    /// How many elements it has.
     count: u64,
     /// Bytes of the heaviest element.
     element: u64,
@@ -198,7 +201,7 @@ impl Bound {
         Self { weight: count.saturating_mul(element.saturating_add(ELEMENT)), count, element }
     }
 
-    /// An element of this one, which may be a list again.
+    /// Returns the bound of an element of this value, which may be a list too.
     const fn inside(self) -> Self {
         Self { weight: self.element, count: self.element / ELEMENT, element: self.element }
     }
@@ -219,10 +222,10 @@ impl Bound {
 struct Reader {
     fields: Vec<Box<str>>,
     patterns: Vec<Pattern>,
-    /// The variables of the macros around, outermost first.
+    /// The variables of the macros around this place, outermost first.
     variables: Vec<(String, Bound)>,
     nodes: usize,
-    /// How often the place that is being read can be evaluated.
+    /// How often the place that is read now can be evaluated.
     times: u64,
     cost: u64,
 }
@@ -355,7 +358,7 @@ impl Reader {
         Ok(result)
     }
 
-    /// `x.matches('pattern')` becomes `@matches(x, <compiled pattern>)`.
+    /// Turns `x.matches('pattern')` into `@matches(x, <compiled pattern>)`.
     fn compile_pattern(&mut self, call: &mut CallExpr) -> Result<(), String> {
         let Some(IdedExpr { expr: Expr::Literal(LiteralValue::String(text)), .. }) = call.args.last() else {
             return Err(format!("the pattern of `{MATCHES}` has to be text in quotes, not computed"));
@@ -403,7 +406,7 @@ impl Reader {
         if self.variables.len() == MACROS {
             return Err(format!("macros (all, exists, exists_one, map, filter) are nested more than {MACROS} deep"));
         }
-        // Each element is copied once, into the variable.
+        // Each element is copied into the variable once.
         self.charge(range.weight)?;
         self.variables.push((macro_.iter_var.clone(), range.inside()));
         let outside = self.times;
@@ -427,7 +430,7 @@ impl Reader {
     }
 }
 
-/// What people wrote in a macro; the rest of its tree is the parser's.
+/// The part of a macro that people wrote. The parser adds the rest of its tree.
 struct Body<'a> {
     guard: Option<&'a mut IdedExpr>,
     element: &'a mut IdedExpr,
@@ -435,7 +438,8 @@ struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    /// Finds it by the accumulator: a list for `map` and `filter`, a truth for `all` and `exists`, a number for `exists_one`.
+    /// Finds that part by the accumulator: a list for `map` and `filter`, a truth for `all` and
+    /// `exists`, a number for `exists_one`.
     fn of(macro_: &'a mut ComprehensionExpr) -> Option<Self> {
         let Expr::Call(step) = &mut macro_.loop_step.expr else { return None };
         match &macro_.accu_init.expr {
@@ -466,7 +470,8 @@ fn is_pattern(node: &IdedExpr) -> bool {
     matches!(&node.expr, Expr::Ident(name) if matches!(Reference::read(name), Some(Reference::Pattern(_))))
 }
 
-/// The largest result of a function, and its work beyond reading operands and writing the result.
+/// Returns the largest result of a function, and its work in addition to reading operands and
+/// writing the result.
 fn price(yields: Yields, bounds: &[Bound], limit: Option<u64>) -> (Bound, u64) {
     let operand = |index: usize| bounds.get(index).copied().unwrap_or(Bound::text(0));
     let first = operand(0);
@@ -490,7 +495,8 @@ fn price(yields: Yields, bounds: &[Bound], limit: Option<u64>) -> (Bound, u64) {
     }
 }
 
-/// Bytes of ASCII for one byte of text, at most: single signs have whole names, such as `(partnership sign)`.
+/// The most bytes of ASCII for one byte of text. Some single signs have long names, such as
+/// `(partnership sign)`.
 pub(super) const LETTERS: u64 = 32;
 
 const EMPLOYEE: &str = "employee";
@@ -522,11 +528,12 @@ fn unknown(what: &str) -> String {
 
 struct Path {
     id: String,
-    /// `has(...)`
+    /// Whether the path is within `has(...)`.
     presence: bool,
 }
 
-/// The field that a chain of members and constant indices of `employee` names; `None` for anything else.
+/// Returns the field that a chain of members and constant indices of `employee` names, or `None`
+/// for anything else.
 fn path(node: &IdedExpr) -> Result<Option<Path>, String> {
     let presence = matches!(&node.expr, Expr::Select(select) if select.test);
     let mut parts: Vec<Option<&str>> = Vec::new();

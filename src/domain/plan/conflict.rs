@@ -1,13 +1,14 @@
-//! Who has the e-mail or the username that an employee's account should have.
+//! Conflicts: which account or employee has the e-mail or the username that an employee's account
+//! should have.
 
 use crate::domain::matching::{Holder, Person, PersonIndex, Taken};
 
-/// Who has what an employee's account should have.
+/// What already has the e-mail or the username that an employee's account should have.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Conflict {
-    /// This account, which bears no mark and may not be taken over.
+    /// This account, which has no mark and may not be adopted.
     Stranger(Box<str>),
-    /// This account, whose mark is that of nobody in Bob.
+    /// This account, with the mark of an employee who is not in Bob.
     Marked(Box<str>),
     /// This account of another employee in Bob.
     Employee {
@@ -16,7 +17,7 @@ pub enum Conflict {
         /// Bob's id of the employee.
         employee: Box<str>,
     },
-    /// Another employee, of this id, has the same e-mail in Bob, and keeps the account.
+    /// Another employee, with this id, has the same e-mail in Bob and keeps the account.
     SameEmail(Box<str>),
     /// More than one account.
     Several,

@@ -1,5 +1,5 @@
-//! What a plan is, in a few bytes: a digest over who, what and every target value, of the whole that a person approves, and
-//! of each person's part in it.
+//! Digests of a plan: one of the whole plan, which a person approves, and one of each employee's
+//! part in it. They cover employees, kinds of change and every target value.
 
 use foldhash::HashMap;
 use sha2::{Digest as _, Sha256};
@@ -12,16 +12,18 @@ use crate::domain::{
 };
 
 impl Plan {
-    /// SHA-256 over who, what and the target values, whatever the order of the people.
+    /// Returns the SHA-256 over employees, kinds of change and target values. The order of the
+    /// employees does not matter.
     #[must_use]
     pub fn digest(&self, mapping: &Mapping, people: &[Person]) -> String {
         self.digest_of(mapping, people, &[], |_| true)
     }
 
-    /// The same over the changes whose index is `wanted`, and over the `frozen` rows of all others.
+    /// Returns the same digest over the changes with an index that is `wanted`, and over the
+    /// `frozen` rows of all other changes.
     #[must_use]
     pub fn digest_of(&self, mapping: &Mapping, people: &[Person], frozen: &[usize], wanted: impl Fn(usize) -> bool) -> String {
-        // Who in a circle gets the manager last is a matter of order.
+        // Which employee of a circle gets the manager last is only a matter of order.
         let late: HashMap<PersonIndex, PersonIndex> = self.late_managers.iter().copied().collect();
         let manager = |change: &Change| change.manager.or_else(|| late.get(&change.person).copied());
         let mut lines: Vec<[u8; 32]> = self
@@ -46,8 +48,11 @@ impl Plan {
         })
     }
 
-    /// One person's part in the plan that follows the release `after`; never 0. With `rows`: only what it writes to these.
-    /// The manager counts as who it is, whether the account is there by now or not.
+    /// Returns the digest of one employee's part in the plan that follows the release `after`. It
+    /// is never 0. With `rows`, the digest covers only what the change writes to these rows.
+    ///
+    /// The manager counts as the employee's id, so that the digest is the same before and after the
+    /// manager's account is made.
     #[must_use]
     pub fn part(&self, change: &Change, rows: Option<&[usize]>, mapping: &Mapping, people: &[Person], after: &str) -> u64 {
         let mut change = match rows {
@@ -103,7 +108,7 @@ fn line(change: &Change, manager: Option<PersonIndex>, mapping: &Mapping, people
     hash.finalize().into()
 }
 
-/// Length first, so that no two lists of fields give the same bytes.
+/// Adds `text` to the hash, after its length, so that no two lists of fields give the same bytes.
 fn field(hash: &mut Sha256, text: &str) {
     hash.update((text.len() as u64).to_be_bytes());
     hash.update(text.as_bytes());

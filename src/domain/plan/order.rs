@@ -1,5 +1,5 @@
-//! The order in which a plan is carried out: who leaves first, who gives an address up before who takes it, managers before
-//! their people.
+//! The order of a plan: employees who leave come first, an account gives up an address before
+//! another takes it, and managers come before their reports.
 
 use std::collections::HashSet;
 
@@ -16,7 +16,7 @@ pub(super) fn order(plan: &mut Plan) {
         if change.stage == Stage::GiveUp
             && let Some(manager) = change.manager.take()
         {
-            // This one goes out before the manager's account is made.
+            // This change goes out before the manager's account is made.
             plan.late_managers.push((change.person, manager));
         }
     }
@@ -38,11 +38,12 @@ fn stage(change: &Change, awaited: &HashSet<PersonIndex>) -> Stage {
     }
 }
 
-/// Levels of those who give an e-mail up: a chain of people who each take the next one's starts at its end.
+/// Sets the levels of changes that give up an e-mail. In a chain of accounts that each take the
+/// next one's e-mail, the last account goes first.
 fn givers_first(plan: &mut Plan) {
     let after: HashMap<PersonIndex, PersonIndex> = plan.changes.iter().filter_map(|change| Some((change.person, change.after?))).collect();
     for change in plan.changes.iter_mut().filter(|change| change.stage == Stage::GiveUp) {
-        // No circle: `hand_overs` lets nobody wait in one.
+        // There is no circle: `hand_overs` lets no employee wait in one.
         change.level = 0;
         let mut at = change.person;
         while let Some(&next) = after.get(&at).filter(|_| change.level < 1000) {
@@ -52,13 +53,13 @@ fn givers_first(plan: &mut Plan) {
     }
 }
 
-/// Levels of new accounts: managers before their people.
+/// Sets the levels of new accounts, so that managers come before their reports.
 fn managers_first(plan: &mut Plan) {
     let creates: HashMap<PersonIndex, usize> =
         plan.changes.iter().enumerate().filter(|(_, c)| c.kind == Kind::Create).map(|(i, c)| (c.person, i)).collect();
     let mut level: Vec<Option<u32>> = vec![None; plan.changes.len()];
     for start in 0..plan.changes.len() {
-        // Walk up to somebody whose level is known or who waits for nobody, then back down.
+        // Walk up to a change with a known level or without a manager to wait for, then back down.
         let mut path: Vec<usize> = Vec::new();
         let mut at = start;
         let mut base = loop {
@@ -66,7 +67,7 @@ fn managers_first(plan: &mut Plan) {
                 break known + 1;
             }
             if let Some(position) = path.iter().position(|&p| p == at) {
-                // A circle: the one with the smallest index gets the manager later.
+                // This is a circle. The change with the smallest index gets its manager later.
                 let first = path[position..].iter().copied().min_by_key(|&c| plan.changes[c].person).unwrap_or(at);
                 let change = &mut plan.changes[first];
                 if let Some(manager) = change.manager.take() {

@@ -1,5 +1,5 @@
-//! Who reports to whom, as the provider has to hold it: by the id of the account, which may have yet to be made, or by its
-//! e-mail, which is known before.
+//! Managers, in the form in which the provider keeps them. Some providers name a manager by the id
+//! of the account, which may not exist yet. Others use the manager's e-mail, which is known before.
 
 use foldhash::HashMap;
 
@@ -12,7 +12,7 @@ use crate::domain::{
     matching::{Matcher, Person, PersonIndex},
 };
 
-/// The manager of everybody who has one that is among the people.
+/// Returns the manager of each employee, if the manager is one of the employees too.
 pub(super) fn managers(mapping: &Mapping, people: &[Person], matcher: &Matcher<'_>) -> Vec<Option<PersonIndex>> {
     let Some(row) = mapping.manager else { return Vec::new() };
     people
@@ -24,7 +24,7 @@ pub(super) fn managers(mapping: &Mapping, people: &[Person], matcher: &Matcher<'
         .collect()
 }
 
-/// Adds the manager to the changes, and makes changes where it is all that differs.
+/// Adds the manager to the changes. Makes a change where only the manager differs.
 pub(super) fn set_managers(
     plan: &mut Plan,
     mapping: &Mapping,
@@ -41,7 +41,7 @@ pub(super) fn set_managers(
         if plan.standings[i].account.is_none() && !creating {
             continue;
         }
-        // What is never written gets no manager either.
+        // A protected account gets no manager either.
         if matches!(plan.standings[i].block, Some(Block::Protected(_) | Block::ManagedElsewhere)) {
             continue;
         }
@@ -119,7 +119,8 @@ pub(super) fn set_managers(
 }
 
 impl Plan {
-    /// What this person's account names the manager by; `None` where there is none, or the manager has no account.
+    /// Returns the value by which this employee's account names the manager. Returns `None` if
+    /// there is no manager, or if the manager has no account.
     #[must_use]
     pub fn manager_of(&self, mapping: &Mapping, people: &[Person], person: PersonIndex) -> Option<Box<str>> {
         match self.managers.get(person as usize).copied().flatten() {
@@ -128,7 +129,8 @@ impl Plan {
         }
     }
 
-    /// What the accounts of this person's reports name the person by; `None` without an account.
+    /// Returns the value by which the accounts of this employee's reports name the employee.
+    /// Returns `None` if the employee has no account.
     #[must_use]
     pub fn reference(&self, mapping: &Mapping, people: &[Person], person: PersonIndex) -> Option<Box<str>> {
         if mapping.manager.is_some_and(|row| mapping.rows[row].compare == Compare::PersonByEmail) {
@@ -137,7 +139,8 @@ impl Plan {
         self.standings[person as usize].account.as_ref().map(|held| held.id.clone())
     }
 
-    /// Whether one of these changes gives an account another e-mail, where reports name their manager by it.
+    /// Returns whether one of the `wanted` changes gives an account another e-mail, if reports name
+    /// their manager by e-mail.
     #[must_use]
     pub fn renames(&self, mapping: &Mapping, wanted: impl Fn(usize) -> bool) -> bool {
         let by_email = mapping.manager.is_some_and(|row| mapping.rows[row].compare == Compare::PersonByEmail);
@@ -145,7 +148,8 @@ impl Plan {
         by_email && self.changes.iter().enumerate().any(|(index, change)| wanted(index) && renames(change))
     }
 
-    /// The e-mail that this person's account will have when the plan is carried out; `None` without an account.
+    /// Returns the e-mail that this employee's account has after the plan is carried out. Returns
+    /// `None` if the employee has no account.
     fn email_of(&self, mapping: &Mapping, people: &[Person], person: PersonIndex) -> Option<Box<str>> {
         let Standing { account, change, .. } = &self.standings[person as usize];
         let change = change.map(|change| &self.changes[change]).filter(|change| account.is_some() || change.kind == Kind::Create);

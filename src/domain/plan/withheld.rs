@@ -1,10 +1,12 @@
-//! What goes out of a plan before anything is written: rows without a target, frozen rows, all but access.
+//! What is taken out of a plan before anything is written: rows without a target, frozen rows, and
+//! everything except access.
 
 use super::{Block, Kind, Plan};
 use crate::domain::{account::AccountWrite, mapping::Mapping, matching::Person};
 
 impl Plan {
-    /// Leaves out rows whose target the provider does not have; a change with nothing left to write goes.
+    /// Takes out these rows, because the provider does not have their targets. Drops a change that
+    /// has nothing left to write.
     pub fn without_rows(&mut self, rows: &[usize]) {
         if rows.is_empty() {
             return;
@@ -15,7 +17,7 @@ impl Plan {
         self.without_empty_changes();
     }
 
-    /// Leaves nothing but access in the changes of accounts that exist; all others go.
+    /// Keeps only access in the changes of existing accounts. Drops all other changes.
     pub fn only_access(&mut self) {
         for change in &mut self.changes {
             let AccountWrite { access, foreign, .. } = std::mem::take(&mut change.write);
@@ -27,11 +29,11 @@ impl Plan {
         self.without_empty_changes();
     }
 
-    /// Leaves the attributes of these rows as they are on every account that exists, and says so of everybody who would
-    /// have been changed.
+    /// Takes these rows out of the changes of existing accounts, and notes it for each employee
+    /// with such a change.
     pub fn freeze(&mut self, mapping: &Mapping, rows: &[usize]) {
         for change in self.changes.iter_mut().filter(|change| change.kind != Kind::Create) {
-            // A manager whose account is made by this plan is written as well.
+            // A manager that waits for an account of this plan is a write too.
             let awaited = mapping.manager.filter(|_| change.manager.is_some());
             let row = change.write.attributes.iter().map(|(row, _)| *row).chain(awaited).find(|row| rows.contains(row));
             let Some(row) = row else { continue };
@@ -47,7 +49,8 @@ impl Plan {
         self.without_empty_changes();
     }
 
-    /// Names the pinned targets among these rows, which the provider does not have, to those who pin them.
+    /// Blocks employees who pin a target among these rows, which the provider does not have. The
+    /// block names the target.
     pub fn name_pins_without(&mut self, mapping: &Mapping, people: &[Person], rows: &[usize]) {
         for (standing, person) in self.standings.iter_mut().zip(people).filter(|_| !rows.is_empty()) {
             if let Some(row) = rows.iter().find(|row| person.employee.pinned(**row).is_some()).filter(|_| person.decision.managed) {

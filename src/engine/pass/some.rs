@@ -82,9 +82,8 @@ impl Pass<'_> {
         self.looked_at(&people);
         self.company.see_some(people.iter().map(|person| &person.employee).filter(|employee| !self.looking.is_outdated(employee.id())));
         report.zones = self.company.gaps(&settings.zones);
-        report.rest.unsettled = std::mem::take(&mut recorder.unsettled.lock().unwrap_or_else(PoisonError::into_inner));
-        report.unfinished = summary.unfinished || recorder.failed.load(std::sync::atomic::Ordering::Relaxed);
-        report.tally = Some(recorder.tally.into_inner().unwrap_or_else(PoisonError::into_inner));
+        recorder.end(report);
+        report.cut = summary.cut;
         summary.stop.map_or(Ok(()), Err)
     }
 
@@ -116,9 +115,8 @@ impl Pass<'_> {
         report.held.clone_from(&released.held.plan);
         let recorder = self.recorder(&people, &plan, &requests, &seen.deleted_now, self.approvals(&released), &[]);
         let summary = self.converge(&people, &plan, &released, &recorder, (&[], &[])).await;
-        report.rest.unsettled = std::mem::take(&mut recorder.unsettled.lock().unwrap_or_else(PoisonError::into_inner));
-        report.unfinished = summary.unfinished || recorder.failed.load(std::sync::atomic::Ordering::Relaxed);
-        report.tally = Some(recorder.tally.into_inner().unwrap_or_else(PoisonError::into_inner));
+        recorder.end(report);
+        report.cut = summary.cut;
         summary.stop.map_or(Ok(()), Err)
     }
 

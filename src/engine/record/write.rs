@@ -1,9 +1,6 @@
 //! How a status is written: once, with the lines of history that are owed, and never over what came meanwhile.
 
-use std::{
-    num::NonZeroU64,
-    sync::{PoisonError, atomic::Ordering},
-};
+use std::{num::NonZeroU64, sync::PoisonError};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -16,13 +13,15 @@ use crate::{
         employee_sync::{Action, HistoryEntry, OutcomeWord},
     },
     cluster::{
-        roster::{Entry, digest},
+        roster::{Entry, digest, same},
         status::WriteError,
     },
     domain::{known::Revoked, matching::PersonIndex},
     engine::verdict::{Proof, Verdict, part_text},
 };
 
+/// How often a status is made anew where its object changed between the read and the write.
+const TRIES: u32 = 4;
 /// So many events of one kind a pass publishes; what is more is told in one event of the integration. Warnings stay single.
 const SINGLE: u32 = 20;
 
@@ -66,7 +65,10 @@ impl Recorder<'_> {
             return;
         }
         if write.expired {
-            return self.note(self.expire(&write, id).await.err().as_ref());
+            return match self.expire(&write, id).await {
+                Ok(()) => {}
+                Err(error) => self.not_written(id, None, &error),
+            };
         }
         // What another pass has written meanwhile is not owed any more, and what it could not write is.
         write.owed = self.roster.owed(self.key, id);
@@ -81,10 +83,7 @@ impl Recorder<'_> {
                 // A change that failed is tried again, and tells of itself then. One that was made never comes again.
                 let made = write.history.into_iter().filter(|line| line.outcome == OutcomeWord::Succeeded);
                 self.roster.owe(self.key, id, made.chain(write.owed).collect());
-                if !error.gone {
-                    self.unsettled.lock().unwrap_or_else(PoisonError::into_inner).push((id.into(), true));
-                }
-                self.note(Some(&error));
+                self.not_written(id, Some(&write.verdict), &error);
             }
         }
     }
@@ -94,17 +93,13 @@ impl Recorder<'_> {
         if self.roster.with(self.key, id, Seen::of) != write.seen {
             return Ok(());
         }
-        self.writer.delete_person(&self.writer.read_person(self.key, id).await?).await?;
+        match self.writer.delete_person(&self.writer.read_person(self.key, id).await?).await {
+            // What has changed it keeps it, for this time.
+            Err(error) if error.is_outdated() => return Ok(()),
+            deleted => deleted?,
+        }
         self.roster.forget(self.key, id);
         Ok(())
-    }
-
-    fn note(&self, error: Option<&WriteError>) {
-        if let Some(error) = error.filter(|error| !error.gone) {
-            tracing::warn!(integration = %self.key, %error, "a status could not be written; the next pass writes it");
-            self.metrics.status_patch("EmployeeSync", "failed");
-            self.failed.store(true, Ordering::Relaxed);
-        }
     }
 
     async fn try_write(&self, write: &Write<'_>, id: &str) -> Result<(), WriteError> {
@@ -123,24 +118,65 @@ impl Recorder<'_> {
             // What is owed goes into the object that comes after it.
             return Err(WriteError::leaving("writing a status"));
         }
-        let object = if write.exists {
-            self.writer.read_person(self.key, id).await?
-        } else {
-            let created = self.writer.create_person(self.key, self.uid, id).await?;
-            self.roster.wrote(&created, 0);
-            created
+        let mut tries = 0;
+        let (before, written, lines, changed) = loop {
+            let object = if write.exists || tries > 0 {
+                self.writer.read_person(self.key, id).await?
+            } else {
+                let created = self.writer.create_person(self.key, self.uid, id).await?;
+                self.roster.wrote(&created, 0);
+                created
+            };
+            if object.metadata.deletion_timestamp.is_some() {
+                return Err(WriteError::leaving("writing a status"));
+            }
+            let before = object.status.clone().unwrap_or_default();
+            // A write whose answer was lost may have stored its line all the same.
+            let lines = write.history.iter().chain(&write.owed).filter(|line| !before.history.contains(line));
+            let lines: Vec<HistoryEntry> = lines.cloned().collect();
+            let (status, changed) = self.status(write, id, &object, &before, &lines);
+            if object.status.as_ref().is_some_and(|old| same(old, &status)) {
+                self.roster.wrote(&object, if changed { 0 } else { write.hash });
+                return Ok(());
+            }
+            self.roster.writing(self.key, id, true);
+            let written = self.writer.apply_person(&object, &status).await.inspect_err(|_| self.roster.writing(self.key, id, false));
+            tries += 1;
+            match written {
+                // It changed between the read and the write.
+                Err(error) if error.is_outdated() && tries < TRIES => {}
+                written => break (before, written?, lines, changed),
+            }
         };
-        if object.metadata.deletion_timestamp.is_some() {
-            return Err(WriteError::leaving("writing a status"));
+        self.roster.wrote(&written, if changed { 0 } else { write.hash });
+        self.metrics.status_patch("EmployeeSync", "written");
+        let done = write.history.as_ref().is_some_and(|entry| entry.outcome == OutcomeWord::Succeeded);
+        if let Some(cause) = self.causes.get(id).filter(|_| done) {
+            self.metrics.reached(cause.trigger, cause.class, cause.since.elapsed());
         }
-        let before = object.status.as_ref().unwrap_or(&blank);
-        // A write whose answer was lost may have stored its line all the same.
-        let owed = write.owed.iter().filter(|line| !before.history.contains(line));
-        let lines: Vec<HistoryEntry> = write.history.iter().chain(owed).cloned().collect();
+        for line in lines.iter().rev() {
+            self.announce(&written, write, line);
+        }
+        let failed = lines.first().is_some_and(|line| line.outcome == OutcomeWord::Failed);
+        if !failed {
+            self.announce_open(&written, write, &before);
+        }
+        Ok(())
+    }
+
+    /// The status to be written over `before`, and whether news have come since the verdict was made.
+    fn status(
+        &self,
+        write: &Write<'_>,
+        id: &str,
+        object: &EmployeeSync,
+        before: &EmployeeSyncStatus,
+        lines: &[HistoryEntry],
+    ) -> (EmployeeSyncStatus, bool) {
         // Evidence is what the roster has at this moment: Bob may have reported something, or taken it back, since the pass looked.
         let (proof, changed) =
             self.roster.with(self.key, id, |entry| (self.proof(write.index, entry, Some(&write.seen)), Seen::of(entry) != write.seen));
-        let mut status = write.verdict.status(mapping, before, proof, &lines, now);
+        let mut status = write.verdict.status(&self.validated.settings.mapping, before, proof, lines, self.clock.now());
         // The object may be there already, written by somebody: its generation is the truth.
         status.observed_generation = object.metadata.generation.map(|generation| generation.min(write.verdict.generation).max(1));
         let done = write.history.as_ref().is_some_and(|entry| entry.outcome == OutcomeWord::Succeeded);
@@ -154,29 +190,7 @@ impl Recorder<'_> {
                 status.held_part.clone_from(part);
             }
         }
-        let same = object.status.as_ref().is_some_and(|old| {
-            digest(old) == digest(&status) && conditions::same(&old.conditions, &status.conditions) && old.history == status.history
-        });
-        if same {
-            self.roster.wrote(&object, write.hash);
-            return Ok(());
-        }
-        self.roster.writing(self.key, id, true);
-        let written = self.writer.patch_person(&object.name_any(), &status).await;
-        let written = written.inspect_err(|_| self.roster.writing(self.key, id, false))?;
-        self.roster.wrote(&written, if changed { 0 } else { write.hash });
-        self.metrics.status_patch("EmployeeSync", "written");
-        if let Some(cause) = self.causes.get(id).filter(|_| done) {
-            self.metrics.reached(cause.trigger, cause.class, cause.since.elapsed());
-        }
-        for line in lines.iter().rev() {
-            self.announce(&written, write, line);
-        }
-        let failed = lines.first().is_some_and(|line| line.outcome == OutcomeWord::Failed);
-        if !failed {
-            self.announce_open(&written, write, before);
-        }
-        Ok(())
+        (status, changed)
     }
 
     /// Warns once where access should be taken and nothing that bobsync may do takes it.

@@ -34,7 +34,7 @@ mod tests {
     use super::*;
     use crate::{
         api::{ProvisioningIntegrationStatus, conditions},
-        engine::{record::Tally, validate::Stop},
+        engine::{execute::Cut, record::Tally, validate::Stop},
     };
 
     const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
@@ -70,7 +70,7 @@ mod tests {
         let tally = Some(Tally { in_scope: 3, ready: 2, retry: true, ..Tally::default() });
         let converged = after(&Report { tally: tally.clone(), in_bob: Some(3), ..tried_again() });
         assert_eq!((converged.next_try_at, &*converged.conditions[0].message), (None, "2 of 3 employees in scope are in sync."));
-        let unfinished = after(&Report { tally, in_bob: Some(3), unfinished: true, ..tried_again() });
+        let unfinished = after(&Report { tally, in_bob: Some(3), cut: Some(Cut::Halted), ..tried_again() });
         assert_eq!(unfinished.conditions[0].reason, "Progressing");
         assert!(unfinished.conditions[0].message.ends_with(&format!("Next try at {DUE}.")), "{:?}", unfinished.conditions[0]);
     }

@@ -24,6 +24,8 @@ pub struct Reckoned {
     pub counts: Option<Counts>,
     /// The other integration that manages everybody who is in conflict, where one does.
     pub taken_by: Option<IntegrationKey>,
+    /// What the API server said of the objects that it refuses.
+    pub not_written: Option<String>,
     /// How every budget stands; `None` while the settings are not known.
     pub budgets: Option<BudgetStates>,
 }
@@ -62,7 +64,7 @@ pub fn with_counts(
             }
         }
     };
-    put(employees_failing(&counts.failing().collect::<Vec<_>>()));
+    put(employees_failing(&counts.failing().collect::<Vec<_>>(), reckoned.not_written.as_deref()));
     let Some(ready) = conditions::find(&status.conditions, "Ready").map(|ready| ready.reason.clone()) else { return status };
     let is = |reason: IntegrationReason| reason.as_str() == ready;
     let mut put = |wanted: Wanted| {
@@ -100,7 +102,7 @@ pub(super) fn in_sync(ready: u32, in_scope: u32, failing: u32) -> String {
 }
 
 /// Says who fails, by reason.
-pub(super) fn employees_failing(reasons: &[(EmployeeReason, u32)]) -> Wanted {
+pub(super) fn employees_failing(reasons: &[(EmployeeReason, u32)], not_written: Option<&str>) -> Wanted {
     let kind = "EmployeesFailing";
     let failing: u32 = reasons.iter().map(|(_, count)| count).sum();
     if failing == 0 {
@@ -112,6 +114,9 @@ pub(super) fn employees_failing(reasons: &[(EmployeeReason, u32)]) -> Wanted {
     }
     message.pop();
     message.push('.');
+    if let Some(told) = not_written.filter(|_| reasons.iter().any(|(reason, _)| *reason == EmployeeReason::NotRecorded)) {
+        let _ = write!(message, " {told}");
+    }
     Wanted { kind, status: true, reason: DetailReason::SomeFailing.as_str(), message }
 }
 
@@ -138,6 +143,7 @@ fn one_cause(counts: &Counts, taken_by: Option<&IntegrationKey>) -> Option<(Inte
         | EmployeeReason::MissingAttribute
         | EmployeeReason::MappingFailed
         | EmployeeReason::ManagedElsewhere
+        | EmployeeReason::NotRecorded
         | EmployeeReason::NoLicence => IntegrationReason::InvalidSettings,
         // Leavers whose accounts a person has to suspend are no mistake in the settings; all others do not fail.
         _ => return None,

@@ -3,10 +3,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{
-        Arc, Mutex, OnceLock,
-        atomic::{AtomicBool, AtomicU64},
-    },
+    sync::{Arc, Mutex, OnceLock, atomic::AtomicU64},
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -130,7 +127,7 @@ fn surroundings() -> &'static Surroundings {
         let inside = runtime.enter();
         // Nobody listens there, and nobody calls.
         let client = with_settings(kube::Config::new("http://127.0.0.1:1".parse().expect("an address"))).expect("a client");
-        let (writer, events) = (Writer::new(&client, "people"), Events::start(client));
+        let (writer, events) = (Writer::new(&client, "people", &Leadership::always()), Events::start(client, Leadership::always()));
         drop(inside);
         let key = IntegrationKey { namespace: "people".into(), name: "onelogin".into() };
         Surroundings { runtime, writer, events, metrics: Arc::new(Metrics::new()), clock: Clock::system(), validated, key }
@@ -272,7 +269,7 @@ pub fn run(heard: &Heard) -> Doing {
         progress: None,
         owes: false,
         tally,
-        failed: AtomicBool::new(false),
+        unwritten: Mutex::default(),
     };
     for (who, outcome) in told.into_inner().expect("told") {
         let id = people[who as usize].employee.id();

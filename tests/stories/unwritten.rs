@@ -1,0 +1,202 @@
+//! An EmployeeSync that the API server refuses, passes that are cut off, and requests that they leave to their successors.
+
+use std::time::{Duration, Instant};
+
+use bobsync::api::conditions;
+use serde_json::{Value, json};
+
+use crate::{
+    attempts::hooked,
+    budgets::staff,
+    support::{Controller, Story, until},
+};
+
+/// A policy that refuses objects of this name in the story's namespace, and a wait until it does.
+async fn refuse(story: &Story, name: &str) {
+    let policy = format!(
+        r#"
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {{name: {namespace}}}
+spec:
+  failurePolicy: Fail
+  matchConstraints:
+    namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: {namespace}}}}}
+    resourceRules: [{{apiGroups: [bobsync.dev], apiVersions: [v1alpha1], operations: [CREATE], resources: [employeesyncs]}}]
+  validations: [{{expression: "object.metadata.name != '{name}'", message: "this name is not allowed"}}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {{name: {namespace}}}
+spec: {{policyName: {namespace}, validationActions: [Deny]}}
+"#,
+        namespace = story.namespace,
+    );
+    story.plane.apply_yaml(&policy).await.expect("a policy");
+    let object: bobsync::api::EmployeeSync = serde_json::from_value(json!({
+        "apiVersion": "bobsync.dev/v1alpha1", "kind": "EmployeeSync", "metadata": {"name": name},
+        "spec": {"integrationRef": {"name": "onelogin"}, "employeeId": name.trim_start_matches("onelogin-")},
+    }))
+    .expect("an object");
+    let dry = kube::api::PostParams { dry_run: true, ..kube::api::PostParams::default() };
+    until("the policy is at work", || async {
+        match story.people().create(&dry, &object).await {
+            Err(kube::Error::Api(status)) if status.message.contains("not allowed") => Ok(()),
+            other => Err(format!("{:?}", other.map(|_| ()))),
+        }
+    })
+    .await;
+}
+
+fn condition(status: &bobsync::api::ProvisioningIntegrationStatus, kind: &str) -> (String, String) {
+    let condition = conditions::find(&status.conditions, kind).expect("a condition");
+    (condition.reason.clone(), condition.message.clone())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_object_that_a_policy_refuses_is_a_failing_employee_and_budgets_hold() {
+    let story = Story::begin("unwritten", 0).await;
+    let people = staff(&story, 30).await;
+    let refused = format!("onelogin-{}", people[7]);
+    refuse(&story, &refused).await;
+    let _controller = Controller::start(&story).await;
+    story.integrate(json!({"interval": "24h", "safety": {"creates": {"max": "0%", "atLeast": 1, "per": "24h"}}})).await;
+    let status = story.ready("Converged").await.status.expect("a status");
+    let counts = status.employees.clone().expect("counts");
+    assert_eq!((counts.in_scope, counts.failing), (30, 1));
+    let (reason, message) = condition(&status, "EmployeesFailing");
+    assert_eq!(reason, "SomeFailing");
+    assert!(message.contains(&refused) && message.contains("ValidatingAdmissionPolicy"), "{message}");
+    assert!(message.contains("NotRecorded") && message.contains("this name is not allowed"), "{message}");
+    assert!(status.first_pass_at.is_some());
+    assert_eq!(story.simulated.accounts().await.len(), 30);
+
+    for number in 0..6 {
+        let joiner = json!({
+            "root.firstName": "Mio", "root.surname": "Dale", "root.email": format!("mio.{number}@example.com"), "work.startDate": "2022-03-01",
+            "internal.lifecycleStatus": "Employed", "internal.status": "Active", "internal.terminationDate": null, "employee.lastDayOfWork": null,
+        });
+        story.simulated.hire(joiner).await;
+    }
+    story.sync().await;
+    story.ready("PlanHeld").await;
+    assert_eq!(story.simulated.accounts().await.len(), 30, "six are more than one");
+
+    let plane = story.plane;
+    for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
+        let deleted = plane.kubectl(&["delete", kind, &story.namespace]).await.expect("kubectl runs");
+        assert!(deleted.status.success());
+    }
+    until("it is written by itself, and told no more", || async {
+        let object = story.person(&people[7]).await.is_some();
+        let message = condition(&story.integration().await.status.expect("a status"), "EmployeesFailing").1;
+        if object && message.is_empty() { Ok(()) } else { Err(format!("{object} {message}")) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_whose_pass_is_cut_off_by_a_stop_is_answered_by_the_successor() {
+    let story = Story::begin("cut-off", 0).await;
+    let people = staff(&story, 40).await;
+    let controller = Controller::start(&story).await;
+    story.integrate(json!({"interval": "24h", "safety": {"updates": {"max": "100%"}, "fieldBlackout": {"max": "100%"}}})).await;
+    story.ready("Converged").await;
+    for id in &people {
+        story.simulated.change(id, json!({"work.title": "Keeper of Lamps"})).await;
+    }
+    story
+        .simulated
+        .post("/onelogin/faults", json!({"kind": "delay", "method": "PUT", "pathPrefix": "/api/2/users", "delayMs": 1500}))
+        .await;
+    let asked = story.ask().await;
+    let titled = async || -> usize {
+        let accounts = story.simulated.accounts().await;
+        accounts.iter().filter(|account| account["title"] == "Keeper of Lamps").count()
+    };
+    until("the pass is at work", || async { if titled().await > 0 { Ok(()) } else { Err("nobody".to_owned()) } }).await;
+    assert!(controller.stop().await);
+    assert!(titled().await < 40, "some are left");
+    let status = story.integration().await.status.expect("a status");
+    assert_ne!(status.last_handled_sync_at.as_deref(), Some(&*asked), "it is not through");
+    story.simulated.delete("/onelogin/faults").await;
+    let _controller = Controller::start(&story).await;
+    story.answered(&asked).await;
+    assert_eq!(titled().await, 40);
+    let triggers: Vec<Value> =
+        story.everybody().await.into_iter().map(|person| json!(person.status.expect("a status").history[0].trigger)).collect();
+    assert!(triggers.iter().all(|trigger| *trigger == "Manual"), "{triggers:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_speaks_of_the_generation_that_it_refuses() {
+    let story = Story::begin("spoken-of", 2).await;
+    let people = staff(&story, 30).await;
+    story.secret("hook", &[("webhookSecret", crate::attempts::SECRET)]).await;
+    let _controller = Controller::start(&story).await;
+    story.integrate(hooked(json!({}))).await;
+    story.ready("Converged").await;
+    crate::budgets::leave(&story, &people[..8]).await;
+    story.integrate(hooked(json!({"retention": "100h"}))).await;
+    let object = story.ready("PlanHeld").await;
+    let status = object.status.expect("a status");
+    assert_eq!(status.observed_generation, object.metadata.generation);
+    assert_eq!(conditions::find(&status.conditions, "Reconciling").map(|c| &*c.status), Some("True"));
+}
+
+/// What making all accounts at this interval looked like from outside.
+struct Course {
+    took: Duration,
+    /// The longest time without a new account.
+    longest: Duration,
+    /// What `Ready` said meanwhile.
+    said: Vec<(String, String)>,
+}
+
+/// A company of 190 joiners whose accounts are made at this interval, eight at once and three seconds each.
+async fn makes_accounts(name: &str, interval: &str) -> Course {
+    let story = Story::begin(name, 0).await;
+    staff(&story, 190).await;
+    story
+        .simulated
+        .post("/onelogin/faults", json!({"kind": "delay", "method": "POST", "pathPrefix": "/api/2/users", "delayMs": 3000}))
+        .await;
+    let _controller = Controller::start(&story).await;
+    story.integrate(json!({"interval": interval})).await;
+    let (mut began, mut count, mut last, mut longest, mut said) = (Instant::now(), 0, Instant::now(), Duration::ZERO, Vec::new());
+    while count < 190 {
+        assert!(began.elapsed() < Duration::from_secs(180), "{count} accounts");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let now = story.simulated.accounts().await.len();
+        if now > count {
+            if count > 0 {
+                longest = longest.max(last.elapsed());
+            } else {
+                began = Instant::now();
+            }
+            (count, last) = (now, Instant::now());
+        }
+        if let Some(status) = story.integration().await.status.filter(|status| !status.conditions.is_empty()) {
+            let ready = condition(&status, "Ready");
+            if said.last() != Some(&ready) {
+                said.push(ready);
+            }
+        }
+    }
+    let took = began.elapsed();
+    story.ready("Converged").await;
+    Course { took, longest, said }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pass_that_lasts_for_longer_than_an_interval_is_followed_by_the_next_at_once() {
+    let (short, long) = tokio::join!(makes_accounts("deadline", "1m"), makes_accounts("no-deadline", "24h"));
+    assert!(short.took > Duration::from_secs(60), "there was a deadline in between");
+    assert!(short.longest < Duration::from_secs(10), "no account was made for {:?}", short.longest);
+    // At the deadline the eighth place waits for the slowest, and Bob and the provider are read anew.
+    let most = long.took + long.took / 20 + Duration::from_secs(4);
+    assert!(short.took < most, "{:?} at an interval of a minute, {:?} at one of a day", short.took, long.took);
+    let mut told = short.said.iter().filter(|(_, message)| message.contains("goes on at once"));
+    let (reason, message) = told.next().expect("what is left is told");
+    assert!(reason == "Progressing" && message.contains(|c: char| c.is_ascii_digit()), "{message}");
+}
