@@ -122,7 +122,7 @@ async fn broken_settings_that_name_another_tenant_take_no_access_there() {
     other.post("/onelogin/users", json!(theirs)).await;
     let theirs = other.accounts().await;
     let on_record = story.person(&people[0]).await.unwrap().status.unwrap().account.unwrap().id;
-    assert!(theirs.iter().any(|account| account["id"].to_string() == on_record), "{on_record}: {theirs:?}");
+    assert!(theirs.iter().any(|account| account["id"].as_u64() == on_record.parse().ok()), "{on_record}: {theirs:?}");
     let endpoint = other.one_login.clone();
     let spec = json!({"provider": {"oneLogin": {"endpoint": endpoint}}, "provisioning": {"scope": "employee.work.site ="}});
     let patch = Patch::Merge(json!({"spec": spec}));
