@@ -22,6 +22,12 @@ test: control-plane lint ## Runs everything: lint, unit, property, chart and sto
 	$(CARGO) build $(LOCKED) -p simulators
 	tests/judges/run
 
+.PHONY: quick
+quick: ## Tests that need no control plane (lib, domain, lives, execution, conformance): minutes, for while you work.
+	$(CARGO) test $(LOCKED) -p bobsync --lib --test domain --test lives --test execution
+	@# These mostly wait for answers and times, so there is room for two on each core.
+	$(CARGO) test $(LOCKED) -p bobsync --test conformance -- --test-threads $$((2 * $$(getconf _NPROCESSORS_ONLN)))
+
 .PHONY: demo
 demo: control-plane ## A real API server, simulators, the controller, and a story to watch and then to poke at.
 	$(CARGO) build $(LOCKED) --workspace

@@ -1,15 +1,18 @@
-//! The map of the house. A pass is `engine::pass`; what it decides is in `domain`.
+//! The map of the code. `engine::pass` runs a pass, and `domain` has what a pass decides.
 //!
 //! - [`api`]: the two custom resources, their rules, the closed list of reasons.
-//! - [`domain`]: decisions, pure. Settings, employees, accounts, access, mapping, matching, plan, safety.
-//! - [`bob`]: the source. One streamed search for everybody, one read by id.
-//! - [`provider`]: the targets. One contract, one folder per provider, shared HTTP, limits and retries.
+//! - [`domain`]: decisions, pure. Settings, employees, accounts, access, mapping, matching, plan,
+//!   safety.
+//! - [`bob`]: the source. One streamed search for all employees, one read by id.
+//! - [`provider`]: the targets. One contract, one folder per provider, shared HTTP, limits and
+//!   retries.
 //! - [`engine`]: one worker per integration; one file per step of a pass.
-//! - [`cluster`]: all that speaks to Kubernetes: watches, statuses, events, Secrets, leadership.
-//! - [`server`]: metrics and health.
+//! - [`cluster`]: everything that uses Kubernetes: watches, statuses, events, Secrets, leadership.
+//! - [`server`]: metrics, health and the webhooks of Bob.
 //! - [`cli`]: the commands.
 //!
-//! Imports point one way: `cli, server → engine → {bob, provider, cluster} → domain`, with `api` beside `domain`.
+//! Imports point one way: `cli, server → engine → {bob, provider, cluster} → domain`, with `api`
+//! next to `domain`.
 #![forbid(unsafe_code)]
 
 pub mod api;

@@ -1,4 +1,4 @@
-//! Parse, run.
+//! Parses the command line and runs the command.
 
 fn main() -> std::process::ExitCode {
     match bobsync::cli::run() {

@@ -1,11 +1,12 @@
-//! The rules of the house that a compiler does not hold: imports point one way, the core is pure, files stay readable.
+//! The rules of the house that a compiler does not check: imports point one way, the core is pure,
+//! files stay readable.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-/// Every Rust file below `src`, with its path from there.
+/// Returns every Rust file below `src`, with its path from there.
 fn sources() -> Vec<(PathBuf, String)> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
@@ -27,7 +28,7 @@ fn sources() -> Vec<(PathBuf, String)> {
     sources
 }
 
-/// Lines that break a rule: file, number, text. Comments do not count.
+/// Returns lines that break a rule: file, number, text. Comments do not count.
 fn offences(rooms: &[&str], breaks: impl Fn(&str) -> bool) -> Vec<String> {
     let mut found = Vec::new();
     for (path, text) in sources() {
@@ -106,8 +107,8 @@ fn no_unsafe_code_and_nothing_unfinished() {
     none(&offences(&rooms, |line| ["todo!(", "unimplemented!(", "#[ignore"].iter().any(|word| line.contains(word))));
 }
 
-/// Which provider it is, is known to its own folder, to the two that name them all (`engine/targets.rs`, and the list of
-/// modules), and to the resource's type.
+/// Only these know which provider it is: the provider's own folder, the two files that name all
+/// providers (`engine/targets.rs`, and the list of modules), and the resource's type.
 #[test]
 fn nobody_else_asks_which_provider_it_is() {
     let rooms = ["bob", "cli", "cluster", "domain", "engine", "provider", "server"];
@@ -133,7 +134,7 @@ fn nobody_else_asks_which_provider_it_is() {
     none(&found);
 }
 
-/// Whoever opens a firewall reads one page: every host that is written in the code is on it.
+/// An administrator who opens a firewall reads one page: it names every host in the code.
 #[test]
 fn every_host_that_is_called_is_on_the_page_of_hosts() {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/hosts.md")).expect("docs/hosts.md");
@@ -142,7 +143,8 @@ fn every_host_that_is_called_is_on_the_page_of_hosts() {
         let places = ["provider", "engine", "bob"].iter().any(|room| path.starts_with(room));
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
         let lines = code.lines().filter(|line| places && !line.trim_start().starts_with("//"));
-        // A host alone is a base; with a path it is a scope or an example, and half a host is a comparison.
+        // A host alone is a base; with a path it is a scope or an example, and half a host is a
+        // comparison.
         let bases = lines.flat_map(|line| line.split("\"https://").skip(1)).filter_map(|rest| rest.split_once('"'));
         hosts.extend(
             bases.map(|(host, _)| host.to_owned()).filter(|host| host.contains('.') && !host.contains('/') && !host.ends_with('.')),
@@ -155,15 +157,15 @@ fn every_host_that_is_called_is_on_the_page_of_hosts() {
     }
 }
 
-/// The code of a file without its tests and comments.
+/// Returns the code of a file without its tests and comments.
 fn code(text: &str) -> String {
     let tests = ["#[cfg(test)]\nmod tests", "#[cfg(test)]\n#[path"].iter().filter_map(|mark| text.find(mark)).min();
     let lines = text[..tests.unwrap_or(text.len())].lines().filter(|line| !line.trim_start().starts_with("//"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Names that are in the code of `src` once only, where they are made: a compiler does not see that a public item has no use.
-/// What is there for tests says so.
+/// Finds names that are in the code of `src` only once, where they are made: a compiler does not
+/// see that a public item has no use. An item for tests says so.
 #[test]
 fn what_is_public_is_used_outside_of_tests() {
     let word = |c: char| c.is_alphanumeric() || c == '_';
@@ -204,7 +206,7 @@ fn what_is_public_is_used_outside_of_tests() {
     none(&unused);
 }
 
-/// A reason is given somewhere, or it goes.
+/// Every reason in the list is used.
 #[test]
 fn every_reason_is_given_somewhere() {
     let sources = sources();

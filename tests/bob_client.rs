@@ -1,5 +1,5 @@
-//! The client of Bob against the simulated service: what it asks, what it understands, and what it makes of refusals
-//! and broken answers.
+//! The client of Bob against the simulated service: its requests, and what it makes of answers,
+//! refusals and broken answers.
 
 use std::{
     sync::{Arc, Mutex},
@@ -81,7 +81,7 @@ impl Bench {
     }
 }
 
-/// What the simulated Bob holds for a field, in human words; dates in ISO.
+/// Returns what the simulated Bob holds for a field, in human words; dates in ISO.
 fn held(person: &Value, id: &str) -> Option<String> {
     match person.get(id)? {
         Value::String(text) => Some(text.clone()),
@@ -150,7 +150,7 @@ async fn tenants_differ_in_form_and_the_rows_do_not() {
         bench.control.bob_quirks(quirks.clone()).await.unwrap();
         assert_eq!(bench.client.everybody(&fields).await.unwrap(), plain, "after {quirks}");
     }
-    // A tenant that tells the manager as a name: the reference and the e-mail are still there.
+    // A tenant that shows the manager as a name: the reference and the e-mail are still there.
     bench.control.bob_quirks(json!({"reportsTo": "string", "slashKeys": true})).await.unwrap();
     let told = bench.client.everybody(&fields).await.unwrap();
     for (told, plain) in told.employees.iter().zip(&plain.employees) {
@@ -265,7 +265,7 @@ async fn a_service_user_that_others_use_too_is_not_run_into_a_refusal() {
     bench.control.bob_limits(50, Some(3)).await.unwrap();
     let fields = Fields::default();
     bench.client.everybody(&fields).await.unwrap();
-    // Two calls are left, and they are kept for those who cannot wait.
+    // Two calls are left, and they are reserved for urgent callers.
     let at_once = Duration::from_millis(500);
     tokio::time::timeout(at_once, bench.client.everybody(&fields)).await.expect_err("it waits for the next minute");
     for _ in 0..2 {
@@ -284,7 +284,7 @@ async fn fifty_calls_pass_at_once_and_none_is_refused() {
     for _ in 0..40 {
         bench.client.everybody(&Fields::default()).await.unwrap();
     }
-    // The share of those who cannot wait, in one call for all that are asked for.
+    // The share of urgent callers, in one call for all that are asked for.
     let company = bench.control.employees().await.unwrap();
     let ids: Vec<&str> = company.iter().filter_map(|employee| employee["root.id"].as_str()).collect();
     for _ in 0..10 {
@@ -294,7 +294,7 @@ async fn fifty_calls_pass_at_once_and_none_is_refused() {
     assert_eq!(bench.total_calls().await, 50);
 }
 
-/// Broken answers for a company whose answer has a length, and for one whose answer is streamed.
+/// Broken answers for a company with an answer of known length, and for one with a streamed answer.
 #[tokio::test]
 async fn whatever_is_not_whole_is_unavailable_and_asked_once() {
     for employees in [20, 3000] {
@@ -336,7 +336,7 @@ async fn bob_is_asked_about_its_own_fields_once_and_only_as_it_wants_to_be_asked
     bench.client.catalogue(&["work.titel"]).await.unwrap();
     assert_eq!(bench.total_calls().await, 2, "a field that was unknown may have been made meanwhile");
     assert_eq!(*bench.outcomes.lock().unwrap(), [("metadata", "ok"), ("metadata", "ok")]);
-    // A page in place of the list is no catalogue.
+    // A page instead of the list does not count as a catalogue.
     bench.control.fault(Service::Bob, &Fault::new(FaultKind::Html).times(1)).await.unwrap();
     let refused = bench.client.catalogue(&["work.titel"]).await.unwrap_err();
     assert!(matches!(refused, Error::Unavailable { .. }), "{refused:?}");

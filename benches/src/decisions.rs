@@ -1,6 +1,6 @@
-//! What one decision costs: how many a single core makes in a second for 100,000 employees, and how often each allocates.
-//! Employees come from the simulator's Bob, read with the product's own reader, so that the mix of statuses, dates and
-//! sites is a company's.
+//! The cost of one decision: how many a single core makes in a second for 100,000 employees, and
+//! how often each allocates. The employees come from the simulator's Bob through the product's own
+//! reader, so the mix of statuses, dates and sites is that of a company.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ const EMPLOYEES: usize = 100_000;
 /// How long to measure.
 const LONG_ENOUGH: Duration = Duration::from_secs(3);
 
-/// The plain settings, and settings with everything that costs: domains and a scope.
+/// The plain settings, and settings with everything that costs time: domains and a scope.
 pub async fn measure() -> Result<Vec<Ratio>> {
     let plain = settings(json!({}))?;
     let rich = settings(json!({

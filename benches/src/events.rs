@@ -1,5 +1,5 @@
-//! From an event to the account: how long it takes and what it costs among a thousand people and among a hundred thousand
-//! (R10), and how long a leaver waits behind ten thousand joiners (R7).
+//! From an event to the account: the time and the cost among a thousand employees and among a
+//! hundred thousand (R10), and how long a leaver waits behind ten thousand joiners (R7).
 
 use std::time::{Duration, Instant};
 
@@ -16,18 +16,19 @@ use crate::{
     scene::{Controller, ONE_LOGIN, SIGNED_WITH, Scene},
 };
 
-/// Events at each size, each about somebody else: so far apart that Bob's fifty searches a minute are enough.
+/// Events at each size, each about another employee, far enough apart for Bob's fifty searches a
+/// minute.
 const EVENTS: usize = 24;
 const APART: Duration = Duration::from_millis(1600);
-/// As many of them come alone, after a calm: the first of a row is read sooner than the next ones.
+/// This many more come alone after a pause: the first of a row is read sooner than the next ones.
 const ALONE: usize = 8;
 const CALM: Duration = Duration::from_millis(5500);
 /// Leavers on an idle queue, and as many behind the joiners.
 const LEAVERS: usize = 15;
-/// The pause in which what belongs to an event comes to an end.
+/// The pause in which the work of an event ends.
 const SETTLED: Duration = Duration::from_millis(300);
 
-/// R10 and the latency at these sizes, the smallest first.
+/// Measures R10 and the latency at these sizes, the smallest first.
 pub async fn measure(plane: &ControlPlane, sizes: &[usize]) -> Result<Vec<Ratio>> {
     let mut ratios = Vec::new();
     let mut smallest: Option<(usize, Cost)> = None;
@@ -84,7 +85,8 @@ async fn among(plane: &ControlPlane, employees: usize) -> Result<Cost> {
     Ok(Cost { cpu, alone: median(alone), latency: median(latencies), slowest })
 }
 
-/// Changes somebody's title in Bob, pushes the event, and waits until the provider has the change.
+/// Changes an employee's title in Bob, pushes the event, and waits until the provider has the
+/// change.
 async fn changed(scene: &Scene, controller: &Controller, id: &str) -> Result<Duration> {
     scene.control("PATCH", &format!("/bob/employees/{id}"), json!({"work.title": "Keeper of Numbers"})).await?;
     let writes = scene.writes().await?;
@@ -122,10 +124,11 @@ async fn at_work(scene: &Scene, most: usize) -> Result<Vec<String>> {
     Ok(found.filter_map(|employee| employee["root.id"].as_str().map(str::to_owned)).take(most).collect())
 }
 
-/// R7. The joiners are handed over to the provider at its published limit, so that most of them wait for hours.
+/// Measures R7. The joiners wait for the provider at its published limit, so most of them wait for
+/// hours.
 pub async fn overtaking(plane: &ControlPlane, joiners: usize) -> Result<Vec<Ratio>> {
     let mut scene = Scene::set(plane, "overtaking", 1000, &ONE_LOGIN).await?;
-    // They are in Bob and known from the beginning, so that all that differs is the queue.
+    // They are in Bob and known from the beginning, so only the queue differs.
     let mut ids = Vec::new();
     for from in (0..joiners).step_by(2000) {
         let many: Vec<Value> = (from..joiners.min(from + 2000)).map(starter).collect();
@@ -148,7 +151,7 @@ pub async fn overtaking(plane: &ControlPlane, joiners: usize) -> Result<Vec<Rati
     }
     scene.control("PUT", "/onelogin/limits", json!({"limit": 5000, "remaining": 1500})).await?;
     scene.ask().await?;
-    // At full speed down to the reserve, and then one call in seconds.
+    // At full speed down to the reserve, and then one call every few seconds.
     let (mut before, mut seen) = (scene.writes().await?, Instant::now());
     let began = Instant::now();
     while seen.elapsed() < Duration::from_secs(3) || before < 500.0 {
@@ -177,7 +180,7 @@ pub async fn overtaking(plane: &ControlPlane, joiners: usize) -> Result<Vec<Rati
     Ok(vec![Ratio { id: "R7", what, employees: joiners, value, goal: "<= 1.2", met: value <= 1.2, provider: "OneLogin" }])
 }
 
-/// A joiner of the flood whose day is far.
+/// A joiner of the flood with a distant start date.
 fn starter(number: usize) -> Value {
     let mut joiner = joiner(number);
     let later = json!({"work.startDate": "2099-03-01", "internal.lifecycleStatus": "Hired", "internal.status": "Inactive"});
@@ -187,7 +190,7 @@ fn starter(number: usize) -> Value {
     joiner
 }
 
-/// Somebody leaves: the time until the account is suspended.
+/// Returns the time until the account of a leaver is suspended.
 async fn left(scene: &Scene, controller: &Controller, id: &str) -> Result<Duration> {
     scene
         .control("PATCH", &format!("/bob/employees/{id}"), json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"}))

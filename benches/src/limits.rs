@@ -1,10 +1,11 @@
-//! R6: how close a flood of joiners comes to what the provider's limit allows.
+//! R6: how close a flood of joiners comes to the provider's limit.
 //!
-//! At the published limit, 5,000 calls an hour, 10,000 joiners take two hours. What is shortened here is the window, in the simulator: as
-//! many calls are allowed in a minute or five, the provider's headers say so, and the product believes them as
-//! it would believe any tenant's. Nothing in the product knows. Whatever is not the limit's doing (the API server, the processor, whole
-//! seconds in headers, pauses of whole seconds after a 429) then weighs as much more as the window is shorter, so the
-//! ratio at the published window is smaller than the one measured.
+//! At the published limit, 5,000 calls an hour, 10,000 joiners take two hours. The simulator uses a
+//! shorter window here: it allows as many calls in one to five minutes, and the provider's headers
+//! say so. The product uses the headers, as with any tenant, and does not know about the bench.
+//! Other causes of delay (the API server, the processor, whole seconds in headers, pauses of whole
+//! seconds after a 429) weigh more in a shorter window. So the ratio at the published window is
+//! smaller than the measured one.
 
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,7 @@ pub async fn measure(plane: &ControlPlane, joiners: usize, windows: [u32; 2]) ->
     let value = flood(plane, "flood", joiners, plain, &[]).await?;
     let what = "time to converge joiners / the floor of the provider's limit";
     let mut ratios = vec![Ratio { id: "R6a", what, employees: joiners, value, goal: "<= 1.05", met: value <= 1.05, provider: "OneLogin" }];
-    // The second rule sees what the first one let by.
+    // The second rule sees the calls that the first one passes.
     let faults = [
         json!({"kind": "status", "status": 429, "headers": {"Retry-After": "1"}, "pathPrefix": "/api/", "probability": 0.025, "seed": 5}),
         json!({"kind": "status", "status": 503, "pathPrefix": "/api/", "probability": 0.0256, "seed": 7}),
@@ -39,7 +40,7 @@ pub async fn measure(plane: &ControlPlane, joiners: usize, windows: [u32; 2]) ->
     Ok(ratios)
 }
 
-/// Time until everybody is in sync, divided by the time that the calls take at the limit and no faster.
+/// The time until all employees are in sync, divided by the time that the calls need at the limit.
 #[allow(clippy::cast_precision_loss)]
 async fn flood(plane: &ControlPlane, name: &str, joiners: usize, window: u32, faults: &[Value]) -> Result<f64> {
     let scene = Scene::set(plane, name, 0, &ONE_LOGIN).await?;
@@ -61,7 +62,8 @@ async fn flood(plane: &ControlPlane, name: &str, joiners: usize, window: u32, fa
     let took = began.elapsed();
     let accounts = scene.control("GET", "/onelogin/users", Value::Null).await?.as_array().map_or(0, Vec::len);
     anyhow::ensure!(accounts == joiners, "{accounts} accounts for {joiners} joiners");
-    // A window is open from its first call on: the calls of the first are free, and each further window has to be waited for.
+    // A window is open from its first call on: the calls of the first window are free, and each
+    // further window must be waited for.
     let calls = granted(&scene).await?;
     let floor = Duration::from_secs(u64::from(window)) * u32::try_from((calls - 1) / LIMIT)?;
     anyhow::ensure!(!floor.is_zero(), "{joiners} joiners fit into one window of {LIMIT}: there is no floor to compare with");
@@ -69,7 +71,8 @@ async fn flood(plane: &ControlPlane, name: &str, joiners: usize, window: u32, fa
     Ok(took.as_secs_f64() / floor.as_secs_f64())
 }
 
-/// Calls that the limit counted: the creations, and the pages of the listing. Calls that a fault answered never came to it.
+/// Calls that the limit counted: the creations, and the pages of the listing. Calls that a fault
+/// answered did not reach it.
 async fn granted(scene: &Scene) -> Result<usize> {
     let calls = scene.control("GET", "/onelogin/calls", Value::Null).await?;
     let applied = calls["appliedWrites"].as_u64().context("a count")?;

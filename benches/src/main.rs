@@ -1,13 +1,15 @@
-//! The ratios of the design, measured in one run on one machine: a table on the terminal and `target/bench/ratios.json`.
-//! No assertion on time: a ratio that misses its goal is printed as missed, and the run succeeds all the same.
+//! The ratios of the design, measured in one run on one machine: a table on the terminal and
+//! `target/bench/ratios.json`. There is no assertion on time: a ratio that misses its goal is
+//! printed as missed, and the run still succeeds.
 //!
-//! - `scene`: control plane, simulators, the release binary of the controller, and the counters of all three.
-//! - `process`: CPU time and memory of a process, as the kernel tells them.
-//! - `parsing`: what it costs merely to parse the two payloads of a pass.
-//! - `ratios`: the measurements, one function each. `decisions`: what one decision costs.
-//! - `events`: from an event to the account. `webhooks`: how many a core takes in.
-//! - `limits`: a flood of joiners against the provider's limit. `safety`: what must never happen, counted over the walk through the
-//!   protocol and a company's life with faults, which are the ones of `tests/`.
+//! - `scene`: control plane, simulators, the release binary of the controller, and the counters of
+//!   all three.
+//! - `process`: CPU time and memory of a process, from the kernel.
+//! - `parsing`: the cost of only parsing the two payloads of a pass.
+//! - `ratios`: the measurements, one function each. `decisions`: the cost of one decision.
+//! - `events`: from an event to the account. `webhooks`: how many a core accepts. `limits`: a flood
+//!   of joiners against the provider's limit. `safety`: what must never happen, counted over the
+//!   walk through the protocol and a company's life with faults, both from `tests/`.
 
 mod decisions;
 mod events;
@@ -36,13 +38,13 @@ struct Options {
     /// Company sizes.
     #[arg(long, value_delimiter = ',', default_value = "1000,10000")]
     employees: Vec<usize>,
-    /// Company size with each of the other providers; none: they are left out.
+    /// Company size with each of the other providers; none: without them.
     #[arg(long, default_value_t = 600)]
     provider_employees: usize,
-    /// Joiners of the flood; none: it is left out.
+    /// Joiners of the flood; none: without it.
     #[arg(long, default_value_t = 10_000)]
     joiners: usize,
-    /// Company sizes among which events are measured, the smallest first; none: they are left out.
+    /// Company sizes among which events are measured, the smallest first; none: without them.
     #[arg(long, value_delimiter = ',', num_args = 0.., default_value = "1000,100000")]
     events: Vec<usize>,
     /// Seconds of the provider's window during a flood, without faults and with them.
@@ -51,7 +53,7 @@ struct Options {
     /// Only these parts.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Part>,
-    /// Where the JSON goes.
+    /// The path of the JSON.
     #[arg(long, default_value = "target/bench/ratios.json")]
     out: PathBuf,
 }
@@ -87,11 +89,11 @@ pub struct Ratio {
     pub employees: usize,
     /// The ratio.
     pub value: f64,
-    /// The goal, as the design says it.
+    /// The goal, as the design states it.
     pub goal: &'static str,
     /// Whether it is met.
     pub met: bool,
-    /// At which provider; a dash where that does not matter.
+    /// The provider; a dash if it does not matter.
     pub provider: &'static str,
 }
 

@@ -1,5 +1,6 @@
-//! What it costs merely to parse the two payloads of a pass, with the parsers that the product uses: Bob's stream into
-//! compact rows, OneLogin's pages into typed accounts. The payloads are fetched first; fetching is not counted.
+//! The cost of only parsing the two payloads of a pass, with the product's parsers: Bob's stream
+//! into compact rows, OneLogin's pages into typed accounts. The payloads are fetched first;
+//! fetching does not count.
 
 use anyhow::{Context as _, Result};
 use bobsync::{
@@ -12,7 +13,7 @@ use serde_json::{Value, json, value::RawValue};
 
 use crate::{process, scene::Scene};
 
-/// An account as the listing gives it, typed: what a parse has to bring out of it.
+/// A typed account of the listing: the result of a parse.
 #[derive(Deserialize)]
 struct Account<'a> {
     id: u64,
@@ -45,7 +46,7 @@ impl Payloads {
         Ok(Self { bob, pages: one_login_payload(scene).await?, fields })
     }
 
-    /// CPU seconds of one parse, averaged over `rounds`.
+    /// Returns the CPU seconds of one parse, averaged over `rounds`.
     pub fn cpu_seconds(&self, rounds: u32) -> Result<f64> {
         let me = std::process::id();
         let before = process::cpu_seconds(me)?;
@@ -71,7 +72,7 @@ impl Payloads {
 }
 
 impl Account<'_> {
-    /// Touches every field, so that none is left out of the parse.
+    /// Reads every field, so that the parse leaves none out.
     fn is_somebody(&self) -> bool {
         let texts =
             [&self.external_id, &self.email, &self.username, &self.firstname, &self.lastname, &self.phone, &self.title, &self.department];

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-/// What the numbers were measured on.
+/// The machine of the measurement.
 #[derive(Serialize)]
 pub struct Machine {
     cores: usize,
@@ -31,8 +31,8 @@ fn field(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(name)).and_then(|rest| rest.split_whitespace().next()?.parse().ok())
 }
 
-/// CPU time of all threads of a process so far, user and system, as the scheduler counts it in nanoseconds. A thread
-/// that ends takes its share along, so look often.
+/// Returns the CPU time of all threads of a process so far, user and system, as the scheduler
+/// counts it in nanoseconds. The share of a thread that ends is lost, so read it often.
 pub fn cpu_seconds(pid: u32) -> Result<f64> {
     let mut nanoseconds = 0_u64;
     for task in std::fs::read_dir(format!("/proc/{pid}/task")).context("the process is gone")? {
@@ -44,7 +44,7 @@ pub fn cpu_seconds(pid: u32) -> Result<f64> {
     Ok(nanoseconds as f64 / 1e9)
 }
 
-/// CPU time of one thread of this process so far.
+/// Returns the CPU time of one thread of this process so far.
 pub fn thread_cpu_seconds(thread: u64) -> Result<f64> {
     let text = std::fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).context("the thread is gone")?;
     let nanoseconds: u64 = text.split_whitespace().next().and_then(|first| first.parse().ok()).context("no number")?;
@@ -52,7 +52,7 @@ pub fn thread_cpu_seconds(thread: u64) -> Result<f64> {
     Ok(nanoseconds as f64 / 1e9)
 }
 
-/// Resident memory now and at its peak, in KiB.
+/// Returns the resident memory now and at its peak, in KiB.
 pub fn memory_kib(pid: u32) -> Result<(u64, u64)> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).context("the process is gone")?;
     Ok((field(&status, "VmRSS:").unwrap_or(0), field(&status, "VmHWM:").unwrap_or(0)))

@@ -13,8 +13,8 @@ use crate::{
 
 /// OneLogin's page.
 const PAGE: f64 = 100.0;
-/// Passes over which CPU is measured, and parses beside each: many for a small company, whose passes are short, and no more than OneLogin's
-/// published limit lets through in an hour for a large one.
+/// How many passes are measured, with a parse after each: many for a small company with short
+/// passes, and for a large one no more than OneLogin's published limit allows in an hour.
 fn passes(employees: usize) -> u32 {
     u32::try_from(100_000 / employees.max(1)).unwrap_or(u32::MAX).clamp(3, 25)
 }
@@ -29,7 +29,7 @@ impl Ratio {
     }
 }
 
-/// R1 to R5, R8 and R9 for a company of this size.
+/// Measures R1 to R5, R8 and R9 for a company of this size.
 #[allow(clippy::cast_precision_loss)]
 pub async fn of_company(plane: &ControlPlane, employees: usize) -> Result<Vec<Ratio>> {
     let mut scene = Scene::set(plane, &format!("bench-{employees}"), employees, &ONE_LOGIN).await?;
@@ -45,7 +45,7 @@ pub async fn of_company(plane: &ControlPlane, employees: usize) -> Result<Vec<Ra
     let payloads = Payloads::fetch(&scene).await?;
     scene.forget_calls().await?;
     plane.audit_mark().await?;
-    // Side by side, so that a busy machine slows both, and the median, so that a moment does not count.
+    // Passes and parses alternate, so that a busy machine slows both. The median ignores short peaks.
     let (mut cpu, mut parse) = (Vec::new(), Vec::new());
     let passes = passes(employees);
     for _ in 0..passes {
@@ -63,7 +63,7 @@ pub async fn of_company(plane: &ControlPlane, employees: usize) -> Result<Vec<Ra
     let steady_patches = people_writes(plane, &scene.namespace).await?;
     let (settled, peak) = memory_kib(controller.pid())?;
 
-    // A change for every tenth person at work.
+    // A change for every tenth employee at work.
     let changed = change_titles(&scene, employees / 10).await?;
     scene.forget_calls().await?;
     plane.audit_mark().await?;
@@ -100,7 +100,7 @@ pub async fn of_company(plane: &ControlPlane, employees: usize) -> Result<Vec<Ra
     ])
 }
 
-/// R1, R2 and R4 of another provider, at its published limits.
+/// Measures R1, R2 and R4 of another provider, at its published limits.
 #[allow(clippy::cast_precision_loss)]
 pub async fn of_provider(plane: &ControlPlane, provider: &'static Provider, employees: usize) -> Result<Vec<Ratio>> {
     let mut scene = Scene::set(plane, &format!("bench-{}", provider.service), employees, provider).await?;
@@ -130,7 +130,7 @@ pub async fn of_provider(plane: &ControlPlane, provider: &'static Provider, empl
     ])
 }
 
-/// R13: start to ready, and what an image would hold.
+/// Measures R13: start to ready, and the size of the binary, which is all that an image holds.
 #[allow(clippy::cast_precision_loss)]
 pub async fn of_start(plane: &ControlPlane) -> Result<Vec<Ratio>> {
     let mut milliseconds = Vec::new();
@@ -151,7 +151,7 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Writes to EmployeeSyncs since the audit mark; reads do not count.
+/// Returns the writes to EmployeeSyncs since the audit mark; reads do not count.
 #[allow(clippy::cast_precision_loss)]
 async fn people_writes(plane: &ControlPlane, namespace: &str) -> Result<f64> {
     let events = plane.audit().await?;

@@ -1,6 +1,7 @@
-//! R12: duplicate accounts, lost updates and wrong disables. R14: late leavers. Two sources, both also run by `make test`: the exhaustive walk
-//! through the protocol (`tests/protocol`), and a company that lives with faults on both sides (`tests/soak`). A run that
-//! finds something ends there, so what is counted is what was found until then.
+//! R12: duplicate accounts, lost updates and wrong disables. R14: late leavers. There are two
+//! sources, and `make test` runs both: the exhaustive walk through the protocol (`tests/protocol`),
+//! and a company that lives with faults on both sides (`tests/soak`). A run with a finding ends
+//! there, so the count covers the run up to then.
 
 use anyhow::Result;
 use testbed::ControlPlane;

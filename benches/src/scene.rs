@@ -1,4 +1,4 @@
-//! One company, one provider, one controller (the release binary), and everything that can be counted about them.
+//! One company, one provider, one controller (the release binary), and all their counters.
 
 use std::{
     net::TcpListener,
@@ -21,7 +21,7 @@ use testbed::ControlPlane;
 /// A running controller.
 pub struct Controller {
     child: Child,
-    /// Where Bob pushes events of the integration to.
+    /// The address to which Bob sends events of the integration.
     pub webhooks: String,
     /// When it was started, and how long it took until it was ready.
     pub ready_after: Duration,
@@ -63,7 +63,7 @@ impl Controller {
         bail!("the controller is not ready")
     }
 
-    /// Its process id.
+    /// Returns its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -76,7 +76,7 @@ impl Drop for Controller {
     }
 }
 
-/// The release binary of the product, beside this one.
+/// Returns the release binary of the product, next to this one.
 pub fn binary() -> Result<PathBuf> {
     let here = std::env::current_exe()?;
     let path = here.parent().context("no folder")?.join("bobsync");
@@ -86,7 +86,7 @@ pub fn binary() -> Result<PathBuf> {
 /// The secret of the webhook.
 pub const SIGNED_WITH: &str = "s3cret of the webhook";
 
-/// What a scene has to know of a provider.
+/// What a scene needs from a provider.
 pub struct Provider {
     /// Its name.
     pub name: &'static str,
@@ -99,14 +99,14 @@ pub struct Provider {
     /// Its part of a spec, at this address.
     spec: fn(&str) -> Value,
     address: fn(&World) -> &str,
-    /// Name and content of the Secret, made from what the control API answers at this path.
+    /// Name and content of the Secret, made from the control API's answer at this path.
     secret: (&'static str, &'static str, fn(Value) -> Value),
-    /// What is set at the control API before anything else.
+    /// What is set at the control API first.
     prepared: fn() -> Vec<(&'static str, Value)>,
 }
 
-/// OneLogin. The first convergence would take hours at the published limit, so the limit is raised until
-/// [`Scene::published_limit`].
+/// OneLogin. The first convergence would take hours at the published limit, so the limit is raised
+/// until [`Scene::published_limit`].
 pub const ONE_LOGIN: Provider = Provider {
     name: "OneLogin",
     service: "onelogin",
@@ -123,7 +123,7 @@ pub const ONE_LOGIN: Provider = Provider {
     },
 };
 
-/// Google Workspace, with its published limits from the beginning.
+/// Google Workspace, with its published limits from the start.
 pub const GOOGLE_WORKSPACE: Provider = Provider {
     name: "Google Workspace",
     service: "google",
@@ -135,7 +135,8 @@ pub const GOOGLE_WORKSPACE: Provider = Provider {
     prepared: Vec::new,
 };
 
-/// Microsoft Entra ID, with its published limits from the beginning. The default map has managers, so pages are small.
+/// Microsoft Entra ID, with its published limits from the start. The default map has managers, so
+/// pages are small.
 pub const ENTRA_ID: Provider = Provider {
     name: "Entra ID",
     service: "entra",
@@ -147,7 +148,7 @@ pub const ENTRA_ID: Provider = Provider {
     prepared: Vec::new,
 };
 
-/// JumpCloud, at the pace that bobsync keeps: no limit is published.
+/// JumpCloud, at bobsync's own pace: no limit is published.
 pub const JUMPCLOUD: Provider = Provider {
     name: "JumpCloud",
     service: "jumpcloud",
@@ -174,7 +175,7 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Sets it up.
+    /// Makes it.
     pub async fn set(plane: &ControlPlane, name: &str, employees: usize, provider: &'static Provider) -> Result<Self> {
         let world = World::try_start(Options { employees, seed: 11, ..Options::default() }).await?;
         let scene = Self { provider, client: plane.client(), namespace: name.to_owned(), world, http: reqwest::Client::new(), requests: 0 };
@@ -196,18 +197,18 @@ impl Scene {
         Ok(scene)
     }
 
-    /// From here on OneLogin's published limit holds.
+    /// Applies OneLogin's published limit from here on.
     pub async fn published_limit(&self) -> Result<()> {
         self.control("PUT", "/onelogin/limits", json!({"limit": 5000, "remaining": 5000})).await?;
         Ok(())
     }
 
-    /// Base addresses of the simulators.
+    /// Returns the base addresses of the simulators.
     pub fn endpoints(&self) -> Vec<String> {
         vec![self.world.bob_url().to_owned(), (self.provider.address)(&self.world).to_owned()]
     }
 
-    /// A call to the simulators' control API.
+    /// Calls the simulators' control API.
     pub async fn control(&self, method: &str, path: &str, body: Value) -> Result<Value> {
         let url = format!("{}{path}", self.world.control_url());
         let mut request = self.http.request(method.parse()?, url);
@@ -218,22 +219,22 @@ impl Scene {
         Ok(if answer.is_empty() { Value::Null } else { serde_json::from_str(&answer)? })
     }
 
-    /// Calls counted by route.
+    /// Returns the calls counted by route.
     pub async fn calls(&self, service: &str, route: &str) -> Result<f64> {
         Ok(self.control("GET", &format!("/{service}/calls"), Value::Null).await?["byRoute"][route].as_f64().unwrap_or(0.0))
     }
 
-    /// Writes at the provider.
+    /// Returns the writes at the provider.
     pub async fn writes(&self) -> Result<f64> {
         Ok(self.control("GET", &format!("/{}/calls", self.provider.service), Value::Null).await?["writes"].as_f64().unwrap_or(0.0))
     }
 
-    /// Writes at the provider that suspended an account.
+    /// Returns the writes at the provider that suspended an account.
     pub async fn suspensions(&self) -> Result<f64> {
         Ok(self.control("GET", "/onelogin/calls", Value::Null).await?["byRoute"]["PUT /api/2/users/{id}"].as_f64().unwrap_or(0.0))
     }
 
-    /// Counts anew.
+    /// Starts the counts again.
     pub async fn forget_calls(&self) -> Result<()> {
         self.control("DELETE", "/bob/calls", Value::Null).await?;
         self.control("DELETE", &format!("/{}/calls", self.provider.service), Value::Null).await?;
@@ -282,14 +283,14 @@ impl Scene {
         }
     }
 
-    /// Asks for a pass, and waits for nothing.
+    /// Asks for a pass without waiting.
     pub async fn ask(&self) -> Result<()> {
         let patch = json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": "at once"}}});
         self.integrations().patch("onelogin", &PatchParams::default(), &Patch::Merge(patch)).await?;
         Ok(())
     }
 
-    /// Asks for a pass and waits until it is through.
+    /// Asks for a pass and waits until it has ended.
     pub async fn pass(&mut self) -> Result<()> {
         self.requests += 1;
         let value = format!("bench-{}", self.requests);

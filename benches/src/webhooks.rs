@@ -1,5 +1,5 @@
-//! Webhooks per second on one core, against the same server with a handler that does nothing: what checking the signature,
-//! reading the event and standing in line cost on top of HTTP.
+//! Webhooks per second on one core, compared with the same server and a handler that does nothing.
+//! The difference is the cost of checking the signature, reading the event and putting it in line.
 
 use std::{
     net::SocketAddr,
@@ -33,7 +33,7 @@ const SENDERS: usize = 8;
 const PATH: &str = "/webhooks/bob/people/onelogin";
 const SECRET: &str = "s3cret";
 
-/// Both servers in turn, several times, and the median.
+/// Measures both servers in turn, several times, and takes the median.
 pub async fn measure() -> Result<Vec<Ratio>> {
     let (mut ours, mut empty) = (Vec::new(), Vec::new());
     for round in 0..3 {
@@ -49,7 +49,7 @@ pub async fn measure() -> Result<Vec<Ratio>> {
     ])
 }
 
-/// What the product serves: one integration with a secret, nobody at work on its line.
+/// What the product serves: one integration with a secret, and no worker on its line.
 fn real() -> Result<Router> {
     let nowhere = kube::Config::new("http://127.0.0.1:9".parse().context("an address")?);
     let inbox = Inbox::new(kube::Client::try_from(nowhere)?, Roster::default(), Clock::system(), Leadership::always());
@@ -59,7 +59,7 @@ fn real() -> Result<Router> {
     Ok(webhooks::router(inbox, Arc::new(Metrics::new())))
 }
 
-/// Deliveries in a second of the one thread that serves them.
+/// Returns the deliveries in a second of the one thread that serves them.
 async fn per_second(router: Router, round: usize) -> Result<f64> {
     let (told, address) = mpsc::channel::<Result<(SocketAddr, u64), String>>();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -78,7 +78,7 @@ async fn per_second(router: Router, round: usize) -> Result<f64> {
     });
     let (address, thread) = address.recv()?.map_err(anyhow::Error::msg)?;
     let requests: Vec<Vec<u8>> = (0..DELIVERIES).map(|number| request(number, round)).collect();
-    // Connections and caches are warm before it counts.
+    // Connections and caches are warm before the count starts.
     deliver(address, &requests[..1000]).await?;
     let before = thread_cpu_seconds(thread)?;
     deliver(address, &requests[1000..]).await?;
@@ -106,7 +106,7 @@ async fn deliver(address: SocketAddr, requests: &[Vec<u8>]) -> Result<()> {
     futures::future::try_join_all(senders).await.map(drop)
 }
 
-/// As Bob sends it: about one of a thousand people, and never the same twice.
+/// As Bob sends it: about one of a thousand employees, and never the same twice.
 fn request(number: usize, round: usize) -> Vec<u8> {
     let data =
         json!({"employeeId": (1_000_000 + number % 1000).to_string(), "fieldUpdates": [{"id": "work.title"}, {"id": "work.department"}]});

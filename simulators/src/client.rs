@@ -34,14 +34,15 @@ impl Service {
     }
 }
 
-/// An HTTP client, for the control API and for what Bob pushes.
+/// Makes an HTTP client, for the control API and for the events that Bob sends.
 pub(crate) fn http() -> Client {
-    // Plain HTTP only, yet the client is built with a TLS backend that wants a provider; one set by others stays.
+    // Plain HTTP only. The client is still built with a TLS backend, which needs a provider; one
+    // that is already set stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder().no_proxy().build().expect("an HTTP client")
 }
 
-/// Speaks to one world's control address. Cheap to clone.
+/// Calls one world's control address. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Control {
     base: String,
@@ -51,7 +52,7 @@ pub struct Control {
 type Result<T = ()> = anyhow::Result<T>;
 
 impl Control {
-    /// A client of the control API at `base`, such as `http://127.0.0.1:4000`.
+    /// Returns a client of the control API at `base`, such as `http://127.0.0.1:4000`.
     pub fn new(base: impl Into<String>) -> Self {
         Self { base: base.into().trim_end_matches('/').to_owned(), http: http() }
     }
@@ -87,7 +88,7 @@ impl Control {
 
     // --- the clock ---
 
-    /// The simulators' instant.
+    /// Returns the simulators' instant.
     pub async fn now(&self) -> Result<Timestamp> {
         let answer: Value = self.get("/clock").await?;
         Ok(answer["now"].as_str().context("no now")?.parse()?)
@@ -103,7 +104,7 @@ impl Control {
 
     // --- Bob ---
 
-    /// All employees, field ids to human values.
+    /// Returns all employees, field ids to human values.
     pub async fn employees(&self) -> Result<Vec<Value>> {
         self.get("/bob/employees").await
     }
@@ -112,7 +113,7 @@ impl Control {
         self.get(&format!("/bob/employees/{id}")).await
     }
 
-    /// Creates an employee and answers the id; what is not given is invented.
+    /// Creates an employee and returns the id; missing values are invented.
     pub async fn create_employee(&self, fields: Value) -> Result<String> {
         let answer: Value = self.post("/bob/employees", fields).await?;
         Ok(answer["id"].as_str().context("no id")?.to_owned())
@@ -126,7 +127,7 @@ impl Control {
         self.delete(&format!("/bob/employees/{id}")).await
     }
 
-    /// How many of each kind the company has now.
+    /// Returns how many of each kind the company has now.
     pub async fn company(&self) -> Result<Summary> {
         self.get("/bob/company").await
     }
@@ -136,7 +137,8 @@ impl Control {
         self.put("/bob/company", json!({"employees": employees, "seed": seed})).await
     }
 
-    /// Defines a custom field with a type of its own (`text`, `list`, `date`, `number`, `boolean`...).
+    /// Defines a custom field with a type of its own (`text`, `list`, `date`, `number`,
+    /// `boolean`...).
     pub async fn define_field(&self, id: &str, kind: &str) -> Result {
         self.post::<Value>("/bob/fields", json!({"id": id, "type": kind})).await.map(drop)
     }
@@ -149,12 +151,13 @@ impl Control {
         self.put("/bob/credentials", json!({"id": id, "token": token})).await
     }
 
-    /// Sets a webhook up, as an administrator would; from now on every edit is pushed there.
+    /// Sets a webhook up, as an administrator would; from then on every edit is sent there.
     pub async fn push_to(&self, url: &str, secret: &str) -> Result {
         self.put("/bob/webhook", json!({"url": url, "secret": secret})).await
     }
 
-    /// `{"hiddenFields":[..],"visibleLifecycles":null|[..],"status":null|403}`, replacing what was.
+    /// Sets `{"hiddenFields":[..],"visibleLifecycles":null|[..],"status":null|403}`, which replaces
+    /// all permissions.
     pub async fn bob_permissions(&self, permissions: Value) -> Result {
         self.put("/bob/permissions", permissions).await
     }
@@ -164,19 +167,19 @@ impl Control {
         self.put("/bob/quirks", quirks).await
     }
 
-    /// Searches answer only the first `n` employees; `None`: all.
+    /// Limits the answers of searches to the first `n` employees; `None`: all.
     pub async fn bob_serve(&self, first: Option<usize>) -> Result {
         self.put("/bob/serve", json!({"first": first})).await
     }
 
-    /// Calls a minute and route.
+    /// Sets the calls a minute for each route.
     pub async fn bob_limits(&self, limit: u64, remaining: Option<u64>) -> Result {
         self.put("/bob/limits", json!({"limit": limit, "remaining": remaining})).await
     }
 
     // --- OneLogin ---
 
-    /// All users, as stored.
+    /// Returns all users, as stored.
     pub async fn users(&self) -> Result<Vec<Value>> {
         self.get("/onelogin/users").await
     }
@@ -185,18 +188,18 @@ impl Control {
         self.get(&format!("/onelogin/users/{id}")).await
     }
 
-    /// An administrator's new user, answered whole.
+    /// Makes a new user as an administrator, and returns it as a whole.
     pub async fn create_user(&self, user: Value) -> Result<Value> {
         self.post("/onelogin/users", user).await
     }
 
-    /// Many users at once; answers their ids.
+    /// Makes many users at once; returns their ids.
     pub async fn create_users(&self, users: &[Value]) -> Result<Vec<i64>> {
         let answer: Vec<Value> = self.post("/onelogin/users", json!(users)).await?;
         Ok(answer.iter().filter_map(|user| user["id"].as_i64()).collect())
     }
 
-    /// An administrator's edit.
+    /// Edits a user as an administrator.
     pub async fn change_user(&self, id: i64, attributes: Value) -> Result {
         self.send(Method::PATCH, &format!("/onelogin/users/{id}"), Some(attributes)).await.map(drop)
     }
@@ -209,7 +212,7 @@ impl Control {
         self.delete("/onelogin/users").await
     }
 
-    /// The tenant's custom attributes are exactly these from now on.
+    /// Defines exactly these custom attributes of the tenant.
     pub async fn custom_attributes(&self, shortnames: &[&str]) -> Result {
         self.put("/onelogin/custom-attributes", json!({"shortnames": shortnames})).await
     }
@@ -219,22 +222,22 @@ impl Control {
         self.put("/onelogin/credentials", body).await
     }
 
-    /// All access tokens die.
+    /// Ends all access tokens.
     pub async fn revoke_tokens(&self) -> Result {
         self.post::<Value>("/onelogin/tokens/revoke", json!({})).await.map(drop)
     }
 
-    /// Calls an hour.
+    /// Sets the calls an hour.
     pub async fn onelogin_limits(&self, limit: u64, remaining: Option<u64>) -> Result {
         self.put("/onelogin/limits", json!({"limit": limit, "remaining": remaining})).await
     }
 
-    /// So many calls in a window of so many seconds.
+    /// Sets the calls in a window of this many seconds.
     pub async fn onelogin_window(&self, limit: u64, seconds: i64) -> Result {
         self.put("/onelogin/limits", json!({"limit": limit, "seconds": seconds})).await
     }
 
-    /// Writes whose field contains the text are refused with 422; pairs of field and text.
+    /// Refuses writes with a field that contains the text, with 422; pairs of field and text.
     pub async fn refuse(&self, rules: &[(&str, &str)]) -> Result {
         let rules: Vec<Value> = rules.iter().map(|(field, text)| json!({"field": field, "contains": text})).collect();
         self.put("/onelogin/refuse", json!({"rules": rules})).await
@@ -245,19 +248,21 @@ impl Control {
         self.put("/onelogin/quirks", quirks).await
     }
 
-    /// The account owner, whom the API does not touch.
+    /// Makes this user the account owner; the API does not change this user.
     pub async fn owner(&self, id: Option<i64>) -> Result {
         self.put("/onelogin/owner", json!({"id": id})).await
     }
 
-    /// What API calls changed after `since` (0: all that is still kept), oldest first: users before and after.
+    /// Returns what API calls changed after `since` (0: all that is still kept), oldest first:
+    /// users before and after.
     pub async fn journal(&self, since: u64) -> Result<Vec<Changed>> {
         self.get(&format!("/onelogin/journal?since={since}")).await
     }
 
     // --- Google Workspace ---
 
-    /// A call of Google's half of the control API, such as `PUT /google/delegation`; docs/simulators.md lists them.
+    /// Calls Google's half of the control API, such as `PUT /google/delegation`; docs/simulators.md
+    /// lists the calls.
     pub async fn google(&self, method: &str, path: &str, body: Value) -> Result<Value> {
         let body = (!body.is_null()).then_some(body);
         Ok(self.send(method.parse()?, &format!("/google{path}"), body).await?.json().await?)
@@ -265,7 +270,8 @@ impl Control {
 
     // --- Entra ID ---
 
-    /// A call of Entra ID's half of the control API, such as `PUT /entra/app`; docs/simulators.md lists them.
+    /// Calls Entra ID's half of the control API, such as `PUT /entra/app`; docs/simulators.md lists
+    /// the calls.
     pub async fn entra(&self, method: &str, path: &str, body: Value) -> Result<Value> {
         let body = (!body.is_null()).then_some(body);
         Ok(self.send(method.parse()?, &format!("/entra{path}"), body).await?.json().await?)
@@ -273,7 +279,8 @@ impl Control {
 
     // --- JumpCloud ---
 
-    /// A call of JumpCloud's half of the control API, such as `PUT /jumpcloud/quirks`; docs/simulators.md lists them.
+    /// Calls JumpCloud's half of the control API, such as `PUT /jumpcloud/quirks`;
+    /// docs/simulators.md lists the calls.
     pub async fn jumpcloud(&self, method: &str, path: &str, body: Value) -> Result<Value> {
         let body = (!body.is_null()).then_some(body);
         Ok(self.send(method.parse()?, &format!("/jumpcloud{path}"), body).await?.json().await?)
@@ -293,12 +300,12 @@ impl Control {
         self.get(&format!("/{}/calls", service.name())).await
     }
 
-    /// Counts and log start anew.
+    /// Starts counts and log again.
     pub async fn reset_calls(&self, service: Service) -> Result {
         self.delete(&format!("/{}/calls", service.name())).await
     }
 
-    /// The calls after `since` (0: all that the ring still has), oldest first.
+    /// Returns the calls after `since` (0: all that the ring still has), oldest first.
     pub async fn log(&self, service: Service, since: u64) -> Result<Vec<Entry>> {
         self.get(&format!("/{}/log?since={since}", service.name())).await
     }

@@ -4,15 +4,15 @@ use std::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Starts at wall time, or at a given instant, and runs on with wall time from
-/// there. Limits, token lifetimes, locks and lags all follow this clock.
+/// Starts at wall time, or at a given instant, and runs on with wall time. Limits, token lifetimes,
+/// locks and lags follow this clock.
 #[derive(Debug, Default)]
 pub struct Clock {
     offset: Mutex<SignedDuration>,
 }
 
 impl Clock {
-    /// A clock that shows `start` now; wall time when `None`.
+    /// Returns a clock that shows `start` now; wall time when `None`.
     pub fn starting_at(start: Option<Timestamp>) -> Self {
         let clock = Self::default();
         if let Some(start) = start {
@@ -21,7 +21,7 @@ impl Clock {
         clock
     }
 
-    /// The simulated instant.
+    /// Returns the simulated instant.
     pub fn now(&self) -> Timestamp {
         let offset = *self.offset.lock().expect("clock lock");
         Timestamp::now().checked_add(offset).unwrap_or(Timestamp::MAX)
@@ -39,7 +39,7 @@ impl Clock {
     }
 }
 
-/// `OneLogin`'s way to write an instant: UTC with milliseconds.
+/// Prints an instant as `OneLogin` does: UTC with milliseconds.
 pub fn millis(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }

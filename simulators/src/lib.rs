@@ -1,5 +1,5 @@
-//! Strict simulators of Bob and the providers for bobsync's tests and benches. The
-//! product never links this crate.
+//! Strict simulators of Bob and the providers for bobsync's tests and benches. The product never
+//! links this crate.
 //!
 //! - [`world`]: start and stop
 //! - [`client`]: the typed client of the control API
@@ -7,10 +7,10 @@
 //! - [`bob`], [`onelogin`], [`google`], [`entra`], [`jumpcloud`]: the services
 //! - [`company`]: made-up employees
 //! - [`front`]: requests, faults, call records, connections, limits
-//! - [`texts`]: forms in which a service keeps what it was sent
-//! - [`clock`], [`rng`]: time and chance, both in the hands of a test
+//! - [`texts`]: forms in which a service stores a text
+//! - [`clock`], [`rng`]: time and chance, both set by a test
 //!
-//! docs/simulators.md tells what is simulated and which switches there are.
+//! docs/simulators.md says what is simulated and which switches there are.
 
 pub mod bob;
 pub mod client;

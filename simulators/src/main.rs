@@ -66,7 +66,7 @@ enum Command {
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Serve { bob, onelogin, google, entra, jumpcloud, control, employees, seed, today } => {
-            // Listened for before the line is printed, so that nobody can be too quick.
+            // The signals are caught before the line is printed, so that none is missed.
             let mut terminate = signal(SignalKind::terminate())?;
             let mut interrupt = signal(SignalKind::interrupt())?;
             let world = World::try_start(Options { bob, onelogin, google, entra, jumpcloud, control, employees, seed, today }).await?;
@@ -81,7 +81,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Company { employees, seed, today } => {
             let company = generate(employees, seed, today.unwrap_or_else(Timestamp::now));
             match print_company(&company) {
-                // Whoever reads has seen enough.
+                // The reader has closed the output.
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
                 printed => printed?,
             }
@@ -90,7 +90,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `{"summary":…,"employees":[…]}`, an employee a line.
+/// Prints `{"summary":…,"employees":[…]}`, one employee a line.
 fn print_company(company: &Company) -> std::io::Result<()> {
     let mut out = BufWriter::new(std::io::stdout().lock());
     write!(out, "{{\"summary\":{},\n\"employees\":[", json!(Summary::of(company)))?;

@@ -1,7 +1,7 @@
 //! A small deterministic generator (splitmix64), so that a seed means the same
 //! company and the same faults on every machine and with every crate version.
 
-/// A stream of pseudo-random numbers that depends on the seed alone.
+/// A stream of pseudo-random numbers that depends only on the seed.
 #[derive(Debug, Clone)]
 pub struct Rng(u64);
 
@@ -18,7 +18,7 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// A number in `0..bound`; 0 for an empty range.
+    /// Returns a number in `0..bound`; 0 for an empty range.
     pub fn below(&mut self, bound: usize) -> usize {
         if bound == 0 {
             return 0;
@@ -26,7 +26,7 @@ impl Rng {
         usize::try_from(self.draw() % bound as u64).unwrap_or(0)
     }
 
-    /// True with probability `p`.
+    /// Returns true with probability `p`.
     pub fn chance(&mut self, p: f64) -> bool {
         // 53 bits fill a double's mantissa exactly.
         #[allow(clippy::cast_precision_loss)]
@@ -38,7 +38,7 @@ impl Rng {
         &of[self.below(of.len())]
     }
 
-    /// `bytes` as lower-case hex, for tokens and request ids.
+    /// Returns `bytes` as lower-case hex, for tokens and request ids.
     pub fn hex(&mut self, bytes: usize) -> String {
         use std::fmt::Write as _;
         let mut text = String::with_capacity(bytes * 2);

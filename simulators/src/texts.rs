@@ -1,4 +1,4 @@
-//! The forms in which a service may keep a text that it was sent.
+//! The forms in which a service may store a text.
 
 use icu_normalizer::ComposingNormalizerBorrowed as ComposingNormalizer;
 use serde_json::{Map, Value};
@@ -10,12 +10,12 @@ pub struct Forms {
     pub fold_blanks: bool,
     /// Composed letters (NFC).
     pub compose_letters: bool,
-    /// Up to so many characters.
+    /// At most this many characters.
     pub cut_texts: Option<usize>,
 }
 
 impl Forms {
-    /// The form in which a text is kept.
+    /// Returns the stored form of a text.
     pub fn kept(self, text: &str) -> String {
         let mut kept = text.to_owned();
         if self.compose_letters {
@@ -30,7 +30,8 @@ impl Forms {
         kept
     }
 
-    /// Gives every text of a write this form, members of these names and whatever is in them excepted.
+    /// Changes every text of a write into this form, except members with these names and everything
+    /// in them.
     pub fn keep(self, members: &mut Map<String, Value>, whole: &[&str]) {
         if self == Self::default() {
             return;

@@ -18,7 +18,7 @@ use crate::google::Google;
 use crate::jumpcloud::JumpCloud;
 use crate::onelogin::OneLogin;
 
-/// How to start a world. The default: free ports, nobody in Bob, wall time.
+/// How to start a world. The default: free ports, no employees in Bob, wall time.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     pub bob: Option<SocketAddr>,
@@ -69,7 +69,7 @@ impl World {
     /// Starts everything on the current tokio runtime.
     ///
     /// # Panics
-    /// When an address cannot be bound; [`World::try_start`] says so instead.
+    /// When an address cannot be bound; [`World::try_start`] returns an error instead.
     pub async fn start(options: Options) -> Self {
         Self::try_start(options).await.expect("simulators start")
     }
@@ -109,7 +109,7 @@ impl World {
         })
     }
 
-    /// Bob's address without `/v1`.
+    /// Returns Bob's address without `/v1`.
     pub fn bob_url(&self) -> &str {
         &self.bob.0
     }
@@ -118,17 +118,17 @@ impl World {
         &self.onelogin.0
     }
 
-    /// Both the Directory API and the token service.
+    /// Returns the address of both the Directory API and the token service.
     pub fn google_url(&self) -> &str {
         &self.google.0
     }
 
-    /// Both Microsoft Graph and the sign-in service.
+    /// Returns the address of both Microsoft Graph and the sign-in service.
     pub fn entra_url(&self) -> &str {
         &self.entra.0
     }
 
-    /// JumpCloud's address without `/api`.
+    /// Returns JumpCloud's address without `/api`.
     pub fn jumpcloud_url(&self) -> &str {
         &self.jumpcloud.0
     }
@@ -137,7 +137,7 @@ impl World {
         &self.control.0
     }
 
-    /// A client of the control API.
+    /// Returns a client of the control API.
     pub fn control(&self) -> Control {
         Control::new(self.control_url())
     }

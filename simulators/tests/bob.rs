@@ -1,4 +1,4 @@
-//! Bob over HTTP: what his documentation promises, and what it warns of.
+//! Bob over HTTP: what the documentation promises and warns of.
 
 mod callers;
 
@@ -54,7 +54,7 @@ async fn a_person_comes_in_three_representations() {
     assert_eq!(noa["work"]["manager"], json!(boss));
     assert_eq!(noa["work"]["reportsTo"]["email"], "ada@example.com");
     assert_eq!(noa["humanReadable"]["work"]["reportsTo"], "Ada Okoro");
-    // Dates: ISO for machines, locale text for people.
+    // Dates: ISO for machines, locale text for humans.
     assert_eq!((&noa["work"]["startDate"], &noa["humanReadable"]["work"]["startDate"]), (&json!("2026-11-02"), &json!("02/11/2026")));
     assert_eq!(noa["internal"]["lifecycleStatus"], "employed");
     // Null: a nested null, and nothing elsewhere.
@@ -140,7 +140,7 @@ async fn people_outside_the_access_rights_are_silently_absent() {
     let counts = bob.control.company().await.unwrap();
     bob.control.bob_permissions(json!({"visibleLifecycles": ["employed"]})).await.unwrap();
     assert_eq!(bob.people(all()).await.len(), counts.lifecycle["Employed"]);
-    // A read by id says it in one of two ways, and in both it says nothing of the person.
+    // A read by id has one of two answers, and neither says anything about the employee.
     let truth = bob.control.employees().await.unwrap();
     let hidden = truth.iter().find(|person| person["internal.lifecycleStatus"] != "Employed").unwrap();
     let path = format!("/v1/people/{}", hidden["root.id"].as_str().unwrap());
@@ -208,7 +208,7 @@ async fn fifty_calls_a_minute_and_route() {
     let reset: i64 = over.header("x-ratelimit-reset").unwrap().parse().unwrap();
     let wait = reset - bob.control.now().await.unwrap().as_second();
     assert!((1..=61).contains(&wait), "{wait}");
-    // Another route has a budget of its own, and the minute passes.
+    // Another route has a limit of its own, and the minute passes.
     assert_eq!(bob.get("/v1/company/people/fields").await.status, 200);
     bob.control.advance(wait).await.unwrap();
     assert_eq!(bob.search(all()).await.status, 200);

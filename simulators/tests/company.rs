@@ -1,4 +1,4 @@
-//! The generated company: the same for the same seed, and with a bit of everything.
+//! The generated company: the same for the same seed, with employees of every kind.
 
 use std::collections::HashMap;
 

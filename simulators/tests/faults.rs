@@ -41,7 +41,7 @@ async fn the_journal_tells_what_was_applied_and_not_what_was_answered() {
     );
 }
 
-/// The create's outcome: a status, or that the connection broke.
+/// The create's outcome: a status, or a broken connection.
 async fn create(caller: &OneLoginCaller) -> Option<u16> {
     let request = caller.http.post(format!("{}{USERS}", caller.base)).bearer_auth(&caller.token).json(&ann());
     request.send().await.ok().map(|response| response.status().as_u16())
@@ -99,7 +99,7 @@ async fn a_held_call_is_never_answered_and_is_applied_or_not_as_ordered() {
         control.fault(Service::OneLogin, &Fault::new(kind).method("POST").path(USERS).times(1)).await.unwrap();
         let waited = tokio::time::timeout(Duration::from_millis(300), create(&caller)).await;
         assert!(waited.is_err(), "{kind:?}: {waited:?}");
-        // It stands in the log while it is held, and nothing happens once the caller has gone.
+        // It is in the log while it is held, and nothing happens once the caller has gone.
         let log = control.log(Service::OneLogin, 0).await.unwrap();
         assert!(log.iter().any(|call| call.method == "POST" && call.path == USERS && call.status == 0), "{kind:?}");
         assert_eq!(control.users().await.unwrap().len(), applied, "{kind:?}");
@@ -251,7 +251,7 @@ fn the_binary_tells_its_addresses_and_ends_on_a_signal() {
     assert!(status.success());
 }
 
-// A process of its own: here nobody has chosen a TLS provider before Bob speaks.
+// A process of its own: no TLS provider is set before Bob makes a call.
 #[tokio::test]
 async fn the_binary_pushes_what_changes_in_bob() {
     let binary = Binary::serve(&[]);

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-/// Longest message; the rest is cut at a character.
+/// The longest message, in bytes. A longer one is cut at a character.
 const MAX_MESSAGE: usize = 600;
 
 /// A condition as it is wanted, before it is merged into a list.
@@ -11,7 +11,7 @@ const MAX_MESSAGE: usize = 600;
 pub struct Wanted {
     /// The condition's type, for example `Ready`.
     pub kind: &'static str,
-    /// True or False; this project has no Unknown.
+    /// True or False. This project has no Unknown.
     pub status: bool,
     /// A word of the closed list.
     pub reason: &'static str,
@@ -19,7 +19,8 @@ pub struct Wanted {
     pub message: String,
 }
 
-/// The new list: types that are not wanted any more go, and a transition time moves only when the status moves.
+/// Returns the new list. Types that are not wanted any more are removed, and a transition time
+/// changes only if the status changes.
 #[must_use]
 pub fn merge(before: &[Condition], wanted: &[Wanted], generation: i64, now: Timestamp) -> Vec<Condition> {
     let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
@@ -40,7 +41,8 @@ pub fn merge(before: &[Condition], wanted: &[Wanted], generation: i64, now: Time
         .collect()
 }
 
-/// Returns the text with a capital letter and a full stop. A name that begins it stays as it is written.
+/// Returns the text with a capital letter and a full stop. If the text begins with a name, the name
+/// stays as it is written.
 #[must_use]
 pub fn sentence(text: &str) -> String {
     let first = text.split(' ').next().unwrap_or_default();
@@ -63,19 +65,19 @@ pub fn followed_by(text: &str, sentence: &str) -> String {
     format!("{} {sentence}", cut(text, room))
 }
 
-/// Whether two lists say the same, transition times aside.
+/// Returns whether two lists say the same, without transition times.
 #[must_use]
 pub fn same(a: &[Condition], b: &[Condition]) -> bool {
     timeless(a) == timeless(b)
 }
 
-/// The same conditions, with one time for all of their transitions.
+/// Returns the same conditions, with one time for all of their transitions.
 #[must_use]
 pub fn timeless(conditions: &[Condition]) -> Vec<Condition> {
     conditions.iter().map(|one| Condition { last_transition_time: Time(Timestamp::UNIX_EPOCH), ..one.clone() }).collect()
 }
 
-/// The condition of this type.
+/// Returns the condition of this type.
 #[must_use]
 pub fn find<'a>(list: &'a [Condition], kind: &str) -> Option<&'a Condition> {
     list.iter().find(|c| c.type_ == kind)

@@ -1,4 +1,4 @@
-//! `EmployeeSync`: one employee in one integration. Its status is the audit trail of that person.
+//! `EmployeeSync`: one employee in one integration. Its status is the audit trail of that employee.
 
 #![allow(dead_code, reason = "everything here is public, and the macro makes second structs of fields that nothing reads there")]
 
@@ -52,7 +52,8 @@ pub struct EmployeeSyncSpec {
     #[x_kube(validation = Rule::new("self == oldSelf").message("employeeId is immutable: delete this object and create another"))]
     pub employee_id: String,
     /// Hands off: the account of this employee is left as it is.
-    // Neither sent nor defaulted where it is false: the field belongs to the person or the tool that sets it.
+    // False is neither sent nor a default, because the field belongs to the person or the tool that
+    // sets it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
     /// In place of the integration's `provisioning.userStatus`, for this employee.
@@ -63,7 +64,8 @@ pub struct EmployeeSyncSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64))]
     pub attributes: BTreeMap<String, AttributeValue>,
-    /// Whether this version cannot read the spec: the rest of it is made up, and says hands off. No part of the object.
+    /// Whether this version cannot read the spec. The rest of the spec is then made up and means
+    /// hands off. The object has no such field.
     #[serde(skip)]
     pub unreadable: bool,
 }
@@ -172,7 +174,7 @@ pub enum MatchedBy {
     /// It had the employee's e-mail and no mark, and was adopted.
     Email,
     /// It bears the employee's mark.
-    // A word of a newer version reads as this one: every account that was written to bears the mark.
+    // A word of a newer version reads as this one: every account that was written to has the mark.
     #[serde(other)]
     Mark,
 }

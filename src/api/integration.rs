@@ -1,4 +1,4 @@
-//! `ProvisioningIntegration`: one Bob company, one provider, and how the one becomes the other.
+//! `ProvisioningIntegration`: one Bob company, one provider, and how employees become accounts.
 
 use std::collections::BTreeMap;
 
@@ -113,8 +113,8 @@ pub fn ninety_days() -> String {
 }
 
 impl ProvisioningIntegrationSpec {
-    /// Returns what a pass may do. `Enforce` was the default before the field was required, so a stored object without it
-    /// means that.
+    /// Returns what a pass may do. `Enforce` was the default before the field was required, so a
+    /// stored object without the field means `Enforce`.
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.mode.unwrap_or(Mode::Enforce)
@@ -414,8 +414,9 @@ pub struct EarlierPlan {
 }
 
 impl Approved {
-    /// The plan of which somebody's part is `part`, out of the last and the earlier ones. `of`: what the part would be after
-    /// this release.
+    /// Returns the digest of the released plan that an employee's part belongs to, among the last
+    /// plan and the earlier ones. `part` is the recorded part. `of` returns what the part is in the
+    /// plan after a given release.
     #[must_use]
     pub fn plan_of(&self, part: u64, of: impl Fn(&str) -> u64) -> Option<&str> {
         let last = self.after.as_deref().map(|after| (&*self.digest, after));
@@ -423,7 +424,7 @@ impl Approved {
         all.filter(|(_, after)| of(after) == part).map(|(digest, _)| digest).next()
     }
 
-    /// The plans that are earlier than the next one.
+    /// Returns this plan and the earlier ones, which are the earlier plans of the next release.
     #[must_use]
     pub fn and_earlier(&self) -> Vec<EarlierPlan> {
         let this = self.after.clone().map(|after| EarlierPlan { digest: self.digest.clone(), after });

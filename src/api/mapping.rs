@@ -26,7 +26,8 @@ pub struct MappingRow {
     #[schemars(length(min = 1, max = 2000))]
     pub cel: Option<String>,
     /// Always keeps the attribute equal; `OnCreate` sets it when the account is created and never again. Absent: Always.
-    // Without a default in the schema: one inside an item of a list is a difference for those who compare the list with Git.
+    // The schema has no default: a default inside an item of a list is a difference for tools that
+    // compare the list with Git.
     #[serde(default, skip_serializing_if = "Apply::is_always")]
     pub apply: Apply,
 }

@@ -1,8 +1,10 @@
-//! The two resources people write: their types, the rules the API server checks, and the closed list of reasons.
+//! The two resources that people write: their types, the rules that the API server checks, and the
+//! closed list of reasons.
 //!
-//! `integration` is `ProvisioningIntegration` and `provider` its union of providers, `employee_sync` is `EmployeeSync`, `reasons` every word that a
-//! condition's `reason` can be, each with what a person should do, `conditions` the few operations on condition
-//! lists. Nothing in here decides anything.
+//! `integration` is `ProvisioningIntegration`, and `provider` is its union of providers.
+//! `employee_sync` is `EmployeeSync`. `reasons` has every word that a condition's `reason` can be,
+//! each with what a person should do. `conditions` has the operations on condition lists. This
+//! module decides nothing.
 
 pub mod conditions;
 pub mod employee_sync;
@@ -22,20 +24,21 @@ use kube::CustomResourceExt as _;
 pub const GROUP: &str = "bobsync.dev";
 /// Field manager of every write to the API server.
 pub const FIELD_MANAGER: &str = "bobsync";
-/// What the field managers of `bobsync approve` begin with; the rest is the user's name.
+/// The beginning of the field managers of `bobsync approve`. The user's name follows.
 pub const APPROVE_MANAGER: &str = "bobsync-approve:";
 /// Label on every `EmployeeSync`: the name of its integration.
 pub const INTEGRATION_LABEL: &str = "bobsync.dev/integration";
-/// Annotation that asks for a sync now; any new value does.
+/// Annotation that asks for a sync now. Any new value is a request.
 pub const SYNC_REQUESTED: &str = "bobsync.dev/sync-requested-at";
 
-/// The generation that the status of an object speaks of while nothing was said of it. GitOps tools take an object without
-/// any status for current, and go on too early.
+/// The generation in the status of an object that the controller has not written yet. GitOps tools
+/// treat an object without any status as current, and go on too early.
 const UNSAID: i64 = -1;
 
-/// A status in which something can be said.
+/// A status that the controller writes.
 pub trait Said: Default + PartialEq {
-    /// Whether it is what the API server shows while nothing was said.
+    /// Returns whether the status is the API server's default, so that the controller has not
+    /// written it yet.
     fn is_default(&self) -> bool;
 }
 
@@ -51,12 +54,13 @@ impl Said for EmployeeSyncStatus {
     }
 }
 
-/// A status as it was written; `None` for the default one of the API server.
+/// Returns a status that was written, or `None` for the default one of the API server.
 pub fn said<S: Said>(status: Option<S>) -> Option<S> {
     status.filter(|status| !status.is_default())
 }
 
-/// Both `CustomResourceDefinition`s as one YAML stream, as `bobsync crds` prints them and `crds/` holds them.
+/// Returns both `CustomResourceDefinition`s as one YAML stream, as `bobsync crds` prints them and
+/// `crds/` holds them.
 ///
 /// # Errors
 /// Only if the derived schema cannot be written as YAML, which a test rules out.
@@ -74,7 +78,8 @@ pub fn crds_yaml() -> Result<String, serde_json::Error> {
     Ok(out)
 }
 
-/// Takes out what schema generators add and Kubernetes does not know or does not need (number formats it warns about).
+/// Removes what schema generators add and Kubernetes does not know or does not need (number formats
+/// for which it warns).
 fn prune(value: &mut serde_json::Value) {
     match value {
         serde_json::Value::Object(map) => {
@@ -96,7 +101,7 @@ mod tests {
 
     use super::*;
 
-    /// The paths of defaults inside items of lists.
+    /// Finds the paths of defaults inside items of lists.
     fn defaults(schema: &Value, in_list: bool, path: &str, found: &mut Vec<String>) {
         if in_list && schema.get("default").is_some() {
             found.push(path.to_owned());

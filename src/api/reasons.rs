@@ -1,5 +1,5 @@
-//! The closed list of reasons. A condition's `reason` is one of these words and nothing else; `docs/reasons.md` is
-//! generated from this file, so a reason cannot exist without saying what to do about it.
+//! The closed list of reasons. A condition's `reason` is always one of these words.
+//! `docs/reasons.md` is generated from this file, so every reason says what to do about it.
 
 macro_rules! reasons {
     ($(#[$doc:meta])* $name:ident { $($variant:ident: $meaning:literal, $todo:literal;)* }) => {
@@ -11,19 +11,19 @@ macro_rules! reasons {
             /// Every reason of this list, in the order of the contract.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// The word as it stands in a condition.
+            /// Returns the word as it is in a condition.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => stringify!($variant),)* }
             }
 
-            /// What it means.
+            /// Returns what it means.
             #[must_use]
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $meaning,)* }
             }
 
-            /// What a person should do about it.
+            /// Returns what a person should do about it.
             #[must_use]
             pub const fn what_to_do(self) -> &'static str {
                 match self { $(Self::$variant => $todo,)* }
@@ -133,7 +133,7 @@ reasons! {
 }
 
 impl EmployeeReason {
-    /// Whether `Ready` is True with this reason.
+    /// Returns whether `Ready` is True with this reason.
     #[must_use]
     pub const fn is_ready(self) -> bool {
         matches!(
@@ -142,13 +142,14 @@ impl EmployeeReason {
         )
     }
 
-    /// Whether it counts as failing: `Ready` is False, and neither a turn nor a guard is waited for.
+    /// Returns whether the employee counts as failing: `Ready` is False, and the employee waits
+    /// neither for a turn nor for a guard.
     #[must_use]
     pub const fn is_failure(self) -> bool {
         !self.is_ready() && !matches!(self, Self::Pending | Self::Held | Self::Frozen)
     }
 
-    /// Whether a person should act (`Stalled` True). The controller keeps trying all the same.
+    /// Returns whether a person should act (`Stalled` True). The controller still keeps trying.
     #[must_use]
     pub const fn is_stalled(self) -> bool {
         matches!(
@@ -168,13 +169,13 @@ impl EmployeeReason {
 }
 
 impl IntegrationReason {
-    /// Whether `Ready` is True with this reason.
+    /// Returns whether `Ready` is True with this reason.
     #[must_use]
     pub const fn is_ready(self) -> bool {
         matches!(self, Self::Converged | Self::Suspended | Self::DryRun)
     }
 
-    /// Whether a person should act (`Stalled` True). The controller keeps trying all the same.
+    /// Returns whether a person should act (`Stalled` True). The controller still keeps trying.
     #[must_use]
     pub const fn is_stalled(self) -> bool {
         matches!(
@@ -192,7 +193,8 @@ impl IntegrationReason {
     }
 }
 
-/// `docs/reasons.md`: one table a list, generated so that page and code cannot differ.
+/// Returns `docs/reasons.md`. It has one table for each list, and is generated so that page and
+/// code cannot differ.
 #[must_use]
 pub fn markdown() -> String {
     use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! `spec.safety`: the guards, their limits, and what they choose between.
+//! `spec.safety`: the guards, their limits, and the choices that they offer.
 
 use kube::KubeSchema;
 use schemars::JsonSchema;

@@ -1,4 +1,5 @@
-//! Block-style YAML for the CRD files: every scalar that could be misread is quoted, keys keep the JSON order.
+//! Block-style YAML for the CRD files. Every scalar that could be misread is quoted, and keys keep
+//! the order of the JSON.
 
 use serde_json::Value;
 
@@ -57,7 +58,7 @@ fn entry(key: &str, child: &Value, depth: usize, out: &mut String) {
         node(child, depth + 1, out);
     } else {
         out.push(' ');
-        // JSON scalars and empty collections are YAML as they are.
+        // JSON scalars and empty collections are valid YAML without changes.
         out.push_str(&child.to_string());
         out.push('\n');
     }

@@ -1,11 +1,12 @@
-//! What Bob says of its own fields (apidocs.hibob.com, "Get all company fields"): asked only when a field that the
-//! settings name came with nobody, to tell a field that does not exist from one that the service user may not see.
+//! What Bob says about its own fields (apidocs.hibob.com, "Get all company fields"). It is asked
+//! only if no employee has a field that the settings name. It tells a field that does not exist
+//! from one that the service user may not see.
 
 use std::collections::HashMap;
 
 use serde::Deserialize;
 
-/// Every field of the company, custom ones included.
+/// Every field of the company, also custom ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalogue {
     fields: HashMap<Box<str>, Field>,
@@ -13,19 +14,19 @@ pub struct Catalogue {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Field {
-    /// What people call it in Bob.
+    /// The field's name for people in Bob.
     name: Box<str>,
-    /// Where reads carry it; usually, but not always, spelt like the id.
+    /// The path of the field in reads. It is usually, but not always, spelt like the id.
     path: Box<str>,
 }
 
-/// Of how many names a message reminds.
+/// How many similar names a message suggests.
 const NEAREST: usize = 3;
-/// How alike two names must be for one to be meant for the other; 1 is equal.
+/// How similar two names must be to be suggested, from 0 to 1. 1 means equal.
 const ALIKE: f64 = 0.6;
 
 impl Catalogue {
-    /// Reads the answer: a bare array. `None` if it is something else.
+    /// Reads the answer, which is a bare array. Returns `None` if it is something else.
     pub(super) fn read(body: &[u8]) -> Option<Self> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -44,19 +45,20 @@ impl Catalogue {
         Some(Self { fields: rows.into_iter().map(field).collect() })
     }
 
-    /// Whether there is such a field.
+    /// Returns whether there is such a field.
     #[must_use]
     pub fn has(&self, id: &str) -> bool {
         self.fields.contains_key(id)
     }
 
-    /// Where reads carry this field, if that is not where its id says.
+    /// Returns the path of this field in reads, if its id gives another one.
     #[must_use]
     pub fn moved(&self, id: &str) -> Option<&str> {
         self.fields.get(id).map(|field| &*field.path).filter(|path| *path != plain_path(id))
     }
 
-    /// The fields that come closest to this id, by their ids or by what people call them; the closest first.
+    /// Returns the fields that are most similar to this id, by their ids or by their names for
+    /// people. The most similar one comes first.
     #[must_use]
     pub fn nearest(&self, id: &str) -> Vec<&str> {
         let last = |id: &str| id.rsplit('.').next().unwrap_or(id).to_lowercase();
@@ -69,7 +71,7 @@ impl Catalogue {
                 let by_id = strsim::normalized_damerau_levenshtein(&whole, &known.to_lowercase());
                 let by_name =
                     strsim::normalized_damerau_levenshtein(&end, &name).max(strsim::normalized_damerau_levenshtein(&end, &last(known)));
-                // The end alone says less than the whole.
+                // The end of an id says less than the whole id.
                 (by_id.max(by_name * 0.95), &**known)
             })
             .filter(|(likeness, _)| *likeness >= ALIKE)
@@ -79,7 +81,7 @@ impl Catalogue {
     }
 }
 
-/// Where an id says that reads carry its field: `root.*` stands at the top.
+/// Returns the path that an id gives for its field in reads. A field of `root.*` is at the top.
 pub(super) fn plain_path(id: &str) -> &str {
     id.strip_prefix("root.").unwrap_or(id)
 }

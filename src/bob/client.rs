@@ -1,4 +1,4 @@
-//! The calls. None is ever repeated here: when to try again is the engine's decision.
+//! The calls to Bob. No call is ever repeated here, because the engine decides when to try again.
 
 use std::{
     collections::HashMap,
@@ -33,24 +33,26 @@ use crate::{
     },
 };
 
-/// Told of every HTTP call: its name (`search`, `read`, `metadata`) and its outcome (`ok`, `not_found` or [`Error::category`]).
+/// Receives every HTTP call: its name (`search`, `read`, `metadata`) and its outcome (`ok`,
+/// `not_found` or [`Error::category`]).
 pub type Observer = Arc<dyn Fn(&'static str, &'static str) + Send + Sync>;
 
 /// How to reach one company's Bob.
 #[derive(Clone)]
 pub struct Config {
-    /// Scheme, host, port and a path prefix if any: `https://api.hibob.com`, `https://api.sandbox.hibob.com`. Bob is
-    /// called at `<base>/v1/...`.
+    /// Scheme, host, port and a path prefix if any: `https://api.hibob.com`,
+    /// `https://api.sandbox.hibob.com`. Calls go to `<base>/v1/...`.
     pub base: String,
-    /// The service user's id: the user name of Basic authentication (apidocs.hibob.com, "API service users").
+    /// The service user's id: the user name of Basic authentication (apidocs.hibob.com, "API
+    /// service users").
     pub service_user_id: String,
     /// The service user's token: the password.
     pub service_user_token: Secret,
     /// Counts calls.
     pub observer: Observer,
-    /// Keeps everybody who calls with this service user below Bob's limits.
+    /// Keeps all callers with this service user below Bob's limits.
     pub pace: Arc<Pace>,
-    /// Told of pauses that Bob asked for and calls meet.
+    /// Receives the pauses that Bob asked for and that calls meet.
     pub waits: Waits,
 }
 
@@ -60,32 +62,33 @@ impl fmt::Debug for Config {
     }
 }
 
-/// How long a call may take, once connected. How soon Bob begins to answer a search depends on the size of the company, so
-/// the head has no bound of its own.
+/// How long a call may take, once connected. The time until Bob begins to answer a search depends
+/// on the size of the company, so the head has no bound of its own.
 #[derive(Clone, Copy, Debug)]
 struct Patience {
     between_chunks: Duration,
-    /// A search, which answers all employees at once.
+    /// The time for a search, which returns all employees at once.
     search: Duration,
-    /// A read of one employee, and the list of fields.
+    /// The time for a read of one employee, and for the list of fields.
     small: Duration,
 }
 
 const PATIENCE: Patience =
     Patience { between_chunks: Duration::from_secs(30), search: Duration::from_secs(600), small: Duration::from_secs(60) };
 
-/// One employee's JSON at most; the metadata of all fields; an error body.
+/// The most bytes of one employee's JSON, of the metadata of all fields, and of an error body.
 const EMPLOYEE: usize = 1 << 20;
 const METADATA: usize = 16 << 20;
 const ERROR_BODY: usize = 16 << 10;
 
-/// A reader of one company's employees. Its limits hold for everybody who shares it, so share one.
+/// Reads one company's employees. Its limits hold for all its callers together, so callers share
+/// one client.
 pub struct Client {
     config: Config,
     http: http::Client,
     patience: Patience,
     catalogue: Mutex<Option<Arc<Catalogue>>>,
-    /// Fields that do not stand where their ids say, as far as they were asked for.
+    /// Paths of fields that are not where their ids say, as far as they were asked for.
     moved: Mutex<HashMap<Box<str>, Box<str>>>,
     /// Whether Bob has granted a read to this service user since this client was made.
     granted: AtomicBool,
@@ -97,7 +100,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// Body of a search or a read. Bob ignores keys that it does not know, so there are none but these.
+/// Body of a search or a read. Bob ignores keys that it does not know, so the body has only these.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Ask<'a> {
@@ -106,11 +109,11 @@ struct Ask<'a> {
     filters: Option<[Filter<'a>; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     show_inactive: Option<bool>,
-    /// A word, not a boolean: machine values stay, labels come beside them.
+    /// A word and not a boolean: it keeps machine values and adds labels next to them.
     human_readable: &'static str,
 }
 
-/// The one filter that Bob takes.
+/// The only filter that Bob takes.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Filter<'a> {
@@ -120,7 +123,7 @@ struct Filter<'a> {
 }
 
 impl Client {
-    /// A client for this company. Nothing is sent yet.
+    /// Returns a client for this company. Sends nothing yet.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if no HTTPS client can be set up on this machine.
@@ -135,18 +138,20 @@ impl Client {
         Ok(Self { config, http, patience, catalogue: Mutex::default(), moved: Mutex::default(), granted: AtomicBool::new(false) })
     }
 
-    /// Everybody in Bob: those who left and those who have yet to start included, as far as the service user's
-    /// permissions go. One call (apidocs.hibob.com, "Search for employees"; there are no pages), which waits for its
-    /// turn when 50 have been made in the last minute.
+    /// Returns all employees in Bob that the service user may see, also employees who left and
+    /// those who have not started yet. It is one call (apidocs.hibob.com, "Search for employees";
+    /// there are no pages). The call waits for its turn if 50 have been made in the last minute.
     ///
     /// # Errors
-    /// [`Error`]; an answer that is not whole is [`Error::Unavailable`], never a shorter list.
+    /// [`Error`]. An answer that is not complete is [`Error::Unavailable`], and never a shorter
+    /// list.
     pub async fn everybody(&self, fields: &Fields) -> Result<People, Error> {
         self.searched(fields, None, Urgency::Normal).await
     }
 
-    /// Those of these employees who are in Bob, inactive or not: one call for all of them, which is a search with a filter
-    /// on `root.id`. How many ids a filter takes is not published; keep to a hundred.
+    /// Returns those of these employees who are in Bob, active or not. It is one call for all of
+    /// them: a search with a filter on `root.id`. The number of ids that a filter takes is not
+    /// published, so callers use at most a hundred.
     ///
     /// # Errors
     /// [`Error`].
@@ -154,7 +159,7 @@ impl Client {
         self.searched(fields, Some(ids), urgency).await
     }
 
-    /// Waits until a call may start; tells of a pause that Bob asked for.
+    /// Waits until a call may start. Reports a pause that Bob asked for.
     async fn admit(&self, route: Route, urgency: Urgency) -> Result<(), Error> {
         self.config.pace.admit(route, urgency).await.inspect_err(|error| {
             if let Error::Throttled { wait: Some(wait) } = error {
@@ -175,8 +180,8 @@ impl Client {
         outcome
     }
 
-    /// Takes a 403 to a search for trouble that passes where this service user was granted a search before: a firewall in
-    /// front of Bob may block an address for a while.
+    /// Turns a 403 to a search into a temporary failure if this service user was granted a search
+    /// before. A firewall in front of Bob may block an address for a while.
     fn if_granted_before(&self, error: Error) -> Error {
         match error {
             Error::Forbidden { said } if self.granted.load(Ordering::Relaxed) => {
@@ -186,22 +191,23 @@ impl Client {
         }
     }
 
-    /// How many reads of one employee may begin now without waiting.
+    /// Returns how many reads of one employee may begin now without waiting.
     #[must_use]
     pub fn free_reads(&self, urgency: Urgency) -> usize {
         self.config.pace.free(Route::Read, urgency)
     }
 
-    /// One employee by id, inactive or not; `None` if Bob says that there is no such file (apidocs.hibob.com, "Read
-    /// company employee fields by employee ID"). One call.
+    /// Returns one employee by id, active or not, in one call. Returns `None` if Bob says that
+    /// there is no such file (apidocs.hibob.com, "Read company employee fields by employee ID").
     ///
-    /// A 404 may take an employee's access away, so it counts only as an answer of Bob's API: a page that some gateway made
-    /// up, or a 404 without a JSON object, is [`Error::Unavailable`]. A 403 is [`Error::Forbidden`], and speaks of this
-    /// employee alone; a page with 403 comes from a firewall and is [`Error::Unavailable`].
+    /// A 404 may take an employee's access away, so it counts only as an answer of Bob's API. A
+    /// page that a gateway made, or a 404 without a JSON object, is [`Error::Unavailable`]. A 403
+    /// is [`Error::Forbidden`], and is about this employee only. A page with 403 comes from a
+    /// firewall and is [`Error::Unavailable`].
     ///
     /// # Errors
-    /// [`Error`]; without a call [`Error::Unavailable`] for an id that is not all digits. The call takes e-mail
-    /// addresses, too, and would then answer somebody.
+    /// [`Error`]. An id that is not all digits is [`Error::Unavailable`] without a call: Bob also
+    /// takes e-mail addresses there, and could return another employee.
     pub async fn one(&self, fields: &Fields, id: &str, urgency: Urgency) -> Result<Option<Employee>, Error> {
         if id.is_empty() || id.len() > 40 || !id.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(Error::unavailable("not a Bob employee id"));
@@ -213,7 +219,8 @@ impl Client {
         outcome
     }
 
-    /// What Bob says of its own fields: one call, unless an earlier answer knows all of `ids`.
+    /// Returns what Bob says about its own fields. It is one call, unless an earlier answer knows
+    /// all of `ids`.
     ///
     /// # Errors
     /// [`Error`].
@@ -230,7 +237,8 @@ impl Client {
         Ok(catalogue)
     }
 
-    /// From now on these fields are looked for where the catalogue says. Whether that is news for one of them.
+    /// Looks for these fields where the catalogue says from now on. Returns whether that is new for
+    /// one of them.
     pub fn look_where(&self, catalogue: &Catalogue, ids: &[&str]) -> bool {
         let mut moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
         let before = moved.clone();
@@ -243,7 +251,7 @@ impl Client {
     }
 
     async fn metadata(&self) -> Result<Catalogue, Error> {
-        // Some GETs that name a content type are answered with 400.
+        // Bob answers some GETs that name a content type with 400.
         let request = self.request(Method::GET, "company/people/fields");
         let answer = self.send(Route::Metadata, request).await?;
         let mut answer = self.accept(answer).await?;
@@ -305,7 +313,7 @@ impl Client {
         Ok(answer)
     }
 
-    /// The answer if it is a 200 with JSON; what is wrong with it otherwise.
+    /// Returns the answer if it is a 200 with JSON, and otherwise what is wrong with it.
     async fn accept(&self, mut answer: Response) -> Result<Response, Error> {
         let status = answer.status();
         match status {
@@ -340,7 +348,7 @@ impl Client {
         }
     }
 
-    /// The whole body of a small answer.
+    /// Returns the whole body of a small answer.
     async fn body(&self, answer: &mut Response, most: usize) -> Result<Vec<u8>, Error> {
         let mut body = Vec::new();
         while let Some(chunk) = self.chunk(answer).await? {
@@ -371,7 +379,8 @@ impl Client {
         Error::unavailable(why(error, &self.secrets()))
     }
 
-    /// The reader knows no secrets, and a strange server may send anything back.
+    /// Takes secrets out of an error. The reader does not know them, and a wrong server may send
+    /// back anything.
     fn without_secrets(&self, error: Error) -> Error {
         match error {
             Error::Unavailable { said } => Error::Unavailable { said: scrub(&said, &self.secrets()) },

@@ -1,4 +1,4 @@
-//! What can go wrong between us and Bob, sorted by what to do about it.
+//! What can go wrong between bobsync and Bob, sorted by what to do about it.
 
 use std::time::Duration;
 
@@ -6,36 +6,38 @@ use serde::Deserialize;
 
 use crate::provider::scrub::Scrubber;
 
-/// A read that failed. No variant carries personal data or a part of an answer beyond Bob's own error sentence.
+/// A read that failed. No variant has personal data. No variant has a part of an answer, except
+/// Bob's own error sentence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The credential is wrong until somebody changes it (401). Bob blocks a caller that keeps trying, as its changelog
-    /// says under "Authorization-related WAF rules" (apidocs.hibob.com).
+    /// The credential is wrong until a person changes it (401). Bob blocks a caller that keeps
+    /// trying, as its changelog says under "Authorization-related WAF rules" (apidocs.hibob.com).
     #[error("Bob refused the service user's credential (401)")]
     Unauthorized,
-    /// The service user lacks a permission group or a right (403, in Bob's own words). To a read of one employee it says
-    /// that this employee is outside of the service user's rights, and nothing else.
+    /// The service user lacks a permission group or a right (403, in Bob's own words). For a read
+    /// of one employee it only says that the service user has no right to this employee.
     #[error("Bob forbids the read: {said}")]
     Forbidden {
         /// Status and Bob's sentence, scrubbed.
         said: String,
     },
-    /// Too many calls (429), or a call that was not made because of an earlier such answer.
+    /// There were too many calls (429), or the call was not made because of an earlier such answer.
     #[error("Bob throttles")]
     Throttled {
         /// When to come back.
         wait: Option<Duration>,
     },
-    /// Anything else: no connection, a timeout, another status, a redirect, an HTML page, a cut or malformed body.
+    /// Anything else: no connection, a timeout, another status, a redirect, an HTML page, a cut or
+    /// malformed body.
     #[error("Bob is unavailable: {said}")]
     Unavailable {
-        /// What happened, without any part of a body but Bob's scrubbed error sentence.
+        /// What happened, without any part of a body except Bob's scrubbed error sentence.
         said: String,
     },
 }
 
 impl Error {
-    /// A bounded word for metrics.
+    /// Returns the word for metrics, from a fixed list.
     #[must_use]
     pub const fn category(&self) -> &'static str {
         match self {
@@ -57,7 +59,8 @@ struct Body {
     error: Option<String>,
 }
 
-/// `said` of an answer with an error status: the status, and the text of a `{key, error}` body if it is one.
+/// Returns the `said` of an answer with an error status: the status, and the text of a
+/// `{key, error}` body if it is one.
 pub(super) fn describe(status: u16, body: &[u8], secrets: &[&str]) -> String {
     match sentence(body, secrets) {
         Some(text) => format!("{status}: {text}"),
@@ -65,7 +68,8 @@ pub(super) fn describe(status: u16, body: &[u8], secrets: &[&str]) -> String {
     }
 }
 
-/// Bob's own words out of an error object, scrubbed; `None` if it is none (apidocs.hibob.com, "Error handling").
+/// Returns Bob's own words in an error object, scrubbed, or `None` if the body is not one
+/// (apidocs.hibob.com, "Error handling").
 pub(super) fn sentence(body: &[u8], secrets: &[&str]) -> Option<String> {
     let body: Body = serde_json::from_slice(body).ok()?;
     let text = match (body.key, body.error) {
@@ -75,7 +79,7 @@ pub(super) fn sentence(body: &[u8], secrets: &[&str]) -> Option<String> {
     Some(scrub(&text, secrets))
 }
 
-/// Takes out of a text what may be a person's or a secret.
+/// Takes out of a text what may be an employee's value or a secret.
 pub(super) fn scrub(text: &str, secrets: &[&str]) -> String {
     Scrubber { secrets, ..Scrubber::default() }.clean(text)
 }

@@ -1,10 +1,12 @@
-//! The source: one streamed search for everybody, one read by id, and what Bob says of its own fields (`catalogue`). Nothing is ever written to Bob.
+//! The source: one streamed search for all employees, one read by id, and what Bob says about its
+//! own fields (`catalogue`). Nothing is ever written to Bob.
 //!
-//! From the wire inwards: [`client`](Client) makes the calls and sorts their failures, `pace` keeps it below Bob's
-//! limits, `splitter` finds the employees in the arriving bytes, `row` picks the wanted fields out of one employee by
-//! the paths in `wanted`, `value` chooses among the forms in which Bob gives a value, [`Reader`] collects the rows.
+//! In the order in which data comes in: [`client`](Client) makes the calls and sorts their
+//! failures, `pace` keeps it below Bob's limits, `splitter` finds the employees in the arriving
+//! bytes, `row` picks the wanted fields out of one employee by the paths in `wanted`, `value`
+//! chooses among the forms in which Bob gives a value, [`Reader`] collects the rows.
 //!
-//! [`webhook`] is the other direction: the events that Bob pushes, and who signed them.
+//! [`webhook`] reads the events that Bob pushes, and checks their signatures.
 
 mod catalogue;
 mod client;

@@ -1,4 +1,4 @@
-//! Keeps this client below Bob's limits, and silent while Bob asks for silence.
+//! Keeps this client below Bob's limits, and makes no calls while Bob asks for silence.
 
 use std::{
     collections::VecDeque,
@@ -13,23 +13,25 @@ use tokio::time::Instant;
 use super::error::Error;
 use crate::provider::Urgency;
 
-/// 50 searches in a minute (apidocs.hibob.com, "Rate limiting"). The single read's limit is not published; the same
-/// is assumed.
+/// 50 searches in a minute (apidocs.hibob.com, "Rate limiting"). The limit of the single read is
+/// not published, so the same limit is assumed.
 const CALLS: usize = 50;
-/// So many of them are kept for whoever cannot wait: reads of people whose access may end.
+/// How many of these calls are reserved for urgent ones, such as reads of employees who may lose
+/// access.
 const RESERVE: usize = 10;
 
-/// A minute and a second, for calls are counted where they arrive, not where they start.
+/// A minute and a second, because calls are counted where they arrive, and not where they start.
 const WINDOW: Duration = Duration::from_secs(61);
 
-/// Ends of Bob's minute that lie closer together than this are of the same minute: they are told in whole seconds.
+/// Two ends of Bob's minute that are closer together than this belong to the same minute, because
+/// Bob gives whole seconds.
 const SAME: Duration = Duration::from_secs(3);
 
-/// How long to be silent when a 429 does not say, and the longest silence that is believed.
+/// How long to be silent if a 429 does not say, and the longest silence that counts.
 const UNKNOWN: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// The routes, each with a limit of its own.
+/// The routes. Each has a limit of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Route {
     Search,
@@ -38,7 +40,7 @@ pub(super) enum Route {
 }
 
 impl Route {
-    /// The word for metrics.
+    /// Returns the word for metrics.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Search => "search",
@@ -48,8 +50,8 @@ impl Route {
     }
 }
 
-/// The starts of recent calls of each route, and the time until which no call is made. Bob counts them for one service
-/// user, so whoever calls with that one shares one of these.
+/// The starts of recent calls of each route, and the time until which no call is made. Bob counts
+/// calls for each service user, so all callers with one service user share one of these.
 #[derive(Debug, Default)]
 pub struct Pace {
     searches: Lane,
@@ -61,7 +63,8 @@ pub struct Pace {
 #[derive(Debug, Default)]
 struct Lane {
     counted: Mutex<Counted>,
-    // Held while waiting, so that callers of one urgency are served in the order in which they came.
+    // Each lock is held while waiting, so that callers of one urgency are served in the order in
+    // which they came.
     urgent: tokio::sync::Mutex<()>,
     normal: tokio::sync::Mutex<()>,
 }
@@ -70,11 +73,11 @@ struct Lane {
 struct Counted {
     /// The starts of calls within the last minute.
     starts: VecDeque<Instant>,
-    /// What Bob last said is left of its own minute, less the calls that began since.
+    /// What Bob last said is left of its own minute, without the calls that began since then.
     told: Option<Told>,
 }
 
-/// What Bob says of a minute: others may call with the same service user.
+/// What Bob says about a minute. Other programs may call with the same service user.
 #[derive(Clone, Copy, Debug)]
 struct Told {
     left: usize,
@@ -90,7 +93,7 @@ impl Counted {
         self.told = self.told.filter(|told| now < told.ends);
     }
 
-    /// How many calls of this urgency may start now.
+    /// Returns how many calls of this urgency may start now.
     fn free(&self, urgency: Urgency) -> usize {
         let own = limit(urgency).saturating_sub(self.starts.len());
         own.min(self.told.map_or(usize::MAX, |told| told.free(urgency)))
@@ -114,7 +117,7 @@ const fn limit(urgency: Urgency) -> usize {
 }
 
 impl Lane {
-    /// When the next call of this urgency may start; `None`: now, and it is counted.
+    /// Returns when the next call of this urgency may start. `None` means now, and counts the call.
     fn turn(&self, urgency: Urgency, now: Instant) -> Option<Instant> {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         counted.tidy(now);
@@ -133,11 +136,13 @@ impl Lane {
 }
 
 impl Pace {
-    /// Waits, at most about a minute for each forty callers ahead, until a call of this route may start. A share of each
-    /// minute is kept for urgent ones, which wait for no other.
+    /// Waits until a call of this route may start. The wait is at most about a minute for each
+    /// forty callers ahead. A share of each minute is reserved for urgent calls, which wait for no
+    /// normal call.
     ///
     /// # Errors
-    /// [`Error::Throttled`] at once while a 429's wait lasts: an hour is nothing to sleep through inside a call.
+    /// [`Error::Throttled`] at once while the wait of a 429 lasts: an hour is too long to sleep
+    /// inside a call.
     pub(super) async fn admit(&self, route: Route, urgency: Urgency) -> Result<(), Error> {
         let lane = self.lane(route);
         let _first = match urgency {
@@ -155,7 +160,7 @@ impl Pace {
         }
     }
 
-    /// How many calls of this route and urgency may start now.
+    /// Returns how many calls of this route and urgency may start now.
     pub(super) fn free(&self, route: Route, urgency: Urgency) -> usize {
         if self.silence().is_some() {
             return 0;
@@ -165,13 +170,15 @@ impl Pace {
         counted.free(urgency)
     }
 
-    /// Takes in what an answer says is left of this route's minute, which ends in `ends`.
+    /// Takes in how many calls an answer says are left of this route's minute. `ends` is the time
+    /// until the minute ends.
     pub(super) fn told(&self, route: Route, left: usize, limit: Option<usize>, ends: Duration) {
         let (now, reserve) = (Instant::now(), limit.map_or(RESERVE, |limit| RESERVE.min(limit / 5)));
         let mut counted = self.lane(route).counted.lock().unwrap_or_else(PoisonError::into_inner);
         counted.tidy(now);
         let ends = now + ends;
-        // Answers overtake each other; of one minute the lowest number is the latest.
+        // Answers overtake each other. Of the answers of one minute, the one with the lowest number
+        // is the latest.
         counted.told = Some(match counted.told {
             Some(known) if ends.saturating_duration_since(known.ends) < SAME => {
                 Told { left: known.left.min(left), reserve, ends: known.ends.max(ends) }
@@ -188,8 +195,8 @@ impl Pace {
         }
     }
 
-    /// No calls of any route for this long: whether Bob counts routes apart is not published. A longer silence that
-    /// is already kept stays.
+    /// Makes no calls of any route for this long, because it is not published whether Bob counts
+    /// routes separately. A longer silence that already holds stays.
     pub(super) fn be_silent(&self, wait: Duration) {
         let until = Instant::now() + wait;
         let mut silent = self.silent_until.lock().unwrap_or_else(PoisonError::into_inner);
@@ -203,7 +210,8 @@ impl Pace {
     }
 }
 
-/// What an answer's headers say of the minute: calls left, calls in all, and when it ends.
+/// Returns what an answer's headers say about the minute: calls left, calls in total, and the time
+/// until it ends.
 pub(super) fn left_of(headers: &HeaderMap, now: Timestamp) -> Option<(usize, Option<usize>, Duration)> {
     let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse().ok();
     let left = number("x-ratelimit-remaining")?;
@@ -211,7 +219,7 @@ pub(super) fn left_of(headers: &HeaderMap, now: Timestamp) -> Option<(usize, Opt
     Some((left, number("x-ratelimit-limit"), ends))
 }
 
-/// How long it is to `X-RateLimit-Reset`, from the answer's own `Date`, or from `now`.
+/// Returns the time until `X-RateLimit-Reset`, counted from the answer's own `Date`, or from `now`.
 fn until_reset(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = |value: Option<&reqwest::header::HeaderValue>| Some(value?.to_str().ok()?.trim().to_owned());
     let reset: i64 = text(headers.get("x-ratelimit-reset"))?.parse().ok()?;
@@ -220,8 +228,9 @@ fn until_reset(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     Some(Duration::from_secs(u64::try_from(reset.saturating_sub(now)).unwrap_or(0)))
 }
 
-/// How long a 429 asks to wait: `Retry-After` in seconds, else the time from the answer's own `Date` (or `now`, where
-/// it has none) to `X-RateLimit-Reset` in seconds of the epoch, else a minute. At least a second, at most an hour.
+/// Returns how long a 429 asks to wait. That is `Retry-After` in seconds, else the time until
+/// `X-RateLimit-Reset` in seconds of the epoch, counted from the answer's own `Date` or from `now`,
+/// else a minute. It is at least a second and at most an hour.
 pub(super) fn wait_of(headers: &HeaderMap, now: Timestamp) -> Duration {
     let after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
     let wait = after.map(Duration::from_secs).or_else(|| until_reset(headers, now));
@@ -264,11 +273,11 @@ mod tests {
         }
         let began = Instant::now();
         let mut normal = std::pin::pin!(pace.admit(Route::Search, Urgency::Normal));
-        tokio::time::timeout(Duration::from_secs(30), &mut normal).await.expect_err("the share of everybody else is used up");
+        tokio::time::timeout(Duration::from_secs(30), &mut normal).await.expect_err("the share of normal calls is used up");
         for _ in 0..RESERVE {
             pace.admit(Route::Search, Urgency::Urgent).await.unwrap();
         }
-        assert_eq!(began.elapsed(), Duration::from_secs(30), "nobody urgent waited");
+        assert_eq!(began.elapsed(), Duration::from_secs(30), "no urgent call waited");
         normal.await.unwrap();
         assert!(began.elapsed() <= WINDOW, "{:?}", began.elapsed());
     }
@@ -301,7 +310,7 @@ mod tests {
     async fn what_bob_says_is_left_is_believed_until_its_minute_ends() {
         let pace = Pace::default();
         pace.admit(Route::Search, Urgency::Normal).await.unwrap();
-        // Others call with the same service user.
+        // Other programs call with the same service user.
         pace.told(Route::Search, 12, Some(50), Duration::from_secs(40));
         assert_eq!((pace.free(Route::Search, Urgency::Normal), pace.free(Route::Read, Urgency::Normal)), (2, CALLS - RESERVE));
         let began = Instant::now();
@@ -316,11 +325,11 @@ mod tests {
         pace.admit(Route::Search, Urgency::Normal).await.unwrap();
         assert_eq!(began.elapsed(), Duration::from_secs(40));
         assert_eq!(pace.free(Route::Search, Urgency::Normal), CALLS - RESERVE - 5);
-        // Nothing is left at all: who cannot wait waits, too.
+        // No call is left, so an urgent call waits too.
         pace.told(Route::Search, 0, Some(50), Duration::from_secs(30));
         pace.admit(Route::Search, Urgency::Urgent).await.unwrap();
         assert_eq!(began.elapsed(), Duration::from_secs(70));
-        // A smaller limit has a smaller share that is kept.
+        // A smaller limit has a smaller reserve.
         pace.told(Route::Read, 3, Some(5), Duration::from_secs(30));
         assert_eq!(pace.free(Route::Read, Urgency::Normal), 2);
     }
@@ -335,7 +344,7 @@ mod tests {
                 Some((7, Some(50), 20)),
             ),
             (&[("x-ratelimit-remaining", "7")], Some((7, None, 60))),
-            // Bob's minute is a minute, whatever the clocks say.
+            // Bob's minute is a minute, even if clocks differ.
             (&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "9999999999999")], Some((0, None, 61))),
             (&[("x-ratelimit-remaining", "many")], None),
             (&[("x-ratelimit-reset", "1795510830")], None),

@@ -13,21 +13,23 @@ use super::{
 };
 use crate::domain::employee::{Cell, Employee, Fields};
 
-/// Everybody in Bob, as far as the service user sees them.
+/// All employees in Bob, as far as the service user sees them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct People {
     /// Each employee once, in Bob's order.
     pub employees: Vec<Employee>,
-    /// For each field, in the order of the [`Fields`]: whether any employee had it, filled or empty. A field that
-    /// nobody has is hidden by permission or misspelt (apidocs.hibob.com, "Read company employees").
+    /// For each field, in the order of the [`Fields`]: whether any employee had it, filled or
+    /// empty. A field that no employee has is hidden by permission or misspelt (apidocs.hibob.com,
+    /// "Read company employees").
     pub seen: Vec<bool>,
-    /// Employees left out because their id came before.
+    /// How many employees were left out because their id came before.
     pub duplicates: u32,
-    /// Employees left out because they have no id.
+    /// How many employees were left out because they have no id.
     pub without_id: u32,
 }
 
-/// Reads one answer chunk by chunk: never more than one employee's JSON is held beside a chunk.
+/// Reads one answer chunk by chunk. It never holds more than one employee's JSON in addition to a
+/// chunk.
 #[derive(Debug)]
 pub struct Reader {
     splitter: Splitter,
@@ -44,13 +46,13 @@ struct Rows {
 }
 
 impl Reader {
-    /// A reader for the answer to a search for these fields.
+    /// Returns a reader for the answer to a search for these fields.
     #[must_use]
     pub fn new(fields: &Fields) -> Self {
         Self::with_paths(fields, &HashMap::new())
     }
 
-    /// The same, with the paths of fields that do not stand where their ids say.
+    /// Returns such a reader with the paths of fields that are not where their ids say.
     pub(super) fn with_paths(fields: &Fields, moved: &HashMap<Box<str>, Box<str>>) -> Self {
         let people = People { seen: vec![false; fields.ids().len()], ..People::default() };
         let rows = Rows { wanted: Wanted::new(fields, moved), people, ids: Ids::default(), error: None };
@@ -60,16 +62,17 @@ impl Reader {
     /// Takes the next chunk of the body.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] once the body cannot be an answer any more.
+    /// [`Error::Unavailable`] as soon as the body cannot be an answer any more.
     pub fn feed(&mut self, chunk: &[u8]) -> Result<(), Error> {
         let rows = &mut self.rows;
         self.splitter.feed(chunk, &mut |piece| rows.take(piece)).map_err(|malformed| self.refuse(malformed))
     }
 
-    /// Everybody, if the body was whole.
+    /// Returns all employees, if the body was complete.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] if the body ended early, had no `employees` array or was an error object.
+    /// [`Error::Unavailable`] if the body ended early, had no `employees` array or was an error
+    /// object.
     pub fn finish(self) -> Result<People, Error> {
         self.splitter.finish().map_err(|malformed| self.refuse(malformed))?;
         if self.rows.error.is_some() {
@@ -109,7 +112,8 @@ impl Rows {
         Ok(())
     }
 
-    /// A member beside the array only has to be JSON; an error that stands there makes the whole answer one.
+    /// Checks a member next to the array. It only has to be JSON, but a member `error` makes the
+    /// whole answer an error.
     fn member(&mut self, key: &[u8], value: &[u8]) -> Result<(), Malformed> {
         serde_json::from_slice::<IgnoredAny>(value).map_err(|_| Malformed::Grammar)?;
         if key == b"\"error\"" && value != b"null" {
@@ -120,7 +124,8 @@ impl Rows {
     }
 }
 
-/// The ids that came by. Bob's are numbers of 19 digits, which take 8 bytes each as such; others are kept as text.
+/// The ids that came so far. Bob's ids are numbers of 19 digits, which take 8 bytes each as
+/// numbers. Other ids are kept as text.
 #[derive(Debug, Default)]
 struct Ids {
     numbers: HashSet<u64>,
@@ -128,10 +133,10 @@ struct Ids {
 }
 
 impl Ids {
-    /// Whether the id is new.
+    /// Adds an id. Returns whether it is new.
     fn insert(&mut self, id: &str) -> bool {
         match id.parse() {
-            // "007" and "+7" would be the number of "7".
+            // "007" and "+7" would be the same number as "7".
             Ok(number) if !id.starts_with(['0', '+']) => self.numbers.insert(number),
             _ => self.texts.insert(id.into()),
         }

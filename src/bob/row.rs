@@ -1,4 +1,4 @@
-//! One employee's JSON to one compact row, without building the JSON in between.
+//! Reads one employee's JSON into one compact row, without building the JSON in between.
 
 use std::fmt;
 
@@ -11,9 +11,9 @@ use super::{
 };
 use crate::domain::employee::{Cell, Values};
 
-/// Reads the bytes of one employee object. `None` if they are not one JSON object in UTF-8.
+/// Reads the bytes of one employee object. Returns `None` if they are not one JSON object in UTF-8.
 pub(super) fn read(wanted: &Wanted, bytes: &[u8]) -> Option<Values> {
-    // Checked once for all, so that no string has to be checked again.
+    // The bytes are checked once, so that no string has to be checked again.
     let text = std::str::from_utf8(bytes).ok()?;
     let mut found = vec![Found::default(); wanted.kinds.len()];
     let mut json = serde_json::Deserializer::from_str(text);
@@ -27,7 +27,7 @@ pub(super) fn read(wanted: &Wanted, bytes: &[u8]) -> Option<Values> {
     })))
 }
 
-/// Which of the three forms is being read.
+/// Which of the forms is being read.
 #[derive(Clone, Copy)]
 enum Form {
     Nested,
@@ -146,7 +146,8 @@ impl<'de> DeserializeSeed<'de> for Inside<'_, 'de> {
             return Ok(());
         }
         if raw.starts_with('{') {
-            // Only a person's object is both a field and a way to others; it is small enough to be read twice.
+            // Only an employee's object is both a field and a way to others. It is small enough to
+            // be read twice.
             return serde_json::Deserializer::from_str(raw).deserialize_any(self).map_err(serde::de::Error::custom);
         }
         if raw == "null" && self.node.person && matches!(self.form, Form::Nested) {
@@ -157,7 +158,7 @@ impl<'de> DeserializeSeed<'de> for Inside<'_, 'de> {
     }
 }
 
-/// Walks an object; anything else has none of the fields inside.
+/// Walks through an object. Any other value has none of the fields inside.
 impl<'de> Visitor<'de> for Inside<'_, 'de> {
     type Value = ();
 

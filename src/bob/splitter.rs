@@ -1,15 +1,16 @@
 //! Finds the employees in a search answer while it arrives.
 //!
-//! The answer is one object, possibly hundreds of megabytes long, whose `employees` array holds everybody. The splitter
-//! follows its outer grammar byte by byte and hands out the bytes of each element whole; what is inside an element is
-//! checked by whoever parses it. Only an element that lies across a chunk's border is copied.
+//! The answer is one object, possibly hundreds of megabytes long, with all employees in its
+//! `employees` array. The splitter follows its outer grammar byte by byte and hands out the bytes
+//! of each element as a whole. The parser of an element checks what is inside. Only an element that
+//! goes across the end of a chunk is copied.
 
-/// Where the limits of one answer lie. A real employee takes a few KiB.
+/// The limits of one answer. A real employee takes a few KiB.
 const WHOLE: u64 = 2 << 30;
 const ELEMENT: usize = 1 << 20;
 const DEPTH: u32 = 64;
 
-/// Why the bytes are no answer to a search. No variant carries any of them.
+/// Why the bytes are not an answer to a search. No variant has any of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// The outer grammar is broken.
@@ -18,19 +19,19 @@ pub enum Malformed {
     /// The body ended early.
     #[error("the answer was cut off")]
     CutOff,
-    /// No `employees` array: missing, null or something else.
+    /// There is no `employees` array: it is missing, null or something else.
     #[error("the answer has no employees array")]
     NoEmployees,
-    /// The key stands there twice.
+    /// The key is there twice.
     #[error("the answer has two employees arrays")]
     TwoArrays,
-    /// An element is no object, or not valid JSON.
+    /// An element is not an object, or not valid JSON.
     #[error("an element of the employees array is not a JSON object")]
     Element,
     /// Something follows the object.
     #[error("something follows the end of the answer")]
     Trailing,
-    /// A bound of this reader was passed.
+    /// The answer exceeds a limit of this reader.
     #[error("the answer passes the limit of {0}")]
     TooLarge(&'static str),
 }
@@ -40,7 +41,7 @@ pub enum Malformed {
 pub enum Piece<'a> {
     /// One element of the array: the bytes of an object.
     Employee(&'a [u8]),
-    /// A member beside the array: its key with the quotes, and its value.
+    /// A member next to the array: its key with the quotes, and its value.
     Member(&'a [u8], &'a [u8]),
 }
 
@@ -67,14 +68,14 @@ enum Taking {
     Scalar,
 }
 
-/// The incremental state. Feed it chunks in order, then ask [`Splitter::finish`].
+/// The state between chunks. The caller feeds chunks in order and then calls [`Splitter::finish`].
 #[derive(Debug)]
 pub struct Splitter {
     at: At,
     taking: Taking,
-    /// The part of the current value that earlier chunks brought.
+    /// The part of the current value that came with earlier chunks.
     carry: Vec<u8>,
-    /// The key whose value comes next, quotes included.
+    /// The key of the next value, with its quotes.
     key: Vec<u8>,
     seen: u64,
     found_array: bool,
@@ -90,7 +91,7 @@ impl Splitter {
     /// Takes the next chunk and gives every piece that it completes to `sink`, in order.
     ///
     /// # Errors
-    /// [`Malformed`] as soon as the bytes cannot become an answer any more, or what `sink` says.
+    /// [`Malformed`] as soon as the bytes cannot become an answer any more, or the error of `sink`.
     pub fn feed(&mut self, chunk: &[u8], sink: &mut impl FnMut(Piece<'_>) -> Result<(), Malformed>) -> Result<(), Malformed> {
         self.seen += chunk.len() as u64;
         if self.seen > WHOLE {
@@ -128,7 +129,7 @@ impl Splitter {
         }
     }
 
-    /// Whether the answer was whole.
+    /// Checks that the answer was complete.
     ///
     /// # Errors
     /// [`Malformed::CutOff`] or [`Malformed::NoEmployees`].
@@ -140,8 +141,8 @@ impl Splitter {
         }
     }
 
-    /// One byte of the outer grammar that is no white space; says whether it is used up. The first byte of a value
-    /// is not: taking in the value begins with it.
+    /// Takes one byte of the outer grammar that is not white space. Returns whether it is used up.
+    /// The first byte of a value is not used up, because the value begins with it.
     fn step(&mut self, byte: u8) -> Result<bool, Malformed> {
         let (next, taking) = match (self.at, byte) {
             (At::Start, b'{') => (At::KeyOrEnd, Taking::Nothing),
@@ -172,13 +173,14 @@ impl Splitter {
         Ok(taking == Taking::Nothing)
     }
 
-    /// Where the value that is being taken in ends in `bytes`, if it does.
+    /// Returns where in `bytes` the value that is being taken in ends, if it ends there.
     fn value_end(&mut self, bytes: &[u8]) -> Result<Option<usize>, Malformed> {
         match &mut self.taking {
             Taking::Nothing => Ok(Some(0)),
             Taking::Scalar => Ok(bytes.iter().position(|byte| is_blank(*byte) || matches!(byte, b',' | b'}' | b']'))),
             Taking::Text { escaped } => {
-                // The opening quote is the first byte of the value, which may have come with an earlier chunk.
+                // The opening quote is the first byte of the value. It may have come with an
+                // earlier chunk.
                 let from = usize::from(self.carry.is_empty());
                 Ok(text_end(bytes, from, escaped))
             }
@@ -190,7 +192,7 @@ impl Splitter {
         match self.at {
             At::Key => {
                 self.key.clear();
-                // A key may be spelt with escapes; only then is it worth decoding.
+                // A key may have escapes, and only then has to be decoded.
                 if value.contains(&b'\\') {
                     let plain: String = serde_json::from_slice(value).map_err(|_| Malformed::Grammar)?;
                     self.key.extend_from_slice(format!("\"{plain}\"").as_bytes());
@@ -212,12 +214,12 @@ impl Splitter {
     }
 }
 
-/// JSON's white space; no other character counts.
+/// Returns whether this is JSON's white space. No other character counts.
 const fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// The place after the closing quote, looking from `from`.
+/// Returns the place after the closing quote, searching from `from`.
 fn text_end(bytes: &[u8], from: usize, escaped: &mut bool) -> Option<usize> {
     let mut at = from;
     while at < bytes.len() {
@@ -235,8 +237,8 @@ fn text_end(bytes: &[u8], from: usize, escaped: &mut bool) -> Option<usize> {
     None
 }
 
-/// The place after the bracket that closes the first one. Kinds of brackets are not compared: a value whose brackets
-/// do not match is refused by the parser that gets it.
+/// Returns the place after the bracket that closes the first one. Kinds of brackets are not
+/// compared: the parser refuses a value with brackets that do not match.
 fn nested_end(bytes: &[u8], depth: &mut u32, text: &mut bool, escaped: &mut bool) -> Result<Option<usize>, Malformed> {
     let mut at = 0;
     while at < bytes.len() {
@@ -254,7 +256,7 @@ fn nested_end(bytes: &[u8], depth: &mut u32, text: &mut bool, escaped: &mut bool
             b'"' => *text = true,
             b'{' | b'[' => {
                 *depth += 1;
-                // The object and the array around it are levels, too.
+                // The object and the array around the value are levels too.
                 if *depth > DEPTH - 2 {
                     return Err(Malformed::TooLarge("64 levels"));
                 }
@@ -278,7 +280,7 @@ mod tests {
 
     use super::*;
 
-    /// The elements and members of a body that arrives in these chunks.
+    /// Returns the elements and members of a body that arrives in these chunks.
     fn split<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Result<(Vec<String>, Vec<String>), Malformed> {
         let (mut employees, mut members) = (Vec::new(), Vec::new());
         let mut splitter = Splitter::default();
@@ -384,7 +386,7 @@ mod tests {
         assert_eq!(splitter.feed(b" ", &mut sink), Err(Malformed::TooLarge("2 GiB in all")));
     }
 
-    /// Any small JSON object.
+    /// Returns any small JSON object.
     fn object() -> impl Strategy<Value = serde_json::Value> {
         let leaf = prop_oneof![
             Just(serde_json::Value::Null),

@@ -1,16 +1,22 @@
-//! Which of Bob's forms of a value is the one that counts. The rules, first match wins:
+//! Chooses which of Bob's forms of a value counts. These are the rules, and the first that matches
+//! is used:
 //!
-//! 1. In neither the nested nor the slash form: absent, even if there is a label. Hidden, misspelt or not asked for.
-//! 2. Null in the nested form, or in the slash form when the nested one lacks the key: empty. An empty list, too.
-//! 3. References to people: what the machine writes, which is the id; an object (`work.reportsTo`) gives its `id`. Never a
-//!    label, for names repeat.
-//! 4. Days, and any text that is an ISO date or date and time: as the machine writes it. Labels spell days by locale.
+//! 1. In neither the nested nor the slash form: absent, even if there is a label. The field is
+//!   hidden, misspelt or not asked for.
+//! 2. Null in the nested form, or in the slash form if the nested one lacks the key: empty. An
+//!   empty list is empty too.
+//! 3. References to employees: the machine's value, which is the id. An object (`work.reportsTo`)
+//!   gives its `id`. A label never counts, because names repeat.
+//! 4. Days, and any text that is an ISO date or date and time: the machine's value. Labels spell
+//!   days by locale.
 //! 5. Yes or no: `true` or `false`. Labels spell them by language.
-//! 6. Numbers: the label, unless it is the same number with separators; then as written, digit by digit.
+//! 6. Numbers: the label, unless it is the same number with separators. Then the number as written,
+//!   digit by digit.
 //! 7. Text (list items are ids): the label if it is not blank.
-//! 8. Lists: the label, or the labels joined with `, `. Other objects: the label, or the name they carry.
+//! 8. Lists: the label, or the labels joined with `, `. Other objects: the label, or the name that
+//!   they have.
 //!
-//! What cannot be read by these rules is absent, for absence changes nothing anywhere.
+//! A value that these rules cannot read is absent, because absence changes nothing anywhere.
 
 use std::borrow::Cow;
 
@@ -58,11 +64,11 @@ impl<'a> Found<'a> {
     }
 }
 
-/// The raw value inside the slash form.
+/// Returns the raw value inside the slash form.
 fn inner(slash: &str) -> Option<&str> {
     #[derive(serde::Deserialize)]
     struct Slash<'a> {
-        // Without an explicit adapter a null would be taken for a missing value.
+        // Without an explicit adapter a null would count as a missing value.
         #[serde(borrow, default, deserialize_with = "present")]
         value: Option<&'a RawValue>,
     }
@@ -72,7 +78,8 @@ fn inner(slash: &str) -> Option<&str> {
     serde_json::from_str::<Slash<'_>>(slash).ok()?.value.map(RawValue::get)
 }
 
-/// The text of a raw JSON string. `None` for escapes that are no Unicode text (half of a surrogate pair).
+/// Returns the text of a raw JSON string. Returns `None` for escapes that are not Unicode text
+/// (half of a surrogate pair).
 fn text(raw: &str) -> Option<Cow<'_, str>> {
     match raw.strip_prefix('"')?.strip_suffix('"')? {
         plain if !plain.as_bytes().contains(&b'\\') => Some(Cow::Borrowed(plain)),
@@ -80,7 +87,7 @@ fn text(raw: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// What a label says; `None` if it is blank or says nothing.
+/// Returns the text of a label, or `None` if it is blank or has no text.
 fn label(raw: &str) -> Option<Cow<'_, str>> {
     let said = match raw.as_bytes().first()? {
         b'"' => text(raw)?,
@@ -96,7 +103,7 @@ fn label(raw: &str) -> Option<Cow<'_, str>> {
     (!said.trim().is_empty()).then_some(said)
 }
 
-/// The first of these members of a small object that is text or a number.
+/// Returns the first of these members of a small object that is text or a number.
 fn member(raw: &str, names: &[&str]) -> Option<Cow<'static, str>> {
     #[derive(serde::Deserialize)]
     struct Members<'a>(#[serde(borrow)] std::collections::BTreeMap<Cow<'a, str>, &'a RawValue>);
@@ -115,7 +122,7 @@ fn is_empty_list(raw: &str) -> bool {
     serde_json::from_str::<Vec<serde::de::IgnoredAny>>(raw).is_ok_and(|items| items.is_empty())
 }
 
-/// `YYYY-MM-DD`, alone or before a `T`.
+/// Returns whether this is `YYYY-MM-DD`, alone or before a `T`.
 fn is_iso_date(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.len() >= 10
@@ -126,8 +133,9 @@ fn is_iso_date(text: &str) -> bool {
         })
 }
 
-/// Whether a label is only this number with separators (`1042` and `1,042.00`). The label of a numbered list item may
-/// be another number (`2291837` and `2024`), which is no formatting.
+/// Returns whether a label is only this number with separators (`1042` and `1,042.00`). The label
+/// of a numbered list item may be another number (`2291837` and `2024`), which is not another
+/// format of it.
 fn is_same_number(raw: &str, label: &str) -> bool {
     if label.contains(|c: char| c.is_alphabetic()) {
         return false;

@@ -1,26 +1,27 @@
-//! Where the wanted fields stand in Bob's JSON, worked out once for each pass.
+//! The paths of the wanted fields in Bob's JSON, worked out once for each pass.
 //!
-//! Bob gives one value up to three times (apidocs.hibob.com, "People read API contract"): nested by its path
-//! (`"work": {"title": ..}`, `root.*` without `root`), flat under a slash key (`"/work/title": {"value": ..}`), and as a
-//! label for people under `humanReadable`, nested by the same path.
+//! Bob gives one value up to three times (apidocs.hibob.com, "People read API contract"): nested by
+//! its path (`"work": {"title": ..}`, `root.*` without `root`), flat under a slash key
+//! (`"/work/title": {"value": ..}`), and as a label for people under `humanReadable`, nested by the
+//! same path.
 
 use std::collections::HashMap;
 
 use super::catalogue::plain_path;
 use crate::domain::employee::Fields;
 
-/// What kind of value a field has, as far as its id tells.
+/// What kind of value a field has, as far as its id says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A person: the id is the value, never the name.
+    /// An employee: the id is the value, and never the name.
     Reference,
-    /// A day that decides about access: the machine value is the value, whatever it looks like.
+    /// A day that decides about access: the machine's value is always the value.
     Date,
     /// Everything else: the label for people is the value if there is one.
     Label,
 }
 
-/// Fields whose value is the number of a person.
+/// Fields with the id of an employee as their value.
 pub const REFERENCES: [&str; 4] = ["root.id", "work.manager", "work.secondLevelManager", "work.reportsTo"];
 const DATES: [&str; 5] = [
     "work.startDate",
@@ -30,15 +31,15 @@ const DATES: [&str; 5] = [
     "employee.recentLeaveEndDate",
 ];
 
-/// The one object that is a person. When it is null there is no manager, so that the fields inside it (the manager's
-/// e-mail, for one) are empty as well; a null category is no such evidence.
+/// The only object that is an employee. If it is null there is no manager, so the fields inside it
+/// (such as the manager's e-mail) are empty too. A category that is null does not show that.
 const PERSON: [&str; 2] = ["work", "reportsTo"];
 
-/// A name on the way to a field.
+/// A name on the path to a field.
 #[derive(Debug, Default)]
 pub(super) struct Node {
     name: Box<str>,
-    /// The field whose path ends here.
+    /// The field with a path that ends here.
     pub field: Option<usize>,
     pub children: Vec<Node>,
     pub person: bool,
@@ -47,7 +48,7 @@ pub(super) struct Node {
 /// The paths of all wanted fields.
 #[derive(Debug)]
 pub(super) struct Wanted {
-    /// The nested form; the nodes stand under a root without a name.
+    /// The nested form. The nodes are below a root without a name.
     pub nested: Node,
     /// The flat form.
     pub slash: Node,
@@ -55,7 +56,8 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// `moved` gives the paths of fields that do not stand where their ids say.
+    /// Returns the paths of these fields. `moved` has the paths of fields that are not where their
+    /// ids say.
     pub fn new(fields: &Fields, moved: &HashMap<Box<str>, Box<str>>) -> Self {
         let mut wanted = Self { nested: Node::default(), slash: Node::default(), kinds: Box::default() };
         for (field, id) in fields.ids().iter().enumerate() {
@@ -76,7 +78,8 @@ impl Wanted {
 impl Node {
     fn add(&mut self, path: &[&str], field: usize) {
         let Some((name, rest)) = path.split_first() else {
-            // Of two ids with one path ("root.id" and a misspelt "id") the first keeps it: decision fields come first.
+            // If two ids have one path ("root.id" and a misspelt "id"), the first keeps it, because
+            // decision fields come first.
             self.field.get_or_insert(field);
             return;
         };
@@ -92,7 +95,8 @@ impl Node {
         self.children.iter_mut().find(|child| *child.name == *name)
     }
 
-    /// The child of this name, looking first at the place `hint`: Bob sends keys in the same order again and again.
+    /// Returns the child with this name. Tries the place `hint` first, because Bob sends keys in
+    /// the same order again and again.
     pub fn child(&self, name: &str, hint: usize) -> Option<usize> {
         match self.children.get(hint) {
             Some(child) if *child.name == *name => Some(hint),
@@ -100,7 +104,7 @@ impl Node {
         }
     }
 
-    /// Every field at or below this node.
+    /// Calls `act` for every field at or below this node.
     pub fn each_field(&self, act: &mut impl FnMut(usize)) {
         if let Some(field) = self.field {
             act(field);

@@ -1,5 +1,6 @@
-//! What Bob pushes: who signed it, and what it says. Bob's own advice is to take an event for a notice and to read the
-//! API, so an event names a person and a kind, and never a value (apidocs.hibob.com, "Webhook events v2").
+//! The events that Bob pushes: their signature, and what they say. Bob's own advice is to treat an
+//! event as a notice and to read the API. So an event names an employee and a kind, and never a
+//! value (apidocs.hibob.com, "Webhook events v2").
 
 use std::borrow::Cow;
 
@@ -12,35 +13,37 @@ use sha2::Sha512;
 
 use crate::provider::http::Secret;
 
-/// Length of an HMAC-SHA512.
+/// Length of an HMAC-SHA512 in bytes.
 const TAG: usize = 64;
-/// Field ids of an update that are looked at; the rest says nothing more.
+/// How many field ids of an update are looked at. More of them say nothing more.
 const MOST_FIELDS: usize = 400;
-/// No ping is longer.
+/// The most bytes of a ping.
 const PING: usize = 64;
 
-/// The secrets that a delivery may be signed with: one, and while it is being changed also the one before.
+/// The secrets that may sign a delivery: one, and also the one before while it is being changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SigningSecrets {
     /// The secret that Bob shows now.
     pub current: Secret,
-    /// The one before; valid as long as it stands in the Secret.
+    /// The secret before. It is valid as long as it is in the Kubernetes Secret.
     pub previous: Option<Secret>,
 }
 
-/// What tells one delivery from another: its signature. Bob sends no id.
+/// The signature, which tells one delivery from another. Bob sends no id.
 pub type Tag = [u8; TAG];
 
-/// The tag of a delivery if one of the secrets signed exactly this body. `signature` is the header `Bob-Signature`:
-/// base64 of HMAC-SHA512 over the raw body, keyed with the secret as UTF-8 (apidocs.hibob.com, "Working with webhooks").
+/// Returns the tag of a delivery if one of the secrets signed exactly this body. `signature` is the
+/// header `Bob-Signature`: base64 of HMAC-SHA512 over the raw body, keyed with the secret as UTF-8
+/// (apidocs.hibob.com, "Working with webhooks").
 ///
-/// Takes the same time whatever is wrong, and whether there are secrets at all: two tags are computed and compared
-/// whole in each case. Only what the sender knows anyway, that its header is no signature, ends earlier.
+/// The check takes the same time for every error, and also without secrets: it always computes two
+/// tags and compares all of both. It ends earlier only if the header is not a signature, which the
+/// sender knows anyway.
 #[must_use]
 pub fn verify(secrets: Option<&SigningSecrets>, signature: &[u8], body: &[u8]) -> Option<Tag> {
     let sent: Tag = base64::engine::general_purpose::STANDARD.decode(signature).ok()?.try_into().ok()?;
     let signs = |secret: Option<&Secret>| {
-        // An empty key stands in where there is none; what it says is not believed.
+        // If there is no secret, an empty key takes its place. Its result does not count.
         let key = secret.map_or(&[][..], |secret| secret.expose().as_bytes());
         let Ok(mut mac) = Hmac::<Sha512>::new_from_slice(key) else { return false };
         mac.update(body);
@@ -51,7 +54,8 @@ pub fn verify(secrets: Option<&SigningSecrets>, signature: &[u8], body: &[u8]) -
     (current | previous).then_some(sent)
 }
 
-/// Whether this is the test that Bob sends when a webhook is set up: the text `Ping test`, or an object with it.
+/// Returns whether this is the test that Bob sends when a webhook is set up: the text `Ping test`,
+/// or an object with it.
 #[must_use]
 pub fn is_ping(body: &[u8]) -> bool {
     #[derive(Deserialize)]
@@ -67,7 +71,7 @@ pub fn is_ping(body: &[u8]) -> bool {
     text == b"Ping test" || text == b"\"Ping test\"" || object::<Ping<'_>>(text).is_some_and(|ping| ping.text == "Ping test")
 }
 
-/// A JSON object; an array with the members in order is none.
+/// Reads a JSON object. An array with the members in order does not count as one.
 fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
     json.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(json).ok()).flatten()
 }
@@ -85,17 +89,17 @@ pub enum Kind {
     Joined,
     /// `employee.left`: terminated or on garden leave.
     Left,
-    /// `employee.activated`: access to Bob given, also after a leave.
+    /// `employee.activated`: access to Bob was given, also after a leave.
     Activated,
-    /// `employee.inactivated`: access to Bob taken away.
+    /// `employee.inactivated`: access to Bob was taken away.
     Inactivated,
-    /// `employee.temporaryLeave`: on leave; whether that takes access, Bob's status says.
+    /// `employee.temporaryLeave`: on leave. Bob's status says whether that takes access.
     TemporaryLeave,
     /// `employee.access.revoked.immediately`: no later read shows it.
     AccessRevoked,
     /// `table.entry.created`, `table.entry.updated`: a row of a table, in force now or later.
     TableEntry,
-    /// An employee, in a way that is not known here.
+    /// Another event about an employee, of a kind that is not known here.
     Employee,
     /// Anything else: time off, tasks, documents, hiring.
     Other,
@@ -119,13 +123,14 @@ impl Kind {
         }
     }
 
-    /// Whether it tells what no later read shows, so that the event itself has to be believed.
+    /// Returns whether the event says what no later read shows, so that the event itself has to be
+    /// trusted.
     #[must_use]
     pub const fn is_evidence(self) -> bool {
         matches!(self, Self::AccessRevoked | Self::Deleted)
     }
 
-    /// Whether it speaks of a person who may have an account.
+    /// Returns whether the event is about an employee, who may have an account.
     #[must_use]
     pub const fn is_about_people(self) -> bool {
         !matches!(self, Self::Other)
@@ -135,21 +140,23 @@ impl Kind {
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// What it is about.
+    /// What the event is about.
     pub kind: Kind,
-    /// Whether it came in the old envelope (v1), which is never evidence: it names people, and Bob is asked.
+    /// Whether the event came in the old envelope (v1). Such an event is never evidence: it names
+    /// an employee, and Bob is asked.
     pub legacy: bool,
-    /// Bob's `companyId`, which equals `root.companyId` of its people.
+    /// Bob's `companyId`, which equals `root.companyId` of its employees.
     pub company: Option<u64>,
-    /// Bob's `root.id`; digits only.
+    /// Bob's `root.id`, which has only digits.
     pub employee: Option<Box<str>>,
-    /// When it happened. Bob names no zone; UTC is assumed.
+    /// When the event happened. Bob names no zone, so UTC is assumed.
     pub at: Option<Timestamp>,
-    /// `employee.updated`: the ids of fields that were written; calculated ones are not among them.
+    /// For `employee.updated`: the ids of the fields that were written. Calculated fields are not
+    /// among them.
     pub fields: Vec<Box<str>>,
 }
 
-/// A body that is no event.
+/// A body that is not an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the body is no event")]
 pub struct Unreadable;
@@ -185,7 +192,7 @@ struct LegacyEmployee<'a> {
     id: Option<Loose<'a>>,
 }
 
-/// The two shapes of an element of `fieldUpdates`; which one it is, Bob does not publish.
+/// The two forms of an element of `fieldUpdates`. Bob does not publish which one it uses.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum FieldUpdate<'a> {
@@ -196,7 +203,7 @@ enum FieldUpdate<'a> {
     },
 }
 
-/// A text or a number; anything else says nothing.
+/// A text or a number. Any other value counts as no value.
 struct Loose<'a>(Option<Cow<'a, str>>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Loose<'a> {
@@ -220,7 +227,7 @@ impl Loose<'_> {
 }
 
 impl Event {
-    /// Reads a body whose signature was checked.
+    /// Reads a body after its signature was checked.
     ///
     /// # Errors
     /// [`Unreadable`] if it is not an object with a `type`.

@@ -114,7 +114,7 @@ fn what_is_no_event_is_said_to_be_none() {
     assert!(Event::read(deep.as_bytes()).is_err() || Event::read(deep.as_bytes()).is_ok_and(|event| event.employee.is_none()));
 }
 
-/// Pieces that bodies are made of, so that random ones come near the real thing.
+/// Pieces of bodies, so that random bodies are similar to real ones.
 fn near_miss() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         "{",

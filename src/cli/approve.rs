@@ -1,5 +1,5 @@
-//! `bobsync approve`: shows what a guard holds, and releases exactly that. All it writes is `spec.approvedPlan`, under a
-//! field manager that names the person whom the API server takes the caller for.
+//! `bobsync approve`: shows what a guard holds, and releases exactly that. It writes only
+//! `spec.approvedPlan`. Its field manager has the name by which the API server knows the caller.
 
 mod follow;
 mod held;
@@ -29,7 +29,7 @@ use crate::{
 
 /// How long one call to the API server may take. It waits for an admission webhook for up to 30 s.
 const TIMEOUT: Duration = Duration::from_secs(35);
-/// People in one answer of the API server.
+/// How many EmployeeSyncs one answer of the API server has.
 const PAGE: u32 = 500;
 
 /// What `bobsync approve` is told.
@@ -55,10 +55,11 @@ pub struct Options {
     pub timeout: Duration,
 }
 
-/// Shows and approves. Ends with success only if the plan that was shown is approved (with `--wait`: released).
+/// Shows the plan and approves it. Succeeds only if the plan that was shown is approved (with
+/// `--wait`: released).
 ///
 /// # Errors
-/// A sentence for the person at the terminal: what is in the way, and what to do.
+/// A sentence for the person at the terminal: what prevents the approval, and what to do.
 pub fn main(options: Options) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("cannot start: {e}"))?;
     runtime.block_on(async {
@@ -87,8 +88,9 @@ async fn approve(options: &Options, place: &Place) -> Result<(), String> {
     }
     let who = place.whoami().await?;
     let written = place.write(&held, &who).await?;
-    // The approval and the status do not share a version that a precondition could name, for the status moves all the time.
-    // The digest alone decides what is released; here it only decides what is said.
+    // The approval and the status do not share a version for a precondition, because the status
+    // changes all the time. Only the digest decides what is released. The check here only decides
+    // what is printed.
     held.still_held_in(&written)?;
     println!("{who} approved {}", held.digest);
     if !options.wait {
@@ -98,13 +100,13 @@ async fn approve(options: &Options, place: &Place) -> Result<(), String> {
     follow::follow(place, &held, &written, people.as_ref(), options.timeout).await
 }
 
-/// Whether a line of input says yes. No input is no.
+/// Returns whether a line of input says yes. No input means no.
 fn says_yes(input: &mut impl BufRead) -> bool {
     let mut line = String::new();
     input.read_line(&mut line).is_ok() && matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }
 
-/// One integration, and the API server it lives in.
+/// One integration, and the API server that has it.
 struct Place {
     client: Client,
     namespace: String,
@@ -132,7 +134,7 @@ impl Place {
         })
     }
 
-    /// Who waits; `None` for a caller who may not list EmployeeSyncs.
+    /// Returns the employees who wait, or `None` if the caller may not list EmployeeSyncs.
     async fn people(&self) -> Result<Option<People>, String> {
         // An object that does not fit its type must not hide the others.
         let api: Api<Lenient<EmployeeSync>> = Api::namespaced(self.client.clone(), &self.namespace);
@@ -144,7 +146,7 @@ impl Place {
                 Err(CallError::Failed(kube::Error::Api(status))) if status.is_forbidden() => return Ok(None),
                 Err(error) => return Err(format!("the EmployeeSyncs in `{}` cannot be listed: {error}", self.namespace)),
             };
-            // By the spec and not by the label: people and Git write such objects too.
+            // The spec decides, and not the label, because people and Git write such objects too.
             for person in list.items.iter().filter_map(|person| person.0.as_ref().ok()) {
                 if person.spec.integration_ref.name == self.name {
                     people.see(&person.name_any(), person.status.as_ref());
@@ -157,7 +159,7 @@ impl Place {
         }
     }
 
-    /// The name by which the API server knows the caller.
+    /// Returns the name by which the API server knows the caller.
     async fn whoami(&self) -> Result<String, String> {
         let reviews: Api<SelfSubjectReview> = Api::all(self.client.clone());
         let review = bounded(TIMEOUT, reviews.create(&PostParams::default(), &SelfSubjectReview::default())).await;
@@ -166,7 +168,8 @@ impl Place {
         user.ok_or_else(|| "the API server does not know who you are, so nothing was approved".to_owned())
     }
 
-    /// Writes `spec.approvedPlan` and nothing else. The uid keeps it from an integration that was made anew meanwhile.
+    /// Writes `spec.approvedPlan` and nothing else. With the uid, the write fails if the
+    /// integration was deleted and made again.
     async fn write(&self, held: &Held, who: &str) -> Result<ProvisioningIntegration, String> {
         let patch = json!({
             "apiVersion": format!("{}/v1alpha1", crate::api::GROUP),
@@ -174,7 +177,7 @@ impl Place {
             "metadata": {"name": self.name, "uid": held.uid},
             "spec": {"approvedPlan": held.digest},
         });
-        // By force: the field is taken over from whoever approved the plan before.
+        // The write uses force, to take over the field from the user who approved the plan before.
         let params = PatchParams::apply(&field_manager(who)).force();
         bounded(TIMEOUT, self.integrations().patch(&self.name, &params, &Patch::Apply(&patch))).await.map_err(|error| {
             if error.is_conflict() || error.is_not_found() {

@@ -1,5 +1,6 @@
-//! `bobsync controller`: reads the flags, connects, and runs leadership, watches, workers and the HTTP listener until
-//! a signal. A stop is graceful: nothing new begins, what began ends, then the Lease is given back.
+//! `bobsync controller`: reads the flags, connects, and runs leadership, watches, workers and the
+//! HTTP listener until a signal. A stop is graceful: nothing new begins, what began ends, then the
+//! Lease is released.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -20,16 +21,19 @@ use crate::{
     server::{self, Health, Parts, metrics::Metrics},
 };
 
-/// How long a graceful stop may take: a write may need its whole time-out, and its record a moment more.
+/// How long a graceful stop may take. A write may need its whole time-out, and its record a moment
+/// more.
 const STOP_WITHIN: Duration = Duration::from_secs(50);
 
-/// Flags of `bobsync controller`. Every flag also reads an environment variable; repeatable ones take commas there.
+/// Flags of `bobsync controller`. Every flag also reads an environment variable; repeatable ones
+/// take commas there.
 #[derive(Clone, Debug, Args)]
 pub struct Options {
     /// Namespace to work in; repeatable. Default: all.
     #[arg(long, env = "BOBSYNC_NAMESPACE", value_delimiter = ',', value_name = "NAME")]
     pub namespace: Vec<String>,
-    /// Base address that an integration's `endpoint` may use in place of the vendor's (scheme, host and port); repeatable.
+    /// Base address that an integration's `endpoint` may use in place of the vendor's (scheme, host
+    /// and port); repeatable.
     #[arg(long, env = "BOBSYNC_ALLOW_ENDPOINT", value_delimiter = ',', value_name = "URL")]
     pub allow_endpoint: Vec<String>,
     /// Where /metrics, /healthz and /readyz are served.
@@ -61,7 +65,7 @@ pub enum LogFormat {
 /// Runs the controller as a process of its own.
 ///
 /// # Errors
-/// When it cannot start, or had to stop for another reason than a signal.
+/// If it cannot start, or had to stop for another reason than a signal.
 pub fn main(options: Options) -> Result<(), String> {
     log(options.log_format);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| format!("cannot start: {e}"))?;
@@ -79,11 +83,11 @@ pub fn main(options: Options) -> Result<(), String> {
     })
 }
 
-/// Runs the controller with a client and a clock of the caller's until `stopping` turns true. The Lease lives in
-/// `lease_namespace`.
+/// Runs the controller with the caller's client and clock until `stopping` becomes true. The Lease
+/// is in `lease_namespace`.
 ///
 /// # Errors
-/// When it cannot start.
+/// If it cannot start.
 pub async fn run(
     options: Options,
     client: kube::Client,
@@ -141,26 +145,29 @@ pub async fn run(
     let mut work = tokio::spawn(supervise(shared, namespaces));
     let ended = tokio::select! {
         _ = until.wait_for(|stopping| *stopping) => None,
-        // It sees the same signal and may be through first; a task that has ended may not be waited for again.
+        // The supervisor sees the same signal and may end first. A task that has ended may not be
+        // waited for again.
         ended = &mut work => Some(ended),
     };
     health.stopping();
-    // Only after work has ended may another replica begin.
+    // Another replica may begin only after the work has ended.
     let ended = match ended {
         Some(ended) => leadership.release_after(std::future::ready(ended), STOP_WITHIN).await,
         None => leadership.release_after(work, STOP_WITHIN).await,
     };
     let failed = matches!(ended, Some(Err(_)));
-    // `readyz` fails since the stop began; deliveries that came all the same are told to come again, and those under way
-    // end.
+    // `readyz` fails since the stop began. Deliveries that still come are told to come again, and
+    // those under way end.
     let _ = close.send(true);
     let _ = webhooks.await;
     listener.abort();
-    // Nothing works without it, and a new process begins with everything that this one knew.
+    // Nothing works without the supervisor. A new process begins with everything that this one
+    // knew.
     if failed { Err("the supervisor failed; its log line says where".to_owned()) } else { Ok(()) }
 }
 
-/// The namespaces of the flag or of the variable, which may have blanks around its commas or be empty.
+/// Returns the namespaces of the flag or of the variable. The text may have blanks around its
+/// commas, or be empty.
 fn namespaces(values: &[String]) -> Result<Vec<String>, String> {
     let label = |name: &str| {
         let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
@@ -190,7 +197,8 @@ async fn signalled() {
 
 fn log(format: LogFormat) {
     let asked = tracing_subscriber::EnvFilter::try_from_env("BOBSYNC_LOG");
-    // The client libraries log addresses and objects below this level. What a call to the API server ends in has a line of our own.
+    // The client libraries log addresses and objects below this level. Bobsync logs the result of a
+    // call to the API server in a line of its own.
     let filter = asked.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,kube_client=off,bobsync=info"));
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match format {
@@ -199,8 +207,9 @@ fn log(format: LogFormat) {
     }
 }
 
-/// This filter, without the lines in which the client library shows what the API server has sent, whatever the filter says. It
-/// logs an answer that it cannot read, whole and as a warning: an `EmployeeSync`, or a Secret.
+/// Returns this filter without the lines in which the client library shows what the API server has
+/// sent. No setting of the filter brings them back. If the library cannot read an answer, it logs
+/// the whole answer as a warning: an `EmployeeSync`, or a Secret.
 fn discreet<S>(filter: tracing_subscriber::EnvFilter) -> impl tracing_subscriber::layer::Filter<S>
 where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,

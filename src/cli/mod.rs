@@ -1,5 +1,5 @@
-//! The commands. `controller` runs in a cluster or outside it; `approve` releases a held plan;
-//! `sync` asks for a look now; `crds` prints the two CRDs.
+//! The commands. `controller` runs in a cluster or outside it. `approve` releases a held plan.
+//! `sync` asks for a look now. `crds` prints the two CRDs.
 
 pub mod approve;
 pub mod controller;
@@ -41,7 +41,7 @@ enum Page {
     Flags,
 }
 
-/// Runs the command line; the exit code of the process is 0 only if this is `Ok`.
+/// Runs the command line. The exit code of the process is 0 only if this is `Ok`.
 ///
 /// # Errors
 /// A message for the person at the terminal.
@@ -65,7 +65,7 @@ pub fn run() -> Result<(), String> {
     }
 }
 
-/// `docs/flags.md`, generated from the flags themselves: a table for each command that has any.
+/// Returns `docs/flags.md`, made from the flags themselves: a table for each command that has any.
 #[must_use]
 pub fn flags_markdown() -> String {
     use std::fmt::Write as _;

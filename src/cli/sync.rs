@@ -1,5 +1,6 @@
-//! `bobsync sync`: asks the controller to look at everybody, at a set of people, or at one, now. All it writes is the
-//! annotation `bobsync.dev/sync-requested-at`; the controller echoes its value in the status once it is through.
+//! `bobsync sync`: asks the controller to look now at all employees of an integration, at some, or
+//! at one. It writes only the annotation `bobsync.dev/sync-requested-at`. The controller copies its
+//! value to the status when it has finished.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,9 +27,9 @@ use crate::{
 
 /// How long one call to the API server may take. It waits for an admission webhook for up to 30 s.
 const TIMEOUT: Duration = Duration::from_secs(35);
-/// People in one answer of the API server.
+/// How many EmployeeSyncs one answer of the API server has.
 const PAGE: u32 = 500;
-/// Annotations written at once.
+/// How many annotations are written at once.
 const AT_ONCE: usize = 16;
 /// The pause between two looks.
 const LOOK: Duration = Duration::from_millis(500);
@@ -37,7 +38,8 @@ const LOOK: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug, Args)]
 #[command(group(ArgGroup::new("whom").args(["integration", "selector", "employee"]).required(true).multiple(true)))]
 pub struct Options {
-    /// Name of the ProvisioningIntegration: all of its people, or only those that --selector or --employee names.
+    /// Name of the ProvisioningIntegration: all of its people, or only those that --selector or
+    /// --employee names.
     #[arg(value_name = "INTEGRATION")]
     pub integration: Option<String>,
     /// Namespace. Default: the namespace of the kubeconfig's context.
@@ -57,12 +59,14 @@ pub struct Options {
     pub timeout: Duration,
 }
 
-/// A label selector that is not empty: that one would mean everybody in the namespace, whichever integration they belong to.
+/// Reads a label selector that is not empty. An empty one would mean all employees in the
+/// namespace, of every integration.
 fn selector(text: &str) -> Result<String, &'static str> {
     if text.trim().is_empty() { Err("give labels, or leave it out for everybody of an integration") } else { Ok(text.to_owned()) }
 }
 
-/// Asks, and waits if told to. Ends with success only if everybody who was meant was asked for (with `--wait`: was looked at).
+/// Requests a sync, and waits if `--wait` is set. Succeeds only if every employee who was meant was
+/// asked for (with `--wait`: was looked at).
 ///
 /// # Errors
 /// A sentence for the person at the terminal.
@@ -86,7 +90,7 @@ struct Desk {
     value: String,
 }
 
-/// One EmployeeSync, as far as it matters here.
+/// One EmployeeSync, with what is needed here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Person {
     name: String,
@@ -94,7 +98,7 @@ struct Person {
     employee: String,
     username: Option<String>,
     handled: Option<String>,
-    /// `Ready`'s reason.
+    /// The reason of `Ready`.
     reason: String,
 }
 
@@ -116,10 +120,10 @@ impl Person {
     }
 }
 
-/// Those who are meant.
+/// Returns the employees who are meant.
 ///
 /// # Errors
-/// Names who is not there.
+/// Names an employee who is not there.
 fn meant(people: Vec<Person>, integration: Option<&str>, employees: &[String]) -> Result<Vec<Person>, String> {
     let people: Vec<Person> = people.into_iter().filter(|person| integration.is_none_or(|name| person.integration == name)).collect();
     if employees.is_empty() {
@@ -225,8 +229,8 @@ impl Desk {
         }
     }
 
-    /// Whether this integration works, or is suspended. One that cannot be read counts as one that works: to ask for people,
-    /// the right to read it is not needed.
+    /// Returns whether this integration works, and is not suspended. One that cannot be read counts
+    /// as working, because a caller who asks for employees does not need the right to read it.
     async fn works(&self, integration: &str) -> Result<bool, String> {
         let api: Api<ProvisioningIntegration> = Api::namespaced(self.client.clone(), &self.namespace);
         match bounded(TIMEOUT, api.get(integration)).await {
@@ -260,7 +264,7 @@ impl Desk {
         loop {
             let list = bounded(TIMEOUT, api.list(&page)).await;
             let list = list.map_err(|error| match (&self.options.selector, error) {
-                // What the API server says of a selector is about the selector alone.
+                // What the API server says about a selector is only about the selector.
                 (Some(selector), CallError::Failed(kube::Error::Api(status))) if status.code == 400 => {
                     format!("`{selector}` is not a label selector: {}", status.message)
                 }
@@ -279,7 +283,7 @@ fn words(people: usize) -> String {
     if people == 1 { "1 person".to_owned() } else { format!("{people} people") }
 }
 
-/// `3 InSync, 1 Rejected`
+/// Returns a text such as `3 InSync, 1 Rejected`.
 fn by_reason(people: &[Person]) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     people.iter().for_each(|person| *counts.entry(&person.reason).or_default() += 1);
@@ -318,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_and_an_empty_selector_are_refused_with_what_is_needed() {
+    fn no_employee_and_an_empty_selector_are_refused_with_what_is_needed() {
         use clap::Parser as _;
         let refused = |arguments: &[&str]| {
             let whole = ["bobsync", "sync"].iter().chain(arguments);

@@ -95,8 +95,8 @@ pub fn kind_of(change: &Change, attributes: usize, starts: bool) -> Option<Kind>
     } else if change.kind == super::plan::Kind::Create {
         Some(Kind::Create)
     } else if attributes == 0 {
-        // The change writes only the mark, or a manager with a late account, or it is the announced
-        // first day of an employee.
+        // The change writes only the mark, or sets a manager who had no account before, or it is
+        // the announced first day of an employee.
         None
     } else {
         Some(Kind::Update)

@@ -38,7 +38,7 @@ pub struct Moment {
 pub enum Verdict {
     /// They are gone, and bobsync may make them again.
     Gone,
-    /// They wait: a full look suspects a short read.
+    /// They wait, because a full look found too many missing.
     Suspect,
     /// They wait until a full look has judged them.
     Unjudged,

@@ -106,7 +106,7 @@ pub struct Memory {
 /// What reads by id have said of an employee who is missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Absence {
-    /// When the first 404 came, in seconds of the epoch. It is 0 if there was none.
+    /// When the first 404 came, in seconds of the epoch. It is 0 if no 404 came.
     since: u32,
     /// Whether the last read was refused: the service user has no right to this employee.
     pub forbidden: bool,

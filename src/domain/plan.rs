@@ -488,7 +488,7 @@ fn suspension(account: Box<str>) -> Change {
     Change { account: Some(account), ..Change::new(AccountWrite { access: Some(Access::Suspended), ..AccountWrite::default() }) }
 }
 
-/// Returns a change that takes access from each of these accounts, or `None` if there are none.
+/// Returns a change that takes access from each of these accounts, or `None` without accounts.
 fn suspensions(accounts: Vec<Box<str>>) -> Option<Change> {
     let mut accounts = accounts.into_iter();
     let first = accounts.next()?;

@@ -49,7 +49,7 @@ pub struct Suspicion {
 /// One read, and what is known when it arrives.
 #[derive(Clone, Copy, Debug)]
 pub struct Read {
-    /// The count of the last answer that bobsync trusted, or 0 if there was none.
+    /// The count of the last answer that bobsync trusted, or 0 if there was no such answer.
     pub before: u32,
     /// The count of this read.
     pub count: u32,

@@ -1,4 +1,5 @@
-//! What answers mean before a provider's own words are read, and which of the sent attributes those words speak of.
+//! What answers mean before a provider's own words are read, and which of the sent attributes these
+//! words name.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::domain::{
     mapping::Mapping,
 };
 
-/// Error bodies beyond this many bytes are not read.
+/// The most bytes of an error body that is read.
 pub const ERROR_BODY: usize = 64 * 1024;
 
 /// What a call is for.
@@ -19,11 +20,11 @@ pub const ERROR_BODY: usize = 64 * 1024;
 pub enum Purpose {
     /// Asks for a token.
     Token,
-    /// One page of the listing.
+    /// Reads one page of the listing.
     List,
-    /// What the tenant defines itself.
+    /// Reads what the tenant defines itself.
     Definitions,
-    /// Looks an account up.
+    /// Looks up an account.
     Find,
     /// Makes an account.
     Create,
@@ -34,47 +35,48 @@ pub enum Purpose {
 /// One kind of call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// The bounded word for metrics.
+    /// The word for metrics, from a fixed list.
     pub name: &'static str,
-    /// What it is for.
+    /// What the call is for.
     pub purpose: Purpose,
 }
 
 impl Route {
     /// Asks for a token.
     pub const TOKEN: Self = Self::new("token", Purpose::Token);
-    /// One page of the listing.
+    /// Reads one page of the listing.
     pub const LIST: Self = Self::new("list", Purpose::List);
-    /// Looks an account up.
+    /// Looks up an account.
     pub const FIND: Self = Self::new("find", Purpose::Find);
     /// Makes an account.
     pub const CREATE: Self = Self::new("create", Purpose::Create);
     /// Changes an account.
     pub const UPDATE: Self = Self::new("update", Purpose::Update);
 
-    /// A kind of call of a provider's own.
+    /// Returns a kind of call that only one provider has.
     #[must_use]
     pub const fn new(name: &'static str, purpose: Purpose) -> Self {
         Self { name, purpose }
     }
 
-    /// Whether the call changes something.
+    /// Returns whether the call changes something.
     #[must_use]
     pub const fn writes(self) -> bool {
         matches!(self.purpose, Purpose::Create | Purpose::Update)
     }
 
-    /// No trustworthy answer to a call that may have arrived.
+    /// Returns the error for a call that may have arrived and has no answer that can be trusted.
+    /// For a write, the outcome is unknown.
     pub fn no_answer(self, said: impl Into<String>) -> Error {
         let said = said.into();
         if self.writes() { Error::Unknown { said } } else { Error::Unavailable { said } }
     }
 }
 
-/// What went out with a call, and must not come back in a text.
+/// What a call sent, and what must not come back in a text.
 #[derive(Clone, Copy)]
 pub enum Sent<'a> {
-    /// Nothing of a person, nothing secret.
+    /// Nothing about an employee, and nothing secret.
     Nothing,
     /// A key that was looked up.
     Key(&'a str),
@@ -82,23 +84,23 @@ pub enum Sent<'a> {
     Credential(&'a str, &'a str),
     /// A write.
     Write(&'a Mapping, &'a AccountWrite),
-    /// The write that makes an account, and the initial password that goes with it.
+    /// The write that makes an account, and its initial password.
     Create(&'a Mapping, &'a AccountWrite, Password<'a>),
 }
 
 /// The initial password of a new account.
 #[derive(Clone, Copy)]
 pub enum Password<'a> {
-    /// None.
+    /// No password.
     Absent,
     /// The default password of the settings.
     Default(&'a str),
-    /// One that nobody knows.
+    /// A generated password that no person knows.
     Generated(&'a str),
 }
 
 impl Password<'_> {
-    /// Which password a refusal speaks of, and what to do; `None`: there was none.
+    /// Returns which password a refusal is about and what to do, or `None` if no password was sent.
     const fn which(self) -> Option<&'static str> {
         match self {
             Self::Absent => None,
@@ -116,7 +118,8 @@ impl<'a> Sent<'a> {
         }
     }
 
-    /// The provider's names of the attributes that were sent; `mark` is its name of the mark.
+    /// Returns the provider's names of the attributes that were sent. `mark` is its name of the
+    /// mark.
     #[must_use]
     pub fn targets(&self, mark: &'a str) -> Vec<&'a str> {
         let Some((mapping, write)) = self.write() else { return Vec::new() };
@@ -124,7 +127,8 @@ impl<'a> Sent<'a> {
         rows.map(|row| &*row.target).chain(write.mark.as_ref().map(|_| mark)).collect()
     }
 
-    /// The refusal of the initial password, where one was sent and the text speaks of it. `name`: what the provider calls it.
+    /// Returns the refusal of the initial password, if one was sent and `text` is about it. `name`
+    /// is the provider's name of the password.
     #[must_use]
     pub fn password_refused(&self, text: &str, name: &str, said: &str) -> Option<Error> {
         let Self::Create(_, _, password) = self else { return None };
@@ -133,7 +137,7 @@ impl<'a> Sent<'a> {
         speaks.then(|| Error::Rejected { field: Some(name.to_owned()), said: format!("{which}; the answer was: {said}") })
     }
 
-    /// The text without anything that was sent. Names of attributes stay.
+    /// Returns the text without anything that was sent. Names of attributes stay.
     #[must_use]
     pub fn clean(&self, text: &str) -> String {
         let Some((mapping, write)) = self.write() else {
@@ -169,7 +173,8 @@ fn texts_in<'v>(value: &'v Value, texts: &mut Vec<&'v str>) {
     match value {
         Value::String(text) => texts.push(text),
         Value::Array(items) => items.iter().for_each(|item| texts_in(item, texts)),
-        // What kind of entry it is says nothing of a person, and is a word of the provider's own messages.
+        // The kind of an entry says nothing about an employee, and is a word of the provider's own
+        // messages.
         Value::Object(members) => {
             members.iter().filter(|(name, _)| !KINDS.contains(&&***name)).for_each(|(_, member)| texts_in(member, texts))
         }
@@ -177,8 +182,9 @@ fn texts_in<'v>(value: &'v Value, texts: &mut Vec<&'v str>) {
     }
 }
 
-/// What an answer means where that needs no provider's words: granted with JSON, a page for people, a redirect, too
-/// many calls, a service in trouble. `None`: the error body has to be read. `wait`: when to come back, where it says.
+/// Returns what an answer means, if that does not depend on the provider's words. Such answers are
+/// a success with JSON, an HTML page, a redirect, too many calls, and a service in trouble. Returns
+/// `None` if the error body has to be read. `wait` is when to come back, if the answer says so.
 #[must_use]
 pub fn without_words(route: Route, answer: &Answer, wait: Option<Duration>) -> Option<Result<(), Error>> {
     let status = answer.status.as_u16();
@@ -188,7 +194,7 @@ pub fn without_words(route: Route, answer: &Answer, wait: Option<Duration>) -> O
         200..=299 => Err(route.no_answer(format!("HTTP {status} without JSON"))),
         300..=399 => Err(route.no_answer(format!("HTTP {status}, a redirect, which is never followed"))),
         429 => Err(Error::Throttled { wait }),
-        // A read changes nothing, so the time that is named is all there is to it.
+        // A read changes nothing, so only the named time counts.
         500.. if wait.is_some() && !route.writes() => Err(Error::Throttled { wait }),
         408 | 500.. => Err(route.no_answer(format!("HTTP {status}"))),
         _ if answer.is_html() => Err(route.no_answer(format!("HTTP {status} with a page for people"))),
@@ -196,13 +202,13 @@ pub fn without_words(route: Route, answer: &Answer, wait: Option<Duration>) -> O
     })
 }
 
-/// A wait that a provider asks for, within reason.
+/// Returns a wait that a provider asks for, between 1 second and [`LONGEST_WAIT`].
 #[must_use]
 pub fn believed(seconds: u64) -> Duration {
     Duration::from_secs(seconds.max(1)).min(LONGEST_WAIT)
 }
 
-/// `Retry-After`: seconds or a date (RFC 9110, 10.2.3).
+/// Reads `Retry-After`: seconds or a date (RFC 9110, 10.2.3).
 #[must_use]
 pub fn retry_after(answer: &Answer) -> Option<Duration> {
     let after = answer.header("retry-after")?;
@@ -213,9 +219,12 @@ pub fn retry_after(answer: &Answer) -> Option<Duration> {
     after.parse().ok().or_else(until).map(believed)
 }
 
-/// Which of the sent attributes an error speaks of: the one it names, else the one that stands first behind the last colon of
-/// a text, else in the whole of it. `names`: the words in which a refusal may speak of an attribute. Where one word is the
-/// name of several of the sent attributes, that word is given: it is the array that they share.
+/// Returns the sent attribute that an error is about. That is the one that the error names.
+/// Otherwise it is the first attribute after the last colon of a text, or the first one in the
+/// whole text.
+///
+/// `names` gives the words by which a refusal may name an attribute. If one word is the name of
+/// several of the sent attributes, it is the array that they share, and the array is returned.
 #[must_use]
 pub fn field(targets: &[&str], named: Option<&str>, texts: &[&str], names: impl Fn(&str) -> Vec<String>) -> Option<String> {
     let called = |target: &&str, name: &str| names(target).iter().any(|known| known.eq_ignore_ascii_case(name.trim()));
@@ -229,7 +238,8 @@ pub fn field(targets: &[&str], named: Option<&str>, texts: &[&str], names: impl 
     })
 }
 
-/// The attribute whose name stands first in a text, and the longest of those that stand there.
+/// Returns the attribute with the first name in a text, and the longest of those that begin at this
+/// place.
 fn first_named<'t>(text: &str, targets: &[&'t str], names: &impl Fn(&str) -> Vec<String>) -> Option<String> {
     let places = targets.iter().filter_map(|target| {
         let found = names(target).into_iter().filter_map(|name| Some((word(text, &name.to_lowercase())?, std::cmp::Reverse(name.len()))));
@@ -247,7 +257,7 @@ fn first_named<'t>(text: &str, targets: &[&'t str], names: &impl Fn(&str) -> Vec
     Some(array.unwrap_or(target).to_owned())
 }
 
-/// Where `name` stands in `text` as a whole word.
+/// Returns the position of `name` as a whole word in `text`.
 fn word(text: &str, name: &str) -> Option<usize> {
     let part = |c: char| c.is_alphanumeric() || c == '_';
     text.match_indices(name).map(|(at, _)| at).find(|&at| {
@@ -256,7 +266,7 @@ fn word(text: &str, name: &str) -> Option<usize> {
     })
 }
 
-/// The provider's request id in this header, for its support; printable and short.
+/// Returns the provider's request id in this header, for its support. It is printable and short.
 #[must_use]
 pub fn request_id(answer: &Answer, header: &str) -> Option<String> {
     let id: String = answer.header(header)?.chars().filter(char::is_ascii_graphic).take(64).collect();
@@ -269,7 +279,7 @@ mod tests {
     use crate::domain::employee::Fields;
 
     #[test]
-    fn a_secret_is_taken_out_wherever_it_stands() {
+    fn a_secret_is_taken_out_of_every_place() {
         assert_eq!(Sent::Credential("me", "Lap1s").clean("xLap1sx is refused, and so is Lap1s"), "x…x is refused, and so is …");
         let mapping = Mapping { rows: Vec::new(), fields: Fields::default(), email: 0, username: 0, manager: None };
         let write = AccountWrite::default();

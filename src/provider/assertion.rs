@@ -1,4 +1,5 @@
-//! Signed requests for tokens: JSON Web Tokens (RFC 7519) with RSA signatures (RFC 7518, 3.3 and 3.5).
+//! Signed requests for tokens: JSON Web Tokens (RFC 7519) with RSA signatures (RFC 7518, 3.3 and
+//! 3.5).
 
 use std::fmt;
 
@@ -37,7 +38,7 @@ impl Algorithm {
     }
 }
 
-/// An RSA key that signs, and shows itself to nobody.
+/// An RSA key that signs. `Debug` does not show it.
 pub struct SigningKey(RsaKeyPair);
 
 impl fmt::Debug for SigningKey {
@@ -46,14 +47,14 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// The text without the mark that some editors put before UTF-8.
+/// Returns the text without the mark that some editors put before UTF-8.
 pub fn without_byte_order_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
-/// What a text is in which there is no private key that can be read.
+/// Returns what is wrong with a text that has no readable private key.
 fn no_key(pem: &str) -> &'static str {
-    // PKCS#8 says it in the label, PKCS#1 in a line below it (RFC 1421, 4.6.1.1).
+    // PKCS#8 says it in the label, and PKCS#1 in a line below it (RFC 1421, 4.6.1.1).
     if pem.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") || pem.contains("Proc-Type: 4,ENCRYPTED") {
         "the private key is encrypted: give it without its passphrase, as `openssl pkey -in KEY -out PLAIN` writes it"
     } else if pem.contains("-----BEGIN OPENSSH PRIVATE KEY-----") {
@@ -71,7 +72,7 @@ impl SigningKey {
     /// Reads a private key in PEM: PKCS#8 or PKCS#1, 2048 to 4096 bits.
     ///
     /// # Errors
-    /// What is wrong with it, without any of it.
+    /// What is wrong with the key, without any part of it.
     pub fn read(pem: &Secret) -> Result<Self, &'static str> {
         let pem = without_byte_order_mark(pem.expose());
         let der = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| no_key(pem))?;
@@ -83,10 +84,10 @@ impl SigningKey {
         pair.map(Self).map_err(|_| "the private key is not an RSA key of 2048 to 4096 bits")
     }
 
-    /// A signed token with these claims; `header` goes beside `alg` and `typ`.
+    /// Returns a signed token with these claims. `header` is added to `alg` and `typ`.
     ///
     /// # Errors
-    /// There is no randomness to be had on this machine.
+    /// This machine gives no randomness.
     pub fn sign(&self, algorithm: Algorithm, header: &[(&str, &str)], claims: &Value) -> Result<Secret, &'static str> {
         let own = [("alg", algorithm.name()), ("typ", "JWT")];
         let head: Map<String, Value> = own.iter().chain(header).map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();

@@ -1,4 +1,4 @@
-//! At most so many calls in any stretch of time, as the provider counts them.
+//! Limits how many calls go out in any stretch of time, as the provider counts them.
 
 use std::{
     collections::VecDeque,
@@ -13,15 +13,16 @@ use tokio::{
 
 /// Lets `most` calls through in any stretch of `within`.
 ///
-/// When the provider counts a call is not known, only that it is between sending and answer. A slot is therefore free
-/// again `within` after the answer: of any `most` + 1 calls, one was answered that long before another was sent.
+/// It is not known when the provider counts a call, only that it does so between sending and
+/// answer. So a slot is free again `within` after the answer. Of any `most` + 1 calls, one was
+/// answered that long before another was sent.
 #[derive(Debug)]
 pub struct Bursts {
     most: usize,
     within: Duration,
     state: Mutex<State>,
     changed: Notify,
-    /// First come, first served.
+    /// Serves callers in the order in which they come.
     turnstile: tokio::sync::Mutex<()>,
 }
 
@@ -31,20 +32,20 @@ struct State {
     answered: VecDeque<Instant>,
 }
 
-/// One call's place. Dropping it says that the call is answered.
+/// One call's slot. Dropping it says that the call is answered.
 #[derive(Debug)]
 pub struct Slot<'a> {
     bursts: &'a Bursts,
 }
 
 impl Bursts {
-    /// At most `most` calls, at least one, in any stretch of `within`.
+    /// Allows at most `most` calls, and at least one, in any stretch of `within`.
     #[must_use]
     pub fn new(most: usize, within: Duration) -> Self {
         Self { most: most.max(1), within, state: Mutex::default(), changed: Notify::new(), turnstile: tokio::sync::Mutex::default() }
     }
 
-    /// Waits for a place. Dropping the future leaves the line.
+    /// Waits for a slot. Dropping the future leaves the line.
     pub async fn slot(&self) -> Slot<'_> {
         let _first = self.turnstile.lock().await;
         loop {
@@ -98,7 +99,7 @@ mod tests {
     async fn no_second_has_more_calls_than_it_may_whenever_the_provider_counts_them() {
         let bursts = Bursts::new(10, Duration::from_secs(1));
         let began = Instant::now();
-        // Answers take between nothing and 0.9 s; the provider may count a call at either end.
+        // Answers take up to 0.9 s. The provider may count a call at either end.
         let calls = join_all((0..60_u64).map(|number| {
             let bursts = &bursts;
             async move {
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_leaves_the_line_takes_no_place() {
+    async fn a_caller_that_leaves_the_line_takes_no_place() {
         let bursts = Bursts::new(1, Duration::from_secs(1));
         let slot = bursts.slot().await;
         assert!(tokio::time::timeout(Duration::from_secs(5), bursts.slot()).await.is_err());

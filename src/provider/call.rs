@@ -1,7 +1,9 @@
-//! One HTTP call: paced, with a token, judged, counted. A 401 renews the token and repeats the call once; so does a 403 with
-//! a token that is not new, because a token may carry the rights of the moment at which it was handed out.
+//! One HTTP call: it waits for a turn, has a token, is judged and is counted. A 401 renews the
+//! token and repeats the call once. So does a 403 with a token that is not new, because a token may
+//! have only the rights of the moment at which it was issued.
 //!
-//! What differs between providers is their [`Dialect`]: addresses, how a call is authorised, what an answer means.
+//! The differences between providers are in their [`Dialect`]: addresses, how a call is authorised,
+//! what an answer means.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,45 +23,47 @@ use super::{
     token::{Granted, Renewed, Token, Tokens},
 };
 
-/// How long one call may take; a page of a listing may take longer.
+/// How long one call may take. A page of a listing may take longer.
 const PATIENCE: Duration = Duration::from_secs(30);
 const PATIENCE_WITH_LISTS: Duration = Duration::from_secs(60);
 
-/// How long a call stands in line before its caller is asked whether it is still wanted.
+/// How long a call waits in line before its caller is asked whether it still wants the call.
 pub const IN_LINE: Duration = Duration::from_secs(10);
-/// The pause before a caller who still wants a throttled call stands in line again: short, for whoever is in line when the window
-/// opens goes first, and long enough that a call which is turned away at once does not spin.
+/// The pause before a caller that still wants a throttled call goes back in line. It is short,
+/// because the first caller in line when the window opens goes first. It is long enough that a call
+/// which is turned away at once does not spin.
 pub const BACK_IN_LINE: Duration = Duration::from_millis(10);
 
-/// Told of every call, those that went within another included: its name (`token`, `list`, `custom_attributes`, `find`, `create`, `update`, `sessions`) and its
-/// outcome (`ok` or [`Error::category`]).
+/// Receives every call, also a call that went within another one. It gets the call's name (`token`,
+/// `list`, `custom_attributes`, `find`, `create`, `update`, `sessions`) and its outcome (`ok` or
+/// [`Error::category`]).
 pub type Observer = Arc<dyn Fn(&'static str, &'static str) + Send + Sync>;
 
-/// Asked right before a write is sent: whether this process may still write.
+/// Returns whether this process may still write. It is asked right before a write is sent.
 pub type Gate = Arc<dyn Fn() -> bool + Send + Sync>;
 
-/// What every call of a connection is told to and asked of.
+/// The hooks of every call of a connection.
 #[derive(Clone)]
 pub struct Ties {
     /// Counts calls.
     pub observer: Observer,
-    /// Closed where a write must not begin: it is then given back as throttled, unsent.
+    /// Returns false if a write must not begin. The write is then not sent, and fails as throttled.
     pub gate: Gate,
-    /// Told of waits that calls meet.
+    /// Receives the waits that calls meet.
     pub waits: Waits,
 }
 
-/// How one provider is spoken to.
+/// How calls to one provider are written and read.
 pub trait Dialect: Send + Sync {
-    /// Scheme, host, port and a path prefix if any, without a trailing slash.
+    /// Returns scheme, host, port and a path prefix if any, without a trailing slash.
     fn base(&self) -> &str;
 
-    /// Whether calls are made with tokens; where not, a key goes with every call instead.
+    /// Returns whether calls use tokens. If not, every call has a key instead.
     fn has_tokens(&self) -> bool {
         true
     }
 
-    /// The request for a token, and what of it is secret.
+    /// Returns the request for a token, and what of it is secret.
     ///
     /// # Errors
     /// The request cannot be made from this credential.
@@ -67,37 +71,39 @@ pub trait Dialect: Send + Sync {
         Err(Error::Unavailable { said: "the provider hands out no tokens".to_owned() })
     }
 
-    /// The token in a body, if there is one.
+    /// Returns the token in a body, if there is one.
     fn granted(&self, _: &[u8]) -> Option<Granted> {
         None
     }
 
-    /// Adds what authorises a call. `token` is there where the dialect has tokens.
+    /// Adds what authorises a call. `token` is there if the dialect has tokens.
     fn authorise(&self, request: RequestBuilder, token: Option<&Token>) -> RequestBuilder;
 
-    /// Whether an answer grants the call, and if not, what to do about it. Throttling makes everybody wait.
+    /// Returns whether an answer grants the call, and if not, what to do about it. A throttled call
+    /// makes all callers wait.
     ///
     /// # Errors
     /// Everything that does not confirm the call.
     fn judge(&self, route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(), Error>;
 
-    /// What the headers of an answer say of the window of calls.
+    /// Reads what the headers of an answer say about the window of calls.
     fn learn(&self, _: &Answer, _: &Ticket<'_>) {}
 
-    /// A write that is refused as unauthorised with the very token that has just read. Default: the credential.
+    /// Returns the error for a write that is refused as unauthorised with the same token that has
+    /// just read. By default the credential is refused.
     fn refused_write(&self, said: String) -> Error {
         Error::Unauthorized { said }
     }
 }
 
-/// The service, as seen from one credential.
+/// The service, as one credential reaches it.
 pub struct Service<D> {
     dialect: D,
     ties: Ties,
     http: http::Client,
     pacer: Arc<Pacer>,
     tokens: Tokens,
-    /// The token with which a read was granted: a write that is refused with it lacks a right.
+    /// The token with which a read succeeded. If a write is refused with it, a right is missing.
     granted: Mutex<Option<Arc<Token>>>,
 }
 
@@ -105,22 +111,22 @@ pub struct Service<D> {
 pub struct Call<'a> {
     /// The kind of call.
     pub route: Route,
-    /// Who is asked first when calls are scarce.
+    /// How urgent the call is when calls are scarce.
     pub urgency: Urgency,
     /// The HTTP method.
     pub method: Method,
-    /// Below the base, percent-encoded.
+    /// The path below the base, percent-encoded.
     pub path: &'a str,
     /// Query pairs, not encoded.
     pub query: &'a [(&'a str, &'a str)],
-    /// JSON.
+    /// The JSON body.
     pub body: Option<Vec<u8>>,
-    /// What goes out and must not come back in a text.
+    /// What the call sends and must not come back in a text.
     pub sent: Sent<'a>,
 }
 
 impl<'a> Call<'a> {
-    /// A read without haste of anybody else: reads may use the reserve.
+    /// Returns a read. Reads may use the reserve.
     #[must_use]
     pub const fn get(route: Route, path: &'a str, query: &'a [(&'a str, &'a str)], sent: Sent<'a>) -> Self {
         Self { route, urgency: Urgency::Urgent, method: Method::GET, path, query, body: None, sent }
@@ -128,7 +134,7 @@ impl<'a> Call<'a> {
 }
 
 impl<D: Dialect> Service<D> {
-    /// Prepares the connection; nothing is called yet. The pacer is shared by all who call this tenant.
+    /// Prepares the connection and calls nothing yet. All callers of this tenant share the pacer.
     ///
     /// # Errors
     /// The TLS settings of this machine cannot be used.
@@ -137,7 +143,7 @@ impl<D: Dialect> Service<D> {
         Ok(Self { dialect, ties, http, pacer, tokens: Tokens::default(), granted: Mutex::default() })
     }
 
-    /// How this provider is spoken to.
+    /// Returns the dialect of this provider.
     pub const fn dialect(&self) -> &D {
         &self.dialect
     }
@@ -150,19 +156,20 @@ impl<D: Dialect> Service<D> {
         self.renewing(call, self.once(call).await?).await
     }
 
-    /// Waits for a turn, for a call that is put together when it has come.
+    /// Waits for a turn, for a call that is put together when the turn comes.
     ///
     /// # Errors
-    /// [`Error::Throttled`] where the wait is so long that the caller is to be asked whether the call is still wanted.
+    /// [`Error::Throttled`] if the wait is so long that the caller has to say whether it still
+    /// wants the call.
     pub async fn turn(&self, urgency: Urgency) -> Result<Ticket<'_>, Error> {
         self.in_line(urgency, self.pacer.admit(urgency)).await
     }
 
-    /// Stands in line for a turn, not longer than [`IN_LINE`], and tells what is waited for.
+    /// Waits in line for a turn, at most [`IN_LINE`], and reports what it waits for.
     async fn in_line<T>(&self, urgency: Urgency, turn: impl Future<Output = T>) -> Result<T, Error> {
         self.tell_wait(urgency);
         let outcome = tokio::time::timeout(IN_LINE, turn).await;
-        // The wait may have begun meanwhile.
+        // The wait may have begun in the meantime.
         outcome.map_err(|_| self.tell_wait(urgency)).map_err(|()| Error::Throttled { wait: None })
     }
 
@@ -172,7 +179,7 @@ impl<D: Dialect> Service<D> {
         }
     }
 
-    /// Another turn, if there is one right now.
+    /// Returns another turn, if there is one right now.
     pub fn turn_now(&self, urgency: Urgency) -> Option<Ticket<'_>> {
         self.pacer.admit(urgency).now_or_never()
     }
@@ -185,7 +192,7 @@ impl<D: Dialect> Service<D> {
         self.renewing(call, self.attempt(call, ticket).await?).await
     }
 
-    /// Makes the call again with a fresh token, where the one it was made with was refused.
+    /// Makes the call again with a fresh token, if the first token was refused.
     async fn renewing(
         &self,
         call: &Call<'_>,
@@ -205,15 +212,16 @@ impl<D: Dialect> Service<D> {
         }
     }
 
-    /// Whether a call that was refused at `sent` for want of a right is worth another try, because the rights of the token
-    /// are not the newest. Such a token is given up.
+    /// Returns whether a call that was refused at `sent`, because a right is missing, is worth
+    /// another try. It is if the rights of the token are not the newest. Such a token is dropped.
     pub async fn doubts_rights(&self, sent: Instant) -> bool {
         self.dialect.has_tokens() && self.tokens.doubt(sent).await
     }
 
-    /// One attempt, with the token it was made with and when.
+    /// Makes one attempt. Returns the token of the attempt, the time of sending and the outcome.
     async fn once(&self, call: &Call<'_>) -> Result<(Option<Arc<Token>>, Instant, Result<Answer, Error>), Error> {
-        // The turn comes first: a token that is fetched before a long wait may be over after it.
+        // The turn comes first: a token that is fetched before a long wait may have expired after
+        // it.
         let turn = async {
             let slot = if call.route.purpose == Purpose::Create { Some(self.pacer.creation().await) } else { None };
             (slot, self.pacer.admit(call.urgency).await)
@@ -253,14 +261,14 @@ impl<D: Dialect> Service<D> {
         let request = self.http.request(call.method.clone(), url.as_str()).header(ACCEPT, "application/json");
         Ok(match &call.body {
             Some(body) => request.header(CONTENT_TYPE, "application/json; charset=utf-8").body(body.clone()),
-            // Not every server takes a POST that does not say that it has no body.
+            // Some servers refuse a POST that does not say that it has no body.
             None if call.method == Method::POST => request.header(CONTENT_LENGTH, 0),
             None => request,
         })
     }
 
-    /// The token that calls are made with now. Whoever has to ask for one waits for the turn before anybody waits for the
-    /// answer, and not longer than any other call.
+    /// Returns the token that calls use now. A caller that has to ask for one waits for the turn
+    /// before other callers wait for the answer, and not longer than any other call.
     async fn held(&self) -> Result<Arc<Token>, Error> {
         if let Some(token) = self.tokens.good().await {
             return Ok(token);
@@ -271,7 +279,7 @@ impl<D: Dialect> Service<D> {
         token
     }
 
-    /// A token in place of one that was refused.
+    /// Returns a token in place of one that was refused.
     async fn renewed(&self, refused: &Token, sent: Instant) -> Result<Renewed, Error> {
         let mut turn = Some(self.turn(Urgency::Urgent).await?);
         let renewed = self.tokens.renew(refused, sent, self.token(&mut turn)).await;
@@ -279,18 +287,19 @@ impl<D: Dialect> Service<D> {
         renewed
     }
 
-    /// The tenant that the token is for, where it says so. A token is asked for only where `ask` and there is none.
+    /// Returns the tenant that the token is for, if the token says so. Asks for a token only if
+    /// `ask` is true and there is no token.
     pub async fn tenant(&self, ask: bool) -> Option<Box<str>> {
         if ask && self.dialect.has_tokens() && self.tokens.good().await.is_none() {
             let mut turn = Some(self.turn(Urgency::Urgent).await.ok()?);
-            // Whatever is wrong with it, the next call meets it as well, and says so.
+            // The next call meets the same error and reports it.
             let _ = self.tokens.get(self.token(&mut turn)).await;
             turn.into_iter().for_each(Ticket::unused);
         }
         self.tokens.tenant().await
     }
 
-    /// Asks for a token, in this turn.
+    /// Asks for a token in this turn.
     async fn token(&self, turn: &mut Option<Ticket<'_>>) -> Result<Granted, Error> {
         let (request, sent) = self.dialect.ask_for_a_token(&self.http)?;
         let Some(ticket) = turn.take() else { return Err(Error::Throttled { wait: None }) };
@@ -298,7 +307,7 @@ impl<D: Dialect> Service<D> {
         self.dialect.granted(&answer.body).ok_or_else(|| Error::Unavailable { said: "the answer for the token holds none".to_owned() })
     }
 
-    /// Sends, learns the limits, judges, counts.
+    /// Sends the request, reads the limits, judges the answer and counts the call.
     async fn exchange(&self, route: Route, request: RequestBuilder, sent: Sent<'_>, ticket: Ticket<'_>) -> Result<Answer, Error> {
         let patience = if route.purpose == Purpose::List { PATIENCE_WITH_LISTS } else { PATIENCE };
         let outcome = match self.http.send(request, patience).await {
@@ -315,13 +324,14 @@ impl<D: Dialect> Service<D> {
         self.tell(route, outcome)
     }
 
-    /// Judges an answer, and tells of it as of any other: for answers that came within another.
+    /// Judges an answer and counts it as any other. This is for answers that came within another
+    /// answer.
     ///
     /// # Errors
     /// As [`Dialect::judge`] sorts them.
     pub fn settle(&self, route: Route, answer: Answer, sent: Sent<'_>) -> Result<Answer, Error> {
         if let Some(wait) = retry_after(&answer).filter(|_| answer.status.is_server_error()) {
-            // In trouble, and says for how long: what cannot wait is still tried.
+            // The service is in trouble and says for how long. Urgent calls are still tried.
             self.pacer.hold_back(wait);
             self.tell_wait(Urgency::Normal);
         }
@@ -329,7 +339,7 @@ impl<D: Dialect> Service<D> {
         self.tell(route, outcome)
     }
 
-    /// Throttling makes everybody wait, and every call is counted.
+    /// Makes all callers wait after a throttled call, and counts every call.
     fn tell(&self, route: Route, outcome: Result<Answer, Error>) -> Result<Answer, Error> {
         match &outcome {
             Err(Error::Throttled { wait }) => {
@@ -343,8 +353,9 @@ impl<D: Dialect> Service<D> {
         outcome
     }
 
-    /// A call that is refused with the newest token. Missing rights are answered 401 by some, as bad tokens are; where
-    /// the same token has just read, it is the rights.
+    /// Returns the error for a call that is refused with the newest token. Some services answer 401
+    /// both for a missing right and for a bad token. If the same token has just read, a right is
+    /// missing.
     fn refused(&self, route: Route, token: &Token, said: String) -> Error {
         let granted = self.granted.lock().unwrap_or_else(PoisonError::into_inner);
         if route.writes() && granted.as_ref().is_some_and(|granted| granted.text == token.text) {
@@ -406,7 +417,7 @@ mod tests {
         drop(pacer.admit(Urgency::Urgent).now_or_never().expect("the turn was not used"));
     }
 
-    /// Every call but the one for a token is answered 401.
+    /// Answers every call with 401, except the call for a token.
     struct Refusing(String);
 
     impl Dialect for Refusing {
@@ -451,14 +462,15 @@ mod tests {
     #[tokio::test]
     async fn who_needs_another_token_and_has_no_turn_for_it_is_asked_soon_whether_the_call_is_still_wanted() {
         let ties = Ties { observer: Arc::new(|_, _| ()), gate: Arc::new(|| true), waits: Arc::new(|_| ()) };
-        // A turn for the token and one for the call; the next token would need a third.
+        // There is one turn for the token and one for the call. The next token would need a third
+        // turn.
         let pacer = Arc::new(Pacer::new(2, Duration::from_hours(1)));
         let service = Arc::new(Service::new(Refusing(answering().await), ties, pacer).expect("a client"));
         let calling = tokio::spawn(async move {
             let (route, urgency, method, sent) = (Route::UPDATE, Urgency::Urgent, Method::PUT, Sent::Nothing);
             service.call(&Call { route, urgency, method, path: "/7", query: &[], body: None, sent }).await
         });
-        // Both calls are answered; from then on only time goes by.
+        // Both calls are answered. After that only time passes.
         tokio::time::sleep(Duration::from_millis(300)).await;
         tokio::time::pause();
         let began = Instant::now();

@@ -1,5 +1,6 @@
-//! Plain HTTP with the rules that all services share: timeouts, no redirects, a bounded body, and the difference
-//! between a call that never left and a call whose answer cannot be trusted. No service's words are in here.
+//! Plain HTTP with the rules that all services share: timeouts, no redirects and a bounded body. It
+//! tells a call that was never sent from a call with an answer that cannot be trusted. It knows no
+//! service's own words.
 
 use std::{fmt, time::Duration};
 
@@ -13,19 +14,20 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::reach::why;
 
-/// How long a connection may take to come up.
+/// How long it may take to open a connection.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The largest body that is read, in bytes after decompression.
 pub const BODY_CAP: usize = 8 * 1024 * 1024;
 
-/// What is said of a body beyond [`BODY_CAP`].
+/// The text for a body that is larger than [`BODY_CAP`].
 pub const TOO_LARGE: &str = "the answer is too large";
 
-/// How every call names its sender.
+/// The user agent of every call.
 pub const USER_AGENT: &str = concat!("bobsync/", env!("CARGO_PKG_VERSION"));
 
-/// A credential in memory. It shows itself to [`Secret::expose`] only, never in `Debug`, and its memory is wiped when it goes.
+/// A credential in memory. Only [`Secret::expose`] shows it, and `Debug` never does. Its memory is
+/// wiped when it is dropped.
 #[derive(Clone)]
 pub struct Secret(SecretString);
 
@@ -35,7 +37,7 @@ impl Secret {
         Self(SecretString::from(text.into()))
     }
 
-    /// The secret itself, for the one header or body that needs it.
+    /// Returns the secret itself, for the one header or body that needs it.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
@@ -55,9 +57,10 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The request with these pairs as an HTML form, which is how OAuth asks for tokens (RFC 6749, 4.4.2).
+/// Returns the request with these pairs as an HTML form, which is how OAuth asks for tokens (RFC
+/// 6749, 4.4.2).
 pub fn form(request: RequestBuilder, pairs: &[(&str, &str)]) -> RequestBuilder {
-    // A query is written by the same rules.
+    // A query follows the same rules.
     let url = reqwest::Url::parse_with_params("http://form/", pairs);
     let body = url.ok().and_then(|url| url.query().map(str::to_owned)).unwrap_or_default();
     request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body)
@@ -69,7 +72,7 @@ pub struct Client {
     inner: reqwest::Client,
 }
 
-/// A whole answer, whatever its status.
+/// A complete answer of any status.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The HTTP status.
@@ -80,13 +83,14 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-/// Why there is no answer. The text names the host and the circumstance: no path, no header, no body.
+/// Why there is no answer. The text names the host and the cause. It has no path, no header and no
+/// body.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// The request did not reach the service: nothing was applied there.
+    /// The request did not reach the service, so nothing was applied there.
     #[error("{0}")]
     NotSent(String),
-    /// The request may have arrived, and no whole answer came back.
+    /// The request may have arrived, and no complete answer came back.
     #[error("{0}")]
     NoAnswer(String),
 }
@@ -111,19 +115,20 @@ impl Failure {
 }
 
 impl Client {
-    /// A client for the service at `base`. The system's proxy settings hold for `https`; a plain `http` base is a
-    /// loopback address and is always called directly.
+    /// Returns a client for the service at `base`. The system's proxy settings apply to `https`. A
+    /// plain `http` base is a loopback address and is always called directly.
     ///
     /// # Errors
     /// The TLS settings of this machine cannot be used.
     pub fn new(base: &str) -> Result<Self, reqwest::Error> {
-        // The TLS layer is built without a built-in cryptography. Whoever was first has decided; that is no error.
+        // The TLS layer has no built-in cryptography. An earlier caller may have installed it
+        // already, which is no error.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = reqwest::Client::builder()
             .user_agent(USER_AGENT)
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(Policy::none())
-            // Retrying is decided where the outcome of a call is understood.
+            // The code that understands the outcome of a call decides about retrying.
             .retry(reqwest::retry::never())
             .gzip(true)
             .pool_idle_timeout(Duration::from_secs(50))
@@ -137,10 +142,10 @@ impl Client {
         self.inner.request(method, url)
     }
 
-    /// Sends a request and reads the whole answer within `timeout`, connecting included.
+    /// Sends a request and reads the whole answer within `timeout`, which includes connecting.
     ///
     /// # Errors
-    /// [`Failure::NotSent`] where the connection did not come up or the request could not be made;
+    /// [`Failure::NotSent`] if there is no connection or the request could not be made;
     /// [`Failure::NoAnswer`] for everything after that: time-out, reset, cut or oversized body.
     pub async fn send(&self, request: RequestBuilder, timeout: Duration) -> Result<Answer, Failure> {
         let mut response = request.timeout(timeout).send().await.map_err(|error| Failure::before_the_head(&error))?;
@@ -159,33 +164,33 @@ impl Client {
 }
 
 impl Answer {
-    /// A header's text, if it is there once or more and printable.
+    /// Returns a header's text, if the header is there and printable.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok().map(str::trim)
     }
 
-    /// A header that holds a whole number.
+    /// Returns a header that is a whole number.
     #[must_use]
     pub fn number(&self, name: &str) -> Option<u64> {
         self.header(name)?.parse().ok()
     }
 
-    /// The media type without parameters, in lower case; empty if there is none.
+    /// Returns the media type without parameters, in lower case. It is empty without a header.
     #[must_use]
     pub fn media_type(&self) -> String {
         let text = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
 
-    /// Whether the body says that it is JSON.
+    /// Returns whether the answer says that its body is JSON.
     #[must_use]
     pub fn is_json(&self) -> bool {
         let media_type = self.media_type();
         media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
     }
 
-    /// Whether the body is a page for people: a log-in, an abuse or a maintenance page.
+    /// Returns whether the body is an HTML page, such as a log-in, an abuse or a maintenance page.
     #[must_use]
     pub fn is_html(&self) -> bool {
         matches!(self.media_type().as_str(), "text/html" | "application/xhtml+xml")

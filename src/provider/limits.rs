@@ -1,5 +1,6 @@
-//! Pacing: a provider's window of calls is spent at full speed down to a reserve for whoever cannot wait, and what is
-//! left of it is spread to the reset. What the provider's own headers say is believed.
+//! Pacing: the calls of a provider's window go out at full speed until only a reserve for urgent
+//! calls is left. What is left is spread until the reset. The pacer trusts what the provider's own
+//! headers say.
 
 use std::{
     sync::{
@@ -22,57 +23,62 @@ use super::{
 /// The share of the window that is kept for urgent calls, in percent.
 const RESERVE_PERCENT: u32 = 15;
 
-/// How long everybody waits after a refusal that does not say how long.
+/// How long all callers wait after a refusal that does not say how long.
 pub const DEFAULT_WAIT: Duration = Duration::from_secs(60);
 
-/// The longest wait that a refusal may ask for; it may be for another limit than the one that is paced here.
+/// The longest wait that a refusal may ask for. It may be about another limit than the one that is
+/// paced here.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
-/// Resets are told in whole seconds, rounded this way or that.
+/// How far a reset may be off, because it is told in whole seconds and rounded up or down.
 const ROUNDING: Duration = Duration::from_secs(1);
 
 /// What calls wait for, and until when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wait {
-    /// Until when.
+    /// The end of the wait.
     pub until: Instant,
-    /// Why.
+    /// Why calls wait.
     pub why: Why,
 }
 
 /// Why calls wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// The service asked for a pause: no call is made before.
+    /// The service asked for a pause. No call is made before its end.
     Asked,
-    /// The service is in trouble and asked for a pause: what cannot wait is sent all the same.
+    /// The service is in trouble and asked for a pause. Urgent calls are still sent.
     Trouble,
     /// The calls that the service allows are used up.
     Spent,
 }
 
-/// Told whenever a call finds that it has to wait.
+/// Receives the wait of each call that has to wait.
 pub type Waits = Arc<dyn Fn(Wait) + Send + Sync>;
 
-/// Shares one tenant's window of calls among everybody who calls it.
+/// Shares one tenant's window of calls among all its callers.
 ///
-/// Within an urgency it is first come, first served; an urgent call overtakes every normal one. Each wait ends: a
-/// window lasts its published length at most, and no refusal is believed for longer than [`LONGEST_WAIT`].
+/// Calls of one urgency go in the order in which they come. An urgent call overtakes every normal
+/// one. Each wait ends: a window lasts at most its published length, and no refusal counts for
+/// longer than [`LONGEST_WAIT`].
 #[derive(Debug)]
 pub struct Pacer {
     length: Duration,
-    /// The first wait after a refusal that does not say how long, doubled by every refusal after it; `None`: [`DEFAULT_WAIT`].
+    /// The first wait after a refusal that does not say how long. Every further refusal doubles it.
+    /// `None` means [`DEFAULT_WAIT`].
     first_wait: Option<Duration>,
-    /// New accounts, where the provider counts them.
+    /// The limit of new accounts, if the provider counts them.
     creations: Option<Bursts>,
     state: Mutex<State>,
-    /// Whoever is first in the line of an urgency holds its turnstile; the lock hands it on in order of arrival.
+    /// The first caller in the line of an urgency holds its turnstile. The lock passes it on in
+    /// order of arrival.
     urgent: tokio::sync::Mutex<()>,
     normal: tokio::sync::Mutex<()>,
-    /// How many urgent calls stand in line: normal ones step back for them.
+    /// How many urgent calls are in line. Normal calls let them go first.
     urgent_waiting: AtomicU32,
     normal_waiting: AtomicU32,
-    /// The window or the line changed: whoever is first looks again.
+    /// Notifies the first caller in line that the window or the line changed, so that it looks
+    /// again.
     changed: Notify,
 }
 
@@ -81,29 +87,31 @@ struct State {
     limit: u32,
     /// The window, from its first call on.
     window: Option<Window>,
-    /// Nobody calls before this, because the provider said so.
+    /// No caller makes a call before this time, because the provider said so.
     blocked_until: Option<Instant>,
-    /// No caller who can wait calls before this, because the provider is in trouble and said so.
+    /// No normal call is made before this time, because the provider is in trouble and said so.
     held_back_until: Option<Instant>,
-    /// Every admission counts up.
+    /// How many calls were admitted so far.
     admitted: u64,
-    /// Admitted and not yet finished.
+    /// How many calls are admitted and not yet finished.
     in_flight: u32,
-    /// Refusals for their number since a call was granted, those that came together counted once.
+    /// How many refusals because of the number of calls came since a call was granted. Refusals
+    /// that came together count once.
     refusals: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Window {
-    /// Calls admitted before belong to the window before.
+    /// Calls that were admitted earlier belong to the window before.
     began: Instant,
     ends: Instant,
     remaining: u32,
-    /// Normal calls are spread from here: the last one that went, or the moment when the reserve was reached.
+    /// Normal calls are spread from this time on: the last one that went, or the moment at which
+    /// the reserve was reached.
     spread_from: Instant,
 }
 
-/// The leave to make one call. Dropping it says that the call is over.
+/// The permission to make one call. Dropping it says that the call is over.
 #[derive(Debug)]
 #[must_use = "the call is counted as over when this is dropped"]
 pub struct Ticket<'a> {
@@ -111,12 +119,12 @@ pub struct Ticket<'a> {
     at: Instant,
     /// Position among all admissions.
     number: u64,
-    /// Admitted earlier and not yet finished at that time.
+    /// How many calls were admitted earlier and not yet finished at that time.
     beside: u32,
 }
 
 impl Pacer {
-    /// A window of `limit` calls that lasts `length` from its first call on.
+    /// Returns a pacer with a window of `limit` calls that lasts `length` from its first call on.
     #[must_use]
     pub fn new(limit: u32, length: Duration) -> Self {
         let state =
@@ -134,19 +142,22 @@ impl Pacer {
         }
     }
 
-    /// For a provider that does not say when to come back: the first wait, doubled up to [`DEFAULT_WAIT`], with jitter.
+    /// Sets the first wait for a provider that does not say when to come back. It is doubled up to
+    /// [`DEFAULT_WAIT`], with jitter.
     #[must_use]
     pub fn backing_off_from(self, first_wait: Duration) -> Self {
         Self { first_wait: Some(first_wait), ..self }
     }
 
-    /// For a provider that takes at most `most` new accounts in any stretch of time as long as `within`.
+    /// Sets a limit for a provider that takes at most `most` new accounts in any stretch of
+    /// `within`.
     #[must_use]
     pub fn creating(self, most: usize, within: Duration) -> Self {
         Self { creations: Some(Bursts::new(most, within)), ..self }
     }
 
-    /// Waits until another account may be made. The slot is held while the call is under way.
+    /// Waits until another account may be made. The caller holds the slot while the call is under
+    /// way.
     pub async fn creation(&self) -> Option<Slot<'_>> {
         match &self.creations {
             Some(creations) => Some(creations.slot().await),
@@ -154,7 +165,7 @@ impl Pacer {
         }
     }
 
-    /// Waits for one's turn. Dropping the future leaves the line.
+    /// Waits for a turn. Dropping the future leaves the line.
     pub async fn admit(&self, urgency: Urgency) -> Ticket<'_> {
         let (turnstile, waiting) = match urgency {
             Urgency::Urgent => (&self.urgent, &self.urgent_waiting),
@@ -165,7 +176,7 @@ impl Pacer {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
-            // Listening begins before looking, so that no change falls between.
+            // The listener starts before the check, so that no change falls between the two.
             changed.as_mut().enable();
             match self.try_admit(urgency, Instant::now()) {
                 Turn::Go(ticket) => return ticket,
@@ -178,7 +189,8 @@ impl Pacer {
         }
     }
 
-    /// Everybody waits: the provider refused a call because of their number. Without a time: ever longer.
+    /// Makes all callers wait, because the provider refused a call for the number of calls. Without
+    /// a time, each wait is longer than the one before.
     pub fn throttled(&self, wait: Option<Duration>) {
         let now = Instant::now();
         let mut state = self.lock();
@@ -194,7 +206,7 @@ impl Pacer {
         self.changed.notify_waiters();
     }
 
-    /// Callers who can wait do so: the provider is in trouble and says for how long.
+    /// Makes normal calls wait, because the provider is in trouble and says for how long.
     pub fn hold_back(&self, wait: Duration) {
         let mut state = self.lock();
         state.held_back_until = state.held_back_until.max(Some(Instant::now() + wait.min(LONGEST_WAIT)));
@@ -202,12 +214,12 @@ impl Pacer {
         self.changed.notify_waiters();
     }
 
-    /// A call was granted: the next refusal is the first.
+    /// Notes that a call was granted, so that the next refusal counts as the first.
     pub fn granted(&self) {
         self.lock().refusals = 0;
     }
 
-    /// How many calls the window has left now.
+    /// Returns how many calls the window has left now.
     #[must_use]
     pub fn left(&self) -> u32 {
         let now = Instant::now();
@@ -218,15 +230,15 @@ impl Pacer {
         state.window.filter(|window| window.ends > now).map_or(state.limit, |window| window.remaining)
     }
 
-    /// How long nobody calls, because the provider said so.
+    /// Returns how long no caller makes a call because the provider said so.
     #[must_use]
     pub fn silence(&self) -> Option<Duration> {
         let left = self.lock().blocked_until?.saturating_duration_since(Instant::now());
         (!left.is_zero()).then_some(left)
     }
 
-    /// What a call of this urgency waits for now, where that is a time that the provider named. A pace that is only slower is no
-    /// wait.
+    /// Returns what a call of this urgency waits for now, if the provider named the time. A slower
+    /// pace is not a wait.
     #[must_use]
     pub fn wait(&self, urgency: Urgency) -> Option<Wait> {
         let now = Instant::now();
@@ -235,7 +247,7 @@ impl Pacer {
         let held_back = state.held_back_until.filter(|_| urgency == Urgency::Normal);
         let all = [(state.blocked_until, Why::Asked), (spent, Why::Spent), (held_back, Why::Trouble)];
         let ahead = all.into_iter().filter_map(|(until, why)| until.filter(|until| *until > now).map(|until| Wait { until, why }));
-        // Of two that end together the first one says more.
+        // If two waits end together, the first one says more.
         ahead.reduce(|longest, wait| if wait.until > longest.until + 2 * ROUNDING { wait } else { longest })
     }
 
@@ -282,12 +294,13 @@ impl Pacer {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing in here panics half-way; numbers are whole after every statement.
+        // No code in here panics halfway. Numbers are complete after every statement.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Up to a tenth longer, so that those who were refused together do not come back together.
+/// Returns a wait that is up to a tenth longer, so that callers that were refused together do not
+/// come back together.
 fn jittered(wait: Duration) -> Duration {
     use std::hash::{BuildHasher as _, RandomState};
     let chance = u32::try_from(RandomState::new().hash_one(0_u8) % 1000).unwrap_or_default();
@@ -307,10 +320,12 @@ enum Turn<'a> {
 }
 
 impl Ticket<'_> {
-    /// What the provider's answer to this call said: calls per window, calls left, time to the reset.
+    /// Learns from the provider's answer to this call: calls per window, calls left, time to the
+    /// reset.
     ///
-    /// Answers overtake each other, so what is left is known up to the calls that the provider may not have counted
-    /// yet when it wrote this answer. Within that range the own count stands; outside of it the provider is right.
+    /// Answers overtake each other. So the calls left are only known up to the calls that the
+    /// provider may not have counted yet when it wrote this answer. Within that range the pacer's
+    /// own count is kept. Outside of it the provider is right.
     pub fn learn(&self, limit: u32, remaining: u32, reset: Duration) {
         let now = Instant::now();
         let reset = reset.min(self.pacer.length);
@@ -318,7 +333,8 @@ impl Ticket<'_> {
         state.limit = limit.max(1);
         let uncounted = u32::try_from(state.admitted - self.number).unwrap_or(u32::MAX).saturating_add(self.beside);
         let least = remaining.saturating_sub(uncounted);
-        // The answer was written between the call and now; the reset lies accordingly.
+        // The provider wrote the answer between the call and now, so the reset is within a range
+        // too.
         let (earliest, latest) = ((self.at + reset).checked_sub(ROUNDING).unwrap_or(self.at), now + reset + ROUNDING);
         match &mut state.window {
             Some(window) if self.at < window.began => {}
@@ -332,7 +348,7 @@ impl Ticket<'_> {
         self.pacer.changed.notify_waiters();
     }
 
-    /// The call was not made, or did not reach the provider: it costs nothing.
+    /// Says that the call was not made or did not reach the provider, so that it costs nothing.
     pub fn unused(self) {
         let mut state = self.pacer.lock();
         let limit = state.limit;
@@ -351,7 +367,7 @@ impl Drop for Ticket<'_> {
     }
 }
 
-/// Being in line, until admitted or gone.
+/// One place in line, until the caller is admitted or leaves.
 struct Standing<'a> {
     waiting: &'a AtomicU32,
     changed: &'a Notify,

@@ -20,7 +20,7 @@ impl Server {
         Rc::new(RefCell::new(Self { limit, began: None, used: 0, refused: 0 }))
     }
 
-    /// Remaining and seconds to the reset.
+    /// Returns the calls left and the time to the reset.
     fn call(&mut self) -> (u32, Duration) {
         let now = Instant::now();
         if self.began.is_none_or(|began| now >= began + HOUR) {
@@ -104,7 +104,7 @@ async fn with_nothing_left_all_wait_for_the_reset_and_the_urgent_go_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_stops_everybody_for_the_time_it_says() {
+async fn a_refusal_stops_all_calls_for_the_time_it_says() {
     let pacer = Pacer::new(5000, HOUR);
     drop(pacer.admit(Urgency::Normal).await);
     let start = Instant::now();
@@ -117,7 +117,7 @@ async fn a_refusal_stops_everybody_for_the_time_it_says() {
         }
     };
     pacer.throttled(Some(Duration::from_secs(17)));
-    // A shorter one does not shorten it.
+    // A shorter wait does not shorten a longer one.
     pacer.throttled(Some(Duration::from_secs(3)));
     assert_eq!(both().await, Duration::from_secs(17));
     pacer.throttled(None);
@@ -144,14 +144,14 @@ async fn others_who_use_the_same_window_are_seen_in_the_headers() {
         for _ in 0..3000 {
             let refused = server.borrow().refused;
             server.borrow_mut().call();
-            // Only our own refusals count here.
+            // Only refusals of bobsync's own calls count here.
             server.borrow_mut().refused = refused;
             sleep(Duration::from_secs(1)).await;
         }
     };
     let ours = stream::iter(0..4_000).for_each_concurrent(16, |_| call(&pacer, &server, Urgency::Normal));
     futures::join!(others, ours);
-    // Somebody who does not pace at all can take the last call from under ours, but never many times.
+    // Another caller without pacing can take bobsync's last call, but never many times.
     let refused = server.borrow().refused;
     assert!(refused <= 5, "{refused}");
 }
@@ -164,11 +164,11 @@ async fn answers_that_overtake_each_other_neither_raise_nor_sink_the_count() {
     c.learn(5000, 4997, HOUR);
     a.learn(5000, 4999, HOUR);
     assert_eq!(left(), 4997);
-    // Someone else took seven.
+    // Another caller took seven.
     b.learn(5000, 4990, HOUR);
     assert_eq!(left(), 4990);
     drop((a, b, c));
-    // With nothing else in flight the header is exact, upwards too.
+    // With no other call in flight the header is exact, also upwards.
     let d = pacer.admit(Urgency::Normal).await;
     d.learn(5000, 4995, HOUR);
     assert_eq!(left(), 4995);
@@ -188,7 +188,7 @@ async fn a_window_that_the_provider_has_renewed_early_is_believed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_leaves_the_line_does_not_hold_it_up() {
+async fn a_caller_that_leaves_the_line_does_not_hold_it_up() {
     let pacer = Pacer::new(10, HOUR);
     pacer.throttled(Some(Duration::from_secs(30)));
     let mut urgent = Box::pin(pacer.admit(Urgency::Urgent));

@@ -1,7 +1,8 @@
-//! One listing of a tenant, page by page: a page that failed is asked for again, a page that is too large is asked for in
-//! smaller ones, every id counts once, and a listing that goes in circles ends.
+//! One listing of a tenant, page by page. A page that failed is asked for again, a page that is too
+//! large is asked for in smaller ones, every id counts once, and a listing that repeats itself
+//! ends.
 //!
-//! What a page is and where the next one begins is known to a provider's folder only.
+//! Only a provider's folder knows what a page is and where the next one begins.
 
 use std::{collections::HashSet, future::Future, hash::Hash, time::Duration};
 
@@ -15,24 +16,25 @@ use super::{
     tries::Tries,
 };
 
-/// No tenant has this many pages; a listing that reaches it goes in circles.
+/// The most pages of a listing. No tenant has so many, so a listing that reaches this number
+/// repeats itself.
 const MOST_PAGES: u32 = 20_000;
 
-/// How long one page is waited for while the provider refuses calls for their number. The provider may name
-/// [`LONGEST_WAIT`] once more when it is over.
+/// How long one page is waited for while the provider refuses calls for their number. At its end
+/// the provider may name [`LONGEST_WAIT`] once more.
 const MOST_WAITING: Duration = LONGEST_WAIT.saturating_mul(2);
 
-/// What the pages of one listing have told so far.
+/// What the pages of one listing have shown so far.
 #[derive(Debug)]
 pub(super) struct Lister<I> {
     ids: foldhash::HashSet<I>,
     repeats: bool,
     pages: u32,
-    /// Accounts that a page is asked to hold.
+    /// How many accounts a page is asked to hold.
     size: usize,
-    /// Where pages began, for providers that hand out a token or an address for the next one.
+    /// Where pages began, for providers that give a token or an address for the next page.
     places: HashSet<Box<str>>,
-    /// Whether the first page is asked for again as well.
+    /// Whether the first page is asked for again too.
     goes_on: bool,
 }
 
@@ -43,24 +45,25 @@ impl<I: Eq + Hash> Lister<I> {
         Self { ids, repeats: false, pages: 0, size, places, goes_on: false }
     }
 
-    /// Begins a listing for which much was read before.
+    /// Begins a listing that continues after much was read before.
     pub(super) fn going_on(size: usize) -> Self {
         Self { goes_on: true, ..Self::new(size) }
     }
 
-    /// Accounts that a page is asked to hold now.
+    /// Returns how many accounts a page is asked to hold now.
     pub(super) const fn size(&self) -> usize {
         self.size
     }
 
-    /// Asks for the next page. `ask` makes the call for a page of so many accounts.
+    /// Asks for the next page. `ask` makes the call for a page of that many accounts.
     ///
-    /// A first page that fails is an outage, told at once. A later one is asked for again: of a hundred pages one fails
-    /// easily, and the others would be read in vain. After a refusal for the number of calls it is asked for when the
-    /// pacer lets it. A page beyond the largest body is asked for with half as many accounts.
+    /// A first page that fails is an outage, which is returned at once. A later page is asked for
+    /// again: one of a hundred pages fails easily, and the others would be read in vain. After a
+    /// refusal for the number of calls, the page is asked for when the pacer allows it. A page that
+    /// is larger than the largest body is asked for with half as many accounts.
     ///
     /// # Errors
-    /// The last failure of the page; [`Error::Unavailable`] where the listing does not end.
+    /// The last failure of the page; [`Error::Unavailable`] if the listing does not end.
     pub(super) async fn page<F>(&mut self, ask: impl Fn(usize) -> F) -> Result<Answer, Error>
     where
         F: Future<Output = Result<Answer, Error>>,
@@ -82,7 +85,7 @@ impl<I: Eq + Hash> Lister<I> {
                     if waiting.get_or_insert_with(Instant::now).elapsed() > MOST_WAITING {
                         return Err(error);
                     }
-                    // The pacer keeps the next call back until the time that was named.
+                    // The pacer keeps the next call back until the time that the provider named.
                     tokio::time::sleep(BACK_IN_LINE).await;
                 }
                 outcome => return outcome,
@@ -90,19 +93,19 @@ impl<I: Eq + Hash> Lister<I> {
         }
     }
 
-    /// Takes an account in; says whether its id is seen for the first time.
+    /// Takes in an account. Returns whether its id is seen for the first time.
     pub(super) fn is_new(&mut self, id: I) -> bool {
         let new = self.ids.insert(id);
         self.repeats |= !new;
         new
     }
 
-    /// Accounts seen, each id once.
+    /// Returns how many accounts were seen, each id once.
     pub(super) fn accounts(&self) -> u32 {
         u32::try_from(self.ids.len()).unwrap_or(u32::MAX)
     }
 
-    /// Whether an id was seen twice.
+    /// Returns whether an id was seen twice.
     pub(super) const fn repeats(&self) -> bool {
         self.repeats
     }
@@ -116,12 +119,12 @@ impl<I: Eq + Hash> Lister<I> {
     }
 }
 
-/// The error of an answer that cannot be what was asked for.
+/// Returns the error of an answer that cannot be what was asked for.
 pub(super) fn unreadable(said: &str) -> Error {
     Error::Unavailable { said: said.to_owned() }
 }
 
-/// The error of a listing whose pages come again and again.
+/// Returns the error of a listing with pages that come again and again.
 pub(super) fn repeated() -> Error {
     unreadable("the pages of the listing repeat themselves")
 }

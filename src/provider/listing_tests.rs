@@ -14,7 +14,8 @@ fn outage() -> Result<Answer, Error> {
     Err(unreadable("HTTP 503"))
 }
 
-/// Asks for one page, answered in this order; says how it went, how many calls there were, and how long it took.
+/// Asks for one page, answered in this order. Returns the outcome, the number of calls, and the
+/// time that they took.
 async fn asked(lister: &mut Lister<u64>, mut answers: Vec<Result<Answer, Error>>) -> (Result<(), Error>, usize, Duration) {
     answers.reverse();
     let (answers, calls, begun) = (RefCell::new(answers), Cell::new(0), Instant::now());
@@ -60,7 +61,7 @@ async fn a_later_page_waits_while_the_provider_throttles() {
     let (outcome, calls, _) = asked(&mut lister, answers).await;
     assert_eq!((outcome, calls), (Ok(()), 204), "being throttled costs none of the three tries");
 
-    // Each answer comes when the pacer has waited.
+    // Each answer comes after the wait of the pacer.
     let begun = Instant::now();
     let outcome = lister
         .page(|_| async {

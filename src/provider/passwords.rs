@@ -1,4 +1,4 @@
-//! Initial passwords that nobody knows, for accounts that have to have one.
+//! Generated initial passwords, for accounts that need one. No person knows them.
 
 use ring::rand::{SecureRandom, SystemRandom};
 
@@ -6,23 +6,26 @@ use super::http::Secret;
 
 const LENGTH: usize = 24;
 
-/// Four classes, as every provider's rules want them. Nobody types these, so characters need not be easy to tell apart.
+/// Four classes of characters, as every provider's rules want them. No person types these
+/// passwords, so the characters need not be easy to tell apart.
 const CLASSES: [&[u8]; 4] = [b"abcdefghijklmnopqrstuvwxyz", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"0123456789", b"!#$%*+-.:=?@^_~"];
 
-/// A password of 24 characters with at least one of each of four classes: about 140 bits. It is sent once and kept nowhere.
+/// Returns a password of 24 characters with at least one character of each of four classes, which
+/// is about 140 bits. It is sent once and stored nowhere.
 ///
 /// # Errors
-/// There is no randomness to be had on this machine.
+/// This machine gives no randomness.
 pub fn generate() -> Result<Secret, &'static str> {
     let random = SystemRandom::new();
     let all = CLASSES.concat();
-    // Drawn anew until every class is in it: so every such password is equally likely.
+    // Drawing starts again until every class is in the password. So every such password is equally
+    // likely.
     for _ in 0..1_000 {
         let mut drawn = String::with_capacity(LENGTH);
         while drawn.len() < LENGTH {
             let mut byte = [0];
             random.fill(&mut byte).map_err(|_| "there is no randomness for a password")?;
-            // Bytes beyond the last whole multiple would favour the first characters.
+            // Bytes after the last whole multiple would favour the first characters.
             if usize::from(byte[0]) < 256 / all.len() * all.len() {
                 drawn.push(char::from(all[usize::from(byte[0]) % all.len()]));
             }

@@ -1,14 +1,14 @@
-//! Why a service cannot be reached, in words for people: the host, the innermost cause, and what may help. One function for
-//! Bob and for the providers.
+//! Why a service cannot be reached, in words for people: the host, the innermost cause, and what
+//! may help. Bob and the providers share this function.
 
 use std::{env, error::Error};
 
 use super::scrub::Scrubber;
 
-/// What names a proxy (reqwest reads these).
+/// The variables that name a proxy. reqwest reads them.
 const PROXY: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
-/// Returns why a request has no answer. What is in `secrets` is not among it.
+/// Returns why a request has no answer. The text has nothing of what is in `secrets`.
 #[must_use]
 pub fn why(error: &reqwest::Error, secrets: &[&str]) -> String {
     let cause = Scrubber { secrets, ..Scrubber::default() }.clean(&root_cause(error));
@@ -28,7 +28,7 @@ pub fn why(error: &reqwest::Error, secrets: &[&str]) -> String {
     }
 }
 
-/// Returns the host that was called, with its port where it is not the usual one.
+/// Returns the host that was called, with its port if it is not the usual one.
 fn host_of(error: &reqwest::Error) -> String {
     let host = error.url().and_then(|url| Some((url.host_str()?, url.port())));
     match host {
@@ -38,7 +38,7 @@ fn host_of(error: &reqwest::Error) -> String {
     }
 }
 
-/// Returns the innermost cause: the outer ones repeat the address.
+/// Returns the innermost cause. The outer ones repeat the address.
 #[must_use]
 pub fn root_cause(error: &dyn Error) -> String {
     let mut cause = error;
@@ -48,7 +48,7 @@ pub fn root_cause(error: &dyn Error) -> String {
     cause.to_string()
 }
 
-/// Returns what may help, where that is known.
+/// Returns what may help, if that is known.
 fn hint(error: &reqwest::Error, cause: &str) -> String {
     let proxy = PROXY.into_iter().find(|name| env::var_os(name).is_some_and(|value| !value.is_empty()));
     let proxy = proxy.filter(|_| error.url().is_some_and(|url| url.scheme() == "https"));
@@ -81,7 +81,7 @@ mod tests {
 
     const SECRET: &str = "s3cret";
 
-    /// Answers each connection with these bytes, and gives the port.
+    /// Answers each connection with these bytes, and returns the port.
     async fn server(bytes: &'static [u8]) -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -95,7 +95,7 @@ mod tests {
         port
     }
 
-    /// A port at which no server listens.
+    /// Returns a port at which no server listens.
     async fn closed() -> u16 {
         TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
     }
@@ -146,7 +146,7 @@ mod tests {
         std::thread::spawn(move || {
             let (mut socket, _) = listener.accept().unwrap();
             let mut session = rustls::ServerConnection::new(config).unwrap();
-            // The client turns away.
+            // The client ends the connection.
             let _ = session.complete_io(&mut socket);
         });
         let told = told(&format!("https://localhost:{port}/"), None).await;

@@ -1,5 +1,5 @@
-//! What a tenant defines itself, remembered for a while: asked for once, and asked for again when it is over or when an
-//! answer contradicts it.
+//! What a tenant defines itself, remembered for a while. It is asked for once, and again when the
+//! time is over or when an answer contradicts it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -33,7 +33,7 @@ impl<T: Clone> Remembered<T> {
         *self.lock() = Some((Instant::now(), known));
     }
 
-    /// Forgets it: an answer has contradicted it.
+    /// Forgets the answer, because another one has contradicted it.
     pub(super) fn forget(&self) {
         *self.lock() = None;
     }
@@ -46,7 +46,7 @@ impl<T: Clone> Remembered<T> {
 /// Refuses a write of an attribute that the tenant is known not to define, before it is sent.
 ///
 /// # Errors
-/// [`Error::Rejected`] that names the first of them.
+/// [`Error::Rejected`] that names the first such attribute.
 pub(super) fn undefined_in(mapping: &Mapping, write: &AccountWrite, missing: impl Fn(&str) -> bool) -> Result<(), Error> {
     let targets = write.attributes.iter().filter_map(|(row, _)| mapping.rows.get(*row)).map(|row| &*row.target);
     match targets.into_iter().find(|target| missing(target)) {

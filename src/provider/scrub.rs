@@ -1,49 +1,51 @@
-//! Takes values out of what a service says, because people's data must not reach statuses and logs.
+//! Takes values out of what a service says, because employees' data must not reach statuses and
+//! logs.
 
 /// The longest text that is kept, in characters.
 const CAP: usize = 160;
 
-/// Stands where something was taken out.
+/// The sign in place of what was taken out.
 const GAP: char = '…';
 const GAP_TEXT: &str = "…";
 
-/// Signs that make an address for a reader.
+/// Signs that a reader takes for the at sign of an address.
 const AT: [char; 3] = ['@', '\u{ff20}', '\u{fe6b}'];
 
-/// From this many digits in a row on, a number may be a person's.
+/// The least number of digits in a row that counts as a number about an employee.
 const DIGITS: usize = 5;
 
-/// Values of this many characters are taken out wherever they stand; shorter ones as whole words only. A surname "Dom" is
-/// no part of "Domain", and to take it out of there would spell it: what is missing of a word can be read from the rest.
+/// The least length of a value, in characters, that is taken out of any place. Shorter values are
+/// taken out only as whole words. A surname "Dom" is not a part of "Domain", and taking it out
+/// there would reveal it: the rest of a word shows what is missing.
 const LONG: usize = 8;
 
-/// What of a text must not be said, and what of it may be.
+/// Which parts of a text must not be shown, and which may.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Scrubber<'a> {
-    /// Secrets: taken out wherever they are, however short.
+    /// Secrets. They are taken out of any place, even if they are short.
     pub secrets: &'a [&'a str],
-    /// Values of people: taken out whatever their case (see [`LONG`]).
+    /// Employees' values. They are taken out in upper and lower case (see [`LONG`]).
     pub values: &'a [&'a str],
-    /// Names of attributes: kept in quotes as well, where anything else goes.
+    /// Names of attributes. They are kept in quotes too, while any other quoted text is taken out.
     pub names: &'a [&'a str],
 }
 
 impl Scrubber<'_> {
-    /// Returns `text` on one line, without secrets, values, anything in quotes that is not a name, any word with an at sign and
-    /// any long number, and of bounded length.
+    /// Returns `text` on one line and with a bounded length. It has no secrets, no values, no
+    /// quoted text that is not a name, no word with an at sign and no long number.
     #[must_use]
     pub fn clean(&self, text: &str) -> String {
         let secrets = self.secrets.iter().filter(|secret| !secret.is_empty());
         let text = secrets.fold(text.to_owned(), |text, secret| text.replace(*secret, GAP_TEXT));
         let all = self.secrets.iter().chain(self.values);
         let mut values: Vec<Vec<char>> = all.map(|value| folded(&one_line(value))).filter(|value| !value.is_empty()).collect();
-        // The longest first: a value may be part of another.
+        // The longest value comes first, because a value may be part of another.
         values.sort_by_key(|value| std::cmp::Reverse(value.len()));
         let mut text = without_words(&without_quoted(&without_values(&one_line(&text), &values), self.names));
         if text.chars().count() > CAP {
             text = text.chars().take(CAP - 1).chain([GAP]).collect();
         }
-        // What stood apart may have come together.
+        // Parts that were apart may now be next to each other.
         for _ in 0..4 {
             let again = one_line(&without_values(&text, &values));
             if again == text {
@@ -64,7 +66,7 @@ fn folded(text: &str) -> Vec<char> {
     text.chars().map(fold).collect()
 }
 
-/// One character for one character, so that positions stay the same.
+/// Folds one character to one character, so that positions stay the same.
 fn fold(c: char) -> char {
     let mut lower = c.to_lowercase();
     match (lower.next(), lower.next()) {
@@ -98,9 +100,10 @@ fn without_values(text: &str, values: &[Vec<char>]) -> String {
     chars.into_iter().collect()
 }
 
-/// Whether one word goes on from the one character to the other: letters, or digits. A digit before a letter is rather the
-/// end of an escape (`%20Dom`). Where letters have no case (Chinese, Hebrew, Arabic, Thai), words are not always set apart, so
-/// that a letter tells nothing of where one ends.
+/// Returns whether one word continues from `one` to `next`: both are letters, or both are digits. A
+/// digit before a letter is more likely the end of an escape (`%20Dom`). In scripts without case
+/// (Chinese, Hebrew, Arabic, Thai), words are not always separated, so such a letter does not say
+/// where a word ends.
 fn goes_on(one: Option<&char>, next: Option<&char>) -> bool {
     let letter = |c: &char| c.is_lowercase() || c.is_uppercase();
     let both = |part: fn(&char) -> bool| one.is_some_and(part) && next.is_some_and(part);
@@ -116,7 +119,7 @@ fn without_quoted(text: &str, names: &[&str]) -> String {
         let after = &rest[open.len_utf8()..];
         let close = match open {
             '"' | '`' => Some(open),
-            // An apostrophe within a word opens nothing.
+            // An apostrophe within a word opens no quote.
             '\'' if before.is_none_or(|c: char| !c.is_alphanumeric()) => Some('\''),
             '“' | '„' => Some('”'),
             '‘' => Some('’'),
@@ -143,9 +146,10 @@ fn without_quoted(text: &str, names: &[&str]) -> String {
     out
 }
 
-/// Where the text goes on behind the closing quote; what is not closed runs to the end.
+/// Returns where the text continues after the closing quote. A quote that is not closed runs to the
+/// end.
 fn behind_closing(text: &str, close: char) -> usize {
-    // An apostrophe within a quoted word (O'Brien) does not close it.
+    // An apostrophe within a quoted word (O'Brien) does not close the quote.
     let closes = |&(at, c): &(usize, char)| {
         let next = text[at + c.len_utf8()..].chars().next();
         c == close && (close != '\'' || next.is_none_or(|next| !next.is_alphanumeric()))
@@ -179,7 +183,8 @@ fn without_long_numbers(word: &str) -> String {
     out
 }
 
-/// Whether a text shows a value: a long one anywhere, a shorter one with no letter and no digit beside it.
+/// Returns whether a text shows a value: a long one in any place, a shorter one with no letter and
+/// no digit next to it.
 #[cfg(test)]
 pub fn shows(text: &str, value: &str) -> bool {
     let [text, value] = [text, value].map(|text| one_line(text).to_lowercase().chars().collect::<Vec<char>>());
@@ -189,7 +194,7 @@ pub fn shows(text: &str, value: &str) -> bool {
         let apart = !joined(before, value.first()) && !joined(value.last(), text.get(at + value.len()));
         text[at..].starts_with(&value) && (apart || value.len() >= LONG)
     };
-    // What stands for a value is no value.
+    // The sign in place of a value is not a value.
     value.iter().any(|c| *c != GAP) && (0..text.len()).any(stands)
 }
 

@@ -1,4 +1,5 @@
-//! The access token: asked for once, shared by all calls, renewed before it ends or after a 401.
+//! The access token. One caller asks for it, all calls share it, and it is renewed before it ends
+//! or after a 401.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,13 +7,15 @@ use tokio::{sync::Mutex, time::Instant};
 
 use super::{Error, http::Secret};
 
-/// A token is renewed this long before it ends.
+/// How long before its end a token is renewed.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// A token is used this long at least, whatever its dates say: clocks differ, and a 401 renews it anyway.
+/// How long a token is used at least, even if its dates say less: clocks differ, and a 401 renews
+/// it anyway.
 const SHORTEST: Duration = Duration::from_secs(30);
 
-/// A token that is older may lack a right that was granted since it was handed out; another one is asked for at most so often.
+/// An older token may lack a right that was granted after it was issued. Another token is asked for
+/// at most once in this time.
 const RIGHTS: Duration = Duration::from_secs(20);
 
 /// One token.
@@ -20,9 +23,9 @@ const RIGHTS: Duration = Duration::from_secs(20);
 pub struct Token {
     pub text: Secret,
     renew_at: Instant,
-    /// When the provider last handed it out.
+    /// When the provider last issued it.
     confirmed: Instant,
-    /// Which tenant it is for, where it says so.
+    /// The tenant that the token is for, if the token says so.
     tenant: Option<Box<str>>,
 }
 
@@ -35,31 +38,32 @@ pub struct Tokens {
 #[derive(Debug, Default)]
 struct Held {
     token: Option<Arc<Token>>,
-    /// The last refusal, for those who waited for the same answer.
+    /// The last refusal, for callers that waited for the same answer.
     failed: Option<(Instant, Error)>,
 }
 
-/// What a renewal brought.
+/// The result of a renewal.
 pub enum Renewed {
-    /// Another token, which [`Tokens::get`] now gives.
+    /// Another token, which [`Tokens::get`] returns from now on.
     Other,
-    /// The provider insists on the one that was refused.
+    /// The provider gave the same token that was refused.
     Same,
 }
 
 impl Tokens {
-    /// The token that is held, if it is still good.
+    /// Returns the token that is held, if it is still good.
     pub async fn good(&self) -> Option<Arc<Token>> {
         self.held.lock().await.token.clone().filter(|token| Instant::now() < token.renew_at)
     }
 
-    /// The tenant that the token is for, where there is one that says so.
+    /// Returns the tenant that the token is for, if a token says so.
     pub async fn tenant(&self) -> Option<Box<str>> {
         self.held.lock().await.token.as_ref()?.tenant.clone()
     }
 
-    /// Whether a call that was refused at `sent` for want of a right may be granted with the next token: there is a newer one,
-    /// or the one that is held is not new, and is given up.
+    /// Returns whether a call that was refused at `sent`, because a right is missing, may be
+    /// granted with the next token. That is so if there is a newer token. It is also so if the held
+    /// token is not new, and that token is then dropped.
     pub async fn doubt(&self, sent: Instant) -> bool {
         let mut held = self.held.lock().await;
         let Some(token) = &held.token else { return true };
@@ -70,7 +74,8 @@ impl Tokens {
         newer || old
     }
 
-    /// The token, asked for with `ask` if there is none that is still good. One asks, all wait.
+    /// Returns the token. If no good token is held, asks for one with `ask`. One caller asks, and
+    /// all others wait.
     pub async fn get(&self, ask: impl Future<Output = Result<Granted, Error>>) -> Result<Arc<Token>, Error> {
         let began = Instant::now();
         let mut held = self.held.lock().await;
@@ -80,11 +85,11 @@ impl Tokens {
         }
     }
 
-    /// A token in place of `refused`, which a call that was sent at `sent` was answered 401 for.
+    /// Returns a token in place of `refused`. A call at `sent` was answered 401 with that token.
     pub async fn renew(&self, refused: &Token, sent: Instant, ask: impl Future<Output = Result<Granted, Error>>) -> Result<Renewed, Error> {
         let mut held = self.held.lock().await;
         let token = match &held.token {
-            // Somebody else has asked since.
+            // Another caller has asked in the meantime.
             Some(token) if token.text != refused.text || token.confirmed > sent => Arc::clone(token),
             _ => held.ask(sent, ask).await?,
         };
@@ -114,14 +119,15 @@ impl Held {
     }
 }
 
-/// A token as it was handed out.
+/// A token as the provider issued it.
 #[derive(Debug)]
 pub struct Granted {
     /// The token itself.
     pub text: Secret,
-    /// How long it is good for from now on, as the provider's answer says, or its documentation where it does not.
+    /// How long the token is good from now on. The provider's answer says so, or otherwise its
+    /// documentation.
     pub lifetime: Duration,
-    /// Which tenant it is for, where the answer says so.
+    /// The tenant that the token is for, if the answer says so.
     pub tenant: Option<Box<str>>,
 }
 
@@ -195,7 +201,7 @@ mod tests {
         advance(RIGHTS).await;
         let sent = Instant::now();
         assert!(tokens.doubt(sent).await && tokens.good().await.is_none());
-        assert!(tokens.doubt(sent).await, "whoever was refused with it as well");
+        assert!(tokens.doubt(sent).await, "another caller that was refused with it");
         advance(Duration::from_secs(1)).await;
         assert_eq!(get("two").await.unwrap().text.expose(), "two");
         assert!(tokens.doubt(sent).await, "there is a newer one by now");

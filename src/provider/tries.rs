@@ -1,11 +1,11 @@
-//! How often a call is tried, and how long is waited in between: one rule for every place that tries again.
+//! How often a call is tried, and how long the pauses are: one rule for all code that tries again.
 
 use std::time::Duration;
 
 /// The pauses before the second, third and fourth try.
 pub const PAUSES: [Duration; 3] = [Duration::from_millis(250), Duration::from_millis(750), Duration::from_millis(2_250)];
 
-/// The tries of one call that are left.
+/// The tries that one call has left.
 #[derive(Clone, Debug)]
 pub struct Tries {
     pauses: &'static [Duration],
@@ -13,19 +13,19 @@ pub struct Tries {
 }
 
 impl Tries {
-    /// One try, and one more after each pause.
+    /// Returns one try, and one more after each pause.
     #[must_use]
     pub const fn all() -> Self {
         Self { pauses: &PAUSES, made: 1 }
     }
 
-    /// At most so many tries, and one at least.
+    /// Returns at most `times` tries, and at least one.
     #[must_use]
     pub fn at_most(times: usize) -> Self {
         Self { pauses: &PAUSES[..times.saturating_sub(1).min(PAUSES.len())], made: 1 }
     }
 
-    /// Takes one more try and gives the pause before it; `None`: no try is left.
+    /// Takes one more try and returns the pause before it. Returns `None` if no try is left.
     pub fn again(&mut self) -> Option<Duration> {
         let (pause, rest) = self.pauses.split_first()?;
         self.pauses = rest;
@@ -33,7 +33,7 @@ impl Tries {
         Some(*pause)
     }
 
-    /// How many tries were made.
+    /// Returns how many tries were made.
     #[must_use]
     pub const fn made(&self) -> u32 {
         self.made

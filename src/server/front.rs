@@ -1,8 +1,9 @@
-//! The front door of a listener: accepts connections, and ends those that dawdle. A handler sees a request only when
-//! its whole body is there, so no handler can be held up by a slow sender.
+//! The part of a listener that clients meet first. It accepts connections, and ends those that are
+//! too slow. A handler sees a request only when its whole body is there, so a slow sender cannot
+//! hold up a handler.
 //!
-//! The number of connections is capped; while all places are taken, the next ones wait in the kernel's queue, and
-//! since every connection has an end, they get their turn.
+//! The number of connections is limited. While all places are taken, the next connections wait in
+//! the kernel's queue. They get their turn, because every connection has an end.
 
 use std::{
     convert::Infallible,
@@ -30,10 +31,11 @@ use tokio::{
 use tokio_util::io::InspectReader;
 use tower_service::Service as _;
 
-/// What a client may cost.
+/// How much of the server one client may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Time for the request line and all headers, counted from their first byte, or from the connection.
+    /// Time for the request line and all headers, counted from their first byte, or from the
+    /// connection.
     pub head: Duration,
     /// Time that a connection may be idle after an answer. Load balancers keep theirs for a minute.
     pub idle: Duration,
@@ -43,9 +45,10 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Size of request line and headers in bytes.
     pub head_bytes: usize,
-    /// Time for a whole connection, however many requests it carries. An idle one ends with its next request.
+    /// Time for a whole connection, with all its requests. A connection that is idle at that time
+    /// ends with its next request.
     pub connection: Duration,
-    /// Connections at once.
+    /// How many connections may be open at once.
     pub connections: usize,
 }
 
@@ -66,16 +69,16 @@ impl Default for Limits {
 /// How long the last request of a connection may take once the connection has to end.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Told of every request that no handler sees: 413 and 431, its body or its head was too large; 408, it took too long; 400, it
-/// broke off, or was none.
+/// Receives every request that no handler sees: 413 and 431 for a body or a head that was too
+/// large, 408 for one that took too long, 400 for one that broke off or was not a request.
 pub type Refused = Arc<dyn Fn(StatusCode) + Send + Sync>;
 
-/// Serves `router` on `listener` until `stop` completes; then lets requests that began end.
+/// Serves `router` on `listener` until `stop` completes. Then lets requests end that have begun.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: impl Future<Output = ()>) {
     serve_telling(listener, router, limits, Arc::new(|_| ()), stop).await;
 }
 
-/// The same, and tells of what was refused.
+/// Serves in the same way, and reports every refused request to `refused`.
 pub async fn serve_telling(listener: TcpListener, router: Router, limits: Limits, refused: Refused, stop: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(limits.connections));
     let (stopped, stopping) = watch::channel(false);
@@ -96,7 +99,8 @@ pub async fn serve_telling(listener: TcpListener, router: Router, limits: Limits
                         drop(place);
                     });
                 }
-                // Out of file descriptors, or the peer left already. Neither ends the listener.
+                // There are no file descriptors left, or the peer has left already. Neither ends
+                // the listener.
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             },
             Some(_) = connections.join_next() => {}
@@ -107,7 +111,7 @@ pub async fn serve_telling(listener: TcpListener, router: Router, limits: Limits
     while connections.join_next().await.is_some() {}
 }
 
-/// What a connection is at.
+/// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Nothing came yet.
@@ -150,7 +154,7 @@ async fn connection(stream: TcpStream, router: Router, limits: Limits, refused: 
     let mut connection = std::pin::pin!(
         hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
-            // Idle connections and heads have limits of their own, which are kept here.
+            // Idle connections and heads have limits of their own, which this function keeps.
             .header_read_timeout(None)
             .max_buf_size(limits.head_bytes.max(8192))
             .serve_connection(TokioIo::new(stream), service)
@@ -189,7 +193,7 @@ async fn connection(stream: TcpStream, router: Router, limits: Limits, refused: 
     let _ = tokio::time::timeout(GRACE, connection).await;
 }
 
-/// What became of a head that was not read to its end; `None`: there was none.
+/// Returns the status for a head that was not read to its end, or `None` if there was no head.
 fn unread_head(error: &hyper::Error) -> Option<StatusCode> {
     match error {
         _ if error.is_parse_too_large() => Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
@@ -198,7 +202,7 @@ fn unread_head(error: &hyper::Error) -> Option<StatusCode> {
     }
 }
 
-/// Reads the whole body within its bounds, then asks the router.
+/// Reads the whole body within its limits, then asks the router.
 async fn answer(mut router: Router, request: Request<Incoming>, limits: Limits, refused: Refused) -> Result<Response<Body>, Infallible> {
     let (head, body) = request.into_parts();
     let whole = tokio::time::timeout(limits.body, Limited::new(body, limits.body_bytes).collect()).await;
@@ -212,7 +216,7 @@ async fn answer(mut router: Router, request: Request<Incoming>, limits: Limits, 
     Ok(refuse(status))
 }
 
-/// An answer after which the connection ends: what is left of the request is not read.
+/// Returns an answer after which the connection ends, so that the rest of the request is not read.
 fn refuse(status: StatusCode) -> Response<Body> {
     let mut response = status.into_response();
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -1,5 +1,5 @@
-//! Whether the process is alive and ready. Alive: every loop that promised to beat has beaten lately. Ready: the first
-//! lists are in, and the process is not stopping.
+//! Says whether the process is alive and ready. It is alive if every registered loop has beaten
+//! lately. It is ready if the first lists are in and the process is not stopping.
 
 use std::{
     collections::BTreeMap,
@@ -12,8 +12,8 @@ use std::{
 
 use tokio::time::Instant;
 
-/// How long a loop may be silent before the process counts as stuck. Below a minute, and longer than any single call to the
-/// API server.
+/// How long a loop may be silent before the process counts as stuck. It is below a minute, and
+/// longer than any single call to the API server.
 pub const SILENCE: Duration = Duration::from_secs(50);
 /// How often a loop beats while it waits.
 const PULSE: Duration = Duration::from_secs(15);
@@ -38,7 +38,7 @@ struct Loop {
     last: Instant,
 }
 
-/// The pulse of one loop. Dropping it says that the loop ended.
+/// The beat of one loop. Dropping it says that the loop ended.
 #[derive(Debug)]
 pub struct Beat {
     of: Health,
@@ -47,29 +47,30 @@ pub struct Beat {
 }
 
 impl Health {
-    /// Alive and not ready.
+    /// Returns the state of a process that is alive and not ready.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The first lists are in.
+    /// Notes that the first lists are in.
     pub fn ready(&self) {
         self.0.ready.store(true, Ordering::Relaxed);
     }
 
-    /// A stop has begun; not ready from now on, whatever else happens. Still alive: writes that began are ending.
+    /// Notes that a stop has begun. The process is not ready from now on, and stays alive, because
+    /// writes that have begun are still ending.
     pub fn stopping(&self) {
         self.0.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// A loop that will beat at least every [`SILENCE`], from now on.
+    /// Registers a loop that will beat at least every [`SILENCE`] from now on.
     #[must_use = "the loop counts as ended once this is dropped"]
     pub fn register(&self, name: impl Into<String>) -> Beat {
         self.register_within(name, SILENCE)
     }
 
-    /// A loop that will beat at least this often.
+    /// Registers a loop that will beat at least once in `silence`.
     #[must_use = "the loop counts as ended once this is dropped"]
     pub fn register_within(&self, name: impl Into<String>, silence: Duration) -> Beat {
         let id = self.0.next.fetch_add(1, Ordering::Relaxed);
@@ -78,7 +79,7 @@ impl Health {
         Beat { of: self.clone(), id, name }
     }
 
-    /// Says something beside the verdict on readiness from now on; `None`: nothing any more.
+    /// Sets a remark that readiness shows in addition to its verdict. `None` removes the remark.
     pub fn remark(&self, about: &str, what: Option<String>) {
         let mut remarks = self.0.remarks.lock().unwrap_or_else(PoisonError::into_inner);
         match what {
@@ -87,13 +88,13 @@ impl Health {
         };
     }
 
-    /// Everything that is said beside the verdict, one line each.
+    /// Returns all remarks, one line each.
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {
         self.0.remarks.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    /// Whether every registered loop has beaten lately.
+    /// Checks that every registered loop has beaten lately.
     ///
     /// # Errors
     /// Names the loops that have not.
@@ -107,10 +108,10 @@ impl Health {
         if silent.is_empty() { Ok(()) } else { Err(silent.join("\n")) }
     }
 
-    /// Whether the first lists are in and no stop has begun.
+    /// Checks that the first lists are in and no stop has begun.
     ///
     /// # Errors
-    /// Says which of the two.
+    /// Says which of the two is not so.
     pub fn is_ready(&self) -> Result<(), String> {
         if self.0.stopping.load(Ordering::Relaxed) {
             Err("stopping".to_owned())
@@ -127,19 +128,20 @@ impl Health {
 }
 
 impl Beat {
-    /// The loop has come round.
+    /// Notes that the loop has beaten now.
     pub fn beat(&self) {
         if let Some(known) = self.of.loops().get_mut(&self.id) {
             known.last = Instant::now();
         }
     }
 
-    /// Waits for something that may come at any time, and beats meanwhile.
+    /// Waits for something that may come at any time, and beats in the meantime.
     pub async fn during<T>(&self, wait: impl Future<Output = T>) -> T {
         self.within(Duration::MAX, wait).await
     }
 
-    /// Does something that may take this long, and beats meanwhile. What takes longer goes on, and falls silent.
+    /// Does work that may take `bound`, and beats in the meantime. Work that takes longer goes on
+    /// without beats.
     pub async fn within<T>(&self, bound: Duration, work: impl Future<Output = T>) -> T {
         let began = Instant::now();
         let mut work = std::pin::pin!(work);
@@ -160,7 +162,8 @@ impl Beat {
     }
 }
 
-/// Does nothing. In a build for tests: panics or hangs where a test asks this loop to (see [`asked`]).
+/// Does nothing. In a build for tests, it panics or hangs if a test asks this loop to (see
+/// [`asked`]).
 pub async fn fault(name: &str) {
     #[cfg(debug_assertions)]
     match asked(name) {
@@ -178,8 +181,9 @@ enum Fault {
     Hang,
 }
 
-/// What a test asks of this loop: the file that `BOBSYNC_TEST_FAULTS` names has a line `panic <name of the loop>` or `hang
-/// <name of the loop>`. It panics once. No release build has this.
+/// Returns what a test asks of this loop: the file that `BOBSYNC_TEST_FAULTS` names has a line
+/// `panic <name of the loop>` or `hang <name of the loop>`. A loop panics only once. No release
+/// build has this.
 #[cfg(debug_assertions)]
 fn asked(name: &str) -> Option<Fault> {
     static DONE: Mutex<Vec<String>> = Mutex::new(Vec::new());

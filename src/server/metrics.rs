@@ -1,7 +1,8 @@
-//! What is counted, for Prometheus. [`TABLE`] is both what is registered and what `docs/metrics.md` shows.
+//! The metrics for Prometheus. [`TABLE`] is what is registered and also what `docs/metrics.md`
+//! shows.
 //!
-//! Every label takes few values: words from the code, and the integration (namespace/name) on a handful of gauges.
-//! Nothing about a person is ever a label.
+//! Every label has few values: words from the code, and the integration (namespace/name) on a few
+//! gauges. No label ever says anything about an employee.
 
 mod gauges;
 
@@ -40,12 +41,13 @@ use crate::{
     provider::limits::Pacer,
 };
 
-/// The format of [`Metrics::render`], and the one that scrapers get who do not ask for it.
+/// The format of [`Metrics::render`], and the format for scrapers that do not ask for it.
 pub const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 pub const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Returns a page of [`OPEN_METRICS`] in the classic format (prometheus.io, "Exposition formats"): a counter is described under
-/// the name of its series, and the page has no end mark and no units.
+/// Returns a page of [`OPEN_METRICS`] in the classic format (prometheus.io, "Exposition formats").
+/// In this format a counter is described under the name of its series, and the page has no end mark
+/// and no units.
 #[must_use]
 pub fn classic(page: &str) -> String {
     let counts = |name: &str| TABLE.iter().any(|row| row.name.strip_suffix("_total") == Some(name));
@@ -178,10 +180,12 @@ pub const TABLE: &[Row] = &[
     BUILD,
 ];
 
-/// Upper bounds of the buckets for passes, in seconds: from a handful of people to a hundred thousand new ones.
+/// Upper bounds of the buckets for passes, in seconds: from a few employees to a hundred thousand
+/// new ones.
 const PASS_BUCKETS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0];
 
-/// The same from an event to the account: from the moment that events collect in, to the interval.
+/// Upper bounds of the buckets from an event to the account, in seconds: from the time in which
+/// events collect, to the interval.
 const REACHED_BUCKETS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 45.0, 120.0, 600.0, 3600.0];
 
 /// Values of the label `action`: what is done to an account.
@@ -193,13 +197,13 @@ pub const PARTS: [&str; 13] =
 
 type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
 
-/// Labels of a row with these values, in the row's order.
+/// Returns the labels of a row with these values, in the row's order.
 fn labels<const N: usize>(row: &Row, values: [Cow<'static, str>; N]) -> Labels<N> {
     let mut names = row.labels.iter();
     values.map(|value| (*names.next().unwrap_or(&"unknown"), value))
 }
 
-/// Counts. Methods are cheap and never fail.
+/// All counts. The methods are cheap and never fail.
 pub struct Metrics {
     registry: Registry,
     calls: Family<Labels<4>, Counter>,
@@ -208,7 +212,7 @@ pub struct Metrics {
     changes: Family<Labels<3>, Counter>,
     success: Family<Labels<1>, Gauge>,
     patches: Family<Labels<2>, Counter>,
-    /// The one series that every pass counts once for everybody.
+    /// The series that every pass counts once for all unchanged employees.
     unchanged: OnceLock<Counter>,
     gauges: Gauges,
     leader: Gauge,
@@ -221,7 +225,7 @@ pub struct Metrics {
     listed: Family<Labels<2>, Gauge>,
     inbox: OnceLock<Inbox>,
     events: OnceLock<Events>,
-    /// Which calls each integration has made: their series go with it.
+    /// The calls that each integration has made. Their series are removed with it.
     called: Mutex<HashMap<String, HashSet<[&'static str; 3]>>>,
 }
 
@@ -232,8 +236,9 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Everything at zero. A counter whose labels are a closed list shows all of them: where the first failure would make
-    /// its series, nobody's `increase()` would see it.
+    /// Returns all metrics at zero. A counter with a fixed list of label values shows all of them
+    /// from the start. Otherwise the first failure would make its series, and no `increase()` would
+    /// see it.
     #[must_use]
     pub fn new() -> Self {
         let metrics = Self::empty();
@@ -286,24 +291,25 @@ impl Metrics {
         }
     }
 
-    /// A call of this integration to `target` (`bob`, `onelogin`...) ended: `outcome` is `ok` or the category of the error.
+    /// Counts a call of this integration to `target` (`bob`, `onelogin`...) that ended. `outcome`
+    /// is `ok` or the category of the error.
     pub fn call(&self, key: &IntegrationKey, target: &'static str, call: &'static str, outcome: &'static str) {
         let key = key.to_string();
         self.calls.get_or_create(&labels(&CALLS, [key.clone().into(), target.into(), call.into(), outcome.into()])).inc();
         self.called.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().insert([target, call, outcome]);
     }
 
-    /// A change to an account was tried.
+    /// Counts a change to an account that was tried.
     pub fn change(&self, key: &IntegrationKey, action: &'static str, outcome: &'static str) {
         self.changes.get_or_create(&labels(&CHANGES, [key.to_string().into(), action.into(), outcome.into()])).inc();
     }
 
-    /// A status was `written`, `skipped` or `failed`.
+    /// Counts a status that was `written`, `skipped` or `failed`.
     pub fn status_patch(&self, kind: &'static str, outcome: &'static str) {
         self.patches.get_or_create(&labels(&PATCHES, [kind.into(), outcome.into()])).inc();
     }
 
-    /// A change that an event asked for is on record.
+    /// Notes that a change for an event is on record. `took` is the time since the event.
     pub fn reached(&self, trigger: Trigger, class: Class, took: Duration) {
         let trigger: &'static str = match trigger {
             Trigger::Interval => "Interval",
@@ -316,34 +322,34 @@ impl Metrics {
         self.reached.get_or_create(&labels(&REACHED, [trigger.into(), class.word().into()])).observe(took.as_secs_f64());
     }
 
-    /// Shows from now on who stands in line.
+    /// Shows from now on who is in line.
     pub fn watch_inbox(&self, inbox: Inbox) {
-        // A process has one; the first one counts.
+        // A process has one inbox, so the first one counts.
         let _ = self.inbox.set(inbox);
     }
 
-    /// A part of the process ended and is started again.
+    /// Counts a part of the process that ended and is started again.
     pub fn part_restarted(&self, part: &'static str) {
         self.restarted.get_or_create(&labels(&RESTARTED, [part.into()])).inc();
     }
 
-    /// Objects of this kind in this namespace could be listed, or not.
+    /// Notes whether objects of this kind in this namespace could be listed.
     pub fn namespace_listed(&self, namespace: &str, kind: &'static str, listed: bool) {
         self.listed.get_or_create(&labels(&LISTED, [namespace.to_owned().into(), kind.into()])).set(i64::from(listed));
     }
 
-    /// A webhook ended so.
+    /// Counts a webhook with this outcome.
     pub fn webhook(&self, outcome: &'static str) {
         self.webhooks.get_or_create(&labels(&WEBHOOKS, [outcome.into()])).inc();
     }
 
-    /// The status of an `EmployeeSync` was not written because nothing changed.
+    /// Counts the status of an `EmployeeSync` that was not written because nothing changed.
     pub fn person_unchanged(&self) {
         let series = || self.patches.get_or_create_owned(&labels(&PATCHES, ["EmployeeSync".into(), "skipped".into()]));
         self.unchanged.get_or_init(series).inc();
     }
 
-    /// A pass over `key` ended at `now`.
+    /// Counts a full pass over `key` that ended at `now`.
     pub fn pass(&self, key: &IntegrationKey, report: &Report, now: Timestamp) {
         let outcome = match &report.stop {
             Some(stop) => stop.reason.as_str(),
@@ -360,14 +366,15 @@ impl Metrics {
         }
     }
 
-    /// A pass over single people ended.
+    /// Counts a pass over some of the employees.
     pub fn partial_pass(&self, report: &Report) {
         let outcome = report.stop.as_ref().map_or("Partial", |stop| stop.reason.as_str());
         self.passes.get_or_create(&labels(&PASSES, [outcome.into()])).inc();
     }
 
-    /// An integration is there. The changes that are counted begin at zero, for nobody's `increase()` would see the first one.
-    /// `since`: since when its status says that it is not Ready.
+    /// Begins the series of an integration. The changes are counted from zero, because no
+    /// `increase()` would see the first one otherwise. `since` is since when its status says that
+    /// it is not Ready.
     pub fn begin(&self, key: &IntegrationKey, since: Option<Timestamp>, now: Timestamp) {
         for (action, outcome) in changes() {
             drop(self.changes.get_or_create(&labels(&CHANGES, [key.to_string().into(), action.into(), outcome.into()])));
@@ -375,17 +382,17 @@ impl Metrics {
         self.gauges.begin(key, since.unwrap_or(now));
     }
 
-    /// This is said of an integration.
+    /// Takes in the status of an integration.
     pub fn said(&self, key: &IntegrationKey, status: &ProvisioningIntegrationStatus) {
         self.gauges.said(key, status);
     }
 
-    /// An integration calls its provider at this pace.
+    /// Takes in the pacer with which an integration calls its provider.
     pub fn paced(&self, key: &IntegrationKey, pacer: &Arc<Pacer>) {
         self.gauges.paced(key, pacer);
     }
 
-    /// An integration is gone, and its series with it.
+    /// Removes the series of an integration that is gone.
     pub fn forget(&self, key: &IntegrationKey) {
         self.gauges.forget(key);
         let key = key.to_string();
@@ -399,25 +406,26 @@ impl Metrics {
         self.success.remove(&labels(&SUCCESS, [key.into()]));
     }
 
-    /// Shows from now on what these statuses amount to, by this clock.
+    /// Shows from now on what these statuses sum up to, by this clock.
     pub fn watch_roster(&self, roster: Roster, clock: Clock) {
         self.gauges.watch(roster, clock);
     }
 
-    /// Whether this process may write.
+    /// Notes whether this process may write.
     pub fn leader(&self, leads: bool) {
         self.leader.set(i64::from(leads));
     }
 
     /// Shows from now on what this queue loses.
     pub fn watch_events(&self, events: Events) {
-        // A process has one queue; the first one counts.
+        // A process has one queue, so the first one counts.
         let _ = self.events.set(events);
     }
 
-    /// The page for a scraper, with the content type [`OPEN_METRICS`].
+    /// Returns the page for a scraper, with the content type [`OPEN_METRICS`].
     pub fn render(&self) -> String {
-        // Held until the page is made: two scrapes at once would clear each other's series.
+        // The guard is held until the page is made: two scrapes at once would clear each other's
+        // series.
         let _fresh = self.gauges.fill();
         if let Some(events) = self.events.get() {
             for (why, count) in [("dropped", events.dropped()), ("failed", events.failed())] {
@@ -432,12 +440,13 @@ impl Metrics {
             }
         }
         let mut page = String::new();
-        // Writing to a String does not fail; a metric that could not be encoded would be missing in the tests too.
+        // Writing to a String does not fail. A metric that could not be encoded would be missing in
+        // the tests too.
         let _ = encode(&mut page, &self.registry);
         page
     }
 
-    /// `docs/metrics.md`.
+    /// Returns `docs/metrics.md`.
     #[must_use]
     pub fn markdown() -> String {
         let mut page = String::from(
@@ -452,7 +461,7 @@ impl Metrics {
     }
 }
 
-/// What is counted of changes.
+/// Returns the label values by which changes are counted.
 fn changes() -> impl Iterator<Item = (&'static str, &'static str)> {
     ACTIONS.into_iter().flat_map(|action| ["succeeded", "failed"].map(|outcome| (action, outcome)))
 }
@@ -464,7 +473,7 @@ fn registered<M: Metric + Clone + Default>(registry: &mut Registry, row: &Row) -
 }
 
 fn register(registry: &mut Registry, row: &Row, metric: impl Metric) {
-    // The registry adds the suffix of counters and the full stop of the help by itself.
+    // The registry itself adds the suffix of counters and the full stop of the help.
     registry.register(row.name.strip_suffix("_total").unwrap_or(row.name), row.help, metric);
 }
 

@@ -22,7 +22,7 @@ fn now() -> Timestamp {
     "2026-03-01T00:00:00Z".parse().expect("a timestamp")
 }
 
-/// Metrics over a roster, by a clock that the test moves.
+/// Returns metrics over a roster, by a clock that the test moves.
 fn watching() -> (Metrics, Roster, ClockHand) {
     let (clock, hand) = Clock::adjustable();
     hand.set(now());
@@ -31,7 +31,8 @@ fn watching() -> (Metrics, Roster, ClockHand) {
     (metrics, roster, hand)
 }
 
-/// Puts an EmployeeSync into the roster that says this since then, and whose access changes at that time.
+/// Puts an EmployeeSync into the roster that has this state since then, and with a change of access
+/// at that time.
 fn see(roster: &Roster, employee: &str, version: u32, (reason, since): (EmployeeReason, &str), next: Option<(&str, &str)>) {
     let ready = if reason.is_ready() { "True" } else { "False" };
     let condition = json!({"type": "Ready", "status": ready, "reason": reason.as_str(), "message": "", "lastTransitionTime": since});
@@ -48,13 +49,14 @@ fn see(roster: &Roster, employee: &str, version: u32, (reason, since): (Employee
     roster.see(&object);
 }
 
-/// The value of a series, written as on the page.
+/// Returns the value of a series, written as on the page.
 fn value(page: &str, series: &str) -> Option<f64> {
     let line = page.lines().find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')))?;
     line.rsplit(' ').next()?.parse().ok()
 }
 
-/// Name of each metric on the page with its type, help and label names, each in the spelling of the table.
+/// Returns the name of each metric on the page with its type, help and label names, each as spelt
+/// in the table.
 fn on_page(page: &str) -> BTreeMap<String, (String, String, Vec<String>)> {
     let mut found = BTreeMap::new();
     let mut help = String::new();
@@ -132,7 +134,7 @@ fn the_first_of_anything_in_a_closed_list_is_an_increase() {
     ] {
         assert_eq!(value(&page, series), Some(0.0), "{series}");
     }
-    // The help names every outcome, and every one that it names is there.
+    // The help names every outcome, and every outcome that it names exists.
     let shown: Vec<&str> =
         page.lines().filter_map(|line| line.strip_prefix("bobsync_webhooks_total{outcome=\"")?.split('"').next()).collect();
     assert_eq!(shown.len(), Received::ALL.len() + UNREAD.len());
@@ -157,7 +159,7 @@ fn a_pass_moves_its_integration_only() {
     assert!(!page.contains("example.com"));
 }
 
-/// The value of a series of `people/onelogin` with one more label.
+/// Returns the value of a series of `people/onelogin` with one more label.
 fn of(page: &str, name: &str, label: &str, word: &str) -> Option<f64> {
     value(page, &format!(r#"{name}{{integration="people/onelogin",{label}="{word}"}}"#))
 }
@@ -224,7 +226,7 @@ async fn what_an_integration_says_and_what_its_provider_allows_is_shown() {
 }
 
 #[test]
-fn the_unsynced_age_grows_until_everybody_is_in_sync_and_goes_on_after_a_restart() {
+fn the_unsynced_age_grows_until_all_are_in_sync_and_goes_on_after_a_restart() {
     let (metrics, roster, hand) = watching();
     let age = |metrics: &Metrics| value(&metrics.render(), r#"bobsync_oldest_unsynced_age_seconds{integration="people/onelogin"}"#);
     let to = |minutes: i64| {

@@ -1,9 +1,11 @@
-//! What the process shows of itself over HTTP, `/metrics`, `/healthz`, `/readyz`, and what it takes in.
+//! What the process shows of itself over HTTP (`/metrics`, `/healthz`, `/readyz`), and what it
+//! receives.
 //!
-//! - `front`: accepts connections and ends those that dawdle.
-//! - `health`: whether the loops beat, and whether there is anything to wait for before work can begin.
+//! - `front`: accepts connections and ends those that are too slow.
+//! - `health`: says whether the loops beat, and whether the first lists are in.
 //! - `webhooks`: the address that Bob pushes to, on a listener of its own.
-//! - `parts`: the loops of the process: started again when they end, counted, told of.
+//! - `parts`: the loops of the process. It starts them again when they end, counts that and reports
+//!   it.
 //! - `metrics`: what is counted. The table in it is the documentation.
 
 pub mod front;
@@ -32,7 +34,7 @@ pub use parts::Parts;
 /// Serves the three paths on this address until the task is aborted.
 ///
 /// # Errors
-/// A sentence that names the address, when it cannot be listened on.
+/// A sentence that names the address, if it cannot be listened on.
 pub async fn listen(
     address: SocketAddr,
     metrics: Arc<Metrics>,
@@ -58,7 +60,7 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
     TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))
 }
 
-/// Gives this listener, or after the end of an earlier one another.
+/// Returns this listener, or a new one after an earlier one has ended.
 async fn bound_again(listener: Option<TcpListener>, address: SocketAddr) -> Option<TcpListener> {
     match listener {
         Some(listener) => Some(listener),
@@ -66,7 +68,7 @@ async fn bound_again(listener: Option<TcpListener>, address: SocketAddr) -> Opti
     }
 }
 
-/// The three paths; any other is 404.
+/// Returns the router of the three paths. Any other path is a 404.
 pub fn router(metrics: Arc<Metrics>, health: Health) -> Router {
     let ready = health.clone();
     Router::new()

@@ -1,5 +1,6 @@
-//! The parts of the process: loops that run as long as it does. A part that ends or panics is started again, counted,
-//! and told of. What the process cannot see of the cluster is told of in the same place.
+//! The parts of the process: loops that run as long as the process. A part that ends or panics is
+//! started again, counted, and reported. This module also reports what the process cannot see of
+//! the cluster.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -20,10 +21,10 @@ use super::{
 };
 use crate::{api::reasons::DetailReason, cluster::roster::IntegrationKey};
 
-/// The wait before a part is started again; doubled each time, up to the longest.
+/// The wait before a part is started again. It is doubled each time, up to [`LONGEST`].
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
-/// A part that ran for so long begins with the first wait again.
+/// How long a part has to run so that its next wait is the first one again.
 const CALM: Duration = Duration::from_mins(5);
 
 /// What runs in this process. Clones share it.
@@ -41,9 +42,10 @@ struct Inner {
 struct State {
     /// By integration: what was started again since its last successful pass.
     restarted: HashMap<IntegrationKey, BTreeMap<&'static str, Restarted>>,
-    /// Namespaces that cannot be listed: by namespace (`None`: all of them) and kind, what the API server says.
+    /// Namespaces that cannot be listed, with what the API server says, by namespace (`None` means
+    /// all) and kind.
     unlisted: BTreeMap<(Option<String>, &'static str), String>,
-    /// Whose condition has changed and is not written yet.
+    /// Integrations with a condition that has changed and is not written yet.
     news: HashSet<IntegrationKey>,
 }
 
@@ -54,7 +56,7 @@ struct Restarted {
 }
 
 impl Parts {
-    /// Parts that beat in `health` and are counted in `metrics`.
+    /// Returns parts that beat in `health` and are counted in `metrics`.
     #[must_use]
     pub fn new(health: Health, metrics: Arc<Metrics>) -> Self {
         Self(Arc::new(Inner { health, metrics, state: Mutex::default(), news: Notify::new() }))
@@ -64,7 +66,7 @@ impl Parts {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where the parts beat.
+    /// Returns the health in which the parts beat.
     #[must_use]
     pub fn health(&self) -> &Health {
         &self.0.health
@@ -105,7 +107,7 @@ impl Parts {
         }
     }
 
-    /// Counts a part that ended without being asked to, and tells of it.
+    /// Counts a part that ended without a request to stop, and reports it.
     pub fn ended(&self, part: &'static str, of: Option<&IntegrationKey>, panicked: bool) {
         self.0.metrics.part_restarted(part);
         let integration = of.map(ToString::to_string);
@@ -120,7 +122,8 @@ impl Parts {
         self.0.news.notify_one();
     }
 
-    /// A whole pass of this integration that began at `began` was successful: what came before it is not told any more.
+    /// Notes that a full pass of this integration was successful. `began` is when the pass began.
+    /// What happened before that is not reported any more.
     pub fn settled(&self, key: &IntegrationKey, began: Instant) {
         let mut state = self.state();
         if let Some(parts) = state.restarted.get_mut(key) {
@@ -131,14 +134,15 @@ impl Parts {
         }
     }
 
-    /// An integration is gone.
+    /// Forgets an integration that is gone.
     pub fn forget(&self, key: &IntegrationKey) {
         let mut state = self.state();
         state.restarted.remove(key);
         state.news.remove(key);
     }
 
-    /// Objects of this kind in this namespace (`None`: in all) can be listed, or not, and why. Whether that is news.
+    /// Notes whether objects of this kind in this namespace (`None` means all) can be listed.
+    /// `failed` says why not. Returns whether that has changed.
     pub fn listed(&self, scope: Option<&str>, kind: &'static str, failed: Option<&str>) -> bool {
         self.0.metrics.namespace_listed(scope.unwrap_or("*"), kind, failed.is_none());
         let about = (scope.map(str::to_owned), kind);
@@ -157,7 +161,8 @@ impl Parts {
         news
     }
 
-    /// What is to be said of an integration beside its passes: why, and in which words; `None`: everything runs.
+    /// Returns what to say about an integration in addition to its passes: the reason and the text.
+    /// Returns `None` if everything runs.
     #[must_use]
     pub fn said(&self, key: &IntegrationKey) -> Option<(DetailReason, String)> {
         let state = self.state();
@@ -167,7 +172,7 @@ impl Parts {
         (!sentences.is_empty()).then(|| (reason, sentences.join(" ")))
     }
 
-    /// Completes once something else is to be said of some integration.
+    /// Completes when there is something new to say about an integration.
     pub async fn news(&self) {
         self.0.news.notified().await;
     }

@@ -1,4 +1,4 @@
-//! The listener over real sockets, with short limits so that dawdling takes milliseconds.
+//! The listener over real sockets, with short limits so that a slow client takes milliseconds.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -27,7 +27,7 @@ fn short() -> Limits {
     }
 }
 
-/// Starts a listener for `router`; it ends with the sender.
+/// Starts a listener for `router`. It ends when the sender is dropped.
 async fn start(router: Router, limits: Limits) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -41,7 +41,7 @@ fn ours() -> (Router, Health) {
     (router(Arc::new(Metrics::new()), health.clone()).route("/echo", post(async |body: Bytes| body)), health)
 }
 
-/// Sends `text` and reads until the other side closes; at most five seconds.
+/// Sends `text` and reads until the other side closes, at most five seconds.
 async fn exchange(address: SocketAddr, text: &str) -> String {
     let mut stream = TcpStream::connect(address).await.expect("connects");
     stream.write_all(text.as_bytes()).await.expect("sent");
@@ -91,7 +91,7 @@ async fn a_slow_head_ends_the_connection() {
     let (address, _stop, _task) = start(ours().0, short()).await;
     let began = Instant::now();
     let mut stream = TcpStream::connect(address).await.expect("connects");
-    // One byte at a time, so that the connection is never idle.
+    // The bytes come one at a time, so that the connection is never idle.
     let (mut read, mut write) = stream.split();
     let mut answer = Vec::new();
     let drip = async {
@@ -152,7 +152,7 @@ async fn a_full_house_gets_free_again() {
     for _ in 0..8 {
         silent.push(TcpStream::connect(address).await.expect("connects"));
     }
-    // Two rounds of silent connections have to be thrown out first.
+    // Two rounds of silent connections have to be ended first.
     let began = Instant::now();
     assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200"));
     assert!(began.elapsed() >= SHORT, "the cap held: {:?}", began.elapsed());
@@ -166,7 +166,8 @@ async fn who_reads_slowly_is_ended_too() {
     stream.write_all(b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("sent");
     tokio::time::sleep(SHORT).await;
     drop(stop);
-    // The listener ends only when all its connections have: this one is ended although nobody reads the answer.
+    // The listener ends only after all its connections. This one is ended although no client reads
+    // the answer.
     tokio::time::timeout(Duration::from_secs(15), task).await.expect("ended").expect("no panic");
 }
 
@@ -185,7 +186,7 @@ async fn a_stop_lets_requests_that_began_end() {
     drop(stop);
     assert!(request.await.expect("no panic").ends_with("done"));
     task.await.expect("no panic");
-    TcpStream::connect(address).await.expect_err("nobody listens any more");
+    TcpStream::connect(address).await.expect_err("no server listens any more");
 }
 
 #[tokio::test]
@@ -221,7 +222,7 @@ async fn an_idle_connection_serves_the_next_request_and_a_begun_head_still_ends(
     stream.write_all(ask).await.expect("sent");
     let read = stream.read(&mut buffer).await.expect("answered");
     assert!(buffer[..read].starts_with(b"HTTP/1.1 200"));
-    // Longer than a head may take, and longer than the bound of a connection.
+    // This is longer than a head may take, and longer than the limit of a connection.
     tokio::time::sleep(SHORT * 4).await;
     stream.write_all(ask).await.expect("sent");
     let read = stream.read(&mut buffer).await.expect("answered");

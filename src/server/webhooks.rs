@@ -1,14 +1,14 @@
-//! The address that Bob pushes to: `POST /webhooks/bob/{namespace}/{integration}`, on a listener of its own. A body is
-//! read whole within the front door's bounds, its signature is checked before anything in it is parsed, and the answer
-//! goes out as soon as the event stands in line.
+//! The address that Bob pushes to: `POST /webhooks/bob/{namespace}/{integration}`, on a listener of
+//! its own. A body is read completely within the limits of `front`, its signature is checked before
+//! anything in it is parsed, and the answer goes out as soon as the event is in line.
 //!
 //! | answer | when |
 //! | --- | --- |
-//! | 200 | in line; or known to need nothing: a repeated delivery, another company, an event about something else |
-//! | 200 | Bob's ping test, signed or not, for whatever integration: it has no effect |
-//! | 408, 413 | the body took too long, or is too large: counted, and nothing else |
+//! | 200 | in line, or nothing to do: a repeated delivery, another company, another kind of event |
+//! | 200 | Bob's ping test, signed or not, for any integration: it has no effect |
+//! | 408, 413 | the body took too long, or is too large: it is counted, and nothing else happens |
 //! | 401 | no such integration, no secret, a wrong or missing signature: the same answer for each |
-//! | 503 | another replica leads, the process has just begun, or evidence could not be recorded: Bob sends it again |
+//! | 503 | another replica leads, the process just began, evidence was not recorded: Bob retries |
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -33,7 +33,7 @@ use crate::{
     engine::inbox::{Inbox, Received},
 };
 
-/// What a delivery may cost: Bob's are small, and Bob waits for ten seconds at most.
+/// What a delivery may use. Bob's deliveries are small, and Bob waits at most ten seconds.
 pub const LIMITS: Limits = Limits {
     head: Duration::from_secs(5),
     idle: Duration::from_secs(75),
@@ -49,10 +49,11 @@ struct Door {
     metrics: Arc<Metrics>,
 }
 
-/// Serves the address until `stopping` turns true: then deliveries that began end, and the listener is gone.
+/// Serves the address until `stopping` becomes true. Then deliveries that have begun end, and the
+/// listener is closed.
 ///
 /// # Errors
-/// A sentence that names the address, when it cannot be listened on.
+/// A sentence that names the address, if it cannot be listened on.
 pub async fn listen(
     address: SocketAddr,
     inbox: Inbox,
@@ -80,7 +81,7 @@ pub async fn listen(
     }))
 }
 
-/// The one path; a POST anywhere below `/webhooks/bob/` may be a ping.
+/// Returns the router of the only path. A POST to any path below `/webhooks/bob/` may be a ping.
 pub fn router(inbox: Inbox, metrics: Arc<Metrics>) -> Router {
     let door = Arc::new(Door { inbox, metrics });
     Router::new().route("/webhooks/bob/{*place}", post(deliver)).with_state(door)
@@ -89,7 +90,7 @@ pub fn router(inbox: Inbox, metrics: Arc<Metrics>) -> Router {
 /// The words for metrics of deliveries that were not read to their end.
 pub const UNREAD: [&str; 3] = ["too_large", "too_slow", "broken_off"];
 
-/// Which of them.
+/// Returns the word for this status.
 fn unread(status: StatusCode) -> &'static str {
     let [too_large, too_slow, broken_off] = UNREAD;
     match status {
@@ -108,7 +109,7 @@ async fn deliver(State(door): State<Arc<Door>>, Path(place): Path<String>, heade
         (Some(one), None) => Some(one.as_bytes()),
         _ => None,
     };
-    // A place that is none is treated as an integration that is not there.
+    // A path without both names is treated as an integration that does not exist.
     let (namespace, integration) = place.split_once('/').unwrap_or_default();
     let received = door.inbox.receive(namespace, integration, signature, &body).await;
     door.answer(received)

@@ -1,4 +1,4 @@
-//! The address over real sockets. Evidence needs an API server and is told in the stories.
+//! The address over real sockets. Evidence needs an API server, so the stories test it.
 
 use std::net::SocketAddr;
 
@@ -38,7 +38,7 @@ impl Scene {
         mailbox.sign_with(Some(SigningSecrets { current: Secret::new("new"), previous: Some(Secret::new("old")) }));
         let metrics = Arc::new(Metrics::new());
         let (stop, stopping) = watch::channel(false);
-        // The port that was free a moment ago: nothing else in this process listens on fixed ones.
+        // This port was free a moment ago, and nothing else in this process listens on fixed ports.
         let address = tokio::net::TcpListener::bind("127.0.0.1:0").await.and_then(|l| l.local_addr()).expect("a port");
         listen(address, inbox, metrics.clone(), Parts::new(crate::server::Health::new(), metrics.clone()), stopping)
             .await
@@ -46,7 +46,7 @@ impl Scene {
         Self { address, mailbox, metrics, stop }
     }
 
-    /// Sends one request and gives the whole answer.
+    /// Sends one request and returns the whole answer.
     async fn send(&self, path: &str, signature: &str, body: &str) -> String {
         let signature = if signature.is_empty() { String::new() } else { format!("Bob-Signature: {signature}\r\n") };
         let mut stream = TcpStream::connect(self.address).await.expect("connects");
@@ -87,7 +87,7 @@ fn without_date(answer: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_signed_event_stands_in_line_and_a_repeated_one_does_nothing() {
+async fn a_signed_event_is_in_line_and_a_repeated_one_does_nothing() {
     let scene = Scene::start().await;
     assert!(scene.deliver("new", &event("1")).await.starts_with("HTTP/1.1 200"));
     assert!(scene.deliver("old", &event("2")).await.starts_with("HTTP/1.1 200"), "the secret before is still valid");
@@ -140,24 +140,24 @@ async fn the_ping_is_answered_anywhere_and_what_says_nothing_is_answered_and_lef
     }
     assert_eq!(scene.dirty(), 0);
     assert!(scene.deliver("new", "{\"type\":\"employee.promoted\",\"data\":{}}").await.starts_with("HTTP/1.1 200"));
-    assert!(scene.mailbox.dirty.everybody_due().is_some(), "somebody, and it is not said who");
+    assert!(scene.mailbox.dirty.everybody_due().is_some(), "an employee, and it is not said which");
 }
 
 #[tokio::test]
-async fn a_revocation_that_is_no_evidence_stands_in_line_and_is_counted_by_its_own_word() {
+async fn a_revocation_that_is_not_evidence_is_in_line_and_counted_by_its_own_word() {
     let scene = Scene::start().await;
     let revoked = |id: &str, envelope: &str| {
         format!("{{\"type\":\"employee.access.revoked.immediately\",\"data\":{{\"employeeId\":\"{id}\"}},\"triggeredAt\":\"{envelope}\"}}")
     };
     let day = |days: i64| (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * days)).strftime("%Y-%m-%dT%H:%M:%S").to_string();
-    // Nothing here could be written: there is no API server.
+    // Nothing can be written here, because there is no API server.
     for (number, body) in [revoked("1", &day(1)), revoked("2", &day(-5))].iter().enumerate() {
         assert!(scene.deliver("new", body).await.starts_with("HTTP/1.1 200"), "{body}");
         assert_eq!(scene.dirty(), number + 1);
     }
     assert!(scene.counted("not_evidence") && !scene.counted("queued"));
-    assert!(scene.deliver("new", &revoked("nobody", &day(0))).await.starts_with("HTTP/1.1 200"));
-    assert!(scene.mailbox.dirty.everybody_due().is_some() && !scene.counted("queued"), "somebody, and it is not said who");
+    assert!(scene.deliver("new", &revoked("no-id", &day(0))).await.starts_with("HTTP/1.1 200"));
+    assert!(scene.mailbox.dirty.everybody_due().is_some() && !scene.counted("queued"), "an employee, and it is not said which");
     assert!(scene.deliver("new", &revoked("3", &day(0))).await.starts_with("HTTP/1.1 503"), "this one would be evidence");
 }
 
@@ -167,7 +167,8 @@ async fn a_huge_body_costs_nothing() {
     let mut stream = TcpStream::connect(scene.address).await.expect("connects");
     let head = format!("POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 1073741824\r\n\r\n");
     stream.write_all(head.as_bytes()).await.expect("sent");
-    // It is refused by the length it announces, or once it has passed the limit: never read to its end.
+    // The body is refused because of its announced length, or once it has passed the limit. It is
+    // never read to its end.
     let piece = vec![b'x'; 64 * 1024];
     let mut sent = 0_usize;
     let (mut read, mut write) = stream.split();
@@ -210,7 +211,7 @@ async fn a_head_that_is_too_large_dawdles_or_is_none_is_counted_and_an_idle_conn
     let scene = Scene::start().await;
     let end = async |head: &[u8]| {
         let mut stream = TcpStream::connect(scene.address).await.expect("connects");
-        // The listener may hang up before all is sent.
+        // The listener may end the connection before everything is sent.
         let _ = stream.write_all(head).await;
         let mut answer = Vec::new();
         let _ = tokio::time::timeout(LIMITS.head + Duration::from_secs(5), stream.read_to_end(&mut answer)).await.expect("an end");
@@ -226,7 +227,7 @@ async fn a_head_that_is_too_large_dawdles_or_is_none_is_counted_and_an_idle_conn
 }
 
 #[tokio::test]
-async fn slow_senders_on_every_place_keep_nobody_out_for_long() {
+async fn slow_senders_on_every_place_keep_no_other_out_for_long() {
     let scene = Scene::start().await;
     let mut slow = Vec::new();
     for _ in 0..LIMITS.connections {
@@ -240,7 +241,7 @@ async fn slow_senders_on_every_place_keep_nobody_out_for_long() {
 }
 
 #[tokio::test]
-async fn before_the_secrets_are_known_everybody_is_asked_to_come_again() {
+async fn before_the_secrets_are_known_every_sender_is_asked_to_come_again() {
     let nowhere = kube::Config::new("http://127.0.0.1:9".parse().expect("an address"));
     crate::cluster::connect::install_crypto();
     let inbox = Inbox::new(kube::Client::try_from(nowhere).expect("a client"), Roster::default(), Clock::system(), Leadership::always());
@@ -251,9 +252,9 @@ async fn before_the_secrets_are_known_everybody_is_asked_to_come_again() {
         (inbox.open(&key("onelogin"), String::new(), Arc::default()), inbox.open(&key("other"), String::new(), Arc::default()));
     inbox.listed();
     one.sign_with(None);
-    assert_eq!((knock("onelogin").await, knock("nobody").await), (Received::Starting, Received::Starting), "one Secret is not read yet");
+    assert_eq!((knock("onelogin").await, knock("unknown").await), (Received::Starting, Received::Starting), "one Secret is not read yet");
     other.sign_with(None);
-    assert_eq!((knock("onelogin").await, knock("nobody").await), (Received::Refused, Received::Refused));
+    assert_eq!((knock("onelogin").await, knock("unknown").await), (Received::Refused, Received::Refused));
     let _later = inbox.open(&key("later"), String::new(), Arc::default());
     assert_eq!(knock("onelogin").await, Received::Refused, "and stays so");
 }

@@ -15,8 +15,8 @@ const ESTABLISHED_WITHIN: Duration = Duration::from_secs(30);
 
 /// Applies every document and returns once each custom resource that it defines is served.
 ///
-/// Namespaces and definitions go first, the rest in the order given. What needs a namespace
-/// and names none goes into `default`. Fields that others own are taken over.
+/// Namespaces and definitions go first, the rest in the given order. An object that needs a
+/// namespace and names none goes into `default`. Fields of other owners are taken over.
 pub(crate) async fn apply_yaml(client: &Client, yaml: &str) -> Result<()> {
     let mut objects: Vec<DynamicObject> = serde_saphyr::from_multiple(yaml).context("parsing YAML")?;
     objects.sort_by_key(|object| match kind(object) {
@@ -69,7 +69,7 @@ async fn await_definitions(client: &Client, names: Vec<String>) -> Result<()> {
     Ok(())
 }
 
-/// Established is a promise; that the kind is listed and can be read is the keeping of it.
+/// Established does not mean served; the kind must be listed and readable.
 async fn await_definition(client: &Client, name: &str) -> Result<()> {
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     await_condition(definitions.clone(), name, conditions::is_crd_established()).await?;

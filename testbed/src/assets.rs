@@ -1,4 +1,4 @@
-//! Where the programs come from: a folder that the environment names, or
+//! The source of the programs: a folder that the environment names, or
 //! `hack/control-plane/provide`, which finds, downloads or builds them.
 
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail, ensure};
 use tokio::process::Command;
 
-/// Names a folder with the programs; nothing is looked for elsewhere then.
+/// Names a folder with the programs; no other place is tried then.
 const FOLDER_VARIABLE: &str = "BOBSYNC_CONTROL_PLANE";
 
 /// A folder that has every program in it.
@@ -33,13 +33,13 @@ impl Assets {
     }
 }
 
-/// The repository this crate was compiled in.
+/// The repository in which this crate was compiled.
 pub(crate) fn repository() -> &'static Path {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here)
 }
 
-/// Runs the script. It bounds itself; its progress goes straight to standard error.
+/// Runs the script. It has its own time-outs; its progress goes directly to standard error.
 async fn provided() -> Result<PathBuf> {
     let script = repository().join("hack/control-plane/provide");
     let output = Command::new(&script)

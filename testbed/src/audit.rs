@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
 use serde::Deserialize;
 
-/// Our own requests that tell us how far the log has got; never among the results.
+/// The testbed's own requests, which show how far the log is; never among the results.
 const PROBE: &str = "testbed-audit-probe-";
 const WRITTEN_WITHIN: Duration = Duration::from_secs(10);
 
@@ -25,29 +25,29 @@ pub struct AuditEvent {
     pub group: String,
     /// The plural, such as `employeesyncs`.
     pub resource: String,
-    /// Such as `status`, or empty.
+    /// The subresource, such as `status`, or empty.
     pub subresource: String,
-    /// Empty for what has no namespace, and for requests over all of them.
+    /// Empty for a kind without a namespace, and for requests over all of them.
     pub namespace: String,
     /// Empty where the request names no object.
     pub name: String,
-    /// Such as `admin` or `system:serviceaccount:people:bobsync`.
+    /// The user, such as `admin` or `system:serviceaccount:people:bobsync`.
     pub user: String,
-    /// What the caller calls itself.
+    /// The user agent.
     pub user_agent: String,
     /// The HTTP status of the answer.
     pub code: u16,
 }
 
 impl AuditEvent {
-    /// Whether the request asked to change something, with success or without.
+    /// Returns whether the request asked to change something, with success or without.
     #[must_use]
     pub fn is_write(&self) -> bool {
         !matches!(self.verb.as_str(), "get" | "list" | "watch")
     }
 }
 
-/// The log file and the place up to which it has been dealt with.
+/// The log file and the place up to which it has been read.
 #[derive(Debug)]
 pub(crate) struct AuditLog {
     path: PathBuf,
@@ -67,7 +67,7 @@ impl AuditLog {
         Ok(())
     }
 
-    /// Everything since the mark, in the order of the answers.
+    /// Returns everything since the mark, in the order of the answers.
     pub(crate) async fn events(&self, client: Client) -> Result<Vec<AuditEvent>> {
         let (text, _) = self.caught_up(client, self.position()).await?;
         parse(&text)
@@ -77,9 +77,9 @@ impl AuditLog {
         *self.mark.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// The log from `start`, once it has everything that was answered before this call, and
-    /// the position after it. The server writes an event a moment after the answer, so a
-    /// request of our own is sent after the others and waited for.
+    /// Returns the log from `start`, once it has everything that was answered before this call, and
+    /// the position after it. The server writes an event a moment after the answer, so this sends a
+    /// request of its own after the others and waits for its event.
     async fn caught_up(&self, client: Client, start: u64) -> Result<(String, u64)> {
         let probe = format!("{PROBE}{}", self.probes.fetch_add(1, Ordering::Relaxed));
         let needle = format!("\"name\":\"{probe}\"");
@@ -103,7 +103,7 @@ impl AuditLog {
     }
 }
 
-/// Appends what the file has beyond `start` and the text read so far.
+/// Appends the text of the file after `start` and the text read so far.
 fn read_on(path: &Path, start: u64, text: &mut Vec<u8>) -> Result<()> {
     let mut file = std::fs::File::open(path).with_context(|| format!("opening {}", path.display()))?;
     file.seek(SeekFrom::Start(start + text.len() as u64))?;
@@ -111,7 +111,7 @@ fn read_on(path: &Path, start: u64, text: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-/// The fields of an `audit.k8s.io/v1` Event that are of interest here.
+/// The fields of an `audit.k8s.io/v1` Event that are used here.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Line {
@@ -151,8 +151,8 @@ fn parse(text: &str) -> Result<Vec<AuditEvent>> {
     let mut events = Vec::new();
     for line in text.lines() {
         let line: Line = serde_json::from_str(line).context("a line of the audit log")?;
-        // A long-running request is logged twice. It counts when it begins, for its end may
-        // be hours away; every other request counts when it is answered.
+        // A long-running request is logged twice. It counts when it begins, because its end may be
+        // hours away. Every other request counts when it is answered.
         let counts = if line.verb == "watch" { "ResponseStarted" } else { "ResponseComplete" };
         let ours = line.object_ref.name.starts_with(PROBE);
         // A refused watch has no beginning.

@@ -1,4 +1,4 @@
-//! What a test holds in its hand.
+//! The control plane as a test uses it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -21,18 +21,18 @@ use crate::launch::{ADMIN_KUBECONFIG, AUDIT_LOG, Running, launch};
 use crate::proxy::Proxy;
 use crate::supervised::Folder;
 
-/// Where kubectl keeps what it has learned of a server. By default it does so per address
-/// and for hours, and the next control plane may have the same port.
+/// The folder of kubectl's cache. By default kubectl keeps it for an address and for hours, and the
+/// next control plane may have the same port.
 const KUBECTL_CACHE: &str = "kubectl-cache";
 const COMMAND_WITHIN: Duration = Duration::from_secs(120);
 const TOKEN_LASTS_SECONDS: i64 = 24 * 60 * 60;
 
-/// What runs beside etcd and kube-apiserver.
+/// The programs that run in addition to etcd and kube-apiserver.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Owner references are honoured, deleted namespaces are emptied, and every namespace
-    /// gets its `default` service account. The garbage collector takes up to 30 s to learn of
-    /// a new custom resource; the emptying of namespaces does not.
+    /// Owner references work, deleted namespaces are emptied, and every namespace gets its
+    /// `default` service account. The garbage collector needs up to 30 s to learn of a new custom
+    /// resource; the emptying of namespaces does not.
     pub controller_manager: bool,
     /// Every request is recorded, for [`ControlPlane::audit`].
     pub audit: bool,
@@ -55,21 +55,21 @@ impl ControlPlane {
     /// Starts a control plane with its data in a temporary folder and waits until it is ready.
     ///
     /// # Errors
-    /// When the programs cannot be had, or one of them ends or is not ready within two
-    /// minutes; the end of its log is in the error.
+    /// When a program is missing, ends, or is not ready within two minutes; the end of its log is
+    /// in the error.
     pub async fn start(options: Options) -> Result<Self> {
         Self::start_with(options, Folder::temporary()?).await
     }
 
-    /// The same with its data, logs and kubeconfigs in `folder`, which must be new or empty
-    /// and stays behind.
+    /// Does the same with its data, logs and kubeconfigs in `folder`, which must be new or empty
+    /// and is kept.
     pub async fn start_in(options: Options, folder: &Path) -> Result<Self> {
         Self::start_with(options, Folder::named(folder)?).await
     }
 
     async fn start_with(options: Options, folder: Folder) -> Result<Self> {
-        // Where several providers are compiled in, rustls does not choose by itself. An error
-        // means that somebody has chosen already.
+        // If several providers are compiled in, rustls does not choose by itself. An error means
+        // that one is set already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let assets = Assets::find().await?;
         let credentials = Credentials::write(folder.path())?;
@@ -83,13 +83,13 @@ impl ControlPlane {
         &self.running.server
     }
 
-    /// The administrator's kubeconfig.
+    /// Returns the administrator's kubeconfig.
     pub fn kubeconfig(&self) -> PathBuf {
         self.folder.path().join(ADMIN_KUBECONFIG)
     }
 
-    /// A new client of the administrator's, at home in the runtime of the caller. Clone it
-    /// rather than asking again, but only within one runtime.
+    /// Makes a new client of the administrator in the runtime of the caller. Clone it instead of
+    /// asking again, but only within one runtime.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -97,7 +97,7 @@ impl ControlPlane {
         client(&self.running.config).expect("the same settings made a client at the start")
     }
 
-    /// A kubeconfig that holds nothing but a token of the service account, valid for a day.
+    /// Writes a kubeconfig with only a token of the service account, valid for a day.
     ///
     /// # Errors
     /// When there is no such service account.
@@ -105,7 +105,7 @@ impl ControlPlane {
         self.kubeconfig_at(&self.running.server, namespace, service_account).await
     }
 
-    /// The same, by way of a proxy.
+    /// Does the same, through a proxy.
     ///
     /// # Errors
     /// When there is no such service account.
@@ -113,7 +113,7 @@ impl ControlPlane {
         self.kubeconfig_at(&proxy.server(), namespace, service_account).await
     }
 
-    /// A new proxy in front of the server, at home in the runtime of the caller.
+    /// Starts a new proxy in front of the server, in the runtime of the caller.
     ///
     /// # Errors
     /// When there is no port for it.
@@ -121,12 +121,12 @@ impl ControlPlane {
         Proxy::start(&self.running.server, &self.authority).await
     }
 
-    /// Ends kube-apiserver where it stands (SIGKILL). etcd keeps what it has.
+    /// Kills kube-apiserver at once (SIGKILL). etcd keeps its data.
     pub fn end_server(&self) {
         self.running.end_server();
     }
 
-    /// Starts kube-apiserver again at the same address, with nothing in its caches.
+    /// Starts kube-apiserver again at the same address, with empty caches.
     ///
     /// # Errors
     /// When it does not answer within two minutes.
@@ -134,7 +134,8 @@ impl ControlPlane {
         self.running.start_server().await
     }
 
-    /// Makes etcd forget every revision but the last (its JSON gateway, `/v3/kv/compaction`). Gives the last one.
+    /// Makes etcd forget every revision except the last (its JSON gateway, `/v3/kv/compaction`).
+    /// Returns the last one.
     ///
     /// # Errors
     /// When etcd refuses or does not answer.
@@ -174,10 +175,10 @@ impl ControlPlane {
         crate::apply::apply_yaml(&self.client(), yaml).await
     }
 
-    /// What `helm template` makes of the chart in `charts/bobsync`.
+    /// Returns what `helm template` makes of the chart in `charts/bobsync`.
     ///
     /// # Errors
-    /// What helm says, such as values that the chart's schema refuses.
+    /// Helm's message, such as values that the chart's schema refuses.
     pub async fn helm_template(&self, release: &str, namespace: &str, values: serde_json::Value) -> Result<String> {
         let file = self.new_file("values.json");
         tokio::fs::write(&file, serde_json::to_vec(&values)?).await?;
@@ -191,23 +192,23 @@ impl ControlPlane {
         Ok(String::from_utf8(output.stdout)?)
     }
 
-    /// Runs helm as the administrator. That it failed is in the output's status.
+    /// Runs helm as the administrator. The output's status shows a failure.
     pub async fn helm(&self, arguments: &[&str]) -> Result<Output> {
         self.run("helm", arguments).await
     }
 
-    /// Runs kubectl as the administrator. That it failed is in the output's status.
+    /// Runs kubectl as the administrator. The output's status shows a failure.
     pub async fn kubectl(&self, arguments: &[&str]) -> Result<Output> {
         self.run("kubectl", arguments).await
     }
 
-    /// The program of that name: `kubectl` or `helm`.
+    /// Returns the program with that name: `kubectl` or `helm`.
     pub fn program(&self, name: &str) -> PathBuf {
         self.assets.program(name)
     }
 
-    /// The environment in which kubectl and helm speak to this control plane and leave the
-    /// user's own files alone.
+    /// Returns the environment in which kubectl and helm use this control plane and do not change
+    /// the user's own files.
     pub fn environment(&self) -> Vec<(&'static str, PathBuf)> {
         let folder = self.folder.path();
         vec![
@@ -219,7 +220,7 @@ impl ControlPlane {
         ]
     }
 
-    /// The requests answered since the last mark, whoever sent them.
+    /// Returns the requests answered since the last mark, from any sender.
     ///
     /// # Errors
     /// When the control plane was started without [`Options::audit`].

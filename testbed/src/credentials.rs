@@ -1,5 +1,5 @@
-//! Keys and certificates, made anew for each control plane: an authority of its own, the
-//! server's certificate for loopback, and the pair of keys that signs service account tokens.
+//! Keys and certificates, made anew for each control plane: an authority, the server's certificate
+//! for loopback, and the pair of keys that signs service account tokens.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 pub(crate) const ADMIN: &str = "admin";
 pub(crate) const CONTROLLER_MANAGER: &str = "system:kube-controller-manager";
 
-/// Who holds which bearer token, for kube-apiserver to read.
+/// The bearer tokens and their users, for kube-apiserver to read.
 pub(crate) const TOKENS: &str = "tokens.csv";
 pub(crate) const AUTHORITY: &str = "ca.crt";
 pub(crate) const SERVER_CERTIFICATE: &str = "server.crt";
@@ -18,7 +18,7 @@ pub(crate) const SERVER_KEY: &str = "server.key";
 pub(crate) const TOKEN_PUBLIC_KEY: &str = "tokens.pub";
 pub(crate) const TOKEN_KEY: &str = "tokens.key";
 
-/// What a client needs: whom to trust, and a token.
+/// What a client needs: the authority to trust, and a token.
 pub(crate) struct Credentials {
     /// PEM.
     pub(crate) authority: String,
@@ -27,7 +27,7 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
-    /// Writes every file into `folder`, which must be readable by its owner only.
+    /// Writes every file into `folder`, which only its owner may read.
     pub(crate) fn write(folder: &Path) -> Result<Self> {
         let authority_key = KeyPair::generate()?;
         let mut authority = CertificateParams::new(Vec::new())?;
@@ -52,7 +52,7 @@ impl Credentials {
         write(SERVER_KEY, &server_key.serialize_pem())?;
         write(TOKEN_PUBLIC_KEY, &token_key.public_key_pem())?;
         write(TOKEN_KEY, &token_key.serialize_pem())?;
-        // A name of its own keeps kube-controller-manager apart from the tests in the audit log.
+        // A separate name distinguishes kube-controller-manager from the tests in the audit log.
         let tokens = [(&admin_token, ADMIN), (&controller_manager_token, CONTROLLER_MANAGER)]
             .map(|(token, user)| format!("{token},{user},{user},system:masters\n"));
         write(TOKENS, &tokens.concat())?;

@@ -6,7 +6,7 @@ use anyhow::Result;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::json;
 
-/// Whom a file speaks for, and with whom.
+/// The user and the server of a file.
 pub(crate) struct Kubeconfig<'a> {
     /// `https://127.0.0.1:<port>`.
     pub(crate) server: &'a str,

@@ -32,9 +32,9 @@ rules:
 - level: Metadata
 ";
 
-/// Between finding a free port and listening on it another process can take it.
+/// Another process can take a free port before the server listens on it.
 const ATTEMPTS: usize = 5;
-/// Seconds are usual; a machine that compiles at the same time takes longer.
+/// Usually it takes seconds; a machine that compiles at the same time needs longer.
 const READY_WITHIN: Duration = Duration::from_secs(120);
 const POLL_EVERY: Duration = Duration::from_millis(50);
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -45,13 +45,13 @@ pub(crate) struct Running {
     _controller_manager: Option<Supervised>,
     kube_apiserver: Mutex<Option<Supervised>>,
     _etcd: Supervised,
-    /// How the server was started, for a second time.
+    /// The command that started the server, to start it again.
     command: (PathBuf, Vec<String>, PathBuf),
     /// `http://127.0.0.1:<port>` of etcd.
     pub(crate) etcd: String,
     /// `https://127.0.0.1:<port>`.
     pub(crate) server: String,
-    /// The administrator's.
+    /// The administrator's token.
     pub(crate) config: Config,
 }
 
@@ -95,7 +95,7 @@ pub(crate) async fn launch(assets: &Assets, folder: &Path, credentials: &Credent
 }
 
 impl Running {
-    /// Ends kube-apiserver where it stands; etcd stays.
+    /// Kills kube-apiserver at once; etcd stays.
     pub(crate) fn end_server(&self) {
         drop(self.kube_apiserver.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
@@ -119,7 +119,7 @@ async fn config(kubeconfig: &Path) -> Result<Config> {
     Ok(Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?)
 }
 
-/// Held together until all are known, so that they differ.
+/// All are held until the last one is known, so that they differ.
 fn free_ports<const N: usize>() -> Result<[u16; N]> {
     let listeners: Vec<TcpListener> = (0..N).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<_, _>>()?;
     let mut ports = [0; N];
@@ -144,7 +144,7 @@ fn etcd(client: u16, peer: u16, attempt: usize) -> Vec<String> {
         ("listen-peer-urls", peer.clone()),
         ("initial-advertise-peer-urls", peer.clone()),
         ("initial-cluster", format!("testbed={peer}")),
-        // Nothing here has to survive a power cut.
+        // No data here must survive a power cut.
         ("unsafe-no-fsync", "true".to_owned()),
         ("quota-backend-bytes", "8589934592".to_owned()),
         ("log-level", "warn".to_owned()),
@@ -165,14 +165,15 @@ fn kube_apiserver(etcd: u16, port: u16, audit: bool) -> Vec<String> {
         ("token-auth-file", TOKENS.to_owned()),
         ("authorization-mode", "RBAC".to_owned()),
         ("service-cluster-ip-range", "10.0.0.0/16".to_owned()),
-        // Nobody reaches this server through a Service, and loopback cannot be an endpoint.
+        // No client reaches this server through a Service, and loopback cannot be an endpoint.
         ("endpoint-reconciler-type", "none".to_owned()),
     ]);
     if audit {
         arguments.extend(flags([
             ("audit-policy-file", AUDIT_POLICY_FILE.to_owned()),
             ("audit-log-path", AUDIT_LOG.to_owned()),
-            // Megabytes: never rotated, or events would get lost between two readings.
+            // Megabytes: the file is never rotated, because events could get lost between two
+            // reads.
             ("audit-log-maxsize", "65536".to_owned()),
         ]));
     }
@@ -242,7 +243,7 @@ async fn until_ready(config: &Config, children: &mut [&mut Supervised]) -> Resul
     }
 }
 
-/// The answer if there is one in time; what went wrong does not matter while we poll.
+/// Returns the answer if there is one in time; the kind of failure does not matter while polling.
 async fn answer<T>(request: impl Future<Output = kube::Result<T>>) -> Option<T> {
     tokio::time::timeout(ANSWER_WITHIN, request).await.ok()?.ok()
 }

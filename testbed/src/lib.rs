@@ -1,13 +1,13 @@
-//! A real control plane on loopback: etcd, kube-apiserver and, where a test asks for it,
-//! kube-controller-manager, each the released program and none of them imitated.
+//! A real control plane on loopback: etcd, kube-apiserver and, if a test asks for it,
+//! kube-controller-manager. Each is the released program; none is imitated.
 //!
-//! - `assets`: where the programs come from;
-//! - `supervised`: a child process that cannot outlive this one, and the folder they share;
+//! - `assets`: the source of the programs;
+//! - `supervised`: a child process that ends with this one, and the folder they share;
 //! - `credentials`: the authority, the server's certificate, the keys that sign tokens;
 //! - `kubeconfig`: the files that name a user and the server;
 //! - `launch`: the command lines, free ports, waiting until ready;
-//! - `control_plane`: what a test holds in its hand;
-//! - `proxy`: a way to the server on which requests are held, refused, delayed or cut;
+//! - `control_plane`: the control plane as a test uses it;
+//! - `proxy`: a proxy in front of the server that holds, refuses, delays or cuts requests;
 //! - `apply`: server-side apply of YAML; `audit`: every request the server answered.
 //!
 //! ```no_run
@@ -22,8 +22,8 @@
 //! ```
 //!
 //! One control plane can serve all tests of a file: keep it in a
-//! `static CELL: tokio::sync::OnceCell<ControlPlane>`. A static is never dropped, and need
-//! not be: the children and their folder go when the process does.
+//! `static CELL: tokio::sync::OnceCell<ControlPlane>`. A static is never dropped. The
+//! children and their folder still go with the process.
 
 mod apply;
 mod assets;

@@ -35,7 +35,7 @@ struct Up {
 #[tokio::main]
 async fn main() -> Result<()> {
     let Command::Up(up) = Arguments::parse().command;
-    // Before the start, so that a signal during it is not the end of us with children left.
+    // Before the start, so that a signal during the start does not leave children behind.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let stopped = async {
@@ -61,7 +61,7 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// One line on standard output; whoever started us reads it and then need not poll.
+/// One line on standard output; the caller reads it and need not poll.
 fn announce(control_plane: &ControlPlane) -> Result<()> {
     let environment: Map<String, Value> =
         control_plane.environment().into_iter().map(|(name, path)| (name.to_owned(), json!(path))).collect();

@@ -1,8 +1,9 @@
-//! A way to kube-apiserver on which things go wrong: plain HTTP on loopback in front, the
-//! server's TLS behind. What no rule strikes passes unchanged, watches as they stream.
+//! A proxy in front of kube-apiserver on which things go wrong: plain HTTP on loopback to the
+//! client, TLS to the server. Requests that no rule strikes pass unchanged, and watches are
+//! streamed.
 //!
-//! A held request keeps its connection open until its caller goes away, or for
-//! [`HELD_AT_MOST`]; the caller is then cut off without an answer.
+//! A held request keeps its connection open until its caller closes it, or for [`HELD_AT_MOST`];
+//! the caller is then cut off without an answer.
 
 use std::io;
 use std::net::SocketAddr;
@@ -35,22 +36,22 @@ const BODY_LIMIT: usize = 4 * 1024 * 1024;
 pub enum Act {
     /// It never reaches the server, and is never answered.
     HoldBefore,
-    /// The server carries it out; its answer is never passed on.
+    /// The server carries it out; the answer is never passed on.
     HoldAfter,
     /// The server does not see it; the answer is a `Status` with this code.
     Status(u16),
-    /// It goes on its way this much later.
+    /// It is passed on this much later.
     Delay(Duration),
-    /// The server carries it out; half of its answer is passed on. Of a watch that is half of what it sends first, and nothing
-    /// follows; any other answer is cut there.
+    /// The server carries it out, and half of its answer is passed on. For a watch that is half of
+    /// its first data, and nothing follows; any other answer is cut there.
     Half,
-    /// The server carries it out; the last brace of its answer is lost on the way, and no length tells.
+    /// The server carries it out; the last brace of its answer is lost, and the length is unknown.
     Cut,
     /// The server does not see it; the answer is the page of a web server, with code 200.
     Page,
 }
 
-/// Which reads a rule is about, of those that its method and path match.
+/// The reads that a rule strikes, among those that its method and path match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Only {
     /// All of them.
@@ -68,18 +69,18 @@ pub struct Rule {
     /// The path without its query; `*` stands for any number of characters.
     pub path: String,
     pub only: Only,
-    /// How often it acts; absent: for ever.
+    /// How often it acts; absent: always.
     pub times: Option<u32>,
 }
 
-/// A request that a rule struck. A request that is held stands here once it is: before it
-/// was sent on, or after the server answered.
+/// A request that a rule struck. A held request is listed once it is held: before it was sent on,
+/// or after the server answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Struck {
     pub act: Act,
     pub method: Method,
     pub path: String,
-    /// What the server answered, for [`Act::HoldAfter`].
+    /// The server's answer, for [`Act::HoldAfter`].
     pub answered: Option<u16>,
 }
 
@@ -89,13 +90,13 @@ struct Rules {
     struck: Vec<Struck>,
 }
 
-/// How often something happened to all connections, or to all watches, at once.
+/// How often something happened to all connections, or to all watches.
 #[derive(Debug, Clone, Copy, Default)]
 struct Weather {
     down: bool,
     /// Watches that began under an earlier number have expired.
     expired: u64,
-    /// Connections that began under an earlier number are dead, and nothing says so.
+    /// Connections that began under an earlier number are dead without a sign.
     dead: u64,
 }
 
@@ -120,10 +121,10 @@ impl Drop for Proxy {
 }
 
 impl Proxy {
-    /// In front of `server`, whose certificate comes from `authority` (PEM).
+    /// Starts a proxy in front of `server`. The server's certificate comes from `authority` (PEM).
     pub(crate) async fn start(server: &str, authority: &str) -> Result<Self> {
         let authority = reqwest::Certificate::from_pem(authority.as_bytes())?;
-        // What is passed on is what the server sent: nothing is unpacked, no redirect followed.
+        // The proxy passes on what the server sent: it unpacks nothing and follows no redirect.
         let http = reqwest::Client::builder()
             .tls_certs_only([authority])
             .no_proxy()
@@ -149,39 +150,39 @@ impl Proxy {
         self.rule_for(Only::All, act, method, path, times);
     }
 
-    /// The same for some reads alone.
+    /// Adds a rule for some reads only.
     pub fn rule_for(&self, only: Only, act: Act, method: Method, path: &str, times: Option<u32>) {
         self.behind.rules().rules.push(Rule { act, method, path: path.to_owned(), only, times });
     }
 
-    /// Takes out every rule. What is held stays held.
+    /// Removes every rule. Held requests stay held.
     pub fn clear(&self) {
         self.behind.rules().rules.clear();
     }
 
-    /// What rules have struck so far.
+    /// Returns what rules have struck so far.
     pub fn struck(&self) -> Vec<Struck> {
         self.behind.rules().struck.clone()
     }
 
-    /// Every connection is cut, and no new one is served.
+    /// Cuts every connection, and serves no new one.
     pub fn down(&self) {
         self.behind.weather.send_modify(|weather| weather.down = true);
     }
 
-    /// New connections are served again.
+    /// Serves new connections again.
     pub fn up(&self) {
         self.behind.weather.send_modify(|weather| weather.down = false);
     }
 
-    /// Every connection goes on, and nothing that is sent on it arrives any more, as behind a firewall that has forgotten it. New
-    /// connections are served.
+    /// Makes every connection stay open without passing data on, as behind a firewall that has
+    /// forgotten it. New connections are served.
     pub fn forget_connections(&self) {
         self.behind.weather.send_modify(|weather| weather.dead += 1);
     }
 
-    /// Every running watch ends with the event for a version that is too old (410), as after
-    /// a compaction of etcd.
+    /// Ends every running watch with the event for a version that is too old (410), as after a
+    /// compaction of etcd.
     pub fn expire_watches(&self) {
         self.behind.weather.send_modify(|weather| weather.expired += 1);
     }
@@ -192,7 +193,7 @@ impl Behind {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What strikes this request, counted.
+    /// Returns what strikes this request, and counts it.
     fn strike(&self, method: &Method, path: &str, watch: bool) -> Option<Act> {
         let mut rules = self.rules();
         let meant = |only: Only| only == Only::All || (only == Only::Watches) == watch;
@@ -208,11 +209,12 @@ impl Behind {
         self.rules().struck.push(Struck { act, method: method.clone(), path: path.to_owned(), answered });
     }
 
-    /// Answers one request on a connection that began when so many were dead; an error cuts it.
+    /// Answers one request on a connection that began under this number of dead ones; an error cuts
+    /// it.
     async fn serve(&self, request: hyper::Request<Incoming>, began: u64) -> io::Result<Response> {
         let mut weather = self.weather.subscribe();
         let dead = async {
-            // An error means that the proxy is going, and the connection with it.
+            // An error means that the proxy ends, and the connection with it.
             let _ = weather.wait_for(|weather| weather.dead > began).await;
         };
         let answer = tokio::select! {
@@ -260,7 +262,7 @@ impl Behind {
         let answer = self.pass_on(&method, &parts.uri, parts.headers, body).await.map_err(io::Error::other)?;
         if let Some(act @ Act::HoldAfter) = act {
             let status = answer.status().as_u16();
-            // Whole, so that nothing of it is left to happen.
+            // Read as a whole, so that nothing of it is left to happen.
             let _ = answer.bytes().await;
             self.note(act, &method, &path, Some(status));
             tokio::time::sleep(HELD_AT_MOST).await;
@@ -300,7 +302,7 @@ impl Behind {
         let mut weather = self.weather.subscribe();
         let began = weather.borrow_and_update().expired;
         let expired = async move {
-            // An error means that the proxy is going, and the connection with it.
+            // An error means that the proxy ends, and the connection with it.
             let _ = weather.wait_for(|weather| weather.expired > began).await;
         };
         let gone = json!({"type": "ERROR", "object": status(410)}).to_string() + "\n";
@@ -310,7 +312,7 @@ impl Behind {
     }
 }
 
-/// This answer without its body.
+/// Returns this answer without its body.
 fn head(answer: &reqwest::Response) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = answer.status();
@@ -320,7 +322,7 @@ fn head(answer: &reqwest::Response) -> Response {
     response
 }
 
-/// The first half of this answer. The first of a watch is what comes first.
+/// Returns the first half of this answer. For a watch it is half of its first data.
 async fn half(mut answer: reqwest::Response, watch: bool) -> io::Result<Response> {
     let mut response = head(&answer);
     response.headers_mut().remove(header::CONTENT_LENGTH);
@@ -337,7 +339,7 @@ async fn half(mut answer: reqwest::Response, watch: bool) -> io::Result<Response
     Ok(response)
 }
 
-/// What comes before `dead`; then nothing, and no end for a long time.
+/// Returns the data before `dead`; then nothing, and no end for a long time.
 fn silenced<E: Into<axum::BoxError> + Send + 'static>(
     body: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
     dead: impl Future<Output = ()> + Send + 'static,
@@ -358,7 +360,7 @@ fn is_watch(uri: &Uri) -> bool {
     uri.query().is_some_and(|query| query.split('&').any(|pair| matches!(pair, "watch=true" | "watch=1")))
 }
 
-/// Whether `path` is as `pattern` says, in which `*` stands for any number of characters.
+/// Returns whether `path` matches `pattern`, in which `*` stands for any number of characters.
 fn matches(pattern: &str, path: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == path,
@@ -368,7 +370,7 @@ fn matches(pattern: &str, path: &str) -> bool {
     }
 }
 
-/// A `Status` as kube-apiserver would send it with this code.
+/// Returns a `Status` as kube-apiserver would send it with this code.
 fn status(code: u16) -> serde_json::Value {
     let reason = match code {
         409 => "Conflict",
@@ -399,7 +401,7 @@ async fn accept(listener: TcpListener, behind: Arc<Behind>) {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) if !weather.borrow().down => { connections.spawn(converse(stream, behind.clone())); }
                 Ok(_) => {}
-                // Out of file descriptors, most likely: give others time to close.
+                // Probably out of file descriptors: give others time to close.
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
             },
             changed = weather.changed() => {
@@ -418,7 +420,7 @@ async fn converse(stream: TcpStream, behind: Arc<Behind>) {
         let behind = behind.clone();
         async move { behind.serve(request, began).await }
     });
-    // An error is a cut connection, which is what was asked for, or a caller that went.
+    // An error is a cut connection, as requested, or a caller that has gone.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 

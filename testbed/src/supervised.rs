@@ -1,8 +1,8 @@
-//! Children that cannot outlive this process, however it ends, and the folder they share.
+//! Children that end with this process, however it ends, and the folder they share.
 //!
-//! Each child has a small shell above it that holds the read end of a pipe. The write end
-//! is ours: it closes when we drop it and just as surely when we are killed, and then the
-//! shell kills the child. No signal handler, no unsafe code, the same on every Unix.
+//! Each child has a small shell above it that holds the read end of a pipe. This process holds the
+//! write end: it closes when the value is dropped, and also when the process is killed. Then the
+//! shell kills the child. This needs no signal handler and no unsafe code, and works on every Unix.
 
 use std::fs::{File, Permissions};
 use std::os::unix::{fs::PermissionsExt, process::CommandExt};
@@ -25,8 +25,8 @@ kill "$watch" 2>/dev/null
 exit "$code"
 "#;
 
-/// Removes a folder once the pipe closes. The children die at the same moment, so a file may
-/// still appear under the first attempt.
+/// Removes a folder once the pipe closes. The children end at the same moment, so a file may still
+/// appear during the first attempt.
 const REMOVE: &str = r#"
 read -r _
 for _ in 1 2 3 4 5 6 7 8 9 10; do
@@ -56,20 +56,21 @@ impl Supervised {
             .stdin(Stdio::piped())
             .stdout(output.try_clone()?)
             .stderr(output)
-            // Its own group: Ctrl-C in a terminal reaches us first, and we end the children.
+            // A process group of its own: Ctrl-C in a terminal reaches this process first, and it
+            // ends the children.
             .process_group(0)
             .spawn()
             .with_context(|| format!("starting {name}"))?;
         Ok(Self { name, log, shell })
     }
 
-    /// An explanation if the program has ended, with the end of its log.
+    /// Returns an explanation if the program has ended, with the end of its log.
     pub(crate) fn ended(&mut self) -> Option<String> {
         let status = self.shell.try_wait().ok().flatten()?;
         Some(format!("{} ended ({status})\n{}", self.name, self.log_end()))
     }
 
-    /// The last lines of the log, for error messages.
+    /// Returns the last lines of the log, for error messages.
     pub(crate) fn log_end(&self) -> String {
         const LINES: usize = 25;
         let text = std::fs::read(&self.log).unwrap_or_default();
@@ -83,12 +84,12 @@ impl Supervised {
 impl Drop for Supervised {
     fn drop(&mut self) {
         drop(self.shell.stdin.take());
-        // Bounded: the shell has nothing left to do but to kill and to collect the child.
+        // The wait has a bound: the shell only has to kill and to collect the child.
         let _ = self.shell.wait();
     }
 }
 
-/// A folder that goes when this value or the process does, unless it was named by the user.
+/// A folder that is removed with this value or the process, unless the user named it.
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
@@ -96,7 +97,7 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// A new folder that only this user can read, below the system's temporary folder.
+    /// Makes a new folder that only this user can read, below the system's temporary folder.
     pub(crate) fn temporary() -> Result<Self> {
         let path = tempfile::Builder::new().prefix("bobsync-testbed-").tempdir()?.keep();
         let remover = Command::new("sh")
@@ -112,7 +113,7 @@ impl Folder {
         Ok(Self { path, remover: Some(remover) })
     }
 
-    /// A folder of the user's, for its owner's eyes only; it is made if need be, and stays.
+    /// Uses a folder of the user, readable only by its owner; it is made if needed, and stays.
     pub(crate) fn named(path: &Path) -> Result<Self> {
         std::fs::create_dir_all(path)?;
         let path = path.canonicalize()?;

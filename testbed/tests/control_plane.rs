@@ -1,5 +1,5 @@
-//! What the testbed promises, asked of real programs. One control plane serves every test
-//! of this file; each keeps to names of its own.
+//! The promises of the testbed, checked with real programs. One control plane serves every test of
+//! this file; each uses names of its own.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -138,7 +138,7 @@ fn about<'a>(events: &'a [AuditEvent], namespace: &str) -> Vec<&'a AuditEvent> {
     events.iter().filter(|event| event.namespace == namespace && event.user == "admin").collect()
 }
 
-// The only test that moves the mark, so that the others may run beside it.
+// The only test that moves the mark, so that the others may run at the same time.
 #[tokio::test]
 async fn the_audit_log_counts_every_request_since_the_mark() {
     let control_plane = control_plane().await;

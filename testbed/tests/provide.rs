@@ -1,4 +1,4 @@
-//! `hack/control-plane/provide`: the order in which it looks, with a Go that only pretends.
+//! `hack/control-plane/provide`: the order in which it looks, with a fake Go.
 
 use std::io::Read;
 use std::net::TcpListener;
@@ -12,8 +12,8 @@ use tempfile::TempDir;
 const ALL: [&str; 5] = ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "helm"];
 const ENVTEST: [&str; 3] = ["etcd", "kube-apiserver", "kubectl"];
 
-/// Notes what it is asked to build. `GO_BLOCKS_ON` names a file that it waits for, `GO_FAILS`
-/// a package that it cannot build.
+/// Records what it is asked to build. `GO_BLOCKS_ON` names a file that it waits for, `GO_FAILS` a
+/// package that it cannot build.
 const GO: &str = r#"#!/bin/sh
 if [ "$1" = env ]; then echo "${GO_SAYS:-go1.26.0}"; exit 0; fi
 while [ $# -gt 1 ]; do [ "$1" = -o ] && out=$2; shift; done
@@ -43,7 +43,7 @@ echo "$4/k8s"
 
 struct Scene {
     folder: TempDir,
-    /// Nothing answers there unless a test says so.
+    /// There is no answer unless a test gives one.
     probe: String,
 }
 
@@ -90,7 +90,7 @@ impl Scene {
         self.command(variables).output().expect("runs")
     }
 
-    /// The packages that Go was asked to build, by their last part.
+    /// Returns the packages that Go was asked to build, by their last part.
     fn built(&self) -> Vec<String> {
         let notes = std::fs::read_to_string(self.path("notes")).unwrap_or_default();
         notes.lines().map(|line| line.replace("/server/v3", "/etcd").rsplit('/').next().unwrap_or("").to_owned()).collect()

@@ -1,4 +1,4 @@
-//! What the proxy promises, in front of a real kube-apiserver.
+//! The promises of the proxy, in front of a real kube-apiserver.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn map(name: &str) -> ConfigMap {
     ConfigMap { metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() }, ..ConfigMap::default() }
 }
 
-/// ConfigMaps by way of the proxy, as the administrator, and directly.
+/// Returns ConfigMaps through the proxy, as the administrator, and directly.
 async fn both(plane: &ControlPlane, proxy: &Proxy) -> (Api<ConfigMap>, Api<ConfigMap>) {
     let mut file = kube::config::Kubeconfig::read_from(plane.kubeconfig()).expect("a kubeconfig");
     file.clusters[0].cluster.as_mut().expect("a cluster").server = Some(proxy.server());
@@ -26,12 +26,12 @@ async fn both(plane: &ControlPlane, proxy: &Proxy) -> (Api<ConfigMap>, Api<Confi
     (Api::namespaced(through, "default"), Api::namespaced(plane.client(), "default"))
 }
 
-/// Whether there is no answer for a while.
+/// Returns whether there is no answer for a while.
 async fn unanswered<T>(call: impl Future<Output = T>) -> bool {
     tokio::time::timeout(Duration::from_millis(1500), call).await.is_err()
 }
 
-/// What comes next, soon.
+/// Returns the next event, soon.
 async fn within<T>(next: impl Future<Output = T>) -> Result<T, tokio::time::error::Elapsed> {
     tokio::time::timeout(Duration::from_secs(10), next).await
 }
@@ -44,7 +44,8 @@ async fn requests_are_held_refused_cut_or_passed_on_as_ordered() {
     let create = async |name: &str| through.create(&PostParams::default(), &map(name)).await;
     create("plain").await.expect("nothing stands in the way");
 
-    // Held before: never there. Held after: there, unanswered. Both for exactly as many requests as ordered.
+    // Held before: the object never exists. Held after: it exists, without an answer. Both for
+    // exactly as many requests as the rule says.
     proxy.rule(Act::HoldBefore, Method::POST, MAPS, Some(1));
     assert!(unanswered(create("before")).await);
     assert!(direct.get_opt("before").await.unwrap().is_none());
@@ -65,7 +66,7 @@ async fn requests_are_held_refused_cut_or_passed_on_as_ordered() {
     assert!(unanswered(through.get("plain")).await);
     proxy.clear();
 
-    // A watch streams, and ends with 410 when told so; another one goes on from there.
+    // A watch streams, and ends with 410 on request; another one goes on from there.
     let now = through.list(&kube::api::ListParams::default()).await.unwrap().metadata.resource_version.unwrap();
     let mut watch = Box::pin(through.watch(&WatchParams::default(), &now).await.unwrap());
     direct.create(&PostParams::default(), &map("watched")).await.unwrap();
@@ -76,7 +77,7 @@ async fn requests_are_held_refused_cut_or_passed_on_as_ordered() {
     assert!(matches!(event, Some(WatchEvent::Error(status)) if status.code == 410));
     assert!(within(watch.try_next()).await.expect("ended").unwrap().is_none());
 
-    // Down: what runs is cut, what comes is not served. Up: as before.
+    // Down: running requests are cut, new ones are not served. Up: as before.
     let mut watch = Box::pin(through.watch(&WatchParams::default(), &now).await.unwrap());
     within(watch.try_next()).await.expect("streamed at once").unwrap();
     proxy.down();
@@ -93,7 +94,7 @@ async fn answers_are_halved_strange_or_on_dead_connections_as_ordered() {
     let (through, direct) = both(&plane, &proxy).await;
     direct.create(&PostParams::default(), &map("one")).await.expect("made");
 
-    // A list that is cut, and the page of some other server; watches are not meant.
+    // A cut list, and the page of another server; watches are not struck.
     proxy.rule_for(Only::Lists, Act::Half, Method::GET, MAPS, Some(1));
     proxy.rule_for(Only::Lists, Act::Page, Method::GET, MAPS, Some(1));
     let watch = through.watch(&WatchParams::default(), "0").await.expect("a watch is no list");
@@ -109,7 +110,7 @@ async fn answers_are_halved_strange_or_on_dead_connections_as_ordered() {
     let halved = through.watch(&WatchParams::default(), "0").await.expect("accepted");
     assert!(unanswered(std::pin::pin!(halved).try_next()).await);
 
-    // Connections are dead, and nothing says so; new ones work.
+    // Connections are dead without a sign; new ones work.
     while !unanswered(watch.try_next()).await {}
     through.get("one").await.expect("a connection that waits for the next request");
     proxy.forget_connections();

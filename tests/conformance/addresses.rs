@@ -1,4 +1,5 @@
-//! Cases of addresses that look the same and are not: characters that are not seen, as web pages and spreadsheets put them.
+//! Cases of addresses that look the same and differ: invisible characters, as web pages and
+//! spreadsheets insert them.
 
 use bobsync::domain::{
     account::Access,
@@ -11,7 +12,7 @@ use crate::{
     tenant::{Tenant, account, rows},
 };
 
-/// An employee whose every address in Bob is this one.
+/// Returns an employee with this address in every e-mail field of Bob.
 fn at<T: Tenant>(tenant: &T, name: &str, email: &str) -> Person {
     let mut wanted = account(name);
     for (row, value) in wanted.attributes.iter_mut().enumerate().filter(|(row, _)| tenant.mapping().is_address(*row)) {
@@ -31,7 +32,7 @@ pub async fn an_account_from_before_is_adopted_whatever_is_not_seen_at_the_ends_
     for spelling in spellings {
         settled(tenant, &[at(tenant, "noa", spelling)]).await;
     }
-    // Nor is a second account made where the listing did not have the first.
+    // No second account is made either if the listing did not have the first.
     let mut late = account("kim");
     late.mark = None;
     let kim = tenant.make(&[late]).await.remove(0);

@@ -1,4 +1,5 @@
-//! Cases of values that the provider keeps in another form than they were sent: they are written once, and not in every pass.
+//! Cases of values that the provider keeps in another form than they were sent: they are written
+//! once, not in every pass.
 
 use std::collections::HashMap;
 
@@ -17,7 +18,7 @@ use crate::{
     tenant::{Tenant, account, rows, update, write},
 };
 
-/// An employee with this title and this state; what is known of the account's values comes along.
+/// Returns an employee with this title and this state, with what is known of the account's values.
 fn titled(name: &str, title: &str, access: Access, known: &[Person]) -> Vec<Person> {
     let mut wanted = account(name);
     wanted.attributes[rows::TITLE] = Some(title.to_owned().into());
@@ -25,7 +26,7 @@ fn titled(name: &str, title: &str, access: Access, known: &[Person]) -> Vec<Pers
     vec![Person { kept, ..person(&wanted, None, access) }]
 }
 
-/// One pass, and what is known after it. Answers the plan, and whether the title was written.
+/// Runs one pass and updates what is known. Returns the plan, and whether the title was written.
 async fn look<T: Tenant>(tenant: &T, people: &mut [Person]) -> (Plan, HashMap<PersonIndex, Outcome>, bool) {
     let (plan, outcomes) = pass(tenant, people).await;
     let mapping = mapping(tenant);
@@ -39,7 +40,7 @@ async fn look<T: Tenant>(tenant: &T, people: &mut [Person]) -> (Plan, HashMap<Pe
     (plan, outcomes, wrote)
 }
 
-/// How often the title is written until a pass writes nothing.
+/// Returns how often the title is written until a pass writes nothing.
 async fn writes<T: Tenant>(tenant: &T, people: &mut [Person]) -> u32 {
     for count in 0..8 {
         if !look(tenant, people).await.2 {
@@ -49,7 +50,7 @@ async fn writes<T: Tenant>(tenant: &T, people: &mut [Person]) -> u32 {
     panic!("the title is written for ever");
 }
 
-/// Where the answer to a change shows what is kept, one write tells it.
+/// If the answer to a change shows the kept form, one write is enough.
 fn once<T: Tenant>() -> u32 {
     if T::CATALOG.capabilities.answers_changes { 1 } else { 2 }
 }
@@ -65,7 +66,7 @@ pub async fn a_value_that_is_kept_in_another_form_is_written_once_until_either_s
     let more = writes(tenant, &mut noa).await;
     assert!(more < once::<T>() || !T::CATALOG.capabilities.answers_changes && more == 2, "{more} after the create");
     assert_eq!(tenant.look(&id).await.unwrap().attributes[rows::TITLE].as_deref(), Some("Team Lead Zoë"));
-    // At rest nothing is written at all, and the row is known. So it is after a restart.
+    // At rest nothing is written, and the row is known, also after a restart.
     for _ in 0..2 {
         let before = tenant.calls().await;
         let (plan, ..) = look(tenant, &mut noa).await;
@@ -92,7 +93,7 @@ pub async fn a_value_that_is_kept_in_another_form_is_written_once_until_either_s
     let mut noa = titled("noa", "Team  Boss", Access::Active, &noa);
     assert_eq!(writes(tenant, &mut noa).await, once::<T>());
     assert_eq!(tenant.look(&id).await.unwrap().attributes[rows::TITLE].as_deref(), Some("Team Boss"));
-    // Bob has the value as the provider keeps it: nothing to write, and nothing to remember.
+    // Bob has the value in the provider's form: nothing is written, and nothing is remembered.
     let mut noa = titled("noa", "Team Boss", Access::Active, &noa);
     assert_eq!((writes(tenant, &mut noa).await, &noa[0].kept), (0, &None));
 }
@@ -103,7 +104,7 @@ pub async fn a_value_that_is_kept_in_another_form_each_time_is_given_up_after_th
     let id = done(&look(tenant, &mut noa).await.1, 0);
     let mut written = 0;
     for round in 0..8_usize {
-        // Something changes it behind our back, and what is made of the next write is another form again.
+        // Something else changes the value, and the next write is kept in yet another form.
         tenant.keep_texts(false, None).await;
         set_title(tenant, &id, &format!("Changed {round}")).await;
         tenant.keep_texts(false, Some(20 - round)).await;
@@ -112,7 +113,7 @@ pub async fn a_value_that_is_kept_in_another_form_each_time_is_given_up_after_th
     assert_eq!(written, 3);
     let known = noa[0].kept.as_ref().unwrap();
     assert_eq!(known.given_up().collect::<Vec<_>>(), [&*tenant.mapping().rows[rows::TITLE].target]);
-    // Access goes out all the same, with whatever else changes.
+    // Access is still written, with every other change.
     let mut noa = titled("noa", title, Access::Suspended, &noa);
     assert!(!look(tenant, &mut noa).await.2);
     assert_eq!(tenant.look(&id).await.unwrap().state, AccountState::Suspended);
@@ -135,7 +136,7 @@ pub async fn what_is_changed_again_and_again_is_no_form_of_the_provider_and_is_g
         assert!(!look(tenant, &mut noa).await.2);
         assert_eq!(noa[0].kept, None, "it is in place");
     }
-    // Whatever sets it back does so after each write.
+    // Something sets the value back after each write.
     let mut written = 0;
     for _ in 0..8 {
         set_title(tenant, &id, "By hand").await;

@@ -1,4 +1,4 @@
-//! Cases of reading: one listing, whole or not, and look-ups that are never believed blindly.
+//! Cases of reading: one listing, complete or not, and look-ups that are checked.
 
 use std::time::Duration;
 
@@ -21,13 +21,13 @@ async fn try_to_list<T: Tenant>(tenant: &T) -> Result<(Vec<Account>, Listing), E
     Ok((seen, listing))
 }
 
-/// Everybody, each once, and nobody came or went.
+/// Every account once; none was added or removed.
 fn assert_whole(people: usize, (seen, listing): &(Vec<Account>, Listing)) {
     assert_eq!(*listing, Listing { accounts: u32::try_from(people).unwrap(), whole: true, unavailable: vec![] });
     assert_eq!(seen.len(), people);
 }
 
-/// Two and a half pages of people, the last of them the manager of all.
+/// Two and a half pages of accounts, the last of them the manager of all.
 fn many<T: Tenant>() -> Vec<Account> {
     (0..T::CATALOG.capabilities.page * 5 / 2).map(|number| account(&format!("person-{number}"))).collect()
 }
@@ -66,7 +66,8 @@ pub async fn a_listing_during_which_accounts_come_or_go_is_not_whole<T: Tenant>(
         return;
     }
     let ids = tenant.make(&many::<T>()).await;
-    // After the first account of the first page was read, and before the second page is asked for.
+    // After the first account of the first page was read, and before the request for the second
+    // page.
     for leaves in [true, false] {
         let mut seen = 0;
         let listing = tenant
@@ -118,7 +119,7 @@ pub async fn a_later_page_that_fails_is_asked_for_again_and_no_page_before_it<T:
 pub async fn a_later_page_that_is_throttled_is_asked_for_when_it_may_be<T: Tenant>(tenant: &T) {
     let people = tenant.make(&many::<T>()).await.len();
     assert_whole(people, &list(tenant).await);
-    // More refusals than a page that fails is given tries.
+    // More refusals than tries of a page.
     for (status, times) in [(429, 5), (503, 1)] {
         let (before, begun) = (tenant.calls().await, std::time::Instant::now());
         let fault = Fault::new(FaultKind::Status).status(status).header("retry-after", "1").times(times);
@@ -135,7 +136,7 @@ pub async fn a_page_that_is_too_large_is_asked_for_in_smaller_ones<T: Tenant>(te
     let people: Vec<Account> = (0..page * 3 / 2).map(|number| account(&format!("person-{number}"))).collect();
     tenant.make(&people).await;
     assert_whole(people.len(), &list(tenant).await);
-    // The first page is too large, or the second and its half: of the last, half a page is left.
+    // The first page is too large, or the second and its half: half a page is left of the last one.
     for (after, times, calls) in [(0, 1, 1 + 3), (1, 2, 1 + 2 + 2)] {
         let before = tenant.calls().await;
         tenant.fault(Calls::Reads, Fault::new(FaultKind::Oversize).after(after).times(times)).await;

@@ -1,11 +1,13 @@
 //! One list of cases for every provider, against its simulated service, without Bob and a cluster.
 //!
-//! - `table`: the list. `listing`, `writing`, `values`, `refusals` hold the cases of single
-//!   calls, `passes`, `addresses` and `kept` those of whole passes with the engine's own plan and execution.
-//! - `tenant`: what a case needs of a provider's tenant, whichever provider it is.
-//! - a folder per provider: its tenant, and what is its alone: exact requests, its traps, its token, its window.
+//! - `table`: the list. `listing`, `writing`, `values` and `refusals` hold the cases of single
+//!   calls. `passes`, `addresses` and `kept` hold those of whole passes with the engine's own plan
+//!   and execution.
+//! - `tenant`: what a case needs of any provider's tenant.
+//! - a folder for each provider: its tenant, and the cases that only it has: exact requests, traps,
+//!   token, window.
 //!
-//! A case is skipped only where the provider's capability table says that it cannot do such a thing, and says so.
+//! A case is skipped only if the provider's capability table excludes it, and the test prints that.
 
 mod addresses;
 mod entra;

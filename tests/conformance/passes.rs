@@ -1,5 +1,5 @@
-//! Cases of whole passes: the provider's listing, the plan made of it, and the engine's own execution, without Bob and a
-//! cluster. What is decided is given; what becomes of it at the tenant is judged.
+//! Cases of whole passes: the provider's listing, its plan, and the engine's own execution, without
+//! Bob and a cluster. The decision is given; the tests check the result in the tenant.
 
 use std::{
     collections::HashMap,
@@ -35,7 +35,7 @@ use crate::{
     tenant::{Account, Calls, Tenant, account, can, mark, rows},
 };
 
-/// The tenant's mapping, with a field of Bob's behind each row.
+/// Returns the tenant's mapping, with a field of Bob for each row.
 pub fn mapping<T: Tenant>(tenant: &T) -> Mapping {
     let mut mapping = tenant.mapping().clone();
     for (row, one) in mapping.rows.iter_mut().enumerate() {
@@ -44,7 +44,8 @@ pub fn mapping<T: Tenant>(tenant: &T) -> Mapping {
     mapping
 }
 
-/// Somebody in Bob who should have the attributes of this account. The manager is given by name.
+/// Returns an employee in Bob who should have the attributes of this account. The manager is given
+/// by name.
 pub fn person(wanted: &Account, manager: Option<&str>, access: Access) -> Person {
     let manager = manager.map(mark);
     let mut texts: Vec<Option<&str>> = vec![wanted.mark.as_deref()];
@@ -59,14 +60,14 @@ pub fn active(name: &str) -> Person {
     person(&account(name), None, Access::Active)
 }
 
-/// One pass: what was planned, and how each change ended.
+/// Runs one pass. Returns the plan, and how each change ended.
 pub async fn pass<T: Tenant>(tenant: &T, people: &[Person]) -> (Plan, HashMap<PersonIndex, Outcome>) {
     let (plan, outcomes, summary) = pass_that_may_stop(tenant, people).await;
     assert!(summary.stop.is_none() && summary.cut.is_none(), "{summary:?}");
     (plan, outcomes)
 }
 
-/// The same, with what the step as a whole found out.
+/// Does the same, with the findings of the whole step.
 pub async fn pass_that_may_stop<T: Tenant>(tenant: &T, people: &[Person]) -> (Plan, HashMap<PersonIndex, Outcome>, Summary) {
     let mapping = mapping(tenant);
     let mut matcher = Matcher::new(&mapping, people, true);
@@ -123,7 +124,7 @@ async fn carry_out<T: Tenant>(
     (plan, outcomes.into_inner().unwrap(), summary)
 }
 
-/// Nothing is left to do.
+/// Checks that nothing is left to do.
 pub async fn settled<T: Tenant>(tenant: &T, people: &[Person]) {
     let before = tenant.calls().await;
     let (plan, _) = pass(tenant, people).await;
@@ -131,7 +132,7 @@ pub async fn settled<T: Tenant>(tenant: &T, people: &[Person]) {
     assert!(tenant.calls().await <= before + 1, "a page is all that is read");
 }
 
-/// The id of the account that a change ended with.
+/// Returns the id of the account that a change ended with.
 pub fn done(outcomes: &HashMap<PersonIndex, Outcome>, person: PersonIndex) -> String {
     match outcomes.get(&person) {
         Some(Outcome::Done(done)) => done.account.to_string(),
@@ -402,7 +403,7 @@ pub async fn an_administrator_is_recognised_and_never_written<T: Tenant>(tenant:
         assert_eq!(tenant.look(&ids[person]).await, held[person], "neither adopted nor suspended");
     }
     assert_eq!((outcomes.len(), done(&outcomes, 2)), (1, ids[2].clone()), "who is none is suspended");
-    // One that turns out to be there when an account is to be made is not taken over either.
+    // An account that appears when one is to be made is not taken over either.
     let mut before = account("pia");
     before.mark = None;
     let late = tenant.make(&[before]).await.remove(0);
@@ -414,7 +415,7 @@ pub async fn an_administrator_is_recognised_and_never_written<T: Tenant>(tenant:
     let (_, outcomes) = execute_plan(tenant, &mapping, &people, plan, &[]).await;
     assert!(matches!(&outcomes[&0], Outcome::Failed { failure: Failure::Protected(_), .. }), "{outcomes:?}");
     assert_eq!(tenant.look(&late).await, held);
-    // And one on record that the listing does not have.
+    // The same for an account on record that the listing does not have.
     let mut people = [leaves("noa")];
     people[0].known_account = Some(ids[0].as_str().into());
     people[0].known_active = true;
@@ -438,7 +439,7 @@ pub async fn an_account_of_another_directory_is_left_to_it<T: Tenant>(tenant: &T
         assert!(crate::tenant::listed(tenant, id).await.elsewhere, "a look-up tells it as well");
     }
     let held = [tenant.look(&ids[0]).await, tenant.look(&ids[1]).await];
-    // A leaver, and somebody whose title is another.
+    // A leaver, and an employee with another title.
     let mut titled = account("kim");
     titled.attributes[rows::TITLE] = Some("Lead".into());
     let people = [person(&account("noa"), None, Access::Suspended), person(&titled, None, Access::Active)];
@@ -448,7 +449,8 @@ pub async fn an_account_of_another_directory_is_left_to_it<T: Tenant>(tenant: &T
         assert_eq!(tenant.look(&ids[person]).await, held[person], "nothing is written");
     }
     assert!(outcomes.is_empty(), "{outcomes:?}");
-    // One that turns out to be there: where an account is to be made, and where the account on record is not in the listing.
+    // An account that appears: at a create, and for an account on record that is not in the
+    // listing.
     let mut people = [person(&account("kim"), None, Access::Active), person(&account("noa"), None, Access::Suspended)];
     people[1].known_account = Some(ids[0].as_str().into());
     people[1].known_active = true;
@@ -471,7 +473,7 @@ pub async fn what_is_told_of_an_account_after_a_change_is_as_the_tenant_has_it<T
         wanted.attributes[rows::TITLE] = Some(title.into());
         [person(&wanted, manager, access), active("boss")]
     };
-    // Whatever a provider answers: a change that says nothing of access leaves the state that is told.
+    // With any answer of a provider, a change without access keeps the reported state.
     for (title, manager, access) in [
         ("Engineer", None, Access::Active),
         ("Lead", None, Access::Active),

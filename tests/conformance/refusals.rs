@@ -1,4 +1,5 @@
-//! Cases of calls that are refused, lost or unanswered: each has one meaning, and none gives a value away.
+//! Cases of calls that are refused, lost or unanswered: each has one meaning, and no message
+//! contains a value.
 
 use std::{
     sync::{Arc, Mutex},
@@ -137,7 +138,7 @@ pub async fn an_attribute_that_is_no_longer_defined_is_refused_once<T: Tenant>(t
     }
     let people: Vec<_> = (0..30).map(|number| account(&format!("person-{number}"))).collect();
     let ids = tenant.make(&people).await;
-    // What is defined is known from the listing.
+    // The definitions are known from the listing.
     assert!(tenant.provider().list(tenant.mapping(), &mut |_| ()).await.unwrap().unavailable.is_empty());
     tenant.undefine().await;
     let target = Some(tenant.mapping().rows[rows::EXTENSION].target.to_string());
@@ -182,7 +183,7 @@ pub async fn a_read_that_fails_is_unavailable_and_a_write_that_may_have_arrived_
         let (held, size, before) = (tenant.look(&id).await.unwrap(), tenant.size().await, tenant.calls().await);
         tenant.fault(Calls::Updates, fault.clone()).await;
         let (written, calls) = update(tenant, &id, &write(&[(rows::TITLE, Some(&title))])).await;
-        // Nothing can be cut off an answer that says nothing.
+        // An answer without content cannot be cut.
         if fault.kind != FaultKind::Truncate || can::<T>("an answer to a change that can be cut", |can| can.answers_changes) {
             assert!(matches!(written, Err(Error::Unknown { .. })), "{fault:?}: {written:?}");
         }
@@ -198,7 +199,8 @@ pub async fn a_read_that_fails_is_unavailable_and_a_write_that_may_have_arrived_
         tenant.heal().await;
         assert_eq!(tenant.calls().await, before + 2, "{fault:?}");
         assert_eq!(tenant.size().await, size + usize::from(applied), "{fault:?}");
-        // What became of it is found out by its mark, or, where searches lag or know no marks, by its e-mail.
+        // The outcome is read by the mark, or by the e-mail if searches lag or do not support
+        // marks.
         let (mark, email) = (mark(&name), format!("{name}@example.com"));
         let can = &T::CATALOG.capabilities;
         let key = if can.lags || !can.searches_marks { Key::Email(&email) } else { Key::Mark(&mark) };
@@ -217,7 +219,7 @@ pub async fn nothing_reaches_an_address_where_nobody_listens<T: Tenant>(tenant: 
         provider.update(mapping, "7", &write(&[(rows::TITLE, Some("Lead"))]), Urgency::Urgent).await.map(drop),
     ];
     for outcome in outcomes {
-        // Not even a write is of unknown outcome here.
+        // Even a write has a known outcome here.
         assert!(matches!(outcome, Err(Error::Unavailable { .. })), "{outcome:?}");
     }
 }
@@ -236,7 +238,7 @@ pub async fn a_throttled_provider_is_left_alone_until_then<T: Tenant>(tenant: &T
     }
     assert_eq!(calls, 1);
     assert_eq!(tenant.look(&id).await.unwrap().attributes[rows::TITLE].as_deref(), Some("Engineer"), "nothing was applied");
-    // Whoever comes next stands in line, the urgent too, however often one looks.
+    // Later callers wait in line, urgent ones too, in every look.
     let before = tenant.calls().await;
     let suspend = AccountWrite { access: Some(Access::Suspended), ..AccountWrite::default() };
     tokio::select! {
@@ -252,7 +254,7 @@ pub async fn a_provider_in_trouble_that_names_a_time_is_left_alone_by_what_can_w
     let (written, calls) = update(tenant, &id, &write(&[(rows::TITLE, Some("Lead"))])).await;
     assert!(matches!(written, Err(Error::Unknown { .. })), "{written:?}");
     assert_eq!(calls, 1);
-    // What became of it is read at once.
+    // The outcome is read at once.
     assert_eq!(tenant.provider().find(tenant.mapping(), Key::Id(&id)).await.unwrap().len(), 1);
     let titled = AccountWrite { foreign: tenant.foreign(&id).await, ..write(&[(rows::TITLE, Some("Lead"))]) };
     let before = tenant.calls().await;
@@ -267,7 +269,7 @@ pub async fn a_provider_in_trouble_that_names_a_time_is_left_alone_by_what_can_w
     assert_eq!(tenant.look(&id).await.unwrap().state, AccountState::Suspended);
 }
 
-/// The end of this wait, in seconds from now.
+/// Returns the end of this wait, in seconds from now.
 fn seconds_left(wait: Wait) -> u64 {
     (wait.until.saturating_duration_since(Instant::now()) + Duration::from_millis(500)).as_secs()
 }
@@ -284,7 +286,8 @@ pub async fn what_calls_wait_for_is_told_when_they_begin_to_wait<T: Tenant>(tena
     let calm = connect();
     calm.update(tenant.mapping(), &id, &titled, Urgency::Normal).await.unwrap();
     assert_eq!(told(), [], "nothing is waited for");
-    // A read, a write and a listing that are refused, each at another connection; then the next call, which is not sent.
+    // A read, a write and a listing are refused, each at another connection; the next call is not
+    // sent.
     for read in [true, false] {
         let provider = connect();
         for calls in [Calls::Reads, Calls::Updates] {
@@ -307,7 +310,7 @@ pub async fn what_calls_wait_for_is_told_when_they_begin_to_wait<T: Tenant>(tena
         assert_eq!((told(), tenant.calls().await), (vec![refused[0]], before), "whoever comes next is told of the same end");
         tenant.heal().await;
     }
-    // In trouble: only what can wait waits.
+    // In trouble only calls that can wait do wait.
     let provider = connect();
     tenant.fault(Calls::Updates, Fault::new(FaultKind::Status).status(503).header("retry-after", "120").times(1)).await;
     provider.update(tenant.mapping(), &id, &titled, Urgency::Normal).await.unwrap_err();
@@ -365,7 +368,7 @@ pub async fn a_credential_that_may_only_read_is_denied_its_writes<T: Tenant>(ten
     let made = tenant.provider().create(tenant.mapping(), &creation(&account("kim"), Access::Active), &Initial::default()).await;
     // Neither does one refused create.
     assert!(matches!(made, Err(Error::Denied { .. } | Error::Forbidden { .. })), "{made:?}");
-    // Whether it is this account or all of them, one refused update does not tell.
+    // One refused update does not show whether it concerns this account or all.
     let (written, _) = update(tenant, &id, &write(&[(rows::TITLE, Some("Lead"))])).await;
     assert!(matches!(written, Err(Error::Denied { .. } | Error::Forbidden { .. })), "{written:?}");
     assert_eq!(tenant.look(&id).await.unwrap().attributes[rows::TITLE].as_deref(), Some("Engineer"));

@@ -1,6 +1,6 @@
-//! The table of cases that every provider must pass. A provider's suite names its tenant once and has them all; a case
-//! that is in no table is dead code, and the lint says so. What a provider cannot do, its capability table says; the
-//! case then prints that it is skipped.
+//! The table of cases that every provider must pass. A provider's suite names its tenant once and
+//! gets them all. A case that is in no table is dead code, and the lint reports it. If the
+//! provider's capability table excludes a case, the case prints that it is skipped.
 
 /// Makes a test of each case, with a tenant of its own.
 macro_rules! every_provider {

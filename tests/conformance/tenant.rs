@@ -1,5 +1,6 @@
-//! A provider's tenant, as the cases see it: behind the provider's back accounts are made, looked at and broken, and
-//! calls are counted. Accounts are told in the words of the domain, so that no case knows a provider's wire.
+//! A provider's tenant, as the cases see it. They make, read and break accounts without the
+//! provider under test, and count calls. Accounts use the types of the domain, so that no case
+//! knows a provider's wire.
 
 use std::{
     borrow::Cow,
@@ -16,10 +17,10 @@ use bobsync::{
 use serde_json::Value;
 use simulators::{Fault, FaultKind};
 
-/// An account that outlives every page.
+/// An account that stays in every page.
 pub type Account = account::Account<'static>;
 
-/// Which calls a fault strikes.
+/// The calls that a fault strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Calls {
     /// Listings and look-ups.
@@ -28,125 +29,129 @@ pub enum Calls {
     Updates,
 }
 
-/// How a connection is made that differs from the usual.
+/// How a connection differs from the usual one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Through {
     /// A secret that the tenant does not know.
     AWrongSecret,
-    /// An address where nobody listens.
+    /// An address without a listener.
     NobodyThere,
     /// A process that may not write any more.
     AClosedGate,
 }
 
-/// Name and outcome of each call, as the provider told its observer.
+/// Name and outcome of each call, as reported to the observer.
 pub type Outcomes = Arc<Mutex<Vec<(&'static str, &'static str)>>>;
 
-/// A connection's ties: calls are told to `outcomes`, and the gate is open or not.
+/// Returns the ties of a connection: outcomes go to `outcomes`, and the gate is open or closed.
 pub fn ties(open: bool, outcomes: Outcomes, waits: Waits) -> Ties {
     Ties { observer: Arc::new(move |call, outcome| outcomes.lock().unwrap().push((call, outcome))), gate: Arc::new(move || open), waits }
 }
 
-/// Waits are not told.
+/// Waits are not reported.
 pub fn untold() -> Waits {
     Arc::new(|_| ())
 }
 
 /// One tenant of one provider.
 pub trait Tenant: Sized + Sync {
-    /// What is declared of the provider.
+    /// The declared capabilities of the provider.
     const CATALOG: &'static Catalog;
 
-    /// Rows that the answer to a write does not tell of unless they were written.
+    /// Rows that the answer to a write does not contain unless they were written.
     const SILENT: &'static [usize] = &[];
 
-    /// An empty tenant, and a provider connected to it that has not called yet.
+    /// Starts an empty tenant, and a connected provider that has not called yet.
     async fn start() -> Self;
 
     /// The provider under test.
     fn provider(&self) -> &dyn Provider;
 
-    /// Another connection to the same tenant.
+    /// Makes another connection to the same tenant.
     fn connect(&self, through: Through) -> Box<dyn Provider>;
 
-    /// Another connection to the same tenant, which tells of its waits.
+    /// Makes another connection to the same tenant, which reports its waits.
     fn telling(&self, waits: Waits) -> Box<dyn Provider>;
 
-    /// E-mail, username (or another attribute that holds an e-mail, where the e-mail is the username), two texts, manager, one
-    /// attribute that a tenant defines itself (or a third text), and two names, at the rows of [`rows`].
+    /// Returns the attributes, at the rows of [`rows`]: e-mail, username (or another attribute that
+    /// holds an e-mail, if the e-mail is the username), two texts, manager, one attribute that a
+    /// tenant defines itself (or a third text), and two names.
     fn mapping(&self) -> &Mapping;
 
-    /// Accounts as an administrator would make them, all at once; [`Account::id`] is ignored. Answers the ids.
+    /// Makes accounts at once, as an administrator would. [`Account::id`] is ignored. Returns the
+    /// ids.
     async fn make(&self, accounts: &[Account]) -> Vec<String>;
 
-    /// The account as the tenant has it; [`Account::foreign`] is `None`.
+    /// Returns the account as the tenant has it; [`Account::foreign`] is `None`.
     async fn look(&self, id: &str) -> Option<Account>;
 
-    /// Everything at an account that the mapping does not speak of, times of change aside.
+    /// Returns everything of an account outside of the mapping, except times of change.
     async fn rest(&self, id: &str) -> Value;
 
-    /// Gives an account something that is not ours, of the kind that a careless update loses.
+    /// Adds an entry of another tool to an account, of the kind that a careless update loses.
     async fn give_foreign(&self, id: &str);
 
-    /// How many accounts there are.
+    /// Returns the number of accounts.
     async fn size(&self) -> usize;
 
     async fn delete(&self, id: &str);
 
-    /// [`account::Account::foreign`] of this account, which the plan gives back with every write, where the provider cannot
-    /// write an attribute without it.
+    /// Returns [`account::Account::foreign`] of this account. The plan gives it back with every
+    /// write, if the provider cannot write an attribute without it.
     async fn foreign(&self, _: &str) -> Option<Box<str>> {
         None
     }
 
-    /// What the manager's row holds for this account: its id, or its e-mail.
+    /// Returns what the manager's row holds for this account: its id, or its e-mail.
     async fn reference(&self, id: &str) -> String {
         id.to_owned()
     }
 
-    /// The attribute that tenants define themselves is not defined (any more).
+    /// Removes the definition of the attribute that tenants define themselves.
     async fn undefine(&self);
 
-    /// All tokens are over.
+    /// Ends all tokens.
     async fn revoke_tokens(&self);
 
-    /// The initial passwords that new accounts were made with, oldest first, and whether they have to be changed.
+    /// Returns the initial passwords of new accounts, oldest first, and whether they must be
+    /// changed.
     async fn passwords(&self) -> Vec<(String, bool)>;
 
-    /// Values of this row that contain `text` are refused from now on.
+    /// Makes the tenant refuse values of this row that contain `text`.
     async fn refuse(&self, row: usize, text: &str);
 
-    /// The account becomes an administrator's, where the provider says such a thing.
+    /// Makes the account an administrator's, if the provider shows that.
     async fn promote(&self, _: &str) {
         unreachable!("the capability table says that the provider does not tell administrators")
     }
 
-    /// Whether the provider says that another directory is the master of an account.
+    /// Whether the provider shows that another directory is the master of an account.
     const TELLS_MASTERS: bool = true;
 
-    /// Another directory becomes the master of this account.
+    /// Makes another directory the master of this account.
     async fn master(&self, _: &str) {
         unreachable!("the tenant says that its provider does not tell masters")
     }
 
-    /// Texts that are written from now on are kept with single blanks and composed letters, and up to so many characters.
+    /// Makes the tenant keep new texts with single blanks and composed letters, cut to this length.
     async fn keep_texts(&self, folded: bool, cut: Option<usize>);
 
-    /// Whether the service keeps characters that are not seen, in addresses and where the mark goes.
+    /// Whether the service keeps invisible characters in addresses and in the mark.
     const KEEPS_UNSEEN: bool = true;
 
-    /// The account's mark is followed by a character that is not seen.
+    /// Adds an invisible character after the account's mark.
     async fn disguise_mark(&self, _: &str) {
         unreachable!("the tenant says that its service refuses such a character")
     }
 
-    /// The credential may not change this account.
+    /// Takes the right to change this account from the credential.
     async fn protect(&self, id: &str);
 
-    /// The credential may read and not write from now on.
+    /// Lets the credential only read from now on.
     async fn only_reads(&self);
 
-    /// Every call is refused as one too many; answers the seconds after which the tenant says to come back, if it says so.
+    /// Makes the tenant refuse every call as one too many. Returns the seconds after which the
+    /// tenant says to come back, if it says so.
     async fn exhaust(&self) -> Option<u64>;
 
     /// Strikes these calls until [`Tenant::heal`].
@@ -154,27 +159,27 @@ pub trait Tenant: Sized + Sync {
 
     async fn heal(&self);
 
-    /// All calls that the service has seen, but for those that fetched a token.
+    /// Returns all calls that the service has seen, except those that fetched a token.
     async fn calls(&self) -> u64;
 
-    /// The calls that fetched a token.
+    /// Returns the calls that fetched a token.
     async fn token_calls(&self) -> u64;
 }
 
-/// Where the attributes stand in [`Tenant::mapping`].
+/// The rows of the attributes in [`Tenant::mapping`].
 pub mod rows {
     pub const EMAIL: usize = 0;
     // 1: the username, or another attribute that holds an e-mail.
     pub const TITLE: usize = 2;
     pub const DEPARTMENT: usize = 3;
     pub const MANAGER: usize = 4;
-    /// What the tenant defines itself.
+    /// An attribute that the tenant defines itself.
     pub const EXTENSION: usize = 5;
     pub const FIRST: usize = 6;
     // 7: the last name.
 }
 
-/// Whether the provider can do this; prints that the case is skipped where it cannot.
+/// Returns whether the provider can do this; prints that the case is skipped if not.
 pub fn can<T: Tenant>(what: &str, able: impl Fn(&Capabilities) -> bool) -> bool {
     let able = able(&T::CATALOG.capabilities);
     if !able {
@@ -183,13 +188,13 @@ pub fn can<T: Tenant>(what: &str, able: impl Fn(&Capabilities) -> bool) -> bool 
     able
 }
 
-/// The mark of the person of this name: a number as Bob's ids are, 19 digits.
+/// Returns the mark of the employee with this name: a number of 19 digits, as Bob's ids are.
 pub fn mark(name: &str) -> String {
     let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     (3_000_000_000_000_000_000 + hash % 1_000_000_000_000_000_000).to_string()
 }
 
-/// Somebody's active account, with a mark and every attribute but the manager.
+/// Returns an employee's active account, with a mark and every attribute except the manager.
 pub fn account(name: &str) -> Account {
     let email: Cow<'static, str> = format!("{name}@example.com").into();
     let text = |text: &str| Some(text.to_owned().into());
@@ -207,13 +212,13 @@ pub fn account(name: &str) -> Account {
     }
 }
 
-/// A write of these rows: text sets, `None` clears.
+/// Returns a write of these rows: text sets, `None` clears.
 pub fn write(attributes: &[(usize, Option<&str>)]) -> AccountWrite {
     let value = |text: Option<&str>| text.map_or(NewValue::Clear, |text| NewValue::Set(text.into()));
     AccountWrite { attributes: attributes.iter().map(|(row, text)| (*row, value(*text))).collect(), ..AccountWrite::default() }
 }
 
-/// The write that makes this account.
+/// Returns the write that makes this account.
 pub fn creation(account: &Account, access: Access) -> AccountWrite {
     let set = |(row, text): (usize, &Option<Cow<'static, str>>)| Some((row, NewValue::Set(text.as_deref()?.into())));
     AccountWrite {
@@ -224,22 +229,22 @@ pub fn creation(account: &Account, access: Access) -> AccountWrite {
     }
 }
 
-/// The account as the provider lists it, [`Account::foreign`] included.
+/// Returns the account as the provider lists it, with [`Account::foreign`].
 pub async fn listed<T: Tenant>(tenant: &T, id: &str) -> Account {
     let found = tenant.provider().find(tenant.mapping(), Key::Id(id)).await.expect("the look-up works");
     found.into_iter().next().expect("the account is there")
 }
 
-/// What is told of an account, but for what only its provider understands.
+/// Returns what is reported of an account, without what only its provider understands.
 pub fn plain(account: Account) -> Account {
     Account { foreign: None, ..account }
 }
 
-/// What the answer to a write tells, with what such answers leave out taken from `whole`.
+/// Returns what the answer to a write reports. What such answers leave out comes from `whole`.
 pub fn answered<T: Tenant>(account: Account, whole: &Account) -> Account {
     let mut account = plain(account);
     if !T::CATALOG.capabilities.answers_changes {
-        // Nothing is answered: what is told is the write itself, and it has to be true.
+        // The answer is empty: the report is the write itself, and must be true.
         for (told, stored) in account.attributes.iter().zip(&whole.attributes) {
             assert!(told.is_none() || told == stored, "{told:?} is told, and {stored:?} was wanted");
         }
@@ -253,7 +258,7 @@ pub fn answered<T: Tenant>(account: Account, whole: &Account) -> Account {
     account
 }
 
-/// Updates without haste, and says how many calls that took.
+/// Updates without urgency. Returns how many calls that took.
 pub async fn update<T: Tenant>(
     tenant: &T,
     id: &str,
@@ -268,7 +273,7 @@ pub async fn update<T: Tenant>(
     (outcome, tenant.calls().await - before)
 }
 
-/// Every way in which an answer can be worthless, and whether the call was carried out all the same.
+/// Every kind of worthless answer, and whether the call was still carried out.
 pub fn worthless() -> Vec<(Fault, bool)> {
     let new = Fault::new;
     vec![

@@ -1,4 +1,4 @@
-//! Cases of values that a careless client breaks, or writes for ever.
+//! Cases of values that a careless client breaks, or writes in every pass.
 
 use bobsync::{domain::mapping::equal, provider::Error};
 

@@ -1,4 +1,4 @@
-//! Cases of writing that the tenant grants.
+//! Cases of writes that the tenant accepts.
 
 use bobsync::{
     domain::account::{Access, AccountState, AccountWrite},
@@ -59,7 +59,7 @@ pub async fn what_we_do_not_own_survives<T: Tenant>(tenant: &T) {
     tenant.give_foreign(&id).await;
     let rest = tenant.rest(&id).await;
     for value in [Some("B-8"), None, Some("C \"9\"")] {
-        // As the plan does it: what the provider needs again comes from the listing.
+        // As the plan does: what the provider needs again comes from the listing.
         let mut change = write(&[(rows::EXTENSION, value), (rows::TITLE, value)]);
         change.foreign = listed(tenant, &id).await.foreign.map(|foreign| foreign.as_ref().into());
         let (written, calls) = update(tenant, &id, &change).await;
@@ -113,7 +113,7 @@ pub async fn writing_again_changes_nothing<T: Tenant>(tenant: &T) {
         write(&[(rows::TITLE, Some("Lead")), (rows::DEPARTMENT, None), (rows::EXTENSION, Some("B-8")), (rows::MANAGER, Some(&boss))]);
     (change.mark, change.access) = (Some(mark("noa-2").into()), Some(Access::Suspended));
     change.foreign = listed(tenant, &ids[0]).await.foreign.map(|foreign| foreign.as_ref().into());
-    // What is opaque may hold ids of entries, which a provider gives anew.
+    // The opaque part may hold ids of entries, which a provider makes anew.
     let once = plain(update(tenant, &ids[0], &change).await.0.unwrap().account);
     let held = tenant.look(&ids[0]).await;
     assert_eq!(plain(update(tenant, &ids[0], &change).await.0.unwrap().account), once);

@@ -1,5 +1,6 @@
-//! A handful of people and accounts, small enough to read when a property fails, and strange enough to meet every
-//! sentence about matching: shared e-mails, marks of strangers, records of accounts that are not there.
+//! A few employees and accounts: few enough to read when a property fails, and varied enough to
+//! meet every sentence about matching. They share e-mails, bear marks of strangers, and have
+//! records of accounts that do not exist.
 
 use std::fmt;
 
@@ -20,17 +21,17 @@ pub const USERNAME: usize = 1;
 pub const TITLE: usize = 2;
 pub const MANAGER: usize = 3;
 
-/// Everybody there can be; who is in the crowd is known by the position in here.
+/// All possible employees; the position in here identifies them.
 pub const NAMES: [&str; 6] = ["Ada", "Ben", "Cleo", "Dan", "Eve", "Fay"];
 
-/// A mark that is nobody's in Bob.
+/// A mark that belongs to no employee in Bob.
 pub const STRANGER: &str = "999";
 
 const EMAILS: [&str; 4] = ["ada@example.com", "ADA@Example.com", "ben@example.com", "cleo@example.com"];
 const USERNAMES: [&str; 6] = ["ada@example.com", "ben@example.com", "ada", "Ada", "ben", "cleo"];
 const TITLES: [&str; 2] = ["Engineer", "Head of Nothing"];
 
-/// Bob's `root.id` of somebody.
+/// Returns the `root.id` of an employee.
 pub fn root_id(who: usize) -> String {
     format!("10{who}")
 }
@@ -60,7 +61,7 @@ impl Told {
     }
 }
 
-/// What was decided for somebody.
+/// The decision for an employee.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stance {
     /// Active, created if missing.
@@ -75,16 +76,16 @@ pub enum Stance {
     LeftAlone,
     /// An account is left as it is, and none is created.
     NoEvidence,
-    /// The settings leave this person out.
+    /// The settings leave this employee out.
     NotManaged,
 }
 
-/// One employee with what was decided.
+/// One employee with the decision.
 #[derive(Clone)]
 pub struct Someone {
     pub who: usize,
     pub email: Told,
-    /// Where the mapping has usernames of their own.
+    /// The username, if the mapping has separate usernames.
     pub username: Told,
     pub title: Told,
     /// `root.id` of the manager.
@@ -98,7 +99,7 @@ pub struct Someone {
     pub deleted: bool,
 }
 
-/// Somebody who works and has an e-mail of their own.
+/// Returns an employee who works and has an e-mail that no other has.
 pub fn someone(who: usize) -> Someone {
     const OWN: [&str; 6] =
         ["ada@example.com", "ben@example.com", "cleo@example.com", "dan@example.com", "eve@example.com", "fay@example.com"];
@@ -115,13 +116,13 @@ pub fn someone(who: usize) -> Someone {
     }
 }
 
-/// Somebody of a large company: a number instead of a name.
+/// Returns an employee of a large company: a number instead of a name.
 pub fn someone_else(who: usize) -> Someone {
     let email: &'static str = Box::leak(format!("person.{who}@example.com").into_boxed_str());
     Someone { who, email: Told::Text(email), username: Told::Text(email), ..someone(0) }
 }
 
-/// The account of [`someone_else`].
+/// Returns the account of [`someone_else`].
 pub fn own_account_of(who: usize) -> Stored {
     let one = someone_else(who);
     let id: &'static str = Box::leak(format!("account-{who}").into_boxed_str());
@@ -141,7 +142,7 @@ pub struct Stored {
     pub state: AccountState,
 }
 
-/// An active account with this e-mail as its username too, and no mark.
+/// Returns an active account with this e-mail, also as its username, and without a mark.
 pub fn stored(id: &'static str, email: &'static str) -> Stored {
     Stored {
         id,
@@ -154,39 +155,39 @@ pub fn stored(id: &'static str, email: &'static str) -> Stored {
     }
 }
 
-/// How the mapping differs from the plainest.
+/// How the mapping differs from the simplest one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Style {
     /// Usernames come from a field of their own, not from the e-mail.
     pub own_usernames: bool,
-    /// By row: set at the creation only.
+    /// By row: set only at the creation.
     pub once: [bool; 4],
 }
 
-/// Everything that matching and planning look at.
+/// Everything that matching and planning read.
 #[derive(Clone)]
 pub struct Crowd {
     pub people: Vec<Someone>,
     pub accounts: Vec<Stored>,
     /// `adoption: MatchByEmail`.
     pub adopt: bool,
-    /// The listing hung together.
+    /// The listing was consistent.
     pub whole: bool,
     pub style: Style,
 }
 
-/// A crowd with the plainest mapping.
+/// Returns a crowd with the simplest mapping.
 pub fn crowd(people: Vec<Someone>, accounts: Vec<Stored>) -> Crowd {
     Crowd { people, accounts, adopt: true, whole: true, style: Style::default() }
 }
 
 impl Someone {
-    /// Whether access is to be taken away, where there is any.
+    /// Returns whether access is to be taken, if there is any.
     pub fn leaves(&self) -> bool {
         matches!(self.stance, Stance::Left | Stance::OnLeave | Stance::Starts)
     }
 
-    /// The one place in these tests where a [`Decision`] of somebody in a crowd is made.
+    /// Makes a [`Decision`] of an employee in a crowd; no other test code does.
     pub fn person(&self) -> Person {
         let id = root_id(self.who);
         let status = Cell::Text(if self.active_in_bob { "Active" } else { "Inactive" });
@@ -220,7 +221,7 @@ impl Someone {
         Person { known_account, ..fixture::person(employee, decision) }
     }
 
-    /// The e-mail that this person's account should have.
+    /// Returns the e-mail that this employee's account should have.
     pub fn wanted_email(&self) -> Option<&'static str> {
         self.email.text().filter(|_| !self.deleted)
     }
@@ -279,7 +280,7 @@ impl Crowd {
         }
     }
 
-    /// The username that somebody's account should have.
+    /// Returns the username that an employee's account should have.
     pub fn username(&self, one: &Someone) -> Option<&'static str> {
         let told = if self.style.own_usernames { one.username } else { one.email };
         told.text().filter(|_| !one.deleted)
@@ -394,7 +395,7 @@ fn any_stored() -> impl Strategy<Value = Stored> {
         })
 }
 
-/// Any crowd of up to six people and seven accounts.
+/// Generates a crowd of up to six employees and seven accounts.
 pub fn any_crowd() -> impl Strategy<Value = Crowd> {
     let style = (any::<bool>(), proptest::array::uniform4(proptest::bool::weighted(0.1)));
     (
@@ -411,7 +412,7 @@ pub fn any_crowd() -> impl Strategy<Value = Crowd> {
         })
 }
 
-/// Any crowd, and the same crowd in another order.
+/// Generates a crowd, and the same crowd in another order.
 pub fn any_shuffled() -> impl Strategy<Value = (Crowd, Crowd)> {
     (any_crowd(), proptest::collection::vec(any::<u8>(), 6), proptest::collection::vec(any::<u8>(), 7)).prop_map(
         |(crowd, people, accounts)| {

@@ -1,4 +1,4 @@
-//! `access::decide` against the oracle, and the promises that hold whatever the oracle says.
+//! `access::decide` against the oracle, and the promises that hold for any answer of the oracle.
 
 use bobsync::domain::{
     access::{Because, Decision, Missing, Why, decide, decide_with},
@@ -22,8 +22,9 @@ use proptest::prelude::*;
 
 use crate::oracle::{self, Before, Facts, Shown, Wishes};
 
-/// Zones with every kind of trouble: clocks that skip midnight (Beirut, Santiago, Cairo, Azores) or repeat it (Havana,
-/// Azores), half an hour of summer time (Lord Howe), quarters (Kathmandu, Chatham), both ends of the day.
+/// Zones with every kind of difficulty: clocks that skip midnight (Beirut, Santiago, Cairo, Azores)
+/// or repeat it (Havana, Azores), half an hour of summer time (Lord Howe), quarters (Kathmandu,
+/// Chatham), both ends of the day.
 const ZONES: [&str; 17] = [
     "UTC",
     "Europe/London",
@@ -165,7 +166,8 @@ fn any_wishes() -> impl Strategy<Value = Wishes> {
         })
 }
 
-/// A moment: close to the anchor, or within a second or an hour of one of the dates' midnights.
+/// A moment: close to the anchor, or within a second or an hour of the midnight of one of the
+/// dates.
 fn any_case() -> impl Strategy<Value = (Wishes, Facts, Timestamp)> {
     proptest::sample::select(anchors()).prop_flat_map(|anchor| {
         let moment = (0..6_usize, prop_oneof![Just(0_i64), Just(-1), Just(1), Just(3600), Just(-3600)], -4 * 96..4 * 96_i64);
@@ -184,7 +186,7 @@ fn any_case() -> impl Strategy<Value = (Wishes, Facts, Timestamp)> {
     })
 }
 
-/// The settings as the core takes them; decisions do not look at the mapping.
+/// Returns the settings for the core; decisions do not use the mapping.
 pub fn settings(wishes: &Wishes) -> Settings {
     let row =
         Row { target: "email".into(), source: Source::Field(1), on_create_only: false, compare: Compare::IgnoringCase, required: true };
@@ -216,7 +218,7 @@ fn cell(shown: &Shown) -> Cell<'_> {
     }
 }
 
-/// The row that Bob would send.
+/// Returns the row that Bob would send.
 fn employee(facts: &Facts) -> Employee {
     if facts.deleted {
         return Employee::gone("3332883894235038486");
@@ -240,7 +242,7 @@ fn decided(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Decision {
     decide(&settings(wishes), &known(wishes, facts), &employee(facts), now)
 }
 
-/// What the person's `EmployeeSync` says.
+/// What the `EmployeeSync` says.
 fn known(wishes: &Wishes, facts: &Facts) -> Known {
     Known {
         overrides: Overrides { hands_off: wishes.hands_off, ..Overrides::default() },
@@ -258,7 +260,8 @@ fn known(wishes: &Wishes, facts: &Facts) -> Known {
     }
 }
 
-/// The access that a decision leads to, for an account that had `before`, and for nobody's.
+/// Returns the access after a decision, for an account that had `before`, and for an employee
+/// without an account.
 fn leads_to(decision: &Decision, before: Option<Access>) -> Option<Access> {
     match (before, decision.missing) {
         (Some(before), _) => Some(decision.existing.unwrap_or(before)),
@@ -362,7 +365,8 @@ proptest! {
         prop_assert_eq!(decision, decided(&wishes, &facts, now));
         let after = leads_to(&decision, before);
         prop_assert!(after.is_none() || decision.existing.is_none() || after == decision.existing || before.is_none());
-        // What a new account is created with is what an existing one would be brought to: no create, then a change.
+        // A new account is created as an existing one would become, so no change follows the
+        // create.
         if let (Missing::Create(created), Some(existing)) = (decision.missing, decision.existing) {
             prop_assert_eq!(created, existing);
         }
@@ -380,17 +384,18 @@ proptest! {
     fn the_next_transition_is_ahead_and_comes_true((wishes, facts, now) in any_case(), before in proptest::option::of(prop_oneof![Just(Access::Active), Just(Access::Suspended)])) {
         let decision = decided(&wishes, &facts, now);
         if let Some(next) = decision.next.filter(|next| matches!(next.because, Because::LeaveStart | Because::LeaveEnd)) {
-            // Whether Bob's status really changes with a leave, no date says.
+            // No date says whether Bob's status really changes with a leave.
             prop_assert!(next.at > now);
         } else if let Some(next) = decision.next {
             prop_assert!(next.at > now);
             let then = decided(&wishes, &facts, next.at);
-            // Who has an account has that access then; who has none gets one with it, or never gets one.
+            // An employee with an account has that access then. An employee without one gets an
+            // account with it, or never gets one.
             let access = then.existing.or(match then.missing { Missing::Create(access) => Some(access), _ => None });
             prop_assert_eq!(access, Some(next.access));
             prop_assert_ne!((then.existing, then.missing), (decision.existing, decision.missing));
         }
-        // Until then, or for ever, time alone changes nothing.
+        // Until then, or always, time alone changes nothing.
         let until = decision.next.map_or(now + (24 * 1000).hours(), |next| next.at - 1.second());
         let seconds = until.as_second() - now.as_second();
         let mut access = leads_to(&decision, before);
@@ -440,7 +445,8 @@ proptest! {
         let decision = decided(&wishes, &facts, now);
         let alone = decision.left_alone();
         prop_assert_eq!((decision.managed, alone.why, alone.existing), (false, why, None));
-        // The only thing that may happen to an account that bears the mark is that an end of the employment takes access.
+        // Only one thing may happen to an account with the mark: an end of the employment takes
+        // access.
         let listed = decided(&Wishes { domains: vec![], ..wishes }, &facts, now);
         prop_assert_eq!(decision.existing, listed.ends_access().then_some(Access::Suspended));
         prop_assert!(decision.existing.is_none() || decision.because().contains(why.sentence()) && decision.because().contains(listed.why.sentence()));
@@ -470,14 +476,14 @@ fn an_end_on_record_takes_access_from_somebody_whom_bob_does_not_show() {
         let decision = decide(&settings(&wishes), &known, &unseen, now);
         let said = (decision.managed, decision.existing, decision.missing, decision.why, decision.date);
         assert_eq!(said, (true, Some(Access::Suspended), Missing::Never, why, day));
-        // The settings left the person out before: only access goes.
+        // The settings left the employee out before: only access is taken.
         let left_out = Known { met: Met::Unmanaged, ..known.clone() };
         assert!(decide(&settings(&wishes), &left_out, &unseen, now).only_ends_access());
         let hands_off = Known { overrides: Overrides { hands_off: true, ..Overrides::default() }, ..known.clone() };
         let decision = decide(&settings(&wishes), &hands_off, &unseen, now);
         assert_eq!((decision.existing, decision.why, decision.also), (None, Why::HandsOff, Some(why)));
         assert_eq!(decide(&settings(&trigger_off), &known, &unseen, now).existing, None);
-        // A row of Bob speaks for itself.
+        // A row of Bob decides by itself.
         let cells = [Cell::Text("1"), Cell::Null, Cell::Text("Employed"), Cell::Text("Active"), Cell::Null, Cell::Null, Cell::Null];
         let shown = Employee::from_values(Values::from_cells(cells.into_iter())).expect("a row with an id");
         assert_eq!(decide(&settings(&wishes), &known, &shown, now).existing, Some(Access::Active));

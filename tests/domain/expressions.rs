@@ -5,7 +5,7 @@ use bobsync::domain::{
     expression::{Expression, Failure, Outcome},
 };
 
-/// Somebody whose fields are as given; the others are empty.
+/// Returns an employee with these fields; the others are empty.
 pub fn employee(fields: &Fields, shown: &[(&str, Cell<'_>)]) -> Employee {
     let cells: Vec<Cell<'_>> = fields
         .ids()
@@ -300,7 +300,8 @@ fn hostile_expressions_are_refused_before_they_run() {
         (nested("[", "1", "]", 900), "brackets nested"),
         (nested("{1:", "1", "}", 400), "brackets nested"),
         ("(".repeat(1_999), "brackets nested"),
-        // A bracket in quotes for each real one, and a raw string, blind a count of brackets: the parser counts by itself.
+        // A bracket in quotes for each real one, or a raw string, would mislead a count of
+        // brackets; the parser counts itself.
         (format!("{}1", "r'\\'==(".repeat(280)), "nested more than 32 deep"),
         (nested("true?1:", "1", "", 280), "nested more than 32 deep"),
         (nested("", "1", "+1", 900), "too large"),
@@ -330,7 +331,8 @@ fn hostile_expressions_are_refused_before_they_run() {
     }
 }
 
-/// The largest of each kind that is accepted, and refusals of the parser itself, on less stack than any worker has.
+/// The largest of each kind that is accepted, and refusals of the parser itself, on less stack than
+/// any worker has.
 #[test]
 fn the_deepest_expressions_run_on_a_small_stack() {
     let deep = [

@@ -1,4 +1,4 @@
-//! Plans to read: who is there, which accounts there are, and what is to be done.
+//! Plans as text: which employees and accounts there are, and what is to be done.
 
 use std::fmt::Write as _;
 
@@ -19,7 +19,7 @@ const ADA: usize = 0;
 const BEN: usize = 1;
 const CLEO: usize = 2;
 
-/// An account that bears this person's mark and is as it should be.
+/// Returns an account that bears this employee's mark and is as it should be.
 fn own(id: &'static str, who: usize) -> Stored {
     let email = someone(who).email.text().expect("everybody here has one");
     Stored { mark: Some(root_id(who)), ..stored(id, email) }
@@ -33,8 +33,8 @@ fn plan(crowd: &Crowd) -> Plan {
     planned(crowd, &crowd.people(), &crowd.accounts())
 }
 
-/// One line for each change in the order of execution, then one for everybody who is blocked, whose manager is not
-/// settled, or for whom there is nothing to do.
+/// Prints one line for each change in the order of execution. Then one for each employee who is
+/// blocked, has an unsettled manager, or needs nothing.
 fn told(crowd: &Crowd, plan: &Plan) -> String {
     let (mapping, name) = (crowd.mapping(), |person: u32| NAMES[crowd.people[person as usize].who]);
     let mut text = String::new();
@@ -136,16 +136,16 @@ fn of_several_accounts_one_that_is_seen_alone_is_no_evidence_that_there_is_only_
     let differs = || vec![Stored { title: Some("Other"), ..own("1", ADA) }];
     let closed = || vec![Stored { state: AccountState::Suspended, ..own("1", ADA) }];
     let text = |text: &str| text.to_owned();
-    // Its access is taken, and nothing says that it was the only one.
+    // Its access is taken, and it is not known that it was the only one.
     assert_eq!(plan_of(Stance::Left, differs(), true, false), (text("Ada: update #1: suspended\nAda: Ambiguous\n"), true, true));
     assert_eq!(plan_of(Stance::Left, closed(), false, false), (text("Ada: Ambiguous\n"), true, true));
     let unseen = text("Ada: update #1: look up first, suspended\nAda: Ambiguous\n");
     assert_eq!(plan_of(Stance::Left, vec![], true, false), (unseen, true, true));
-    // An employee who stays is not written to, and gets no other account.
+    // The account of an employee who stays is not written, and the employee gets no other account.
     for accounts in [differs(), vec![]] {
         assert_eq!(plan_of(Stance::Works, accounts, true, false).0, "Ada: Ambiguous\n");
     }
-    // What shows all accounts shows that one is left.
+    // A complete listing shows that one is left.
     assert_eq!(plan_of(Stance::Left, closed(), false, true), (text("Ada: nothing to do\n"), false, false));
 }
 
@@ -256,7 +256,7 @@ fn a_leaver_whom_bob_does_not_show_loses_access_and_nothing_else() {
     let crowd = crowd(vec![Someone { stance: Stance::Left, ..someone(ADA) }], vec![Stored { title: Some("Elsewhere"), ..own("1", ADA) }]);
     let mut people = crowd.people();
     assert_snapshot!(told(&crowd, &planned(&crowd, &people, &crowd.accounts())), @"Ada: update #1: suspended, title Engineer");
-    // Whatever a mapping makes of fields that are not there, it is no value of this employee.
+    // A value that a mapping makes of missing fields does not count as a value of this employee.
     people[0].employee.unread = true;
     assert_snapshot!(told(&crowd, &planned(&crowd, &people, &crowd.accounts())), @"Ada: update #1: suspended");
 }

@@ -20,7 +20,8 @@ const fn budget(max_percent: u32, at_least: u32) -> Budget {
     Budget { max_percent, at_least, per: DAY }
 }
 
-/// So many people at work with accounts of theirs, of whom the first `leave` leave now and the next `move_on` get another title.
+/// Returns employees at work with accounts. The first `leave` of them leave now, and the next
+/// `move_on` get another title.
 fn company(people: usize, leave: usize, move_on: usize) -> Crowd {
     let everybody = (0..people).map(|who| {
         let mut one = someone_else(who);
@@ -39,7 +40,7 @@ struct Looked {
     held: Held,
 }
 
-/// A look with a field blackout of 40 %, at least 10.
+/// Returns the plan with a field blackout of 40 %, at least 10.
 fn look(crowd: &Crowd, budgets: Budgets, spent: u32, explicit: &[usize], first_pass: bool, approved: Option<&str>) -> Looked {
     look_with(crowd, budgets, spent, explicit, (first_pass, approved), 10)
 }
@@ -55,7 +56,7 @@ fn look_with(
     look_at_some(crowd, budgets, spent, explicit, (first_pass, approved), at_least, (None, 0))
 }
 
-/// The same where the crowd is a part of so many people.
+/// Does the same with the crowd as a part of a larger company.
 fn look_at_some(
     crowd: &Crowd,
     budgets: Budgets,
@@ -146,7 +147,7 @@ fn an_approval_releases_that_plan_and_no_other() {
     let held = look(&crowd, Budgets::default(), 0, &[], false, None).held.plan.expect("held");
     let released = look(&crowd, Budgets::default(), 0, &[], false, Some(&held.digest)).held;
     assert_eq!((released.plan, released.released.as_deref(), released.changes.contains(&true)), (None, Some(&*held.digest), false));
-    // The others' titles are no part of it; one more leaver is.
+    // The other employees' titles are not part of it; one more leaver is.
     let same = look(&company(100, 8, 25), Budgets::default(), 0, &[], false, Some(&held.digest)).held;
     assert!(same.plan.is_none());
     let other = look(&company(100, 9, 30), Budgets::default(), 0, &[], false, Some(&held.digest)).held;
@@ -175,7 +176,7 @@ fn an_integration_that_begins_without_a_status_gives_no_access_back_until_a_pers
     let mut crowd = company(100, 0, 3);
     crowd.accounts[7].state = AccountState::Suspended;
     crowd.accounts[8].state = AccountState::Suspended;
-    // Nobody has dealt with this one: it has no mark, and is adopted as it was found.
+    // This account was not managed before: it has no mark, and is adopted as it is.
     (crowd.accounts[9].state, crowd.accounts[9].mark) = (AccountState::Suspended, None);
     let budgets = Budgets { reactivations: None, ..Budgets::default() };
     let Looked { plan, held } = look(&crowd, budgets, 0, &[], true, None);
@@ -208,7 +209,7 @@ fn an_attribute_that_would_change_for_too_many_freezes_and_the_rest_flows() {
     assert!(plan.changes.iter().all(|change| change.write.attributes.iter().all(|(row, _)| *row != TITLE)));
     assert_eq!(plan.changes.len(), 4, "three leavers, and the e-mail");
     assert_eq!(plan.standings.iter().filter(|standing| standing.block == Some(Block::Frozen(TITLE))).count(), 50);
-    // Approved, it flows; with another value it is another plan.
+    // An approved plan is carried out; with another value it is another plan.
     let budgets = Budgets { updates: None, ..Budgets::default() };
     assert!(look(&crowd, budgets, 0, &[], false, Some(&said.digest)).held.frozen.is_empty());
     crowd.people[20].title = Told::Text("Engineer of Nothing");
@@ -257,7 +258,8 @@ proptest! {
             let of = |held_now: bool| plan.changes.iter().zip(&held.changes).filter(|(change, held)| change.suspends() == suspensions && **held == held_now).count();
             let out = u32::try_from(of(false)).expect("few");
             prop_assert!(out == 0 || out + spent <= limit, "{out} of {limit} with {spent} spent");
-            // Whole: what fits flows, what does not is held, explicit ones aside.
+            // Whole kinds: what fits is written, and what does not fit is held, except requested
+            // ones.
             let all = u32::try_from(of(true)).expect("few") + out;
             prop_assert!(all + spent > limit || of(true) == 0);
         }
@@ -265,7 +267,7 @@ proptest! {
     }
 }
 
-/// People whose manager's account came late, whose budget for updates has no room.
+/// Employees with a manager's account that came late, and a budget for updates without room.
 fn reports(named_before: bool, leaderless: bool) -> bool {
     let mut crowd = company(30, 0, 0);
     for who in 1..30 {

@@ -1,4 +1,5 @@
-//! `matching` against an oracle that asks, for each person and each account, what the contract's sentences say.
+//! `matching` against an oracle that checks the contract's sentences for each employee and each
+//! account.
 
 use bobsync::domain::{
     account::AccountState,
@@ -8,12 +9,13 @@ use proptest::prelude::*;
 
 use crate::crowd::{Crowd, EMAIL, Someone, Stance, Stored, USERNAME, any_crowd, any_shuffled, root_id};
 
-/// The oracle's answer for one person.
+/// The oracle's answer for one employee.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Whose {
     /// No account, and none in the way.
     None,
-    /// This account; whether another account has the e-mail or username, and whether it bears the mark.
+    /// This account; whether another account has the e-mail or username, and whether it bears the
+    /// mark.
     One { id: &'static str, taken: bool, marked: bool },
     /// Several.
     Ambiguous,
@@ -30,25 +32,25 @@ fn bears_mark_of(account: &Stored, one: &Someone) -> bool {
     account.mark == Some(root_id(one.who))
 }
 
-/// Somebody took the mark off, and one record, not several, says whose the account is.
+/// A person removed the mark, and exactly one record says which employee the account belongs to.
 fn recorded_for(crowd: &Crowd, account: &Stored, one: &Someone) -> bool {
     let records = crowd.people.iter().filter(|other| other.recorded == Some(account.id)).count();
     account.mark.is_none() && one.recorded == Some(account.id) && records == 1
 }
 
-/// No mark on it, and in nobody's record.
+/// It has no mark, and no employee has a record of it.
 fn is_free(crowd: &Crowd, account: &Stored) -> bool {
     account.mark.is_none() && !crowd.people.iter().any(|one| recorded_for(crowd, account, one))
 }
 
-/// The accounts that are this person's whatever their e-mail: those with the mark, else the recorded one.
+/// The accounts of this employee with any e-mail: those with the mark, else the recorded one.
 fn own<'a>(crowd: &'a Crowd, one: &Someone) -> Vec<&'a Stored> {
     let marked: Vec<_> = crowd.accounts.iter().filter(|account| bears_mark_of(account, one)).collect();
     if marked.is_empty() { crowd.accounts.iter().filter(|account| recorded_for(crowd, account, one)).collect() } else { marked }
 }
 
-/// "Two Bob profiles with one e-mail: the account stays with the profile whose mark it bears, else with the one active
-/// in Bob; the other is `Conflict`."
+/// "Two Bob profiles with one e-mail: the account stays with the profile whose mark it bears, else
+/// with the one active in Bob; the other is `Conflict`."
 fn loses_shared_email(crowd: &Crowd, one: &Someone) -> bool {
     let email = one.wanted_email();
     let sharers: Vec<_> =
@@ -64,7 +66,7 @@ fn loses_shared_email(crowd: &Crowd, one: &Someone) -> bool {
     }
 }
 
-/// Whose account is whose, by the contract.
+/// Which account belongs to which employee, by the contract.
 pub fn whose(crowd: &Crowd, one: &Someone) -> Whose {
     let managed = one.stance != Stance::NotManaged;
     let has_email = |account: &Stored| managed && same(account.email, one.wanted_email());
@@ -90,8 +92,9 @@ pub fn whose(crowd: &Crowd, one: &Someone) -> Whose {
     }
 }
 
-/// Who gives up, in the same plan, the e-mail or username that this person should have: the one account in the way is
-/// somebody's who shall have others, and whose own are not in anybody's way for good. Nobody waits in a circle.
+/// The employee who gives up, in the same plan, the e-mail or username that this employee should
+/// have. The one account in the way belongs to an employee who gets others, and those are not
+/// blocked for good. No employees wait in a circle.
 pub fn waits_for<'a>(crowd: &'a Crowd, one: &Someone) -> Option<&'a Someone> {
     fn giver<'a>(crowd: &'a Crowd, one: &Someone) -> Option<&'a Someone> {
         let mine: Vec<_> = own(crowd, one).iter().map(|account| account.id).collect();
@@ -99,7 +102,7 @@ pub fn waits_for<'a>(crowd: &'a Crowd, one: &Someone) -> Option<&'a Someone> {
         let has = |account: &Stored| [account.email, account.username].iter().zip(wants).any(|(have, want)| same(*have, want));
         let in_the_way: Vec<_> = crowd.accounts.iter().filter(|account| !mine.contains(&account.id) && has(account)).collect();
         let [account] = in_the_way[..] else { return None };
-        // Whose it already is, not who may adopt it.
+        // The employee it already belongs to, not the one who may adopt it.
         let owner = crowd.people.iter().find(|other| matches!(own(crowd, other)[..], [only] if only.id == account.id))?;
         let theirs = [owner.wanted_email(), crowd.username(owner)];
         let others = theirs.iter().all(|their| their.is_some() && !wants.iter().any(|want| same(*their, *want)));
@@ -118,7 +121,7 @@ pub fn waits_for<'a>(crowd: &'a Crowd, one: &Someone) -> Option<&'a Someone> {
         path.push(at.who);
         match whose(crowd, at) {
             Whose::One { taken: false, .. } => return Some(first),
-            // Who leaves does not wait, and gives up nothing while something else is taken.
+            // A leaver does not wait, and gives up nothing while something else is taken.
             Whose::One { taken: true, id, .. }
                 if at.leaves() && crowd.accounts.iter().any(|account| account.id == id && account.state != AccountState::Suspended) =>
             {
@@ -130,7 +133,7 @@ pub fn waits_for<'a>(crowd: &'a Crowd, one: &Someone) -> Option<&'a Someone> {
     }
 }
 
-/// What the code says, in the oracle's words.
+/// Returns what the code says, in the oracle's terms.
 fn matched(crowd: &Crowd) -> Vec<Whose> {
     let (mapping, people) = (crowd.mapping(), crowd.people());
     let mut matcher = Matcher::new(&mapping, &people, crowd.adopt);

@@ -1,5 +1,6 @@
-//! Who may get in: the contract's sentences, one after the other, without a thought for speed or elegance. Nothing in
-//! here calls the code it judges; only the vocabulary (`Access`, `Missing`, `Why`, `Because`) is shared.
+//! The access that an employee may have: the contract's sentences, one after the other, without
+//! regard to speed or elegance. This file does not call the code that it judges; it shares only the
+//! vocabulary (`Access`, `Missing`, `Why`, `Because`).
 
 use std::{cell::RefCell, collections::HashMap};
 
@@ -22,7 +23,7 @@ pub enum Shown {
 }
 
 impl Shown {
-    /// Text as Bob would send it.
+    /// Returns text as Bob would send it.
     pub fn text(text: &str) -> Self {
         Self::Text(text.to_owned())
     }
@@ -39,7 +40,7 @@ impl Shown {
     }
 }
 
-/// What Bob says about one employee, as far as access rests on it.
+/// What Bob says about one employee, as far as access depends on it.
 #[derive(Clone, Debug)]
 pub struct Facts {
     pub email: Shown,
@@ -51,26 +52,26 @@ pub struct Facts {
     pub site: Shown,
     pub leave_start: Shown,
     pub leave_end: Shown,
-    /// Bob reported that access is revoked at once; and the start date it had then.
+    /// Bob reported that access is revoked at once, and the start date at that time.
     pub revoked: Option<Shown>,
-    /// What an earlier pass made of this person.
+    /// The result of an earlier pass for this employee.
     pub before: Before,
-    /// The file is confirmed to be gone; nothing but the id is left.
+    /// The file is confirmed to be gone; only the id is left.
     pub deleted: bool,
 }
 
-/// What an earlier pass made of somebody.
+/// The result of an earlier pass for an employee.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Before {
-    /// There was none.
+    /// There was no earlier pass.
     Nothing,
-    /// The settings left the person alone.
+    /// The settings left the employee alone.
     LeftAlone,
-    /// The settings managed the person.
+    /// The settings managed the employee.
     Managed,
 }
 
-/// What the integration asks for.
+/// The settings of the integration.
 #[derive(Clone, Debug)]
 pub struct Wishes {
     pub create: Create,
@@ -83,7 +84,7 @@ pub struct Wishes {
     pub hands_off: bool,
 }
 
-/// The oracle's word.
+/// The oracle's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
     pub managed: bool,
@@ -92,9 +93,9 @@ pub struct Answer {
     pub why: Why,
 }
 
-/// The first instant of this date in this zone, found by walking through time in quarters of an hour: the offsets of
-/// all zones used in these tests, and their changes, are multiples of that.
-/// Walked once for each day and zone.
+/// Returns the first instant of this date in this zone. It walks through time in quarters of an
+/// hour: the offsets of all zones in these tests, and their changes, are multiples of that. It
+/// walks once for each day and zone.
 pub fn midnight(date: Date, zone: &str) -> Timestamp {
     thread_local! {
         static WALKED: RefCell<HashMap<(Date, String), Timestamp>> = RefCell::default();
@@ -118,13 +119,14 @@ pub fn zone_of(wishes: &Wishes, facts: &Facts) -> &'static str {
     wishes.sites.iter().find(|(name, _)| Some((*name).to_owned()) == site).map_or(wishes.default_zone, |(_, zone)| zone)
 }
 
-/// The instant of the start date, if Bob tells one.
+/// Returns the instant of the start date, if Bob shows one.
 pub fn starts(wishes: &Wishes, facts: &Facts) -> Option<Timestamp> {
     facts.start.date().map(|date| midnight(date, zone_of(wishes, facts)))
 }
 
-/// "Access ends at the end (default) of the earliest of last day of work and termination date"; "dates before the
-/// current start date belong to an earlier employment"; only with the disabling trigger.
+/// "Access ends at the end (default) of the earliest of last day of work and termination date";
+/// "dates before the current start date belong to an earlier employment"; only with the disabling
+/// trigger.
 pub fn ends(wishes: &Wishes, facts: &Facts) -> Option<(Timestamp, Because)> {
     if !wishes.trigger {
         return None;
@@ -137,7 +139,7 @@ pub fn ends(wishes: &Wishes, facts: &Facts) -> Option<(Timestamp, Because)> {
         dates.push((date, Because::TerminationDate));
     }
     if untold(&facts.start) {
-        // No date can be told from one of an earlier employment.
+        // No date can be separated from one of an earlier employment.
         return None;
     }
     if let Some(start) = facts.start.date() {
@@ -151,12 +153,13 @@ pub fn ends(wishes: &Wishes, facts: &Facts) -> Option<(Timestamp, Because)> {
     Some((midnight(first_without, zone_of(wishes, facts)), because))
 }
 
-/// Whether Bob tells a last day of work of the current employment.
+/// Returns whether Bob shows a last day of work of the current employment.
 fn last_day_is_dated(facts: &Facts) -> bool {
     !untold(&facts.start) && facts.last_day.date().is_some_and(|day| facts.start.date().is_none_or(|start| day >= start))
 }
 
-/// "Blank means all"; upper and lower case, and the two ways to write an international domain, are the same.
+/// "Blank means all". Upper and lower case are the same, and so are the two ways to write an
+/// international domain.
 fn listed(wishes: &Wishes, facts: &Facts) -> bool {
     if wishes.domains.is_empty() {
         return true;
@@ -167,13 +170,14 @@ fn listed(wishes: &Wishes, facts: &Facts) -> bool {
     wishes.domains.contains(&domain)
 }
 
-/// Whether Bob tells nothing of this date: hidden, or no date at all. Empty is an answer.
+/// Returns whether Bob shows nothing of this date: hidden, or not a date. Empty is an answer.
 fn untold(shown: &Shown) -> bool {
     shown.word().is_some() && shown.date().is_none() || *shown == Shown::Hidden
 }
 
-/// Who may get in at this moment. "Absence is not evidence": where a date that decides is not told, access is neither
-/// given nor taken on a guess; what a status or a deletion takes, it takes.
+/// Returns the access that an employee may have at this moment. "Absence is not evidence": if a
+/// deciding date is not shown, access is neither given nor taken on a guess. A status or a deletion
+/// still takes access.
 pub fn answer(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Answer {
     let shown = answer_as_shown(wishes, facts, now);
     let ended = matches!(shown.why, Why::FileDeleted | Why::AccessRevoked | Why::Terminated | Why::LastDayOfWork | Why::TerminationDate);
@@ -189,8 +193,9 @@ pub fn answer(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Answer {
     if wishes.trigger && (untold(&facts.last_day) || untold(&facts.termination)) && gives { nothing } else { shown }
 }
 
-/// What has ended the employment, if anything has: "at once when Bob's lifecycle status says Terminated, when Bob reports an
-/// immediate revocation, or when the deletion of the employee file is confirmed", or one of the dates.
+/// Returns what has ended the employment, if anything has: "at once when Bob's lifecycle status
+/// says Terminated, when Bob reports an immediate revocation, or when the deletion of the employee
+/// file is confirmed", or one of the dates.
 fn over(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Option<Why> {
     if !wishes.trigger {
         return None;
@@ -210,7 +215,7 @@ fn over(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Option<Why> {
     Some(if because == Because::TerminationDate { Why::TerminationDate } else { Why::LastDayOfWork })
 }
 
-/// The same, as if there were nothing but what Bob shows.
+/// Returns the same, from Bob's data alone.
 fn answer_as_shown(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Answer {
     let unmanaged = |why| Answer { managed: false, existing: None, missing: Missing::Never, why };
     let suspended_for_good = |why| Answer { managed: true, existing: Some(Access::Suspended), missing: Missing::Never, why };
@@ -219,13 +224,14 @@ fn answer_as_shown(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Answer {
     if wishes.hands_off {
         return unmanaged(Why::HandsOff);
     }
-    // "An end takes access, whatever the settings say now": of somebody whom the settings leave out as well.
+    // "An end takes access, whatever the settings say now": also from an employee that the settings
+    // leave out.
     let end = over(wishes, facts, now);
     let unmanaged = |why| match end {
         Some(ended_by) => Answer { existing: Some(Access::Suspended), ..unmanaged(ended_by) },
         None => unmanaged(why),
     };
-    // Nothing but the id is left to judge by. Whoever was left alone before loses access, and nothing else.
+    // Only the id is left. An employee who was left alone before loses access, and nothing else.
     if facts.deleted && facts.before == Before::LeftAlone {
         return unmanaged(Why::LeftAloneBefore);
     }
@@ -233,8 +239,8 @@ fn answer_as_shown(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Answer {
         let ended = suspended_for_good(Why::FileDeleted);
         return if wishes.trigger { ended } else { Answer { existing: None, ..ended } };
     }
-    // "Only employees whose work e-mail is in a listed domain." A hidden e-mail says nothing either way: whoever is
-    // managed stays so, and nobody else becomes it.
+    // "Only employees whose work e-mail is in a listed domain." A hidden e-mail decides nothing: a
+    // managed employee stays managed, and no other becomes managed.
     let managed = facts.before == Before::Managed;
     let hidden = !wishes.domains.is_empty() && (facts.email == Shown::Hidden || (managed && facts.email.word().is_none()));
     if hidden && !managed {
@@ -276,8 +282,9 @@ fn answer_as_shown(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Answer {
         return suspended_for_good(if because == Because::TerminationDate { Why::TerminationDate } else { Why::LastDayOfWork });
     }
 
-    // "The start date decides, whether or not Bob has already turned Hired into Employed." Without a date, Hired means
-    // that the person has not started. Somebody who left and whose dates disable nobody starts nothing.
+    // "The start date decides, whether or not Bob has already turned Hired into Employed." Without
+    // a date, Hired means that the employee has not started. An employee who left, with dates that
+    // take no access, starts nothing.
     let start = starts(wishes, facts);
     let before_start = lifecycle != "left" && start.map_or(lifecycle == "hired", |start| now < start);
     if before_start {
@@ -298,7 +305,7 @@ fn answer_as_shown(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Answer {
     let created = |access| if lifecycle == "left" { Missing::Never } else { Missing::Create(access) };
     let is = |existing, missing, why| Answer { managed: true, existing, missing, why };
     match wishes.user_status {
-        // "Always active never suspends for a leave": nor does it bring back somebody who left.
+        // "Always active never suspends for a leave", and does not bring a leaver back either.
         UserStatus::AlwaysActive if lifecycle == "left" => is(None, Missing::Never, Why::AlwaysActive),
         UserStatus::AlwaysActive => is(Some(Access::Active), created(Access::Active), Why::AlwaysActive),
         // "Always inactive speaks of the creation only."
@@ -307,10 +314,11 @@ fn answer_as_shown(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Answer {
             let active = |why| is(Some(Access::Active), created(Access::Active), why);
             let on_leave = lifecycle == "leave" || lifecycle == "garden leave";
             if lifecycle == "hired" {
-                // Bob has not turned the status yet, and the start date decides.
+                // Bob has not changed the status yet, and the start date decides.
                 active(Why::AtWork)
             } else if lifecycle == "garden leave" && end.is_some() && last_day_is_dated(facts) {
-                // The last day of work is dated and has not come: "access ends at the end of" that day, not before it.
+                // The last day of work is known and has not come: "access ends at the end of" that
+                // day, not before it.
                 active(Why::AtWork)
             } else if inactive_in_bob && on_leave {
                 // "On leave after the start date: created suspended."
@@ -329,22 +337,24 @@ fn answer_as_shown(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Answer {
     }
 }
 
-/// The next moment at which time alone changes the answer, found by asking again at every date that could matter.
+/// Returns the next moment at which time alone changes the answer. It asks again at every date that
+/// could matter.
 pub fn next(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Option<(Timestamp, Access, Because)> {
     let current = answer(wishes, facts, now);
     if facts.deleted {
         return None;
     }
-    // A revocation for good has nothing after it.
+    // A revocation without an end has nothing after it.
     if current.why == Why::AccessRevoked {
         return None;
     }
     let mut moments: Vec<(Timestamp, Because)> = ends(wishes, facts).into_iter().collect();
     moments.extend(starts(wishes, facts).map(|at| (at, Because::StartDate)));
     moments.retain(|(at, _)| *at > now);
-    // Where the start and the end are one moment, it is the end.
+    // If the start and the end are one moment, it is the end.
     moments.sort_by_key(|(at, because)| (*at, *because == Because::StartDate));
-    // A leave: its dates say when to look, Bob's status says what it brings. It does not outlast the employment.
+    // A leave: its dates say when to look, Bob's status says what changes. It ends with the
+    // employment.
     let zone = zone_of(wishes, facts);
     let leave = match current.why {
         _ if wishes.user_status != UserStatus::AccordingToBob => None,

@@ -1,4 +1,4 @@
-//! What holds for every plan, whoever is in the crowd; and that a plan that was carried out leaves nothing to plan.
+//! The rules of every plan, for any crowd. A plan that was carried out leaves nothing to plan.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,10 +17,10 @@ use crate::{
     matching::{Whose, waits_for, whose},
 };
 
-/// Stands for every conflict.
+/// Represents every conflict.
 const CONFLICT: Block = Block::Conflict(Conflict::Several);
 
-/// The plan for these people and accounts.
+/// Returns the plan for these employees and accounts.
 pub fn planned(crowd: &Crowd, people: &[Person], accounts: &[Account<'static>]) -> Plan {
     let mapping = crowd.mapping();
     let mut matcher = Matcher::new(&mapping, people, crowd.adopt);
@@ -28,7 +28,7 @@ pub fn planned(crowd: &Crowd, people: &[Person], accounts: &[Account<'static>]) 
     plan(&mapping, people, matcher, crowd.whole)
 }
 
-/// A provider in memory, which keeps e-mails and usernames unique, and refuses a write as a whole.
+/// A provider in memory. It keeps e-mails and usernames unique, and refuses a write as a whole.
 struct Tenant {
     mapping: Mapping,
     accounts: Vec<Account<'static>>,
@@ -49,7 +49,7 @@ impl Tenant {
         })
     }
 
-    /// Writes to an account, or to a new one, and tells its id.
+    /// Writes to an account, or to a new one, and returns its id.
     fn write(&mut self, id: Option<&str>, write: &AccountWrite) -> Result<Box<str>, ()> {
         if self.refuses(id, write) {
             return Err(());
@@ -93,15 +93,16 @@ impl Tenant {
     }
 }
 
-/// What came of a plan.
+/// The result of a plan.
 struct After {
     accounts: Vec<Account<'static>>,
-    /// The people, with the accounts that are theirs now on record.
+    /// The employees, with the accounts that are now on record as theirs.
     people: Vec<Person>,
     refused: HashSet<PersonIndex>,
 }
 
-/// Carries a plan out, change by change, as the queue gives them. "Access goes out by itself where a mixed write was refused."
+/// Carries a plan out, change by change, in the order of the queue. "Access goes out by itself
+/// where a mixed write was refused."
 fn carry_out(crowd: &Crowd, people: &[Person], accounts: &[Account<'static>], plan: &Plan) -> After {
     let mut tenant = Tenant { mapping: crowd.mapping(), accounts: accounts.to_vec() };
     let mut held: HashMap<PersonIndex, Box<str>> = HashMap::new();
@@ -181,7 +182,7 @@ proptest! {
             let said = whose(&crowd, one);
             match (&change.account, change.kind) {
                 (None, Kind::Create) => {
-                    // Nobody gets a second account.
+                    // No employee gets a second account.
                     prop_assert!(said == Whose::None || (said == Whose::Taken && waits_for(&crowd, one).is_some()), "{:?}", said);
                     prop_assert_eq!(change.write.mark.as_deref(), Some(id));
                     prop_assert_eq!(change.look_up_first, !crowd.whole || one.recorded.is_some());
@@ -191,9 +192,9 @@ proptest! {
                     let read = accounts.iter().find(|read| *read.id == **account).expect("an account of the listing");
                     prop_assert!(read.mark.as_deref().is_none_or(|mark| mark == id), "#{} bears another's mark", account);
                     let is_theirs = matches!(&said, Whose::One { id, marked, .. } if **id == **account && *marked == (change.kind == Kind::Update));
-                    // A manager alone does not put the mark on; nothing else goes without it.
+                    // A manager alone does not write the mark; every other change does.
                     let manager_alone = change.write.attributes.iter().all(|(row, _)| *row == MANAGER) && change.write.access.is_none();
-                    // Of several that bear the mark each loses access once its person has to.
+                    // Of several accounts with the mark each loses access once its employee must.
                     let bears = read.mark.as_deref() == Some(id) && said == Whose::Ambiguous;
                     let access_alone = change.write == AccountWrite { access: Some(Access::Suspended), ..AccountWrite::default() };
                     prop_assert!(is_theirs || (bears && access_alone) || (manager_alone && change.write.mark.is_none()), "{:?} for {:?}", change, said);
@@ -217,14 +218,14 @@ proptest! {
                     prop_assert_eq!(decision.existing, Some(access));
                     let already = if access == Access::Active { AccountState::Active } else { AccountState::Suspended };
                     prop_assert_ne!(read, Some(already));
-                    // Locks and password states are an active person's own.
+                    // Locks and password states belong to the active employee.
                     prop_assert!(access == Access::Suspended || read != Some(AccountState::Other));
                 }
                 (_, None) => {}
             }
         }
-        // And it does go there: nothing that stands in the way keeps a leaver's account open, nor that there are several
-        // of them, unless it has somebody else's e-mail.
+        // Access is taken: no obstacle keeps a leaver's account open, nor does a second account,
+        // unless it has another employee's e-mail.
         for (one, person) in crowd.people.iter().zip(&people).filter(|(_, person)| person.decision.existing == Some(Access::Suspended)) {
             let others = |email: Option<&str>| {
                 crowd.people.iter().any(|other| {
@@ -256,25 +257,25 @@ proptest! {
             let empty = [EMAIL, USERNAME].into_iter().find(|row| !one.deleted && told(*row) == Told::Empty);
             let creates = matches!(person.decision.missing, Missing::Create(_));
             let open = standing.account.as_ref().is_some_and(|held| held.state != AccountState::Suspended);
-            // Who leaves does not wait for an e-mail.
+            // A leaver does not wait for an e-mail.
             let leaves = open && person.decision.existing == Some(Access::Suspended);
             let waits = waits_for(&crowd, one).filter(|_| !leaves);
             let expected = match whose(&crowd, one) {
                 _ if !person.decision.managed => None,
                 Whose::Ambiguous => Some(Block::Ambiguous),
                 Whose::One { taken: true, .. } if waits.is_none() => Some(CONFLICT),
-                // An account that exists keeps what Bob hides.
+                // An existing account keeps what Bob hides.
                 Whose::One { .. } => empty.map(Block::MissingAttribute),
                 Whose::None if creates => required.map(Block::MissingAttribute),
                 Whose::Taken if creates && waits.is_none() => Some(required.map_or(CONFLICT, Block::MissingAttribute)),
                 Whose::Taken if creates => required.map(Block::MissingAttribute),
-                // An account without a mark that has the e-mail of somebody who left may be theirs.
+                // An account without a mark that has a leaver's e-mail may be the leaver's.
                 Whose::Taken if one.stance == Stance::Left && standing.beside.is_some() => {
                     let free = |read: &&Account<'_>| read.mark.is_none() && read.state != AccountState::Suspended && read.email.as_deref().map(key) == one.wanted_email().map(key);
                     prop_assert!(accounts.iter().any(|read| free(&read)), "{:?}", one);
                     Some(CONFLICT)
                 }
-                // Who shall have no account is not in anybody's way.
+                // An employee who gets no account blocks no other.
                 Whose::None | Whose::Taken => None,
             };
             let told = standing.block.clone().map(|block| if matches!(block, Block::Conflict(_)) { CONFLICT } else { block });
@@ -284,7 +285,7 @@ proptest! {
             if let Some(after) = change.and_then(|change| change.after) {
                 prop_assert_eq!(Some(crowd.people[after as usize].who), waits.map(|giver| giver.who));
             }
-            // What another account has is not asked for.
+            // A value that another account has is not requested.
             if expected == Some(CONFLICT) {
                 prop_assert!(change.is_none_or(|change| change.write.attributes.iter().all(|(row, _)| ![EMAIL, USERNAME].contains(row))));
             }
@@ -314,7 +315,7 @@ proptest! {
                     crate::crowd::Told::Empty if have.is_some() && !mapping.rows[row].required => Some(NewValue::Clear),
                     _ => None,
                 };
-                // A conflict keeps e-mail and username back; which of them is in the way is not asked.
+                // A conflict holds both e-mail and username, whichever of them is in the way.
                 let taken = row != TITLE && change.after.is_none() && matches!(whose(&crowd, one), Whose::One { taken: true, .. });
                 prop_assert_eq!(new, expected.as_ref().filter(|_| !taken), "row {} of {:?}", row, one);
             }
@@ -337,7 +338,8 @@ proptest! {
         let made: HashMap<_, _> = plan.changes.iter().enumerate().filter(|(_, c)| c.kind == Kind::Create).map(|(at, c)| (c.person, at)).collect();
         for (at, change) in plan.changes.iter().enumerate() {
             let Some(manager) = change.manager else { continue };
-            // Only a manager whose account is still to be made is waited for. (Access does not wait.)
+            // Only a manager with an account that is still to be made is waited for. (Access does
+            // not wait.)
             let before = *made.get(&manager).expect("the manager's account is made by this plan");
             let access_first = change.stage < Stage::Create;
             prop_assert!(access_first || before < at, "{} before {}", name(&crowd, change.person), name(&crowd, manager));
@@ -384,14 +386,15 @@ proptest! {
                     );
                 }
             }
-            // An employee who waited for another one moves up by one place in each round at most.
+            // An employee who waited for another one moves up by at most one place in each round.
             prop_assert!(round <= people.len() + 2, "no end: {:?}", plan.changes);
             if plan.changes.is_empty() && plan.late_managers.is_empty() {
                 break;
             }
             let after = carry_out(&crowd, &people, &accounts, &plan);
             for change in &plan.changes {
-                // Who waited for an e-mail gets it, unless somebody else wants the same.
+                // An employee who waited for an e-mail gets it, unless another employee wants the
+                // same one.
                 let one = &crowd.people[change.person as usize];
                 let keys = |one: &crate::crowd::Someone| [one.wanted_email(), crowd.username(one)].map(|text| text.map(key));
                 let alone = crowd.people.iter().filter(|other| keys(other).iter().any(|their| their.is_some() && keys(one).contains(their))).count() == 1;
@@ -418,7 +421,8 @@ proptest! {
         for (before, stored) in accounts.iter().zip(&crowd.accounts) {
             let claimed = crowd.people.iter().any(|one| matches!(whose(&crowd, one), Whose::One { id, .. } if id == stored.id));
             let now = after.accounts.iter().find(|account| account.id == before.id).expect("nothing is ever deleted");
-            // Several of one person: each of them loses access once the person has to, and nothing else happens to it.
+            // Several accounts of one employee: each of them loses access once the employee must,
+            // and nothing else changes.
             let several = |one: &Someone| whose(&crowd, one) == Whose::Ambiguous && stored.mark.as_deref() == Some(&root_id(one.who));
             let lost = Account { state: AccountState::Suspended, ..before.clone() };
             let leaves = crowd.people.iter().zip(&people).any(|(one, person)| several(one) && person.decision.existing == Some(Access::Suspended));

@@ -1,4 +1,5 @@
-//! Whose turn it is: what holds for every queue, however its changes need each other and in whatever order they end.
+//! The order of changes: the rules of every queue, for any dependencies between its changes and any
+//! order in which they end.
 
 use std::collections::HashSet;
 
@@ -43,7 +44,7 @@ fn person(number: usize, why: Why) -> Person {
     fixture::person(fixture::employee([Cell::Text(&id)].into_iter()), fixture::decided(None, Missing::Never, why))
 }
 
-/// A change as it is drawn: what is at stake, since when it waits, and whom it needs.
+/// A generated change: its class, since when it waits, and which employees it needs.
 #[derive(Clone, Copy, Debug)]
 struct Drawn {
     class: Class,
@@ -98,7 +99,7 @@ struct Scene {
     go: Vec<bool>,
 }
 
-/// Person `n` has change `n`.
+/// Employee `n` has change `n`.
 fn scene(drawn: &[Drawn]) -> Scene {
     let why = |class| if class == Class::Revocation { Why::AccessRevoked } else { Why::Terminated };
     let standing = |number| Standing {
@@ -131,7 +132,7 @@ impl Scene {
     }
 }
 
-/// Whom a change needs, as the plan says it.
+/// The changes that a change needs, as the plan names them.
 fn needs(drawn: &[Drawn], at: usize) -> Vec<usize> {
     let one = &drawn[at];
     if one.class <= Class::Leaver {
@@ -141,7 +142,7 @@ fn needs(drawn: &[Drawn], at: usize) -> Vec<usize> {
     one.manager.into_iter().chain(one.after).map(|other| other as usize).filter(there).collect()
 }
 
-/// Whether somebody waits for this one, near or far, through whom it waits for itself.
+/// Returns whether a change waits for this one, directly or not, and so waits for itself.
 fn in_a_circle(drawn: &[Drawn], at: usize) -> bool {
     let (mut open, mut seen) = (needs(drawn, at), HashSet::new());
     while let Some(next) = open.pop() {
@@ -204,7 +205,8 @@ proptest! {
 
     #[test]
     fn no_class_starves_however_many_of_the_others_come(many in proptest::collection::vec(2..4_usize, 1..60), turns in 0..100_u64) {
-        // Joiners without end, and a few others: each of them goes within a bounded number of turns.
+        // Joiners without end, and a few others: each of the others is carried out within a bounded
+        // number of turns.
         let mut drawn: Vec<Drawn> = many.iter().map(|class| Drawn { class: Class::ALL[*class + 1], since: 9, manager: None, after: None, go: true }).collect();
         let others = drawn.len();
         drawn.extend((0..others * 16 + 16).map(|_| Drawn { class: Class::Joiner, since: 0, manager: None, after: None, go: true }));
@@ -217,7 +219,7 @@ proptest! {
             left.remove(&next);
         }
         prop_assert!(left.is_empty(), "{} of {others} still wait", left.len());
-        // And joiners have most of the turns all the same.
+        // Joiners still have most of the turns.
         let joiners = (0..16).filter(|_| queue.next(turns).is_some_and(|next| drawn[next].class == Class::Joiner)).count();
         prop_assert!(joiners >= 12, "{joiners} of 16");
     }
@@ -227,7 +229,7 @@ proptest! {
 fn turns_are_counted_over_passes_so_that_short_ones_do_not_begin_with_joiners_for_ever() {
     let of = |class| Drawn { class, since: 0, manager: None, after: None, go: true };
     let drawn = [of(Class::Joiner), of(Class::Joiner), of(Class::Mover), of(Class::Cosmetic)];
-    // One turn in each pass, as with a provider that lets through one call in a quarter of a minute.
+    // One turn in each pass, as with a provider that accepts one call in a quarter of a minute.
     let first: Vec<Class> = (0..16)
         .map(|turns| {
             let scene = scene(&drawn);
@@ -241,7 +243,8 @@ fn turns_are_counted_over_passes_so_that_short_ones_do_not_begin_with_joiners_fo
 #[test]
 fn whom_a_joiner_needs_comes_with_the_joiner() {
     let of = |class, since, after| Drawn { class, since, manager: None, after, go: true };
-    // Somebody new takes the e-mail that a colleague's new name gives up: that colleague overtakes older joiners.
+    // A new employee takes the e-mail that a renamed colleague gives up: that colleague goes before
+    // older joiners.
     let drawn = [of(Class::Joiner, 5, None), of(Class::Joiner, 1, Some(2)), of(Class::Cosmetic, 9, None), of(Class::Joiner, 2, None)];
     let scene = scene(&drawn);
     let mut queue = scene.queue(|person| drawn[person as usize].since);
@@ -307,7 +310,7 @@ fn what_is_at_stake_follows_from_what_is_written() {
     );
 }
 
-/// So that the cases above can be read.
+/// Makes the cases above readable.
 trait IntoChange {
     fn into_change(self, kind: Kind) -> Change;
 }

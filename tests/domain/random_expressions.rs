@@ -1,4 +1,5 @@
-//! Random expressions against a naive evaluator that knows nothing of CEL's crate, and random texts against panics.
+//! Random expressions against a simple evaluator that does not use the CEL crate, and random texts
+//! against panics.
 
 use std::cell::Cell as Mark;
 
@@ -10,7 +11,7 @@ use proptest::prelude::*;
 
 use crate::expressions::employee;
 
-/// What a naive reader of the page understands, text and truths only.
+/// The part of the page that the simple evaluator supports: only text and truth values.
 #[derive(Clone, Debug)]
 enum Text {
     Literal(&'static str),
@@ -83,7 +84,7 @@ impl Truth {
     }
 }
 
-/// An error; which one does not matter here.
+/// An error; its kind does not matter here.
 #[derive(Debug)]
 struct Wrong;
 
@@ -117,7 +118,8 @@ impl Naive<'_> {
         texts.iter().map(|text| self.text(text)).collect()
     }
 
-    /// `||`, and `&&` with everything turned: what decides by itself outweighs an error.
+    /// `||`, and `&&` with everything negated: a side that decides ignores an error of the other
+    /// side.
     fn either(&self, decides: bool, a: Result<bool, Wrong>, b: &Truth) -> Result<bool, Wrong> {
         match a {
             Ok(a) if a == decides => Ok(decides),
@@ -148,7 +150,7 @@ impl Naive<'_> {
                 let (a, b) = (self.text(a)?, self.text(b)?);
                 a.ok_or(Wrong)? < b.ok_or(Wrong)?
             }
-            // What stands in the brackets comes before what stands before the dot.
+            // The argument in brackets is evaluated before the receiver.
             Truth::Starts(a, b) => {
                 let b = self.text(b)?;
                 self.text(a)?.ok_or(Wrong)?.starts_with(&b.ok_or(Wrong)?)
@@ -177,7 +179,7 @@ fn texts() -> impl Strategy<Value = Text> {
     ]
 }
 
-/// Truths with up to `depth` levels of truths, and texts with conditions in them.
+/// Generates truth values with up to `depth` levels, and texts with conditions in them.
 fn truths(depth: u32) -> BoxedStrategy<Truth> {
     let leaf = prop_oneof![
         any::<bool>().prop_map(Truth::Constant),
@@ -266,7 +268,7 @@ proptest! {
     }
 }
 
-/// Whatever it is, it is refused, or it has an outcome or a failure without the values.
+/// Any text is refused, or gives an outcome, or a failure without the values.
 fn try_out(text: &str, cells: [Cell<'static>; 3]) {
     let mut fields = Fields::default();
     if let Ok(expression) = Expression::compile(text, &mut fields) {

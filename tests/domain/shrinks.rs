@@ -1,4 +1,4 @@
-//! Employees who would leave management at once, whoever they are and in whatever order they are looked at.
+//! Employees who would leave management at once, in any combination and any order.
 
 use std::collections::BTreeSet;
 
@@ -65,7 +65,7 @@ proptest! {
         let whole = look(&ids, &company, 0..company.len());
         prop_assert_eq!(look(&ids, &company, (0..company.len()).rev()).digest("before"), whole.digest("before"));
         prop_assert_ne!(whole.digest("another"), whole.digest("before"));
-        // Some of those who were let go have left when the process ends.
+        // Some of those that were released have left management when the process ends.
         let later: Vec<One> = company
             .iter()
             .zip(gone)

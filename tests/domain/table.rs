@@ -1,5 +1,5 @@
-//! `docs/decisions.md` holds the decision as a table. This is the table, made by asking the decision function; the page
-//! has to hold exactly it. `make snapshots` writes it into the page.
+//! `docs/decisions.md` holds the decision as a table. This test makes the table with the decision
+//! function, and the page must hold exactly it. `make snapshots` writes it into the page.
 
 use std::fmt::Write as _;
 
@@ -120,7 +120,7 @@ fn missing(missing: Missing) -> String {
     }
 }
 
-/// What becomes of an account that is there, and what happens where there is none.
+/// Prints what happens to an existing account, and what happens without an account.
 fn told(by_start: &Decision, by_creation: &Decision) -> String {
     assert_eq!((by_start.existing, by_start.why), (by_creation.existing, by_creation.why), "the create setting speaks of creation only");
     let existing = by_start.existing.map_or("as it is", word);
@@ -139,7 +139,7 @@ fn table(trigger: bool) -> String {
         let column = |user_status| {
             let decided = |create| decide(&settings(user_status, create, trigger), &known, &employee, now);
             let decision = decided(Create::OnStartDate);
-            // An EmployeeSync that asks for the same is answered the same.
+            // An EmployeeSync with the same setting gets the same answer.
             let pinned = Known { overrides: Overrides { user_status: Some(user_status), ..Overrides::default() }, ..known.clone() };
             let other = settings(UserStatus::AlwaysActive, Create::OnStartDate, trigger);
             assert_eq!(decide(&other, &pinned, &employee, now), decision);
@@ -168,7 +168,7 @@ fn the_page_holds_the_decision() {
     assert!(page == wanted, "docs/decisions.md does not say what the code decides; `make snapshots` writes it:\n{wanted}");
 }
 
-/// What goes before all of this.
+/// The cases that come before the table.
 #[test]
 fn some_people_are_left_alone_whatever_bob_says() {
     let now: Timestamp = "2026-11-24T12:00:00Z".parse().expect("a time");

@@ -1,4 +1,5 @@
-//! Usernames that are chosen when an account is made, and get a number where they are taken: nobody is in anybody's way.
+//! Usernames that are chosen when an account is made, and get a number if they are taken: no
+//! employee blocks another.
 
 use bobsync::{
     domain::{
@@ -20,7 +21,8 @@ use crate::{
 
 const NAME: &str = "ada.lind";
 
-/// Everybody has one name, and `chosen` says whether the username is chosen once or kept equal.
+/// All employees have one name, and `chosen` says whether the username is chosen once or kept
+/// equal.
 fn planned(people: Vec<Someone>, accounts: Vec<Stored>, chosen: bool) -> Plan {
     let people = people.into_iter().map(|one| Someone { username: Told::Text(NAME), ..one }).collect();
     let once = [false, chosen, false, false];
@@ -46,7 +48,7 @@ fn somebody_of_the_same_name_gets_an_account_where_the_username_is_chosen_and_is
     let [change] = &plan.changes[..] else { panic!("{:?}", plan.changes) };
     assert_eq!((change.person, change.kind, change.after), (1, Kind::Create, None));
     assert!(change.write.attributes.contains(&(USERNAME, NewValue::Set(NAME.into()))));
-    // Nor is a stranger's account in the way.
+    // A stranger's account is not in the way either.
     let stranger = || Stored { username: Some(NAME), ..stored("9", "stranger@example.com") };
     assert_eq!(planned(vec![someone(1)], vec![stranger()], true).changes.len(), 1);
     assert_eq!(planned(vec![someone(1)], vec![stranger()], false).changes.len(), 0);
@@ -65,7 +67,7 @@ fn an_account_keeps_the_number_it_got_and_whatever_username_it_was_adopted_with(
 
 #[test]
 fn an_email_is_handed_over_in_one_plan_although_usernames_stay() {
-    // Ada leaves her address to Ben and takes another one.
+    // Ada gives her address to Ben and takes another one.
     let ada = Someone { email: Told::Text("ada.two@example.com"), ..someone(0) };
     let ben = Someone { email: someone(0).email, ..someone(1) };
     let plan = planned(vec![ada, ben], vec![own("1", 0, NAME), own("2", 1, "ada.lind.2")], true);

@@ -1,4 +1,4 @@
-//! Accounts that were given access and have no licence: told by few reads, and soon.
+//! Accounts that were given access and have no licence: few reads find them, and soon.
 
 use std::sync::{
     Mutex,
@@ -27,7 +27,7 @@ use tokio::time::Instant;
 
 use super::{answer, mapping, person};
 
-/// Makes accounts, of which only the first ones get a licence, and says so only when it is asked.
+/// Makes accounts. Only the first ones get a licence, and only a read shows it.
 #[derive(Default)]
 struct Licensed {
     /// How many accounts get a licence.
@@ -84,7 +84,7 @@ impl Provider for Licensed {
     }
 }
 
-/// How many employees were told to have an account of use, one without a licence, and to wait.
+/// How many employees have a usable account, one without a licence, and a wait.
 async fn hire(provider: &Licensed, employees: u32) -> (usize, usize, usize) {
     let mapping = mapping();
     let people: Vec<_> = (0..employees).map(|id| person(&id.to_string(), Access::Active, Missing::Create(Access::Active))).collect();
@@ -140,7 +140,7 @@ async fn every_account_without_a_licence_is_told_and_creates_stop_soon() {
         let provider = Licensed { licences, ..Licensed::default() };
         let (active, lacking, waiting) = hire(&provider, 1_000).await;
         assert_eq!((active, active + lacking + waiting), (licences, 1_000));
-        // Those that were under way while a group was read, the group, and the next one.
+        // The accounts under way while a group was read, the group, and the next one.
         assert!((3..=licences.clamp(5, 40) + 24).contains(&lacking), "{lacking} accounts without one of {licences} licences");
     }
     let provider = Licensed { licences: 10, throttled: 2, ..Licensed::default() };

@@ -1,6 +1,7 @@
-//! The execute step alone, with a provider that only notes what it is asked: how initial passwords reach a new account and
-//! nothing else, and that a missing one keeps no employee's access open. `parts`: what cannot land holds back nothing else.
-//! `met`: a create that meets an account. `licences`: accounts of no use.
+//! The execute step alone, with a provider that only records the requests. The tests check that
+//! initial passwords reach only a new account, and that a missing one keeps no employee's access
+//! open. `parts`: a change that fails delays no other. `met`: a create that meets an account.
+//! `licences`: accounts without a licence.
 
 #[path = "../fixtures/person.rs"]
 mod fixture;
@@ -40,11 +41,11 @@ use bobsync::{
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
-/// Notes every call: what was created with which initial password, and what was updated.
+/// Records every call: which account was created with which initial password, and what was updated.
 #[derive(Default)]
 struct Noting {
     calls: Mutex<Vec<String>>,
-    /// So many look-ups are throttled.
+    /// How many look-ups are throttled.
     throttled: AtomicU32,
 }
 

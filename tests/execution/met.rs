@@ -1,5 +1,5 @@
-//! A create that meets an account: what it would write goes by the rows that are frozen and by the budgets, as if the plan
-//! had known the account.
+//! A create that meets an account: frozen rows and budgets apply to its write, as if the plan had
+//! known the account.
 
 use std::sync::{Mutex, atomic::AtomicU64};
 
@@ -46,7 +46,7 @@ fn mapping() -> Mapping {
 /// The provider has this account, and its listing did not show it.
 struct Unlisted {
     account: Account<'static>,
-    /// Whether look-ups by the mark find it; else the create says that there is one.
+    /// Whether look-ups by the mark find it. If not, the create says that there is one.
     by_mark: bool,
     writes: Mutex<Vec<(Vec<usize>, Option<Access>)>>,
 }
@@ -76,7 +76,8 @@ impl Provider for Unlisted {
     }
 }
 
-/// Carries out the create of somebody at work whose account is there, suspended, with other values.
+/// Carries out the create of an employee at work with an existing account that is suspended and has
+/// other values.
 async fn met(marked: bool, by_mark: bool, held: Held) -> (Outcome, Vec<(Vec<usize>, Option<Access>)>) {
     let mapping = mapping();
     let cells = [Cell::Text("1"), Cell::Text("noa@example.com"), Cell::Text("Baker"), Cell::Text("7")];
@@ -116,7 +117,7 @@ async fn met(marked: bool, by_mark: bool, held: Held) -> (Outcome, Vec<(Vec<usiz
         foreign: None,
     };
     let people = [person];
-    // A listing that did not hang together.
+    // A listing that was not consistent.
     let plan = plan(&mapping, &people, Matcher::new(&mapping, &people, true), false);
     let provider = Unlisted { account, by_mark, writes: Mutex::default() };
     let (claims, told) = (Claims::default(), Mutex::new(None));

@@ -1,4 +1,5 @@
-//! What cannot land holds back nothing else: neither another employee's change, nor the rest of the same one.
+//! A change that fails delays nothing else: neither another employee's change, nor the rest of the
+//! same one.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -52,7 +53,7 @@ fn mapping() -> Mapping {
     Mapping { rows, fields: Fields::default(), email: EMAIL, username: EMAIL, manager: None }
 }
 
-/// What one person should become: the values of these rows, and access.
+/// The expected values of these rows for one employee, and access.
 #[derive(Clone, Copy, Debug)]
 struct Wanted {
     id: u32,
@@ -89,14 +90,14 @@ fn person(wanted: &Wanted) -> Person {
 /// One write, as the provider sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Call {
-    /// Of this person; a create as well.
+    /// The employee; a create too.
     id: u32,
     create: bool,
     rows: Vec<usize>,
     access: Option<Access>,
 }
 
-/// Refuses what `judge` refuses, and notes everything.
+/// Refuses what `judge` refuses, and records everything.
 struct Moody<J> {
     judge: J,
     writes: Mutex<Vec<Call>>,
@@ -127,7 +128,7 @@ impl<J: Fn(&Call) -> Result<(), Error> + Send + Sync> Provider for Moody<J> {
         Box::pin(async { Ok(Listing::default()) })
     }
 
-    /// An account as it was in the beginning; where one is to be made, there is none.
+    /// Returns an account as it was at the start; there is none if one is to be made.
     fn find<'a>(&'a self, _: &'a Mapping, key: Key<'a>) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>> {
         let Key::Id(id) = key else { return Box::pin(async { Ok(Vec::new()) }) };
         let id: u32 = id.parse().expect("a number");
@@ -154,7 +155,7 @@ fn existing(id: u32) -> Account<'static> {
     account
 }
 
-/// What came of a pass.
+/// The result of a pass.
 struct Came {
     writes: Vec<Call>,
     reads: Vec<u32>,
@@ -183,18 +184,18 @@ impl Came {
         (failure, rows)
     }
 
-    /// Whose changes ended so.
+    /// Returns the employees with changes that ended like this.
     fn which(&self, which: impl Fn(&Outcome) -> bool) -> HashSet<u32> {
         self.outcomes.iter().filter(|(_, outcome)| which(outcome)).map(|(id, _)| *id).collect()
     }
 
-    /// The writes for one person: the rows, and access.
+    /// Returns the writes for one employee: the rows, and access.
     fn of(&self, id: u32) -> Vec<(&[usize], Option<Access>)> {
         self.writes.iter().filter(|call| call.id == id).map(|call| (&*call.rows, call.access)).collect()
     }
 }
 
-/// What a pass meets next to the provider.
+/// What a pass meets in addition to the provider.
 struct Around<'a> {
     failed_before: &'a [u32],
     claims: &'a Claims,
@@ -202,7 +203,7 @@ struct Around<'a> {
     deadline: Duration,
 }
 
-/// One pass over these employees; the first ones wait longest. Time costs nothing.
+/// Runs one pass over these employees; the first ones have waited longest. Time is virtual.
 async fn pass(wanted: &[Wanted], failed_before: &[u32], judge: impl Fn(&Call) -> Result<(), Error> + Send + Sync) -> Came {
     let around = Around { failed_before, claims: &Claims::default(), halted: &|| false, deadline: Duration::from_mins(1) };
     pass_with(wanted, around, judge).await
@@ -270,7 +271,7 @@ fn taken(field: Option<&str>) -> Error {
     Error::Duplicate { field: field.map(str::to_owned) }
 }
 
-/// These fail whenever this row is in the write.
+/// These fail whenever the write has this row.
 fn with(row: usize, error: Error) -> impl Fn(&Call) -> Result<(), Error> + Send + Sync {
     move |call| if call.rows.contains(&row) { Err(error.clone()) } else { Ok(()) }
 }
@@ -310,7 +311,7 @@ async fn creates_that_are_all_refused_wait_alone_and_the_next_pass_begins_with_t
     assert!((20..30).contains(&tried.len()), "{}", tried.len());
     assert_eq!(came.summary.stop.map(|stop: Stop| stop.reason), Some(IntegrationReason::ProviderForbidden));
     let before: Vec<u32> = tried.iter().copied().collect();
-    // By now the others are granted.
+    // By now the others are accepted.
     let came = pass(&people[..60], &before, |call| if tried.contains(&call.id) { Err(forbidden()) } else { Ok(()) }).await;
     assert_eq!(came.which(|outcome| matches!(outcome, Outcome::Done(_))).len(), 60 - tried.len());
     let first: Vec<u32> = came.writes.iter().take(60 - tried.len()).map(|call| call.id).collect();
@@ -325,7 +326,7 @@ async fn silence_stops_updates_and_suspensions_are_tried_all_the_same_but_not_fo
     assert_eq!(came.which(|outcome| matches!(outcome, Outcome::Done(_))), (40..50).collect());
     assert!(came.which(|outcome| matches!(outcome, Outcome::Waiting)).len() >= 20);
     assert_eq!(came.summary.stop.map(|stop| stop.reason), Some(IntegrationReason::ProviderUnavailable));
-    // Twelve accounts that the provider breaks on, before eight others.
+    // Twelve accounts that break the provider, before eight others.
     let people: Vec<Wanted> = (0..20).map(|id| leaver(id, &[])).collect();
     let came = pass(&people, &[], |call| if call.id < 12 { Err(unknown()) } else { Ok(()) }).await;
     assert_eq!(came.which(|outcome| matches!(outcome, Outcome::Done(_))), (12..20).collect());
@@ -370,7 +371,7 @@ async fn whatever_a_value_does_the_second_write_of_a_leaver_carries_access_alone
         }
         assert!(came.summary.stop.is_none());
     }
-    // Told with the name, and with the provider's last words.
+    // The report has the name, and the provider's last words.
     let came = pass(&[leaver(1, &[TITLE])], &[], with(TITLE, unknown())).await;
     let (Failure::Retrying(said), _) = came.left(1) else { panic!("{:?}", came.outcomes) };
     assert!(said.contains("title") && said.contains("HTTP 500") && said.contains("4 tries"), "{said}");
@@ -397,7 +398,7 @@ async fn a_value_that_is_taken_or_breaks_the_provider_withholds_nothing_else() {
         );
         assert!(kind, "{:?}", came.left(1));
     }
-    // Alone it is told as it is.
+    // Alone it is reported as it is.
     let came = pass(&[mover(1, &[EMAIL])], &[], with(EMAIL, taken(Some("email")))).await;
     assert!(matches!(came.failure(1), Failure::Conflict(said) if said.contains("email")), "{:?}", came.outcomes);
     assert_eq!(came.reads, [1], "whether it is the employee's own, one read tells");
@@ -409,7 +410,8 @@ async fn a_refusal_that_names_an_array_leaves_out_the_one_value_that_it_is_about
     let came = pass(&[mover(1, &[TITLE, 3, 4, 5, 6])], &[], refuses()).await;
     assert_eq!((came.done(1).fields.len(), came.left(1).1), (4, &[UNITS[2]][..]));
     assert!(matches!(came.left(1).0, Failure::Rejected(said) if said.contains("units.cost") && !said.contains("units.name")));
-    // A new account is not made to wait for it: it is made without them all, and they are tried when it is there.
+    // A new account does not wait for it: it is made without these values, and they are tried after
+    // that.
     let came = pass(&[joiner(1, &[TITLE, 3, 4, 5, 6])], &[], refuses()).await;
     assert_eq!((came.writes.len(), came.done(1).action), (2, Action::Create));
     let (Failure::Rejected(said), rows) = came.left(1) else { panic!("{:?}", came.outcomes) };
@@ -422,13 +424,13 @@ async fn an_account_is_made_without_the_values_that_it_can_be_without() {
         let came = pass(&[joiner(1, &[TITLE])], &[], with(TITLE, error.clone())).await;
         assert_eq!((came.done(1).action, came.left(1).1), (Action::Create, &[TITLE][..]), "{error:?}");
     }
-    // The e-mail is none of them.
+    // The e-mail is not one of them.
     let came = pass(&[joiner(1, &[TITLE])], &[], with(EMAIL, rejected(Some("email")))).await;
     assert!(matches!(came.failure(1), Failure::Rejected(_)), "{:?}", came.outcomes);
     assert_eq!(came.writes.len(), 1);
 }
 
-/// One refusal after the other costs a call each, and some providers name one value at a time.
+/// Each refusal costs a call, and some providers name one value at a time.
 #[tokio::test]
 async fn after_three_refused_values_an_account_is_made_without_all_that_it_can_be_without() {
     let rows = &[TITLE, MOBILE, 3, 4, 5, 6];
@@ -458,7 +460,7 @@ async fn unknown_outcomes_are_read_back_with_pauses_and_a_create_is_sent_twice_a
     assert_eq!((came.writes.len(), &*came.pauses), (2, &PAUSES[..2]));
     assert!(came.writes.iter().all(|call| call.rows == [EMAIL, TITLE]), "what was lost may have been an answer");
     assert!(matches!(came.failure(1), Failure::Retrying(said) if said.contains("HTTP 500") && said.contains("2 tries")));
-    // Where it ended so before, the second one carries what an account cannot be without.
+    // If it ended like this before, the second write has only the required attributes.
     let came = pass(&[joiner(1, &[TITLE])], &[1], with(TITLE, unknown())).await;
     assert_eq!((came.writes.len(), came.left(1).1), (2, &[TITLE][..]));
 }
@@ -500,7 +502,7 @@ async fn a_throttled_call_stays_in_line_until_it_is_not_wanted_any_more() {
         .await;
         assert!(matches!(came.outcomes[&1], Outcome::Waiting), "{:?}", came.outcomes);
         assert!(came.writes.len() == 40 && came.summary.cut.is_some() && came.summary.stop.is_none(), "{:?}", came.summary);
-        // A later pass has looked at this person meanwhile.
+        // A later pass has looked at this employee meanwhile.
         let claims = Claims::default();
         let later = Mutex::new(None);
         let around = Around { failed_before: &[], claims: &claims, halted: &|| false, deadline: Duration::from_mins(1) };

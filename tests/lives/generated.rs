@@ -1,6 +1,6 @@
-//! Lives that nobody thought of: one to four people who share e-mails and managers, through days on which clocks
-//! change and over years, with people at the provider and administrators who change their minds. A life that breaks a
-//! rule is shrunk, and printed as the YAML of a golden life.
+//! Generated lives: one to four employees who share e-mails and managers, through days on which
+//! clocks change and over years. People at the provider and administrators change things meanwhile.
+//! A life that breaks a rule is shrunk, and printed as the YAML of a golden life.
 
 use bobsync::domain::access::Because;
 use jiff::{
@@ -19,7 +19,7 @@ use crate::{
 
 const PEOPLE: [&str; 4] = ["ada", "ben", "cleo", "dov"];
 
-/// Around them clocks change in one of the zones, or a year does.
+/// Near these days clocks change in one of the zones, or a year ends.
 const ANCHORS: [Date; 8] = [
     date(2024, 2, 29),
     date(2025, 12, 31),
@@ -84,7 +84,7 @@ fn field() -> impl Strategy<Value = (&'static str, Told)> {
     ]
 }
 
-/// Somebody who is at work, so that lives are not all about people who are not there.
+/// An employee who is at work, so that not all lives are about absent employees.
 fn at_work() -> impl Strategy<Value = Vec<(&'static str, Told)>> {
     proptest::collection::vec(field(), 0..3).prop_map(|mut fields| {
         fields.insert(0, ("internal.lifecycleStatus", Told::Value(json!("Employed"))));
@@ -141,7 +141,8 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// Seconds until the next step: none, up to a day in quarters of an hour, a second around a full hour, days, years.
+/// Seconds until the next step: zero, up to a day in quarters of an hour, a second around a full
+/// hour, days, years.
 fn pause() -> impl Strategy<Value = i64> {
     prop_oneof![
         2 => Just(0_i64),
@@ -207,7 +208,7 @@ fn step(at: Timestamp, event: Event, anchor: Date, people: usize) -> Step {
     step
 }
 
-/// Lives it through, with the judge watching every pass.
+/// Runs the life, and the judge checks every pass.
 pub fn live(life: &Life) -> Result<(), String> {
     let mut world = World::new(&life.settings);
     for (number, step) in life.steps.iter().enumerate() {
@@ -231,7 +232,8 @@ fn watch(world: &mut World) -> Result<(), String> {
         if digest(world, &last) != digest(&turned, &other) {
             return Err("the digest of the plan depends on the order".to_owned());
         }
-        // Two who want one username that is not their e-mail: the provider gives it to the first who asks.
+        // Two employees want one username that differs from their e-mail: the provider gives it to
+        // the first one.
         if !last.writes.iter().chain(&other.writes).any(|write| write.refused) {
             judge::same_worlds(world, &turned)?;
         }
@@ -241,8 +243,9 @@ fn watch(world: &mut World) -> Result<(), String> {
         if !stood {
             return Err(format!("another pass at the same moment writes again: {:?}", last.writes));
         }
-        // A second pass may write only what another account stood in the way of (or what was refused with it), and managers whose account came after
-        // an access that does not wait for it.
+        // A second pass may write only a value that another account blocked (or that was refused
+        // with it), and managers with an account that came after an access that does not wait for
+        // it.
         let blocked = last.writes.iter().any(|write| write.refused) || last.plan.standings.iter().any(|standing| standing.block.is_some());
         stood = blocked || last.plan.changes.iter().any(|change| change.manager.is_some() && (change.suspends() || change.reactivates()));
         passes += 1;
@@ -261,7 +264,8 @@ fn digest(world: &World, pass: &Pass) -> String {
     pass.plan.digest(&world.settings.mapping, &pass.people)
 }
 
-/// Before the announced moment nothing changes by time alone; at it, something does, and it is what was announced.
+/// Before the announced moment time alone changes nothing. At that moment the announced change
+/// comes.
 fn time_alone(world: &World, now: &Pass) -> Result<(), String> {
     let next = world.next(now).map(|(at, _)| at);
     let until = next.map_or(world.now + (24 * 800).hours(), |at| at - 1.second());
@@ -291,7 +295,8 @@ fn time_alone(world: &World, now: &Pass) -> Result<(), String> {
             return Err(format!("{who}: {announced:?} was announced, and nothing changed then"));
         }
         let account = then.objects.get(who).and_then(|object| object.account.as_ref()).and_then(|id| then.accounts.get(id));
-        // One of several, or one that is on record and bears another's mark, is nobody's to write.
+        // One of several accounts, or one on record with another's mark, is not written for any
+        // employee.
         let several = then.accounts.values().filter(|account| account.external_id.as_deref() == Some(who)).count() > 1;
         let account = account.filter(|account| !several && account.external_id.as_deref().is_none_or(|mark| mark == who));
         let suspended = account.map(|account| account.status == 2);

@@ -1,7 +1,7 @@
-//! Golden lives: `golden/<name>.yaml` is what happens, `golden/<name>.snap` is what bobsync makes of it.
+//! Golden lives: `golden/<name>.yaml` is what happens, `golden/<name>.snap` is what bobsync does.
 //!
-//! Between two steps the clock stops wherever a transition was announced, and after the last step until none is ahead.
-//! Tests only read the snapshots; `make snapshots` writes them.
+//! Between two steps the clock stops at every announced transition, and after the last step until
+//! no transition is ahead. Tests only read the snapshots; `make snapshots` writes them.
 
 use std::{
     collections::BTreeSet,
@@ -115,7 +115,7 @@ fn tell(life: &Life) -> String {
     out
 }
 
-/// Everything that time alone brings, as long as it is wanted.
+/// Runs everything that time alone causes, as long as it is wanted.
 fn by_itself(out: &mut String, world: &mut World, last: &mut Option<Pass>, wanted: impl Fn(jiff::Timestamp) -> bool) {
     while let Some((at, zone)) = last.as_ref().and_then(|pass| world.next(pass)).filter(|(at, _)| wanted(*at)) {
         assert!(at > world.now, "a transition that was announced did not come");
@@ -171,7 +171,7 @@ fn settings(fragment: &Fragment) -> String {
     lines.join("; ")
 }
 
-/// Passes until one has nothing to write, and where everybody stands then.
+/// Runs passes until one has nothing to write, and prints the state of each employee.
 fn passes(out: &mut String, world: &mut World) -> Option<Pass> {
     let mut passes = world.rest();
     let last = passes.pop()?;
@@ -212,7 +212,8 @@ fn wrote(write: &Written) -> String {
 
 fn stands(out: &mut String, world: &World, person: &Person, standing: &Standing) {
     let who = person.employee.id();
-    // An end takes access from an account that bears the mark, whatever the settings say; without one nothing is to be done.
+    // An end takes access from an account that bears the mark, whatever the settings say. Without
+    // such an account nothing happens.
     let marked = standing.account.as_ref().is_some_and(|held| held.marked);
     let decision = &if marked { person.decision } else { person.decision.left_alone() };
     let access = match (decision.managed, standing.account.as_ref().map(|held| held.state)) {

@@ -1,5 +1,5 @@
-//! What has to hold in every life at every step, said without the code it judges: access by the oracle's sentences, the
-//! rest by looking at the two worlds before and after a pass.
+//! The rules that hold in every life at every step, written without the code that they check. The
+//! oracle's sentences check access. The rest compares Bob and the provider before and after a pass.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ const DEFAULT_MAP: [(&str, &str); 9] = [
     ("manager_user_id", "work.manager"),
 ];
 
-/// Zones that lives are told in; the oracle wants names that live for ever.
+/// The zones of lives; the oracle needs names with a static lifetime.
 const ZONES: [&str; 9] = [
     "UTC",
     "Europe/London",
@@ -53,7 +53,7 @@ pub struct Row {
     on_create: bool,
 }
 
-/// What an attribute should be.
+/// The expected value of an attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Wanted {
     Text(String),
@@ -67,7 +67,8 @@ pub struct Contract {
     rows: Vec<Row>,
 }
 
-/// Whether the judge knows everything that this spec asks for: scopes, expressions and `OnChange` are judged elsewhere.
+/// Whether the judge supports everything in this spec: scopes, expressions and `OnChange` have
+/// other tests.
 pub fn knows(spec: &Value) -> bool {
     let provisioning = &spec["provisioning"];
     let mut rows = spec["mapping"].as_array().into_iter().flatten();
@@ -120,7 +121,8 @@ impl Contract {
     }
 
     fn answer(&self, world: &World, who: &str) -> Answer {
-        // An EmployeeSync that was written for somebody who was never in Bob decides nothing, and says nothing of a deletion.
+        // An EmployeeSync that was written for an employee who was never in Bob decides nothing,
+        // and does not count as a deletion.
         let met = world.objects.get(who).and_then(|object| object.met_before);
         if met.is_none() && !world.people.contains_key(who) {
             return Answer { managed: false, existing: None, missing: Missing::Never, why: Why::NotInBob };
@@ -128,7 +130,7 @@ impl Contract {
         oracle::answer(&self.wishes(world, who), &facts(world, who), world.now)
     }
 
-    /// What a row makes of somebody's file; managers are no text.
+    /// Returns what a row makes of an employee's file; managers are not text.
     fn wanted(world: &World, who: &str, row: &Row) -> Wanted {
         let pins = world.objects.get(who).map(Object::overrides).unwrap_or_default().attributes;
         if let Some((_, value)) = pins.iter().find(|(target, _)| **target == *row.target) {
@@ -164,7 +166,7 @@ impl Contract {
         if text.is_empty() { Wanted::Nothing } else { Wanted::Text(text.to_owned()) }
     }
 
-    /// The e-mail or username that somebody should have, ignoring case.
+    /// Returns the e-mail or username that an employee should have, ignoring case.
     fn key(&self, world: &World, who: &str, target: &str) -> Option<String> {
         let row = self.rows.iter().find(|row| row.target == target)?;
         match Self::wanted(world, who, row) {
@@ -174,7 +176,7 @@ impl Contract {
     }
 }
 
-/// What a rule says when it is broken.
+/// Returns the message of a broken rule.
 type Verdict = Result<(), String>;
 
 macro_rules! must {
@@ -216,7 +218,7 @@ fn facts(world: &World, who: &str) -> Facts {
     }
 }
 
-/// Whose an account is: the person whose mark it bears, else the only one it is recorded for.
+/// Returns the employee of an account: by its mark, else the only one with a record of it.
 fn claim<'a>(world: &'a World, id: &str) -> Option<&'a str> {
     let account = &world.accounts[id];
     match &account.external_id {
@@ -229,12 +231,12 @@ fn claim<'a>(world: &'a World, id: &str) -> Option<&'a str> {
     }
 }
 
-/// The accounts that bear somebody's mark.
+/// Returns the accounts with an employee's mark.
 fn marked<'a>(world: &'a World, who: &str) -> Vec<&'a str> {
     world.accounts.iter().filter(|(_, account)| account.external_id.as_deref() == Some(who)).map(|(id, _)| id.as_str()).collect()
 }
 
-/// The one account that is somebody's, if there is one answer.
+/// Returns the one account of an employee, if it is unique.
 fn own<'a>(world: &'a World, who: &str) -> Option<&'a str> {
     match marked(world, who)[..] {
         [] => {
@@ -249,7 +251,7 @@ fn same(account: Option<&str>, key: &str) -> bool {
     account.is_some_and(|text| text.trim().to_lowercase() == key)
 }
 
-/// What holds for a single pass, whatever it found: who is seen in it, what was written and what was not.
+/// Checks a single pass, with any findings: the employees in it, what was written and what was not.
 pub fn one_pass(before: &World, pass: &Pass, after: &World) -> Verdict {
     let contract = Contract::of(&after.spec);
     let seen: BTreeMap<&str, Answer> =
@@ -301,7 +303,8 @@ pub fn one_pass(before: &World, pass: &Pass, after: &World) -> Verdict {
     Ok(())
 }
 
-/// Accounts without a claim, of strangers, of unmanaged people and of people with several are not written.
+/// Accounts without a claim, of strangers, of unmanaged employees and of employees with several
+/// accounts are not written.
 fn untouchable(
     (before, after): (&World, &World),
     contract: &Contract,
@@ -322,7 +325,8 @@ fn untouchable(
         return Ok(());
     };
     let yours = seen.get(who).is_some_and(|answer| answer.managed) && own(before, who) == Some(id);
-    // Somebody who has to lose access and has several accounts loses it on each of them, and nothing else happens to them.
+    // An employee who must lose access and has several accounts loses it on each of them. Nothing
+    // else of them changes.
     let lost = Account { status: 2, ..account.clone() };
     let leaves = seen.get(who).is_some_and(|answer| answer.existing == Some(Access::Suspended));
     must!(yours || account == now || (leaves && *now == lost), "account {id} may not be written for {who}, and was");
@@ -348,7 +352,7 @@ fn may_be_suspended(world: &World, contract: &Contract, facts: &Facts) -> bool {
     a_word || an_end || a_start
 }
 
-/// What holds once a pass has nothing left to write: everybody whom nothing stands in the way of is as decided.
+/// Checks a pass with nothing left to write: every employee without an obstacle is as decided.
 pub fn at_rest(before: &World, pass: &Pass, world: &World) -> Verdict {
     let contract = Contract::of(&world.spec);
     for (person, standing) in pass.people.iter().zip(&pass.plan.standings) {
@@ -357,7 +361,7 @@ pub fn at_rest(before: &World, pass: &Pass, world: &World) -> Verdict {
         must!(marked(world, who).len() <= marked(before, who).len().max(1), "{who} has more than one account");
         if !answer.managed {
             let open = marked(world, who).into_iter().find(|id| world.accounts[*id].status != 2);
-            // Of several accounts with one mark one is suspended in each pass.
+            // Of several accounts with one mark, each pass suspends one.
             let only = marked(world, who).len() == 1;
             must!(answer.existing.is_none() || !only || open.is_none(), "account {open:?} of {who}, who left, is open");
             continue;
@@ -436,7 +440,8 @@ fn manager(world: &World, pass: &Pass, who: &str, have: Option<&str>, as_before:
     Ok(())
 }
 
-/// Whether the e-mail or the username that somebody should have is another account's, or wanted by somebody else too.
+/// Returns whether the e-mail or the username that an employee should have is another account's, or
+/// another employee needs it too.
 fn is_taken(world: &World, contract: &Contract, pass: &Pass, who: &str, own: Option<&str>) -> bool {
     let (email, username) = (contract.key(world, who, "email"), contract.key(world, who, "username"));
     let held = world.accounts.iter().filter(|(id, _)| Some(id.as_str()) != own).any(|(_, other)| {
@@ -446,7 +451,8 @@ fn is_taken(world: &World, contract: &Contract, pass: &Pass, who: &str, own: Opt
     held || is_shared(world, contract, pass, who, own)
 }
 
-/// Two profiles with one e-mail: it is the one's whose account has it, else the only one's who is to be active.
+/// Two profiles with one e-mail: it belongs to the employee with the account that has it, else to
+/// the only one who is to be active.
 fn is_shared(world: &World, contract: &Contract, pass: &Pass, who: &str, own: Option<&str>) -> bool {
     let Some(key) = contract.key(world, who, "email") else { return false };
     let all: Vec<&str> = pass
@@ -458,7 +464,7 @@ fn is_shared(world: &World, contract: &Contract, pass: &Pass, who: &str, own: Op
     if all.len() < 2 || own.is_some_and(|id| same(world.accounts[id].email.as_deref(), &key)) {
         return false;
     }
-    // Where the settings leave accounts as they are, Bob's own status says who is active.
+    // If the settings leave accounts as they are, Bob's own status says which employees are active.
     let works = |who: &str| match contract.answer(world, who).existing {
         Some(access) => access == Access::Active,
         None => says(&facts(world, who).status, &["active"]),
@@ -467,13 +473,14 @@ fn is_shared(world: &World, contract: &Contract, pass: &Pass, who: &str, own: Op
     active != [&who]
 }
 
-/// A required attribute is missing, or the e-mail or username is another's.
+/// A required attribute is missing, or the e-mail or username is another employee's.
 fn no_account_because(world: &World, contract: &Contract, pass: &Pass, who: &str) -> bool {
     let missing = ["email", "username"].iter().any(|target| contract.key(world, who, target).is_none());
     missing || is_taken(world, contract, pass, who, None)
 }
 
-/// The same life, told from the other end: nothing may depend on the order in which people and accounts are read.
+/// The same life in reverse order: nothing may depend on the order in which employees and accounts
+/// are read.
 pub fn same_worlds(forwards: &World, backwards: &World) -> Verdict {
     must!(forwards.accounts == backwards.accounts, "the order matters: {:?}\nor {:?}", forwards.accounts, backwards.accounts);
     must!(forwards.objects == backwards.objects, "the order matters: {:?}\nor {:?}", forwards.objects, backwards.objects);

@@ -1,5 +1,5 @@
-//! A life as data: dated steps, each saying what happens in Bob, at the provider, in the settings and in the
-//! `EmployeeSync`s. `golden/README.md` describes the YAML.
+//! A life as data: dated steps. Each step says what happens in Bob, at the provider, in the
+//! settings and in the `EmployeeSync`s. `golden/README.md` describes the YAML.
 
 use std::{
     collections::BTreeMap,
@@ -14,40 +14,40 @@ use serde_json::Value;
 #[derive(Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Life {
-    /// What it is about.
+    /// The title.
     pub title: String,
-    /// What there is to learn from it, if the title does not say it.
+    /// An explanation, if the title does not give it.
     #[serde(default)]
     pub about: String,
-    /// Merged into the integration's `spec` before anything happens.
+    /// Merged into the integration's `spec` before the first step.
     #[serde(default)]
     pub settings: Fragment,
-    /// What happens, in the order of time.
+    /// The steps, in the order of time.
     pub steps: Vec<Step>,
 }
 
-/// Keys and values of something that is changed: only what changes is in it, null empties.
+/// Keys and values of a change: only what changes is in it, null empties.
 pub type Fragment = BTreeMap<String, Value>;
 
-/// What happens at one moment. A step with nothing in it is only a look at the clock.
+/// The events of one moment. An empty step is only a look at the clock.
 #[derive(Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// When.
     pub at: Moment,
-    /// In a person's words.
+    /// The description in plain words.
     #[serde(default)]
     pub note: String,
     /// Merged into the integration's `spec`.
     #[serde(default)]
     pub settings: Fragment,
-    /// By person: Bob's fields, and `delete`, `unlisted`.
+    /// By employee: Bob's fields, and `delete`, `unlisted`.
     #[serde(default)]
     pub bob: BTreeMap<String, Fragment>,
     /// By account: what a person does at the provider.
     #[serde(default)]
     pub provider: BTreeMap<String, Fragment>,
-    /// By person: merged into the `spec` of the `EmployeeSync`.
+    /// By employee: merged into the `spec` of the `EmployeeSync`.
     #[serde(default)]
     pub overrides: BTreeMap<String, Fragment>,
 }
@@ -66,7 +66,7 @@ impl Step {
     }
 }
 
-/// A moment and the zone in which it is told: `2026-03-28T10:00 Europe/Berlin`.
+/// A moment and its zone: `2026-03-28T10:00 Europe/Berlin`.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Moment {
@@ -94,7 +94,8 @@ impl Life {
         serde_saphyr::from_str(yaml).map_err(|error| error.to_string())
     }
 
-    /// As YAML that [`Life::read`] reads: what a failed property prints can be kept as a golden life.
+    /// Prints YAML that [`Life::read`] reads. The output of a failed property can be kept as a
+    /// golden life.
     pub fn yaml(&self) -> String {
         let mut out = String::new();
         // Writing to a String does not fail.
@@ -139,7 +140,7 @@ fn quoted(text: &str) -> String {
     if plain { text.to_owned() } else { Value::from(text).to_string() }
 }
 
-/// What proptest prints of a failed case.
+/// The form that proptest prints for a failed case.
 impl fmt::Debug for Life {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a life:\n\n{}", self.yaml())

@@ -1,7 +1,8 @@
-//! Two worlds in memory, and nothing else: Bob's people, the provider's accounts, the settings, the clock. A pass does
-//! what the engine's pass does, and applies every change naively, refusing what the provider would refuse.
+//! The state in memory: Bob's employees, the provider's accounts, the settings, the clock. A pass
+//! does what the engine's pass does. It applies every change directly, and refuses what the
+//! provider would refuse.
 //!
-//! A person's name is the `root.id` in Bob; an account's name is its id at the provider.
+//! An employee's name is the `root.id` in Bob; an account's name is its id at the provider.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -31,7 +32,8 @@ use crate::{
     oracle::Shown,
 };
 
-/// The one place that asks the core for a decision, with all that is known of a person besides Bob's row.
+/// The one place that asks the core for a decision, with all that is known of an employee in
+/// addition to Bob's row.
 fn decided(settings: &Settings, mut employee: Employee, object: Option<&Object>, first_pass: bool, now: Timestamp) -> Person {
     let unmet = if first_pass { Met::BeforeIntegration } else { Met::New };
     let known = Known {
@@ -64,12 +66,12 @@ fn decided(settings: &Settings, mut employee: Employee, object: Option<&Object>,
     }
 }
 
-/// One person's file in Bob.
+/// One employee's file in Bob.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct File {
-    /// Field id and what the service user sees; a field that is not here is empty in Bob.
+    /// Field ids and what the service user sees; a field without an entry is empty in Bob.
     pub fields: BTreeMap<String, Shown>,
-    /// The search leaves this person out, although the file is there.
+    /// The search leaves this employee out, although the file exists.
     pub unlisted: bool,
 }
 
@@ -88,18 +90,18 @@ pub struct Account {
     pub attributes: BTreeMap<String, String>,
 }
 
-/// What outlives a pass of one person: the `EmployeeSync`.
+/// What is kept between passes for one employee: the `EmployeeSync`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Object {
-    /// Its spec, the two keys aside that say whose it is.
+    /// Its spec, without the two keys that name the employee.
     pub spec: Fragment,
     /// The recorded account.
     pub account: Option<String>,
     /// The read by id said that the file is gone.
     pub gone: bool,
-    /// What the latest pass made of the person.
+    /// The result of the latest pass for the employee.
     pub met: Option<Met>,
-    /// What the pass before that did: with it, the latest one decided.
+    /// The result of the pass before, which the latest one used for its decision.
     pub met_before: Option<Met>,
     /// The status says that the account can be used.
     pub active: bool,
@@ -134,7 +136,7 @@ impl Object {
     }
 }
 
-/// Everything.
+/// The whole state.
 #[derive(Clone)]
 pub struct World {
     /// The clock.
@@ -153,7 +155,7 @@ pub struct World {
     first_pass: bool,
 }
 
-/// In which order people and accounts are read.
+/// The order in which employees and accounts are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     /// By name.
@@ -164,11 +166,11 @@ pub enum Order {
 
 /// What one pass found and did.
 pub struct Pass {
-    /// Everybody, with what was decided.
+    /// All employees, with their decisions.
     pub people: Vec<Person>,
     /// The plan.
     pub plan: Plan,
-    /// What was written, in that order.
+    /// The writes, in their order.
     pub writes: Vec<Written>,
     /// Bob's answer was implausibly short.
     pub suspect: bool,
@@ -177,11 +179,11 @@ pub struct Pass {
 /// One write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
-    /// For whom.
+    /// The employee.
     pub who: String,
-    /// To which account.
+    /// The account.
     pub account: String,
-    /// What kind.
+    /// The kind.
     pub kind: Kind,
     /// The provider's names of attributes that got a value.
     pub set: Vec<String>,
@@ -189,14 +191,15 @@ pub struct Written {
     pub emptied: Vec<String>,
     /// Access given or taken.
     pub access: Option<Access>,
-    /// Whether the mark was put on.
+    /// Whether the mark was written.
     pub marked: bool,
     /// The provider refused it: another account has this e-mail or username.
     pub refused: bool,
 }
 
 impl World {
-    /// An empty Bob, an empty provider and the default settings with this fragment merged in.
+    /// Returns an empty Bob, an empty provider and the default settings with this fragment merged
+    /// in.
     pub fn new(settings: &Fragment) -> Self {
         let mut spec = json!({
             "mode": "Enforce",
@@ -223,7 +226,7 @@ impl World {
         }
     }
 
-    /// Lets a step happen. What the provider would refuse a person does not happen.
+    /// Runs a step. What the provider would refuse a person does not happen.
     pub fn happen(&mut self, step: &Step) {
         self.now = step.at.at;
         if !step.settings.is_empty() {
@@ -295,7 +298,7 @@ impl World {
         }
     }
 
-    /// Whether another account has this account's e-mail or username.
+    /// Returns whether another account has this account's e-mail or username.
     fn duplicate(&self, id: &str, account: &Account) -> bool {
         let same = |a: &Option<String>, b: &Option<String>| match (a, b) {
             (Some(a), Some(b)) => a.to_lowercase() == b.to_lowercase(),
@@ -306,7 +309,7 @@ impl World {
             .any(|(other, have)| other != id && (same(&have.email, &account.email) || same(&have.username, &account.username)))
     }
 
-    /// Passes until one writes nothing.
+    /// Runs passes until one writes nothing.
     pub fn rest(&mut self) -> Vec<Pass> {
         let mut passes = Vec::new();
         loop {
@@ -320,13 +323,13 @@ impl World {
         }
     }
 
-    /// One pass: observe, decide, plan, execute, record.
+    /// Runs one pass: observe, decide, plan, execute, record.
     pub fn pass(&mut self, order: Order) -> Pass {
         let (mut employees, suspect) = self.observe();
         if order == Order::Backwards {
             employees.reverse();
         }
-        // As the engine does: a row for every target that somebody's EmployeeSync pins.
+        // As the engine does: a row for every target that an EmployeeSync pins.
         let pinned: Vec<_> = self.objects.values().flat_map(|object| object.overrides().attributes).map(|(target, _)| target).collect();
         self.settings = validated(&self.spec);
         self.settings.mapping.pin_also(pinned.iter().map(|target| &**target), CATALOG.compare);
@@ -351,8 +354,8 @@ impl World {
         Pass { people, plan, writes, suspect }
     }
 
-    /// The search, and a single read of everybody who has an object and is missing from it, unless the answer is
-    /// implausibly short.
+    /// The search, and a single read of every employee who has an object and is missing from it,
+    /// unless the answer is implausibly short.
     fn observe(&mut self) -> (Vec<Employee>, bool) {
         let row = |file: &File| {
             let cells: Vec<Cell<'_>> = self
@@ -402,11 +405,12 @@ impl World {
                 write.attributes.extend(account_of(&made, manager).map(|id| (row, NewValue::Set(id.into()))));
             }
             if write.is_empty() {
-                // All that was to be set is a manager whose account could not be made.
+                // Only a manager without an account was to be set.
                 continue;
             }
             let who = people[change.person as usize].employee.id();
-            // An account that is on record and that no listing shows as this person's is looked up, as the engine does.
+            // An account that is on record, and that no listing shows as this employee's, is looked
+            // up, as the engine does.
             if let Some(id) = change.account.as_ref().filter(|_| change.look_up_first) {
                 let ours = |account: &&Account| account.external_id.as_deref().is_none_or(|mark| mark == who);
                 if self.accounts.get(&**id).filter(ours).is_none_or(|account| account.status == 2) {
@@ -473,14 +477,14 @@ impl World {
         written
     }
 
-    /// The id that the provider gives to a new account.
+    /// Returns the id that the provider gives to a new account.
     fn free_name(&self, who: &str) -> String {
         let names = std::iter::once(who.to_owned()).chain((2..).map(|n| format!("{who}-{n}")));
         names.into_iter().find(|name| !self.accounts.contains_key(name)).expect("numbers do not end")
     }
 
-    /// What the engine writes into the `EmployeeSync`s: the account that bears the mark, or was marked in this pass, or
-    /// is on record already.
+    /// What the engine writes into the `EmployeeSync`s: the account that bears the mark, was marked
+    /// in this pass, or is on record already.
     fn record(&mut self, people: &[Person], plan: &Plan, writes: &[Written]) {
         for (person, standing) in people.iter().zip(&plan.standings) {
             let who = person.employee.id();
@@ -488,7 +492,8 @@ impl World {
             let known = |id: &str| person.known_account.as_deref() == Some(id);
             let own = standing.account.as_ref().filter(|held| held.marked || known(&held.id)).map(|held| held.id.to_string());
             let object = self.objects.entry(who.to_owned()).or_default();
-            // An account on record that is not listed as this person's is no less there, unless a look-up says that it is gone.
+            // An account on record that is not listed as this employee's still exists, unless a
+            // look-up says that it is gone.
             let looked_up =
                 standing.change.map(|change| &plan.changes[change]).filter(|change| change.look_up_first && change.account.is_some());
             let kept = person.known_account.as_deref().filter(|id| {
@@ -510,12 +515,13 @@ impl World {
         self.first_pass = false;
     }
 
-    /// The site's zone of somebody, and its name.
+    /// Returns the zone of an employee's site, and its name.
     pub fn zone(&self, person: &Person) -> &TimeZone {
         self.settings.zones.of(person.employee.values.get(SITE).text())
     }
 
-    /// The next moment at which somebody's decision changes by itself, in that person's zone.
+    /// Returns the next moment at which an employee's decision changes by time alone, in the
+    /// employee's zone.
     pub fn next(&self, pass: &Pass) -> Option<(Timestamp, String)> {
         let next = |person: &Person| {
             let at = person.decision.next?.at;
@@ -526,7 +532,7 @@ impl World {
 }
 
 impl Account {
-    /// The value of one of the provider's attributes.
+    /// Returns the value of one of the provider's attributes.
     pub fn get(&self, target: &str) -> Option<&str> {
         match target {
             "email" => self.email.as_deref(),
@@ -544,7 +550,7 @@ impl Account {
         }
     }
 
-    /// As the listing tells it.
+    /// Returns it as the listing shows it.
     fn listed<'a>(&'a self, id: &'a str, mapping: &Mapping) -> Listed<'a> {
         Listed {
             id: id.into(),
@@ -559,7 +565,7 @@ impl Account {
         }
     }
 
-    /// The status in the words that decisions need.
+    /// Returns the status in the terms of a decision.
     pub fn state(&self) -> AccountState {
         match self.status {
             0 => AccountState::Unactivated,
@@ -570,18 +576,18 @@ impl Account {
     }
 }
 
-/// A moment in a zone, to the second, with the offset.
+/// Prints a moment in a zone, to the second, with the offset.
 pub fn told(at: Timestamp, zone: &str) -> String {
     with_offset(at, &TimeZone::get(zone).expect("a zone of the bundled database"))
 }
 
-/// Settings as the controller validates them.
+/// Returns the settings as the controller validates them.
 fn validated(spec: &Value) -> Settings {
     let read: ProvisioningIntegrationSpec = serde_json::from_value(spec.clone()).expect("a spec");
     validate(&read, &AllowedEndpoints::default()).expect("valid settings").settings
 }
 
-/// A merge patch: null takes a key away.
+/// Applies a merge patch: null removes a key.
 fn merge(into: &mut Value, fragment: &Fragment) {
     if !into.is_object() {
         *into = json!({});

@@ -1,24 +1,28 @@
-//! Faults at length: a company lives for thousands of simulated days (people are hired, move, go on leave, leave, come back, are
-//! renamed, hand addresses over, are deleted) while everything goes wrong that can: 429, 5xx, resets before and after the call is
-//! applied, HTML, error objects, cut bodies, slow answers, dead tokens, pages that shift while they are listed, a controller that
-//! is stopped or dies at any moment of a pass.
+//! Faults over a long time: a company lives for thousands of simulated days. Employees are hired,
+//! move, go on leave, leave, come back, are renamed, hand addresses over, and are deleted.
+//! Meanwhile everything fails that can: 429, 5xx, resets before and after the call is applied,
+//! HTML, error objects, cut bodies, slow answers, expired tokens, pages that shift during a
+//! listing, a controller that is stopped or killed at any moment of a pass.
 //!
-//! The controller is the real one, in a runtime of its own that is dropped to kill it, with a clock that is moved; it
-//! writes to a real API server and speaks to the strict simulators over loopback HTTP. What is judged at every step is the
-//! simulator's journal of applied writes, with the account before and after, not what the controller says of itself: no access without evidence of
-//! employment, none taken without positive evidence, one account with one mark, nobody else's account written, none deleted. Every
-//! few weeks the faults stop, and the provider has to equal the decision for every employee, by the sentences of
-//! `tests/domain/oracle.rs`.
+//! The controller is the real one, in a runtime of its own that is dropped to kill it, with a clock
+//! that the test moves. It writes to a real API server and calls the strict simulators over
+//! loopback HTTP.
 //!
-//! Several lives run side by side. A failure prints its seed and how to run that life again; `SOAK_DAYS` lengthens every life, `SOAK_SEED`
-//! runs one.
+//! The judge checks the simulator's journal of applied writes at every step, with the account
+//! before and after, not what the controller reports: no access without evidence of employment,
+//! none taken without positive evidence, one account with one mark, no account of another employee
+//! written, none deleted. Every few weeks the faults stop, and the provider must equal the decision
+//! for every employee, by the sentences of `tests/domain/oracle.rs`.
+//!
+//! Several lives run at the same time. A failure prints its seed and how to run that life again.
+//! `SOAK_DAYS` makes every life longer, `SOAK_SEED` runs one.
 
 mod run;
 
 use run::{Wish, soak};
 use testbed::{ControlPlane, Options};
 
-/// Days of one life. Three lives of these take about two minutes on two cores.
+/// Days of one life. Three such lives take about two minutes on two cores.
 const DAYS: u32 = 700;
 const SEEDS: [u64; 3] = [1, 2, 3];
 

@@ -10,12 +10,12 @@ use crate::support::{Controller, Story, until};
 async fn the_charts_rights_are_enough_and_none_is_left_over() {
     let mark = crate::support::mark(crate::support::control_plane().await).await;
     let (story, controller) = Story::converged("rights", 20, json!({"retention": "0s"})).await;
-    // Every verb the role gives: a second status of somebody is read before it is written, and a deleted file with no
-    // retention uses delete.
+    // Every verb of the role is used: an employee's second status is read before it is written, and
+    // a deleted file without retention uses delete.
     let (id, _) = story.simulated.somebody().await;
     story.simulated.change(&id, json!({"work.title": "Keeper of Lamps"})).await;
     story.sync().await;
-    // A pin is nobody's.
+    // A pin has no owner.
     let (pin, free) = (json!({"spec": {"attributes": {"company": "Acme"}}}), json!({"spec": {"attributes": null}}));
     for (patch, owners) in [(pin, 0), (free, 1)] {
         let name = format!("onelogin-{id}");
@@ -26,10 +26,10 @@ async fn the_charts_rights_are_enough_and_none_is_left_over() {
         })
         .await;
     }
-    // The same event again counts up the one that is there.
+    // The same event again raises the count of the existing one.
     story.simulated.change(&id, json!({"work.title": "Keeper of Rumours"})).await;
     story.sync().await;
-    // Who had left before needs no second look.
+    // An employee who had left before needs no second look.
     story.simulated.change(&id, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
     story.sync().await;
     story.simulated.delete(&format!("/bob/employees/{id}")).await;
@@ -83,7 +83,7 @@ async fn no_attribute_value_and_no_secret_is_anywhere_but_in_usernames() {
     for employee in story.simulated.employees().await {
         for field in ["root.email", "root.firstName", "root.surname", "root.displayName", "work.workPhone", "work.workMobile", "work.title"]
         {
-            // Short values and ordinary words stand in messages by chance.
+            // Short values and ordinary words are in messages by chance.
             values.extend(employee[field].as_str().filter(|value| value.chars().count() >= 5).map(str::to_owned));
         }
     }
@@ -156,7 +156,7 @@ async fn a_leader_that_was_paused_beyond_its_lease_writes_nothing_more() {
     let second = Controller::start(&story).await;
     first.pause();
     story.simulated.change(&id, json!({"work.title": "Successor"})).await;
-    // The second takes over when the first can no longer believe in its lease.
+    // The second replica takes over when the first can no longer rely on its lease.
     for _ in 0..150 {
         if title().await == "Successor" {
             break;
@@ -164,7 +164,8 @@ async fn a_leader_that_was_paused_beyond_its_lease_writes_nothing_more() {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     assert_eq!(title().await, "Successor");
-    // Now the first wakes, with an interval long overdue and work to do, while the second is paused and still holds the lease.
+    // Now the first wakes, with an interval long overdue and work to do. The second is paused and
+    // still holds the lease.
     second.pause();
     story.simulated.change(&id, json!({"work.title": "Latecomer"})).await;
     story.simulated.forget_calls().await;

@@ -1,5 +1,5 @@
-//! The API server refuses, is away for a while, or forgets its past: the controller converges, nothing is written twice
-//! to the provider, and no line of a history is lost while the process lives.
+//! The API server refuses, is away for a while, or forgets its past. The controller converges,
+//! nothing is written twice to the provider, and no history line is lost while the process runs.
 
 use serde_json::{Value, json};
 use testbed::{
@@ -9,7 +9,7 @@ use testbed::{
 
 use crate::support::{Controller, Story, ready, until};
 
-/// A converged company whose controller goes by way of a proxy.
+/// Starts a converged company with a controller that goes through a proxy.
 async fn begun(name: &str) -> (Story, Proxy, Controller) {
     let story = Story::begin(name, 8).await;
     let proxy = story.plane.proxy().await.expect("a proxy");
@@ -34,14 +34,14 @@ fn starter(email: &str) -> Value {
     })
 }
 
-/// Actions of the history, newest first.
+/// Returns the actions of the history, newest first.
 async fn history(story: &Story, person: &str) -> Vec<String> {
     let object = story.person(person).await.unwrap_or_else(|| panic!("{person} has an object"));
     let history = serde_json::to_value(object.status.unwrap_or_default().history).unwrap();
     history.as_array().into_iter().flatten().map(|line| line["action"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
-/// A starter, a mover and a leaver, whose changes are under way while `trouble` does its worst; then it is over.
+/// Changes a starter, a mover and a leaver while `trouble` is under way; then it ends.
 async fn survives(story: &Story, round: &str, trouble: impl AsyncFn(), over: impl AsyncFn()) {
     let mover = story.simulated.hire(starter(&format!("mover.{round}@example.com"))).await;
     let leaver = story.simulated.hire(starter(&format!("leaver.{round}@example.com"))).await;
@@ -65,7 +65,8 @@ async fn survives(story: &Story, round: &str, trouble: impl AsyncFn(), over: imp
     let written = journal(story).await.split_off(before);
     let mut marks: Vec<_> = written.iter().map(|change| change["after"]["external_id"].as_str().unwrap_or_default()).collect();
     marks.sort_unstable();
-    // A suspension that is not on record is made again, because nothing shows whether sessions were ended.
+    // A suspension that is not on record is made again, because no read shows whether sessions were
+    // ended.
     let again = marks.iter().filter(|mark| **mark == leaver).count();
     marks.dedup_by(|one, other| one == other && **one == *leaver);
     assert!(again >= 1, "{round}");
@@ -82,12 +83,13 @@ async fn survives(story: &Story, round: &str, trouble: impl AsyncFn(), over: imp
     assert_eq!(lines, ["Suspend", "Create"], "{round}");
 }
 
-/// Longer than the controller tries one call.
+/// Waits longer than the controller tries one call.
 async fn outlasts_every_try(controller: &Controller) {
     let given_up = || controller.log().matches("a status could not be written").count();
     let (before, began) = (given_up(), std::time::Instant::now());
     while given_up() < before + 3 {
-        // A call without an answer is waited for as long as an admission webhook may take, and each is tried several times.
+        // A call without an answer is waited for as long as an admission webhook may take, and each
+        // is tried several times.
         assert!(began.elapsed().as_secs() < 240, "writes are given up: {}", given_up());
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
@@ -125,7 +127,7 @@ async fn an_api_server_that_fails_every_write_and_read_of_objects_for_a_while() 
 async fn an_api_server_that_is_away_for_a_while() {
     let (story, proxy, controller) = begun("away").await;
     let statuses = format!("{}/*/status", objects(&story));
-    // It goes when the first record is on its way.
+    // The trouble ends when the first record is on its way.
     let trouble = async || proxy.rule(Act::Delay(std::time::Duration::from_secs(30)), Method::PATCH, &statuses, None);
     let over = async || {
         until("a record is on its way", || async { if proxy.struck().is_empty() { Err("none".to_owned()) } else { Ok(()) } }).await;
@@ -156,7 +158,7 @@ async fn watches_that_expire_begin_anew_and_nothing_is_missed() {
     let before = journal(&story).await.len();
     let versions = || async { story.everybody().await.into_iter().map(|p| p.metadata.resource_version).collect::<Vec<_>>() };
     let steady = versions().await;
-    // With a list that fails at first.
+    // The list after it fails at first.
     for (round, failures) in [0, 1, 2].into_iter().enumerate() {
         proxy.rule(Act::Status(410), Method::GET, &objects(&story), Some(failures));
         proxy.expire_watches();
@@ -164,7 +166,7 @@ async fn watches_that_expire_begin_anew_and_nothing_is_missed() {
         assert_eq!(journal(&story).await.len(), before, "round {round}: nothing changed, nothing is written");
         assert_eq!(versions().await, steady, "round {round}");
     }
-    // What a person changes while there is no watch is seen, and carried out once.
+    // A person's change while there is no watch is seen, and carried out once.
     proxy.rule(Act::Status(500), Method::GET, &objects(&story), Some(1));
     proxy.expire_watches();
     let patch = json!({"spec": {"attributes": {"title": "Head of Nothing"}}});
@@ -182,7 +184,7 @@ async fn watches_that_expire_begin_anew_and_nothing_is_missed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_killed_and_an_etcd_that_has_forgotten_its_past() {
-    // Nobody else's server may be killed.
+    // The story kills its own server, not the shared one.
     let plane = ControlPlane::start(Options::default()).await.expect("a control plane");
     let plane: &'static ControlPlane = Box::leak(Box::new(plane));
     plane.apply_yaml(include_str!("../../crds/bobsync.dev.yaml")).await.expect("the CRDs");
@@ -198,7 +200,8 @@ async fn a_server_that_is_killed_and_an_etcd_that_has_forgotten_its_past() {
     story.sync().await;
     let before = journal(&story).await.len();
 
-    // While nobody is watching: an EmployeeSync goes, another is pinned, and all revisions in between are forgotten.
+    // While no watch runs, an EmployeeSync is deleted, another is pinned, and all revisions in
+    // between are forgotten.
     controller.pause();
     story.people().delete(&format!("onelogin-{id}"), &kube::api::DeleteParams::default()).await.expect("deleted");
     let pin = kube::api::Patch::Merge(json!({"spec": {"attributes": {"title": "Head of Nothing"}}}));

@@ -1,4 +1,5 @@
-//! Objects that go, and those that must not: deletions that take their time, pins, integrations that are replaced or restored.
+//! Objects that are deleted, and those that must not be: deletions that take time, pins,
+//! integrations that are replaced or restored.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::support::{Controller, Simulated, Story, condition, until};
 
 const HOLD: &str = "example.com/hold";
 
-/// Somebody else's finalizers on an object.
+/// Sets finalizers of another party on an object.
 async fn held<K>(api: &Api<K>, name: &str, finalizers: Value)
 where
     K: kube::Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
@@ -51,7 +52,7 @@ async fn an_integration_that_somebody_keeps_from_going_does_nothing_more() {
     held(&story.integrations(), "onelogin", json!([HOLD])).await;
     story.integrations().delete("onelogin", &DeleteParams::default()).await.expect("deleted");
     assert!(story.integration().await.metadata.deletion_timestamp.is_some(), "it is still there");
-    // What began before may end.
+    // Work that began before may end.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let before = story.simulated.writes().await;
     story.simulated.change(&id, json!({"work.title": "Keeper of Doors", "internal.lifecycleStatus": "Terminated"})).await;
@@ -61,7 +62,7 @@ async fn an_integration_that_somebody_keeps_from_going_does_nothing_more() {
     assert_eq!((story.simulated.writes().await, title(&story.simulated, &id).await), (before, employee["work.title"].clone()));
     assert!(story.person(&id).await.is_none(), "nothing is made anew");
 
-    // A process that begins meanwhile does not begin with it either.
+    // A process that starts meanwhile does not begin with it either.
     let second = Controller::with(&story, &["--leader-elect=false"]).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(story.simulated.writes().await, before);
@@ -128,7 +129,7 @@ async fn a_pin_outlives_its_integration_and_holds_for_the_next_one() {
 
     story.simulated.change(&id, json!({"work.title": "Keeper of Doors"})).await;
     for policy in [PropagationPolicy::Background, PropagationPolicy::Foreground, PropagationPolicy::Orphan] {
-        // As `kubectl replace --force` does it.
+        // As `kubectl replace --force` does.
         let params = DeleteParams { propagation_policy: Some(policy.clone()), ..DeleteParams::default() };
         story.integrations().delete("onelogin", &params).await.expect("deleted");
         until("it is gone", || async {
@@ -149,7 +150,7 @@ async fn a_pin_outlives_its_integration_and_holds_for_the_next_one() {
         })
         .await;
     }
-    // The field of the integration's name selects pins that have no label, too.
+    // The field of the integration's name also selects pins without a label.
     let made = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "EmployeeSync", "metadata": {"name": "onelogin-99"},
         "spec": {"integrationRef": {"name": "onelogin"}, "employeeId": "99", "suspend": true}});
     story.people().patch("onelogin-99", &PatchParams::apply("git"), &Patch::Apply(made)).await.expect("a pin");
@@ -157,7 +158,7 @@ async fn a_pin_outlives_its_integration_and_holds_for_the_next_one() {
     let selected = story.people().list(&ListParams::default().fields("spec.integrationRef.name=onelogin")).await.expect("a list");
     assert_eq!(selected.items.len(), all);
 
-    // What asks for nothing any more goes with its integration again.
+    // An object that asks for nothing any more is deleted with its integration again.
     story.people().patch(&name, &PatchParams::default(), &Patch::Merge(json!({"spec": {"suspend": null}}))).await.expect("lifted");
     until_title(&story, &id, "Keeper of Doors").await;
     let uid = story.integration().await.uid();
@@ -186,7 +187,7 @@ async fn a_restore_without_statuses_gives_no_revoked_employee_access_again() {
     out("the revoked employee is out").await;
     assert!(controller.stop().await);
 
-    // Everything goes, and comes back as most tools restore it: without statuses.
+    // Everything is deleted, and comes back without statuses, as most tools restore it.
     story.integrations().delete("onelogin", &DeleteParams::default()).await.expect("deleted");
     until("all is gone", || async {
         let left = story.everybody().await.len() + usize::from(story.integrations().get_opt("onelogin").await.expect("a read").is_some());
@@ -212,7 +213,7 @@ async fn a_restore_without_statuses_gives_no_revoked_employee_access_again() {
     assert_eq!((plan.reactivations, plan.disables), (1, 0));
     until_title(&story, &other, "Keeper of Backups").await;
 
-    // Neither another pass, nor a restart, nor a request or an event for this employee gives access again.
+    // Neither another pass, a restart, a request nor an event for this employee gives access again.
     story.sync().await;
     drop(controller);
     let controller = Controller::with(&story, &["--leader-elect=false"]).await;
@@ -223,7 +224,7 @@ async fn a_restore_without_statuses_gives_no_revoked_employee_access_again() {
         if sent == Some(200) { Ok(()) } else { Err(format!("{sent:?}")) }
     })
     .await;
-    // So does going to a dry run and back.
+    // A dry run in between does not either.
     let mut dry = spec.clone();
     dry["mode"] = "DryRun".into();
     story.integrate(dry).await;
@@ -258,7 +259,7 @@ async fn a_secret_that_the_api_server_does_not_give_is_no_fault_of_bob() {
     story.ready("Converged").await;
 }
 
-/// Objects with the owner of a time before a restore are the collector's: they come back.
+/// Objects with an owner of before a restore are deleted by the collector: they come back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_restored_with_an_owner_that_is_gone_comes_back_with_the_new_one() {
     let (story, controller) = Story::converged("old-owner", 6, json!({})).await;

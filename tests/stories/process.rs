@@ -1,4 +1,4 @@
-//! The process itself: a namespace that cannot be listed, tasks that end, loops that stand still.
+//! The process itself: a namespace that cannot be listed, tasks that end, loops that hang.
 
 use bobsync::api::conditions;
 use kube::api::{Patch, PatchParams};
@@ -7,14 +7,15 @@ use testbed::proxy::{Act, Method};
 
 use crate::support::{Controller, Story, until};
 
-/// Status, reason and message of a condition of the integration `onelogin` in this namespace.
+/// Returns status, reason and message of a condition of the integration `onelogin` in this
+/// namespace.
 async fn condition(story: &Story, namespace: &str, kind: &str) -> Option<(String, String, String)> {
     let api: kube::Api<bobsync::api::ProvisioningIntegration> = kube::Api::namespaced(story.client.clone(), namespace);
     let status = api.get("onelogin").await.expect("the integration").status?;
     conditions::find(&status.conditions, kind).map(|c| (c.status.clone(), c.reason.clone(), c.message.clone()))
 }
 
-/// Waits until this condition has this reason, or is not there; gives its message.
+/// Waits until this condition has this reason, or is not there. Returns its message.
 async fn says(story: &Story, namespace: &str, kind: &str, reason: Option<&str>) -> String {
     until(&format!("{kind} in {namespace} says {reason:?}"), || async {
         let found = condition(story, namespace, kind).await;
@@ -24,7 +25,8 @@ async fn says(story: &Story, namespace: &str, kind: &str, reason: Option<&str>) 
     .await
 }
 
-/// A second namespace with a copy of the story's integration, for a tenant of its own, and no rights in it.
+/// Makes a second namespace with a copy of the story's integration, for a tenant of its own,
+/// without rights in it.
 async fn second_namespace(story: &Story, company: &crate::support::Simulated) -> String {
     let name = format!("{}-other", story.namespace);
     story.plane.apply_yaml(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {name}}}}}")).await.expect("a namespace");
@@ -47,7 +49,7 @@ async fn second_namespace(story: &Story, company: &crate::support::Simulated) ->
     name
 }
 
-/// The chart's rights in these namespaces.
+/// Gives the chart's rights in these namespaces.
 async fn rights(story: &Story, namespaces: &[&str]) {
     let values = json!({"namespaces": namespaces, "crds": {"install": false}});
     let chart = story.plane.helm_template("bobsync", &story.system, values).await.expect("helm renders the chart");
@@ -128,7 +130,8 @@ async fn a_namespace_that_is_listed_anew_counts_for_no_other() {
     }
     assert_eq!(company.get("/bob/calls").await["total"], 0, "nobody knows who is pinned there");
     assert_eq!(company.get("/onelogin/calls").await["total"], 0);
-    // Deleted between its first list and the one of its people: it is not started.
+    // A namespace that is deleted between its first list and the list of its EmployeeSyncs is not
+    // started.
     let api: kube::Api<bobsync::api::ProvisioningIntegration> = kube::Api::namespaced(story.client.clone(), &other);
     let copy = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "brief"},
         "spec": api.get("onelogin").await.expect("it").spec});
@@ -174,11 +177,12 @@ async fn a_task_that_panics_is_started_again_and_one_that_hangs_fails_the_health
     })
     .await;
     assert!(message.contains("was started again"), "{message}");
-    // All of them work: an event, a sync request for one employee, a date; and a pass ends what is said.
+    // All parts work: an event, a sync request for one employee, a date. A pass removes the
+    // condition.
     let (id, _) = story.simulated.somebody().await;
     story.simulated.change(&id, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
     let body = simulators::bob::webhooks::event("employee.updated", &json!({"employeeId": id}), jiff::Timestamp::now());
-    // The listener is away for a second, and Bob sends what was not taken again.
+    // The listener is away for a second, and Bob sends again what was not accepted.
     until("the event is taken", || async {
         let sent = simulators::bob::webhooks::send(&controller.webhooks, Some("s3cret"), body.to_string().into_bytes()).await;
         if sent == Some(200) { Ok(()) } else { Err(format!("{sent:?}")) }
@@ -192,7 +196,7 @@ async fn a_task_that_panics_is_started_again_and_one_that_hangs_fails_the_health
     story.sync().await;
     says(&story, &story.namespace, "ControllerHealthy", None).await;
 
-    // The worker itself, between two passes: the next one takes its place with the same lines.
+    // The worker itself fails between two passes: the next one takes its place with the same lines.
     controller.fault(&format!("panic passes of {of}"));
     until("the worker was started again", || async {
         let times = restarted("passes").await;

@@ -1,5 +1,5 @@
-//! A pass that takes long tells how far it is: in the status of the integration and in its message, with few writes, and nothing
-//! of it is left when the pass is over.
+//! A long pass reports its progress in the status of the integration and in its message, with few
+//! writes. When the pass is over, nothing of it is left.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use crate::{
     support::{Controller, Story, until},
 };
 
-/// How far the pass is, and what `Ready` says.
+/// Returns the progress of the pass, and what `Ready` says.
 async fn told(story: &Story) -> (Option<Progress>, String, String) {
     let status: ProvisioningIntegrationStatus = story.integration().await.status.unwrap_or_default();
     let ready = conditions::find(&status.conditions, "Ready").map(|ready| (ready.reason.clone(), ready.message.clone()));
@@ -23,7 +23,7 @@ async fn told(story: &Story) -> (Option<Progress>, String, String) {
     (status.progress, reason, message)
 }
 
-/// Waits until the pass tells of so many changes or more.
+/// Waits until the pass reports this many changes or more.
 async fn until_written(story: &Story, done: u32) -> (Progress, String) {
     until("the pass tells how far it is", || async {
         match told(story).await {
@@ -34,7 +34,7 @@ async fn until_written(story: &Story, done: u32) -> (Progress, String) {
     .await
 }
 
-/// How many accounts bear a mark.
+/// Returns how many accounts bear a mark.
 async fn made(story: &Story) -> u32 {
     let users = story.simulated.get("/google/users").await;
     let marked = |user: &&Value| user["externalIds"].as_array().is_some_and(|ids| ids.iter().any(|id| id["customType"] == "bobsync"));
@@ -54,7 +54,7 @@ async fn a_long_pass_tells_how_far_it_is_in_few_writes_until_it_is_over() {
     let began = Instant::now();
     story.integrate(json!({"provider": provider})).await;
 
-    // Google takes ten new accounts in a second.
+    // Google accepts ten new accounts a second.
     let (first, message) = until_written(&story, 1).await;
     assert!((300..=304).contains(&first.of.unwrap()), "{first:?}");
     assert!(first.done <= made(&story).await, "{first:?}");
@@ -66,7 +66,7 @@ async fn a_long_pass_tells_how_far_it_is_in_few_writes_until_it_is_over() {
     let (second, _) = until_written(&story, first.done + 1).await;
     assert_eq!((second.of, &second.since), (first.of, &first.since));
 
-    // Another process takes over: what is told is of its own pass.
+    // Another process takes over and reports its own pass.
     controller.kill();
     let before = made(&story).await;
     let _controller = Controller::with(&story, &["--leader-elect=false"]).await;

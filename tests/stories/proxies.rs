@@ -9,7 +9,8 @@ use crate::support::{
     proxies::{CompanyProxy, Kind},
 };
 
-/// Runs `bobsync sync onelogin --wait` with this kubeconfig and these variables, and no other of its kind.
+/// Runs `bobsync sync onelogin --wait` with this kubeconfig and these variables, and no other of
+/// its kind.
 async fn sync(story: &Story, kubeconfig: std::path::PathBuf, variables: &[(&'static str, String)]) -> Output {
     let (namespace, variables) = (story.namespace.clone(), variables.to_vec());
     let run = move || {
@@ -40,7 +41,7 @@ async fn a_sync_goes_through_a_proxy_and_past_it_where_the_server_is_named() {
         succeeded(&sync(&story, direct.clone(), &[("HTTPS_PROXY", proxy.clone()), ("NO_PROXY", named.to_owned())]).await);
         assert_eq!(http.through(), through, "{named}: it went past the proxy");
     }
-    // A proxy that is named and does not answer is no way past it.
+    // If a proxy is named and does not answer, there is no direct way.
     let output = sync(&story, direct.clone(), &[("HTTPS_PROXY", "http://127.0.0.1:9".to_owned())]).await;
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("cannot be reached"), "{}", String::from_utf8_lossy(&output.stderr));

@@ -1,4 +1,5 @@
-//! What Bob does not show: single employees, whole lifecycle statuses, the zones of sites. None of it takes access by itself.
+//! Data that Bob hides: single employees, whole lifecycle statuses, the zones of sites. None of it
+//! takes access by itself.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Controller, Moving, Story, name, until};
 
-/// A person with this lifecycle status and with access.
+/// Returns an employee with this lifecycle status and with access.
 fn person(email: &str, status: &str) -> Value {
     json!({
         "root.email": email, "work.startDate": "2020-01-01", "internal.lifecycleStatus": status, "internal.status": "Active",
@@ -31,7 +32,7 @@ fn left() -> Value {
     json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})
 }
 
-/// Only these are on parental leave from now on.
+/// Ends the parental leave of all except these.
 async fn the_others_are_back(story: &Story, these: &[String]) {
     for one in story.simulated.employees().await {
         let id = one["root.id"].as_str().unwrap();
@@ -67,7 +68,7 @@ async fn one_page_of_a_firewall_in_front_of_bob_passes_by_itself() {
     let (_, _, message) = said(&story, "BobConnected").await;
     assert!(message.contains("firewall"), "{message}");
     story.ready("Converged").await;
-    // A refusal in Bob's own words after reads that were granted passes, too.
+    // A refusal in Bob's own words after granted reads also passes.
     story.simulated.put("/bob/permissions", json!({"status": 403})).await;
     story.sync_ends_in("BobUnavailable").await;
     story.simulated.put("/bob/permissions", json!({})).await;
@@ -92,7 +93,8 @@ async fn a_refused_read_of_one_employee_keeps_no_leaver_in() {
     assert_eq!((status_of(&story, &leaver).await, status_of(&story, &outside).await), (json!(2), json!(1)));
     let (_, reason, message) = said(&story, "BobConnected").await;
     assert!(reason == "Connected" && message.contains("forbids the read of 1 employee"), "{message}");
-    // A server error to this read ends no other read: a file that was deleted after the person left is still confirmed.
+    // A server error to this read ends no other read: a file that was deleted after the employee
+    // left is still confirmed.
     let gone = leaver;
     story.simulated.delete(&format!("/bob/employees/{gone}")).await;
     story.simulated.post("/bob/faults", json!({"kind": "status", "status": 500, "pathPrefix": format!("/v1/people/{outside}")})).await;
@@ -124,7 +126,7 @@ async fn a_lifecycle_status_that_is_hidden_as_a_whole_takes_no_access() {
         for parent in &parents {
             assert_eq!(status_of(&story, parent).await, 1, "{how}");
         }
-        // Positive facts act.
+        // Positive facts take effect.
         let (leaver, _) = story.simulated.somebody().await;
         story.simulated.change(&leaver, left()).await;
         story.ask().await;
@@ -133,7 +135,8 @@ async fn a_lifecycle_status_that_is_hidden_as_a_whole_takes_no_access() {
         story.sync().await;
         story.ready("Converged").await;
     }
-    // Another process does not know who had the status, and takes nothing on that account.
+    // Another process does not know which employees had the status, and takes no access because of
+    // it.
     moving.stop().await;
     story.simulated.put("/bob/permissions", hidden("notFound")).await;
     let moving = Moving::start(&story, "2026-11-24T14:00:00Z").await;
@@ -224,7 +227,8 @@ async fn a_service_user_who_sees_only_people_at_work_is_told() {
     assert_eq!(said(&story, "BobConnected").await.1, "Connected");
 }
 
-/// Former employees who never had an account have no EmployeeSync, so no record tells that Bob hides them.
+/// Former employees who never had an account have no EmployeeSync, so no record shows that Bob
+/// hides them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_user_who_sees_leavers_no_more_is_told_where_no_record_tells_of_them() {
     let story = Story::begin("leavers-hidden", 0).await;

@@ -1,5 +1,5 @@
-//! What is refused for one employee, one account or one value concerns that one: everything else goes on, and a leaver
-//! gets out. The same at every provider.
+//! A refusal for one employee, account or value concerns only that one: everything else goes on,
+//! and a leaver loses access. The same at every provider.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::{
     support::{Controller, Moving, Story, condition, ready, until},
 };
 
-/// One provider, as these stories see it.
+/// One provider in these stories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum At {
     OneLogin,
@@ -20,7 +20,7 @@ pub(crate) enum At {
 }
 
 impl At {
-    /// Its name in the control API, and of its Secret.
+    /// Returns its name in the control API and of its Secret.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::OneLogin => "onelogin",
@@ -30,7 +30,7 @@ impl At {
         }
     }
 
-    /// The target that holds the title.
+    /// Returns the target that holds the title.
     const fn title(self) -> &'static str {
         match self {
             Self::OneLogin => "title",
@@ -39,7 +39,7 @@ impl At {
         }
     }
 
-    /// How an update is sent.
+    /// Returns how an update is sent.
     const fn update(self) -> (&'static str, &'static str) {
         match self {
             Self::OneLogin => ("PUT", "/api/2/users/"),
@@ -67,7 +67,7 @@ impl At {
 
     async fn secret(self, story: &Story) {
         match self {
-            // It is there already.
+            // The Secret exists already.
             Self::OneLogin => {}
             Self::Google => {
                 let key = story.simulated.get("/google/service-account").await;
@@ -86,7 +86,7 @@ impl At {
         story.simulated.get(&format!("/{}/users", self.name())).await.as_array().cloned().unwrap_or_default()
     }
 
-    /// The account with this e-mail.
+    /// Returns the account with this e-mail.
     pub(crate) async fn account(self, story: &Story, email: &str) -> Option<Value> {
         let key = match self {
             Self::OneLogin | Self::JumpCloud => "email",
@@ -96,7 +96,7 @@ impl At {
         self.users(story).await.into_iter().find(|user| user[key] == email)
     }
 
-    /// Whether an account, or what an update sends, is suspended.
+    /// Returns whether an account, or the body of an update, is suspended.
     fn is_suspended(self, user: &Value) -> bool {
         match self {
             Self::OneLogin => user["status"] == 2,
@@ -106,7 +106,7 @@ impl At {
         }
     }
 
-    /// Every write to these accounts is refused with 403.
+    /// Makes the provider refuse every write to these accounts with 403.
     async fn protect(self, story: &Story, accounts: &[Value]) {
         let ids: Vec<&Value> = accounts.iter().map(|user| &user[if self == Self::JumpCloud { "_id" } else { "id" }]).collect();
         assert!(ids.iter().all(|id| !id.is_null()), "{accounts:?}");
@@ -124,12 +124,12 @@ impl At {
     }
 }
 
-/// The e-mail of the person of this number, as [`staff`] makes them.
+/// Returns the e-mail of the employee with this number, as [`staff`] makes them.
 pub(crate) fn email(number: usize) -> String {
     format!("robin.{number}@example.com")
 }
 
-/// A company of so many, and the Secret of this provider.
+/// Begins a story with a company of this size, and the Secret of this provider.
 pub(crate) async fn begin(at: At, name: &str, count: usize) -> (Story, Vec<String>) {
     let story = Story::begin(&format!("{name}-{}", at.name()), 0).await;
     at.secret(&story).await;
@@ -151,7 +151,7 @@ async fn until_suspended(story: &Story, at: At, numbers: impl IntoIterator<Item 
     .await;
 }
 
-/// Makes it this time, and waits until a full pass that began then has ended.
+/// Sets this time, and waits until a full pass that began then has ended.
 async fn interval(story: &Story, moving: &Moving, now: &str) {
     moving.to(story, now).await;
     until("the interval has brought a full pass", || async {
@@ -161,13 +161,14 @@ async fn interval(story: &Story, moving: &Moving, now: &str) {
     .await;
 }
 
-/// Reason and message of the integration's `Ready`.
+/// Returns reason and message of the integration's `Ready`.
 async fn said(story: &Story) -> (String, String) {
     let conditions = story.integration().await.status.unwrap_or_default().conditions;
     conditions.into_iter().find(|condition| condition.type_ == "Ready").map(|ready| (ready.reason, ready.message)).unwrap_or_default()
 }
 
-/// Three accounts that the credential may not change, and nothing else to do: the integration works on.
+/// The credential may not change three accounts, and there is nothing else to do: the integration
+/// works on.
 async fn three_refused_accounts_silence_nothing(at: At) {
     let (story, people) = begin(at, "three", 12).await;
     let moving = Moving::start(&story, "2026-12-01T10:00:00Z").await;
@@ -182,7 +183,7 @@ async fn three_refused_accounts_silence_nothing(at: At) {
     for id in &people[..3] {
         story.simulated.change(id, json!({"work.title": "Keeper of Lamps"})).await;
     }
-    // In the second pass there is nothing but what failed before.
+    // In the second pass there is only what failed before.
     for _ in 0..2 {
         story.sync().await;
         let (reason, message) = said(&story).await;
@@ -193,13 +194,14 @@ async fn three_refused_accounts_silence_nothing(at: At) {
     }
     let failing = story.integration().await.status.unwrap().employees.map(|counts| counts.failing);
     assert_eq!(failing, Some(3));
-    // No one asks: the interval comes, and the next one too.
+    // Without a request the interval comes, and the next one too.
     for (leaver, now) in [(5, "2026-12-01T10:11:00Z"), (6, "2026-12-01T10:22:00Z")] {
         leave(&story, &people[leaver..=leaver]).await;
         interval(&story, &moving, now).await;
         until_suspended(&story, at, [leaver]).await;
     }
-    // The refused ones leave as well: they are told, and keep no other leaver in.
+    // The refused ones leave as well: they are reported, and do not keep another leaver's access
+    // open.
     leave(&story, &people[..3]).await;
     leave(&story, &people[7..=7]).await;
     interval(&story, &moving, "2026-12-01T10:33:00Z").await;
@@ -235,7 +237,8 @@ async fn three_refused_accounts_silence_nothing_at_jumpcloud() {
     Box::pin(three_refused_accounts_silence_nothing(At::JumpCloud)).await;
 }
 
-/// Without the right to end sessions every leaver of a day is disabled all the same, and the right is noticed by itself.
+/// Without the right to end sessions every leaver of a day is still disabled, and the right is
+/// noticed by itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_right_to_end_sessions_every_leaver_is_disabled_and_the_right_is_noticed_by_itself() {
     let at = At::Entra;
@@ -254,7 +257,7 @@ async fn without_the_right_to_end_sessions_every_leaver_is_disabled_and_the_righ
         let (_, reason, message) = condition(&person, "Ready").unwrap();
         assert!(reason == "Forbidden" && message.contains("User.RevokeSessions.All"), "{reason}: {message}");
     }
-    // Consent is given at the provider, and nothing changes here.
+    // An administrator gives consent at the provider, and nothing changes here.
     story.simulated.put("/entra/app", json!({"permissions": ["User.ReadWrite.All", "User.RevokeSessions.All"]})).await;
     until("the sessions of all of them are ended", || async {
         let ended = story.simulated.get("/entra/sessions").await.as_array().map_or(0, Vec::len);
@@ -263,7 +266,8 @@ async fn without_the_right_to_end_sessions_every_leaver_is_disabled_and_the_righ
     .await;
 }
 
-/// A token that carries the rights of its issue is given up when a right is missing: a consent is noticed by itself.
+/// A token contains the rights of its issue. It is dropped when a right is missing, so a consent is
+/// noticed by itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_right_that_is_given_back_at_the_provider_is_noticed_by_itself() {
     let at = At::Entra;
@@ -273,13 +277,13 @@ async fn a_right_that_is_given_back_at_the_provider_is_noticed_by_itself() {
     grant(&[]).await;
     let _controller = Controller::start(&story).await;
     story.integrate(json!({"interval": "1m", "provider": at.provider(&story)})).await;
-    // Nothing at all may be called.
+    // No call is allowed.
     story.ready("ProviderForbidden").await;
     let before = tokens().await;
     grant(&["User.ReadWrite.All"]).await;
     story.ready("Converged").await;
     assert!(before > 0 && tokens().await > before, "another token was asked for");
-    // Only reads are allowed, and the token of now says so.
+    // Only reads are allowed, and the current token says so.
     grant(&["User.Read.All"]).await;
     story.simulated.post("/entra/tokens/revoke", json!({})).await;
     leave(&story, &people[..1]).await;
@@ -330,11 +334,11 @@ async fn refused_creates_are_told_in_the_words_of_the_provider_and_keep_neither_
         let (_, reason, message) = condition(&story.person(id).await.unwrap(), "Ready").unwrap();
         assert!(reason == "Forbidden" && message.contains("domain of primaryEmail") && message.contains("Google said"), "{message}");
     }
-    // Only what was refused before is left to be made, and an employee leaves.
+    // Only creates that were refused before are left, and an employee leaves.
     leave(&story, &people[..1]).await;
     interval(&story, &moving, "2026-12-01T10:11:00Z").await;
     until_suspended(&story, at, [0]).await;
-    // HR corrects one address: no one has to ask for it.
+    // HR corrects one address: it needs no request.
     story.simulated.change(&typos[0], json!({"root.email": "corrected@example.com"})).await;
     moving.to(&story, "2026-12-01T10:22:00Z").await;
     until("the corrected one has an account", || async {
@@ -383,7 +387,7 @@ async fn a_full_directory_keeps_no_leaver_in_and_joiners_are_made_once_there_is_
     moving.stop().await;
 }
 
-/// A leaver with a value on which the provider breaks: access goes out by itself, with the second write.
+/// A leaver has a value that breaks the provider: access is written alone, with the second write.
 async fn a_value_that_breaks_the_provider_keeps_no_leaver_in(at: At) {
     let (story, people) = begin(at, "breaks", 6).await;
     let _controller = Controller::start(&story).await;
@@ -408,7 +412,7 @@ async fn a_value_that_breaks_the_provider_keeps_no_leaver_in(at: At) {
     let (status, reason, message) = condition(&person, "Ready").unwrap();
     assert!(status == "False" && reason == "Retrying" && message.contains(at.title()) && message.contains("500"), "{message}");
     assert!(!message.contains("Xylophonist"), "{message}");
-    // It is tried on, and lands when the provider does not break on it any more.
+    // It is tried again, and succeeds when the provider does not break any more.
     story.simulated.delete(&format!("/{}/faults", at.name())).await;
     until("the title is there", || async {
         let account = at.account(&story, &email(0)).await.unwrap();
@@ -437,7 +441,7 @@ async fn a_value_that_breaks_the_provider_keeps_no_leaver_in_at_jumpcloud() {
     Box::pin(a_value_that_breaks_the_provider_keeps_no_leaver_in(At::JumpCloud)).await;
 }
 
-/// At Google a rename goes out by itself before the suspension, and may never get through.
+/// At Google a rename is written alone before the suspension, and may never succeed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rename_that_never_gets_through_keeps_no_leaver_in() {
     let at = At::Google;

@@ -1,4 +1,5 @@
-//! Every setting that is not about dates: scope, expressions, existing employees, overrides, and what is refused.
+//! Every setting except dates: scope, expressions, existing employees, overrides, and what is
+//! refused.
 
 use bobsync::api::EmployeeSync;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
@@ -62,13 +63,14 @@ async fn a_scope_leaves_people_out_and_expressions_give_values() {
     assert!(story.simulated.account(&berlin).await.is_none());
     let person = story.person(&berlin).await.unwrap();
     assert_eq!((ready(&person), access(&person)), (("True".into(), "OutOfScope".into()), json!("Unmanaged")));
-    // An expression that fails for one person costs this person one attribute, and says which.
+    // If an expression fails for one employee, this employee lacks one attribute, and the status
+    // names it.
     let person = story.person(&untitled).await.unwrap();
     assert_eq!(ready(&person), ("False".into(), "MappingFailed".into()));
     let (stalled, _, message) = condition(&person, "Stalled").unwrap();
     assert!(stalled == "True" && message.contains("title"), "{message}");
     assert_eq!(story.simulated.account(&untitled).await.unwrap()["company"], "Acme Ltd");
-    // An expression that is no condition is said of everybody, and takes nobody out.
+    // An expression that is not a condition is reported for all employees, and takes none out.
     story.integrate(json!({"provisioning": {"scope": "employee.work.site"}})).await;
     until("the failure is named", || async {
         let person = story.person(&paris).await.unwrap();
@@ -78,8 +80,8 @@ async fn a_scope_leaves_people_out_and_expressions_give_values() {
     .await;
     story.integrate(json!({"provisioning": {"scope": "employee.work.site != 'Berlin'"}})).await;
     story.ready("Converged").await;
-    // An employee who leaves the company and the scope at once loses access, and nothing else of the account changes.
-    // Back in the scope, the attributes follow.
+    // An employee who leaves the company and the scope at the same time loses access, and nothing
+    // else of the account changes. Back in the scope, the attributes follow.
     story
         .simulated
         .change(
@@ -123,7 +125,7 @@ async fn what_onelogin_or_the_language_cannot_do_is_refused_with_a_way_out() {
     let mut two = spec(json!({}));
     two["mapping"] = json!([{"target": "email", "field": "root.email", "cel": "'x'"}, {"target": "username", "field": "root.email"}]);
     assert!(refused(two).await.contains("exactly one of field, formula and cel"));
-    // No message is a pattern that has to be read.
+    // A message does not print a regular expression.
     for (key, value, says) in [
         ("interval", json!("ten minutes"), "a duration of at least 1m, such as 10m"),
         ("interval", json!("25h"), "at most 24h"),
@@ -140,14 +142,14 @@ async fn what_onelogin_or_the_language_cannot_do_is_refused_with_a_way_out() {
         assert!(message.contains(says), "{message}");
     }
 
-    // The name of an account is a host's, and hosts know no case.
+    // The name of an account is a host name, and host names ignore case.
     let mut named = spec(json!({}));
     named["provider"]["oneLogin"] = json!({"subdomain": "Acme", "credentialsSecretRef": {"name": "onelogin"}});
     let named =
         json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "acme"}, "spec": named});
     let parameters = PatchParams { dry_run: true, ..PatchParams::apply("story") };
     story.integrations().patch("acme", &parameters, &Patch::Apply(named)).await.expect("admitted");
-    // What the API server cannot know ends in a condition that says what to do.
+    // A mistake that the API server cannot see leads to a condition that says what to do.
     let _controller = Controller::start(&story).await;
     story.integrate(json!({"provisioning": {"scope": "employee.work.site = 'Berlin'"}})).await;
     let message = ready_message(&story, "InvalidSettings").await;
@@ -224,11 +226,11 @@ async fn a_hidden_date_gives_nobody_access_and_takes_none() {
         let complete = conditions.iter().find(|c| c.type_ == "MappingComplete").unwrap();
         assert!(complete.status == "False" && complete.message.contains(field), "{field}: {}", complete.message);
     }
-    // What a status takes, it takes.
+    // A status still takes access.
     story.simulated.change(&worker, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
     story.sync().await;
     assert_eq!(story.simulated.account(&worker).await.unwrap()["status"], 2);
-    // Without the lifecycle nobody can be judged at all.
+    // Without the lifecycle no employee can be decided.
     story.simulated.put("/bob/permissions", json!({"hiddenFields": ["internal.lifecycleStatus"]})).await;
     story.sync_ends_in("BobForbidden").await;
 }
@@ -244,7 +246,7 @@ fn with(mut person: Value, fields: Value) -> Value {
 async fn on_change_leaves_existing_people_alone_until_something_changes() {
     let story = Story::begin("onchange", 12).await;
     let (changed, employee) = story.simulated.somebody().await;
-    // An account that was there before bobsync, and differs from Bob.
+    // An account that existed before bobsync, and differs from Bob.
     let email = employee["root.email"].as_str().unwrap();
     let old = json!({"email": email, "username": email, "firstname": "Old", "lastname": "Name", "status": 1});
     let old = story.simulated.post("/onelogin/users", old).await;
@@ -259,7 +261,8 @@ async fn on_change_leaves_existing_people_alone_until_something_changes() {
     assert_eq!(story.simulated.writes().await, 0);
     let person = story.person(&changed).await.unwrap();
     assert_eq!(ready(&person), ("True".into(), "AwaitingChange".into()));
-    // Deleting the objects is no change of anybody either: they come back and wait on.
+    // Deleting the objects does not count as a change of an employee: they come back and still
+    // wait.
     let before = person.status.unwrap().awaiting_change;
     story.people().delete_collection(&DeleteParams::default(), &kube::api::ListParams::default()).await.unwrap();
     until("the object is back", || async {
@@ -270,7 +273,8 @@ async fn on_change_leaves_existing_people_alone_until_something_changes() {
     .await;
     assert_eq!(story.simulated.writes().await, 0);
 
-    // A change of a mapped field, a leaver, and somebody new; and a restart in between, which is no change.
+    // A change of a mapped field, a leaver, and a new employee. A restart in between does not count
+    // as a change.
     assert!(controller.stop().await);
     story.simulated.change(&changed, json!({"work.title": "Head of Lighthouses"})).await;
     story.simulated.change(&leaver, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
@@ -282,7 +286,7 @@ async fn on_change_leaves_existing_people_alone_until_something_changes() {
     assert_eq!(story.simulated.account(&leaver).await.expect("adopted")["status"], 2);
     assert_eq!(story.simulated.account(&new).await.expect("created")["status"], 1);
     assert_eq!(story.simulated.writes().await, 4, "an update, a suspension with its logout, a create, and nobody else");
-    // Another mapping is no change of a person.
+    // Another mapping does not count as a change of an employee.
     story.integrate(json!({"provisioning": {"existingEmployees": "OnChange"}, "mapping": [
         {"target": "email", "field": "root.email"}, {"target": "username", "field": "root.email"}, {"target": "company", "field": "work.site"},
     ]})).await;
@@ -302,7 +306,7 @@ async fn one_persons_settings_are_pinned_and_unpinned() {
     change_spec(&story, &id, json!({"attributes": {"title": "Head of Nothing", "company": "Elsewhere Ltd"}})).await;
     until_account(&story, &id, "both are pinned", |account| account["title"] == "Head of Nothing" && account["company"] == "Elsewhere Ltd")
         .await;
-    // What is pinned stays when Bob changes, and what is mapped besides goes on.
+    // A pinned value stays when Bob changes, and other mapped values follow.
     story.simulated.change(&id, json!({"work.title": "Miller", "work.department": "Mills"})).await;
     story.sync().await;
     let account = story.simulated.account(&id).await.unwrap();
@@ -355,7 +359,7 @@ async fn an_object_that_git_wrote_first_waits_for_its_person() {
     .await;
     let person = story.person(id).await.unwrap();
     assert!(condition(&person, "Ready").unwrap().2.contains("no employee with this id"));
-    // However often it is looked for, it is not taken for a deleted file.
+    // However often it is read, it does not count as a deleted file.
     story.simulated.forget_calls().await;
     story.sync().await;
     assert_eq!(story.simulated.get("/bob/calls").await["total"], 1, "nor is Bob asked for it by id");
@@ -388,7 +392,8 @@ async fn an_email_goes_from_a_leaver_to_a_new_hire_within_one_pass() {
     assert_eq!((old["id"].clone(), old["email"].clone(), old["status"].clone()), (account, json!("info.former@example.com"), json!(2)));
     assert_eq!((new["email"].clone(), new["status"].clone()), (json!("info@example.com"), json!(1)));
     assert_eq!(story.simulated.writes().await, 3, "a suspension with its logout, and a create");
-    // Both at work: one gives the address to the other. A swap has no order, and stays a conflict.
+    // Both are at work: one gives the address to the other. A swap has no order, and stays a
+    // conflict.
     let other = story.simulated.hire(at_work("second@example.com")).await;
     story.sync().await;
     story.simulated.change(&hire, json!({"root.email": "third@example.com"})).await;
@@ -410,7 +415,7 @@ async fn two_integrations_on_one_tenant_do_not_fight_over_a_person() {
     second["spec"]["provisioning"]["userStatus"] = "AlwaysInactive".into();
     second["spec"]["mapping"] = json!([{"target": "email", "field": "root.email"}, {"target": "username", "field": "root.email"}, {"target": "title", "field": "work.department"}]);
     story.simulated.forget_calls().await;
-    // Creation times have whole seconds, and names decide between equals.
+    // Creation times have whole seconds, so names decide between equal ones.
     story.integrations().patch("zweite", &PatchParams::apply("story").force(), &Patch::Apply(second)).await.expect("admitted");
     until("the second says who was first", || async {
         let person = story.people().get_opt(&format!("zweite-{id}")).await.unwrap();
@@ -420,7 +425,7 @@ async fn two_integrations_on_one_tenant_do_not_fight_over_a_person() {
     .await;
     story.sync().await;
     assert_eq!(story.simulated.writes().await, 0);
-    // The first goes: the second takes over.
+    // The first integration is deleted: the second takes over.
     story.integrations().delete("onelogin", &DeleteParams::default()).await.unwrap();
     let patch = Patch::Merge(json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": "take over"}}}));
     until("the second manages the person", || async {
@@ -487,7 +492,7 @@ async fn an_immediate_revocation_holds_through_passes_and_restarts_until_a_later
     assert_eq!(story.simulated.account(&id).await.unwrap()["status"], 2);
     let person = story.person(&id).await.unwrap();
     assert!(condition(&person, "AccessSynced").unwrap().2.contains("employee.access.revoked.immediately"));
-    // Deleting the object gives nobody access back.
+    // Deleting the object gives no access back.
     story.people().delete(&format!("onelogin-{id}"), &DeleteParams::default()).await.unwrap();
     until("the object is back, and says why", || async {
         let evidence = story.person(&id).await.and_then(|person| person.status).and_then(|status| status.evidence);

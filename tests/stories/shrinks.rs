@@ -1,4 +1,5 @@
-//! A setting that takes too many employees out of management at once: they stay managed until a person approves it.
+//! A setting that takes too many employees out of management at once: they stay managed until a
+//! person approves it.
 
 use bobsync::api::{ProvisioningIntegration, employee_sync::Access};
 use serde_json::{Value, json};
@@ -51,7 +52,7 @@ async fn a_misspelt_domain_takes_nobody_out_of_management_and_leavers_still_lose
     assert_eq!((unmanaged(&story).await, in_scope(&integration)), (before, managed));
     until_state(&story, &people[0], 2).await;
 
-    // A leaver and a mover after that, and a process that begins anew.
+    // A leaver and a mover after that, and a new process.
     leave(&story, &people[1]).await;
     story.simulated.change(&people[2], json!({"work.title": "Keeper of Lamps"})).await;
     controller.stop().await;
@@ -61,12 +62,13 @@ async fn a_misspelt_domain_takes_nobody_out_of_management_and_leavers_still_lose
     assert_eq!(story.simulated.account(&people[2]).await.unwrap()["title"], "Keeper of Lamps");
     assert_eq!((unmanaged(&story).await, held(&story.ready("PlanHeld").await).1), (before, "ScopeShrink".to_owned()));
 
-    // Corrected: nothing is held, and nobody has left.
+    // The setting is corrected: nothing is held, and no employee has lost access.
     story.integrate(domains(&["example.com"])).await;
     story.ready("Converged").await;
     assert_eq!(unmanaged(&story).await, before);
 
-    // Wanted all the same: with the digest they leave, and an old digest releases nothing later.
+    // The setting is wanted: with the digest they leave management, and an old digest releases
+    // nothing later.
     story.integrate(domains(&["exmaple.com"])).await;
     let (digest, ..) = held(&story.ready("PlanHeld").await);
     let approved = json!({"provisioning": {"emailDomains": ["exmaple.com"]}, "approvedPlan": digest});
@@ -106,7 +108,7 @@ async fn a_few_leave_the_scope_at_once_and_a_flood_in_bob_does_not() {
     assert_eq!(reason, "ScopeShrink");
     assert!(message.contains("21 by provisioning.scope") && message.contains("the limit is 10"), "{message}");
     assert_eq!(story.reason(&people[9]).await, "InSync");
-    // A look at one of them does not let it out either.
+    // A look at one of them does not release it either.
     let asked = json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": "now"}}});
     let name = format!("onelogin-{}", people[9]);
     story.people().patch(&name, &kube::api::PatchParams::default(), &kube::api::Patch::Merge(asked)).await.unwrap();

@@ -1,4 +1,4 @@
-//! Statuses are written by server-side apply with one owner, by the process that leads and by no other.
+//! One owner writes statuses by server-side apply: only the process that leads.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -31,7 +31,7 @@ use crate::{
     support::{Controller, Moving, Story, until},
 };
 
-/// A writer with the rights of the chart's ServiceAccount.
+/// Makes a writer with the rights of the chart's ServiceAccount.
 async fn writer(story: &Story, leadership: &Leadership) -> Writer {
     let file = story.plane.kubeconfig_for(&story.system, "bobsync").await.expect("a token");
     let file = kube::config::Kubeconfig::read_from(file).expect("a kubeconfig");
@@ -43,13 +43,14 @@ fn key(story: &Story) -> IntegrationKey {
     IntegrationKey { namespace: story.namespace.as_str().into(), name: "onelogin".into() }
 }
 
-/// The schema of the status in a CRD.
+/// Returns the schema of the status in a CRD.
 fn schema(crd: &impl serde::Serialize) -> Value {
     let crd = serde_json::to_value(crd).expect("JSON");
     crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"].clone()
 }
 
-/// Any value of this schema: a field that is added to the API is among them without a word here.
+/// Generates any value of this schema. A field that is added to the API is included without a
+/// change here.
 fn any(schema: &Value, rng: &mut Rng) -> Value {
     if let Some(words) = schema["enum"].as_array() {
         return rng.pick(words).clone();
@@ -90,7 +91,7 @@ fn any(schema: &Value, rng: &mut Rng) -> Value {
     }
 }
 
-/// The same as a status. An empty part says nothing, and is never written.
+/// Returns the same as a status. An empty part says nothing, and is never written.
 fn status<T: serde::de::DeserializeOwned + serde::Serialize>(value: Value) -> T {
     fn prune(value: &mut Value) {
         if let Value::Object(fields) = value {
@@ -99,7 +100,7 @@ fn status<T: serde::de::DeserializeOwned + serde::Serialize>(value: Value) -> T 
         }
     }
     let mut value = value;
-    // What the API server shows while nothing was said stays until something is.
+    // The API server shows a default until a status is written.
     value["observedGeneration"] = value.get("observedGeneration").cloned().unwrap_or(json!(-1));
     let status: T = serde_json::from_value(value).expect("a status");
     let mut value = serde_json::to_value(status).expect("JSON");
@@ -107,8 +108,8 @@ fn status<T: serde::de::DeserializeOwned + serde::Serialize>(value: Value) -> T 
     serde_json::from_value(value).expect("a status")
 }
 
-/// Each value of this schema that differs from this one in one place, and where: a part that is left out, or another value.
-/// `Null` is for a part that is left out.
+/// Returns each value of this schema that differs from this one in one place, and the place: a part
+/// that is left out, or another value. `Null` means a part that is left out.
 fn others(schema: &Value, value: &Value) -> Vec<(String, Value)> {
     match value {
         Value::Object(fields) => {
@@ -152,7 +153,7 @@ fn others(schema: &Value, value: &Value) -> Vec<(String, Value)> {
     }
 }
 
-/// A value of this schema with every part in it.
+/// Returns a value of this schema with every part in it.
 fn full(schema: &Value, rng: &mut Rng) -> Value {
     match any(schema, rng) {
         Value::Object(_) => {
@@ -160,13 +161,13 @@ fn full(schema: &Value, rng: &mut Rng) -> Value {
             fields.iter().map(|(name, schema)| (name.clone(), full(schema, rng))).collect::<Map<_, _>>().into()
         }
         Value::Array(_) => json!([full(&schema["items"], rng)]),
-        // What is false is left out where it may be.
+        // A false value is left out if it may be.
         Value::Bool(_) => true.into(),
         other => other,
     }
 }
 
-/// A field that is added to a status is among them without a word here or there.
+/// A field that is added to a status is included without a change here or there.
 #[test]
 fn statuses_that_differ_in_one_place_are_not_the_same() {
     let rng = &mut Rng::new(1);
@@ -189,13 +190,13 @@ fn statuses_that_differ_in_one_place_are_not_the_same() {
     for (place, other) in known {
         let times = place == ".conditions[0].lastTransitionTime";
         assert_eq!(roster::same(&of(&whole), &of(&other)), times, "{place}");
-        // What is remembered of earlier changes is not known to a pass that has not read it.
+        // A pass that has not read the status does not know what is remembered of earlier changes.
         let remembered = times || place.starts_with(".history") || place.starts_with(".counted");
         assert_eq!(roster::digest(&of(&whole)) == roster::digest(&of(&other)), remembered, "{place}");
     }
 }
 
-/// Somebody else writes a status by a merge patch: a person, or bobsync as it did so.
+/// Writes a status by a merge patch, as a person or an older bobsync does.
 async fn merged<K>(api: &kube::Api<K>, name: &str, manager: &str, status: &Value)
 where
     K: Clone + std::fmt::Debug + serde::de::DeserializeOwned,
@@ -215,7 +216,7 @@ async fn any_status_after_any_other_is_read_back_as_it_was_written() {
     for seed in 0..60 {
         let mut rng = Rng::new(seed);
         if seed % 3 > 0 {
-            // One of those that would keep what it wrote for itself.
+            // Returns one of the patches that would stay in the status of their writer.
             let manager = if seed % 3 == 1 { "bobsync" } else { "kubectl-edit" };
             merged(&story.integrations(), "onelogin", manager, &any(&of_integration, &mut rng)).await;
             merged(&story.people(), "onelogin-7", manager, &any(&of_person, &mut rng)).await;
@@ -231,7 +232,7 @@ async fn any_status_after_any_other_is_read_back_as_it_was_written() {
         person = writer.apply_person(&person, &wanted).await.expect("applied");
         let read = story.person("7").await.expect("the object").status;
         assert_eq!(read.as_ref(), Some(&wanted), "seed {seed}");
-        // The same once more is no other version.
+        // The same once more gives no other version.
         let again = writer.apply_person(&person, &wanted).await.expect("applied");
         assert_eq!(again.metadata.resource_version, person.metadata.resource_version, "seed {seed}");
     }
@@ -307,7 +308,7 @@ async fn a_status_of_an_older_view_keeps_what_the_newer_one_has() {
     let status = story.integration().await.status.expect("a status");
     assert_eq!((status.approved, status.revoked), (Some(approved), vec![revoked]));
     assert_eq!((status.last_handled_sync_at.as_deref(), status.employees.map(|counts| counts.in_bob)), (Some("b"), Some(5)));
-    // A person is written at the version that was read, too.
+    // An EmployeeSync is also written at the version that was read.
     let uid = object.metadata.uid.unwrap_or_default();
     let person = writer.create_person(&key, &uid, "7").await.expect("an object");
     let evidence = json!({"evidence": {"kind": "AccessRevoked", "observedAt": "2026-11-24T09:00:00Z"}});
@@ -344,7 +345,7 @@ async fn a_process_that_does_not_lead_writes_no_status_and_deletes_nothing() {
     let writer = writer(&story, &leadership).await;
     let object = story.integrate(json!({})).await;
     let person = writer.create_person(&key(&story), &object.metadata.uid.clone().unwrap_or_default(), "7").await.expect("an object");
-    // It is not the integration's any more, so that its owner is to be changed.
+    // It does not belong to the integration any more, so its owner must change.
     let params = PatchParams::default();
     story.people().patch("onelogin-7", &params, &Patch::Merge(json!({"spec": {"suspend": true}}))).await.expect("patched");
     leadership.release().await;
@@ -367,7 +368,7 @@ async fn a_process_that_does_not_lead_writes_no_status_and_deletes_nothing() {
     assert!(writes.is_empty(), "{writes:?}");
 }
 
-/// Everything that says something to the API server.
+/// Makes every kind of write to the API server.
 const SAYING: [(Method, &str); 4] =
     [(Method::PATCH, "*/status"), (Method::POST, "*/employeesyncs"), (Method::DELETE, "*/employeesyncs/*"), (Method::POST, "*/events")];
 
@@ -382,7 +383,7 @@ async fn a_leader_that_was_paused_beyond_its_lease_says_nothing_more() {
     story.integrate(hooked(json!({"safety": {"disables": {"max": "0%", "atLeast": 2, "per": "24h"}}}))).await;
     story.ready("Converged").await;
     let second = Controller::start(&story).await;
-    // The first is in the middle of a pass, with a suspension under way.
+    // The first process is in the middle of a pass, with a suspension under way.
     story.simulated.post("/onelogin/faults", json!({"kind": "hold", "method": "PUT", "pathPrefix": "/api/2/users", "times": 1})).await;
     leave(&story, &people[..1]).await;
     story.simulated.forget_calls().await;
@@ -437,7 +438,7 @@ async fn a_leader_that_was_paused_beyond_its_lease_says_nothing_more() {
     assert!(first.stop().await && second.stop().await);
 }
 
-/// Waits for the end of a lease as well.
+/// Also waits for the end of a lease.
 async fn patiently(what: &str, holds: impl AsyncFn() -> bool) {
     let began = std::time::Instant::now();
     while !holds().await {

@@ -1,5 +1,5 @@
-//! Whatever a pass stops with: it is tried again, events that were answered with 200 are looked at, and evidence takes
-//! access without waiting for anything else.
+//! Whatever stops a pass: it is tried again, events that were answered with 200 are looked at, and
+//! evidence takes access without waiting for anything else.
 
 use std::{
     future::Future,
@@ -17,7 +17,7 @@ use crate::{
 
 const REVOKED: &str = "employee.access.revoked.immediately";
 
-/// Waits until `look` is content, and fails the story where that takes longer than `most`.
+/// Waits until `look` succeeds, and fails the story if that takes longer than `most`.
 async fn within<T, F: Future<Output = Result<T, String>>>(most: Duration, what: &str, look: impl Fn() -> F) -> T {
     let began = Instant::now();
     loop {
@@ -49,7 +49,7 @@ async fn searched(story: &Story) {
     .await;
 }
 
-/// The listing of the provider takes so long.
+/// Delays the provider's listing by this time.
 async fn slow_listing(story: &Story, milliseconds: u64) {
     let fault = json!({"kind": "delay", "method": "GET", "pathPrefix": "/api/2/users", "delayMs": milliseconds, "times": 1});
     story.simulated.post("/onelogin/faults", fault).await;
@@ -63,7 +63,7 @@ async fn bob_is_down(story: &Story) {
     story.simulated.post("/bob/faults", json!({"kind": "status", "status": 503})).await;
 }
 
-/// What the condition `Ready` of the integration says for longer than a moment.
+/// Returns the reason of the integration's `Ready` once it is stable.
 async fn reason_of(story: &Story) -> String {
     let conditions = story.integration().await.status.unwrap_or_default().conditions;
     conditions.into_iter().find(|condition| condition.type_ == "Ready").map(|ready| ready.reason).unwrap_or_default()
@@ -74,10 +74,11 @@ async fn what_happened_while_bob_refused_the_service_user_is_looked_at_once_it_d
     let (story, people, controller) = begin("line-kept", 12, hooked(json!({}))).await;
     story.simulated.put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"})).await;
     story.sync_ends_in("BobUnauthorized").await;
-    // While nothing may be asked: an event, a changed EmployeeSync and a request wait in the line.
+    // While no call is allowed, an event, a changed EmployeeSync and a request wait in line.
     assert_eq!(deliver(&controller, "employee.left", &people[0], Timestamp::now()).await, Some(200));
     pin(&story, &people[1], json!({"attributes": {"title": "Head of Nothing"}})).await;
-    // The pass that finds the corrected token reads Bob, and then lists for a while; all else happens after it has read.
+    // The pass that finds the corrected token reads Bob, and then lists for a while. Everything
+    // else happens after its read.
     slow_listing(&story, 6000).await;
     story.simulated.forget_calls().await;
     bob_token(&story, "bob-token-2").await;
@@ -107,7 +108,8 @@ async fn a_date_that_comes_while_bob_refuses_the_service_user_is_acted_on_once_i
     story.ready("Converged").await;
     story.simulated.put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"})).await;
     story.sync_ends_in("BobUnauthorized").await;
-    // The pass that finds the corrected token reads Bob, and then lists for a while: the date comes after it has decided.
+    // The pass that finds the corrected token reads Bob, and then lists for a while. The date comes
+    // after its decision.
     slow_listing(&story, 4000).await;
     story.simulated.forget_calls().await;
     bob_token(&story, "bob-token-2").await;
@@ -115,7 +117,7 @@ async fn a_date_that_comes_while_bob_refuses_the_service_user_is_acted_on_once_i
     searched(&story).await;
     moving.to(&story, "2026-12-02T00:00:01Z").await;
     until_status(&story, &people[0], 2).await;
-    // And one that comes while nobody may be asked.
+    // Another date comes while no call is allowed.
     story.simulated.change(&people[1], json!({"internal.terminationDate": "2026-12-02"})).await;
     story.sync().await;
     story.simulated.put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-3"})).await;
@@ -145,11 +147,11 @@ async fn bob_s_refusal_is_tried_again_once_an_hour_and_at_once_when_a_person_ask
     searched(&story).await;
     // The pass ends, and the next hour begins.
     tokio::time::sleep(Duration::from_secs(2)).await;
-    // The Secret was right all along: Bob took some time to know it.
+    // The Secret was right from the start: Bob needed some time to know it.
     story.simulated.put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"})).await;
     moving.to(&story, "2026-12-01T12:02:00Z").await;
     story.ready("Converged").await;
-    // A request for one person is a request.
+    // A request for one employee counts as a request.
     story.simulated.put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-3"})).await;
     story.sync_ends_in("BobUnauthorized").await;
     story.simulated.put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"})).await;
@@ -182,7 +184,7 @@ async fn a_revocation_does_not_wait_for_bob() {
     revoke(&story, &controller, &people[1]).await;
     revoke(&story, &controller, &people[2]).await;
     story.simulated.delete("/bob/faults").await;
-    // Bob asks for silence.
+    // Bob asks for a pause.
     let limited = json!({"kind": "status", "status": 429, "times": 1, "headers": {"Retry-After": "6"}});
     story.simulated.post("/bob/faults", limited).await;
     story.sync_ends_in("BobUnavailable").await;
@@ -198,7 +200,8 @@ async fn a_revocation_does_not_wait_for_bob() {
     assert_eq!(bob_calls(&story).await, 0);
     bob_token(&story, "bob-token-2").await;
     story.ready("Converged").await;
-    // The start date at that time comes with the next row that is read: a later one ends the revocation.
+    // The start date at that time comes with the next row that is read. A later one ends the
+    // revocation.
     until("the evidence is whole", || async {
         let status = story.person(&people[4]).await.unwrap().status.unwrap();
         let start = status.evidence.and_then(|evidence| evidence.start_date);
@@ -216,12 +219,13 @@ async fn neither_a_revocation_nor_a_leaver_waits_for_a_listing() {
     searched(&story).await;
     revoke(&story, &controller, &people[0]).await;
     assert_eq!(reason_of(&story).await, "Progressing", "the listing is still under way");
-    // And Bob's own word for one who left.
+    // Bob's own event for an employee who left.
     leave(&story, &people[1..2]).await;
     assert_eq!(deliver(&controller, "employee.left", &people[1], Timestamp::now()).await, Some(200));
     suspended_within(Duration::from_secs(5), &story, &people[1]).await;
     assert_eq!(reason_of(&story).await, "Progressing", "the listing is still under way");
-    // A target that no listing has told of keeps nobody waiting either, and neither does a process that has just begun.
+    // A target that no listing has shown does not delay a leaver, and neither does a process that
+    // has just begun.
     story.ready("Converged").await;
     assert!(controller.stop().await);
     slow_listing(&story, 20_000).await;
@@ -363,7 +367,7 @@ async fn requests_during_a_wait_that_the_provider_asked_for_do_not_lengthen_it()
     drop(controller);
 }
 
-/// Writes to one account.
+/// Returns the number of writes to one account.
 async fn puts(story: &Story) -> u64 {
     story.simulated.calls("onelogin", "PUT /api/2/users/{id}").await
 }
@@ -397,11 +401,11 @@ async fn a_change_that_comes_while_another_pass_writes_to_the_person_is_not_drop
     story.simulated.post("/onelogin/faults", slow).await;
     story.simulated.change(id, json!({"work.title": "Keeper of Lamps"})).await;
     story.simulated.forget_calls().await;
-    // A pass over everybody writes: the write follows the read at once, and takes five seconds.
+    // A pass over all employees writes: the write follows the read at once, and takes five seconds.
     story.ask().await;
     searched(&story).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    // While it does: a changed spec of the person, and a request.
+    // Meanwhile the spec of the EmployeeSync changes, and a sync is requested.
     pin(&story, id, json!({"attributes": {"department": "Lamps"}})).await;
     annotate(&story, id, "request-1").await;
     within(Duration::from_secs(12), "the request is answered", || async {
@@ -429,7 +433,7 @@ async fn a_person_whom_a_pass_over_everybody_finds_being_written_to_is_looked_at
     searched(&story).await;
     // The write follows the read at once, and takes five seconds.
     tokio::time::sleep(Duration::from_secs(1)).await;
-    // No event tells of this one: only the pass over everybody sees it, and cannot write.
+    // No event reports this one: only the pass over all employees sees it, and cannot write.
     story.simulated.change(id, json!({"work.title": "Keeper of Keys"})).await;
     story.sync().await;
     within(Duration::from_secs(12), "the newer title is there", || async {
@@ -454,7 +458,7 @@ async fn settings_that_cannot_be_carried_out_are_not_looked_at_every_few_seconds
     assert!(!before.is_empty() && passes().await == before, "{before:?}");
     story.integrate(json!({"provisioning": {"scope": "employee.work.site == 'Nowhere'"}})).await;
     story.ready("Converged").await;
-    // A Secret that is missing, and then there.
+    // A Secret is missing, and then exists.
     story.integrate(json!({"bob": {"credentialsSecretRef": {"name": "nowhere"}}})).await;
     story.ready("SecretNotFound").await;
     story.secret("nowhere", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "bob-token-1")]).await;
@@ -483,7 +487,7 @@ async fn a_refusal_that_concerns_one_person_keeps_no_other_event_waiting() {
     suspended_within(Duration::from_secs(40), &story, &people[0]).await;
 }
 
-/// A listing that is refused stops nobody who is on record from losing access.
+/// A refused listing does not delay the suspension of an employee on record.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_listing_that_always_fails_keeps_no_leaver_waiting() {
     let (story, people, controller) = begin("no-listing", 6, hooked(json!({}))).await;

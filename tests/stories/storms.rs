@@ -1,6 +1,6 @@
-//! GitOps storms: resources go and come back in any order, twice, or as they were long ago. No account changes that Bob
-//! does not ask for, nobody gets a second account, and the state comes back by the marks on the accounts alone: adoption
-//! by e-mail is off in every story of this file.
+//! GitOps storms: resources are deleted and come back in any order, twice, or in an old version. No
+//! account changes without a change in Bob, and no employee gets a second account. The marks on the
+//! accounts alone bring the state back: adoption by e-mail is off in every story of this file.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -24,7 +24,7 @@ fn spec() -> Value {
     json!({"safety": {"adoption": "Never"}})
 }
 
-/// OneLogin as it was at some moment: every account, and how far its log of calls had come.
+/// OneLogin at one moment: every account, and the last number in its log of calls.
 struct Books {
     accounts: Vec<Value>,
     seq: u64,
@@ -36,7 +36,7 @@ impl Books {
         Self { accounts: story.simulated.accounts().await, seq: log.last().and_then(|call| call["seq"].as_u64()).unwrap_or(0) }
     }
 
-    /// What was asked of OneLogin since, tokens and reads aside.
+    /// Returns the calls to OneLogin since then, except tokens and reads.
     async fn writes(&self, story: &Story) -> Vec<String> {
         let calls = log_since(story, self.seq).await.into_iter();
         let changes = calls.filter(|call| call["method"] != "GET" && call["path"].as_str().is_some_and(|path| path.starts_with("/api/")));
@@ -48,8 +48,8 @@ impl Books {
         assert_eq!(story.simulated.accounts().await, self.accounts, "{storm}: every account is as it was");
     }
 
-    /// As [`Books::untouched`], but suspensions that are not on record any more are made again: nothing shows whether their
-    /// sessions were ended.
+    /// As [`Books::untouched`], but suspensions that are not on record any more are made again: no
+    /// read shows whether their sessions were ended.
     async fn only_suspended_again(&self, story: &Story, storm: &str) {
         let path = |account: &Value| format!("/api/2/users/{}", account["id"]);
         let suspended: Vec<String> = self.accounts.iter().filter(|account| account["status"] == 2).map(path).collect();
@@ -72,7 +72,8 @@ async fn log_since(story: &Story, seq: u64) -> Vec<Value> {
     story.simulated.get(&format!("/onelogin/log?since={seq}")).await.as_array().cloned().unwrap_or_default()
 }
 
-/// What the statuses say, by name, but for how the account was found, and for what an older object knew of the past.
+/// Returns what the statuses say, by name, without how the account was found, and without what an
+/// older object knew of the past.
 async fn standings(story: &Story) -> BTreeMap<String, Value> {
     let people = story.everybody().await;
     people
@@ -86,7 +87,7 @@ async fn standings(story: &Story) -> BTreeMap<String, Value> {
         .collect()
 }
 
-/// Waits until the statuses say what they said.
+/// Waits until the statuses say the same as before.
 async fn say_again(story: &Story, before: &BTreeMap<String, Value>, storm: &str) {
     until(&format!("{storm}: the statuses say what they said"), || async {
         let now = standings(story).await;
@@ -126,7 +127,8 @@ async fn delete_namespace(story: &Story) {
     .await;
 }
 
-/// OneLogin against Bob, judged naively: who should have an account has one, in the right state, and nobody has two.
+/// Compares OneLogin with Bob by a simple rule: an employee who should have an account has one in
+/// the right state, and none has two.
 async fn judge(story: &Story) -> Result<(), String> {
     let accounts = story.simulated.accounts().await;
     let mut by_mark: HashMap<String, Vec<&Value>> = HashMap::new();
@@ -142,7 +144,7 @@ async fn judge(story: &Story) -> Result<(), String> {
                 if account["status"] == status
                     && account["email"] == employee["root.email"]
                     && account["title"] == employee["work.title"] => {}
-            // Who left after having an account keeps it, suspended.
+            // An employee who left after having an account keeps it, suspended.
             (None, [account]) if account["status"] == 2 => {}
             (None, []) => {}
             (wanted, own) => return Err(format!("{id}: {wanted:?}, {own:?}")),
@@ -156,7 +158,7 @@ async fn deleting_people_the_integration_or_the_namespace_touches_no_account() {
     let (story, _controller) = Story::converged("delete", 30, spec()).await;
     let (before, books) = (standings(&story).await, Books::open(&story).await);
     let (id, _) = story.simulated.somebody().await;
-    // One person's object comes back with its account, by the mark.
+    // One employee's object comes back with its account, by the mark.
     story.people().delete(&format!("onelogin-{id}"), &DeleteParams::default()).await.unwrap();
     say_again(&story, &before, "one person was deleted").await;
     // All of them, twice: the second time while the first are still coming back.
@@ -166,14 +168,15 @@ async fn deleting_people_the_integration_or_the_namespace_touches_no_account() {
     say_again(&story, &before, "all people were deleted").await;
     books.untouched(&story, "all people were deleted").await;
 
-    // The integration: its people's objects are collected, and it comes back.
+    // The integration: the collector deletes its EmployeeSyncs, and it comes back.
     story.integrations().delete("onelogin", &DeleteParams::default()).await.unwrap();
     gone(&story.people(), "the people of the integration").await;
     books.untouched(&story, "the integration was deleted").await;
     story.integrate(spec()).await;
     story.ready("Converged").await;
     say_again(&story, &before, "the integration came back").await;
-    // Deleted and made again before anybody looks: the objects of the old one may be collected under the new one's hands.
+    // Deleted and made again at once: the collector may delete the old objects while the new
+    // integration works.
     story.integrations().delete("onelogin", &DeleteParams::default()).await.unwrap();
     story.integrate(spec()).await;
     story.ready("Converged").await;
@@ -191,7 +194,8 @@ async fn deleting_people_the_integration_or_the_namespace_touches_no_account() {
     say_again(&story, &before, "the integration was replaced").await;
     books.untouched(&story, "the integration came back").await;
 
-    // An integration that comes back is a new one: whom it meets was there before it, and waits where the settings say so.
+    // An integration that comes back is new: the employees were there before it, and wait if the
+    // settings say so.
     story.integrations().delete("onelogin", &DeleteParams::default()).await.unwrap();
     gone(&story.people(), "the people of the integration").await;
     let title = story.simulated.account(&id).await.unwrap()["title"].clone();
@@ -205,7 +209,7 @@ async fn deleting_people_the_integration_or_the_namespace_touches_no_account() {
     say_again(&story, &before, "the integration came back").await;
     books.untouched(&story, "the integration came back and its people waited").await;
 
-    // The whole namespace, under a controller that goes on.
+    // The whole namespace, while a controller works on.
     delete_namespace(&story).await;
     books.untouched(&story, "the namespace was deleted").await;
     story.namespaces().await;
@@ -215,7 +219,7 @@ async fn deleting_people_the_integration_or_the_namespace_touches_no_account() {
     story.ready("Converged").await;
     say_again(&story, &before, "the namespace came back").await;
     books.untouched(&story, "the namespace came back").await;
-    // And it is not for want of attention: what Bob asks for arrives.
+    // The controller still works: a change in Bob arrives.
     story.simulated.change(&id, json!({"work.title": "Keeper of Lamps"})).await;
     story.sync().await;
     assert_eq!(story.simulated.account(&id).await.unwrap()["title"], "Keeper of Lamps");
@@ -245,7 +249,7 @@ async fn resources_come_back_in_any_order() {
         story.people().delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
         story.integrations().delete("onelogin", &DeleteParams::default()).await.unwrap();
         until("there is neither integration nor people", || async {
-            // Those that come back meanwhile belong to the integration that is gone.
+            // Those that come back meanwhile belong to the deleted integration.
             story.people().delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
             match (story.integrations().get_opt("onelogin").await.unwrap(), story.everybody().await.len()) {
                 (None, 0) => Ok(()),
@@ -264,7 +268,7 @@ async fn resources_come_back_in_any_order() {
                 "integration" => drop(story.integrate(spec()).await),
                 _ => story.secrets().await,
             }
-            // Long enough for the controller to act on what is there so far, if it would.
+            // Long enough for the controller to act on the state so far.
             tokio::time::sleep(std::time::Duration::from_millis(700)).await;
         }
         story.ready("Converged").await;
@@ -275,7 +279,7 @@ async fn resources_come_back_in_any_order() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_release_and_the_crds_go_and_come_back() {
-    // The CRDs are everybody's, so these go on a control plane of its own.
+    // All stories share the CRDs, so this one has a control plane of its own.
     let plane = ControlPlane::start(Options { controller_manager: true, audit: false }).await.expect("a control plane");
     let plane: &'static ControlPlane = Box::leak(Box::new(plane));
     let story = Story::on(plane, "release", 20).await;
@@ -293,13 +297,15 @@ async fn the_release_and_the_crds_go_and_come_back() {
     story.namespaces().await;
     helm(&install).await;
     story.secrets().await;
-    // Without an election nothing but its rights holds it back, and the next one need not wait for a Lease to run out.
+    // Without an election only missing rights hold it back, and the next one need not wait for a
+    // Lease to run out.
     let controller = Controller::with(&story, &["--leader-elect=false"]).await;
     story.integrate(spec()).await;
     story.ready("Converged").await;
     let (before, books) = (standings(&story).await, Books::open(&story).await);
 
-    // The release goes under a running controller, and with it all its rights. The resources and the CRDs stay.
+    // The release is removed while a controller runs, and with it all its rights. The resources and
+    // the CRDs stay.
     helm(&["uninstall", "bobsync", "--namespace", &story.system]).await;
     let (id, _) = story.simulated.somebody().await;
     let patch = Patch::Merge(json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": "without-rights"}}}));
@@ -314,7 +320,7 @@ async fn the_release_and_the_crds_go_and_come_back() {
     say_again(&story, &before, "the release came back").await;
     books.untouched(&story, "the release came back").await;
 
-    // The CRDs, and with them every object, under a running controller.
+    // The CRDs, and with them every object, while a controller runs.
     for crd in ["employeesyncs.bobsync.dev", "provisioningintegrations.bobsync.dev"] {
         let deleted = plane.kubectl(&["delete", "crd", crd, "--timeout=60s"]).await.unwrap();
         assert!(deleted.status.success(), "{}", String::from_utf8_lossy(&deleted.stderr));
@@ -361,20 +367,21 @@ async fn two_controllers_by_accident_make_nobody_a_second_account() {
         story.sync().await;
         settled(format!("round {round}, a leaver")).await;
     }
-    // One create that counted for everybody, however often it was tried.
+    // Each employee has one successful create, however often it was tried.
     let made = log_since(&story, books.seq)
         .await
         .into_iter()
         .filter(|call| call["method"] == "POST" && call["path"] == "/api/2/users" && call["status"] == 201);
     assert_eq!(made.count(), story.simulated.accounts().await.len());
-    // One that comes second finds the account of the first by its mark, and no conflict.
+    // The controller that comes second finds the other's account by its mark, without a conflict.
     for controller in [&first, &second] {
         let metrics = controller.metrics().await;
         let failed: Vec<&str> =
             metrics.lines().filter(|line| line.starts_with("bobsync_changes_total") && line.contains("failed")).collect();
         assert!(!failed.is_empty() && failed.iter().all(|line| line.ends_with(" 0")), "{failed:?}");
     }
-    // They do not quarrel: once all is as decided, neither writes anything, to OneLogin or to a person's status.
+    // They do not work against each other: once all is as decided, neither writes to OneLogin or to
+    // a status.
     let written = |metrics: String| {
         let counter = r#"bobsync_status_patches_total{kind="EmployeeSync",outcome="written"} "#;
         metrics.lines().find_map(|line| line.strip_prefix(counter)?.parse::<u64>().ok()).expect("the counter")
@@ -400,7 +407,7 @@ async fn staff_of_round(story: &Story, round: usize) -> Vec<String> {
     ids
 }
 
-/// Every resource of the story with its status, as a backup has it.
+/// Every resource of the story with its status, as in a backup.
 struct Backup {
     integration: ProvisioningIntegration,
     people: Vec<EmployeeSync>,
@@ -411,7 +418,7 @@ impl Backup {
         Self { integration: story.integration().await, people: story.everybody().await }
     }
 
-    /// Everything as it was, under the same uids: a restored etcd. Who came later is gone.
+    /// Puts everything back under the same uids, like a restored etcd. Later objects are gone.
     async fn put_back(&self, story: &Story) {
         for newer in story.everybody().await.iter().filter(|person| !self.people.iter().any(|old| name(old) == name(*person))) {
             story.people().delete(&name(newer), &DeleteParams::default()).await.unwrap();
@@ -424,7 +431,8 @@ impl Backup {
         self.statuses(story).await;
     }
 
-    /// Everything made anew from the files of a backup tool: new uids, and owners by their old ones.
+    /// Makes everything anew from the files of a backup tool: new uids, and owners by their old
+    /// ones.
     async fn make_anew(&self, story: &Story) {
         let mut integration = self.integration.clone();
         integration.metadata = clean(&integration.metadata);
@@ -442,7 +450,7 @@ impl Backup {
             let status = Patch::Merge(json!({"status": person.status}));
             match story.people().patch_status(&name(person), &PatchParams::default(), &status).await {
                 Ok(_) => {}
-                // The collector was quicker: the owner that the file names is gone.
+                // The collector was faster: the owner that the file names is gone.
                 Err(kube::Error::Api(status)) if status.is_not_found() => {}
                 Err(error) => panic!("{error}"),
             }
@@ -467,14 +475,16 @@ async fn an_old_backup_of_the_cluster_undoes_nothing_at_the_provider() {
     let story = Story::begin("backup", 12).await;
     let people = staff(&story, 12).await;
     let controller = Controller::start(&story).await;
-    // A process that knows nothing of the time before the backup looks twice at a deleted file, half an interval apart.
+    // A process without knowledge of the time before the backup reads a deleted file twice, half an
+    // interval apart.
     let mut often = spec();
     often["interval"] = "1m".into();
     story.integrate(often).await;
     story.ready("Converged").await;
     let backup = Backup::of(&story).await;
 
-    // The company lives on: hires, a renamed one whose old address somebody new gets, leavers in each way, a comeback.
+    // The company goes on: hires, a renamed employee with an old address that a new one gets,
+    // leavers of each kind, a comeback.
     let hired = staff_of_round(&story, 7).await;
     story.simulated.change(&people[0], json!({"root.email": "robin.new@example.com", "root.surname": "Hill"})).await;
     story.simulated.change(&people[1], json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
@@ -511,7 +521,8 @@ async fn an_old_backup_of_the_cluster_undoes_nothing_at_the_provider() {
     backup.make_anew(&story).await;
     let _controller = Controller::start(&story).await;
     story.sync().await;
-    // Nobody knows any more of one whose file is deleted and whose object the collector took; the account stays suspended.
+    // An employee with a deleted file and a collected object is not known any more; the account
+    // stays suspended.
     let mut known = before.clone();
     known.remove(&format!("onelogin-{}", people[3])).expect("an object as evidence");
     until("old files: the statuses say what they said", || async {
@@ -524,7 +535,7 @@ async fn an_old_backup_of_the_cluster_undoes_nothing_at_the_provider() {
     .await;
     story.sync().await;
     books.only_suspended_again(&story, "old files").await;
-    // What the restored cluster does not know of the past does not keep Bob from being followed.
+    // The restored cluster lacks some of the past, and still follows Bob.
     story.simulated.change(&heir, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
     story.sync().await;
     assert_eq!(story.simulated.account(&heir).await.unwrap()["status"], 2);

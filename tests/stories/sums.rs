@@ -1,5 +1,5 @@
-//! Random worlds and orders of events: the integration says what its employees say, and both say what the books of Bob and of
-//! the provider say. `SUMS_SEED` plays another world.
+//! Random worlds and orders of events. The integration agrees with its EmployeeSyncs, and both
+//! agree with the data of Bob and of the provider. `SUMS_SEED` plays another world.
 
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use crate::{
     support::{Controller, Story, ready, until},
 };
 
-/// Numbers that a seed decides.
+/// Numbers from a seed.
 struct Dice(u64);
 
 impl Dice {
@@ -56,7 +56,7 @@ impl World {
         self.tenant.accounts(&self.story).await.into_iter().find(|account| account.employee == id)
     }
 
-    /// Lets something happen to one employee.
+    /// Makes an event for one employee.
     async fn happen(&self, what: usize, id: &str, step: usize) {
         let bob = &self.story.simulated;
         let faults = format!("/{}/faults", self.tenant.service());
@@ -92,7 +92,7 @@ impl World {
         }
     }
 
-    /// Returns what of an employee's status the books of Bob and of the provider contradict.
+    /// Returns what of an employee's status differs from the data of Bob and of the provider.
     async fn contradiction(&self) -> Option<String> {
         let (accounts, employees) = (self.tenant.accounts(&self.story).await, self.story.simulated.employees().await);
         for employee in &employees {
@@ -115,7 +115,8 @@ impl World {
     }
 }
 
-/// Plays a world: after each step all numbers agree within the five seconds that are promised, and each green is true.
+/// Plays a world. After each step all numbers agree within the promised five seconds, and each
+/// green status is true.
 async fn whatever_happens_the_numbers_are_the_sums_and_green_is_true(tenant: Tenant) {
     let mut dice = Dice::seeded(tenant);
     let (world, _controller) = World::begin(tenant, &mut dice).await;

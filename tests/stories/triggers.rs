@@ -1,4 +1,4 @@
-//! What else asks for a look, and that a look at one person is held to the measure of all.
+//! Other triggers of a look. A look at one employee uses the limits of the whole company.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use simulators::bob::webhooks::{event, send};
 
 use crate::support::{Controller, Story, ready, until};
 
-/// Runs `bobsync sync` as an administrator and gives what it printed.
+/// Runs `bobsync sync` as an administrator and returns what it printed.
 async fn bobsync_sync(story: &Story, arguments: &[&str]) -> Result<String, String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bobsync"));
     command.args(["sync", "--namespace", &story.namespace]).args(arguments).env("KUBECONFIG", story.plane.kubeconfig());
@@ -68,7 +68,8 @@ async fn a_drip_of_single_leavers_is_held_once_the_window_is_spent() {
     let story = Story::begin("drip", 20).await;
     story.secret("hook", &[("webhookSecret", "s3cret")]).await;
     let controller = Controller::start(&story).await;
-    // A tenth of the eleven to twenty accounts: two. A single pass that took itself for the whole company would allow one.
+    // A tenth of the eleven to twenty accounts is two. A single pass that counted only itself would
+    // allow one.
     let budget = json!({"disables": {"max": "10%", "atLeast": 1, "per": "24h"}});
     let hook = json!({"webhookSecretRef": {"name": "hook", "key": "webhookSecret"}});
     story.integrate(json!({"interval": "24h", "bob": hook, "safety": budget})).await;
@@ -98,7 +99,7 @@ async fn a_drip_of_single_leavers_is_held_once_the_window_is_spent() {
     assert_eq!(object.status.unwrap().plan.unwrap().disables, 1, "said of the integration as a whole");
 }
 
-/// A company without webhooks of its own; events are sent by hand.
+/// Begins a company without webhooks of its own; the story sends the events.
 async fn hooked(name: &str, employees: usize, spec: serde_json::Value) -> (Story, Controller) {
     let story = Story::begin(name, employees).await;
     story.secret("hook", &[("webhookSecret", "s3cret")]).await;
@@ -124,7 +125,7 @@ async fn until_reason(story: &Story, id: &str, reason: &str) {
     .await;
 }
 
-/// The ids of people who are at work and have an account.
+/// Returns the ids of employees who are at work and have an account.
 async fn at_work(story: &Story, count: usize) -> Vec<String> {
     let accounts = story.simulated.accounts().await;
     let active = accounts.iter().filter(|account| account["status"] == 1);
@@ -148,7 +149,7 @@ async fn an_attribute_that_events_change_one_by_one_freezes_as_if_they_had_come_
                 }
             })
             .await;
-            // One person twice is one person.
+            // The same employee twice counts once.
             deliver(&controller, "employee.updated", id).await;
         }
         until_reason(&story, id, if number < 2 { "InSync" } else { "Frozen" }).await;
@@ -165,7 +166,7 @@ async fn what_a_long_pass_is_about_to_do_counts_in_the_budget_of_an_event() {
     story.ready("Converged").await;
     let people = at_work(&story, 4).await;
     let left = json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"});
-    // Every write takes a while, so that the statuses do not tell yet what the pass has let out.
+    // Every write takes a while, so the statuses do not show yet what the pass has released.
     let slow = json!({"kind": "delay", "method": "PUT", "pathPrefix": "/api/2/users", "delayMs": 4000});
     story.simulated.post("/onelogin/faults", slow).await;
     for id in &people[..3] {
@@ -239,7 +240,7 @@ async fn an_event_in_a_dry_run_does_not_hide_a_conflict() {
     let (other, _) = story.simulated.somebody().await;
     let creates = async || story.integration().await.status.unwrap().plan.unwrap().creates;
     let before = creates().await;
-    // Somebody else's event is answered too: by another look at everybody.
+    // An event about another employee is answered too: by another pass over all employees.
     let joiner = story.simulated.hire(json!({"root.email": "fresh@example.com", "work.startDate": "2022-01-01"})).await;
     for id in [&id, &other, &joiner] {
         deliver(&controller, "employee.updated", id).await;

@@ -1,4 +1,4 @@
-//! What the controller cannot read is not absent, and its text is nobody's business.
+//! An object that the controller cannot read does not count as absent, and its text is not shown.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use testbed::{
 
 use crate::support::{Controller, Story, until};
 
-/// A story on a control plane of its own: the CRDs change in it.
+/// Begins a story on a control plane of its own: it changes the CRDs.
 async fn begin(name: &str) -> Story {
     let plane = ControlPlane::start(Options::default()).await.expect("a control plane");
     let plane: &'static ControlPlane = Box::leak(Box::new(plane));
@@ -28,7 +28,7 @@ async fn begin(name: &str) -> Story {
     story
 }
 
-/// The CRDs as a newer version has them: one more word at each place.
+/// Applies the CRDs as a newer version has them: one more word at each place.
 async fn newer_crds(story: &Story) {
     let crds = include_str!("../../crds/bobsync.dev.yaml");
     let mut newer = crds.to_owned();
@@ -54,7 +54,7 @@ async fn newer_crds(story: &Story) {
     story.plane.apply_yaml(&newer).await.expect("the newer CRDs");
 }
 
-/// Objects of a kind, whatever is in them.
+/// Returns objects of a kind, with any content.
 fn raw(story: &Story, kind: &str) -> Api<DynamicObject> {
     let (version, plural) = ("bobsync.dev/v1alpha1".to_owned(), format!("{}s", kind.to_lowercase()));
     let resource = ApiResource {
@@ -113,7 +113,7 @@ async fn an_employee_whose_object_cannot_be_read_is_left_alone_and_told_of() {
     let spec = json!({"spec": {"suspend": true, "userStatus": "ByCalendar", "attributes": {"title": secret}}});
     patch(&people, &pinned_name, spec).await;
     says(&people, &pinned_name, "cannot read").await;
-    // A status of the newer version is no reason not to read an object.
+    // An object with a status of the newer version can still be read.
     let line = json!({"at": "2026-01-01T00:00:00Z", "action": "Update", "trigger": "Clock", "outcome": "Succeeded"});
     let newer = json!({"status": {"history": [line], "access": "Quarantined", "account": {"matchedBy": "Fingerprint"}}});
     until("the API server takes the status", || async {
@@ -142,7 +142,7 @@ async fn an_employee_whose_object_cannot_be_read_is_left_alone_and_told_of() {
     assert_eq!(access, "Active", "the controller's own word again");
     quiet(&controller, &[secret, employee["root.email"].as_str().expect("an e-mail")]);
     assert!(controller.log().lines().any(|line| line.contains("cannot be read") && line.contains(&pinned_name)), "{}", controller.log());
-    // A version that can read it, or a person, lifts it.
+    // A version that can read it, or a person, ends this.
     patch(&people, &pinned_name, json!({"spec": {"suspend": false, "userStatus": null, "attributes": null}})).await;
     until("the account is managed again", || async {
         let title = story.simulated.account(&pinned).await.map(|account| account["title"].clone());
@@ -151,7 +151,7 @@ async fn an_employee_whose_object_cannot_be_read_is_left_alone_and_told_of() {
     .await;
 }
 
-/// None of these stands in the log, as it is or in base64.
+/// Checks that none of these words is in the log, as it is or in base64.
 fn quiet(controller: &Controller, words: &[&str]) {
     let log = controller.log();
     for word in words {
@@ -184,7 +184,7 @@ async fn an_integration_that_cannot_be_read_does_nothing_and_says_so() {
 
     story.simulated.change(&id, json!({"work.title": "Keeper of Settings"})).await;
     let body = event("employee.updated", &json!({"employeeId": id}), jiff::Timestamp::now()).to_string().into_bytes();
-    // Bob sends again what was not taken.
+    // Bob sends again what was not accepted.
     assert_eq!(send(&controller.webhooks, Some("s3cret"), body.clone()).await, Some(503));
     patch(&integrations, "onelogin", json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": "now"}}})).await;
     let before = story.simulated.writes().await;
@@ -218,7 +218,7 @@ async fn an_answer_that_was_cut_shows_nothing_of_itself() {
     let proxy = story.plane.proxy().await.expect("a proxy");
     let secrets = format!("/api/v1/namespaces/{}/secrets/*", story.namespace);
     proxy.rule(Act::Cut, Method::GET, &secrets, Some(2));
-    // Every line of the client library is asked for.
+    // The log filter asks for every line of the client library.
     let controller = Controller::behind_logging(&story, &proxy, "trace,hyper=warn,h2=warn").await;
     story.integrate(json!({})).await;
     story.ready("Converged").await;

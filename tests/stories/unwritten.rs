@@ -1,4 +1,5 @@
-//! An EmployeeSync that the API server refuses, passes that are cut off, and requests that they leave to their successors.
+//! An EmployeeSync that the API server refuses, passes that are cut off, and requests that the next
+//! process answers.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,8 @@ use crate::{
     support::{Controller, Story, until},
 };
 
-/// A policy that refuses objects of this name in the story's namespace, and a wait until it does.
+/// Applies a policy that refuses objects of this name in the story's namespace, and waits until it
+/// works.
 async fn refuse(story: &Story, name: &str) {
     let policy = format!(
         r#"
@@ -144,16 +146,17 @@ async fn a_refusal_speaks_of_the_generation_that_it_refuses() {
     assert_eq!(conditions::find(&status.conditions, "Reconciling").map(|c| &*c.status), Some("True"));
 }
 
-/// What making all accounts at this interval looked like from outside.
+/// What an observer saw while all accounts were made at this interval.
 struct Course {
     took: Duration,
     /// The longest time without a new account.
     longest: Duration,
-    /// What `Ready` said meanwhile.
+    /// The messages of `Ready` meanwhile.
     said: Vec<(String, String)>,
 }
 
-/// A company of 190 joiners whose accounts are made at this interval, eight at once and three seconds each.
+/// Starts a company of 190 joiners. Their accounts are made at this interval, eight at once and
+/// three seconds each.
 async fn makes_accounts(name: &str, interval: &str) -> Course {
     let story = Story::begin(name, 0).await;
     staff(&story, 190).await;
@@ -193,7 +196,8 @@ async fn a_pass_that_lasts_for_longer_than_an_interval_is_followed_by_the_next_a
     let (short, long) = tokio::join!(makes_accounts("deadline", "1m"), makes_accounts("no-deadline", "24h"));
     assert!(short.took > Duration::from_secs(60), "there was a deadline in between");
     assert!(short.longest < Duration::from_secs(10), "no account was made for {:?}", short.longest);
-    // At the deadline the eighth place waits for the slowest, and Bob and the provider are read anew.
+    // At the deadline the eighth place waits for the slowest one, and Bob and the provider are read
+    // again.
     let most = long.took + long.took / 20 + Duration::from_secs(4);
     assert!(short.took < most, "{:?} at an interval of a minute, {:?} at one of a day", short.took, long.took);
     let mut told = short.said.iter().filter(|(_, message)| message.contains("goes on at once"));

@@ -1,5 +1,6 @@
-//! A service asks for a pause, of an hour if need be: the integration says what is waited for and until when, each employee who
-//! waits has an object that says so, the log has one line, and access that can be taken is taken.
+//! A service asks for a pause, up to an hour. The integration says what it waits for and until
+//! when. Each employee who waits has an object that says so, and the log has one line. Access that
+//! can be taken is taken.
 
 use std::time::{Duration, Instant};
 
@@ -13,14 +14,14 @@ use crate::{
     support::{Controller, Story, condition, ready, until},
 };
 
-/// Reason and message of a condition of the integration.
+/// Returns reason and message of a condition of the integration.
 async fn says(story: &Story, kind: &str) -> (String, String) {
     let conditions = story.integration().await.status.unwrap_or_default().conditions;
     let found = conditions.into_iter().find(|condition| condition.type_ == kind);
     found.map(|found| (found.reason, found.message)).unwrap_or_default()
 }
 
-/// Waits until the integration says that it waits for this service, and gives until when.
+/// Waits until the integration says that it waits for this service. Returns until when.
 async fn waits_for(story: &Story, reason: &str, name: &str) -> Timestamp {
     until("the wait is told", || async {
         let (said, message) = says(story, "Ready").await;
@@ -33,7 +34,7 @@ async fn waits_for(story: &Story, reason: &str, name: &str) -> Timestamp {
     .await
 }
 
-/// The lines of the log that tell of waits.
+/// Returns the lines of the log about waits.
 fn lines(controller: &Controller) -> Vec<String> {
     controller.log().lines().filter(|line| line.contains("Waiting until")).map(str::to_owned).collect()
 }
@@ -43,7 +44,8 @@ fn is_in(at: Timestamp, seconds: i64) {
     assert!((seconds - 60..=seconds + 1).contains(&left), "{left} s, and {seconds} s were asked for");
 }
 
-/// All who should have an account have an object, and those without an account wait.
+/// Checks that every employee who should have an account has an object, and that those without an
+/// account wait.
 async fn everybody_waits(story: &Story) {
     let (employees, now) = (story.simulated.employees().await, Timestamp::now());
     until("everybody who waits has an object that says so", || async {
@@ -64,7 +66,7 @@ async fn everybody_waits(story: &Story) {
     .await;
 }
 
-/// A controller that waits for no Lease of one that was killed.
+/// Starts a controller that waits for no Lease of a killed one.
 async fn alone(story: &Story) -> Controller {
     Controller::with(story, &["--leader-elect=false"]).await
 }
@@ -76,7 +78,7 @@ fn pause(method: &str, after: u64, headers: &Value) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_first_pass_that_has_to_wait_for_an_hour_says_so_and_everybody_has_an_object() {
     let story = Story::begin("told-wait", 120).await;
-    // Accounts of no employee in Bob: the listing has two pages.
+    // Accounts without an employee in Bob: the listing has two pages.
     let strangers: Vec<Value> =
         (0..110).map(|n| json!({"email": format!("stranger{n}@elsewhere.example"), "username": format!("stranger{n}")})).collect();
     story.simulated.post("/onelogin/users", json!(strangers)).await;
@@ -96,7 +98,8 @@ async fn a_first_pass_that_has_to_wait_for_an_hour_says_so_and_everybody_has_an_
     assert_eq!(says(&story, "ProviderConnected").await.0, "ProviderUnavailable");
     assert_eq!(lines(&controller).len(), 1, "{:?}", lines(&controller));
 
-    // Another process knows nothing of that wait; it lists, and new accounts are refused after a while.
+    // Another process does not know that wait. It lists, and new accounts are refused after a
+    // while.
     controller.kill();
     story.simulated.post("/onelogin/faults", pause("POST", 20, &hour)).await;
     let controller = alone(&story).await;

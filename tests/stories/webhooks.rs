@@ -1,4 +1,5 @@
-//! Bob pushes: seconds instead of the interval, which never comes within these stories.
+//! Bob sends events: a change takes seconds instead of the interval, which never comes within these
+//! stories.
 
 use bobsync::api::employee_sync::EvidenceKind;
 use futures::StreamExt as _;
@@ -9,7 +10,7 @@ use crate::support::{Controller, Story, ready, until};
 
 const SECRET: &str = "s3cret of the webhook";
 
-/// An integration that has converged, with webhooks, and Bob pushing to it where `pushing`.
+/// Begins an integration that has converged, with webhooks. Bob sends to it if `pushing`.
 async fn begin(name: &str, employees: usize, pushing: bool) -> (Story, Controller) {
     let story = Story::begin(name, employees).await;
     story.secret("hook", &[("webhookSecret", SECRET)]).await;
@@ -30,7 +31,7 @@ async fn push_to(story: &Story, controller: &Controller) {
     story.simulated.put("/bob/webhook", json!({"url": controller.webhooks, "secret": SECRET})).await;
 }
 
-/// The ids of so many people who are at work.
+/// Returns the ids of up to `most` employees who are at work.
 async fn at_work(story: &Story, most: usize) -> Vec<String> {
     let is_at_work = |e: &&Value| e["internal.status"] == "Active" && e["internal.lifecycleStatus"] == "Employed";
     let all = story.simulated.employees().await;
@@ -47,7 +48,8 @@ async fn until_account(story: &Story, id: &str, what: &str, holds: impl Fn(&Valu
     .await;
 }
 
-/// Waits until the last change on record was woken by this. The account shows a change before the record does.
+/// Waits until the last change on record has this trigger. The account shows a change before the
+/// record does.
 async fn until_trigger(story: &Story, id: &str, trigger: &str) {
     until(&format!("the last change on record says {trigger}"), || async {
         let history = story.person(id).await.and_then(|person| person.status).map(|status| status.history).unwrap_or_default();
@@ -57,13 +59,13 @@ async fn until_trigger(story: &Story, id: &str, trigger: &str) {
     .await;
 }
 
-/// Delivers one event and gives the status of the answer.
+/// Delivers one event and returns the status of the answer.
 async fn deliver(controller: &Controller, kind: &str, data: Value) -> Option<u16> {
     let body = event(kind, &data, jiff::Timestamp::now()).to_string();
     send(&controller.webhooks, Some(SECRET), body.into_bytes()).await
 }
 
-/// How many deliveries ended so, as the metrics page has it.
+/// Returns how many deliveries had this outcome, from the metrics page.
 fn counted<'a>(metrics: &'a str, outcome: &str) -> &'a str {
     let series = format!("bobsync_webhooks_total{{outcome=\"{outcome}\"}} ");
     metrics.lines().find_map(|line| line.strip_prefix(&series)).expect("shown from the start")
@@ -98,7 +100,7 @@ async fn an_immediate_revocation_stands_in_the_status_before_bob_hears_200_and_h
     assert_eq!(evidence.map(|evidence| evidence.kind), Some(EvidenceKind::AccessRevoked), "at the moment of the 200");
     until_account(&story, &id, "access is gone", |account| account["status"] == 2).await;
     until_trigger(&story, &id, "Webhook").await;
-    // Bob still shows somebody who is active; neither a pass nor another process gives access back.
+    // Bob still shows an active employee; neither a pass nor another process gives access back.
     story.sync().await;
     controller.stop().await;
     let controller = Controller::start(&story).await;
@@ -148,7 +150,7 @@ async fn a_deletion_is_on_record_before_the_200_and_takes_access() {
     let evidence = story.person(&id).await.and_then(|person| person.status).and_then(|status| status.evidence);
     assert_eq!(evidence.map(|evidence| evidence.kind), Some(EvidenceKind::FileDeleted));
     until_account(&story, &id, "access is gone", |account| account["status"] == 2).await;
-    // Of somebody nobody knows there is nothing to record.
+    // An unknown employee has nothing to record.
     assert_eq!(deliver(&controller, "employee.deleted", json!({"employeeId": "1234567890"})).await, Some(200));
     assert!(story.person("1234567890").await.is_none());
 }
@@ -212,7 +214,7 @@ async fn a_burst_that_bob_does_not_show_yet_is_looked_at_again() {
 async fn an_older_change_that_bob_shows_does_not_pass_for_the_one_that_was_announced() {
     let (story, controller) = begin("older", 6, false).await;
     let (id, _) = story.simulated.somebody().await;
-    // Nobody announced this one.
+    // No event announced this one.
     story.simulated.change(&id, json!({"work.title": "Head of Nothing"})).await;
     story.simulated.put("/bob/quirks", json!({"lagSeconds": 8})).await;
     story.simulated.change(&id, json!({"work.title": "Head of Nothing", "work.department": "Lighthouses"})).await;
@@ -237,7 +239,7 @@ async fn an_answered_sync_request_asks_for_nothing_more() {
             if handled.as_deref() == Some(&*value) { Ok(()) } else { Err(format!("{handled:?}")) }
         })
         .await;
-        // The pass that the echo would ask for comes within the window of the line.
+        // A pass that the echo would ask for comes within the window of the line.
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
         assert_eq!(story.simulated.get("/bob/calls").await["total"], 1, "one look");
     }
@@ -251,10 +253,11 @@ async fn a_storm_of_events_costs_few_calls_and_nobody_is_lost() {
     story.simulated.change(&changed, json!({"work.title": "Head of Nothing"})).await;
     let joiner = story.simulated.hire(json!({"root.firstName": "Noa", "work.startDate": "2022-01-01"})).await;
     story.simulated.forget_calls().await;
-    // 5,000 events, most of them about people of whom nothing changed, many for people whom nobody knows, in any order.
+    // 5,000 events in any order. Most are about employees without a change, many about unknown
+    // employees.
     let began = std::time::Instant::now();
     let deliveries = (0..5000_usize).map(|delivery| {
-        // Each is sent twice, to the byte.
+        // Each event is sent twice, byte for byte.
         let number = delivery / 2;
         let id = match number % 50 {
             0 => changed.clone(),
@@ -374,7 +377,7 @@ async fn a_process_that_dies_in_the_middle_of_a_storm_loses_nobody_and_does_noth
         }
         (count, last)
     };
-    // Of the events before, Bob heard 200; so it did of a revocation. Then the process is gone.
+    // Bob got 200 for the events before, and for a revocation. Then the process is gone.
     let url = controller.webhooks.clone();
     let killed = async {
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
@@ -383,9 +386,10 @@ async fn a_process_that_dies_in_the_middle_of_a_storm_loses_nobody_and_does_noth
     };
     let ((count, last), ()) = tokio::join!(deliver_from(&url, 0), killed);
     assert!(count > 20 && count < 600, "{count} deliveries before the end");
-    // Bob goes on with what was not answered.
+    // Bob sends again what was not answered.
     let controller = Controller::with(&story, &["--leader-elect=false"]).await;
-    // A process that has just begun asks for another try, and never says that the signature is wrong.
+    // A process that has just begun asks for another try, and never says that the signature is
+    // wrong.
     until("the new process takes events", || async {
         match deliver(&controller, "employee.updated", json!({"employeeId": changed[0]})).await {
             Some(200) => Ok(()),
@@ -402,7 +406,8 @@ async fn a_process_that_dies_in_the_middle_of_a_storm_loses_nobody_and_does_noth
     }
     story.sync().await;
     let writes = story.simulated.writes().await;
-    // One that the dead process had begun may have been made again: it cannot know.
+    // A write that the dead process had begun may be made again, because the new process cannot
+    // know.
     assert!((10..=18).contains(&writes), "{writes} writes for 10 changes");
     assert_eq!(story.simulated.account(revoked).await.unwrap()["status"], 2, "as was recorded before the 200");
 }
@@ -422,21 +427,21 @@ async fn events_in_the_wrong_order_end_where_bob_stands() {
             tokio::time::sleep(std::time::Duration::from_millis(200)).await;
         }
     };
-    // Lifecycle events are hints: whatever their order, Bob's file says what is so.
+    // Lifecycle events are hints: in any order, Bob's file decides.
     for kind in ["employee.left", "employee.joined", "employee.inactivated", "employee.created", "employee.temporaryLeave"] {
         deliver_at(kind, 10).await;
     }
     stays(1, "Bob shows somebody at work").await;
-    // A revocation that was repeated for an hour, and in the meantime Bob gave access again.
+    // A revocation is repeated for an hour, and Bob has given access again in the meantime.
     deliver_at("employee.activated", 60).await;
     deliver_at("employee.access.revoked.immediately", 3600).await;
     stays(1, "the revocation is older than the activation").await;
-    // And the other way round: the activation is the older one.
+    // The opposite case: the activation is the older one.
     deliver_at("employee.access.revoked.immediately", 1).await;
     until_account(&story, &id, "access is gone", |account| account["status"] == 2).await;
     deliver_at("employee.activated", 1800).await;
     stays(2, "the activation is older than the revocation").await;
-    // The person's file is changed, and the event of the change before comes last.
+    // The employee's file is changed, and the event of the change before comes last.
     story.simulated.change(&id, json!({"work.title": "First"})).await;
     story.simulated.change(&id, json!({"work.title": "Second"})).await;
     deliver_at("employee.updated", 5).await;

@@ -1,4 +1,4 @@
-//! What a window must not forget, and what an approval or a first pass must not let through.
+//! What a window must not forget, and what an approval or a first pass must not release.
 
 use kube::api::DeleteParams;
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
-/// So many refusals in the span block for 5 minutes.
+/// This many refusals in the span block for 5 minutes.
 const REFUSALS: usize = 50;
 const REFUSAL_SPAN: SignedDuration = SignedDuration::from_secs(10);
 const BLOCK: SignedDuration = SignedDuration::from_secs(300);

@@ -1,5 +1,5 @@
-//! Employees and list items in memory, cheap to snapshot: a search renders from
-//! a snapshot while edits go on.
+//! Employees and list items in memory. A snapshot is cheap: a search renders from a snapshot while
+//! edits go on.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ impl Employee {
 /// One item of a named list.
 #[derive(Debug, Clone)]
 pub struct Item {
-    /// As text; whether JSON shows a number is the list's matter.
+    /// Text. The list decides whether JSON shows a number.
     pub id: String,
     pub label: String,
     pub archived: bool,
@@ -96,7 +96,7 @@ pub struct Company {
 }
 
 const FIRST_EMPLOYEE: u64 = 3_332_883_894_235_038_486;
-/// Ids of neighbours differ by this, so that no two differ in the last digits only.
+/// Ids of neighbours differ by this, so that no two ids differ only in the last digits.
 const EMPLOYEE_STEP: u64 = 7_919;
 
 impl Default for Company {
@@ -127,7 +127,7 @@ impl Default for Company {
 }
 
 impl Company {
-    /// The position of a label in a list, added when it is new.
+    /// Returns the position of a label in a list, and adds a new label.
     pub fn item(&mut self, list: &str, label: &str) -> u32 {
         if let Some(position) = self.lists.get(list).and_then(|list| list.position(label)) {
             return position;
@@ -145,14 +145,14 @@ impl Company {
         position
     }
 
-    /// The item behind a list field's cell.
+    /// Returns the item of a list field's cell.
     pub fn item_of(&self, field: usize, cell: &Cell) -> Option<(&str, &Item)> {
         let Cell::Item(position) = cell else { return None };
         let list = self.catalogue.fields[field].list.as_deref()?;
         Some((list, self.lists.get(list)?.items.get(*position as usize)?))
     }
 
-    /// The human label of a list field.
+    /// Returns the human label of a list field.
     pub fn label(&self, employee: &Employee, field: &str) -> Option<&str> {
         let field = self.catalogue.number(field)?;
         Some(&self.item_of(field, employee.cell(field)?)?.1.label)
@@ -171,7 +171,7 @@ impl Company {
         self.index.get(&id).map(|position| &self.employees[*position])
     }
 
-    /// By work e-mail, without regard to case.
+    /// Finds an employee by work e-mail, ignoring case.
     pub fn by_email(&self, email: &str) -> Option<&Arc<Employee>> {
         let field = self.catalogue.built_in("root.email");
         self.employees.iter().find(|employee| employee.text(field).is_some_and(|own| own.eq_ignore_ascii_case(email)))
@@ -196,13 +196,13 @@ impl Company {
         true
     }
 
-    /// A list item's id as JSON shows it; `numbers` turns every numeric id into a number.
+    /// Returns a list item's id as JSON shows it; `numbers` turns every numeric id into a number.
     pub fn item_id(list: &str, item: &Item, numbers: bool) -> Value {
         let number = || item.id.parse::<i64>().ok();
         if NUMBER_IDS.contains(&list) || numbers { number().map_or_else(|| json!(item.id), Value::from) } else { json!(item.id) }
     }
 
-    /// A list as `GET /v1/company/named-lists/{name}` answers it, items twice.
+    /// Returns a list as `GET /v1/company/named-lists/{name}` answers it, with the items twice.
     pub fn list_json(&self, name: &str, archived: bool, numbers: bool) -> Option<Value> {
         let list = self.lists.get(name)?;
         let items: Vec<Value> = list

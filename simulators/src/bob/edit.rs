@@ -8,7 +8,7 @@ use super::company::{Cell, Company, Employee};
 use super::fields::Kind;
 
 impl Company {
-    /// Creates an employee; what is not given is invented, `null` leaves a field empty.
+    /// Creates an employee. Missing values are invented, `null` leaves a field empty.
     ///
     /// # Errors
     /// Unknown fields, values of a wrong kind, an id that is taken.
@@ -87,7 +87,7 @@ impl Company {
     /// Sets the cells for `given`, after checking all of it.
     fn apply(&mut self, employee: &mut Employee, given: &Map<String, Value>) -> Result<(), String> {
         for (id, value) in given {
-            // Bob keeps these two in step with a field that can be written.
+            // Bob keeps these two equal to a field that can be written.
             let id = match id.as_str() {
                 "root.id" => continue,
                 "work.site" => "work.siteId",
@@ -131,8 +131,8 @@ impl Company {
         Ok(Some(cell))
     }
 
-    /// An employee as the control API shows it: field ids to human values, dates as `YYYY-MM-DD`,
-    /// references as ids; empty fields are left out.
+    /// Returns an employee as the control API shows it: field ids to human values, dates as
+    /// `YYYY-MM-DD`, references as ids; empty fields are left out.
     pub fn human(&self, employee: &Employee) -> Value {
         let mut map = Map::new();
         map.insert("id".into(), employee.id.to_string().into());

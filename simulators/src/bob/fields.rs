@@ -53,9 +53,9 @@ impl Kind {
 pub struct Field {
     pub id: String,
     pub name: String,
-    /// Decides about permission; not always the id's prefix.
+    /// The category that decides about permission; it is not always the id's prefix.
     pub category: String,
-    /// Where the nested representation carries the value.
+    /// The place of the value in the nested representation.
     pub json_path: String,
     pub kind: Kind,
     /// The named list of a `List` or `ListId` field.
@@ -68,7 +68,8 @@ impl Field {
         self.id.contains(".custom.") || self.id.contains(".customColumns.")
     }
 
-    /// Whether a read without `fields` returns it: Basic info, About, Employment and Work, never custom fields.
+    /// Whether a read without `fields` returns it: Basic info, About, Employment and Work, never
+    /// custom fields.
     pub fn is_default(&self) -> bool {
         !self.is_custom() && ["root", "about", "employment", "work"].contains(&self.category.as_str())
     }

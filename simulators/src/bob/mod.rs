@@ -1,7 +1,6 @@
-//! Bob (HiBob): people, their fields and lists, and the four routes that a
-//! read-only client uses.
+//! Bob (HiBob): people, their fields and lists, and the four routes that a read-only client uses.
 //!
-//! - `fields`: the catalogue of fields, as `GET /v1/company/people/fields` tells it
+//! - `fields`: the catalogue of fields, as in `GET /v1/company/people/fields`
 //! - `company`: employees and list items in memory
 //! - `edit`: writes through the control API, in human values
 //! - `render`: one employee in Bob's three representations

@@ -1,5 +1,5 @@
-//! What differs between Bob's tenants, or is not documented for certain, and what
-//! the service user may see.
+//! Switches for what differs between Bob's tenants or is not documented, and the rights of the
+//! service user.
 
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +49,7 @@ pub enum HumanDates {
     Iso,
 }
 
-/// What differs between tenants, or is not documented for certain.
+/// Switches for what differs between tenants or is not documented.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Quirks {
@@ -89,7 +89,8 @@ impl Quirks {
     }
 }
 
-/// What a read by id answers for a person who is in Bob and outside of the service user's rights. Bob's documents do not say.
+/// The answer to a read by id of an employee in Bob outside of the service user's rights. Bob's
+/// documents do not state it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum OutOfSight {
@@ -100,15 +101,15 @@ pub enum OutOfSight {
     Forbidden,
 }
 
-/// What the service user may see.
+/// The rights of the service user.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Permissions {
     /// Field ids that are silently left out.
     pub hidden_fields: Vec<String>,
-    /// Lifecycle labels of the people in sight, without regard to case; `None`: all.
+    /// Lifecycle labels of the visible employees, ignoring case; `None`: all.
     pub visible_lifecycles: Option<Vec<String>>,
-    /// What a read by id answers for a person out of sight.
+    /// The answer to a read by id of an employee out of sight.
     pub out_of_sight: OutOfSight,
     /// Answer every call with this refusal, such as 403.
     pub status: Option<u16>,

@@ -1,8 +1,8 @@
-//! One employee in Bob's representations: slash keys for values, the nested form
-//! with nulls, and the appended (or replacing) human-readable form.
+//! One employee in Bob's representations: slash keys for values, the nested form with nulls, and
+//! the appended (or replacing) human-readable form.
 //!
-//! A request is turned into a [`Plan`] once; then every employee is written
-//! straight into a byte buffer, so that 100,000 people take well under a second.
+//! A request is turned into a [`Plan`] once. Then every employee is written directly into a byte
+//! buffer, so that 100,000 employees take less than a second.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -65,7 +65,7 @@ impl Plan {
             let path: Vec<&str> = fields[*number].json_path.split('.').collect();
             insert(&mut tree, &path, *number);
         }
-        // Bob answers the id whether or not it was asked for.
+        // Bob always answers the id.
         let id = view.company.catalogue.built_in("root.id");
         if !tree.iter().any(|(key, _)| key == "id") {
             tree.insert(0, ("id".into(), Node::Leaf(id)));
@@ -156,7 +156,7 @@ impl View {
         }
     }
 
-    /// Only fields with a value; a branch without any is left out.
+    /// Only fields with a value; a branch without a value is left out.
     fn write_human(&self, employee: &Employee, nodes: &[(String, Node)], out: &mut Vec<u8>, start: usize) {
         for (key, node) in nodes {
             let before = out.len();

@@ -24,7 +24,7 @@ const BLOCK_PAGE: &str = "<!doctype html>\n<html><head><title>Blocked</title></h
 const CALLS_A_MINUTE: u64 = 50;
 /// How much of a streamed answer is rendered at a time, bytes.
 const PIECE: usize = 256 * 1024;
-/// Answers with at most so many people are sent with their length.
+/// Answers with up to this many employees are sent with their length.
 const SENT_WHOLE: usize = 100;
 
 /// The mutable half of the simulated Bob.
@@ -33,13 +33,13 @@ pub struct State {
     pub credentials: (String, String),
     pub permissions: Permissions,
     pub quirks: Quirks,
-    /// Only so many employees are answered by a search.
+    /// A search answers only this many employees.
     pub first: Option<usize>,
     pub limit: u64,
     windows: HashMap<String, Window>,
     stale: HashMap<u64, (Timestamp, Arc<Employee>)>,
     refusals: Refusals,
-    /// Where events are pushed to.
+    /// The address to which events are sent.
     pub webhook: Option<Webhook>,
 }
 
@@ -70,7 +70,7 @@ impl Bob {
         self.state.lock().expect("bob lock")
     }
 
-    /// Edits the company; a snapshot that is being rendered is not disturbed.
+    /// Edits the company; this does not affect a snapshot that is being rendered.
     pub fn edit<T>(&self, edit: impl FnOnce(&mut Company) -> T) -> T {
         edit(Arc::make_mut(&mut self.state().company))
     }
@@ -97,7 +97,7 @@ impl Bob {
         }
     }
 
-    /// Another limit of calls a minute and route, and what is left of it now.
+    /// Sets another limit of calls a minute for each route, and what is left of it now.
     pub fn set_limit(&self, limit: u64, remaining: Option<u64>) {
         let mut state = self.state();
         state.limit = limit;
@@ -185,7 +185,7 @@ impl Service for Bob {
     }
 
     fn is_write(&self, call: &Call) -> bool {
-        // Nothing that a read-only client does is a write, and everything else is suspect.
+        // A read-only client makes no writes, so every other call counts as one.
         !matches!(call.method.as_str(), "GET" | "HEAD" | "OPTIONS") && route(call).is_none()
     }
 
@@ -200,7 +200,8 @@ impl Service for Bob {
 
 impl Bob {
     fn dispatch(&self, mut state: MutexGuard<'_, State>, route: &str, call: &Call) -> Answer {
-        // HiBob's own client names a content type when it asks for the fields (PyPI hibob-public-mcp).
+        // HiBob's own client sends a content type when it asks for the fields (PyPI
+        // hibob-public-mcp).
         if route.starts_with("GET") && route != FIELDS && call.media_type().as_deref() == Some("application/json") {
             return Answer::html(400, LOGIN_PAGE);
         }
@@ -232,7 +233,7 @@ impl Bob {
                 let view = self.view(&mut state);
                 let permissions = state.permissions.clone();
                 let first = state.first;
-                // Rendering needs the snapshot only.
+                // Rendering needs only the snapshot.
                 drop(state);
                 let unknown_keys = request.unknown_keys;
                 let mut answer = match route {
@@ -250,7 +251,7 @@ impl Bob {
 fn plan(view: &View, permissions: &Permissions, request: &Request) -> Plan {
     let catalogue = &view.company.catalogue;
     let mut numbers: Vec<usize> = match &request.fields {
-        // Misspelt ids are silently left out.
+        // Misspelt ids are left out silently.
         Some(ids) => ids.iter().filter_map(|id| catalogue.number(id)).collect(),
         None => (0..catalogue.fields.len()).filter(|number| catalogue.fields[*number].is_default()).collect(),
     };
@@ -299,7 +300,7 @@ fn search(view: View, permissions: &Permissions, first: Option<usize>, request: 
         let body: Vec<u8> = pieces.flatten().collect();
         return Answer::new(200, "application/json;charset=utf-8", body);
     }
-    // The first piece is rendered here, so that a failure would not hide behind a 200.
+    // The first piece is rendered here, so that a failure is not hidden behind a 200.
     let head = pieces.next();
     let mut answer = Answer::new(200, "application/json;charset=utf-8", Bytes::new());
     answer.content = Content::Pieces(Box::new(head.into_iter().chain(pieces)));

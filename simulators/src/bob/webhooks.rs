@@ -1,6 +1,6 @@
-//! What Bob pushes (apidocs.hibob.com, "Webhook events v2" and "Working with webhooks"): a ping when a webhook is set
-//! up, then every event signed over its raw body, in order, and again with exponential back-off until it is answered
-//! with 200.
+//! The events that Bob sends (apidocs.hibob.com, "Webhook events v2" and "Working with webhooks"):
+//! a ping when a webhook is set up, then every event signed over its raw body, in order, and again
+//! with exponential back-off until it is answered with 200.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,7 +21,8 @@ pub const COMPANY: u64 = 637_323;
 
 /// "Must answer within 10 s".
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// The first pause after a failed delivery, doubled each time. Bob's own steps are not published and are minutes.
+/// The first pause after a failed delivery, doubled each time. Bob's own steps are not published
+/// and take minutes.
 const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -31,7 +32,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 pub struct Deliveries {
     /// Answered with 200.
     pub delivered: u64,
-    /// Tries that were not.
+    /// Tries without a 200.
     pub failed: u64,
     /// Not answered with 200 yet.
     pub pending: u64,
@@ -53,14 +54,14 @@ impl Drop for Webhook {
     }
 }
 
-/// `Bob-Signature` of a body.
+/// Returns the `Bob-Signature` of a body.
 pub fn sign(secret: &str, body: &[u8]) -> String {
     let mut mac = Hmac::<Sha512>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length");
     mac.update(body);
     base64::engine::general_purpose::STANDARD.encode(mac.finalize().into_bytes())
 }
 
-/// The body of an event.
+/// Returns the body of an event.
 pub fn event(kind: &str, data: &Value, at: Timestamp) -> Value {
     json!({
         "companyId": COMPANY, "type": kind, "triggeredBy": "system", "triggeredAt": at.strftime("%Y-%m-%dT%H:%M:%S.%6f").to_string(),
@@ -68,7 +69,7 @@ pub fn event(kind: &str, data: &Value, at: Timestamp) -> Value {
     })
 }
 
-/// The events of a change: the fields that were written, and what the new status means.
+/// Returns the events of a change: the fields that were written, and the meaning of the new status.
 pub fn events_of_change(id: u64, given: &Map<String, Value>) -> Vec<(&'static str, Value)> {
     let employee = json!({"employeeId": id.to_string()});
     let updates: Vec<Value> = given.keys().filter(|field| *field != "root.id").map(|field| json!({"id": field})).collect();
@@ -144,7 +145,7 @@ impl Webhook {
     }
 }
 
-/// Sends one body at once, signed with `secret` or not, and gives the status of the answer.
+/// Sends one body at once, signed with `secret` or not, and returns the status of the answer.
 pub async fn send(url: &str, secret: Option<&str>, body: Vec<u8>) -> Option<u16> {
     let signature = secret.map(|secret| sign(secret, &body));
     post(&http(), url, signature, body).await

@@ -18,7 +18,7 @@ pub const BADGE_FIELD: &str = "work.custom.field_1716900000001";
 /// Reports of one manager.
 const SPAN: usize = 8;
 
-/// A person's stage, with the share in percent among those who lead nobody.
+/// An employee's stage, with the share in percent among those without reports.
 const STAGES: &[(Stage, usize)] = &[
     (Stage::FutureStarter, 5),
     (Stage::Leaver, 11),
@@ -45,12 +45,12 @@ struct Builder {
     company: Company,
     rng: Rng,
     today: Date,
-    /// How often an e-mail's local part was given.
+    /// How often an e-mail's local part was used.
     taken: HashMap<String, u32>,
     ids: Vec<u64>,
 }
 
-/// `count` employees as of `now`; the first one leads the company.
+/// Generates `count` employees as of `now`; the first one leads the company.
 pub fn generate(count: usize, seed: u64, now: Timestamp) -> Company {
     let mut company = Company::default();
     company.catalogue.custom(BADGE_FIELD, Kind::Text, None);
@@ -89,7 +89,7 @@ impl Builder {
 
     fn stage(&mut self, leads: bool) -> Stage {
         let mut dice = self.rng.below(100);
-        // Nobody's manager is away, so that tests choose that case themselves.
+        // No manager is away, so that tests choose that case themselves.
         if leads {
             return Stage::Employed;
         }
@@ -173,7 +173,7 @@ impl Builder {
         self.company.put(employee);
     }
 
-    /// The dates of a stage, relative to today.
+    /// Returns the dates of a stage, relative to today.
     fn dates(&mut self, stage: Stage) -> Vec<(&'static str, Option<Cell>)> {
         let mut dates = Vec::new();
         let start = match stage {

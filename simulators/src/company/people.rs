@@ -1,4 +1,4 @@
-//! Names as people write them, and romanised as their mailboxes have them.
+//! Names in their own script, and romanised as in mailboxes.
 
 pub const FIRST: &[(&str, &str)] = &[
     ("Noa", "noa"),

@@ -1,4 +1,4 @@
-//! How many of each kind a company has, counted from the company as it is.
+//! How many of each kind a company has, counted from its current state.
 
 use std::collections::BTreeMap;
 
@@ -27,11 +27,11 @@ pub struct Summary {
     pub on_notice: usize,
     pub without_mobile: usize,
     pub without_manager: usize,
-    /// People by lifecycle label.
+    /// Employees by lifecycle label.
     pub lifecycle: BTreeMap<String, usize>,
-    /// People by site.
+    /// Employees by site.
     pub sites: BTreeMap<String, usize>,
-    /// The IANA zone of every site the generator knows.
+    /// Returns the IANA zone of every site of the generator.
     pub site_time_zones: BTreeMap<String, String>,
 }
 

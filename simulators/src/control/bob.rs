@@ -107,7 +107,8 @@ async fn webhook(State(plant): Shared) -> Reply {
     found.map_or_else(|| Err(Refused::missing("webhook")), |found| ok(&found))
 }
 
-/// Sets the webhook up as an administrator would; Bob pings the address, and from now on every edit is pushed there.
+/// Sets the webhook up as an administrator would. Bob pings the address, and from then on every
+/// edit is sent there.
 async fn set_up_webhook(State(plant): Shared, body: Bytes) -> Reply {
     let SetUp { url, secret } = parse(&body)?;
     let made = Webhook::set_up(url, secret).await.map_err(Refused::bad)?;
@@ -130,7 +131,7 @@ struct Push {
     triggered_at: Option<String>,
 }
 
-/// Pushes one event that no edit causes, such as `employee.access.revoked.immediately`.
+/// Sends one event without an edit, such as `employee.access.revoked.immediately`.
 async fn push_event(State(plant): Shared, body: Bytes) -> Reply {
     let Push { kind, data, company_id, triggered_at } = parse(&body)?;
     let mut event = webhooks::event(&kind, &data, plant.clock.now());
@@ -160,7 +161,7 @@ struct Regenerate {
     seed: u64,
 }
 
-/// Another generated company in place of the one there is.
+/// Replaces the company with another generated one.
 async fn regenerate(State(plant): Shared, body: Bytes) -> Reply {
     let Regenerate { employees, seed } = parse(&body)?;
     let made = company::generate(employees, seed, plant.clock.now());
@@ -228,7 +229,7 @@ async fn credentials(State(plant): Shared, body: Bytes) -> Reply {
     done()
 }
 
-/// Replaces all permissions; what is not named is as at the start.
+/// Replaces all permissions; a member that is not named has its initial value.
 async fn permissions(State(plant): Shared, body: Bytes) -> Reply {
     let given: Permissions = parse(&body)?;
     if given.status.is_some_and(|status| !(400..=599).contains(&status)) {
@@ -257,7 +258,7 @@ struct Limits {
     remaining: Option<u64>,
 }
 
-/// Calls a minute and route.
+/// Calls a minute for each route.
 async fn limits(State(plant): Shared, body: Bytes) -> Reply {
     let Limits { limit, remaining } = parse(&body)?;
     plant.bob.set_limit(limit, remaining);

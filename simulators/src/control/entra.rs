@@ -59,7 +59,7 @@ async fn one(State(plant): Shared, Path(id): Path<String>) -> Reply {
     of(&plant.entra.state(), &id)
 }
 
-/// One user, answered whole, or an array of them, answered as ids.
+/// One user, answered as a whole, or an array of them, answered as ids.
 async fn create(State(plant): Shared, body: Bytes) -> Reply {
     let now = plant.clock.now();
     let mut state = plant.entra.state();
@@ -107,7 +107,8 @@ async fn clear(State(plant): Shared) -> Reply {
     done()
 }
 
-/// What an administrator puts into a Secret: `tenantId`, `clientId`, `clientSecret`, `clientCertificate`, `clientKey`.
+/// Returns what an administrator puts into a Secret: `tenantId`, `clientId`, `clientSecret`,
+/// `clientCertificate`, `clientKey`.
 async fn app(State(plant): Shared) -> Reply {
     ok(&plant.entra.state().tokens.app())
 }
@@ -122,7 +123,7 @@ struct App {
     graph: Option<String>,
 }
 
-/// What is not named stays.
+/// A member that is not named stays.
 async fn set_app(State(plant): Shared, body: Bytes) -> Reply {
     let given: App = parse(&body)?;
     let mut state = plant.entra.state();
@@ -173,8 +174,8 @@ struct Directory {
     quota: Option<u64>,
 }
 
-/// What else there is: verified domains, directory extensions, administrators, users whom no app may change. What is not
-/// named stays.
+/// The other settings: verified domains, directory extensions, administrators, users that no app
+/// may change. A member that is not named stays.
 async fn directory(State(plant): Shared, body: Bytes) -> Reply {
     let given: Directory = parse(&body)?;
     let mut state = plant.entra.state();
@@ -194,7 +195,7 @@ async fn directory(State(plant): Shared, body: Bytes) -> Reply {
     done()
 }
 
-/// Whose sessions were ended, oldest first.
+/// Returns the users with ended sessions, oldest first.
 async fn sessions(State(plant): Shared) -> Reply {
     ok(&json!(plant.entra.state().ended))
 }

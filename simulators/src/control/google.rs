@@ -64,7 +64,7 @@ async fn one(State(plant): Shared, Path(identifier): Path<String>) -> Reply {
     shown(&plant.google.state(), id(&identifier)?)
 }
 
-/// One user, answered whole, or an array of them, answered as ids.
+/// One user, answered as a whole, or an array of them, answered as ids.
 async fn create(State(plant): Shared, body: Bytes) -> Reply {
     let now = plant.clock.now();
     let mut state = plant.google.state();
@@ -106,7 +106,7 @@ async fn clear(State(plant): Shared) -> Reply {
     done()
 }
 
-/// The service account's key file, as downloaded.
+/// Returns the service account's key file, as downloaded.
 async fn key_file(State(plant): Shared) -> Reply {
     ok(&plant.google.state().tokens.key_file())
 }
@@ -152,7 +152,8 @@ async fn limits(State(plant): Shared, body: Bytes) -> Reply {
     done()
 }
 
-/// The custom schemas are exactly these from now on: fields and their types by schema; a type with `[]` has several values.
+/// Defines exactly these custom schemas: fields and their types by schema; a type with `[]` has
+/// several values.
 async fn schemas(State(plant): Shared, body: Bytes) -> Reply {
     plant.google.state().schemas = parse(&body)?;
     done()
@@ -168,7 +169,8 @@ struct Directory {
     suspended_by_google: Option<Vec<String>>,
 }
 
-/// What else there is: domains, organizational units, groups, users out of reach. What is not named stays.
+/// The other settings: domains, organizational units, groups, users out of reach. A member that is
+/// not named stays.
 async fn directory(State(plant): Shared, body: Bytes) -> Reply {
     let given: Directory = parse(&body)?;
     let ids = |ids: Vec<String>| ids.iter().map(|text| id(text)).collect::<Result<_, Refused>>();

@@ -56,7 +56,7 @@ async fn one(State(plant): Shared, Path(id): Path<String>) -> Reply {
     shown(&plant.jumpcloud.state(), &id)
 }
 
-/// One user, answered whole, or an array of them, answered as ids.
+/// One user, answered as a whole, or an array of them, answered as ids.
 async fn create(State(plant): Shared, body: Bytes) -> Reply {
     let now = plant.clock.now();
     let mut state = plant.jumpcloud.state();

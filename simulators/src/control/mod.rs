@@ -1,8 +1,9 @@
-//! The control API: how tests move the clock, edit the two worlds, inject faults
-//! and read what was called. Not part of either vendor's API.
+//! The control API: tests use it to move the clock, edit the data of Bob and the providers, inject
+//! faults and read the calls. It is not part of a vendor's API.
 //!
 //! - `bob`, `onelogin`, `google`, `entra`, `jumpcloud`: their data, credentials and switches
-//! - `traffic`: faults, counts and the log; `switches`: quirks and refusals; both the same for every service
+//! - `traffic`: faults, counts and the log; `switches`: quirks and refusals; both are the same for
+//!   every service
 
 mod bob;
 mod entra;
@@ -29,11 +30,11 @@ use crate::world::Plant;
 
 type Shared = State<Arc<Plant>>;
 
-/// An answer of the control API: a body, or a status with a sentence.
-/// Handlers that cannot fail answer one too.
+/// An answer of the control API: a body, or a status with a sentence. Handlers that cannot fail
+/// return one too.
 type Reply = Result<Response, Refused>;
 
-/// Why the control API did not do it.
+/// Why the control API refused.
 struct Refused(StatusCode, String);
 
 impl IntoResponse for Refused {
@@ -52,12 +53,12 @@ impl Refused {
     }
 }
 
-/// Reads a JSON body whatever its content type; mistakes in a test should be told, not guessed at.
+/// Reads a JSON body of any content type; a mistake in a test gets a clear message.
 fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {
     serde_json::from_slice(body).map_err(|error| Refused::bad(error.to_string()))
 }
 
-/// Lays the given keys over a settings object; unknown keys are refused.
+/// Merges the given keys into a settings object; unknown keys are refused.
 fn overlay<T: serde::Serialize + DeserializeOwned>(current: &T, body: &Bytes) -> Result<T, Refused> {
     let given: serde_json::Map<String, Value> = parse(body)?;
     let mut all = serde_json::to_value(current).map_err(|error| Refused::bad(error.to_string()))?;
@@ -76,7 +77,7 @@ fn done() -> Reply {
     ok(&json!({}))
 }
 
-/// A JSON array of rendered objects.
+/// Returns a JSON array of rendered objects.
 #[allow(clippy::unnecessary_wraps)]
 fn array(objects: impl Iterator<Item = Vec<u8>>) -> Reply {
     let mut body = vec![b'['];
@@ -90,7 +91,7 @@ fn array(objects: impl Iterator<Item = Vec<u8>>) -> Reply {
     Ok(([("content-type", "application/json")], body).into_response())
 }
 
-/// All routes.
+/// Returns all routes.
 pub fn router(plant: Arc<Plant>) -> Router {
     let services = bob::routes().merge(onelogin::routes()).merge(google::routes());
     let services = services.merge(traffic::routes("bob", |plant| &plant.bob_gate));

@@ -67,7 +67,7 @@ async fn one(State(plant): Shared, Path(identifier): Path<String>) -> Reply {
     shown(&plant.onelogin.state(), id(&identifier)?)
 }
 
-/// One user, answered whole, or an array of them, answered as ids.
+/// One user, answered as a whole, or an array of them, answered as ids.
 async fn create(State(plant): Shared, body: Bytes) -> Reply {
     let now = plant.clock.now();
     let mut state = plant.onelogin.state();
@@ -114,7 +114,7 @@ struct Define {
     shortnames: Vec<String>,
 }
 
-/// The tenant's custom attributes are exactly these from now on.
+/// Defines exactly these custom attributes of the tenant.
 async fn define(State(plant): Shared, body: Bytes) -> Reply {
     let Define { shortnames } = parse(&body)?;
     let mut state = plant.onelogin.state();
@@ -158,7 +158,7 @@ struct Limits {
     seconds: Option<u32>,
 }
 
-/// Calls an hour, or in so many seconds.
+/// Calls an hour, or in this many seconds.
 async fn limits(State(plant): Shared, body: Bytes) -> Reply {
     let Limits { limit, remaining, seconds } = parse(&body)?;
     if seconds == Some(0) {
@@ -190,7 +190,7 @@ struct Since {
     since: Option<u64>,
 }
 
-/// What API calls changed.
+/// Returns what API calls changed.
 async fn journal(State(plant): Shared, Query(query): Query<Since>) -> Reply {
     let since = query.since.unwrap_or(0);
     let state = plant.onelogin.state();

@@ -1,4 +1,4 @@
-//! Quirks, and changes that are refused: switched the same way for every service.
+//! Quirks, and refused changes: the same switches for every service.
 
 use std::sync::{Arc, MutexGuard};
 
@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{Refused, Shared, done, ok, overlay, parse};
 use crate::world::Plant;
 
-/// Where the state of one service is.
+/// The state of one service.
 pub type Pick<S> = for<'p> fn(&'p Plant) -> MutexGuard<'p, S>;
 
 /// A state with quirks.
@@ -21,21 +21,21 @@ pub trait HasQuirks: 'static {
     /// The quirks of the service.
     type Quirks: Default + Serialize + DeserializeOwned;
 
-    /// Where they are.
+    /// Returns them.
     fn quirks(&mut self) -> &mut Self::Quirks;
 
-    /// Why these cannot be.
+    /// Says why these are not possible.
     fn check(_: &Self::Quirks) -> Result<(), &'static str> {
         Ok(())
     }
 }
 
-/// A state with rules of what is refused.
+/// A state with rules of refusal.
 pub trait HasRefusals: 'static {
     /// One rule.
     type Rule: DeserializeOwned;
 
-    /// Where they are.
+    /// Returns them.
     fn refusals(&mut self) -> &mut Vec<Self::Rule>;
 }
 
@@ -45,7 +45,7 @@ struct Rules<R> {
     rules: Vec<R>,
 }
 
-/// `/{service}/quirks`: a change names some, and the others stay.
+/// Makes `/{service}/quirks`: a change names some, and the others stay.
 pub fn quirks<S: HasQuirks>(service: &str, state: Pick<S>) -> Router<Arc<Plant>> {
     let shown = move |State(plant): Shared| async move { ok(&json!(state(&plant).quirks())) };
     let set = move |State(plant): Shared, body: Bytes| async move {
@@ -62,7 +62,7 @@ pub fn quirks<S: HasQuirks>(service: &str, state: Pick<S>) -> Router<Arc<Plant>>
     Router::new().route(&format!("/{service}/quirks"), get(shown).put(set).delete(reset))
 }
 
-/// `/{service}/refuse`: the rules are exactly these from now on.
+/// Makes `/{service}/refuse`: exactly these rules apply from then on.
 pub fn refusals<S: HasRefusals>(service: &str, state: Pick<S>) -> Router<Arc<Plant>> {
     let refuse = move |State(plant): Shared, body: Bytes| async move {
         let Rules { rules } = parse(&body)?;

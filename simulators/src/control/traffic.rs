@@ -21,7 +21,7 @@ struct Since {
     since: Option<u64>,
 }
 
-/// `/{service}/faults`, `/{service}/calls` and `/{service}/log`.
+/// Makes `/{service}/faults`, `/{service}/calls` and `/{service}/log`.
 pub fn routes(service: &str, gate: Pick) -> Router<Arc<Plant>> {
     let add = move |State(plant): Shared, body: Bytes| async move {
         let fault: Fault = parse(&body)?;

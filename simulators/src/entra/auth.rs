@@ -1,4 +1,4 @@
-//! App registrations: secrets and certificate assertions in, access tokens out.
+//! App registrations: they accept secrets and certificate assertions, and issue access tokens.
 
 use std::collections::HashMap;
 
@@ -15,12 +15,13 @@ use crate::rng::Rng;
 
 const LIFETIME: i64 = 3599;
 
-/// "Slightly less than an hour" for tokens; an assertion is "short-lived", and beyond a day it is refused.
+/// "Slightly less than an hour" for tokens; an assertion is "short-lived", and beyond a day it is
+/// refused.
 const LONGEST_ASSERTION: f64 = 86_400.0;
 
 const ASSERTED: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// A key and a certificate made for the simulators; they open nothing else.
+/// A key and a certificate made for the simulators; they are used nowhere else.
 const SAMPLE_KEY: &str = include_str!("sample-key.pem");
 const SAMPLE_CERTIFICATE: &str = include_str!("sample-certificate.pem");
 
@@ -38,15 +39,15 @@ pub struct Tokens {
     pub tenants: Vec<String>,
     pub client_id: String,
     pub client_secret: String,
-    /// Since when the secret is the secret.
+    /// The instant from which the secret is valid.
     pub secret_since: Option<Timestamp>,
-    /// Application permissions with admin consent: what the next token will carry.
+    /// Application permissions with admin consent: the next token will contain them.
     pub permissions: Vec<String>,
-    /// Which of the clouds the tenant is in.
+    /// The cloud of the tenant.
     pub cloud: usize,
-    /// Until when each token is good, and the permissions that it carries.
+    /// The end of each token, and its permissions.
     live: HashMap<String, (Timestamp, Vec<String>)>,
-    /// Assertions are good once.
+    /// Assertions are valid once.
     used: Vec<String>,
     public: Vec<u8>,
     thumbprint: String,
@@ -76,7 +77,7 @@ impl Default for Tokens {
 }
 
 impl Tokens {
-    /// What an administrator puts into a Secret.
+    /// Returns what an administrator puts into a Secret.
     pub fn app(&self) -> Value {
         json!({
             "tenantId": self.tenants[0], "clientId": self.client_id, "clientSecret": self.client_secret,
@@ -88,8 +89,9 @@ impl Tokens {
         self.live.clear();
     }
 
-    /// `POST /{tenant}/oauth2/v2.0/token`. Assertions are judged by wall time, because their makers cannot know another.
-    /// A secret that is younger than `lag` is not known everywhere yet.
+    /// Handles `POST /{tenant}/oauth2/v2.0/token`. Assertions are compared with wall time, because
+    /// their signers do not know the simulators' clock. A secret that is younger than `lag` is not
+    /// known everywhere yet.
     pub fn answer(&mut self, call: &Call, tenant: &str, lag: SignedDuration, now: Timestamp) -> Answer {
         let known = self.secret_since.is_none_or(|since| now >= since + lag);
         match self.grant(call, tenant, known) {
@@ -159,7 +161,7 @@ impl Tokens {
         }
     }
 
-    /// The id of an assertion that is as it should be.
+    /// Returns the id of a valid assertion.
     fn verified(&self, assertion: &str, tenant: &str) -> Result<String, (u64, &'static str)> {
         const MALFORMED: (u64, &str) = (50_027, "JWT token is invalid or malformed.");
         let (message, signature) = assertion.rsplit_once('.').ok_or(MALFORMED)?;
@@ -169,7 +171,7 @@ impl Tokens {
         if head["alg"] != "PS256" || head["typ"] != "JWT" {
             return Err((5_002_723, "The JWT header has no algorithm that is accepted."));
         }
-        // Microsoft's own library pads it, the standard does not.
+        // Microsoft's own library pads it; the standard does not.
         if head["x5t#S256"].as_str().map(|text| text.trim_end_matches('=')) != Some(&self.thumbprint) {
             return Err((700_027, "The certificate with identifier used to sign the client assertion is not registered on application."));
         }
@@ -193,7 +195,8 @@ impl Tokens {
         Ok(id.to_owned())
     }
 
-    /// The permissions that the bearer token of a call carries, if it is good: those of the moment at which it was issued.
+    /// Returns the permissions of a call's bearer token, if it is valid: those of the moment when
+    /// it was issued.
     pub fn granted(&self, call: &Call, now: Timestamp) -> Option<&[String]> {
         let (scheme, token) = call.header("authorization").and_then(|header| header.split_once(' '))?;
         let (until, permissions) = self.live.get(token.trim()).filter(|_| scheme.eq_ignore_ascii_case("bearer"))?;

@@ -1,4 +1,4 @@
-//! `$batch`: up to 20 requests in one, each judged by itself.
+//! `$batch`: up to 20 requests in one, each handled by itself.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use crate::front::{Answer, Call, Content};
 /// "JSON batch requests are currently limited to 20 individual requests."
 const MOST: usize = 20;
 
-/// The requests of a batch as calls, with their ids and what they depend on.
+/// Returns the requests of a batch as calls, with their ids and dependencies.
 pub fn requests(call: &Call) -> Result<Vec<(String, Vec<String>, Call)>, Answer> {
     let malformed = |why: &str| errors::refused(400, "BadRequest", why);
     if call.media_type().as_deref() != Some("application/json") {
@@ -44,7 +44,7 @@ fn single(outer: &Call, request: &Value) -> Option<Call> {
     let url = request["url"].as_str().filter(|url| !url.contains("://"))?;
     let (path, query) = url.split_once('?').unwrap_or((url, ""));
     let mut headers = HeaderMap::new();
-    // The token and the address are the outer request's; everything else is each one's own.
+    // The token and the address come from the outer request; everything else is each request's own.
     for name in ["authorization", "host"] {
         if let Some(value) = outer.headers.get(name) {
             headers.insert(HeaderName::from_static(name), value.clone());
@@ -61,7 +61,7 @@ fn single(outer: &Call, request: &Value) -> Option<Call> {
     Some(Call { method, path, query: query.to_owned(), headers, body, peer: outer.peer })
 }
 
-/// The answer to all, in another order than they came.
+/// Returns the answer to all, in another order than the requests.
 pub fn answer(calls: Vec<(String, Vec<String>, Call)>, mut one: impl FnMut(&Call) -> Answer) -> Answer {
     let mut statuses: HashMap<String, u16> = HashMap::new();
     let mut responses: Vec<Value> = Vec::new();
@@ -75,7 +75,7 @@ pub fn answer(calls: Vec<(String, Vec<String>, Call)>, mut one: impl FnMut(&Call
     Answer::json(200, &json!({ "responses": responses }))
 }
 
-/// The requests of a batch that was answered, and the statuses of their answers.
+/// Returns the requests of an answered batch, and the statuses of their answers.
 pub fn within(call: &Call, answer: &Answer) -> Vec<(Call, u16)> {
     let (Ok(calls), 200, Content::Full(body)) = (requests(call), answer.status, &answer.content) else { return Vec::new() };
     let body: Value = serde_json::from_slice(body).unwrap_or_default();

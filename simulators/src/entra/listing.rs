@@ -12,7 +12,7 @@ use crate::front::{Answer, Call};
 
 type Checked<T> = Result<T, Answer>;
 
-/// What is shown where nothing is selected.
+/// The properties without `$select`.
 pub const DEFAULT: [&str; 11] = [
     "id",
     "businessPhones",
@@ -27,7 +27,7 @@ pub const DEFAULT: [&str; 11] = [
     "userPrincipalName",
 ];
 
-/// What is only shown of one user.
+/// Properties that only a read of one user shows.
 const SINGLE: [&str; 11] = [
     "aboutMe",
     "birthday",
@@ -55,14 +55,14 @@ const OTHERS: [&str; 10] = [
     "employeeOrgData",
 ];
 
-/// With managers, no page is larger.
+/// With managers, a page has at most this size.
 const PAGE_WITH_MANAGERS: usize = 100;
 
 /// The parameters of a read.
 struct Asked {
     pairs: Vec<(String, String)>,
     select: Option<Vec<String>>,
-    /// The properties of the manager that are shown.
+    /// The visible properties of the manager.
     manager: Option<Vec<String>>,
 }
 
@@ -85,7 +85,8 @@ impl Asked {
         self.pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// What has been selected, and nothing else: null where there is no value, but nothing for an extension.
+    /// Returns only the selected properties: null for a missing value, and nothing for a missing
+    /// extension.
     fn shown(&self, state: &State, user: &User) -> Value {
         let value = user.value();
         let select: Vec<&str> = match &self.select {
@@ -235,7 +236,7 @@ fn page(state: &State, call: &Call, now: Timestamp) -> Checked<Answer> {
     Ok(Answer::json(200, &answer))
 }
 
-/// Absolute and opaque, with what was asked for baked in.
+/// Returns an absolute and opaque link that contains the request's parameters.
 fn next_link(call: &Call, asked: &Asked, after: &str) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     for (name, value) in asked.pairs.iter().filter(|(name, _)| name != "$skiptoken") {
@@ -252,7 +253,7 @@ struct Filter {
     starts: bool,
 }
 
-/// Texts that can be filtered by without the header for advanced queries.
+/// Texts that a filter accepts without the header for advanced queries.
 const FILTERABLE: [&str; 10] =
     ["id", "userPrincipalName", "mail", "mailNickname", "displayName", "givenName", "surname", "jobTitle", "employeeId", "department"];
 

@@ -1,12 +1,13 @@
-//! Microsoft Entra ID: the sign-in service's token endpoint and the users of Microsoft Graph, version 1.0.
+//! Microsoft Entra ID: the sign-in service's token endpoint and the users of Microsoft Graph,
+//! version 1.0.
 //!
 //! - `auth`: app registrations, secrets, certificate assertions, application permissions
-//! - `users`: users in memory, what can be seen of them and when, deleted ones
+//! - `users`: users in memory, when a read shows them, deleted ones
 //! - `rules`: what a write may hold
 //! - `writes`: create, update, manager, sessions, delete, restore
 //! - `listing`: pages, `$select`, `$expand`, `$filter`
 //! - `batch`: `$batch`
-//! - `quirks`: lag, and what is not documented for certain
+//! - `quirks`: lag, and what is not documented, as switches
 //! - `errors`: the documented error bodies
 //! - `service`: routes and limits
 

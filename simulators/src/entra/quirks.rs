@@ -1,4 +1,4 @@
-//! Lag, and what is not documented for certain, as switches.
+//! Lag, and what is not documented, as switches.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -16,26 +16,27 @@ pub struct Quirks {
     pub list_lag_seconds: i64,
     /// How long a filter does not show what was written.
     pub filter_lag_seconds: i64,
-    /// How long a new user is not found where references are set.
+    /// How long a new user is not found as a reference.
     pub reference_lag_seconds: i64,
-    /// Whether that is answered 400 "Not a valid reference update." and not 404.
+    /// Whether that is answered 400 "Not a valid reference update." instead of 404.
     pub reference_lag_is_bad_request: bool,
-    /// How long an update of a new user is answered 400, and in which words.
+    /// How long an update of a new user is answered 400, and with which text.
     pub update_lag_seconds: i64,
     pub update_lag_says: String,
     /// How long a new client secret is refused.
     pub secret_lag_seconds: i64,
     /// Whether the last page's link leads to itself.
     pub last_page_points_back: bool,
-    /// Whether a change is answered with the user and not with nothing.
+    /// Whether a change is answered with the user instead of nothing.
     pub answers_changes: bool,
     /// Whether there is no `$batch`.
     pub no_batch: bool,
-    /// Texts are kept with every run of blanks as one blank.
+    /// Stored texts have one blank for every run of blanks.
     pub fold_blanks: bool,
-    /// Texts are kept with composed letters (NFC).
+    /// Stored texts have composed letters (NFC).
     pub compose_letters: bool,
-    /// Texts are kept up to so many characters. Addresses, `employeeId` and `usageLocation` are never cut.
+    /// Stored texts have at most this many characters. Addresses, `employeeId` and `usageLocation`
+    /// are never cut.
     pub cut_texts: Option<usize>,
 }
 
@@ -61,7 +62,7 @@ impl Default for Quirks {
 }
 
 impl Quirks {
-    /// Gives the texts of a checked write the form in which they are kept.
+    /// Changes the texts of a checked write into their stored form.
     pub fn keep(&self, members: &mut Map<String, Value>) {
         const WHOLE: &[&str] =
             &["userPrincipalName", "mail", "mailNickname", "employeeId", "usageLocation", "passwordProfile", "otherMails"];

@@ -8,10 +8,10 @@ use crate::front::Answer;
 
 type Checked<T = ()> = Result<T, Answer>;
 
-/// What kind of thing an object is; every SDK sends it along.
+/// The type of an object; every SDK sends it.
 pub const TYPE: &str = "@odata.type";
 
-/// Texts that can be written, with the most characters.
+/// Texts that can be written, with their greatest lengths.
 pub const TEXTS: [(&str, usize); 21] = [
     ("userPrincipalName", 113),
     ("displayName", 256),
@@ -36,7 +36,7 @@ pub const TEXTS: [(&str, usize); 21] = [
     ("employeeType", 64),
 ];
 
-/// What only the directory writes.
+/// Properties that only the directory writes.
 pub const READ_ONLY: [&str; 8] = [
     "id",
     "createdDateTime",
@@ -48,14 +48,15 @@ pub const READ_ONLY: [&str; 8] = [
     "externalUserState",
 ];
 
-/// What cannot be emptied.
+/// Properties that cannot be emptied.
 const LASTING: [&str; 5] = ["userPrincipalName", "displayName", "mailNickname", "usageLocation", "accountEnabled"];
 
-/// What only a high role may write of an administrator.
+/// Properties of an administrator that only a high role may write.
 pub const SENSITIVE: [&str; 7] =
     ["accountEnabled", "businessPhones", "mobilePhone", "onPremisesImmutableId", "otherMails", "passwordProfile", "userPrincipalName"];
 
-/// Holds the members of a write against every rule, and gives them as they are stored: null where a value goes.
+/// Checks the members of a write against every rule, and returns them as they are stored: null
+/// removes a value.
 pub fn check(state: &State, given: &Map<String, Value>, new: bool) -> Checked<Map<String, Value>> {
     let mut checked = Map::new();
     for (name, value) in given {
@@ -155,7 +156,7 @@ fn instant(name: &str, value: &Value) -> Checked<Value> {
     }
 }
 
-/// `{division, costCenter}`. What is not sent of it goes.
+/// `{division, costCenter}`. A part that is not sent is removed.
 fn org_data(value: &Value) -> Checked<Value> {
     let bad = || errors::invalid("employeeOrgData");
     let mut data = json!({"division": null, "costCenter": null});

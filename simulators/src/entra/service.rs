@@ -15,7 +15,8 @@ use crate::clock::Clock;
 use crate::front::window::Window;
 use crate::front::{Answer, Call, Content, Service};
 
-/// Microsoft Graph throttling limits, "Identity and access service limits": writes of one app in one tenant in 150 seconds.
+/// Microsoft Graph throttling limits, "Identity and access service limits": writes of one app in
+/// one tenant in 150 seconds.
 const WRITES: u64 = 3_000;
 const WRITES_WITHIN: i64 = 150;
 /// The same: resource units in 10 seconds, of a tenant with more than 500 users.
@@ -34,13 +35,13 @@ pub struct State {
     pub domains: Vec<String>,
     /// Directory extensions that are defined for users.
     pub extensions: Vec<String>,
-    /// Users who hold an administrator's role.
+    /// Users with an administrator's role.
     pub administrators: HashSet<String>,
-    /// Users in a restricted management administrative unit, whom no app may change.
+    /// Users in a restricted management administrative unit; no app may change them.
     pub restricted: HashSet<String>,
-    /// So many objects at most.
+    /// The greatest number of objects.
     pub quota: Option<u64>,
-    /// Whose sessions were ended, oldest first.
+    /// The users with ended sessions, oldest first.
     pub ended: Vec<String>,
 }
 
@@ -64,11 +65,11 @@ impl Default for State {
 }
 
 impl State {
-    /// An administrator's edit in the portal, from long ago: seen everywhere at once. Creates the user when `id` is `None`.
-    /// What only the directory writes can be given as well.
+    /// Applies an administrator's edit in the portal, old enough to be seen everywhere. Creates the
+    /// user when `id` is `None`. Properties that only the directory writes are accepted too.
     ///
     /// # Errors
-    /// What a rule says against it; then nothing is changed.
+    /// The rule that refuses it; then nothing is changed.
     pub fn edit(&mut self, id: Option<&str>, given: &Map<String, Value>, now: Timestamp) -> Result<String, String> {
         let own = |name: &str| rules::READ_ONLY.contains(&name) || name == "manager";
         let (directory, mut given): (Map<String, Value>, Map<String, Value>) = given.clone().into_iter().partition(|(name, _)| own(name));
@@ -145,7 +146,7 @@ fn route(call: &Call) -> (Route, String) {
         ("POST", [tenant, "oauth2", "v2.0", "token"]) => (Route::Token(of(tenant)), "/{tenant}/oauth2/v2.0/token"),
         ("POST", ["v1.0", "$batch"]) => (Route::Batch, "/v1.0/$batch"),
         ("GET" | "POST", ["v1.0", "users"]) => (Route::Users, "/v1.0/users"),
-        // A name that begins with a dollar sign is taken for an option here.
+        // A name that begins with a dollar sign counts as an option here.
         (_, ["v1.0", "users", key, ..]) if key.starts_with('$') && !call.path.contains("users('") => (Route::Unknown, "(unknown)"),
         ("GET" | "PATCH" | "DELETE", ["v1.0", "users", key]) if !key.is_empty() => (Route::User(of(key)), "/v1.0/users/{id}"),
         ("GET", ["v1.0", "users", key, "manager"]) => (Route::Manager(of(key)), "/v1.0/users/{id}/manager"),
@@ -167,7 +168,7 @@ fn route(call: &Call) -> (Route, String) {
 impl Service for Entra {
     fn answer(&self, call: &Call) -> Answer {
         let now = self.clock.now();
-        // Microsoft's web servers want to know how long a body is, even one that is empty.
+        // Microsoft's web servers require the length of a body, even of an empty one.
         let measured = ["content-length", "transfer-encoding"].iter().any(|name| call.headers.contains_key(*name));
         if matches!(call.method.as_str(), "POST" | "PUT" | "PATCH") && !measured {
             return Answer::html(411, "<!DOCTYPE html><html><title>Length Required</title></html>");
@@ -197,7 +198,7 @@ impl Service for Entra {
     }
 
     fn is_write(&self, call: &Call) -> bool {
-        // A batch changes nothing but by what is in it.
+        // Only the requests in a batch change something.
         call.path.starts_with("/v1.0/") && call.path != "/v1.0/$batch" && !matches!(call.method.as_str(), "GET" | "HEAD" | "OPTIONS")
     }
 
@@ -217,14 +218,14 @@ impl Service for Entra {
     }
 }
 
-/// A call of Microsoft Graph: token, permission, limits, then the route itself.
+/// Handles a call of Microsoft Graph: token, permission, limits, then the route itself.
 fn resource(state: &mut State, call: &Call, route: &Route, now: Timestamp) -> Answer {
     let read = call.method == "GET";
     let Some(carried) = state.tokens.granted(call, now) else { return errors::unauthorized() };
     let may_one_of = |permissions: &[&str]| carried.iter().any(|held| permissions.contains(&held.as_str()));
     let all = ["User.ReadWrite.All", "Directory.ReadWrite.All"];
     let may = match route {
-        // The reference names no higher permission of an application for it.
+        // The reference names no higher application permission for it.
         Route::Sessions(_) => may_one_of(&["User.RevokeSessions.All"]),
         _ => may_one_of(&all) || (read && may_one_of(&["User.Read.All", "Directory.Read.All"])),
     };
@@ -260,7 +261,7 @@ fn resource(state: &mut State, call: &Call, route: &Route, now: Timestamp) -> An
     answer.with("request-id", "7c8ad5ea-0000-4000-8000-000000000001").with("x-ms-resource-unit", units(call, route))
 }
 
-/// What a call costs (the same page's price list).
+/// Returns the cost of a call (the price list of the same page).
 fn units(call: &Call, route: &Route) -> u32 {
     let asks = |name: &str| call.pairs().iter().any(|(known, _)| known == name);
     match (route, call.method.as_str()) {
@@ -269,7 +270,7 @@ fn units(call: &Call, route: &Route) -> u32 {
     }
 }
 
-/// How the control API shows a user.
+/// Returns a user as the control API shows it.
 pub fn shown(user: &User) -> Value {
     json!(user.value())
 }

@@ -1,4 +1,4 @@
-//! Users in memory: what is stored, who has a name or an address, and what can be seen of a user when.
+//! Users in memory: what is stored, who has a name or an address, and when a read shows a user.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,12 +9,13 @@ use serde_json::{Map, Value, json};
 #[derive(Debug, Clone)]
 pub struct User {
     pub id: String,
-    /// Everything but `id` and the manager, as Graph shows it; what has no value is not in it.
+    /// Everything except `id` and the manager, as Graph shows it; a property without a value is not
+    /// in it.
     pub members: Map<String, Value>,
     pub manager: Option<String>,
     /// When the API made it; `None`: it was always there.
     pub made: Option<Timestamp>,
-    /// What filters show, and until when they do: the state before the last write.
+    /// What filters show, and until when: the state before the last write.
     pub indexed: Option<(Option<Map<String, Value>>, Timestamp)>,
 }
 
@@ -36,7 +37,7 @@ impl User {
         self.members.get("onPremisesSyncEnabled") == Some(&json!(true))
     }
 
-    /// The state that filters look at.
+    /// Returns the state that filters use.
     pub fn searchable(&self, now: Timestamp) -> Option<&Map<String, Value>> {
         match &self.indexed {
             Some((before, until)) if now < *until => before.as_ref(),
@@ -44,7 +45,7 @@ impl User {
         }
     }
 
-    /// The whole user, with the manager as an expansion has it.
+    /// Returns the whole user, with the manager as in an expansion.
     pub fn value(&self) -> Map<String, Value> {
         let mut value = self.members.clone();
         value.insert("id".into(), json!(self.id));
@@ -65,7 +66,7 @@ pub struct Users {
     made: u64,
 }
 
-/// A deleted user can be restored for so long.
+/// How long a deleted user can be restored.
 const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 impl Users {
@@ -96,7 +97,7 @@ impl Users {
         self.names.get(&name.to_lowercase()).is_some_and(|id| id != own)
     }
 
-    /// Whether another user has the address.
+    /// Returns whether another user has the address.
     pub fn has_address(&self, address: &str, own: &str) -> bool {
         self.addresses.get(&address.to_lowercase()).is_some_and(|id| id != own)
     }
@@ -115,7 +116,8 @@ impl Users {
         addresses.iter().for_each(|address| drop(self.addresses.remove(address)));
     }
 
-    /// Deletes; for 30 days the user can be restored. The id in front of the name frees the name at once.
+    /// Deletes the user; for 30 days the user can be restored. The id before the name frees the
+    /// name at once.
     pub fn remove(&mut self, key: &str, now: Timestamp) -> bool {
         let Some(id) = self.find(key).map(|user| user.id.clone()) else { return false };
         self.forget(&id);

@@ -56,7 +56,7 @@ pub fn create(state: &mut State, call: &Call, now: Timestamp) -> Answer {
     answer
 }
 
-/// A user as a write answers it: the properties that are shown by default, and neither state nor mark among them.
+/// Returns a user as a write answers it: the default properties, without state and mark.
 fn shown(user: &User) -> Value {
     let value = user.value();
     let mut shown = json!({"@odata.context": "https://graph.microsoft.com/v1.0/$metadata#users/$entity"});
@@ -66,7 +66,7 @@ fn shown(user: &User) -> Value {
     shown
 }
 
-/// What every user has from the beginning.
+/// Returns what every user has from the start.
 pub fn defaults(now: Timestamp) -> Map<String, Value> {
     let now = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let members = json!({
@@ -76,7 +76,7 @@ pub fn defaults(now: Timestamp) -> Map<String, Value> {
     members.as_object().cloned().unwrap_or_default()
 }
 
-/// Lays checked members over a user's. A null takes a value away.
+/// Merges checked members into a user's. A null removes a value.
 pub fn apply(members: &mut Map<String, Value>, checked: Map<String, Value>) {
     for (name, value) in checked {
         match (name.as_str(), value) {
@@ -105,7 +105,7 @@ pub fn apply(members: &mut Map<String, Value>, checked: Map<String, Value>) {
     }
 }
 
-/// A name is unique, and so is an address among everybody's.
+/// A name is unique, and so is an address among all users.
 pub fn unique(state: &State, checked: &Map<String, Value>, own: &str) -> Checked {
     let text = |name: &str| checked.get(name).and_then(Value::as_str);
     if text("userPrincipalName").is_some_and(|name| state.users.is_taken(name, own)) {
@@ -117,7 +117,7 @@ pub fn unique(state: &State, checked: &Map<String, Value>, own: &str) -> Checked
     Ok(())
 }
 
-/// The user whom a write by key is for.
+/// Returns the user of a write by key.
 fn reached(state: &State, key: &str, now: Timestamp) -> Checked<User> {
     let user = state.users.find(key).filter(|user| !user.is_younger(state.quirks.read_lag_seconds, now));
     let user = user.ok_or_else(|| errors::not_found(key))?;
@@ -160,7 +160,7 @@ pub fn update(state: &mut State, call: &Call, key: &str, now: Timestamp) -> Answ
     answer
 }
 
-/// Filters go on showing what was, for a while.
+/// Filters still show the old state for a while.
 fn note(state: &State, user: &mut User, now: Timestamp) {
     let before = user.searchable(now).cloned();
     user.indexed = Some((before, now + SignedDuration::from_secs(state.quirks.filter_lag_seconds)));

@@ -12,13 +12,13 @@ pub const RING: usize = 20_000;
 /// Bodies beyond this many bytes are not kept in the ring.
 const BODY_KEPT: usize = 64 * 1024;
 
-/// What `GET /{svc}/calls` answers.
+/// The answer to `GET /{svc}/calls`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Calls {
     pub total: u64,
     pub by_route: BTreeMap<String, u64>,
-    /// Calls that asked for a change, whether or not it was granted.
+    /// Calls that asked for a change, granted or not.
     pub writes: u64,
     /// Those of them that were answered with a 2xx, or applied before a fault cut the answer.
     pub applied_writes: u64,
@@ -30,7 +30,7 @@ pub struct Calls {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
-    /// Counts up from 1 and survives a reset of the counts.
+    /// Counts up from 1 and continues after a reset of the counts.
     pub seq: u64,
     /// The simulators' clock.
     pub at: Timestamp,
@@ -41,7 +41,7 @@ pub struct Entry {
     pub status: u16,
     /// The top-level keys of a JSON object body, in the order sent.
     pub body_keys: Vec<String>,
-    /// The JSON body; null when there was none, or when it carried a secret.
+    /// The JSON body; null when there was none, or when it contained a secret.
     pub body: Value,
 }
 
@@ -53,7 +53,7 @@ pub struct Record {
     last: u64,
 }
 
-/// What the gate knows about a finished call.
+/// What the gate knows about a call that has ended.
 pub struct Finished<'a> {
     pub at: Timestamp,
     pub method: &'a str,
@@ -94,7 +94,7 @@ impl Record {
         });
     }
 
-    /// The entries after `since`, oldest first.
+    /// Returns the entries after `since`, oldest first.
     pub fn since(&self, since: u64) -> Vec<Entry> {
         self.ring.iter().filter(|entry| entry.seq > since).cloned().collect()
     }

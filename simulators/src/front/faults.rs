@@ -21,7 +21,7 @@ pub enum Kind {
     Truncate,
     /// A JSON error object with `status` (default 200); nothing is applied.
     ErrorObject,
-    /// The real answer, followed by nine million blanks: a body that no caller wants to read.
+    /// The real answer, followed by nine million blanks: a body that is larger than a caller reads.
     Oversize,
     /// The real answer, `delayMs` later.
     Delay,
@@ -31,8 +31,8 @@ pub enum Kind {
     ResetAfterApply,
     /// The call is applied, then `status` (default 503) is answered.
     StatusAfterApply,
-    /// The call stands in the log and nothing more comes: it is not applied, and the connection stays open until the
-    /// caller goes or two minutes are over.
+    /// The call is in the log and nothing more happens: it is not applied, and the connection stays
+    /// open until the caller closes it or two minutes are over.
     Hold,
     /// The same, after the call was applied.
     HoldAfterApply,
@@ -56,16 +56,16 @@ pub struct Fault {
     /// Absent: any path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path_prefix: Option<String>,
-    /// How many matching calls go by before it acts; absent: none.
+    /// How many matching calls pass before it acts; absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<u64>,
     /// Absent: any path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exact_path: Option<String>,
-    /// A text that the body has to hold; absent: any body.
+    /// A text that the body must contain; absent: any body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_contains: Option<String>,
-    /// How often it acts; absent: for ever.
+    /// How often it acts; absent: always.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
     /// Chance per matching call, 0 to 1; absent: always.
@@ -79,16 +79,17 @@ pub struct Fault {
     /// Further headers of the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers: Option<BTreeMap<String, String>>,
-    /// The body: a string is sent as it is, anything else as JSON; absent: the service's own error shape.
+    /// The body: a string is sent as it is, anything else as JSON; absent: the service's own error
+    /// shape.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Value>,
-    /// Real milliseconds to wait before the call is looked at.
+    /// Real milliseconds to wait before the call is handled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay_ms: Option<u64>,
 }
 
 impl Fault {
-    /// A rule of this kind that matches every call, for ever.
+    /// Returns a rule of this kind that matches every call, without an end.
     pub fn new(kind: Kind) -> Self {
         Self {
             kind,
@@ -107,35 +108,35 @@ impl Fault {
         }
     }
 
-    /// Only calls with this method.
+    /// Strikes only calls with this method.
     #[must_use]
     pub fn method(mut self, method: &str) -> Self {
         self.method = Some(method.to_owned());
         self
     }
 
-    /// Only calls whose path starts so.
+    /// Strikes only calls with a path that starts with this.
     #[must_use]
     pub fn path(mut self, prefix: &str) -> Self {
         self.path_prefix = Some(prefix.to_owned());
         self
     }
 
-    /// Only calls whose body holds this text.
+    /// Strikes only calls with a body that contains this text.
     #[must_use]
     pub fn body_contains(mut self, text: &str) -> Self {
         self.body_contains = Some(text.to_owned());
         self
     }
 
-    /// Only the first `times` matching calls.
+    /// Strikes only the first `times` matching calls.
     #[must_use]
     pub fn times(mut self, times: u64) -> Self {
         self.times = Some(times);
         self
     }
 
-    /// Only once so many matching calls have gone by.
+    /// Strikes only after this many matching calls.
     #[must_use]
     pub fn after(mut self, calls: u64) -> Self {
         self.after = Some(calls);
@@ -173,7 +174,7 @@ impl Fault {
         self
     }
 
-    /// Says what is wrong with a rule that could not be carried out.
+    /// Says why a rule cannot be carried out.
     pub fn check(&self) -> Result<(), String> {
         if self.status.is_some_and(|status| !(200..=599).contains(&status)) {
             return Err("status must be between 200 and 599".into());
@@ -200,7 +201,7 @@ impl Fault {
 struct Rule {
     fault: Fault,
     rng: Rng,
-    /// Matching calls that go by.
+    /// Matching calls that still pass.
     spared: u64,
     left: Option<u64>,
 }
@@ -223,7 +224,7 @@ impl Faults {
         self.cleared.send_replace(());
     }
 
-    /// Completes when the rules are taken away after this call.
+    /// Completes when the rules are removed after this call.
     pub fn until_cleared(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut cleared = self.cleared.subscribe();
         async move {
@@ -231,7 +232,7 @@ impl Faults {
         }
     }
 
-    /// The fault that strikes this call, if any, counted.
+    /// Returns the fault that strikes this call, if any, and counts it.
     pub fn strike(&self, method: &str, path: &str, body: &[u8]) -> Option<Fault> {
         let holds = |text: &String| String::from_utf8_lossy(body).contains(text.as_str());
         let mut rules = self.rules.lock().expect("faults lock");

@@ -22,10 +22,10 @@ use crate::clock::Clock;
 /// Requests with a larger body are refused with 413.
 const BODY_LIMIT: usize = 8 * 1024 * 1024;
 
-/// The longest that a call is held; then its connection is reset.
+/// The longest time that a call is held; then its connection is reset.
 const HELD_AT_MOST: Duration = Duration::from_mins(2);
 
-/// What makes a body too large for any caller.
+/// Blanks that make a body too large for any caller.
 const BLANKS: usize = 9 * 1024 * 1024;
 
 const PAGE: &str = "<!doctype html><html><head><title>Service</title></head><body><h1>Something went wrong</h1></body></html>";
@@ -159,7 +159,7 @@ fn sent(answer: Answer) -> Response {
     head.map(|()| body)
 }
 
-/// The head of the whole answer and about half of its body, then nothing.
+/// Sends the head of the whole answer and about half of its body, then nothing.
 fn truncated(answer: Answer) -> Response {
     let mut head = head(&answer);
     let first: Bytes = match answer.content {
@@ -182,7 +182,7 @@ fn truncated(answer: Answer) -> Response {
     head.map(|()| Body::from_stream(pieces))
 }
 
-/// The answer with blanks behind it, which mean nothing in JSON.
+/// Returns the answer followed by blanks, which have no meaning in JSON.
 fn oversized(mut answer: Answer) -> Response {
     let mut body: Vec<u8> = match answer.content {
         Content::Full(bytes) => bytes.into(),

@@ -1,8 +1,8 @@
-//! What all simulated services share: a request and an answer as plain data, the
-//! gate that logs every call and injects faults, and the connections themselves.
+//! What all simulated services share: a request and an answer as plain data, the gate that logs
+//! every call and injects faults, and the connections themselves.
 //!
-//! A service is a synchronous function from [`Call`] to [`Answer`]; it never sees
-//! a socket, so its rules can be tested without one.
+//! A service is a synchronous function from [`Call`] to [`Answer`]. It never sees a socket, so its
+//! rules can be tested without one.
 
 pub mod calls;
 pub mod faults;
@@ -17,7 +17,7 @@ use serde_json::Value;
 
 pub use axum::http::{HeaderMap, Method};
 
-/// One request, read whole.
+/// One request, read as a whole.
 #[derive(Debug, Clone)]
 pub struct Call {
     pub method: Method,
@@ -69,18 +69,18 @@ impl Call {
     }
 }
 
-/// A body that is known, or one that is rendered while it is sent.
+/// A complete body, or one that is rendered while it is sent.
 pub enum Content {
     Full(Bytes),
     Pieces(Box<dyn Iterator<Item = Bytes> + Send>),
 }
 
-/// One answer, before the gate has had its way with it.
+/// One answer, before the gate changes it.
 pub struct Answer {
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
     pub content: Content,
-    /// Body keys that the service does not know and, like the real one, ignored.
+    /// Body keys that the service does not know and ignores, like the real one.
     pub unknown_keys: usize,
 }
 
@@ -110,7 +110,7 @@ impl Answer {
 
 /// A simulated service, as the gate sees it.
 pub trait Service: Send + Sync + 'static {
-    /// Answers one call. Called under no lock of the gate.
+    /// Answers one call. The gate holds no lock during it.
     fn answer(&self, call: &Call) -> Answer;
 
     /// The route's template, such as `PUT /api/2/users/{id}`, for the call counts.
@@ -119,10 +119,10 @@ pub trait Service: Send + Sync + 'static {
     /// Whether the call asks for a change of the service's data.
     fn is_write(&self, call: &Call) -> bool;
 
-    /// Whether the body holds a credential, and is not to be kept.
+    /// Whether the body contains a credential, and must not be kept.
     fn is_secret(&self, call: &Call) -> bool;
 
-    /// The calls that came within this one and the statuses of their answers: recorded like any other.
+    /// The calls within this one and the statuses of their answers: recorded like any other.
     fn within(&self, _: &Call, _: &Answer) -> Vec<(Call, u16)> {
         Vec::new()
     }

@@ -1,5 +1,5 @@
-//! Connections: accepts on a loopback address and carries HTTP/1.1, with the one
-//! thing an ordinary server cannot do on purpose, which is to reset a connection.
+//! Connections: accepts on a loopback address and carries HTTP/1.1. It can also reset a connection
+//! on purpose, which an ordinary server cannot do.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use tower::ServiceExt as _;
 
 use super::gate::{CutOff, Gate};
 
-/// What answers on a listener.
+/// The service behind a listener.
 #[derive(Clone)]
 pub enum Site {
     Gate(Arc<Gate>),
@@ -61,7 +61,7 @@ async fn accept(listener: TcpListener, site: Site) {
                 Ok((stream, peer)) => {
                     connections.spawn(converse(stream, peer, site.clone()));
                 }
-                // Out of file descriptors, most likely: give others time to close.
+                // Probably out of file descriptors: give others time to close.
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
             },
             Some(_) = connections.join_next() => {}

@@ -34,9 +34,9 @@ impl Window {
         Self { limit, length: SignedDuration::from_secs(seconds), left: limit, ends: None }
     }
 
-    /// The window as it is, without counting a call.
+    /// Returns the window as it is, without counting a call.
     pub fn look(&mut self, now: Timestamp) -> Taken {
-        // A clock that a test turned back would otherwise leave a window that never ends.
+        // If a test sets the clock back, the window would never end.
         let stale = self.ends.is_some_and(|ends| now >= ends || ends.duration_since(now) > self.length);
         if stale {
             self.ends = None;
@@ -46,7 +46,7 @@ impl Window {
         Taken { granted: self.left > 0, limit: self.limit, remaining: self.left, ends }
     }
 
-    /// Counts one call, granted while something is left.
+    /// Counts one call. It is granted while something is left.
     pub fn take(&mut self, now: Timestamp) -> Taken {
         let mut taken = self.look(now);
         if taken.granted {
@@ -56,14 +56,14 @@ impl Window {
         taken
     }
 
-    /// Another length; a new window begins.
+    /// Sets another length; a new window begins.
     pub fn last(&mut self, seconds: i64) {
         self.length = SignedDuration::from_secs(seconds);
         self.left = self.limit;
         self.ends = None;
     }
 
-    /// Another limit, and what is left of it in this window (default: all of it).
+    /// Sets another limit, and what is left of it in this window (default: all of it).
     pub fn set(&mut self, limit: u64, remaining: Option<u64>) {
         self.limit = limit;
         self.left = remaining.unwrap_or(limit).min(limit);

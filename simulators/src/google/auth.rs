@@ -1,4 +1,5 @@
-//! Service accounts with domain-wide delegation: signed assertions in, access tokens out.
+//! Service accounts with domain-wide delegation: they accept signed assertions, and issue access
+//! tokens.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,7 +13,7 @@ use super::errors;
 use crate::front::{Answer, Call};
 use crate::rng::Rng;
 
-/// Whom an assertion is for; official clients write this even where another address is called.
+/// The audience of an assertion; official clients write this even if they call another address.
 const AUDIENCE: &str = "https://oauth2.googleapis.com/token";
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -21,16 +22,16 @@ const LIFETIME: i64 = 3600;
 
 const PREFIX: &str = "https://www.googleapis.com/auth/";
 
-/// A key made for the simulators; it opens nothing else.
+/// A key made for the simulators; it is used nowhere else.
 const SAMPLE_KEY: &str = include_str!("sample-key.pem");
 
-/// What the administrator behind a token may do.
+/// The rights of the administrator behind a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Rights {
     /// A super administrator.
     Manage,
-    /// May look at users.
+    /// May read users.
     Read,
     /// An ordinary user.
     None,
@@ -49,7 +50,7 @@ pub struct Tokens {
     key_id: String,
     /// Scopes that a super administrator delegated, without their prefix.
     pub delegated: Vec<String>,
-    /// The users whom the service account may act for, and their rights.
+    /// The users that the service account may act for, and their rights.
     pub admins: HashMap<String, Rights>,
     live: HashMap<String, Live>,
     public: Vec<u8>,
@@ -73,7 +74,7 @@ impl Default for Tokens {
     }
 }
 
-/// What a token lets through.
+/// The rights of a token.
 #[derive(Debug, Clone, Copy)]
 pub struct Granted {
     pub users: bool,
@@ -83,7 +84,7 @@ pub struct Granted {
 }
 
 impl Tokens {
-    /// The key file, as downloaded from Google Cloud.
+    /// Returns the key file, as downloaded from Google Cloud.
     pub fn key_file(&self) -> Value {
         json!({
             "type": "service_account",
@@ -102,7 +103,8 @@ impl Tokens {
         self.live.clear();
     }
 
-    /// `POST /token`. Assertions are judged by wall time, because their makers cannot know another.
+    /// Handles `POST /token`. Assertions are compared with wall time, because their signers do not
+    /// know the simulators' clock.
     pub fn answer(&mut self, call: &Call, now: Timestamp) -> Answer {
         if call.media_type().as_deref() != Some("application/x-www-form-urlencoded") {
             return errors::token(400, "invalid_request", "Bad Request");
@@ -172,7 +174,7 @@ impl Tokens {
         }
         let subject = claims["sub"].as_str().map(str::to_lowercase);
         let rights = match &subject {
-            // The service account itself is no user of the directory.
+            // The service account itself is not a user of the directory.
             None => Rights::None,
             Some(admin) => match self.admins.get(admin) {
                 Some(rights) => *rights,
@@ -182,12 +184,13 @@ impl Tokens {
         Ok((scopes, rights))
     }
 
-    /// What the bearer token of a call lets through.
+    /// Returns the rights of a call's bearer token.
     pub fn granted(&self, call: &Call, now: Timestamp) -> Option<Granted> {
         let (scheme, token) = call.header("authorization")?.split_once(' ')?;
         let live = self.live.get(token.trim()).filter(|live| scheme.eq_ignore_ascii_case("bearer") && live.until > now)?;
         let has = |scope: &str| live.scopes.contains(scope);
-        // What an administrator may do is looked at when the call is made; the token only says who it is.
+        // The administrator's rights are read when the call is made; the token only names the
+        // administrator.
         Some(Granted {
             users: has("admin.directory.user") || has("admin.directory.user.readonly"),
             users_write: has("admin.directory.user"),
@@ -196,7 +199,7 @@ impl Tokens {
         })
     }
 
-    /// The rights of every administrator, those with live tokens too.
+    /// The rights of every administrator, including those with live tokens.
     pub fn set_rights(&mut self, admin: &str, rights: Option<Rights>) {
         match rights {
             Some(rights) => {

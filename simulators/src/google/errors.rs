@@ -26,7 +26,7 @@ pub fn not_found(what: &str) -> Answer {
     refused(404, "notFound", &format!("Resource Not Found: {what}"))
 }
 
-/// A user who is not there: one who was deleted is answered otherwise while an administrator can restore them.
+/// A user who does not exist: a deleted user who can still be restored has another answer.
 pub fn no_user(state: &super::service::State, key: &str, now: jiff::Timestamp) -> Answer {
     if state.users.is_restorable(key, now) { refused(412, "conditionNotMet", "User is deleted.") } else { not_found("userKey") }
 }

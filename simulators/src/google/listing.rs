@@ -164,7 +164,8 @@ struct Term {
     value: String,
 }
 
-/// developers.google.com, "Search for users": clauses with blanks between them; values with blanks in single quotes.
+/// developers.google.com, "Search for users": clauses with blanks between them; values with blanks
+/// in single quotes.
 fn parse(query: &str) -> Checked<Vec<Term>> {
     let bad = || errors::refused(400, "invalid", "Invalid Input: INVALID_QUERY");
     let mut terms = Vec::new();

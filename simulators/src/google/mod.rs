@@ -1,11 +1,12 @@
-//! Google Workspace: the token service and the users, schemas and aliases of the Directory API (Admin SDK, version 1).
+//! Google Workspace: the token service and the users, schemas and aliases of the Directory API
+//! (Admin SDK, version 1).
 //!
 //! - `auth`: assertions, tokens, scopes, the administrator behind them
-//! - `users`: users in memory, what a caller may see of them and when
+//! - `users`: users in memory, and when a caller sees them
 //! - `rules`: what a write may hold
 //! - `writes`: insert, update, patch, delete, undelete
 //! - `listing`: pages, projections, partial answers and searches
-//! - `quirks`: lag, and what differs between accounts or is not documented for certain
+//! - `quirks`: lag, and what differs between accounts or is not documented, as switches
 //! - `errors`: the documented error bodies
 //! - `service`: routes and limits
 

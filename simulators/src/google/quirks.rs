@@ -1,4 +1,4 @@
-//! Lag, and what differs between accounts or is not documented for certain, as switches.
+//! Lag, and what differs between accounts or is not documented, as switches.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -14,7 +14,7 @@ pub enum Throttle {
     Forbidden,
     /// 429 `rateLimitExceeded`
     TooMany,
-    /// 503 that speaks of the quota
+    /// 503 with a message about the quota
     Unavailable,
 }
 
@@ -33,19 +33,20 @@ pub struct Quirks {
     pub update_lag_seconds: i64,
     /// How long a search does not show what was written. "Most changes within an hour."
     pub search_lag_seconds: i64,
-    /// How long after a change of a user another one of the same user is answered 409 `conflict`.
+    /// How long after a change of a user another change of the same user is answered 409
+    /// `conflict`.
     pub conflict_seconds: i64,
-    /// Whether a create in a foreign domain is answered 403 `forbidden` and not 404.
+    /// Whether a create in a foreign domain is answered 403 `forbidden` instead of 404.
     pub foreign_domain_is_forbidden: bool,
     /// How a call beyond the limits is refused.
     pub throttle: Throttle,
-    /// Whether a new user is active whatever `suspended` said.
+    /// Whether a new user is active even if `suspended` says otherwise.
     pub create_ignores_suspended: bool,
-    /// Texts are kept with every run of blanks as one blank.
+    /// Stored texts have one blank for every run of blanks.
     pub fold_blanks: bool,
-    /// Texts are kept with composed letters (NFC).
+    /// Stored texts have composed letters (NFC).
     pub compose_letters: bool,
-    /// Texts are kept up to so many characters. Addresses, ids and types are never cut.
+    /// Stored texts have at most this many characters. Addresses, ids and types are never cut.
     pub cut_texts: Option<usize>,
 }
 
@@ -69,7 +70,7 @@ impl Default for Quirks {
 }
 
 impl Quirks {
-    /// Gives the texts of a checked write the form in which they are kept.
+    /// Changes the texts of a checked write into their stored form.
     pub fn keep(&self, members: &mut Map<String, Value>) {
         const WHOLE: &[&str] = &[
             "primaryEmail",
@@ -88,7 +89,8 @@ impl Quirks {
     }
 }
 
-/// A value that is refused: `field` is a path such as `organizations.title` or `customSchemas.Work.cell`.
+/// A value that is refused: `field` is a path such as `organizations.title` or
+/// `customSchemas.Work.cell`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RefuseRule {

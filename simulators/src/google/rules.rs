@@ -8,7 +8,7 @@ use crate::front::Answer;
 
 type Checked<T = ()> = Result<T, Answer>;
 
-/// Members that only Google writes; what a client sends in them is ignored.
+/// Members that only Google writes; a client's value is ignored.
 const READ_ONLY: [&str; 19] = [
     "id",
     "kind",
@@ -33,7 +33,7 @@ const READ_ONLY: [&str; 19] = [
 
 const FLAGS: [&str; 5] = ["suspended", "archived", "changePasswordAtNextLogin", "includeInGlobalAddressList", "ipWhitelisted"];
 
-/// Arrays that are replaced whole: their types, the keys of an entry, and the most bytes.
+/// Arrays that are replaced as a whole: their types, the keys of an entry, and the most bytes.
 pub const ARRAYS: [(&str, &[&str], &[&str], usize); 6] = [
     (
         "phones",
@@ -154,7 +154,8 @@ fn snake(name: &str) -> String {
     out
 }
 
-/// Holds the members of a write against every rule, and gives them as they are stored. Nothing is changed here.
+/// Checks the members of a write against every rule, and returns them as they are stored. Nothing
+/// is changed here.
 pub fn check(state: &State, given: &Map<String, Value>) -> Checked<Map<String, Value>> {
     let mut checked = Map::new();
     for (name, value) in given {
@@ -286,7 +287,7 @@ fn array((name, types, keys, most): &(&str, &[&str], &[&str], usize), value: &Va
         }
         let kind = entry.get("type").and_then(Value::as_str);
         let custom = entry.get("customType").and_then(Value::as_str).is_some_and(|kind| !kind.is_empty());
-        // Only organizations may do without a type.
+        // Only organizations may have no type.
         let typed = kind.map_or(*name == "organizations", |kind| types.contains(&kind));
         let valued = !VALUED.contains(name) || entry.get("value").and_then(Value::as_str).is_some_and(|value| !value.is_empty());
         if !typed || !valued || (kind == Some("custom") && !custom) {

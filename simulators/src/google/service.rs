@@ -15,7 +15,8 @@ use crate::clock::Clock;
 use crate::front::window::Window;
 use crate::front::{Answer, Call, Service};
 
-/// developers.google.com, "Directory API: Limits and Quotas": queries a minute for each user and project.
+/// developers.google.com, "Directory API: Limits and Quotas": queries a minute for each user and
+/// project.
 const QUERIES_A_MINUTE: u64 = 2_400;
 
 /// The same: new users a second for each domain.
@@ -91,10 +92,11 @@ impl State {
         }
     }
 
-    /// An administrator's edit in the console, from long ago: seen everywhere at once. Creates the user when `id` is `None`.
+    /// Applies an administrator's edit in the console, old enough to be seen everywhere. Creates
+    /// the user when `id` is `None`.
     ///
     /// # Errors
-    /// What a rule says against it; then nothing is changed.
+    /// The rule that refuses it; then nothing is changed.
     pub fn edit(&mut self, id: Option<u128>, given: &serde_json::Map<String, Value>, now: Timestamp) -> Result<u128, String> {
         let checked = rules::check(self, given).map_err(|answer| match answer.content {
             crate::front::Content::Full(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
@@ -105,7 +107,7 @@ impl State {
             None => User { id: self.users.next_id(), members: defaults(now), made: None, indexed: None },
         };
         apply(&mut user.members, checked, id.is_none());
-        // Rights are given in the console alone.
+        // Only the console gives rights.
         for name in ["isAdmin", "isDelegatedAdmin"] {
             if let Some(flag) = given.get(name).filter(|flag| flag.is_boolean()) {
                 user.members.insert(name.into(), flag.clone());
@@ -201,7 +203,8 @@ impl Service for Google {
     }
 }
 
-/// A call of the Directory API: token, limit, scope, the administrator's rights, then the route itself.
+/// Handles a call of the Directory API: token, limit, scope, the administrator's rights, then the
+/// route itself.
 fn resource(state: &mut State, call: &Call, route: &Route, now: Timestamp) -> Answer {
     let Some(granted) = state.tokens.granted(call, now) else { return errors::unauthorized() };
     if !state.window.take(now).granted {

@@ -1,4 +1,4 @@
-//! Users in memory: what is stored, who has an address, and what can be seen of a user when.
+//! Users in memory: what is stored, who has an address, and when a read shows a user.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,11 +11,11 @@ use super::quirks::Quirks;
 #[derive(Debug, Clone)]
 pub struct User {
     pub id: u128,
-    /// Everything but `id`, as the API shows it.
+    /// Everything except `id`, as the API shows it.
     pub members: Map<String, Value>,
     /// When the API made it; `None`: it was always there.
     pub made: Option<Timestamp>,
-    /// What searches show, and until when they do: the state before the last write.
+    /// What searches show, and until when: the state before the last write.
     pub indexed: Option<(Option<Map<String, Value>>, Timestamp)>,
 }
 
@@ -48,7 +48,7 @@ impl User {
         !self.younger(quirks.flag_lag_seconds, now)
     }
 
-    /// The state that searches look at.
+    /// Returns the state that searches use.
     pub fn searchable(&self, now: Timestamp) -> Option<&Map<String, Value>> {
         match &self.indexed {
             Some((before, until)) if now < *until => before.as_ref(),
@@ -108,7 +108,7 @@ impl Users {
         by_id.or_else(|| self.live.get(self.addresses.get(&key.to_lowercase())?))
     }
 
-    /// Whether somebody else has the address.
+    /// Returns whether another user has the address.
     pub fn is_taken(&self, address: &str, own: Option<u128>) -> bool {
         self.addresses.get(&address.to_lowercase()).is_some_and(|id| Some(*id) != own)
     }
@@ -129,7 +129,7 @@ impl Users {
         }
     }
 
-    /// Deletes; for 20 days the user can be restored.
+    /// Deletes the user; for 20 days the user can be restored.
     pub fn remove(&mut self, id: u128, now: Timestamp) -> bool {
         self.forget_addresses(id);
         let Some(user) = self.live.remove(&id) else { return false };
@@ -150,7 +150,7 @@ impl Users {
         Ok(())
     }
 
-    /// Whether the key is the id of a deleted user who can still be restored.
+    /// Returns whether the key is the id of a deleted user who can still be restored.
     pub fn is_restorable(&self, key: &str, now: Timestamp) -> bool {
         let deleted = key.parse().ok().and_then(|id: u128| self.deleted.get(&id));
         deleted.is_some_and(|(_, at)| now.duration_since(*at) <= SignedDuration::from_hours(20 * 24))

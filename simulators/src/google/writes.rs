@@ -18,7 +18,7 @@ fn body(call: &Call) -> Result<Map<String, Value>, Answer> {
         .map_err(|_| errors::refused(400, "parseError", "This API does not support parsing form-encoded input."))
 }
 
-/// The user as a write answers it: without custom schemas, which only a projection shows.
+/// Returns the user as a write answers it: without custom schemas, which only a projection shows.
 fn shown(user: &User) -> Answer {
     let mut value = user.value();
     value.remove("customSchemas");
@@ -66,7 +66,7 @@ pub fn insert(state: &mut State, call: &Call, now: Timestamp) -> Answer {
     answer
 }
 
-/// What every user has from the beginning.
+/// Returns what every user has from the start.
 pub fn defaults(now: Timestamp) -> Map<String, Value> {
     let created = crate::clock::millis(now);
     let members = json!({
@@ -137,7 +137,7 @@ pub fn update(state: &mut State, call: &Call, key: &str, rights: Rights, now: Ti
     answer
 }
 
-/// Lays checked members over a user's.
+/// Merges checked members into a user's.
 pub fn apply(members: &mut Map<String, Value>, checked: Map<String, Value>, new: bool) {
     for (name, value) in checked {
         match (name.as_str(), value) {

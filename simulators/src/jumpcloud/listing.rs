@@ -46,7 +46,7 @@ impl Operator {
     }
 }
 
-/// A member as filters and sorting see it: case matters.
+/// Returns a member as filters and sorting use it, with upper and lower case.
 fn text_of(user: &User, field: &str) -> String {
     match field {
         "_id" | "id" => user.id.clone(),
@@ -58,7 +58,7 @@ fn text_of(user: &User, field: &str) -> String {
     }
 }
 
-/// A member that one can filter by: no array, no object.
+/// Returns whether a filter accepts this member: not an array, and not an object.
 fn is_field(name: &str) -> bool {
     let keys = ["_id", "id", "email", "username", "state", "suspended", "password_expiration_date", "unix_uid", "unix_guid"];
     let defaults = Users::defaults(Timestamp::UNIX_EPOCH);
@@ -66,7 +66,8 @@ fn is_field(name: &str) -> bool {
 }
 
 impl Term {
-    /// `<field>:<operator>:<value>`; without the dollar sign the behaviour is undefined, so it is refused here.
+    /// Reads `<field>:<operator>:<value>`. Without the dollar sign the behaviour is undefined, so
+    /// it is refused here.
     fn read(state: &State, text: &str) -> Checked<Self> {
         let bad = || state.refuse(400, "Bad Request: filter is invalid");
         let mut parts = text.splitn(3, ':');
@@ -78,7 +79,7 @@ impl Term {
         Ok(Self { field: field.to_owned(), operator, value: value.to_owned() })
     }
 
-    /// A condition of a search: `{"field": "value"}` or `{"field": {"$gt": "value"}}`.
+    /// Reads a condition of a search: `{"field": "value"}` or `{"field": {"$gt": "value"}}`.
     fn of_search(state: &State, field: &str, value: &Value) -> Checked<Vec<Self>> {
         let bad = || state.refuse(400, "Bad Request: filter is invalid");
         if !is_field(field) {
@@ -111,7 +112,7 @@ impl Term {
     }
 }
 
-/// What a listing or a search asks for.
+/// The parameters of a listing or a search.
 #[derive(Default)]
 struct Asked {
     all: Vec<Term>,
@@ -122,7 +123,7 @@ struct Asked {
     fields: Vec<String>,
     /// Members that are never shown.
     hidden: &'static [&'static str],
-    /// Words, and where they may stand.
+    /// The words, and the members in which they may be.
     words: Option<(Vec<String>, Vec<String>)>,
 }
 

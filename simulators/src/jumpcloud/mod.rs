@@ -4,7 +4,7 @@
 //! - `rules`: what a write may hold, by the published schemas of create and update
 //! - `writes`: create, update, activate, expire, delete
 //! - `listing`: pages, filters, searches, selected fields
-//! - `quirks`: what differs between organizations or is not documented for certain
+//! - `quirks`: what differs between organizations or is not documented, as switches
 //! - `service`: routes, keys and limits
 
 mod listing;

@@ -1,4 +1,4 @@
-//! What differs between organizations or is not documented for certain, as switches.
+//! What differs between organizations or is not documented, as switches.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -14,23 +14,25 @@ pub struct Quirks {
     pub list_lag_seconds: i64,
     /// How long a new user is in no answer of `/search`.
     pub search_lag_seconds: i64,
-    /// Whether a duplicate is refused without a word of what it is.
+    /// Whether the refusal of a duplicate does not name the field.
     pub bare_duplicates: bool,
-    /// Whether a bad request is refused without a word of what is wrong.
+    /// Whether the refusal of a bad request does not name the mistake.
     pub bare_refusals: bool,
     /// Whether addresses are kept in lower case.
     pub lowers_addresses: bool,
     /// `Retry-After` of a call beyond the limit; JumpCloud documents none.
     pub retry_after: Option<u64>,
-    /// The state of a user who is created without one (`settings.newSystemUserStateDefaults.manualEntry`).
+    /// The state of a user who is created without one
+    /// (`settings.newSystemUserStateDefaults.manualEntry`).
     pub default_state: String,
-    /// Shortest password.
+    /// The shortest password.
     pub password_length: usize,
-    /// Texts are kept with every run of blanks as one blank.
+    /// Stored texts have one blank for every run of blanks.
     pub fold_blanks: bool,
-    /// Texts are kept with composed letters (NFC).
+    /// Stored texts have composed letters (NFC).
     pub compose_letters: bool,
-    /// Texts are kept up to so many characters. Addresses, usernames, states, types and custom attributes are never cut.
+    /// Stored texts have at most this many characters. Addresses, usernames, states, types and
+    /// custom attributes are never cut.
     pub cut_texts: Option<usize>,
 }
 
@@ -53,7 +55,7 @@ impl Default for Quirks {
 }
 
 impl Quirks {
-    /// Gives the texts of a checked write the form in which they are kept.
+    /// Changes the texts of a checked write into their stored form.
     pub fn keep(&self, members: &mut Map<String, Value>) {
         const WHOLE: &[&str] = &[
             "email",

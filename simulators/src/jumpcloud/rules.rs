@@ -1,4 +1,5 @@
-//! What a write may hold: every member's type and length (JumpCloud API v1, `systemuserputpost` and `systemuserput`).
+//! What a write may hold: every member's type and length (JumpCloud API v1, `systemuserputpost` and
+//! `systemuserput`).
 
 use serde_json::{Map, Value};
 
@@ -7,7 +8,7 @@ use crate::front::Answer;
 
 type Checked<T = ()> = Result<T, Answer>;
 
-/// Texts, with their most characters.
+/// Texts, with their greatest lengths.
 const TEXTS: [(&str, usize); 20] = [
     ("email", 1024),
     ("username", 1024),
@@ -45,11 +46,11 @@ const FLAGS: [&str; 11] = [
     "suspended",
 ];
 
-/// Members of a create alone, and of an update alone.
+/// Members of only a create, and of only an update.
 const ONLY_NEW: [&str; 3] = ["activated", "passwordless_sudo", "recoveryEmail"];
 const ONLY_UPDATE: [&str; 1] = ["ssh_keys"];
 
-/// Arrays that are replaced whole, with the members of an entry and their most characters.
+/// Arrays that are replaced as a whole, with the members of an entry and their greatest lengths.
 pub const ARRAYS: [(&str, &[&str], usize); 4] = [
     ("phoneNumbers", &["type", "number"], 1024),
     ("addresses", &["type", "poBox", "extendedAddress", "streetAddress", "locality", "region", "postalCode", "country"], 1024),
@@ -61,7 +62,7 @@ fn bad(state: &State, what: &str) -> Answer {
     state.refuse(400, if state.quirks.bare_refusals { "Bad Request" } else { what })
 }
 
-/// Holds the members of a write against every rule. Nothing is changed here.
+/// Checks the members of a write against every rule. Nothing is changed here.
 pub fn check(state: &State, given: &Map<String, Value>, new: bool) -> Checked {
     for (name, value) in given {
         let name = name.as_str();
@@ -110,7 +111,7 @@ pub fn check(state: &State, given: &Map<String, Value>, new: bool) -> Checked {
     refused(state, given)
 }
 
-/// E-mail and username have to be such.
+/// Checks the form of e-mail and username.
 fn keys(state: &State, given: &Map<String, Value>) -> Checked {
     for name in ["email", "alternateEmail", "managedAppleId"] {
         let Some(text) = given.get(name).and_then(Value::as_str) else { continue };
@@ -167,7 +168,7 @@ pub fn password(state: &State, given: &Map<String, Value>, details: bool) -> Che
     Err(Answer::json(400, &body))
 }
 
-/// What only another directory may write.
+/// Fields that only another directory may write.
 pub fn restricted(state: &State, members: &Map<String, Value>, given: &Map<String, Value>) -> Checked {
     let restricted = members.get("restrictedFields").and_then(Value::as_array).into_iter().flatten();
     match restricted.filter_map(|field| field["field"].as_str()).find(|field| given.contains_key(*field)) {

@@ -1,4 +1,4 @@
-//! Routes of the system users, the keys that open them, and their limit.
+//! Routes of the system users, their keys, and their limit.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -16,10 +16,10 @@ use crate::front::{Answer, Call, Service};
 /// The id of the organization.
 pub const ORGANIZATION: &str = "5f0c1b2c3d4e5f6071829304";
 
-/// JumpCloud publishes no figure; this is far above what a careful client does.
+/// JumpCloud publishes no figure; this is far above the use of a careful client.
 const CALLS_A_MINUTE: u64 = 6_000;
 
-/// What the administrator behind the key may do.
+/// The rights of the administrator behind the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Rights {
@@ -32,7 +32,7 @@ pub struct State {
     pub users: Users,
     pub key: String,
     pub rights: Rights,
-    /// Whether the administrator has several organizations, and has to say which.
+    /// Whether the administrator has several organizations, and must name one.
     pub several: bool,
     pub quirks: Quirks,
     pub window: Window,
@@ -60,16 +60,17 @@ impl Default for State {
 }
 
 impl State {
-    /// An error as the users' routes tell it.
+    /// Returns an error in the form of the users' routes.
     pub fn refuse(&self, status: u16, message: &str) -> Answer {
         Answer::json(status, &json!({"message": message}))
     }
 
-    /// An administrator's edit in the console, from long ago. Creates the user when `id` is `None`. What only JumpCloud or
-    /// another directory writes may be set here: `STAGED`, `admin`, `restrictedFields`, `account_locked`, `activated`.
+    /// Applies an administrator's edit in the console. Creates the user when `id` is `None`.
+    /// Members that only JumpCloud or another directory writes may be set here: `STAGED`, `admin`,
+    /// `restrictedFields`, `account_locked`, `activated`.
     ///
     /// # Errors
-    /// What a rule says against it; then nothing is changed.
+    /// The rule that refuses it; then nothing is changed.
     pub fn edit(&mut self, id: Option<&str>, given: &Map<String, Value>, now: Timestamp) -> Result<String, String> {
         let mut checked = given.clone();
         let own: Vec<(String, Value)> = ["admin", "restrictedFields", "activated", "password_expired"]
@@ -190,7 +191,7 @@ impl Service for JumpCloud {
     }
 }
 
-/// Key, organization, limit.
+/// Checks key, organization and limit.
 fn admit(state: &mut State, call: &Call, now: Timestamp) -> Result<(), Answer> {
     if call.header("x-api-key") != Some(&*state.key) {
         return Err(state.refuse(401, "Unauthorized"));

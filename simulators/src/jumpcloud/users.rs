@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
-/// Members that are null where there is nothing (JumpCloud API v1, `systemuserreturn`).
+/// Members that are null without a value (JumpCloud API v1, `systemuserreturn`).
 const NULLABLE: [&str; 4] = ["admin", "delegatedAuthority", "password_date", "account_locked_date"];
 
 /// One user.
 #[derive(Debug, Clone)]
 pub struct User {
     pub id: String,
-    /// Everything but the ids, as the API shows it.
+    /// Everything except the ids, as the API shows it.
     pub members: Map<String, Value>,
     /// When the API made it; `None`: it was always there.
     pub made: Option<Timestamp>,
@@ -30,7 +30,7 @@ impl User {
     /// The whole user.
     pub fn value(&self) -> Map<String, Value> {
         let mut value = self.members.clone();
-        // What can be nothing is null, what only is not there is left out.
+        // A member of the null list is null, another missing member is left out.
         value.retain(|name, value| !value.is_null() || NULLABLE.contains(&name.as_str()));
         for name in ["_id", "id"] {
             value.insert(name.into(), json!(self.id));
@@ -80,18 +80,18 @@ impl Users {
         self.live.clear();
     }
 
-    /// Another user with this value, whatever its case.
+    /// Returns another user with this value, ignoring case.
     pub fn is_taken(&self, name: &str, text: &str, own: Option<&str>) -> bool {
         let text = text.to_lowercase();
         self.live.values().any(|user| Some(&*user.id) != own && user.text(name).to_lowercase() == text)
     }
 
-    /// Whoever reports to this user.
+    /// Returns the users who report to this user.
     pub fn reports(&self, id: &str) -> Vec<String> {
         self.live.values().filter(|user| user.text("manager") == id).map(|user| user.id.clone()).collect()
     }
 
-    /// What every user has from the beginning.
+    /// Returns what every user has from the start.
     pub fn defaults(now: Timestamp) -> Map<String, Value> {
         let mut members = Map::new();
         for name in [

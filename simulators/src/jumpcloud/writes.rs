@@ -15,7 +15,7 @@ fn body(state: &State, call: &Call) -> Result<Map<String, Value>, Answer> {
     serde_json::from_slice(&call.body).map_err(|_| state.refuse(400, "Bad Request: the body is no JSON object"))
 }
 
-/// Whether the caller wants to know what is wrong with a password.
+/// Returns whether the caller asks for the mistakes of a password.
 fn wants_details(state: &State, call: &Call) -> Result<bool, Answer> {
     let mut details = false;
     for (name, value) in call.pairs() {
@@ -88,7 +88,8 @@ pub fn update(state: &mut State, call: &Call, id: &str) -> Answer {
     answer
 }
 
-/// Lays checked members over a user's: members stay that are not given, arrays are replaced whole.
+/// Merges checked members into a user's: members without a new value stay, arrays are replaced as a
+/// whole.
 pub fn apply(state: &mut State, members: &mut Map<String, Value>, given: Map<String, Value>) {
     for (name, value) in given {
         let value = match (name.as_str(), value) {
@@ -121,7 +122,7 @@ pub fn apply(state: &mut State, members: &mut Map<String, Value>, given: Map<Str
 fn unique(state: &State, given: &Map<String, Value>, own: Option<&str>) -> Result<(), Answer> {
     for name in ["username", "email", "employeeIdentifier"] {
         let Some(text) = given.get(name).and_then(Value::as_str) else { continue };
-        // Empty texts are one and the same to an index.
+        // All empty texts are equal in an index.
         if state.users.is_taken(name, text, own) && (!text.is_empty() || name == "employeeIdentifier" && has_empty(state, own)) {
             let said = if state.quirks.bare_duplicates { "User already exists".to_owned() } else { format!("{name} already exists") };
             return Err(state.refuse(400, &said));
@@ -166,7 +167,7 @@ pub fn expire(state: &mut State, id: &str) -> Answer {
     Answer::new(200, "text/plain; charset=utf-8", "OK")
 }
 
-/// `DELETE /systemusers/{id}`: for good. Whoever reports to the user goes without a manager, or to another one.
+/// `DELETE /systemusers/{id}`: final. Users who report to this user get no manager, or another one.
 pub fn delete(state: &mut State, call: &Call, id: &str) -> Answer {
     if state.users.get(id).is_none() {
         return state.refuse(404, "Not Found");

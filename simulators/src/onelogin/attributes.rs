@@ -10,7 +10,8 @@ pub enum Kind {
     Text,
     /// An integer or null.
     Int,
-    /// An integer or null; a numeric string is taken too, because `OneLogin`'s own clients send one.
+    /// An integer or null; a numeric string is accepted too, because `OneLogin`'s own clients send
+    /// one.
     UserRef,
     /// A list of integers.
     Ints,
@@ -32,7 +33,7 @@ const fn attribute(name: &'static str, kind: Kind, writable: bool, thin: bool) -
     Attribute { name, kind, writable, thin }
 }
 
-/// All readable attributes but `custom_attributes`, in the order of an answer.
+/// All readable attributes except `custom_attributes`, in the order of an answer.
 pub const ATTRIBUTES: &[Attribute] = &[
     attribute("id", Kind::Int, false, true),
     attribute("username", Kind::Text, true, true),
@@ -68,13 +69,13 @@ pub const ATTRIBUTES: &[Attribute] = &[
     attribute("password_changed_at", Kind::Time, false, true),
 ];
 
-/// Taken on write, never shown.
+/// Attributes that a write accepts and a read never shows.
 pub const PASSWORD: &[&str] = &["password", "password_confirmation", "password_algorithm", "salt"];
 
-/// Texts may not be longer than this many characters.
+/// Texts have at most this many characters.
 pub const MAX_TEXT: usize = 255;
 
-// Positions in `ATTRIBUTES`; a test holds them to their names.
+// Positions in `ATTRIBUTES`; a test compares them with their names.
 pub const USERNAME: usize = 1;
 pub const EMAIL: usize = 2;
 pub const STATUS: usize = 10;
@@ -92,12 +93,12 @@ pub const LAST_LOGIN: usize = 29;
 pub const LOCKED_UNTIL: usize = 30;
 pub const PASSWORD_CHANGED: usize = 31;
 
-/// The position of an attribute.
+/// Returns the position of an attribute.
 pub fn number(name: &str) -> Option<usize> {
     ATTRIBUTES.iter().position(|attribute| attribute.name == name)
 }
 
-/// The name that validation messages use: `Manager user` for `manager_user_id`.
+/// Returns the name that validation messages use: `Manager user` for `manager_user_id`.
 pub fn human(name: &str) -> String {
     let name = name.strip_suffix("_id").unwrap_or(name).replace('_', " ");
     let mut letters = name.chars();

@@ -14,8 +14,9 @@ pub enum Version {
     V2,
 }
 
-/// The client's id and secret and the rest of the request, in one of the four documented forms:
-/// the vendor's own header or Basic with a JSON body, or everything in a JSON or a form body.
+/// Reads the client's id and secret and the rest of the request, in one of the four documented
+/// forms: the vendor's own header or Basic with a JSON body, or everything in a JSON or a form
+/// body.
 fn client(call: &Call) -> Option<(String, String, Value)> {
     let media = call.media_type();
     if media.as_deref() == Some("application/x-www-form-urlencoded") {
@@ -81,7 +82,7 @@ pub fn revoke(state: &mut State, call: &Call) -> Answer {
     }
 }
 
-/// The bearer token; the documentation writes it with a blank and with a colon.
+/// Returns the bearer token; the documentation writes it with a blank and with a colon.
 pub fn bearer(call: &Call) -> Option<&str> {
     let header = call.header("authorization")?;
     let (scheme, token) = header.split_once([' ', ':'])?;

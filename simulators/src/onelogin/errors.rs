@@ -1,4 +1,4 @@
-//! The documented error bodies; clients have to parse all of them.
+//! The documented error bodies; clients must parse all of them.
 
 use serde_json::{Value, json};
 

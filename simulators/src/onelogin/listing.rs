@@ -81,7 +81,7 @@ impl Filter {
     }
 }
 
-/// A page, and how to come to its neighbours.
+/// A page, and the links to its neighbours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Page {
     limit: usize,
@@ -91,7 +91,8 @@ struct Page {
 }
 
 impl Page {
-    /// The vendor's cursors are offsets in disguise: this text in base64. They carry no filters and no fields.
+    /// The vendor's cursors encode an offset: this text in base64. They contain no filters and no
+    /// fields.
     fn cursor(&self) -> String {
         let direction = if self.descending { "desc" } else { "asc" };
         let text = format!("limit={}&sort={}&page={}&sort_direction={direction}", self.limit, self.sort, self.number);
@@ -143,7 +144,7 @@ fn read(state: &State, call: &Call) -> Result<(Page, Vec<Filter>, Shown), Answer
             "sort" => sort(&mut page, &value)?,
             "fields" if value.is_empty() => {}
             "fields" => shown = Shown::named(&value),
-            // An empty filter is none: the whole tenant comes back.
+            // An empty filter does not filter: the whole tenant is returned.
             _ => match filter(state, &key, &value) {
                 Some(_) if value.is_empty() => {}
                 Some(Ok(filter)) => filters.push(filter),
@@ -183,7 +184,7 @@ fn sort(page: &mut Page, value: &str) -> Result<(), Answer> {
     Ok(())
 }
 
-/// The filter behind a query parameter; `None` when the parameter is not allowed.
+/// Returns the filter of a query parameter; `None` when the parameter is not allowed.
 fn filter(state: &State, key: &str, value: &str) -> Option<Result<Filter, ()>> {
     let case = state.quirks.filter_case;
     if EQUAL.contains(&key) {
@@ -214,7 +215,7 @@ fn filter(state: &State, key: &str, value: &str) -> Option<Result<Filter, ()>> {
     None
 }
 
-/// The users that can match: all, or the few that an index names.
+/// Returns the users that can match: all, or the few that an index names.
 fn candidates<'a>(state: &'a State, filters: &[Filter]) -> Vec<&'a User> {
     let indexed = filters.iter().find_map(|filter| match filter {
         Filter::Equals(attribute, pattern) if pattern.exact => state.users.find(*attribute, &pattern.text).map(<[i64]>::to_vec),
@@ -234,7 +235,7 @@ fn candidates<'a>(state: &'a State, filters: &[Filter]) -> Vec<&'a User> {
 fn answer(state: &State, page: &Page, filters: &[Filter], shown: &Shown) -> Answer {
     let start = (page.number - 1).saturating_mul(page.limit);
     let (total, users): (usize, Vec<&User>) = if filters.is_empty() && page.sort == "id" && !page.descending {
-        // The common scan costs a page, not the tenant.
+        // The common scan reads only a page, not the tenant.
         let rows = state.users.rows();
         (rows.len(), rows.iter().skip(start).take(page.limit).collect())
     } else {
@@ -265,7 +266,7 @@ fn answer(state: &State, page: &Page, filters: &[Filter], shown: &Shown) -> Answ
         .with("page-items", users.len())
         .with("cursor", page.cursor());
     if page.number < pages {
-        // The vendor's Link leads to a path that does not exist.
+        // The vendor's Link names a path that does not exist.
         answer = answer
             .with("after-cursor", page.at(page.number + 1).cursor())
             .with("link", format!("</api/v5/users?page={}>; rel=\"next\"", page.number + 1));

@@ -1,15 +1,15 @@
-//! `OneLogin`: tokens, the users API (v2), custom attribute definitions and the
-//! few v1 calls that a provisioning client knows.
+//! `OneLogin`: tokens, the users API (v2), custom attribute definitions and the few v1 calls that a
+//! provisioning client uses.
 //!
 //! - `attributes`: the attributes of a user, their types and rules
 //! - `users`: users in memory with their indices
 //! - `errors`: the documented error bodies
 //! - `auth`: tokens, scopes and `/auth/*`
-//! - `writes`: create, update, delete, and what `OneLogin` makes of them afterwards
+//! - `writes`: create, update, delete, and what `OneLogin` changes afterwards
 //! - `listing`: filters, sorting and paging
 //! - `definitions`: custom attribute definitions
 //! - `v1`: `set_state`, `lock_user`, `logout`, `set_custom_attributes`
-//! - `quirks`: what differs between tenants, or is not documented for certain
+//! - `quirks`: what differs between tenants or is not documented, as switches
 //! - `service`: routes and limits
 
 pub mod attributes;

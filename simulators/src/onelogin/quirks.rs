@@ -1,4 +1,4 @@
-//! What differs between tenants, or is not documented for certain, as switches.
+//! What differs between tenants, or is not documented, as switches.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -9,7 +9,7 @@ use crate::texts::Forms;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum CustomAttributes {
-    /// They are emptied. The default, because it is the harsher.
+    /// They are emptied. The default, because it is the stricter one.
     #[default]
     Replace,
     Merge,
@@ -67,7 +67,7 @@ pub struct MappingCondition {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Quirks {
     pub custom_attributes: CustomAttributes,
-    /// How many users can hold a licence; `None`: as many as you like.
+    /// How many users can hold a licence; `None`: unlimited.
     pub licences: Option<u64>,
     /// A smaller maximum of `limit`.
     pub page_size_cap: Option<usize>,
@@ -78,18 +78,19 @@ pub struct Quirks {
     pub trim: bool,
     /// Usernames and e-mails are stored in lower case.
     pub lowercase: bool,
-    /// Texts are kept with every run of blanks as one blank.
+    /// Stored texts have one blank for every run of blanks.
     pub fold_blanks: bool,
-    /// Texts are kept with composed letters (NFC).
+    /// Stored texts have composed letters (NFC).
     pub compose_letters: bool,
-    /// Texts are kept up to so many characters. Usernames, e-mails and `external_id` are never cut.
+    /// Stored texts have at most this many characters. Usernames, e-mails and `external_id` are
+    /// never cut.
     pub cut_texts: Option<usize>,
     pub mappings: Vec<Mapping>,
     /// How long asynchronous mappings take, seconds; 0: right after the answer.
     pub mappings_delay_seconds: i64,
-    /// What a call beyond the credential's scope is answered with, 403 or 401.
+    /// The answer to a call beyond the credential's scope, 403 or 401.
     pub missing_scope_status: u16,
-    /// Whether 429 carries `Retry-After`.
+    /// Whether 429 has a `Retry-After`.
     pub retry_after: bool,
     /// The user who made the credential is gone: token calls answer 500.
     pub credential_owner_deleted: bool,
@@ -128,7 +129,7 @@ impl Default for Quirks {
 }
 
 impl Quirks {
-    /// The form in which a text is kept. `whole`: the text is never cut.
+    /// Returns the stored form of a text. `whole`: the text is never cut.
     pub fn kept(&self, text: &str, whole: bool) -> Box<str> {
         let text = if self.trim { text.trim() } else { text };
         let cut_texts = self.cut_texts.filter(|_| !whole);

@@ -1,4 +1,4 @@
-//! `OneLogin`'s routes, its limit of calls an hour, and what happens by itself over time.
+//! `OneLogin`'s routes, its limit of calls an hour, and what changes by itself over time.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -30,13 +30,13 @@ pub struct State {
     pub quirks: Quirks,
     pub window: Window,
     pub refuse: Vec<RefuseRule>,
-    /// The account owner, whom the API does not touch.
+    /// The account owner; the API does not change this user.
     pub owner: Option<i64>,
     /// Locks that end by themselves.
     pub locks: Vec<(Timestamp, i64)>,
     /// Users whose asynchronous mappings have yet to run.
     pub due: Vec<(Timestamp, i64)>,
-    /// What API calls changed, oldest first; edits of the control API are not in it.
+    /// What API calls changed, oldest first, without edits of the control API.
     pub journal: VecDeque<Changed>,
     /// Changes written to the journal so far.
     pub journalled: u64,
@@ -77,7 +77,7 @@ impl State {
         self.render(user, &Shown::full())
     }
 
-    /// What has become due by `now`: locks end, mappings run.
+    /// Applies what is due by `now`: locks end, mappings run.
     pub fn tick(&mut self, now: Timestamp) {
         self.license();
         if self.locks.is_empty() && self.due.is_empty() {
@@ -104,7 +104,7 @@ impl State {
         }
     }
 
-    /// Gives free licences to those who wait for one.
+    /// Gives free licences to the users who wait for one.
     fn license(&mut self) {
         if !self.quirks.licenses_waiting {
             return;
@@ -119,7 +119,7 @@ impl State {
         }
     }
 
-    /// Defines custom attributes by their shortnames; those that exist stay.
+    /// Defines custom attributes by their shortnames; existing ones stay.
     pub fn define(&mut self, shortname: &str) {
         if !self.definitions.iter().any(|definition| definition.shortname == shortname) {
             let id = self.definitions.iter().map(|definition| definition.id).max().unwrap_or(88_000) + 1;
@@ -128,7 +128,8 @@ impl State {
         }
     }
 
-    /// An administrator's edit: types are checked, nothing else. Creates the user when `id` is `None`.
+    /// Applies an administrator's edit. Only types are checked. Creates the user when `id` is
+    /// `None`.
     ///
     /// # Errors
     /// Unknown attributes or values of a wrong type; then nothing is changed.
@@ -205,7 +206,7 @@ impl OneLogin {
         Self { clock, state: Mutex::new(state) }
     }
 
-    /// The state as of now.
+    /// Returns the state as of now.
     pub fn state(&self) -> MutexGuard<'_, State> {
         let mut state = self.state.lock().expect("onelogin lock");
         state.tick(self.clock.now());
@@ -294,7 +295,7 @@ impl Service for OneLogin {
     }
 }
 
-/// A call under `/api`: token, limit, scope, then the route itself.
+/// Handles a call under `/api`: token, limit, scope, then the route itself.
 fn resource(state: &mut State, call: &Call, route: &Route, now: Timestamp) -> Answer {
     let old = call.path.starts_with("/api/1/");
     let Some(bearer) = auth::bearer(call) else {
@@ -332,11 +333,11 @@ fn permitted(scope: Scope, call: &Call, route: &Route) -> bool {
     }
 }
 
-/// Answers the call, and keeps what it changed.
+/// Answers the call, and records what it changed.
 fn journalled(state: &mut State, call: &Call, route: &Route, now: Timestamp) -> Answer {
     let id = match (call.method.as_str(), route) {
         ("POST", Route::Users) => Some(state.users.next_id()),
-        // A logout changes nothing of the user.
+        // A logout does not change the user.
         (_, Route::V1(_, v1::Action::Logout)) => None,
         ("PUT" | "DELETE" | "POST", Route::User(id) | Route::Unlock(id) | Route::V1(id, _)) => id.parse().ok(),
         _ => None,

@@ -29,7 +29,7 @@ impl Scope {
         (Self::ManageAll, "Manage All"),
     ];
 
-    /// By the portal's name, without regard to case.
+    /// Returns the scope with the portal's name, ignoring case.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(_, own)| own.eq_ignore_ascii_case(name)).map(|(scope, _)| *scope)
     }
@@ -74,7 +74,8 @@ static ACCOUNT: AtomicU64 = AtomicU64::new(123_456);
 
 impl Default for Tokens {
     fn default() -> Self {
-        // Tokens of two simulators must differ, or a client of one would be let into the other.
+        // Tokens of two simulators must differ, because otherwise one would accept the other's
+        // clients.
         let seed = Timestamp::now().as_nanosecond().unsigned_abs();
         let seed = u64::try_from(seed & u128::from(u64::MAX)).unwrap_or(1) ^ u64::from(std::process::id());
         Self {
@@ -94,7 +95,7 @@ impl Tokens {
         format!("{}-{}-{}-{}-{}", &id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..])
     }
 
-    /// Another credential. A token lives on when only the secret or the scope changed.
+    /// Sets another credential. A token stays valid when only the secret or the scope changed.
     pub fn set(&mut self, client_id: &str, client_secret: &str, scope: Scope) {
         if self.client_id != client_id {
             self.live = None;
@@ -108,7 +109,7 @@ impl Tokens {
         self.client_id == client_id && self.client_secret == client_secret
     }
 
-    /// The token object; the same token until it expires or is revoked.
+    /// Returns the token object; the same token until it expires or is revoked.
     pub fn issue(&mut self, now: Timestamp) -> Value {
         if self.live.as_ref().is_none_or(|token| !alive(token, now)) {
             self.live = Some(Token { access: self.rng.hex(32), refresh: self.rng.hex(32), created: now });

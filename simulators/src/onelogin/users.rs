@@ -1,5 +1,5 @@
-//! Users in memory: rows in the order of their ids, and indices for the look-ups
-//! that clients do before a create.
+//! Users in memory: rows in the order of their ids, and indices for the look-ups that clients do
+//! before a create.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
@@ -94,7 +94,7 @@ impl User {
     }
 }
 
-/// Which attributes an answer shows.
+/// The attributes that an answer shows.
 #[derive(Debug, Clone)]
 pub struct Shown {
     attributes: Vec<usize>,
@@ -102,12 +102,12 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// Everything, as a read of one user answers.
+    /// Everything, as for a read of one user.
     pub fn full() -> Self {
         Self { attributes: (0..ATTRIBUTES.len()).collect(), custom: true }
     }
 
-    /// What a listing without `fields` shows.
+    /// The attributes of a listing without `fields`.
     pub fn thin() -> Self {
         Self { attributes: (0..ATTRIBUTES.len()).filter(|number| ATTRIBUTES[*number].thin).collect(), custom: false }
     }
@@ -156,7 +156,7 @@ impl Users {
         self.position(id).ok().map(|position| &self.rows[position])
     }
 
-    /// Ids of the users with this value, without regard to case; `attribute` is an indexed one.
+    /// Returns the ids of the users with this value, ignoring case; `attribute` is an indexed one.
     pub fn find(&self, attribute: usize, value: &str) -> Option<&[i64]> {
         let index = INDEXED.iter().position(|indexed| *indexed == attribute)?;
         Some(self.indices[index].get(&value.to_lowercase()).map_or(&[], Vec::as_slice))

@@ -10,7 +10,7 @@ use super::service::State;
 use super::users::User;
 use crate::front::{Answer, Call};
 
-/// The calls known here.
+/// The supported calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     SetState,
@@ -102,7 +102,7 @@ fn lock(state: &mut State, user: &mut User, given: &Map<String, Value>, now: Tim
     user.set(STATUS, Some(Cell::Int(3)));
     user.set(LOCKED_UNTIL, None);
     if minutes > 0 {
-        // A lock far in the future is as good as one without an end.
+        // A lock far in the future counts as one without an end.
         let until = now.checked_add(SignedDuration::from_mins(minutes.min(5_256_000))).unwrap_or(Timestamp::MAX);
         user.set(LOCKED_UNTIL, Some(Cell::Time(until)));
         state.locks.push((until, user.id));

@@ -1,5 +1,5 @@
-//! Create, update and delete, and what `OneLogin` makes of a write afterwards
-//! (developers.onelogin.com, "Create User", "Update User", "Set User State").
+//! Create, update and delete, and what `OneLogin` changes after a write (developers.onelogin.com,
+//! "Create User", "Update User", "Set User State").
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
@@ -38,7 +38,7 @@ enum Mappings {
     Disabled,
 }
 
-/// The JSON object of a write: anything malformed gets a page, anything else than an object a 400.
+/// Reads the JSON object of a write: a malformed body gets a page, any other JSON a 400.
 pub fn body(call: &Call) -> Result<Map<String, Value>, Answer> {
     if call.media_type().as_deref() != Some("application/json") {
         return Err(errors::v2(400, "Content-Type must be application/json"));
@@ -117,7 +117,7 @@ pub fn delete(state: &mut State, id: i64) -> Answer {
     Answer::empty(204)
 }
 
-/// Applies a checked change, answers the user as written, and stores what becomes of it.
+/// Applies a checked change, answers the user as written, and stores the result.
 fn finish(state: &mut State, mut user: User, old: Option<&User>, change: Change, mode: Mappings, status: u16, now: Timestamp) -> Answer {
     let activates = change.names(STATUS) || old.is_none();
     let unlicensed = old.and_then(|old| old.int(STATE)) == Some(3);
@@ -151,7 +151,7 @@ fn finish(state: &mut State, mut user: User, old: Option<&User>, change: Change,
     }
     let answer = state.one(&user, &Shown::full(), status);
 
-    // What the answer does not tell yet.
+    // What the answer does not show yet.
     settle(state, &mut user, old, unlicensed && wants_state, now);
     if mode == Mappings::Async && !state.quirks.mappings.is_empty() {
         let delay = state.quirks.mappings_delay_seconds;
@@ -165,7 +165,7 @@ fn finish(state: &mut State, mut user: User, old: Option<&User>, change: Change,
     answer
 }
 
-/// What `OneLogin` makes of a status and a state moments after they were written.
+/// Returns what `OneLogin` makes of a status and a state moments after they were written.
 fn settle(state: &mut State, user: &mut User, old: Option<&User>, repairs: bool, now: Timestamp) {
     if user.status() == 0 {
         user.set(STATUS, Some(Cell::Int(7)));
@@ -183,7 +183,7 @@ fn settle(state: &mut State, user: &mut User, old: Option<&User>, repairs: bool,
     if user.is_licensed() && !held && !free {
         user.set(STATE, Some(Cell::Int(3)));
     }
-    // The ordinary update does not lead out of Unlicensed; set_state does.
+    // The ordinary update cannot end Unlicensed; set_state can.
     if repairs && !state.quirks.update_leaves_unlicensed {
         user.set(STATE, Some(Cell::Int(3)));
     }
@@ -215,7 +215,7 @@ pub fn map(state: &State, user: &mut User) {
     }
 }
 
-/// The value of an attribute as mappings see it.
+/// Returns the value of an attribute as mappings see it.
 fn value_of(user: &User, field: &str) -> Value {
     match field.strip_prefix("custom_attributes.") {
         Some(shortname) => user.custom.get(shortname).map_or(Value::Null, |text| Value::from(&**text)),
@@ -227,7 +227,7 @@ fn invalid(name: &str, why: &str) -> Answer {
     errors::v2(422, &format!("Validation failed: {} {why}", human(name)))
 }
 
-/// Holds a write against every rule; nothing is changed here.
+/// Checks a write against every rule; nothing is changed here.
 fn check(state: &State, given: &Map<String, Value>, old: Option<&User>) -> Result<Change, Answer> {
     let known =
         |name: &str| name == "custom_attributes" || PASSWORD.contains(&name) || number(name).is_some_and(|n| ATTRIBUTES[n].writable);
@@ -271,7 +271,7 @@ fn password(given: &Map<String, Value>) -> Result<bool, Answer> {
     Ok(true)
 }
 
-/// One attribute's value: type, length, and the rules of the attribute itself.
+/// Checks one attribute's value: type, length, and the rules of the attribute itself.
 fn cell(state: &State, number: usize, value: &Value) -> Result<Option<Cell>, Answer> {
     let attribute = &ATTRIBUTES[number];
     let name = attribute.name;
@@ -327,7 +327,7 @@ fn is_locale(text: &str) -> bool {
 
 type Custom = Vec<(Box<str>, Option<Box<str>>)>;
 
-/// Values of defined attributes, text or null; an empty text removes the value.
+/// Reads values of defined attributes, text or null; an empty text removes the value.
 fn custom(state: &State, value: &Value) -> Result<Custom, Answer> {
     let Some(given) = value.as_object() else { return Err(invalid("custom_attributes", "is not an object")) };
     let mut custom = Vec::new();
@@ -349,7 +349,8 @@ fn custom(state: &State, value: &Value) -> Result<Custom, Answer> {
     Ok(custom)
 }
 
-/// Username and e-mail are unique in the tenant, without regard to case, suspended users included.
+/// Checks that username and e-mail are unique in the tenant, ignoring case, including suspended
+/// users.
 fn unique(state: &State, change: &Change, old: Option<&User>) -> Result<(), Answer> {
     let subdomain = &state.quirks.subdomain;
     let mut complaints = Vec::new();

@@ -1,4 +1,4 @@
-//! Bare callers of the two vendors' APIs, as strict about nothing as a test wants.
+//! Plain callers of the two vendors' APIs, which check nothing by themselves.
 #![allow(dead_code)] // every test file uses its own part
 
 use reqwest::{Client, Method, Response, StatusCode};
@@ -12,12 +12,12 @@ pub async fn world(employees: usize) -> World {
 }
 
 fn http(world: &World) -> (Client, Control) {
-    // The control client sees to the TLS provider that any client of this workspace needs.
+    // The control client sets the TLS provider that every client of this workspace needs.
     let control = world.control();
     (Client::builder().no_proxy().build().unwrap(), control)
 }
 
-/// An answer, read.
+/// The parts of an answer.
 #[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
@@ -70,7 +70,7 @@ impl BobCaller {
         self.post("/v1/people/search", body).await
     }
 
-    /// The employees of a search that has to succeed.
+    /// Returns the employees of a search that must succeed.
     pub async fn people(&self, body: Value) -> Vec<Value> {
         let answer = self.search(body).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
@@ -124,7 +124,8 @@ impl OneLoginCaller {
         self.call(Method::DELETE, path, None).await
     }
 
-    /// Creates a user that has to be accepted; `more` is laid over a username and an e-mail made of `name`.
+    /// Creates a user that must be accepted; `more` is merged over a username and an e-mail made of
+    /// `name`.
     pub async fn create(&self, name: &str, more: Value) -> i64 {
         let mut body = json!({"username": name, "email": format!("{name}@example.com"), "status": 1});
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -133,7 +134,7 @@ impl OneLoginCaller {
         answer.json()["id"].as_i64().unwrap()
     }
 
-    /// A read of one user that has to succeed.
+    /// Reads one user, which must succeed.
     pub async fn user(&self, id: i64) -> Value {
         let answer = self.get(&format!("/api/2/users/{id}")).await;
         assert_eq!(answer.status, 200, "{}", answer.text);

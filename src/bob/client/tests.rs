@@ -1,4 +1,4 @@
-//! The client against a scripted server: what it sends, and what it makes of every kind of answer.
+//! The client against a scripted server: what it sends, and what it does with every kind of answer.
 
 use std::sync::Mutex;
 
@@ -15,7 +15,7 @@ use super::*;
 enum Then {
     /// Sends these bytes and closes.
     Close(&'static str),
-    /// The same after a while.
+    /// Does the same after a while.
     CloseAfter(Duration, &'static str),
     /// Sends these bytes and keeps the connection open.
     Hang(&'static str),
@@ -23,7 +23,8 @@ enum Then {
 
 type Outcomes = Arc<Mutex<Vec<(&'static str, &'static str)>>>;
 
-/// A client whose server answers each connection in turn, what it was sent, and what the observer was told.
+/// Returns a client with a server that answers each connection in turn, what the server received,
+/// and what the observer received.
 async fn against(script: Vec<Then>) -> (Client, oneshot::Receiver<Vec<String>>, Outcomes) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}/prefix//", listener.local_addr().unwrap());
@@ -43,7 +44,7 @@ async fn against(script: Vec<Then>) -> (Client, oneshot::Receiver<Vec<String>>, 
             }
         }
         let _ = done.send(heard);
-        // Whoever hangs, hangs until the test is over.
+        // A connection that hangs does so until the test ends.
         std::future::pending::<()>().await;
         drop(open);
     });
@@ -62,7 +63,7 @@ async fn against(script: Vec<Then>) -> (Client, oneshot::Receiver<Vec<String>>, 
     (Client::with_patience(config, patience).unwrap(), requests, outcomes)
 }
 
-/// One request with its body, which the client sends with a length.
+/// Reads one request with its body, which the client sends with a length.
 async fn request(socket: &mut TcpStream) -> String {
     let mut text = String::new();
     let mut piece = [0; 4096];
@@ -169,7 +170,8 @@ async fn a_closed_port_and_a_closed_connection_are_unavailable() {
 
 #[tokio::test]
 async fn the_head_of_a_search_may_take_as_long_as_the_whole_answer() {
-    // Longer than any pause within an answer may be, and than a read of one employee may take.
+    // This is longer than any pause within an answer may be, and than a read of one employee may
+    // take.
     let (client, _requests, _) = against(vec![Then::CloseAfter(
         Duration::from_millis(1200),
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"employees\":[{\"id\":\"5\"}]}",
@@ -192,17 +194,17 @@ async fn a_403_after_a_granted_search_passes_and_before_one_is_a_missing_right()
     client.everybody(&fields).await.unwrap();
     let passing = client.everybody(&fields).await.unwrap_err();
     assert_eq!(passing, Error::unavailable("the search was granted before, and is answered 403: k: No"));
-    // To the read of one employee it speaks of that employee.
+    // For the read of one employee it is about that employee.
     assert!(matches!(client.one(&fields, "7", Urgency::Normal).await, Err(Error::Forbidden { .. })));
 }
 
 #[tokio::test]
-async fn nobody_is_waited_for_for_ever() {
+async fn every_wait_for_an_answer_ends() {
     let (result, _) = search(Then::Hang("")).await;
     assert_eq!(result.unwrap_err(), Error::unavailable("the answer was not through after 2 s"));
     let (result, _) = search(Then::Hang("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"employees\":[")).await;
     assert_eq!(result.unwrap_err(), Error::unavailable("the answer stopped for 0 s"));
-    // An error status whose body never ends is still that status.
+    // An error status with a body that never ends is still that status.
     let (result, _) = search(Then::Hang("HTTP/1.1 503 X\r\n\r\n{")).await;
     assert_eq!(result.unwrap_err(), Error::unavailable("503"));
 

@@ -1,4 +1,4 @@
-//! Whole answers: invented people in the three forms that Bob's documentation shows.
+//! Whole answers: invented employees in the three forms that Bob's documentation shows.
 
 use proptest::prelude::*;
 
@@ -120,7 +120,8 @@ fn each_field_is_found_in_its_form() {
         ("work.siteId", text("Lyon"), Cell::Absent),
         ("work.manager", text("4110000000000000099"), Cell::Null),
         ("work.reportsTo", text("4110000000000000099"), Cell::Null),
-        // No manager, so no manager's e-mail: that is known, not hidden.
+        // There is no manager, so there is no manager's e-mail. It is known to be empty, and not
+        // hidden.
         ("work.reportsTo.email", text("ola.brandt@example.com"), Cell::Null),
         ("work.startDate", text("2026-12-01"), text("2019-03-01")),
         ("work.workPhone", Cell::Null, Cell::Absent),
@@ -158,7 +159,7 @@ fn a_null_category_is_no_evidence() {
     let cells: Vec<_> = (1..8).map(|index| people.employees[0].values.get(index)).collect();
     assert_eq!(cells, [Cell::Absent; 7]);
 
-    // Nor is it when somebody asks for the category itself.
+    // A null category is no evidence either if the category itself is asked for.
     let mut fields = Fields::default();
     let category = fields.want("work");
     let people = read(&fields, r#"{"employees":[{"id":"1","work":null}]}"#).unwrap();
@@ -211,7 +212,7 @@ fn hostile_answers_are_no_answers() {
     ] {
         assert_eq!(said(read(&fields, body)), expected, "{body}");
     }
-    // A name that is no UTF-8, in a field that is asked for and in one that is not.
+    // A name that is not UTF-8, in a field that is asked for and in one that is not.
     for key in ["email", "ignored"] {
         let body = [b"{\"employees\":[{\"id\":\"1\",\"", key.as_bytes(), b"\":\"\xff\"}]}"].concat();
         assert_eq!(said(read_chunks(&fields, [&*body])), "an element of the employees array is not a JSON object");

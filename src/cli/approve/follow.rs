@@ -1,4 +1,4 @@
-//! `bobsync approve --wait`: from the approval to the release.
+//! `bobsync approve --wait`: waits from the approval to the release.
 
 use std::time::Duration;
 
@@ -16,15 +16,15 @@ use crate::api::{
 
 /// Time between two looks at the integration.
 const LOOK: Duration = Duration::from_secs(1);
-/// Listing the people takes at most this share of the time.
+/// How many times longer the pause after a listing of the employees is than the listing itself.
 const LISTING_SHARE: u32 = 10;
 
-/// Where an approved plan stands.
+/// How far an approved plan is.
 #[derive(Debug, PartialEq)]
 enum Stage {
-    /// Not released yet, and why if there is more to say than that a pass is due.
+    /// It is not released yet. The text says why, if there is more to say than that a pass is due.
     Waiting(Option<String>),
-    /// Released and carried out as far as this pass came.
+    /// It is released, and carried out as far as this pass came.
     Released(Approved, Option<LastPass>),
     /// It will not be released.
     Over(String),
@@ -62,7 +62,7 @@ pub async fn follow(
             let why = note.map(|note| format!(": {note}")).unwrap_or_default();
             return Err(format!("approved, and not released within {}s{why}", within.as_secs()));
         }
-        // The people say how far a long pass is; the integration says so only at its end.
+        // The EmployeeSyncs show how far a long pass is. The integration shows it only at its end.
         if let Some(before) = people.map(People::waiting).filter(|_| Instant::now() >= list_again) {
             let asked = Instant::now();
             progress = place.people().await?.map(|now| format!("{} of {before} people are through", before.saturating_sub(now.waiting())));
@@ -96,7 +96,7 @@ fn stage(integration: &ProvisioningIntegration, held: &Held, generation: i64) ->
             plan.digest
         )),
         None => Stage::Over("nothing was released: nothing is held any more".to_owned()),
-        // A pass that came through would have released it, so this is one that did not.
+        // A successful pass would have released the plan, so this pass was not successful.
         Some(_) => Stage::Waiting(Some(format!("{}: {}", ready.reason, ready.message))),
     }
 }

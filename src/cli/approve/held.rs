@@ -1,4 +1,5 @@
-//! What is held, who waits for it, and under which name it is approved. Pure: the answers of the API server come in.
+//! What is held, which employees wait for it, and under which name it is approved. This module is
+//! pure: it gets the answers of the API server as arguments.
 
 use std::fmt::{Display, Write as _};
 
@@ -11,19 +12,20 @@ use crate::api::{
     reasons::{EmployeeReason, IntegrationReason},
 };
 
-/// How many people are named; the others are counted.
+/// How many employees are named. The others are counted.
 const NAMED: usize = 20;
-/// Longest field manager that the API server takes, in bytes (`FieldManagerMaxLength` of apimachinery).
+/// The longest field manager that the API server accepts, in bytes (`FieldManagerMaxLength` of
+/// apimachinery).
 const MANAGER: usize = 128;
 
 /// The plan that is held now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Held {
-    /// Its digest: who, what, and every target value.
+    /// The digest of the plan: employees, kinds of change, and every target value.
     pub digest: String,
-    /// Of the integration that holds it.
+    /// The uid of the integration that holds it.
     pub uid: String,
-    /// Which guard.
+    /// The guard that holds it.
     pub guard: String,
     /// The approval before this one.
     pub before: Option<Approved>,
@@ -31,10 +33,11 @@ pub struct Held {
 }
 
 impl Held {
-    /// What this integration holds, if it can be approved. `asked` is the digest that the caller means.
+    /// Returns what this integration holds, if it can be approved. `asked` is the digest that the
+    /// caller means.
     ///
     /// # Errors
-    /// A sentence for the caller: what is in the way.
+    /// A sentence for the caller: what prevents the approval.
     pub fn of(integration: &ProvisioningIntegration, asked: Option<&str>) -> Result<Self, String> {
         let status = integration.status.clone().unwrap_or_default();
         let generation = integration.metadata.generation.unwrap_or(0);
@@ -46,8 +49,9 @@ impl Held {
         let Some(ready) = ready.filter(|ready| ready.observed_generation.unwrap_or(0) >= generation) else {
             return Err(behind.to_owned());
         };
-        // Marked as seen, and not seen through: what is shown was found with the settings before. Who names the digest has
-        // looked already, and it releases that plan or none.
+        // The settings are marked as seen, but their pass has not ended, so the plan shown belongs
+        // to the settings before. A caller who gives the digest has seen the plan already, and the
+        // digest releases that plan or none.
         let under_way = ready.reason == IntegrationReason::Progressing.as_str();
         if under_way && status.observed_generation.unwrap_or(0) < generation && asked.is_none() {
             return Err(format!("a pass with the newest settings is under way: {}", behind.split("; ").last().unwrap_or_default()));
@@ -68,7 +72,7 @@ impl Held {
         })
     }
 
-    /// What the caller is about to approve, in a few lines, without an attribute value.
+    /// Returns what the caller is about to approve, in a few lines, without an attribute value.
     pub fn describe(&self, integration: &impl Display, people: Option<&People>) -> String {
         let mut text = format!("{integration} holds a plan ({})\n", self.guard);
         let _ = writeln!(text, "  why     {}", self.plan.held_because.as_deref().unwrap_or_default());
@@ -100,10 +104,11 @@ impl Held {
         text
     }
 
-    /// Whether the approval met the plan that was shown.
+    /// Checks that the approval is for the plan that was shown.
     ///
     /// # Errors
-    /// A sentence for the caller: the held plan changed meanwhile, and the approval releases nothing.
+    /// A sentence for the caller: the held plan changed in the meantime, and the approval releases
+    /// nothing.
     pub fn still_held_in(&self, written: &ProvisioningIntegration) -> Result<(), String> {
         let status = written.status.as_ref();
         let released = |approved: &Approved| approved.digest == self.digest && Some(approved) != self.before.as_ref();
@@ -121,12 +126,12 @@ impl Held {
     }
 }
 
-/// Who waits for a held plan.
+/// The employees who wait for a held plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct People {
-    /// All of whose changes wait.
+    /// How many employees wait with all their changes.
     pub held: usize,
-    /// Some of whose attributes wait.
+    /// How many employees wait with some of their attributes.
     pub frozen: usize,
     names: Vec<String>,
 }
@@ -144,14 +149,15 @@ impl People {
         }
     }
 
-    /// How many wait.
+    /// Returns how many employees wait.
     pub fn waiting(&self) -> usize {
         self.held + self.frozen
     }
 }
 
-/// The field manager that names this user: printable, and no longer than the API server takes. What had to be changed or
-/// cut gets a digest of the whole name, so that two users never share one.
+/// Returns the field manager that names this user. It is printable, and not longer than the API
+/// server accepts. A name that had to be changed or cut gets a digest of the whole name, so that
+/// two users never share a field manager.
 pub fn field_manager(user: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || c.is_ascii_graphic() || c == ' ';
     let printable: String = user.chars().map(|c| if plain(c) { c } else { '_' }).collect();

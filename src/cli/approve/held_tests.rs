@@ -6,7 +6,8 @@ fn digest(word: char) -> String {
     format!("sha256:{}", word.to_string().repeat(64))
 }
 
-/// An integration of generation 3 that holds the plan `a`, with `over` merged over its status.
+/// Returns an integration of generation 3 that holds the plan `a`, with `over` merged over its
+/// status.
 fn integration(spec: Value, over: Value) -> ProvisioningIntegration {
     let condition = |kind: &str, status: &str, reason: &str| json!({"type": kind, "status": status, "reason": reason, "message": "", "observedGeneration": 3, "lastTransitionTime": "2026-01-01T00:00:00Z"});
     let mut object = json!({
@@ -76,7 +77,8 @@ fn what_cannot_be_approved_says_why() {
     let message = refused(json!({}), json!({}), Some(&digest('b')));
     assert!(message.contains(&digest('a')) && message.contains(&digest('b')), "{message}");
 
-    // A pass over newer settings: what is shown is of the older ones. A long backlog is none, and a digest names its plan.
+    // This is a pass over newer settings, and the plan shown belongs to the older ones. A long
+    // backlog is not such a pass, and a digest names its plan.
     assert!(refused(json!({}), with(ready("Progressing", 3)), None).contains("look again in a moment"));
     assert!(Held::of(&integration(json!({}), with(ready("Progressing", 3))), Some(&digest('a'))).is_ok());
     let mut backlog = with(ready("Progressing", 3));
@@ -91,7 +93,7 @@ fn a_plan_that_changed_meanwhile_is_noticed() {
     let other = json!({"digest": digest('b'), "creates": 0, "reactivations": 0, "updates": 0, "disables": 9, "heldBecause": "more"});
     assert!(held.still_held_in(&integration(json!({}), json!({"plan": other}))).unwrap_err().contains(&digest('b')));
     assert!(held.still_held_in(&integration(json!({}), json!({"plan": null}))).unwrap_err().contains("nothing is held any more"));
-    // The controller was quicker than the answer.
+    // The controller was faster than the answer.
     let approved = json!({"digest": digest('a'), "by": "jane", "at": "2026-01-01T00:00:00Z"});
     assert!(held.still_held_in(&integration(json!({}), json!({"plan": null, "approved": approved}))).is_ok());
     // An older release of the same plan is not this one.

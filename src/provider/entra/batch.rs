@@ -1,9 +1,10 @@
-//! Writes that wait together go together: one `$batch` for up to 20 of them (Microsoft Graph, "Combine multiple HTTP
-//! requests using JSON batching").
+//! Writes that wait together go together: one `$batch` for up to 20 of them (Microsoft Graph,
+//! "Combine multiple HTTP requests using JSON batching").
 //!
-//! Nobody waits for company. While one call is under way, whoever comes stands in line; then the first takes along who
-//! stands there and has a turn. Each write has its own turn in the window, for Graph counts what is in a batch one by one,
-//! and its own outcome, which goes through the same table of errors as an answer that came alone.
+//! No write waits for others to come. While one call is under way, new writes wait in line. Then
+//! the first write takes along the writes in line that have a turn. Each write has its own turn in
+//! the window, because Graph counts the requests of a batch one by one. Each write has its own
+//! outcome too, which goes through the same table of errors as an answer that came alone.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -38,9 +39,9 @@ const MOST: usize = 20;
 pub(super) struct Lane {
     waiting: Mutex<VecDeque<Waiting>>,
     numbers: AtomicU64,
-    /// Held by whoever is calling.
+    /// The lock that the caller of a batch holds.
     turn: tokio::sync::Mutex<()>,
-    /// The service has no `$batch`.
+    /// Whether the service has no `$batch`.
     off: AtomicBool,
 }
 
@@ -52,28 +53,28 @@ struct Waiting {
     tell: oneshot::Sender<Told>,
 }
 
-/// A request as a batch has it, but for its id.
+/// A request as a batch has it, except for its id.
 struct Request {
     method: Method,
     url: String,
     body: Option<Vec<u8>>,
 }
 
-/// Bodies hold people's data, and passwords.
+/// `Debug` does not show bodies, because they hold employees' data and passwords.
 impl std::fmt::Debug for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Request").field("method", &self.method).finish_non_exhaustive()
     }
 }
 
-/// What became of a write that somebody else sent.
+/// What happened to a write that another caller sent.
 #[derive(Debug)]
 enum Told {
-    /// This was answered.
+    /// This is its answer.
     Answer(Answer),
-    /// The batch as a whole failed.
+    /// The whole batch failed.
     Failed(Error),
-    /// Nothing was sent: it has to go alone.
+    /// Nothing was sent, so the write has to go alone.
     Alone,
 }
 
@@ -96,14 +97,15 @@ impl Lane {
             told = &mut told => return finish(graph, call, told.ok()).await,
             turn = self.turn.lock() => turn,
             () = tokio::time::sleep(IN_LINE) => {
-                // Whether it is still wanted is to be asked, unless it is on its way.
+                // The caller has to say whether it still wants the write, unless the write is on
+                // its way.
                 return match self.withdraw(number) {
                     Some(_) => Err(Error::Throttled { wait: None }),
                     None => finish(graph, call, told.await.ok()).await,
                 };
             }
         };
-        // Whoever called before may have taken it along.
+        // An earlier caller may have taken the write along.
         let Some(own) = self.withdraw(number) else { return finish(graph, call, told.await.ok()).await };
         let ticket = graph.turn(call.urgency).await?;
         let mut turns = Vec::new();
@@ -126,7 +128,7 @@ impl Lane {
         let outcome = graph.call_in_turn(&batch, ticket).await;
         let tell = |each: &mut dyn FnMut(usize) -> Told| {
             for (at, other) in others.into_iter().enumerate() {
-                // Whoever went away is told nothing.
+                // A caller that left does not receive it.
                 let _ = other.tell.send(each(at + 1));
             }
             each(0)
@@ -139,7 +141,8 @@ impl Lane {
                 }),
                 None => tell(&mut |_| Told::Failed(unknown("the answer is not that of a batch"))),
             },
-            // Refused as it stands: nothing of it was carried out, and each can go alone.
+            // The batch is refused as a whole: nothing of it was carried out, and each write can go
+            // alone.
             Err(Error::NotFound | Error::Rejected { .. }) => {
                 self.off.store(true, Ordering::Relaxed);
                 tell(&mut |_| Told::Alone)
@@ -158,7 +161,7 @@ impl Lane {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a write out of the line, if it still stands there.
+    /// Takes a write out of the line, if it is still in it.
     fn withdraw(&self, number: u64) -> Option<Waiting> {
         let mut waiting = self.waiting();
         let at = waiting.iter().position(|one| one.number == number)?;
@@ -170,14 +173,15 @@ fn unknown(said: &str) -> Error {
     Error::Unknown { said: said.to_owned() }
 }
 
-/// Judges what was told of a write; nothing, where whoever sent it was given up half-way.
+/// Judges what was told of a write. `told` is `None` if the caller that sent it was dropped
+/// halfway.
 async fn finish(graph: &Service<EntraDialect>, call: &Call<'_>, told: Option<Told>) -> Result<Answer, Error> {
     match told {
         None => Err(unknown("the batch with this call was given up")),
         Some(Told::Failed(error)) => Err(error),
         Some(Told::Alone) => graph.call(call).await,
         Some(Told::Answer(answer)) => match graph.settle(call.route, answer, call.sent) {
-            // The token ended on the way: once more, with a fresh one.
+            // The token ended on the way, so the call is made once more with a fresh token.
             Err(Error::Unauthorized { .. }) => graph.call(call).await,
             Err(Error::Forbidden { .. } | Error::Denied { .. }) if graph.doubts_rights(Instant::now()).await => graph.call(call).await,
             outcome => outcome,
@@ -186,7 +190,7 @@ async fn finish(graph: &Service<EntraDialect>, call: &Call<'_>, told: Option<Tol
 }
 
 impl Request {
-    /// As a batch has it; each has its own headers.
+    /// Returns the request as a batch has it. Each request has its own headers.
     fn within(&self, id: usize) -> Value {
         let mut request = json!({"id": id.to_string(), "method": self.method.as_str(), "url": self.url});
         if let Some(body) = &self.body {
@@ -214,7 +218,7 @@ struct Responses<'a> {
     responses: Vec<Response<'a>>,
 }
 
-/// The answers by id, as if each had come alone; they come in any order.
+/// Returns the answers by id, as if each had come alone. They come in any order.
 fn responses(answer: &Answer) -> Option<HashMap<String, Answer>> {
     let Responses { responses } = serde_json::from_slice(&answer.body).ok()?;
     let mut answers = HashMap::new();
@@ -227,7 +231,8 @@ fn responses(answer: &Answer) -> Option<HashMap<String, Answer>> {
             }
         }
         let body = body.map(RawValue::get).filter(|body| *body != "null").unwrap_or_default();
-        // What is no JSON comes as a text; within a batch, JSON need not say that it is.
+        // A body that is not JSON comes as a text. Within a batch, JSON need not say that it is
+        // JSON.
         let body = match serde_json::from_str::<String>(body) {
             Ok(text) => Bytes::from(text),
             Err(_) => {

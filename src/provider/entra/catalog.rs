@@ -1,4 +1,5 @@
-//! What is known of Microsoft Entra ID before there is a connection: attributes, default map, limits.
+//! What is known of Microsoft Entra ID before there is a connection: attributes, default map,
+//! limits.
 
 use std::time::Duration;
 
@@ -7,8 +8,8 @@ use crate::{
     provider::{Capabilities, Catalog, ChangeAtFirstLogin, InitialPassword, limits::Pacer},
 };
 
-/// Microsoft Entra ID, as the settings see it. What Bob maps by default is not published (help.hibob.com shows it as an
-/// image), so the default map is ours.
+/// Microsoft Entra ID, as the settings see it. Bob's own default map is not published
+/// (help.hibob.com shows it as an image), so the default map is one that bobsync defines.
 pub const CATALOG: Catalog = Catalog {
     name: "Microsoft Entra ID",
     label: "entraid",
@@ -53,7 +54,8 @@ pub const CATALOG: Catalog = Catalog {
         clears: true,
         states: &[AccountState::Active, AccountState::Suspended],
         mark: "employeeId (bob and the id in base 36), or the directory extension that markAttribute names",
-        // With managers, as the default map has them; 999 without (Microsoft Graph, "List users").
+        // This is the size with managers, as the default map has them. It is 999 without (Microsoft
+        // Graph, "List users").
         page: 100,
         listing_counts: false,
         lags: true,
@@ -72,7 +74,7 @@ pub const CATALOG: Catalog = Catalog {
 /// Where an attribute of a Microsoft Graph user is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Target<'t> {
-    /// A text of the user itself, a directory extension included.
+    /// A text of the user itself, or a directory extension.
     Text(&'t str),
     /// A day, which Graph keeps as a point in time.
     Day(&'t str),
@@ -82,11 +84,12 @@ pub(super) enum Target<'t> {
     Numbered(&'t str),
     /// One of the two texts of `employeeOrgData`.
     Organization(&'t str),
-    /// The manager, a reference of its own.
+    /// The manager, which is a reference of its own.
     Manager,
 }
 
-/// Texts of the resource `user` (Microsoft Graph v1.0) that a list of users shows and a write takes.
+/// Texts of the resource `user` (Microsoft Graph v1.0) that a list of users shows and a write
+/// takes.
 const TEXTS: [&str; 21] = [
     "userPrincipalName",
     "mail",
@@ -120,13 +123,15 @@ pub(super) const ORGANIZATION: &str = "employeeOrgData";
 /// The texts in it (Microsoft Graph, resource `employeeOrgData`).
 pub(super) const IN_ORGANIZATION: [&str; 2] = ["costCenter", "division"];
 
-/// What only a sufficiently high role may write of an administrator (Microsoft Graph, "Who can perform sensitive actions").
+/// Attributes of an administrator that only a sufficiently high role may write (Microsoft Graph,
+/// "Who can perform sensitive actions").
 pub(super) const SENSITIVE: [&str; 4] = ["accountEnabled", "userPrincipalName", "businessPhones", "mobilePhone"];
 
-/// What cannot be emptied once it is set.
+/// Attributes that cannot be cleared after they are set.
 pub(super) const LASTING: [&str; 4] = ["userPrincipalName", "displayName", "mailNickname", "usageLocation"];
 
-/// Whether this is the name of a directory extension: `extension_<appId without dashes>_<name>`.
+/// Returns whether this is the name of a directory extension:
+/// `extension_<appId without dashes>_<name>`.
 pub(super) fn is_extension(name: &str) -> bool {
     let split = name.strip_prefix("extension_").and_then(|rest| rest.split_once('_'));
     split.is_some_and(|(app, name)| {
@@ -137,7 +142,7 @@ pub(super) fn is_extension(name: &str) -> bool {
     })
 }
 
-/// Where a target is; `None`: a user has no such thing.
+/// Returns where a target is, or `None` if a user has no such attribute.
 pub(super) fn locate(target: &str) -> Option<Target<'_>> {
     if let Some(name) = target.strip_prefix(NUMBERED) {
         let name = name.strip_prefix('.')?;
@@ -163,8 +168,8 @@ fn compare(target: &str) -> Option<Compare> {
     })
 }
 
-/// A pacer with the published limit on writes of one app in one tenant, the narrowest: 3,000 in 150 seconds (Microsoft Graph
-/// throttling limits, "Identity and access service limits").
+/// Returns a pacer with the narrowest published limit, the one on writes of one app in one tenant:
+/// 3,000 in 150 seconds (Microsoft Graph throttling limits, "Identity and access service limits").
 #[must_use]
 pub fn pacer() -> Pacer {
     Pacer::new(3000, Duration::from_secs(150))
@@ -175,7 +180,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_calls_before_the_time_that_a_refusal_names() {
+    async fn no_call_is_made_before_the_time_that_a_refusal_names() {
         let (pacer, began) = (pacer(), tokio::time::Instant::now());
         pacer.throttled(Some(Duration::from_secs(600)));
         drop(pacer.admit(crate::provider::Urgency::Urgent).await);

@@ -1,5 +1,5 @@
-//! How Microsoft Graph is spoken to: an app registration that proves itself with a secret or a certificate, in one of
-//! Microsoft's clouds.
+//! How calls to Microsoft Graph are made: by an app registration that authenticates with a secret
+//! or a certificate, in one of Microsoft's clouds.
 
 use std::{
     fmt,
@@ -26,18 +26,20 @@ use crate::provider::{
     token::{Granted, Token},
 };
 
-/// "Slightly less than an hour" (Microsoft identity platform, client credentials flow); used where the answer does not say.
+/// How long a token is good if the answer does not say: "slightly less than an hour" (Microsoft
+/// identity platform, client credentials flow).
 const PUBLISHED: Duration = Duration::from_secs(3599);
 
-/// An assertion is good for so long; "short-lived" (Microsoft identity platform, certificate credentials).
+/// How long an assertion is good: "short-lived" (Microsoft identity platform, certificate
+/// credentials).
 const ASSERTED: Duration = Duration::from_secs(600);
 
 /// One of Microsoft's clouds (Microsoft Graph, "National cloud deployments").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cloud {
-    /// Microsoft Graph.
+    /// The address of Microsoft Graph.
     pub graph: &'static str,
-    /// The sign-in service.
+    /// The address of the sign-in service.
     pub login: &'static str,
 }
 
@@ -55,17 +57,19 @@ impl Cloud {
 /// An Entra ID tenant, as the settings name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tenant {
-    /// Scheme, host, port and a path prefix if any, without a trailing slash: called at `<base>/v1.0/...`.
+    /// Scheme, host, port and a path prefix if any, without a trailing slash. Calls go to
+    /// `<base>/v1.0/...`.
     pub base: String,
-    /// The same of the sign-in service: called at `<tokens>/{id}/oauth2/v2.0/token`.
+    /// The same for the sign-in service. Calls go to `<tokens>/{id}/oauth2/v2.0/token`.
     pub tokens: String,
     /// The tenant's GUID or one of its verified domains.
     pub id: String,
-    /// The cloud: whatever address is called, scopes, audiences and references are this one's.
+    /// The cloud. Scopes, audiences and references use its addresses, even if calls go to another
+    /// address.
     pub cloud: Cloud,
     /// Usage location of new accounts.
     pub usage_location: Option<String>,
-    /// Where the mark goes.
+    /// Where the mark is written.
     pub mark: Mark,
 }
 
@@ -95,8 +99,9 @@ impl Destination for Tenant {
     }
 }
 
-/// The directory that a token names as its own (`tid`): a GUID, whichever of its domains the settings name. Nothing rests on
-/// the signature, for the token came from Microsoft itself.
+/// Returns the directory that a token names as its own (`tid`). It is a GUID, even if the settings
+/// name one of the tenant's domains. The signature need not be checked, because the token came from
+/// Microsoft itself.
 fn directory(token: &str) -> Option<Box<str>> {
     #[derive(Deserialize)]
     struct Claims {
@@ -106,7 +111,7 @@ fn directory(token: &str) -> Option<Box<str>> {
     serde_json::from_slice(&claims).ok().map(|claims: Claims| claims.tid.to_lowercase().into())
 }
 
-/// An app registration and how it proves itself.
+/// An app registration, and how it authenticates.
 #[derive(Debug)]
 pub struct App {
     client_id: String,
@@ -118,7 +123,7 @@ enum Proof {
     Secret(Secret),
     Certificate {
         key: Box<SigningKey>,
-        /// SHA-256 of the certificate, as `x5t#S256` has it.
+        /// SHA-256 of the certificate, in the form of `x5t#S256`.
         thumbprint: String,
     },
 }
@@ -127,7 +132,8 @@ impl App {
     /// Reads the keys of the Secret.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`]: they are no credential. Nothing of their content is in the error.
+    /// [`Error::Unauthorized`] if they are not a credential. The error has nothing of their
+    /// content.
     pub fn read(mut credential: Credential) -> Result<Self, Error> {
         let refuse = |why: &str| Error::Unauthorized { said: why.to_owned() };
         let client_id = credential.required("clientId").expose().trim().to_owned();
@@ -163,7 +169,8 @@ impl App {
 pub(super) struct EntraDialect {
     tenant: Arc<Tenant>,
     app: App,
-    /// Scheme, host and port: a link to the next page is whole, and a path prefix is part of each path.
+    /// Scheme, host and port. A link to the next page is a whole address, so a path prefix is part
+    /// of each path.
     origin: String,
     prefix: String,
 }
@@ -178,23 +185,23 @@ impl EntraDialect {
     pub(super) fn new(tenant: Arc<Tenant>, app: App) -> Self {
         let (origin, prefix) = match Url::parse(&tenant.base) {
             Ok(url) => (url.origin().ascii_serialization(), url.path().trim_end_matches('/').to_owned()),
-            // The first call says that this is no address.
+            // The first call reports that this is not an address.
             Err(_) => (tenant.base.clone(), String::new()),
         };
         Self { tenant, app, origin, prefix }
     }
 
-    /// What is called at the tenant's address.
+    /// Returns the path of a call at the tenant's address.
     pub(super) fn path(&self, below: &str) -> String {
         format!("{}/v1.0{below}", self.prefix)
     }
 
-    /// A path as it is written within a batch.
+    /// Returns a path as it is written within a batch.
     pub(super) fn within<'p>(&self, path: &'p str) -> &'p str {
         path.strip_prefix(&*self.path("")).unwrap_or(path)
     }
 
-    /// The path and query of a link, if it leads to where calls go.
+    /// Returns the path and query of a link, if the link leads to the address of the calls.
     pub(super) fn same_origin(&self, link: &str) -> Option<String> {
         let url = Url::parse(link).ok().filter(|url| url.origin().ascii_serialization() == self.origin)?;
         Some(match url.query() {
@@ -261,7 +268,8 @@ impl Dialect for EntraDialect {
 }
 
 impl EntraDialect {
-    /// A signed request for a token (Microsoft identity platform, "Certificate credentials").
+    /// Returns a signed request for a token (Microsoft identity platform, "Certificate
+    /// credentials").
     fn assertion(&self, key: &SigningKey, thumbprint: &str) -> Result<Secret, Error> {
         let unavailable = |said: &str| Error::Unavailable { said: said.to_owned() };
         let mut unique = [0; 16];
@@ -269,7 +277,7 @@ impl EntraDialect {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let claims = json!({
             "iss": self.app.client_id, "sub": self.app.client_id,
-            // Whatever address is called, this is whom the assertion is for.
+            // The assertion is for this audience, even if the call goes to another address.
             "aud": self.audience(), "jti": BASE64_URL_SAFE_NO_PAD.encode(unique),
             "iat": now, "nbf": now, "exp": now + ASSERTED.as_secs(),
         });

@@ -1,4 +1,5 @@
-//! What the answers of Microsoft Graph and of the sign-in service mean, by status, purpose and the code in the body.
+//! What the answers of Microsoft Graph and of the sign-in service mean, by status, purpose and the
+//! code in the body.
 
 use serde_json::Value;
 
@@ -10,22 +11,23 @@ use crate::provider::{
     http::Answer,
 };
 
-/// Sets or takes away a manager.
+/// Sets or removes a manager.
 pub(super) const MANAGER: Route = Route::new("manager", Purpose::Update);
 /// Ends the sessions of a user.
 pub(super) const SESSIONS: Route = Route::new("sessions", Purpose::Update);
-/// Several writes in one call.
+/// Makes several writes in one call.
 pub(super) const BATCH: Route = Route::new("batch", Purpose::Update);
 /// Asks whether a directory extension is defined.
 pub(super) const EXTENSION: Route = Route::new("extensions", Purpose::Definitions);
 
-/// What holds the password of a new user.
+/// The attribute that holds the password of a new user.
 const PASSWORD: &str = "passwordProfile";
 
-/// Whether an answer grants the call, and if not, what to do about it. `mark`: the attribute that bears the mark.
+/// Returns whether an answer grants the call, and if not, what to do about it. `mark` is the
+/// attribute that holds the mark.
 ///
 /// # Errors
-/// Everything but a 2xx with JSON, or, to a change, without anything.
+/// Every answer except a 2xx with JSON or, for a change, with an empty body.
 pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, mark: &str) -> Result<(), Error> {
     let status = answer.status.as_u16();
     if answer.status.is_success() && route.purpose == Purpose::Update && answer.body.is_empty() {
@@ -38,7 +40,7 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, mark: &str) -
         return judged;
     }
     let body = Body::read(answer);
-    // What is said of a batch as a whole may speak of anybody in it.
+    // The message about a whole batch may be about any employee in it.
     let clean = if route == BATCH { String::new() } else { sent.clean(&body.message) };
     let said = if clean.is_empty() { format!("HTTP {status}") } else { clean };
     if route.purpose == Purpose::Token {
@@ -48,39 +50,39 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, mark: &str) -
     let unavailable = |said: String| Error::Unavailable { said: format!("HTTP {status}: {said}") };
     Err(match (status, route.purpose) {
         (401, _) => Error::Unauthorized { said },
-        // No right is missing: there is no room for another object.
+        // No right is missing: the directory has no room for another object.
         (403, Purpose::Create | Purpose::Update) if body.code == "Directory_QuotaExceeded" => {
             Error::Forbidden { said: format!("the quota of objects in this directory is used up; Microsoft said: {said}") }
         }
-        // Whoever asks for it knows which permission that takes.
+        // The caller knows which permission ending sessions needs.
         (403, Purpose::Update) if route == SESSIONS => Error::Forbidden { said },
         (403, Purpose::Update) => forbidden(&said),
         (403, Purpose::Create) => Error::Forbidden { said: needs(&said) },
         (403, _) => denied(&said),
         (404, Purpose::Find | Purpose::Update) => Error::NotFound,
-        // Whatever the words are: only one property is asked about.
+        // The words do not matter, because the call asks about only one property.
         (400, Purpose::Definitions) if body.speaks_of_no_such_property() || extension.is_some() => Error::NotFound,
-        // It concerns the row with this target, and no other.
+        // The refusal is about the row with this target, and about no other row.
         (400, Purpose::List) if extension.is_some() => Error::Rejected { field: extension, said },
         (_, Purpose::List | Purpose::Find | Purpose::Definitions) => unavailable(said),
-        // A user who was just made is not everywhere yet: "Not a valid reference update", "does not reference a valid
-        // object". Nothing was applied.
+        // Not all of the directory knows a new user yet: "Not a valid reference update", "does not
+        // reference a valid object". Nothing was applied.
         (400, _) if route == MANAGER => unavailable(said),
         (400 | 409, _) if body.conflicts() => Error::Duplicate { field: duplicate(&body, &sent.targets(mark)) },
-        // The directory could not write now: another write was under way.
+        // The directory could not write now, because another write was under way.
         (404 | 409 | 412 | 423, _) => unavailable(said),
         _ => refused(&body, said, &sent, mark),
     })
 }
 
-/// The credential may not do this to this account.
+/// Returns the error of a credential that may not do this to this account.
 fn forbidden(said: &str) -> Error {
     let needs =
         "the app registration needs the application permission User.ReadWrite.All, and for an administrator's account a directory role";
     Error::Forbidden { said: format!("{needs} that is high enough; Microsoft said: {said}") }
 }
 
-/// The credential may not do this kind of call.
+/// Returns the error of a credential that may not make this kind of call.
 fn denied(said: &str) -> Error {
     Error::Denied { said: needs(said) }
 }
@@ -91,8 +93,8 @@ fn needs(said: &str) -> String {
     )
 }
 
-/// Whether a refusal that names no attribute is said of a user who was just made: not all of the directory knows it yet. Of an
-/// older user the same words are about a value.
+/// Returns whether a refusal that names no attribute may be about a new user that not all of the
+/// directory knows yet. For an older user the same words are about a value.
 pub(super) fn speaks_of_lag(said: &str) -> bool {
     let said = said.to_lowercase();
     ["one or more property values specified are invalid", "not a valid reference update", "does not reference a valid"]
@@ -100,7 +102,8 @@ pub(super) fn speaks_of_lag(said: &str) -> bool {
         .any(|words| said.contains(words))
 }
 
-/// The sign-in service refuses (RFC 6749, 5.2, and Microsoft's "Authentication and authorization error codes").
+/// Returns the error of the sign-in service (RFC 6749, 5.2, and Microsoft's "Authentication and
+/// authorization error codes").
 fn token_refused(status: u16, body: &Body, said: String) -> Error {
     let said = match body.number {
         Some(number) => format!("{said} (AADSTS{number})"),
@@ -114,13 +117,15 @@ fn token_refused(status: u16, body: &Body, said: String) -> Error {
     }
 }
 
-/// Which of the sent keys another object has. An address of another object is met by `mail`.
+/// Returns which of the sent keys another object has. Another object may have an address in its
+/// `mail`.
 fn duplicate(body: &Body, targets: &[&str]) -> Option<String> {
     let named = field(targets, body.target.as_deref(), &[&body.message], names);
     named.or_else(|| body.target.clone().filter(|target| target.bytes().all(|b| b.is_ascii_alphanumeric())))
 }
 
-/// What was sent is refused: the initial password, or an attribute. A new user gets some that no row maps.
+/// Returns the error of a refused value: the initial password, or an attribute. A new user also
+/// gets attributes that no row maps.
 fn refused(body: &Body, said: String, sent: &Sent<'_>, mark: &str) -> Error {
     let named = body.target.as_deref();
     let of_password = |text: &str| sent.password_refused(text, PASSWORD, &said);
@@ -145,7 +150,8 @@ fn refused(body: &Body, said: String, sent: &Sent<'_>, mark: &str) -> Error {
     }
 }
 
-/// The domain of a new user, where the refusal says that it is federated (Microsoft Graph, "Create user").
+/// Returns the domain of a new user, if the refusal says that the domain is federated (Microsoft
+/// Graph, "Create user").
 fn federated<'s>(sent: &Sent<'s>, message: &str) -> Option<&'s str> {
     let Sent::Create(mapping, write, _) = sent else { return None };
     let message = message.to_lowercase();
@@ -159,13 +165,14 @@ fn federated<'s>(sent: &Sent<'s>, message: &str) -> Option<&'s str> {
     name.rsplit_once('@').map(|(_, domain)| domain)
 }
 
-/// The attributes among these that an administrator's account does not let everybody write.
+/// Returns the names of the attributes among these that only high roles may write on an
+/// administrator's account.
 pub(super) fn sensitive(names: &[&str]) -> String {
     names.iter().copied().filter(|name| SENSITIVE.contains(name)).collect::<Vec<_>>().join(", ")
 }
 
-/// What an error body says: `{error: {code, message, details: [{code, target, message}]}}` from Graph,
-/// `{error, error_description, error_codes}` from the sign-in service.
+/// What an error body says: `{error: {code, message, details: [{code, target, message}]}}` from
+/// Graph, `{error, error_description, error_codes}` from the sign-in service.
 #[derive(Debug, Default)]
 struct Body {
     code: String,
@@ -185,8 +192,9 @@ impl Body {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let error = &body["error"];
         if error.is_string() {
-            // "AADSTS7000215: Invalid client secret provided. ... Trace ID: ... Correlation ID: ...": the code goes with it as a
-            // number, and the ids say nothing to whoever reads this.
+            // The text is "AADSTS7000215: Invalid client secret provided. ... Trace ID: ...
+            // Correlation ID: ...". The code is kept as a number, and the ids are of no use to a
+            // reader.
             let description = text(&body["error_description"]);
             let told = description.split_once(": ").filter(|(code, _)| code.starts_with("AADSTS")).map_or(&*description, |(_, told)| told);
             let told = told.split(" Trace ID:").next().unwrap_or(told);
@@ -204,7 +212,7 @@ impl Body {
         }
     }
 
-    /// Another object has the value. Not every answer has details.
+    /// Returns whether another object has the value. Not every answer has details.
     fn conflicts(&self) -> bool {
         let message = self.message.to_lowercase();
         self.details.iter().any(|code| code == "ObjectConflict" || code == "ConflictingObjects")
@@ -212,19 +220,21 @@ impl Body {
             || message.contains("conflicting object with one or more of the specified property values")
     }
 
-    /// The directory extension that the message names.
+    /// Returns the directory extension that the message names.
     fn extension(&self) -> Option<String> {
         let name = |c: char| c.is_ascii_alphanumeric() || c == '_';
         self.message.split(|c| !name(c)).find(|word| word.starts_with("extension_")).map(str::to_owned)
     }
 
-    /// "Property 'extension_..._x' does not exist as a declared property or extension property."
+    /// Finds "Property 'extension_..._x' does not exist as a declared property or extension
+    /// property."
     fn speaks_of_no_such_property(&self) -> bool {
         self.message.contains("does not exist as a declared property or extension property")
     }
 }
 
-/// The words in which a refusal may speak of an attribute: its name in Graph, or the directory's own older one.
+/// Returns the words by which a refusal may name an attribute: its name in Graph, or the
+/// directory's own older name.
 fn names(target: &str) -> Vec<String> {
     let older = match target {
         "mail" => &["proxyAddresses", "proxyAddress"][..],

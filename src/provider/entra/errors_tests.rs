@@ -91,7 +91,7 @@ fn what_may_not_be_written_says_which_right_it_takes() {
             && text.contains("User.ReadWrite.All, and for an administrator's account a directory role"),
         "{text}"
     );
-    // The end of sessions takes another permission, which its caller names.
+    // Ending sessions needs another permission, which its caller names.
     let sessions = judged(SESSIONS, &refused(403, "Authorization_RequestDenied", "No.", &json!([]))).unwrap_err().to_string();
     assert!(!sessions.contains("User.ReadWrite.All"), "{sessions}");
 }
@@ -172,10 +172,10 @@ fn nothing_that_was_sent_comes_back_the_password_least_of_all() {
 }
 
 #[test]
-fn what_is_said_of_a_batch_as_a_whole_gives_nobody_in_it_away() {
+fn what_is_said_of_a_batch_as_a_whole_gives_no_employee_away() {
     for (status, category) in [(400, "rejected"), (401, "unauthorized"), (403, "forbidden"), (404, "not_found"), (501, "not_found")] {
         let answer = refused(status, "x", "Noa-Maria and Correct-Horse-7 are no batch", &json!([]));
-        // Whose values are in it is not known where the whole is judged.
+        // The code that judges the whole batch does not know which employees have values in it.
         let error = judge(BATCH, &answer, Sent::Nothing, "employeeId").unwrap_err();
         assert_eq!(error.category(), category, "{status}: {error:?}");
         assert!(!format!("{error} {error:?}").contains("Noa-Maria") && !format!("{error:?}").contains("Horse"), "{error:?}");

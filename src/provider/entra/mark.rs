@@ -1,15 +1,15 @@
-//! Bob's `root.id` on a user: in `employeeId`, which holds 16 characters and therefore the id in base 36, or as it is in a
-//! directory extension.
+//! Bob's `root.id` on a user. `employeeId` holds only 16 characters, so it has the id in base 36. A
+//! directory extension has the id as it is.
 
 use std::borrow::Cow;
 
 use super::catalog::is_extension;
 use crate::domain::visible::{trimmed, trimmed_of};
 
-/// The attribute that bears the mark.
+/// The attribute that holds the mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mark {
-    /// `employeeId`.
+    /// The attribute `employeeId`.
     EmployeeId,
     /// This directory extension.
     Extension(Box<str>),
@@ -30,7 +30,7 @@ impl Mark {
         }
     }
 
-    /// The name of the attribute.
+    /// Returns the name of the attribute.
     pub(super) fn attribute(&self) -> &str {
         match self {
             Self::EmployeeId => "employeeId",
@@ -38,7 +38,7 @@ impl Mark {
         }
     }
 
-    /// Bob's id as the attribute holds it; `None` if it cannot.
+    /// Returns Bob's id as the attribute holds it, or `None` if the attribute cannot hold it.
     pub(super) fn encode<'i>(&self, id: &'i str) -> Option<Cow<'i, str>> {
         match self {
             Self::Extension(_) => Some(Cow::Borrowed(id)),
@@ -57,8 +57,9 @@ impl Mark {
         }
     }
 
-    /// Bob's id in the attribute's text. A number that somebody else put where the mark goes is told as a mark that is
-    /// nobody's: so the account is a stranger's, and the number is never overwritten.
+    /// Returns Bob's id in the attribute's text. A number that another system wrote there becomes a
+    /// mark that no employee has. So the account counts as a stranger's account, and the number is
+    /// never overwritten.
     pub(super) fn decode<'t>(&self, text: Cow<'t, str>) -> Cow<'t, str> {
         match self {
             Self::Extension(_) => trimmed_of(text.clone()).unwrap_or(text),
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_of_somebody_else_is_nobodys_mark() {
+    fn a_number_of_another_system_is_no_employees_mark() {
         for text in ["4711", "3332883894235038486", "bob1", "bob0jxjq2zvrcnt", "bobby-tables-016", "bob+jxjq2zvrcntj"] {
             assert!(Mark::EmployeeId.decode(text.into()).starts_with("employeeId "), "{text}");
         }

@@ -1,8 +1,8 @@
 //! Microsoft Entra ID, through Microsoft Graph, version 1.0.
 //!
-//! [`catalog`] is what is known without a connection; `dialect` is how it is spoken to; `mark` is where Bob's id stands;
-//! `read`, `write` and `told` are the wire; `whose` asks what has to be known next to a write; `batch` sends together what waits
-//! together; `errors` turns refusals into what to do about them. This file says which calls there are.
+//! [`catalog`] is known without a connection; `dialect` makes calls; `mark` is where Bob's id is;
+//! `read`, `write` and `told` are the wire; `whose` asks what a write has to know; `batch` sends
+//! waiting writes together; `errors` turns refusals into what to do. This file has the calls.
 
 pub mod catalog;
 
@@ -55,17 +55,17 @@ use crate::domain::{
     mapping::{Compare, Mapping, equal},
 };
 
-/// The largest page, and the largest with managers (Microsoft Graph, "List users" and known issue 13635).
+/// The largest pages, without and with managers (Microsoft Graph, "List users", known issue 13635).
 const PAGE: usize = 999;
 const PAGE_WITH_MANAGERS: usize = catalog::CATALOG.capabilities.page;
 
 /// How long it is remembered whether a directory extension is defined.
 const REMEMBERED: Duration = Duration::from_secs(600);
 
-/// A user who was just made is not everywhere yet: what belongs to the making is tried again after these pauses.
+/// The pauses between tries to finish a new user, which not all of the directory knows yet.
 const LAG: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
-/// So long after it was made, a refusal may be said of a user because not all of the directory knows it yet.
+/// How long after its creation a refusal may mean that not all of the directory knows a user yet.
 const YOUNG: Duration = Duration::from_secs(120);
 
 /// One Entra ID tenant, through one app registration.
@@ -73,14 +73,14 @@ pub struct Entra {
     tenant: Arc<Tenant>,
     graph: Service<EntraDialect>,
     lane: Lane,
-    /// Whether a directory extension is defined, as it was last asked.
+    /// Whether a directory extension is defined, as the last answer said, and when.
     extensions: Mutex<HashMap<String, (Instant, bool)>>,
     /// Users that were made lately, and when.
     young: Mutex<HashMap<String, Instant>>,
 }
 
 impl Entra {
-    /// Prepares the connection; nothing is called yet. The pacer is shared by all who call this tenant.
+    /// Prepares the connection and calls nothing yet. All callers of this tenant share the pacer.
     ///
     /// # Errors
     /// The TLS settings of this machine cannot be used.
@@ -94,7 +94,7 @@ impl Entra {
         self.graph.dialect().path(below)
     }
 
-    /// A reader that asks for no directory extension that is known to be missing.
+    /// Returns a reader that leaves out directory extensions that are known to be missing.
     fn reader<'m>(&'m self, mapping: &'m Mapping) -> Reader<'m> {
         let mut reader = Reader::new(mapping, &self.tenant.mark);
         let missing: Vec<usize> = reader.extensions().filter(|(_, name)| self.is_missing(name)).filter_map(|(row, _)| row).collect();
@@ -117,8 +117,8 @@ impl Entra {
             lister.goes_to(&path)?;
             let answer = match lister.page(async |size| self.get(Route::LIST, &with_top(&path, size), Sent::Nothing).await).await {
                 Err(Error::Rejected { field: Some(name), said }) => {
-                    // An extension that the probe has seen, and the list does not know: its row is left out. Each is left
-                    // out once, so this ends.
+                    // The probe has seen the extension, and the list does not know it: its row is
+                    // left out. Each row is left out once, so this ends.
                     self.remember(&name, false);
                     let missing = self.undefined(&all).await?;
                     if missing.len() == unavailable.len() {
@@ -146,8 +146,8 @@ impl Entra {
         }
     }
 
-    /// The rows whose directory extension the tenant does not have. Each is asked for once and remembered for a while: by a
-    /// filter, because a list leaves out without a word what does not exist.
+    /// Returns the rows of directory extensions that the tenant lacks. Asks for each once in a
+    /// while, by a filter, because a list silently leaves out what does not exist.
     async fn undefined(&self, reader: &Reader<'_>) -> Result<Vec<usize>, Error> {
         let mut missing = Vec::new();
         for (row, name) in reader.extensions() {
@@ -159,7 +159,7 @@ impl Entra {
                     let path = self.path(&format!("/users?$filter={filter}&$select=id&$top=1"));
                     let defined = match self.get(EXTENSION, &path, Sent::Nothing).await {
                         Err(Error::NotFound) => false,
-                        // A service that cannot tell: a write will.
+                        // If the service cannot tell, a write will.
                         Ok(_) | Err(Error::Unavailable { .. }) => true,
                         Err(error) => return Err(error),
                     };
@@ -184,7 +184,7 @@ impl Entra {
         self.extensions.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), (Instant::now(), defined));
     }
 
-    /// Whether a directory extension is remembered as one that the tenant does not have.
+    /// Returns whether a directory extension is remembered as missing.
     fn is_missing(&self, name: &str) -> bool {
         let extensions = self.extensions.lock().unwrap_or_else(PoisonError::into_inner);
         extensions.get(name).is_some_and(|(at, defined)| !defined && at.elapsed() < REMEMBERED)
@@ -207,9 +207,9 @@ impl Entra {
         }
     }
 
-    /// One user by id or name: unlike a search, this shows what was written, but for the lag between the directory's copies.
+    /// Reads one user by id or name. Unlike a search, it shows writes as soon as a copy has them.
     async fn by_key(&self, mapping: &Mapping, key: &str) -> Result<Option<Account<'static>>, Error> {
-        // Dots alone would be another address.
+        // A key of only dots would be another address.
         if key.bytes().all(|b| b == b'.') {
             return Ok(None);
         }
@@ -221,7 +221,7 @@ impl Entra {
                 Ok(Some(reader.account(&user).ok_or_else(|| unreadable("the answer is not a user"))?.into_owned()))
             }
             Err(Error::NotFound) => Ok(None),
-            // It is said of this account alone.
+            // The refusal is about this account only.
             Err(Error::Denied { said }) => Err(Error::Forbidden { said }),
             Err(error) => Err(error),
         }
@@ -300,8 +300,8 @@ impl Entra {
         self.young.lock().unwrap_or_else(PoisonError::into_inner).get(id).is_some_and(|made| made.elapsed() < YOUNG)
     }
 
-    /// Whether what belongs to an account that was just made is done. The account stands either way, and the next pass sees
-    /// what it lacks.
+    /// Makes a call that finishes a new account. Returns whether it succeeded. The account exists
+    /// in both cases, and the next pass sees what it lacks.
     async fn soon<F: Future<Output = Result<Option<Answer>, Error>>>(&self, call: impl Fn() -> F) -> bool {
         for pause in LAG.into_iter().map(Some).chain([None]) {
             match (call().await, pause) {
@@ -331,7 +331,7 @@ impl Entra {
         if !members.is_empty() {
             match self.patch(id, members.clone(), urgency, sent).await {
                 Ok(answer) => last = answer,
-                // Access that is to be taken goes out by itself before anything else does.
+                // The engine takes access in a write of its own, so there is no harmless part.
                 Err(Error::Forbidden { said }) if write.access != Some(Access::Suspended) => {
                     let (error, kept) = self.harmless_part(id, &members, urgency, sent, said).await?;
                     let is_kept = |row: &usize| mapping.rows.get(*row).is_some_and(|row| kept.contains_key(&*row.target));
@@ -358,7 +358,7 @@ impl Entra {
                     let left = left.get_or_insert_with(|| Left { error, rows: Vec::new(), sessions: false });
                     left.rows.extend(mapping.manager);
                 }
-                // The manager is not everywhere yet. That says nothing of the account, whose other attributes are written.
+                // Not all of the directory knows the manager yet. All other attributes are written.
                 Err(Error::NotFound) => unset_manager = true,
                 Err(error) => return Err(error),
             }
@@ -376,11 +376,11 @@ impl Entra {
         }
     }
 
-    /// Of an administrator, only a role that is high enough may write the sensitive attributes; the others can be written all
-    /// the same. The error that names the rest, and the rest.
+    /// Writes what remains without the sensitive attributes, which only a high role may write on an
+    /// administrator. Returns the error that names the sensitive ones, and these.
     ///
     /// # Errors
-    /// There is no other part, or it is refused as well.
+    /// There is no other part, or it is refused too.
     async fn harmless_part(
         &self,
         id: &str,
@@ -406,7 +406,7 @@ impl Entra {
     async fn patch(&self, id: &str, members: Map<String, Value>, urgency: Urgency, sent: Sent<'_>) -> Result<Option<Answer>, Error> {
         let path = self.path(&user_path(id));
         let answer = match self.write(Route::UPDATE, urgency, Method::PATCH, &path, Some(members), sent).await {
-            // Nothing was applied, and a moment later it will be.
+            // Nothing was applied, and a later try will succeed.
             Err(Error::Rejected { field: None, said }) if speaks_of_lag(&said) && self.is_young(id) => {
                 return Err(Error::Unavailable { said: format!("the directory does not know this new user everywhere yet: {said}") });
             }
@@ -416,7 +416,7 @@ impl Entra {
         Ok(Some(answer))
     }
 
-    /// Sets the manager by a reference, or takes it away; where there is none, that is done already.
+    /// Sets the manager by a reference, or removes the manager, if there is one.
     async fn set_manager(&self, id: &str, manager: Reference<'_>, urgency: Urgency, sent: Sent<'_>) -> Result<Option<Answer>, Error> {
         let path = self.path(&format!("{}/manager/$ref", user_path(id)));
         let (method, body) = match manager {
@@ -433,7 +433,7 @@ impl Entra {
         }
     }
 
-    /// Ends the sessions of a user whose access was just taken. Where it fails, the whole change has failed and is made again.
+    /// Ends the sessions of a user who lost access. If it fails, the whole change is repeated.
     async fn end_sessions(&self, id: &str, urgency: Urgency) -> Result<(), Error> {
         let path = self.path(&format!("{}/revokeSignInSessions", user_path(id)));
         match self.write(SESSIONS, urgency, Method::POST, &path, None, Sent::Nothing).await {
@@ -460,7 +460,7 @@ impl Entra {
         let body = members.map(|members| Value::Object(members).to_string().into_bytes());
         let call = Call { route, urgency, method, path, query: &[], body, sent };
         match urgency {
-            // Whoever cannot wait goes alone.
+            // An urgent write goes alone.
             Urgency::Urgent => self.graph.call(&call).await,
             Urgency::Normal => self.lane.send(&self.graph, &call).await,
         }
@@ -471,14 +471,14 @@ fn is_id(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
-/// An id in 16 bytes, which is what a GUID has.
+/// Returns an id in 16 bytes, which is the size of a GUID.
 fn short(id: &str) -> u128 {
     let digits: String = id.chars().filter(|c| *c != '-').collect();
     let guid = u128::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 32);
     guid.unwrap_or_else(|| Sha256::digest(id.as_bytes()).iter().take(16).fold(0, |number, byte| number << 8 | u128::from(*byte)))
 }
 
-/// Percent-encoded, for one segment of a path or one value of a query.
+/// Returns the text percent-encoded, for one segment of a path or one value of a query.
 fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -492,8 +492,8 @@ fn encoded(text: &str) -> String {
     out
 }
 
-/// The address of a page with so many users on it, where it says how many. The link to a next page bears the parameters of
-/// the first.
+/// Returns the address of a page with `size` users on it, if the address has a size. The link to a
+/// next page has the parameters of the first.
 fn with_top(path: &str, size: usize) -> Cow<'_, str> {
     let Some((before, query)) = path.split_once('?') else { return path.into() };
     let with = |pair: &str| match pair.split_once('=') {
@@ -504,8 +504,8 @@ fn with_top(path: &str, size: usize) -> Cow<'_, str> {
     format!("{before}?{}", pairs.join("&")).into()
 }
 
-/// The address of one user. A key is one segment of it, whatever it holds; one that begins with a dollar sign needs the form
-/// with parentheses (Microsoft Graph, "Get a user").
+/// Returns the path of one user. A key is one segment of it. A key that begins with a dollar sign
+/// needs the form with parentheses (Microsoft Graph, "Get a user").
 fn user_path(key: &str) -> String {
     if key.starts_with('$') {
         return format!("/users('{}')", encoded(&key.replace('\'', "''")));
@@ -513,7 +513,7 @@ fn user_path(key: &str) -> String {
     format!("/users/{}", encoded(key))
 }
 
-/// The body, if it is an object: the deserializer takes a list for one as well.
+/// Returns the body, if it is an object: the deserializer accepts a list as one too.
 fn object(answer: &Answer) -> Option<&[u8]> {
     Some(&answer.body[..]).filter(|body| body.trim_ascii_start().first() == Some(&b'{'))
 }
@@ -527,7 +527,7 @@ fn user_in(answer: &Answer) -> Option<User<'_>> {
     serde_json::from_slice(object(answer)?).ok().filter(|user: &User<'_>| !user.is_error())
 }
 
-/// Whether the answer to a change confirms it: nothing, or the user.
+/// Returns whether the answer to a change confirms it: it is empty, or it is the user.
 fn confirmed(id: &str, answer: &Answer) -> Result<(), &'static str> {
     if answer.body.is_empty() {
         return Ok(());

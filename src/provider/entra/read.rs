@@ -1,4 +1,4 @@
-//! Graph's users as accounts: only what the mapping asks for is asked for.
+//! Reads Graph's users as accounts. It asks only for what the mapping needs.
 
 use std::{borrow::Cow, fmt};
 
@@ -17,7 +17,8 @@ use crate::domain::{
     mapping::Mapping,
 };
 
-/// What tells who a user is and whether the account is ours to change, whatever is mapped.
+/// The members that identify a user and say whether bobsync may change the account. They are read
+/// with every mapping.
 const ALWAYS: [&str; 5] = ["id", "userPrincipalName", "accountEnabled", "userType", "onPremisesSyncEnabled"];
 
 /// One page of a list (Microsoft Graph, "List users").
@@ -31,7 +32,7 @@ pub(super) struct Page<'a> {
     pub(super) error: Option<IgnoredAny>,
 }
 
-/// One user: the members that were answered, in their order.
+/// One user: the members of the answer, in their order.
 #[derive(Default)]
 pub(super) struct User<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
@@ -59,7 +60,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for User<'a> {
     }
 }
 
-/// A text that is borrowed where it has no escapes.
+/// A text that is borrowed if it has no escapes.
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
@@ -79,7 +80,7 @@ impl<'a> User<'a> {
         serde_json::from_str(self.raw(name)?).ok()
     }
 
-    /// A text that is not empty.
+    /// Returns a text that is not empty.
     pub(super) fn text(&self, name: &str) -> Option<Cow<'a, str>> {
         self.read(name).map(|Text(text)| text).filter(|text| !text.trim().is_empty())
     }
@@ -92,7 +93,8 @@ impl<'a> User<'a> {
         self.raw("error").is_some_and(|raw| raw != "null")
     }
 
-    /// Absence is no evidence: without the flag nobody is suspended, and nobody is active.
+    /// Returns the state. Absence is no evidence: without the flag a user is neither suspended nor
+    /// active.
     fn state(&self) -> AccountState {
         match self.enabled() {
             Some(true) => AccountState::Active,
@@ -101,8 +103,9 @@ impl<'a> User<'a> {
         }
     }
 
-    /// Synchronised from a directory on premises, or a guest, whose own tenant is the master. Neither the type nor the name
-    /// alone tells a guest.
+    /// Returns whether another directory is the user's master. That is so for a user from a
+    /// directory on premises, and for a guest of another tenant. Type and name are both checked,
+    /// because neither of them identifies every guest.
     fn is_elsewhere(&self, name: Option<&str>) -> bool {
         self.read("onPremisesSyncEnabled") == Some(true)
             || self.text("userType").is_some_and(|kind| kind.eq_ignore_ascii_case("guest"))
@@ -121,17 +124,17 @@ impl<'m> Reader<'m> {
         Self { rows: mapping.rows.iter().map(|row| locate(&row.target)).collect(), mark }
     }
 
-    /// Whether managers have to be asked for.
+    /// Returns whether managers have to be asked for.
     pub(super) fn has_manager(&self) -> bool {
         self.rows.contains(&Some(Target::Manager))
     }
 
-    /// Does not ask for these rows.
+    /// Leaves out these rows, so that they are not asked for.
     pub(super) fn leave_out(&mut self, rows: &[usize]) {
         rows.iter().for_each(|row| self.rows[*row] = None);
     }
 
-    /// The directory extensions that are mapped, and the one with the mark.
+    /// Returns the directory extensions that are mapped, and the one with the mark.
     pub(super) fn extensions(&self) -> impl Iterator<Item = (Option<usize>, &'m str)> + '_ {
         let rows = self.rows.iter().enumerate().filter_map(|(row, target)| match target {
             Some(Target::Text(name)) if name.starts_with("extension_") => Some((Some(row), *name)),
@@ -144,7 +147,8 @@ impl<'m> Reader<'m> {
         rows.chain(mark)
     }
 
-    /// The query of a read: without it, Graph shows eleven properties, and neither state nor mark among them.
+    /// Returns the query of a read. Without it, Graph shows eleven properties, without state and
+    /// mark.
     pub(super) fn query(&self) -> String {
         let mut names = ALWAYS.to_vec();
         let mapped = self.rows.iter().flatten().filter_map(|target| match target {
@@ -163,7 +167,7 @@ impl<'m> Reader<'m> {
         format!("$select={}{expand}", names.join(","))
     }
 
-    /// The account; `None` without an id.
+    /// Returns the account, or `None` without an id.
     pub(super) fn account<'a>(&self, user: &User<'a>) -> Option<Account<'a>> {
         let id = user.text("id")?;
         let name = user.text("userPrincipalName");
@@ -180,19 +184,20 @@ impl<'m> Reader<'m> {
             mark: user.text(self.mark.attribute()).map(|text| self.mark.decode(text)),
             email: name.clone(),
             state: user.state(),
-            // Graph tells of directory roles elsewhere; changing such an account is refused (`Forbidden`).
+            // Graph shows directory roles elsewhere. A change of such an account is refused
+            // (`Forbidden`).
             administrator: false,
             elsewhere: user.is_elsewhere(name.as_deref()),
             username: name,
             id,
             attributes,
-            // Written as a whole.
+            // It is written as a whole.
             foreign: user.raw(ORGANIZATION).filter(|raw| *raw != "null").map(Cow::Borrowed),
         })
     }
 }
 
-/// A point in time as the day that was written: midnight, UTC.
+/// Returns a point in time as the day that was written: midnight, UTC.
 fn day(text: Cow<'_, str>) -> Cow<'_, str> {
     match text.split_once('T') {
         Some((day, time)) if time.trim_end_matches('Z').bytes().all(|b| matches!(b, b'0' | b':' | b'.')) => Cow::Owned(day.to_owned()),

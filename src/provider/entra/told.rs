@@ -1,4 +1,5 @@
-//! What is known of an account after a write: Graph answers a change with nothing, and a create with little.
+//! What is known of an account after a write. Graph answers a change with an empty body, and a
+//! create with little.
 
 use super::user_in;
 use crate::{
@@ -9,7 +10,8 @@ use crate::{
     provider::http::Answer,
 };
 
-/// The new account: its id as it was answered, the rest as it was sent. The answer shows neither state nor mark.
+/// Returns the new account: its id as it was answered, the rest as it was sent. The answer shows
+/// neither state nor mark.
 pub(super) fn made(mapping: &Mapping, write: &AccountWrite, answer: &Answer) -> Result<Account<'static>, &'static str> {
     let user = user_in(answer).ok_or("the answer is not a user")?;
     let id = user.text("id").ok_or("the answer names no account")?;
@@ -23,7 +25,7 @@ pub(super) fn made(mapping: &Mapping, write: &AccountWrite, answer: &Answer) -> 
     Ok(account)
 }
 
-/// What is known of an account after a write whose answer says nothing.
+/// Returns what is known of an account after a write with an empty answer.
 pub(super) fn told(mapping: &Mapping, write: &AccountWrite, id: String) -> Account<'static> {
     let mut attributes = vec![None; mapping.rows.len()];
     for (row, value) in &write.attributes {
@@ -49,7 +51,7 @@ pub(super) fn told(mapping: &Mapping, write: &AccountWrite, id: String) -> Accou
     }
 }
 
-/// The account without the values of these targets, which could not be written yet.
+/// Returns the account without the values of these targets, which could not be written yet.
 pub(super) fn without(mapping: &Mapping, mut account: Account<'static>, targets: fn(&str) -> bool) -> Account<'static> {
     for (row, value) in mapping.rows.iter().zip(&mut account.attributes) {
         if targets(&row.target) {

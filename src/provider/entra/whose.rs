@@ -1,5 +1,5 @@
-//! What has to be known of users next to a write: the members that it does not speak of, and whose an address is that another
-//! user has.
+//! What has to be known of users in addition to a write: the members that it does not write, and
+//! which user has an address that is taken.
 
 use super::{Entra, encoded, page_in, write::touches_organization};
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Entra {
-    /// The write with what the account has, where it needs that and does not have it.
+    /// Returns the write with what the account has, if the write needs that and does not have it.
     pub(super) async fn completed(&self, mapping: &Mapping, id: &str, write: &AccountWrite) -> Result<Option<AccountWrite>, Error> {
         if write.foreign.is_some() || !touches_organization(mapping, write) {
             return Ok(None);
@@ -23,8 +23,9 @@ impl Entra {
         Ok(now.map(|now| AccountWrite { foreign: now.foreign.map(|text| text.as_ref().into()), ..write.clone() }))
     }
 
-    /// The error of a create whose address is taken, as what it means for this person: where a user without a mark, or with
-    /// this person's, has the address and another name, a second user would be made of one person.
+    /// Returns the error of a create with a taken address, in the meaning that it has for this
+    /// employee. If the user with the address has no mark, or has this employee's mark, and has
+    /// another name, a second user of the same employee would be made.
     pub(super) async fn whose_address(&self, mapping: &Mapping, write: &AccountWrite, error: Error) -> Error {
         let Error::Duplicate { field: Some(field) } = &error else { return error };
         if field != "mail" && !field.eq_ignore_ascii_case("proxyAddresses") {

@@ -1,4 +1,4 @@
-//! Writes as Graph wants them: only what differs; the manager is a reference of its own.
+//! Writes in the form that Graph wants: only what differs. The manager is a reference of its own.
 
 use serde_json::{Map, Value, json};
 
@@ -14,32 +14,33 @@ use crate::{
     provider::Error,
 };
 
-/// What becomes of the manager.
+/// What happens to the manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reference<'w> {
-    /// The user of this id.
+    /// The user with this id becomes the manager.
     To(&'w str),
-    /// Nobody.
+    /// The manager is removed.
     Gone,
 }
 
-/// The calls that one write comes to.
+/// The calls that one write needs.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Parts<'w> {
-    /// Members of the user. A missing one stays as it is, null clears (Microsoft Graph, "Update user").
+    /// Members of the user. A missing one stays as it is, null clears (Microsoft Graph, "Update
+    /// user").
     pub(super) members: Map<String, Value>,
-    /// Members that a new user cannot be made with and that are written right after.
+    /// Members that Graph does not take with a new user, and that are written right after.
     pub(super) later: Map<String, Value>,
-    /// The manager, where that changes.
+    /// The manager, if it changes.
     pub(super) manager: Option<Reference<'w>>,
     /// Whether access is taken away, which ends sessions.
     pub(super) ends: bool,
 }
 
-/// What a write comes to.
+/// Returns the calls that a write needs.
 ///
 /// # Errors
-/// There is nothing to write, or nothing that can be; nothing has been sent then.
+/// There is nothing to write, or nothing that can be written. Nothing has been sent then.
 pub(super) fn parts<'w>(tenant: &Tenant, mapping: &Mapping, write: &'w AccountWrite, new: bool) -> Result<Parts<'w>, Error> {
     let mut parts = Parts::default();
     let mut lasting = None;
@@ -56,12 +57,13 @@ pub(super) fn parts<'w>(tenant: &Tenant, mapping: &Mapping, write: &'w AccountWr
             Target::Text(name) => drop(parts.members.insert(name.to_owned(), json!(text))),
             Target::Day(name) => drop(parts.members.insert(name.to_owned(), json!(text.map(midnight)))),
             Target::BusinessPhone => drop(parts.members.insert("businessPhones".to_owned(), text.map_or(json!([]), |text| json!([text])))),
-            // "onPremisesExtensionAttributes" is refused with a new user.
+            // Graph refuses "onPremisesExtensionAttributes" with a new user.
             Target::Numbered(name) => {
                 let members = if new { &mut parts.later } else { &mut parts.members };
                 members.entry(NUMBERED).or_insert_with(|| json!({}))[name] = json!(text);
             }
-            // Whether Graph keeps the member that is not sent is not published, so both are.
+            // It is not published whether Graph keeps the member that is not sent, so both are
+            // sent.
             Target::Organization(name) => {
                 let known = || if new { json!({}) } else { organization(write.foreign.as_deref()) };
                 parts.members.entry(ORGANIZATION).or_insert_with(known)[name] = json!(text);
@@ -81,29 +83,29 @@ pub(super) fn parts<'w>(tenant: &Tenant, mapping: &Mapping, write: &'w AccountWr
         parts.ends = !new && access == Access::Suspended;
     }
     if parts.members.is_empty() && parts.later.is_empty() && parts.manager.is_none() {
-        // With other changes it waits, so that these are not held up.
+        // If there are other changes, they are written and this one waits.
         let said = if lasting.is_some() { "it cannot be emptied once it is set" } else { "there is nothing to write" };
         return Err(Error::Rejected { field: lasting.map(str::to_owned), said: said.to_owned() });
     }
     Ok(parts)
 }
 
-/// Whether a write needs to know what it does not write.
+/// Returns whether a write needs members that it does not write.
 pub(super) fn touches_organization(mapping: &Mapping, write: &AccountWrite) -> bool {
     let targets = write.attributes.iter().filter_map(|(row, _)| locate(&mapping.rows.get(*row)?.target));
     targets.into_iter().any(|target| matches!(target, Target::Organization(_)))
 }
 
-/// `employeeOrgData` as the account has it.
+/// Returns `employeeOrgData` as the account has it.
 fn organization(foreign: Option<&str>) -> Value {
     let known: Value = foreign.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     Value::Object(IN_ORGANIZATION.iter().map(|name| ((*name).to_owned(), known[name].clone())).collect())
 }
 
-/// What a new user has to have besides.
+/// Adds the other members that a new user must have.
 ///
 /// # Errors
-/// There is no nickname to be made of the name.
+/// No nickname can be made from the name.
 pub(super) fn complete(tenant: &Tenant, members: &mut Map<String, Value>, password: &str, change: bool) -> Result<(), Error> {
     if !members.contains_key("mailNickname") {
         let name = members.get("userPrincipalName").and_then(Value::as_str).unwrap_or_default();
@@ -117,24 +119,25 @@ pub(super) fn complete(tenant: &Tenant, members: &mut Map<String, Value>, passwo
         members.entry("usageLocation").or_insert_with(|| json!(location));
     }
     members.entry("accountEnabled").or_insert(json!(true));
-    // False has to be said: with a password, Graph's default is true.
+    // False has to be sent: with a password, Graph's default is true.
     members.insert("passwordProfile".to_owned(), json!({"password": password, "forceChangePasswordNextSignIn": change}));
     Ok(())
 }
 
-/// The local part as a mail nickname: ASCII but for `@ ( ) \ [ ] " ; : < > ,` and blanks, 64 characters (resource `user`).
+/// Returns the local part as a mail nickname: ASCII except for `@ ( ) \ [ ] " ; : < > ,` and
+/// blanks, 64 characters (resource `user`).
 fn nickname(name: &str) -> Option<String> {
     let local = name.split('@').next().unwrap_or_default();
     let allowed = |c: &char| c.is_ascii_graphic() && !r#"()\[]";:<>,"#.contains(*c);
     Some(local.chars().filter(allowed).take(64).collect()).filter(|nickname: &String| !nickname.is_empty())
 }
 
-/// The members that are refused for administrators, and all others.
+/// Returns the members that are refused for administrators, and all others.
 pub(super) fn apart(members: &Map<String, Value>) -> (Map<String, Value>, Map<String, Value>) {
     members.clone().into_iter().partition(|(name, _)| SENSITIVE.contains(&&**name))
 }
 
-/// A day as the point in time that Graph keeps.
+/// Returns a day as the point in time that Graph keeps.
 fn midnight(text: &str) -> String {
     let is_day =
         text.len() == 10 && text.bytes().enumerate().all(|(at, b)| if at == 4 || at == 7 { b == b'-' } else { b.is_ascii_digit() });

@@ -7,14 +7,14 @@ use crate::{
     provider::{Capabilities, Catalog, ChangeAtFirstLogin, InitialPassword, limits::Pacer},
 };
 
-/// The entry of `externalIds` that bears the mark: type `custom` with this `customType`.
+/// The entry of `externalIds` that holds the mark: type `custom` with this `customType`.
 pub(super) const MARK: &str = "bobsync";
 
 /// The member that holds the fields of custom schemas.
 pub(super) const CUSTOM: &str = "customSchemas";
 
-/// Google Workspace, as the settings see it. The default map is Bob's own for Google Workspace (help.hibob.com, its
-/// integration guide).
+/// Google Workspace, as the settings see it. The default map is Bob's own for Google Workspace
+/// (help.hibob.com, its integration guide).
 pub const CATALOG: Catalog = Catalog {
     name: "Google Workspace",
     label: "googleworkspace",
@@ -81,7 +81,7 @@ pub(super) enum Target<'t> {
     Custom(&'t str, &'t str),
 }
 
-/// The arrays of a user that are replaced whole.
+/// The arrays of a user that a write replaces as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Array {
     Phones,
@@ -107,13 +107,14 @@ impl Array {
         }
     }
 
-    /// Whether an entry has parts and no value.
+    /// Returns whether an entry has parts and no value.
     pub(super) const fn has_parts(self) -> bool {
         matches!(self, Self::Addresses | Self::Locations)
     }
 
-    /// The types that the Directory API lists for entries (its reference of the resource `User`); any other is a
-    /// `custom` entry whose `customType` it is. `custom` itself is none of them: it says nothing of whose entry it is.
+    /// Returns the types that the Directory API lists for entries (its reference of the resource
+    /// `User`). Any other type is the `customType` of a `custom` entry. `custom` itself is not in
+    /// the list, because it does not say which entry is meant.
     pub(super) const fn types(self) -> &'static [&'static str] {
         match self {
             Self::Phones => &[
@@ -172,7 +173,7 @@ const TEXTS: [&str; 4] = ["primaryEmail", "orgUnitPath", "recoveryEmail", "recov
 const NAMES: [&str; 3] = ["givenName", "familyName", "displayName"];
 const ORGANIZATION: [&str; 8] = ["name", "title", "department", "description", "costCenter", "location", "symbol", "domain"];
 
-/// Where a target is; `None`: a Directory API user has no such thing.
+/// Returns where a target is, or `None` if a Directory API user has no such attribute.
 pub(super) fn locate(target: &str) -> Option<Target<'_>> {
     let word = |text: &str| (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     let Some((outer, inner)) = target.split_once('.') else {
@@ -180,11 +181,11 @@ pub(super) fn locate(target: &str) -> Option<Target<'_>> {
     };
     match outer {
         "name" => NAMES.contains(&inner).then_some(Target::Name(inner)),
-        // "custom" alone would be an entry of any customType: somebody else's, or the mark.
+        // "custom" alone would be an entry of any customType: one of another system, or the mark.
         "phones" | "relations" | "externalIds" if inner == "custom" => None,
         "phones" => word(inner).then_some(Target::Entry(Array::Phones, inner)),
         "relations" => word(inner).then_some(Target::Entry(Array::Relations, inner)),
-        // The mark is nobody's attribute.
+        // The mark cannot be a target.
         "externalIds" => (word(inner) && inner != MARK).then_some(Target::Entry(Array::ExternalIds, inner)),
         "addresses" | "locations" => {
             let (array, parts) = if outer == "addresses" { (Array::Addresses, &ADDRESS[..]) } else { (Array::Locations, &LOCATION[..]) };
@@ -209,8 +210,9 @@ fn compare(target: &str) -> Option<Compare> {
     })
 }
 
-/// A pacer with the published limits: 2,400 queries a minute for each user and project, 10 new users a second for each
-/// domain, and no word of when to come back (developers.google.com, "Directory API: Limits and Quotas").
+/// Returns a pacer with the published limits: 2,400 queries a minute for each user and project, and
+/// 10 new users a second for each domain. Google does not say when to come back
+/// (developers.google.com, "Directory API: Limits and Quotas").
 #[must_use]
 pub fn pacer() -> Pacer {
     Pacer::new(2400, Duration::from_secs(60)).creating(10, Duration::from_secs(1)).backing_off_from(Duration::from_secs(1))

@@ -1,4 +1,5 @@
-//! How Google is spoken to: a service account that acts for an administrator (domain-wide delegation).
+//! How calls to Google are made: by a service account that acts for an administrator (domain-wide
+//! delegation).
 
 use std::{
     fmt,
@@ -26,23 +27,24 @@ pub const API: &str = "https://admin.googleapis.com";
 /// Google's token service.
 pub const TOKENS: &str = "https://oauth2.googleapis.com";
 
-/// Read and write users.
+/// The scope to read and write users.
 pub(super) const USERS: &str = "https://www.googleapis.com/auth/admin.directory.user";
-/// Read which custom schemas there are.
+/// The scope to read which custom schemas there are.
 pub(super) const SCHEMAS: &str = "https://www.googleapis.com/auth/admin.directory.userschema.readonly";
 
-/// An assertion and its token are good for an hour at most (developers.google.com, "Using OAuth 2.0 for Server to Server
-/// Applications").
+/// How long an assertion and its token are good at most (developers.google.com, "Using OAuth 2.0
+/// for Server to Server Applications").
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A Google Workspace account, as the settings name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tenant {
-    /// Scheme, host, port and a path prefix if any, without a trailing slash: called at `<base>/admin/directory/v1/...`.
+    /// Scheme, host, port and a path prefix if any, without a trailing slash. Calls go to
+    /// `<base>/admin/directory/v1/...`.
     pub base: String,
-    /// The same of the token service: called at `<tokens>/token`.
+    /// The same for the token service. Calls go to `<tokens>/token`.
     pub tokens: String,
-    /// The administrator whose rights are delegated.
+    /// The administrator who delegates rights to the service account.
     pub admin: String,
     /// Id of the account, or `my_customer`.
     pub customer: String,
@@ -55,7 +57,7 @@ impl Destination for Tenant {
         &CATALOG
     }
 
-    /// An administrator belongs to one account, and accounts are named by their administrators' domain.
+    /// Returns the administrators' domain, because an administrator belongs to only one account.
     fn tenant(&self) -> String {
         let domain = self.admin.rsplit('@').next().unwrap_or_default().to_lowercase();
         format!("{} {domain}", self.base)
@@ -74,8 +76,8 @@ impl Destination for Tenant {
     }
 }
 
-/// A service account's key, as its key file has it. The file's `token_uri` is not believed: it would send assertions
-/// wherever whoever wrote the file wants.
+/// A service account's key, as its key file has it. The file's `token_uri` is not used: the author
+/// of the file could send assertions to any address with it.
 #[derive(Debug)]
 pub struct ServiceAccount {
     email: String,
@@ -97,7 +99,7 @@ impl ServiceAccount {
     /// Reads a key file as downloaded.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`]: it is none. Nothing of its content is in the error.
+    /// [`Error::Unauthorized`] if it is not one. The error has nothing of its content.
     pub fn read(file: &Secret) -> Result<Self, Error> {
         let refuse = |why: &str| Error::Unauthorized { said: format!("serviceAccount.json: {why}") };
         let file: KeyFile = serde_json::from_str(without_byte_order_mark(file.expose())).map_err(|_| {
@@ -141,7 +143,7 @@ impl Dialect for GoogleDialect {
         let url = format!("{}/token", self.tenant.tokens);
         let claims = json!({
             "iss": email, "sub": self.tenant.admin, "scope": self.scope,
-            // Whatever address is called, this is whom the assertion is for.
+            // The assertion is for this audience, even if the call goes to another address.
             "aud": format!("{TOKENS}/token"), "iat": now, "exp": now + HOUR.as_secs(),
         });
         let header: &[(&str, &str)] = if key_id.is_empty() { &[] } else { &[("kid", key_id)] };

@@ -12,8 +12,8 @@ use crate::provider::{
 /// The organizational unit.
 const ORG_UNIT: &str = "orgUnitPath";
 
-/// Reasons that say no more than "slow down", whatever the status (developers.google.com, "Directory API: Limits and
-/// Quotas", and what Google's own command line tool tries again).
+/// Reasons that only mean "slow down", with any status (developers.google.com, "Directory API:
+/// Limits and Quotas", and what Google's own command line tool tries again).
 const SLOW_DOWN: [&str; 6] = [
     "quotaExceeded",
     "rateLimitExceeded",
@@ -23,10 +23,11 @@ const SLOW_DOWN: [&str; 6] = [
     "concurrentLimitExceeded",
 ];
 
-/// Whether an answer grants the call, and if not, what to do about it. `scope`: what the token was asked for.
+/// Returns whether an answer grants the call, and if not, what to do about it. `scope` is the scope
+/// of the token.
 ///
 /// # Errors
-/// Everything but a 2xx with JSON.
+/// Every answer except a 2xx with JSON.
 pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, scope: &str) -> Result<(), Error> {
     let status = answer.status.as_u16();
     let body = Body::read(answer);
@@ -51,10 +52,10 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, scope: &str) 
             denied_listing(&said, scope)
         }
         (403 | 404, "domainNotFound", Purpose::Create) => Error::Rejected { field: Some("primaryEmail".to_owned()), said },
-        // Google's own suspension: no privilege lifts it.
+        // This is Google's own suspension, and no privilege ends it.
         (403, "adminCannotUnsuspend", Purpose::Update) => Error::Forbidden { said },
         (403, _, Purpose::Update | Purpose::Find) => forbidden(&said),
-        // Of this account: it may be one in a domain that is not the customer's.
+        // The refusal is about this account, which may be in a domain of another customer.
         (403, _, Purpose::Create) => Error::Forbidden {
             said: format!(
                 "the domain of primaryEmail has to be one of this Workspace's, and adminEmail an administrator who may make users in \
@@ -63,9 +64,10 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, scope: &str) 
         },
         (403, ..) => denied(&said, scope),
         (404, _, Purpose::Find | Purpose::Update) => Error::NotFound,
-        // "User is deleted.": so a user is answered who can still be restored.
+        // Google answers "User is deleted." for a user that can still be restored.
         (412, "conditionNotMet", Purpose::Find | Purpose::Update) if body.message.to_lowercase().contains("deleted") => Error::NotFound,
-        // "User creation is not complete": nothing was applied, and a moment later it will be.
+        // The text is "User creation is not complete". Nothing was applied, and a later try will
+        // succeed.
         (412, "conditionNotMet", _) => Error::Unavailable { said },
         (_, _, Purpose::List | Purpose::Definitions) => Error::Unavailable { said: format!("HTTP {status}: {said}") },
         // Another change of the same user is under way: "Conflicting requests. Please try again".
@@ -81,7 +83,8 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, scope: &str) 
     })
 }
 
-/// What was sent is refused: the initial password, an attribute, or the organizational unit that the settings name.
+/// Returns the error of a refused value: the initial password, an attribute, or the organizational
+/// unit that the settings name.
 fn refused(body: &Body, said: String, sent: &Sent<'_>) -> Error {
     if let Some(refused) = sent.password_refused(&said, "password", &said) {
         return refused;
@@ -98,8 +101,8 @@ fn refused(body: &Body, said: String, sent: &Sent<'_>) -> Error {
     sent.password_refused(&body.message, "password", &said).unwrap_or(Error::Rejected { field: None, said })
 }
 
-/// The token service refuses: the key, the delegation, or the administrator (RFC 7523, 3.2, and developers.google.com,
-/// "Using OAuth 2.0 for Server to Server Applications").
+/// Returns the error of the token service. It refuses the key, the delegation, or the administrator
+/// (RFC 7523, 3.2, and developers.google.com, "Using OAuth 2.0 for Server to Server Applications").
 fn token_refused(status: u16, body: &Body, said: String, scope: &str) -> Error {
     let speaks_of_the_administrator = body.message.to_lowercase().contains("email or user");
     match &*body.reason {
@@ -112,13 +115,13 @@ fn token_refused(status: u16, body: &Body, said: String, scope: &str) -> Error {
     }
 }
 
-/// The credential may not do this to this account.
+/// Returns the error of a credential that may not do this to this account.
 fn forbidden(said: &str) -> Error {
     let needs = "the administrator in adminEmail needs a role whose privileges over users reach this one";
     Error::Forbidden { said: format!("{needs}; Google said: {said}") }
 }
 
-/// The credential may not do this kind of call.
+/// Returns the error of a credential that may not make this kind of call.
 fn denied(said: &str, scope: &str) -> Error {
     Error::Denied {
         said: format!(
@@ -128,13 +131,13 @@ fn denied(said: &str, scope: &str) -> Error {
     }
 }
 
-/// The same of a call that names the account by `customer`.
+/// Returns the same error for a call that names the account by `customer`.
 fn denied_listing(said: &str, scope: &str) -> Error {
     denied(&format!("{said}; if customer is set, it has to be that administrator's own account (my_customer)"), scope)
 }
 
-/// What an error body says: `{error: {code, message, errors: [{reason, message}]}}` from the Directory API,
-/// `{error, error_description}` from the token service.
+/// What an error body says: `{error: {code, message, errors: [{reason, message}]}}` from the
+/// Directory API, `{error, error_description}` from the token service.
 #[derive(Debug, Default)]
 struct Body {
     reason: String,
@@ -159,7 +162,7 @@ impl Body {
         Self { reason: text(&first["reason"]), message: if message.is_empty() { text(&first["message"]) } else { message } }
     }
 
-    /// Whether a 409 speaks of another change and not of an address.
+    /// Returns whether a 409 is about another change and not about an address.
     fn conflicts(&self) -> bool {
         self.reason == "conflict" || self.message.to_lowercase().contains("conflicting request")
     }
@@ -172,7 +175,8 @@ impl Body {
     }
 }
 
-/// The words in which a refusal may speak of an attribute: `Invalid Input: primary_user_email`, `Invalid Given Name`.
+/// Returns the words by which a refusal may name an attribute, as in
+/// `Invalid Input: primary_user_email` or `Invalid Given Name`.
 fn names(target: &str) -> Vec<String> {
     let mut names = vec![target.to_owned()];
     let both = |name: &str| [snake(name), snake(name).replace('_', " ")];

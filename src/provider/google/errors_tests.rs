@@ -107,7 +107,7 @@ fn what_may_not_be_written_says_which_right_it_takes() {
     let error = judged(Route::UPDATE, &refused(403, "forbidden", "Not Authorized to access this resource/api")).unwrap_err();
     let text = error.to_string();
     assert!(matches!(error, Error::Forbidden { .. }) && text.contains("a role whose privileges over users"), "{text}");
-    // No privilege lifts what Google itself suspended.
+    // No privilege ends a suspension by Google itself.
     let own = judged(Route::UPDATE, &refused(403, "adminCannotUnsuspend", "Admin cannot unsuspend")).unwrap_err().to_string();
     assert!(!own.contains("privileges"), "{own}");
 }
@@ -195,7 +195,7 @@ fn what_the_settings_add_to_a_new_account_is_named_with_the_setting() {
     assert!(field.as_deref() == Some("orgUnitPath") && said.contains("provider.googleWorkspace.orgUnitPath"), "{said}");
     let (field, said) = rejected(&[name[0], ("orgUnitPath", "/Nowhere")], Password::Absent, "Invalid Ou Id");
     assert!(field.as_deref() == Some("orgUnitPath") && !said.contains("settings"), "a row's own value: {said}");
-    // A word of a value is no word of Google's.
+    // A word of a value is not a word of Google's.
     let title = [name[0], ("organizations.title", "Password Clerk")];
     let (field, _) = rejected(&title, Password::Default("Correct-Horse-7"), "Invalid Input: organizations title Password Clerk");
     assert_eq!(field.as_deref(), Some("organizations.title"));

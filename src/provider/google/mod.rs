@@ -1,7 +1,8 @@
 //! Google Workspace, through the Directory API of the Admin SDK, version 1.
 //!
-//! [`catalog`] is what is known without a connection; `dialect` is how it is spoken to; `read`, `write` and `schemas` are
-//! the wire; `errors` turns refusals into what to do about them. This file says which calls there are.
+//! [`catalog`] is known without a connection; `dialect` says how calls are made; `read`, `write`
+//! and `schemas` are the wire; `errors` turns refusals into what to do about them. This file has
+//! the calls.
 
 pub mod catalog;
 
@@ -53,17 +54,19 @@ const PAGE: usize = CATALOG.capabilities.page;
 /// What Google calls the account of whoever asks.
 const OWN: &str = "my_customer";
 
-/// Users that a search by a mark may find.
+/// The most users that a search by a mark may find.
 const FEW: &str = "500";
 
-/// Users of a listing that come without their flags are read one by one, up to this many: they were just made.
+/// The most users of a listing without their flags that are read one by one. Such users were just
+/// made.
 const MOST_READ_AGAIN: usize = 20;
 
 /// One Google Workspace account, through one service account that acts for one administrator.
 pub struct Google {
     tenant: Arc<Tenant>,
     users: Service<GoogleDialect>,
-    /// A token of its own: the right to read schemas is asked for only where a row needs it.
+    /// A service with its own token, so that the right to read schemas is asked for only if a row
+    /// needs it.
     definitions: Service<GoogleDialect>,
     schemas: Remembered<Schemas>,
     /// The id of the account, once a user has told it.
@@ -71,7 +74,7 @@ pub struct Google {
 }
 
 impl Google {
-    /// Prepares the connection; nothing is called yet. The pacer is shared by all who call this tenant.
+    /// Prepares the connection and calls nothing yet. All callers of this tenant share the pacer.
     ///
     /// # Errors
     /// The TLS settings of this machine cannot be used.
@@ -116,7 +119,8 @@ impl Google {
                 }
                 if !user.is_whole() && read_again < MOST_READ_AGAIN {
                     read_again += 1;
-                    // A read that fails throws no page away: the user is as the listing has them, whose gaps are no evidence.
+                    // A read that fails does not make the page fail: the user is taken as the
+                    // listing shows it, and its gaps are no evidence.
                     if let Ok(Some(whole)) = self.by_key(mapping, &reader, &account.id).await
                         && whole.id == account.id
                     {
@@ -152,7 +156,7 @@ impl Google {
         }
     }
 
-    /// The custom schemas, where rows need them.
+    /// Returns the custom schemas, if rows need them.
     async fn schemas_for(&self, reader: &Reader<'_>) -> Result<Schemas, Error> {
         if reader.schemas().is_empty() {
             return Ok(Schemas::default());
@@ -167,7 +171,7 @@ impl Google {
         Ok(schemas)
     }
 
-    /// The custom schemas, where a write needs them.
+    /// Returns the custom schemas, if a write needs them.
     async fn schemas_written(&self, mapping: &Mapping, write: &AccountWrite) -> Result<Schemas, Error> {
         let reader = Reader::new(mapping);
         let needed = reader.custom().any(|(row, ..)| write.attributes.iter().any(|(written, _)| *written == row));
@@ -183,9 +187,9 @@ impl Google {
         Ok(schemas)
     }
 
-    /// One user by id, e-mail or alias: unlike a search, this shows what was written.
+    /// Reads one user by id, e-mail or alias. Unlike a search, it shows what was written.
     async fn by_key(&self, mapping: &Mapping, reader: &Reader<'_>, key: &str) -> Result<Option<Account<'static>>, Error> {
-        // Dots alone would be another address.
+        // A key of only dots would be another address.
         if key.bytes().all(|b| b == b'.') {
             return Ok(None);
         }
@@ -209,12 +213,13 @@ impl Google {
                 return Ok(Vec::new());
             }
             let found = match self.by_key(mapping, &reader, text).await {
-                // An address that is out of reach shows no account; one that is known by its id is no less there.
+                // An address out of reach shows no account. If the id is known, the refusal stays
+                // an error, because the account may still be there.
                 Err(Error::Forbidden { .. }) if matches!(key, Key::Email(_)) => None,
                 found => found?,
             };
             let mut found = Vec::from_iter(found);
-            // An alias gives somebody else's account.
+            // An alias gives the account of another user.
             found.retain(|account| match key {
                 Key::Email(_) => account.email.as_deref().is_some_and(|email| equal(Compare::IgnoringCase, email, text)),
                 _ => *account.id == *text,
@@ -260,7 +265,7 @@ impl Google {
             return Err(Error::NotFound);
         }
         let schemas = self.schemas_written(mapping, write).await?;
-        // Entries that are not ours are sent along, so they have to be known.
+        // Entries of others are sent along, so they have to be known.
         let with_arrays = if write.foreign.is_none() && touches_arrays(mapping, write, &schemas) {
             let now = self.by_key(mapping, &Reader::new(mapping), id).await?.ok_or(Error::NotFound)?;
             Some(AccountWrite { foreign: now.foreign.map(|foreign| foreign.as_ref().into()), ..write.clone() })
@@ -270,7 +275,8 @@ impl Google {
         let write = with_arrays.as_ref().unwrap_or(write);
         let renames = write.attributes.iter().any(|(row, _)| *row == mapping.email);
         if let (true, Some(access)) = (renames, write.access) {
-            // A rename and a suspension in one call end in errors, and the suspension has to come last.
+            // A rename and a suspension in one call end in errors, and the suspension has to come
+            // last.
             let rest = AccountWrite { access: None, ..write.clone() };
             self.put(mapping, id, &rest, &schemas, urgency).await?;
             let access = AccountWrite { access: Some(access), ..AccountWrite::default() };
@@ -301,7 +307,7 @@ impl Google {
         if let Err(Error::Rejected { field: Some(field), .. }) = &answer
             && matches!(locate(field), Some(Target::Custom(..)))
         {
-            // It may be gone since the schemas were asked for.
+            // The field may be gone since the schemas were asked for.
             self.schemas.forget();
         }
         let answer = answer?;
@@ -314,12 +320,12 @@ fn is_id(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// What a call has to ask for to be told of custom fields.
+/// Returns the query pairs that make Google show custom fields.
 fn projection(mask: &str) -> impl Iterator<Item = (&str, &str)> {
     (!mask.is_empty()).then_some([("projection", "custom"), ("customFieldMask", mask)]).into_iter().flatten()
 }
 
-/// The address of one user. A key is one segment of it, whatever it holds.
+/// Returns the address of one user. A key is one segment of it.
 fn path_of(key: &str) -> String {
     let mut path = format!("{USERS}/");
     for byte in key.bytes() {
@@ -333,7 +339,8 @@ fn path_of(key: &str) -> String {
     path
 }
 
-/// A value in a search (developers.google.com, "Search for users"): quoted unless it is one plain word.
+/// Returns a value in a search (developers.google.com, "Search for users"). It is quoted unless it
+/// is one plain word.
 fn quoted(text: &str) -> String {
     if text.bytes().all(|b| b.is_ascii_alphanumeric()) {
         return text.to_owned();
@@ -341,7 +348,8 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
-/// Whether a password is a hash that Google takes in place of one: crypt's MD5, SHA-256 or SHA-512 form.
+/// Returns whether a password is a hash that Google takes in place of one: crypt's MD5, SHA-256 or
+/// SHA-512 form.
 fn is_crypt(password: &Secret) -> bool {
     let parts: Vec<&str> = password.expose().split('$').collect();
     let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'/');
@@ -362,13 +370,13 @@ fn is_crypt(password: &Secret) -> bool {
     }
 }
 
-/// The body, if it is an object: the deserializer takes a list for one as well.
+/// Returns the body, if it is an object: the deserializer accepts a list as one too.
 fn object(answer: &Answer) -> Option<&[u8]> {
     Some(&answer.body[..]).filter(|body| body.trim_ascii_start().first() == Some(&b'{'))
 }
 
-/// A page. Whoever is listed on none is in a list without `users`, so an error that came with a status of success has to
-/// be told from it.
+/// Returns the page of an answer. A list with no users has no `users` member, so an error with a
+/// status of success looks like one and has to be found.
 fn page_in(answer: &Answer) -> Result<Page<'_>, Error> {
     let page: Option<Page<'_>> = object(answer).and_then(|body| serde_json::from_slice(body).ok());
     page.filter(|page| page.error.is_none()).ok_or_else(|| unreadable("the answer is not a list of users"))
@@ -379,7 +387,7 @@ fn account_in(mapping: &Mapping, answer: &Answer) -> Option<Account<'static>> {
     Reader::new(mapping).account(&user).map(Account::into_owned)
 }
 
-/// The account as the answer tells it, filled from what was sent where the answer is short.
+/// Returns the account as the answer shows it. What the answer lacks is filled from what was sent.
 ///
 /// # Errors
 /// Why the answer confirms nothing.

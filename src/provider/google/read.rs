@@ -1,4 +1,4 @@
-//! Google's users as accounts: only what the mapping asks for is kept.
+//! Reads Google's users as accounts. It keeps only what the mapping needs.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -74,7 +74,7 @@ pub(super) struct Name<'a> {
     display: Option<Cow<'a, str>>,
 }
 
-/// An entry of an array: what tells whose it is, and the value.
+/// An entry of an array: the members that identify it, and its values.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct Entry<'a> {
@@ -109,12 +109,13 @@ impl Entry<'_> {
     }
 }
 
-/// Whether an entry with this type and custom type is the one that a target names.
+/// Returns whether an entry with this type and custom type is the one that a target names.
 pub(super) fn is_kind(array: Array, wanted: &str, kind: Option<&str>, custom: Option<&str>) -> bool {
     if array.types().contains(&wanted) { kind == Some(wanted) } else { kind == Some("custom") && custom == Some(wanted) }
 }
 
-/// Which of several organizations is ours: the primary, else the first of type work, else the first.
+/// Returns which of several organizations bobsync uses: the primary one, else the first of type
+/// work, else the first.
 pub(super) fn ours<T>(all: &[T], primary: impl Fn(&T) -> bool, kind: impl Fn(&T) -> Option<&str>) -> Option<usize> {
     let work = || all.iter().position(|one| kind(one) == Some("work"));
     all.iter().position(primary).or_else(work).or(if all.is_empty() { None } else { Some(0) })
@@ -136,7 +137,7 @@ impl<'m> Reader<'m> {
         Self { arrays: arrays.collect(), rows }
     }
 
-    /// The custom schemas that are mapped.
+    /// Returns the custom schemas that are mapped.
     pub(super) fn schemas(&self) -> Vec<&'m str> {
         let mut schemas: Vec<&str> =
             self.rows.iter().flatten().filter_map(|t| if let Target::Custom(schema, _) = t { Some(*schema) } else { None }).collect();
@@ -145,7 +146,7 @@ impl<'m> Reader<'m> {
         schemas
     }
 
-    /// The rows of custom schema fields.
+    /// Returns the rows of custom schema fields.
     pub(super) fn custom(&self) -> impl Iterator<Item = (usize, &'m str, &'m str)> + '_ {
         self.rows
             .iter()
@@ -153,7 +154,7 @@ impl<'m> Reader<'m> {
             .filter_map(|(row, t)| if let Some(Target::Custom(schema, field)) = t { Some((row, *schema, *field)) } else { None })
     }
 
-    /// The members of a user that are asked for.
+    /// Returns the members of a user that are asked for.
     pub(super) fn fields(&self) -> String {
         let mut fields = vec![
             "id",
@@ -176,12 +177,12 @@ impl<'m> Reader<'m> {
         fields.join(",")
     }
 
-    /// The account; `None`: it has no id.
+    /// Returns the account, or `None` if the user has no id.
     pub(super) fn account<'a>(&self, user: &User<'a>) -> Option<Account<'a>> {
         let id = user.id.clone().filter(|id| !id.is_empty())?;
         let mut arrays: [Option<Vec<Entry<'a>>>; Array::ALL.len()] = Default::default();
         let mut foreign = String::new();
-        // Values of a custom field with several are replaced whole, like arrays.
+        // A custom field with several values is replaced as a whole, like an array.
         let several = user.custom_schemas.filter(|raw| raw.get().contains('[') && self.custom().next().is_some());
         for (name, raw) in self.arrays.iter().map(|array| (array.name(), user.array(*array))).chain([(CUSTOM, several)]) {
             let Some(raw) = raw else { continue };
@@ -192,7 +193,8 @@ impl<'m> Reader<'m> {
         }
         for array in self.arrays.iter().filter(|array| !array.has_parts()) {
             let Some(raw) = user.array(*array) else { continue };
-            // An entry of another shape is nobody's, hides none of the others, and keeps its place among them.
+            // An entry of another form matches no target, hides none of the others, and keeps its
+            // place.
             let all: Option<Vec<&'a RawValue>> = serde_json::from_str(raw.get()).ok();
             arrays[*array as usize] = all.map(|all| all.iter().map(|raw| serde_json::from_str(raw.get()).unwrap_or_default()).collect());
         }
@@ -242,7 +244,7 @@ impl<'m> Reader<'m> {
     }
 }
 
-/// The array in which a target is.
+/// Returns the array that a target is in.
 pub(super) const fn in_array(target: Target<'_>) -> Option<Array> {
     match target {
         Target::Entry(array, _) | Target::Part(array, ..) => Some(array),
@@ -251,7 +253,7 @@ pub(super) const fn in_array(target: Target<'_>) -> Option<Array> {
     }
 }
 
-/// A part of the first entry of this type.
+/// Returns a part of the first entry of this type.
 fn part_of(array: Array, kind: &str, part: &str, raw: &RawValue) -> Option<Cow<'static, str>> {
     let entries: Vec<serde_json::Value> = serde_json::from_str(raw.get()).ok()?;
     let entry = entries.iter().find(|entry| is_kind(array, kind, entry["type"].as_str(), entry["customType"].as_str()))?;
@@ -271,13 +273,14 @@ fn organization<'a>(entry: &Entry<'a>, name: &str) -> Option<Cow<'a, str>> {
     }
 }
 
-/// Whether a value of a custom field with several is the one that a target names: those of type `work`, which is Google's own
-/// type where none is given.
+/// Returns whether a value of a custom field with several values is the one that a target names.
+/// That is a value of type `work`, which is also Google's type if none is given.
 pub(super) fn is_work(entry: &serde_json::Value) -> bool {
     entry.is_object() && entry["type"].as_str().is_none_or(|kind| kind == "work")
 }
 
-/// The value of a custom field as text; of a field with several values the first of type `work`.
+/// Returns the value of a custom field as text. For a field with several values it is the first of
+/// type `work`.
 fn scalar(value: &serde_json::Value) -> Option<String> {
     match value {
         serde_json::Value::String(text) => Some(text.clone()),
@@ -300,12 +303,13 @@ impl<'a> User<'a> {
         }
     }
 
-    /// Whether the answer is whole: of a user who was just made, Google shows parts for a while.
+    /// Returns whether the answer is complete. For a new user, Google shows only parts for a while.
     pub(super) fn is_whole(&self) -> bool {
         self.suspended.is_some() && self.name.is_some() && self.primary_email.is_some()
     }
 
-    /// Absence is no evidence: without the flag nobody is suspended, and nobody is active. An archived user is neither.
+    /// Returns the state. Absence is no evidence: without the flag a user is neither suspended nor
+    /// active. An archived user is neither of them either.
     pub(super) fn state(&self) -> AccountState {
         match (self.suspended, self.archived) {
             (Some(true), _) => AccountState::Suspended,

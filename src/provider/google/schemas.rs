@@ -15,7 +15,7 @@ struct Field {
     several: bool,
 }
 
-/// Directory API, `schemas.list`.
+/// The answer of the Directory API's `schemas.list`.
 #[derive(Deserialize)]
 struct Listed {
     #[serde(default)]
@@ -57,7 +57,7 @@ impl Schemas {
         self.field(schema, field).is_some()
     }
 
-    /// Whether the field holds several values.
+    /// Returns whether the field holds several values.
     pub(super) fn has_several(&self, schema: &str, field: &str) -> bool {
         self.field(schema, field).is_some_and(|field| field.several)
     }
@@ -66,7 +66,8 @@ impl Schemas {
         self.0.get(&(schema.to_owned(), field.to_owned()))
     }
 
-    /// A text as the field's type wants it; what does not fit is sent as it is and refused by Google.
+    /// Returns a text as the field's type wants it. A text that does not fit is sent as it is, and
+    /// Google refuses it.
     pub(super) fn value(&self, schema: &str, field: &str, text: &str) -> Value {
         let Some(field) = self.field(schema, field) else { return json!(text) };
         match &*field.kind {

@@ -1,4 +1,5 @@
-//! Writes as the Directory API wants them: only what differs, but arrays whole.
+//! Writes in the form that the Directory API wants: only what differs, except that arrays are sent
+//! whole.
 
 use serde_json::{Map, Value, json};
 
@@ -15,18 +16,19 @@ use crate::{
     provider::Error,
 };
 
-/// Whether a write needs the arrays of the account as they are, those of custom fields with several values included.
+/// Returns whether a write needs the account's arrays as they are, with those of custom fields with
+/// several values.
 pub(super) fn touches_arrays(mapping: &Mapping, write: &AccountWrite, schemas: &Schemas) -> bool {
     let mut targets = write.attributes.iter().filter_map(|(row, _)| locate(&mapping.rows.get(*row)?.target));
     let several = |target| matches!(target, Target::Custom(schema, field) if schemas.has_several(schema, field));
     write.mark.is_some() || targets.any(|target| in_array(target).is_some() || several(target))
 }
 
-/// The members of a write. A missing member stays as it is, null clears, an array replaces the whole array (Directory
-/// API, `users.update`).
+/// Returns the members of a write. A missing member stays as it is, null clears, an array replaces
+/// the whole array (Directory API, `users.update`).
 ///
 /// # Errors
-/// There is nothing to write; nothing has been sent then.
+/// There is nothing to write. Nothing has been sent then.
 pub(super) fn body(mapping: &Mapping, write: &AccountWrite, schemas: &Schemas, new: bool) -> Result<Map<String, Value>, Error> {
     let mut body = Map::new();
     let foreign: Map<String, Value> = write.foreign.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
@@ -89,7 +91,7 @@ fn member<'b>(body: &'b mut Map<String, Value>, name: &str) -> &'b mut Map<Strin
     }
 }
 
-/// The entries of this array as the account has them, with what was changed so far.
+/// Returns the entries of this array as the account has them, with the changes so far.
 fn entries<'v>(arrays: &'v mut Vec<(Array, Vec<Value>)>, foreign: &Map<String, Value>, array: Array) -> &'v mut Vec<Value> {
     let at = arrays.iter().position(|(known, _)| *known == array).unwrap_or_else(|| {
         arrays.push((array, foreign.get(array.name()).and_then(Value::as_array).cloned().unwrap_or_default()));
@@ -98,7 +100,7 @@ fn entries<'v>(arrays: &'v mut Vec<(Array, Vec<Value>)>, foreign: &Map<String, V
     &mut arrays[at].1
 }
 
-/// The first entry of this type gets the value, or goes; all others stay.
+/// Sets the value of the first entry of this type, or removes the entry. All others stay.
 fn set_entry(array: Array, entries: &mut Vec<Value>, kind: &str, text: Option<&str>) {
     let ours = entries.iter().position(|entry| is_kind(array, kind, entry["type"].as_str(), entry["customType"].as_str()));
     match (ours, text) {
@@ -110,7 +112,7 @@ fn set_entry(array: Array, entries: &mut Vec<Value>, kind: &str, text: Option<&s
     }
 }
 
-/// The first value of type `work` becomes this one, or goes; all others stay.
+/// Sets the first value of type `work`, or removes it. All others stay.
 fn set_value(mut entries: Vec<Value>, value: Option<Value>) -> Vec<Value> {
     match (entries.iter().position(is_work), value) {
         (Some(at), Some(value)) => entries[at]["value"] = value,
@@ -121,7 +123,8 @@ fn set_value(mut entries: Vec<Value>, value: Option<Value>) -> Vec<Value> {
     entries
 }
 
-/// The first entry of this type gets the part, or loses it; all others stay. One with nothing left in it goes.
+/// Sets the part of the first entry of this type, or removes it. An entry without other parts is
+/// removed. All others stay.
 fn set_part(array: Array, entries: &mut Vec<Value>, (kind, part): (&str, &str), text: Option<&str>) {
     let ours = |entry: &Value| entry.is_object() && is_kind(array, kind, entry["type"].as_str(), entry["customType"].as_str());
     match (entries.iter().position(ours), text) {
@@ -141,7 +144,7 @@ fn set_part(array: Array, entries: &mut Vec<Value>, (kind, part): (&str, &str), 
     }
 }
 
-/// Takes a member out of an entry; says whether it still holds anything.
+/// Removes a member from an entry. Returns whether the entry still has other members.
 fn is_left_without(entry: &mut Value, name: &str) -> bool {
     entry.as_object_mut().is_some_and(|entry| {
         entry.remove(name);
@@ -149,7 +152,8 @@ fn is_left_without(entry: &mut Value, name: &str) -> bool {
     })
 }
 
-/// The organization that is ours gets the value; where there is none, one is added. One with nothing left in it goes.
+/// Sets the value in the organization that bobsync uses, or removes it. Adds an organization if the
+/// user has no organization. An organization without other values is removed.
 fn set_organization(entries: &mut Vec<Value>, name: &str, text: Option<&str>) {
     let at = ours(entries, |one| one["primary"] == true, |one| one["type"].as_str()).filter(|at| entries[*at].is_object());
     match (at, text) {

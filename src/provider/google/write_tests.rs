@@ -42,7 +42,7 @@ fn a_custom_entry_of_another_custom_type_is_never_ours() {
         assert_eq!(sent(&[target], &[Some("7")], json!({name: [theirs]})), json!({name: [theirs, ours]}));
         assert_eq!(sent(&[target], &[None], json!({name: [theirs, ours]})), json!({name: [theirs]}));
     }
-    // Nor is it matched by the word "custom", which admission refuses.
+    // The word "custom", which admission refuses, does not match it either.
     for array in Array::ALL {
         assert!(!is_kind(array, "custom", Some("custom"), Some("sat")) && !is_kind(array, "custom", Some("custom"), None), "{array:?}");
     }

@@ -1,4 +1,5 @@
-//! What is known of JumpCloud before there is a connection: attributes, default map, addresses, limits.
+//! What is known of JumpCloud before there is a connection: attributes, default map, addresses,
+//! limits.
 
 use std::time::Duration;
 
@@ -7,13 +8,14 @@ use crate::{
     provider::{Capabilities, Catalog, ChangeAtFirstLogin, InitialPassword, limits::Pacer},
 };
 
-/// The custom attribute that bears the mark.
+/// The custom attribute that holds the mark.
 pub(super) const MARK: &str = "bobsyncEmployeeId";
 
-/// The one target that refers to a person.
+/// The only target that refers to another employee.
 pub(super) const MANAGER: &str = "manager";
 
-/// JumpCloud, as the settings see it. The default map is Bob's own for JumpCloud (help.hibob.com, its integration guide).
+/// JumpCloud, as the settings see it. The default map is Bob's own for JumpCloud (help.hibob.com,
+/// its integration guide).
 pub const CATALOG: Catalog = Catalog {
     name: "JumpCloud",
     label: "jumpcloud",
@@ -67,7 +69,7 @@ pub const CATALOG: Catalog = Catalog {
 /// Where an attribute of a JumpCloud user is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Target<'t> {
-    /// A text of the user itself; the manager's id is one.
+    /// A text of the user itself, or the manager's id.
     Text(&'t str),
     /// The number of the first entry of `phoneNumbers` of this type.
     Phone(&'t str),
@@ -77,7 +79,7 @@ pub(super) enum Target<'t> {
     Custom(&'t str),
 }
 
-/// The arrays of a user that are replaced whole.
+/// The arrays of a user that a write replaces as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Array {
     PhoneNumbers,
@@ -96,7 +98,7 @@ impl Array {
         }
     }
 
-    /// The member that tells one entry from another.
+    /// Returns the member that tells one entry from another.
     pub(super) const fn key(self) -> &'static str {
         match self {
             Self::PhoneNumbers | Self::Addresses => "type",
@@ -106,7 +108,8 @@ impl Array {
 }
 
 impl<'t> Target<'t> {
-    /// The array, the entry's key in it, and the member of the entry that is the target's; `None`: it is in no array.
+    /// Returns the array, the entry's key in it, and the entry's member that the target names.
+    /// Returns `None` if the target is in no array.
     pub(super) const fn entry(self) -> Option<(Array, &'t str, &'t str)> {
         match self {
             Self::Text(_) => None,
@@ -117,7 +120,8 @@ impl<'t> Target<'t> {
     }
 }
 
-/// Texts that can be written (JumpCloud API v1, `systemuserput`), with the words in which a refusal may speak of them.
+/// Texts that can be written (JumpCloud API v1, `systemuserput`), with the words by which a refusal
+/// may name them.
 pub(super) const TEXTS: [(&str, &str); 17] = [
     ("email", "e-mail"),
     ("username", "user name"),
@@ -141,7 +145,7 @@ pub(super) const TEXTS: [(&str, &str); 17] = [
 /// Members of an address that can be written (JumpCloud API v1, `systemuserput`).
 const ADDRESS: [&str; 7] = ["poBox", "extendedAddress", "streetAddress", "locality", "region", "postalCode", "country"];
 
-/// Where a target is; `None`: a JumpCloud user has no such thing.
+/// Returns where a target is, or `None` if a JumpCloud user has no such attribute.
 pub(super) fn locate(target: &str) -> Option<Target<'_>> {
     let word = |text: &str, more: &[u8]| {
         (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
@@ -155,7 +159,7 @@ pub(super) fn locate(target: &str) -> Option<Target<'_>> {
             let (kind, part) = inner.split_once('.')?;
             (word(kind, b"_") && ADDRESS.contains(&part)).then_some(Target::Address(kind, part))
         }
-        // The mark is nobody's attribute.
+        // The mark cannot be a target.
         "attributes" => (word(inner, b"_-") && inner != MARK).then_some(Target::Custom(inner)),
         _ => None,
     }
@@ -170,8 +174,8 @@ fn compare(target: &str) -> Option<Compare> {
     })
 }
 
-/// A pacer at 5 calls a second. JumpCloud publishes no figure, answers 429 beyond one, and does not say when to come back
-/// (jumpcloud.com, "Best Practices: JumpCloud API").
+/// Returns a pacer with 5 calls a second. JumpCloud publishes no limit, answers 429 above one, and
+/// does not say when to come back (jumpcloud.com, "Best Practices: JumpCloud API").
 #[must_use]
 pub fn pacer() -> Pacer {
     Pacer::new(300, Duration::from_secs(60)).backing_off_from(Duration::from_secs(1))

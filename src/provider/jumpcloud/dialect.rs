@@ -1,5 +1,5 @@
-//! How JumpCloud is spoken to: an administrator's API key with every call, and the organization where the administrator has
-//! several.
+//! How calls to JumpCloud are made: with an administrator's API key in every call, and with the
+//! organization if the administrator has several.
 
 use std::{fmt, sync::Arc};
 
@@ -18,10 +18,10 @@ use crate::provider::{
     token::Token,
 };
 
-/// Where an organization is (jumpcloud.com, "JumpCloud API": each region has a console of its own).
+/// Where an organization is (jumpcloud.com, "JumpCloud API": each region has its own console).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Region {
-    /// The first one.
+    /// The United States, which is the first region.
     Us,
     /// The European Union.
     Eu,
@@ -30,7 +30,7 @@ pub enum Region {
 }
 
 impl Region {
-    /// The base address of the region.
+    /// Returns the base address of the region.
     #[must_use]
     pub const fn base(self) -> &'static str {
         match self {
@@ -44,9 +44,10 @@ impl Region {
 /// A JumpCloud organization, as the settings name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tenant {
-    /// Scheme, host, port and a path prefix if any, without a trailing slash: called at `<base>/api/...`.
+    /// Scheme, host, port and a path prefix if any, without a trailing slash. Calls go to
+    /// `<base>/api/...`.
     pub base: String,
-    /// Id of the organization; empty: the administrator has only one.
+    /// Id of the organization. It is empty if the administrator has only one.
     pub organization: String,
     /// Whether an active account that is created without a password is staged.
     pub stages: bool,
@@ -79,8 +80,10 @@ pub(super) struct JumpCloudDialect {
 }
 
 impl JumpCloudDialect {
+    /// Returns the dialect for this key.
+    ///
     /// # Errors
-    /// [`Error::Unauthorized`]: the key cannot be one. Nothing of it is in the error.
+    /// [`Error::Unauthorized`] if the key cannot be valid. The error has nothing of it.
     pub(super) fn new(tenant: Tenant, key: &Secret) -> Result<Self, Error> {
         let refuse = |said: &str| Error::Unauthorized { said: said.to_owned() };
         let mut key = HeaderValue::from_str(key.expose().trim())
@@ -115,7 +118,8 @@ impl Dialect for JumpCloudDialect {
         false
     }
 
-    /// Every call says that it is about JSON, reads too (docs.jumpcloud.com, the samples of API v1).
+    /// Adds the headers. Every call says that it is about JSON, also a read (docs.jumpcloud.com,
+    /// the samples of API v1).
     fn authorise(&self, request: RequestBuilder, _: Option<&Token>) -> RequestBuilder {
         request.headers(self.headers.clone())
     }

@@ -1,4 +1,4 @@
-//! What JumpCloud's answers mean: a message in one of two shapes, and the status.
+//! What JumpCloud's answers mean: a message in one of two forms, and the status.
 
 use serde_json::Value;
 
@@ -9,19 +9,20 @@ use crate::provider::{
     http::Answer,
 };
 
-/// Expires a password: the answer to it has no body that says anything (JumpCloud API v1, `ExpireUserPassword_POST`).
+/// Expires a password. The body of its answer says nothing (JumpCloud API v1,
+/// `ExpireUserPassword_POST`).
 pub(super) const EXPIRE: Route = Route::new("expire", Purpose::Update);
 
-/// A plain text beyond this many characters is a page.
+/// The most characters of a plain text that is a message. A longer text is a page.
 const SENTENCE: usize = 500;
 
-/// Attributes of which no two users have the same value.
+/// Attributes that no two users have the same value of.
 pub(super) const UNIQUE: [&str; 3] = ["email", "username", "employeeIdentifier"];
 
-/// Whether an answer grants the call, and if not, what to do about it.
+/// Returns whether an answer grants the call, and if not, what to do about it.
 ///
 /// # Errors
-/// Everything but a 2xx with JSON.
+/// Every answer except a 2xx with JSON.
 pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(), Error> {
     let status = answer.status.as_u16();
     if route == EXPIRE && answer.status.is_success() && !answer.is_html() {
@@ -36,7 +37,8 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(),
     let lower = body.text.to_lowercase();
     Err(match (status, route.purpose) {
         (401, _) => Error::Unauthorized { said: format!("{said}; an administrator of several organizations also needs organizationId") },
-        // jumpcloud.com, "A JumpCloud service returns 403 Forbidden: your IP has been blocked due to suspected abuse".
+        // jumpcloud.com, "A JumpCloud service returns 403 Forbidden: your IP has been blocked due
+        // to suspected abuse".
         (403, _) if lower.contains("blocked") || lower.contains("abuse") => route.no_answer(format!("HTTP 403: {said}")),
         (400 | 403 | 404, purpose) if speaks_of_the_organization(purpose, &lower) => Error::Denied {
             said: format!("organizationId has to be an organization of the administrator who owns the API key; JumpCloud said: {said}"),
@@ -56,7 +58,7 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(),
             let is_unique = |field: &str| UNIQUE.contains(&field);
             let unique = field.as_deref().is_none_or(is_unique) && sent.targets(MARK).into_iter().any(is_unique);
             if status == 409 && !unique {
-                // Nothing that another user could have was sent.
+                // The call sent nothing that another user could have.
                 return Err(Error::Unavailable { said: format!("HTTP 409: {said}") });
             }
             if unique && (status == 409 || speaks_of_a_duplicate(&lower)) {
@@ -70,13 +72,13 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(),
     })
 }
 
-/// The key's owner may not do this to this account.
+/// Returns the error of a key with an owner who may not do this to this account.
 fn forbidden(said: &str) -> Error {
     let needs = "the administrator who owns the API key needs a role that may change this user";
     Error::Forbidden { said: format!("{needs}; JumpCloud said: {said}") }
 }
 
-/// The key's owner may not do this kind of call.
+/// Returns the error of a key with an owner who may not make this kind of call.
 fn denied(said: &str) -> Error {
     Error::Denied { said: needs(said) }
 }
@@ -85,8 +87,9 @@ fn needs(said: &str) -> String {
     format!("the administrator who owns the API key needs a role that may manage users; JumpCloud said: {said}")
 }
 
-/// A call about one user may speak of the organization and mean that user. The organization itself is meant where its
-/// header is named, or where all users are asked for.
+/// Returns whether a refusal is about the organization itself. That is so if it names the
+/// organization's header, or if the call lists all users. A refusal of a call about one user may
+/// name the organization and mean that user.
 fn speaks_of_the_organization(purpose: Purpose, text: &str) -> bool {
     text.contains("x-org-id")
         || (purpose == Purpose::List
@@ -94,14 +97,16 @@ fn speaks_of_the_organization(purpose: Purpose, text: &str) -> bool {
             && ["not found", "not match", "invalid"].iter().any(|word| text.contains(word)))
 }
 
-/// JumpCloud has no code for it ("User already exists or Bad Request").
+/// Returns whether the text is about a duplicate. JumpCloud has no code for it ("User already
+/// exists or Bad Request").
 fn speaks_of_a_duplicate(text: &str) -> bool {
     ["already exist", "already in use", "already taken", "already been taken", "already used", "duplicate", "must be unique", "not unique"]
         .iter()
         .any(|words| text.contains(words))
 }
 
-/// What an error body says: `{"code", "message", "status"[, "details"]}`, of older routes `{"message"}` or plain text.
+/// What an error body says: `{"code", "message", "status"[, "details"]}`, or from older routes
+/// `{"message"}` or plain text.
 #[derive(Debug, Default)]
 struct Body {
     text: String,
@@ -131,7 +136,7 @@ impl Body {
     }
 }
 
-/// The words in which a refusal may speak of an attribute.
+/// Returns the words by which a refusal may name an attribute.
 fn names(target: &str) -> Vec<String> {
     let mut names = vec![target.to_owned()];
     match locate(target) {

@@ -1,7 +1,8 @@
 //! JumpCloud, through version 1 of its API.
 //!
-//! [`catalog`] is what is known without a connection; `dialect` is how it is spoken to; `read`, `write` and `pages` are the
-//! wire; `errors` turns refusals into what to do about them. This file says which calls there are.
+//! [`catalog`] is known without a connection; `dialect` says how calls are made; `read`, `write`
+//! and `pages` are the wire; `errors` turns refusals into what to do about them. This file has the
+//! calls.
 
 pub mod catalog;
 
@@ -47,13 +48,14 @@ use crate::domain::{
 
 const USERS: &str = "/api/systemusers";
 
-/// Accounts that are looked for when it is not said whose value is in the way.
+/// The most accounts that a search returns when bobsync looks for the account that has a value.
 const FEW: &str = "10";
 
-/// People of one name; whoever comes after them needs a username of their own.
+/// The most numbers that a username is tried with. Another employee of the same name needs a
+/// username of another form.
 const MOST_NUMBERS: u32 = 50;
 
-/// How long it is tried to expire the password of a new account.
+/// How long bobsync tries to expire the password of a new account.
 const PERSISTENCE: Duration = Duration::from_secs(20);
 
 /// One JumpCloud organization, through one administrator's API key.
@@ -64,17 +66,19 @@ pub struct JumpCloud {
 }
 
 impl JumpCloud {
-    /// Prepares the connection; nothing is called yet. The pacer is shared by all who call this tenant.
+    /// Prepares the connection and calls nothing yet. All callers of this tenant share the pacer.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`] where the key cannot be one, [`Error::Unavailable`] where this machine cannot connect.
+    /// [`Error::Unauthorized`] if the key cannot be valid, [`Error::Unavailable`] if this machine
+    /// cannot connect.
     pub fn new(tenant: Tenant, key: &Secret, ties: Ties, pacer: Arc<Pacer>) -> Result<Self, Error> {
         let service = Service::new(JumpCloudDialect::new(tenant, key)?, ties, pacer);
         let service = service.map_err(|error| Error::Unavailable { said: error.to_string() })?;
         Ok(Self { service, organization: OnceLock::new() })
     }
 
-    /// The account, as the settings take the directory of an externally managed user.
+    /// Returns the account. The settings decide whether the directory of an externally managed user
+    /// is its master.
     fn ours<'a>(&self, account: Account<'a>) -> Account<'a> {
         Account { elsewhere: account.elsewhere && self.service.dialect().tenant.mastered, ..account }
     }
@@ -83,8 +87,9 @@ impl JumpCloud {
         self.service.call(&Call::get(route, path, query, sent)).await
     }
 
-    /// Reads every page. Where users came or went between the pages everything is read once more, so that nobody is missed
-    /// who slipped from one page to another: there is no search for marks that could find them later.
+    /// Reads every page. If users were added or removed between the pages, reads everything once
+    /// more, so that no user is missed that moved from one page to another: there is no search for
+    /// marks that could find it later.
     async fn list_all(&self, mapping: &Mapping, sink: &mut (dyn FnMut(Account<'_>) + Send)) -> Result<Listing, Error> {
         let mut ids: foldhash::HashSet<u128> = foldhash::HashSet::default();
         let whole = self.sweep(mapping, Lister::new(CATALOG.capabilities.page), &mut ids, sink).await?;
@@ -94,8 +99,8 @@ impl JumpCloud {
         Ok(Listing { accounts: u32::try_from(ids.len()).unwrap_or(u32::MAX), whole, unavailable: Vec::new() })
     }
 
-    /// One reading of every page, in the order of the ids: those who are not known yet go into `sink`. Says whether the pages
-    /// fit together.
+    /// Reads every page once, in the order of the ids. Users that are not known yet go into `sink`.
+    /// Returns whether the pages fit together.
     async fn sweep(
         &self,
         mapping: &Mapping,
@@ -161,13 +166,15 @@ impl JumpCloud {
         }
     }
 
-    /// Users whose member has exactly this value (JumpCloud API v1, `filter`: the comparison looks at case).
+    /// Returns the users with a member that is exactly this value (JumpCloud API v1, `filter`: the
+    /// comparison is case-sensitive).
     async fn by_member(&self, mapping: &Mapping, name: &str, text: &str) -> Result<Vec<Account<'static>>, Error> {
         let reader = Reader::new(mapping);
         let (filter, fields) = (format!("{name}:$eq:{text}"), reader.fields());
         let query = [("filter", &*filter), ("limit", FEW), ("skip", "0"), ("sort", "_id"), ("fields", &*fields)];
         let answer = match self.get(Route::FIND, USERS, &query, Sent::Key(text)).await {
-            // A filter that finds nobody is answered with an empty list; this is the wrong address.
+            // A filter that finds no user is answered with an empty list. A 404 means a wrong
+            // address.
             Err(Error::NotFound) => return Err(unreadable("HTTP 404 for the list of users")),
             Err(Error::Forbidden { said }) => return Err(Error::Denied { said }),
             answer => answer?,
@@ -188,7 +195,8 @@ impl JumpCloud {
             Key::Email(email) => {
                 let lower = email.to_lowercase();
                 let mut found = Vec::new();
-                // The address as it is most likely kept, and where that is nobody's, as it is written in Bob.
+                // The first address is in the form in which it is most likely kept. If no user has
+                // it, the second one is as written in Bob.
                 for address in [&*lower, email].into_iter().take(if lower == email { 1 } else { 2 }) {
                     found = self.by_member(mapping, "email", address).await?;
                     found.retain(|account| account.email.as_deref().is_some_and(|have| equal(Compare::IgnoringCase, have, email)));
@@ -210,7 +218,7 @@ impl JumpCloud {
             members.insert("password".to_owned(), json!(password.expose()));
         }
         let password = initial.password.map_or(Password::Absent, |password| Password::Default(password.expose()));
-        // Says what is wrong with a password that is refused (JumpCloud API v1, `User_Create`).
+        // This asks JumpCloud to say why a password is refused (JumpCloud API v1, `User_Create`).
         let query: &[(&str, &str)] = if initial.password.is_none() { &[] } else { &[("fullValidationDetails", "password")] };
         let wanted = if staged { AccountState::Staged } else { state_of(access) };
         let name = free_username(mapping, write);
@@ -238,7 +246,8 @@ impl JumpCloud {
         Ok(written)
     }
 
-    /// Expires the password of a new account, where its owner has to choose another one. There is no field for it.
+    /// Expires the password of a new account if its owner has to choose another one. There is no
+    /// field for it.
     async fn finish_new(&self, id: &str, initial: &Initial<'_>) -> Result<(), Error> {
         if !initial.change_at_first_login || initial.password.is_none() {
             return Ok(());
@@ -251,7 +260,7 @@ impl JumpCloud {
             let call = Call { route, urgency, method, path: &path, query: &[], body: None, sent };
             match self.service.call(&call).await {
                 Ok(_) => return Ok(()),
-                // Expiring twice is as good as once.
+                // Expiring twice has the same effect as once.
                 Err(Error::Throttled { .. } | Error::Unavailable { .. } | Error::Unknown { .. }) if Instant::now() + pause < until => {
                     tokio::time::sleep(pause).await;
                     pause *= 2;
@@ -263,7 +272,7 @@ impl JumpCloud {
 
     async fn change(&self, mapping: &Mapping, id: &str, write: &AccountWrite, urgency: Urgency) -> Result<Written, Error> {
         let path = path_of(id).ok_or(Error::NotFound)?;
-        // Entries that are not ours are sent along, so they have to be known.
+        // Entries of others are sent along, so they have to be known.
         let with_arrays = if write.foreign.is_none() && touches_arrays(mapping, write) {
             let now = self.by_id(mapping, id).await?.ok_or(Error::NotFound)?;
             Some(AccountWrite { foreign: now.foreign.map(|foreign| foreign.as_ref().into()), ..write.clone() })
@@ -285,7 +294,8 @@ impl JumpCloud {
         write: &AccountWrite,
     ) -> Result<Written, Error> {
         let answer = match self.service.call(call).await {
-            // "User already exists or Bad Request": only looking tells which, and which value is in the way.
+            // The text is "User already exists or Bad Request". Only a search tells which, and
+            // which value another account has.
             Err(Error::Duplicate { field: None }) => {
                 return Err(Error::Duplicate { field: self.in_the_way(mapping, expected.0, call).await? });
             }
@@ -301,7 +311,7 @@ impl JumpCloud {
         Ok(Written { account, request_id: None, left: None })
     }
 
-    /// Which of the values that have to be unique another account has.
+    /// Returns which of the values that have to be unique another account has.
     async fn in_the_way(&self, mapping: &Mapping, own: Option<&str>, call: &Call<'_>) -> Result<Option<String>, Error> {
         let sent: Map<String, Value> = call.body.as_deref().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
         for name in UNIQUE {
@@ -327,7 +337,7 @@ const fn state_of(access: Access) -> AccountState {
     }
 }
 
-/// The username of a new account, where another one may be taken in its place.
+/// Returns the username of a new account, if another one may be chosen in its place.
 fn free_username<'w>(mapping: &Mapping, write: &'w AccountWrite) -> Option<&'w str> {
     let row = &mapping.rows[mapping.username];
     let free = row.compare == Compare::Numbered && row.on_create_only;
@@ -337,13 +347,14 @@ fn free_username<'w>(mapping: &Mapping, write: &'w AccountWrite) -> Option<&'w s
     })
 }
 
-/// The address of one user. Ids are 24 hexadecimal digits; whatever could be another address is none.
+/// Returns the address of one user. Ids are 24 hexadecimal digits. A text that could be another
+/// address is not an id.
 fn path_of(id: &str) -> Option<String> {
     let plain = (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     plain.then(|| format!("{USERS}/{id}"))
 }
 
-/// An id as a number that nobody else has: so many ids are kept while listing.
+/// Returns an id as a number that no other user has. It is short, because a listing keeps many ids.
 fn number_of(id: &str) -> u128 {
     if id.len() == 24
         && let Ok(number) = u128::from_str_radix(id, 16)
@@ -353,7 +364,7 @@ fn number_of(id: &str) -> u128 {
     Sha256::digest(id).iter().take(16).fold(0, |number, byte| number << 8 | u128::from(*byte))
 }
 
-/// The body, if it is an object: the deserializer takes a list for one as well.
+/// Returns the body, if it is an object: the deserializer accepts a list as one too.
 fn object(answer: &Answer) -> Option<&[u8]> {
     Some(&answer.body[..]).filter(|body| body.trim_ascii_start().first() == Some(&b'{'))
 }
@@ -363,14 +374,14 @@ fn page_in(answer: &Answer) -> Result<Page<'_>, Error> {
     page.ok_or_else(|| unreadable("the answer is not a list of users"))
 }
 
-/// A user, and not an error that came with a status of success.
+/// Returns the user of an answer. An error with a status of success is not a user.
 fn user_in(answer: &Answer) -> Option<User<'_>> {
     let user: Option<User<'_>> = object(answer).and_then(|body| serde_json::from_slice(body).ok());
     user.filter(|user| user.message.is_none())
 }
 
-/// The account as the answer tells it, filled from what was sent where the answer is short. `expected`: its id and its state,
-/// where they are known before.
+/// Returns the account as the answer shows it. What the answer lacks is filled from what was sent.
+/// `expected` is its id and its state, if they are known before.
 ///
 /// # Errors
 /// Why the answer confirms nothing.

@@ -1,8 +1,8 @@
-//! Where a listing ends, and whether its pages fit together.
+//! Says where a listing ends, and whether its pages fit together.
 
 use crate::provider::{Error, listing::repeated};
 
-/// What the pages have said so far. Every page tells how many users there are in all.
+/// What the pages have said so far. Every page says how many users there are in total.
 #[derive(Debug, Default)]
 pub(super) struct Pages {
     rows: u64,
@@ -13,13 +13,14 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    /// Users so far: the next page begins after them.
+    /// Returns how many users were read. The next page begins after them.
     pub(super) const fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// Takes a page in: how many users there are in all, how many it was asked to hold, how many are on it, and how many of
-    /// them are new. Says whether to ask for another.
+    /// Takes in a page. `total` is how many users there are, `asked` is how many the page was asked
+    /// to hold, `rows` is how many it holds, and `fresh` is how many of these are new. Returns
+    /// whether to ask for another page.
     ///
     /// # Errors
     /// The same users come again and again.
@@ -37,7 +38,8 @@ impl Pages {
         if more && fresh == 0 { Err(repeated()) } else { Ok(more) }
     }
 
-    /// Whether nothing came or went between the pages: `ids` different users were seen.
+    /// Returns whether no user was added or removed between the pages. `ids` is how many different
+    /// users were seen.
     pub(super) fn whole(&self, ids: u64) -> bool {
         !self.unsteady && !self.duplicates && self.first_total.is_none_or(|total| total == ids)
     }
@@ -52,7 +54,7 @@ mod tests {
         let mut pages = Pages::default();
         assert_eq!((pages.more(Some(150), 100, 100, 100), pages.rows()), (Ok(true), 100));
         assert_eq!((pages.more(Some(150), 100, 50, 50), pages.whole(150)), (Ok(false), true));
-        // A server may give less than it was asked for.
+        // A server may return less than it was asked for.
         let mut pages = Pages::default();
         assert_eq!(
             (pages.more(Some(25), 100, 10, 10), pages.more(Some(25), 100, 10, 10), pages.more(Some(25), 100, 5, 5)),

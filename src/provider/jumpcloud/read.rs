@@ -1,4 +1,4 @@
-//! JumpCloud's users as accounts: only what the mapping asks for is kept.
+//! Reads JumpCloud's users as accounts. It keeps only what the mapping needs.
 
 use std::borrow::Cow;
 
@@ -28,7 +28,7 @@ pub(super) struct Page<'a> {
 pub(super) struct User<'a> {
     #[serde(borrow, rename = "_id")]
     id: Option<Cow<'a, str>>,
-    /// Some answers have this one as well, or instead.
+    /// The id that some answers have in addition, or instead.
     #[serde(borrow, rename = "id")]
     other_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -81,13 +81,13 @@ pub(super) struct User<'a> {
     /// The id of the organization that the user belongs to.
     #[serde(borrow)]
     pub(super) organization: Option<Cow<'a, str>>,
-    /// The administrator whose user this is.
+    /// The administrator to which this user belongs.
     admin: Option<IgnoredAny>,
-    /// Only an error has one.
+    /// The message that only an error has.
     pub(super) message: Option<IgnoredAny>,
 }
 
-/// An entry of an array: what tells which it is, and the values.
+/// An entry of an array: the members that identify it, and its values.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct Entry<'a> {
@@ -167,13 +167,13 @@ impl<'a> User<'a> {
         }
     }
 
-    /// Whether the answer says which state the user is in.
+    /// Returns whether the answer says which state the user is in.
     pub(super) fn tells_state(&self) -> bool {
         self.state.is_some() || self.suspended.is_some()
     }
 
-    /// Being locked, or not yet having chosen a password, are no states: both come and go beside these. `suspended` is the
-    /// older way to say it.
+    /// Returns the state. A user who is locked, or has not chosen a password yet, is not in another
+    /// state: both can be true in addition to a state. `suspended` is the older form of the state.
     pub(super) fn state(&self) -> AccountState {
         match (self.state.as_deref(), self.suspended) {
             (Some("ACTIVATED"), _) | (None, Some(false)) => AccountState::Active,
@@ -199,7 +199,7 @@ impl<'m> Reader<'m> {
         Self { rows, arrays }
     }
 
-    /// The members of a user that are asked for.
+    /// Returns the members of a user that are asked for.
     pub(super) fn fields(&self) -> String {
         let mut fields =
             vec!["_id", "email", "username", "state", "suspended", "restrictedFields", "admin", "externally_managed", "organization"];
@@ -213,7 +213,7 @@ impl<'m> Reader<'m> {
         fields.join(" ")
     }
 
-    /// The account; `None`: it has no id.
+    /// Returns the account, or `None` if the user has no id.
     pub(super) fn account<'a>(&self, user: &User<'a>) -> Option<Account<'a>> {
         let id = user.id.clone().or_else(|| user.other_id.clone()).filter(|id| !id.is_empty())?;
         let mut arrays: [Option<Vec<Entry<'a>>>; 3] = [None, None, None];
@@ -227,7 +227,7 @@ impl<'m> Reader<'m> {
         for array in &self.arrays {
             let Some(raw) = user.array(*array) else { continue };
             keep(array.name(), raw);
-            // An entry of another shape is nobody's, and hides none of the others.
+            // An entry of another form matches no target, and hides none of the others.
             let all: Option<Vec<&'a RawValue>> = serde_json::from_str(raw.get()).ok();
             arrays[*array as usize] = all.map(|all| all.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok()).collect());
         }

@@ -1,4 +1,4 @@
-//! Writes as JumpCloud wants them: only what differs, but arrays whole.
+//! Writes in the form that JumpCloud wants: only what differs, except that arrays are sent whole.
 
 use serde_json::{Map, Value, json};
 
@@ -14,18 +14,22 @@ use crate::{
     provider::Error,
 };
 
-/// Whether a write needs the arrays of the account as they are.
+/// Returns whether a write needs the account's arrays as they are.
 pub(super) fn touches_arrays(mapping: &Mapping, write: &AccountWrite) -> bool {
     let mut targets = write.attributes.iter().filter_map(|(row, _)| locate(&mapping.rows.get(*row)?.target));
     write.mark.is_some() || targets.any(|target| target.entry().is_some())
 }
 
-/// The members of a write. A missing member stays as it is, an array replaces the whole array (JumpCloud API v1,
-/// `User_Set`). An empty text clears a text; null the manager, as JumpCloud's own PowerShell module does it, and whatever
-/// has to be unique, for empty texts may count as one and the same.
+/// Returns the members of a write. A missing member stays as it is, an array replaces the whole
+/// array (JumpCloud API v1, `User_Set`).
+///
+/// An empty text clears a text. Null clears the manager, as JumpCloud's own PowerShell module does
+/// it. Null also clears values that have to be unique, because two empty texts may count as the
+/// same value.
 ///
 /// # Errors
-/// There is nothing to write, or the account does not let an attribute be written; nothing has been sent then.
+/// There is nothing to write, or the account does not let an attribute be written. Nothing has been
+/// sent then.
 pub(super) fn body(mapping: &Mapping, write: &AccountWrite, new: bool) -> Result<Map<String, Value>, Error> {
     let mut body = Map::new();
     let foreign: Map<String, Value> = write.foreign.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
@@ -65,7 +69,8 @@ pub(super) fn body(mapping: &Mapping, write: &AccountWrite, new: bool) -> Result
     Ok(body)
 }
 
-/// The states that a write may ask for (JumpCloud API v1, `systemuserput`); a new account may also be `STAGED`.
+/// Returns the state that a write asks for (JumpCloud API v1, `systemuserput`). A new account may
+/// also be `STAGED`.
 pub(super) const fn state(access: Access) -> &'static str {
     match access {
         Access::Active => "ACTIVATED",
@@ -73,14 +78,14 @@ pub(super) const fn state(access: Access) -> &'static str {
     }
 }
 
-/// Whether the account lists this member among those that only another directory writes.
+/// Returns whether the account lists this member among those that only another directory writes.
 fn is_restricted(foreign: &Map<String, Value>, name: &str) -> bool {
     let restricted = foreign.get("restrictedFields").and_then(Value::as_array);
     restricted.is_some_and(|fields| fields.iter().any(|field| field["field"] == name))
 }
 
-/// The entries of this array as the account has them, with what was changed so far. Ids of entries are JumpCloud's own,
-/// and given anew with every write.
+/// Returns the entries of this array as the account has them, with the changes so far. JumpCloud
+/// makes the ids of entries itself, and gives new ones with every write.
 fn entries<'v>(arrays: &'v mut Vec<(Array, Vec<Value>)>, foreign: &Map<String, Value>, array: Array) -> &'v mut Vec<Value> {
     let at = arrays.iter().position(|(known, _)| *known == array).unwrap_or_else(|| {
         let mut entries = foreign.get(array.name()).and_then(Value::as_array).cloned().unwrap_or_default();
@@ -93,7 +98,8 @@ fn entries<'v>(arrays: &'v mut Vec<(Array, Vec<Value>)>, foreign: &Map<String, V
     &mut arrays[at].1
 }
 
-/// The first entry with this key gets the value, or goes when nothing is left in it; all others stay.
+/// Sets the value of the first entry with this key, or removes the entry if nothing else is left in
+/// it. All others stay.
 fn set(array: Array, entries: &mut Vec<Value>, key: &str, member: &str, text: Option<&str>) {
     let ours = entries.iter().position(|entry| entry[array.key()] == key);
     match (ours, text) {

@@ -1,4 +1,5 @@
-//! What is known of `OneLogin` before there is a connection: attributes, default map, addresses, limits.
+//! What is known of `OneLogin` before there is a connection: attributes, default map, addresses,
+//! limits.
 
 use std::time::Duration;
 
@@ -10,11 +11,12 @@ use crate::{
 /// The prefix of targets that are custom attributes.
 pub(super) const CUSTOM: &str = "custom_attributes.";
 
-/// The attribute that bears the mark: OneLogin's field for the id in another system.
+/// The attribute that holds the mark: OneLogin's field for the id in another system.
 pub(super) const MARK: &str = "external_id";
 
-/// `OneLogin`, as the settings see it. The default map is Bob's own for `OneLogin` (help.hibob.com, its
-/// integration guide); that map's "Work Cell" is no attribute of a `OneLogin` user and has to be a custom attribute.
+/// `OneLogin`, as the settings see it. The default map is Bob's own for `OneLogin` (help.hibob.com,
+/// its integration guide). The "Work Cell" of that map is not an attribute of a `OneLogin` user and
+/// has to be a custom attribute.
 pub const CATALOG: Catalog = Catalog {
     name: "OneLogin",
     label: "onelogin",
@@ -67,8 +69,8 @@ pub const CATALOG: Catalog = Catalog {
 /// The number of the user's group.
 pub(super) const GROUP: &str = "group_id";
 
-/// Writable text attributes (developers.onelogin.com, "Create User") with the words in which `OneLogin`'s refusals
-/// speak of them.
+/// Writable text attributes (developers.onelogin.com, "Create User"), with the words by which
+/// `OneLogin`'s refusals name them.
 pub(super) const TEXTS: [(&str, &str); 14] = [
     ("email", "e-mail"),
     ("username", "user name"),
@@ -86,7 +88,7 @@ pub(super) const TEXTS: [(&str, &str); 14] = [
     ("member_of", "member of"),
 ];
 
-/// The one target that refers to a person.
+/// The only target that refers to another employee.
 pub(super) const MANAGER: &str = "manager_user_id";
 
 fn compare(target: &str) -> Option<Compare> {
@@ -103,10 +105,11 @@ fn compare(target: &str) -> Option<Compare> {
     }
 }
 
-/// The base address of an account: its own host where the subdomain is known, which serves tokens and API alike in
-/// every region (developers.onelogin.com, "Generate Tokens"), else the host of the region, `us` or `eu`.
+/// Returns the base address of an account. If the subdomain is known, that is its own host, which
+/// serves tokens and API alike in every region (developers.onelogin.com, "Generate Tokens").
+/// Otherwise it is the host of the region, `us` or `eu`.
 ///
-/// `None`: neither is given, or one of them is no host name.
+/// Returns `None` if neither is given, or if one of them is not a host name.
 #[must_use]
 pub fn base_for(region: Option<&str>, subdomain: Option<&str>) -> Option<String> {
     match (subdomain.map(str::trim).filter(|name| !name.is_empty()), region) {
@@ -123,8 +126,8 @@ pub fn base_for(region: Option<&str>, subdomain: Option<&str>) -> Option<String>
     }
 }
 
-/// A pacer with the published limit: 5,000 calls an hour for the whole account, whoever calls
-/// (developers.onelogin.com, "Get Rate Limit").
+/// Returns a pacer with the published limit: 5,000 calls an hour for the whole account and all its
+/// callers (developers.onelogin.com, "Get Rate Limit").
 #[must_use]
 pub fn pacer() -> Pacer {
     Pacer::new(5000, Duration::from_secs(3600))

@@ -1,4 +1,4 @@
-//! How `OneLogin` is spoken to: where it is, its token, its window of calls.
+//! How calls to `OneLogin` are made: its address, its token, its window of calls.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::provider::{
     token::{Granted, Token},
 };
 
-/// developers.onelogin.com, "Generate Tokens": ten hours. Used where the answer does not say.
+/// developers.onelogin.com, "Generate Tokens": ten hours. It is used if the answer does not say.
 const PUBLISHED: Duration = Duration::from_secs(36_000);
 
 /// A `OneLogin` account, as the settings name it.
@@ -41,7 +41,7 @@ impl Destination for Tenant {
     }
 
     fn shared_address(&self) -> Option<&'static str> {
-        // Every customer of a region has it.
+        // Every customer of a region has this address.
         self.base.starts_with("https://api.").then_some("clientId")
     }
 
@@ -69,17 +69,18 @@ impl Destination for Tenant {
 /// How to reach one `OneLogin` account.
 #[derive(Clone)]
 pub struct Config {
-    /// Scheme, host, port and a path prefix if any: called at `<base>/auth/...` and `<base>/api/2/...`.
+    /// Scheme, host, port and a path prefix if any. Calls go to `<base>/auth/...` and
+    /// `<base>/api/2/...`.
     pub base: String,
     /// The API credential's id.
     pub client_id: String,
     /// The API credential's secret.
     pub client_secret: Secret,
-    /// Told of every HTTP call: `token`, `list`, `custom_attributes`, `find`, `create`, `update`.
+    /// Receives every HTTP call: `token`, `list`, `custom_attributes`, `find`, `create`, `update`.
     pub observer: Observer,
-    /// Closed where a write must not begin.
+    /// Returns false if a write must not begin.
     pub gate: Gate,
-    /// Told of waits that calls meet.
+    /// Receives the waits that calls meet.
     pub waits: Waits,
     /// Whether a directory that is named with a user is the user's master.
     pub mastered: bool,
@@ -111,7 +112,7 @@ impl Dialect for OneLoginDialect {
         &self.base
     }
 
-    /// Form 2 of developers.onelogin.com, "Generate Tokens", which needs no region.
+    /// Uses form 2 of developers.onelogin.com, "Generate Tokens", which needs no region.
     fn ask_for_a_token(&self, http: &Client) -> Result<(RequestBuilder, Sent<'_>), Error> {
         let (id, secret) = (&self.client_id, self.client_secret.expose());
         let request = http.request(Method::POST, &format!("{}/auth/oauth2/v2/token", self.base)).basic_auth(id, Some(secret));
@@ -143,7 +144,8 @@ impl Dialect for OneLoginDialect {
         }
     }
 
-    /// Routes that do not exist and missing scopes are answered 401 as well as bad tokens.
+    /// Returns a missing permission. `OneLogin` answers 401 for routes that do not exist and for
+    /// missing scopes, as it does for bad tokens.
     fn refused_write(&self, said: String) -> Error {
         denied(&said)
     }
@@ -161,7 +163,8 @@ struct Answered {
     account_id: Option<u64>,
 }
 
-/// `OneLogin` hands the same token out again until it ends, so its age counts, not the time of asking.
+/// Returns the token in a body. `OneLogin` returns the same token again until it ends, so the
+/// token's age counts, and not the time of asking.
 fn granted(body: &[u8], today: Timestamp) -> Option<Granted> {
     let answered: Answered = serde_json::from_slice(body).ok()?;
     let lifetime = answered.expires_in.map_or(PUBLISHED, Duration::from_secs).min(PUBLISHED * 24);
@@ -182,7 +185,7 @@ mod tests {
         for (created_at, expires_in, seconds) in [
             (Some("2026-11-24T09:00:00.000Z"), Some(36_000), 36_000),
             (Some("2026-11-24T01:00:00.000Z"), Some(36_000), 7_200),
-            // Clocks that disagree shorten or lengthen nothing beyond what was published.
+            // Clocks that differ change the lifetime only within what was published.
             (Some("2026-11-25T09:00:00.000Z"), Some(36_000), 36_000),
             (Some("2026-11-01T09:00:00.000Z"), Some(36_000), 0),
             (None, Some(600), 600),

@@ -1,4 +1,4 @@
-//! What `OneLogin`'s answers mean: every shape of error body, sorted by what to do about it.
+//! What `OneLogin`'s answers mean: every form of error body, sorted by what to do about it.
 
 use std::time::Duration;
 
@@ -14,13 +14,14 @@ use crate::provider::{
 /// The wait after a refusal for the number of calls while the window has calls left.
 const SHORT_WAIT: Duration = Duration::from_secs(5);
 
-/// Whether an answer grants the call, and if not, what to do about it.
+/// Returns whether an answer grants the call, and if not, what to do about it.
 ///
 /// # Errors
-/// Everything but a 2xx with JSON.
+/// Every answer except a 2xx with JSON.
 pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(), Error> {
     let status = answer.status.as_u16();
-    // developers.onelogin.com, "Generate Tokens": so the credential of a deleted user is answered.
+    // developers.onelogin.com, "Generate Tokens": this is the answer to the credential of a deleted
+    // user.
     if status == 500 && route == Route::TOKEN {
         return Err(
             route.no_answer("HTTP 500 for the token; if this lasts, the OneLogin user who made the API credential may have been deleted")
@@ -46,7 +47,7 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(),
             let is_key = |field: &str| matches!(field, "email" | "username");
             let key = field.as_deref().is_none_or(is_key) && sent.targets(MARK).into_iter().any(is_key);
             if status == 409 && !key {
-                // Nothing that another account could have was sent.
+                // The call sent nothing that another account could have.
                 return Err(Error::Unavailable { said: format!("HTTP 409: {said}") });
             }
             if status == 409 || (key && speaks_of_a_duplicate(&text)) {
@@ -58,7 +59,7 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(),
     })
 }
 
-/// The credential may not do this kind of call.
+/// Returns the error of a credential that may not make this kind of call.
 pub(super) fn denied(said: &str) -> Error {
     Error::Denied { said: needs(said) }
 }
@@ -76,9 +77,9 @@ fn speaks_of_a_duplicate(text: &str) -> bool {
     text.contains("must be unique") || text.contains("already been taken")
 }
 
-/// When to come back: `Retry-After`, else the seconds until the window resets (developers.onelogin.com, "Get Rate
-/// Limit": they are relative). Where calls are left in the window, it was another limit that refused, and the reset says
-/// nothing of that one.
+/// Returns when to come back: `Retry-After`, else the seconds until the window resets
+/// (developers.onelogin.com, "Get Rate Limit": they are relative). If the window has calls left,
+/// another limit refused the call, and the reset says nothing about that limit.
 fn wait(answer: &Answer) -> Option<Duration> {
     let reset = || match answer.number("x-ratelimit-remaining") {
         Some(left) if left > 0 => Some(SHORT_WAIT),
@@ -87,8 +88,9 @@ fn wait(answer: &Answer) -> Option<Duration> {
     retry_after(answer).or_else(reset)
 }
 
-/// What an error body says, and the attribute it names of its own accord. `OneLogin` has several shapes:
-/// `{message, name, statusCode, field?}`, `{status, error, description}`, `{code, message, errors: [{field, message}]}`,
+/// Returns what an error body says, and the attribute that it names itself. `OneLogin` has several
+/// forms: `{message, name, statusCode, field?}`, `{status, error, description}`,
+/// `{code, message, errors: [{field, message}]}`,
 /// `{status: {code, type, message | {attribute, description}}}`, `{message}`.
 fn read(body: &[u8]) -> (String, Option<String>) {
     let mut said = Vec::new();
@@ -129,7 +131,7 @@ fn gather(value: &Value, depth: u8, said: &mut Vec<String>, field: &mut Option<S
     }
 }
 
-/// The words in which a refusal may speak of an attribute.
+/// Returns the words by which a refusal may name an attribute.
 fn names(target: &str) -> Vec<String> {
     let mut names = vec![target.to_owned(), target.replace('_', " ")];
     if let Some(shortname) = target.strip_prefix(CUSTOM) {

@@ -73,7 +73,7 @@ fn every_shape_of_body_is_understood() {
             duplicate(Some("username")),
         ),
         (409, json!({"message": "Conflict"}), duplicate(None)),
-        // Not a key that another account could be found by.
+        // This is not a key by which another account could be found.
         (422, json!({"message": "Samaccountname must be unique"}), rejected(Some("samaccountname"), "Samaccountname must be unique")),
         (422, json!({"message": "Validation failed: Title is too long"}), rejected(Some("title"), "Validation failed: Title is too long")),
         (422, json!({"message": "is too long", "field": "last name"}), rejected(Some("lastname"), "is too long")),
@@ -98,11 +98,11 @@ fn every_shape_of_body_is_understood() {
             json!({"message": "Preferred locale code is invalid"}),
             rejected(Some("preferred_locale_code"), "Preferred locale code is invalid"),
         ),
-        // Only what was sent is blamed.
+        // An error is only about what was sent.
         (400, json!({"message": "unknown attribute: mobile_phone", "statusCode": 400}), rejected(None, "unknown attribute: mobile_phone")),
         (400, json!({"error": "BadRequestError"}), rejected(None, "BadRequestError")),
         (422, json!([]), rejected(None, "HTTP 422")),
-        // The value that is quoted may be the name of another attribute.
+        // The quoted value may be the name of another attribute.
         (422, json!({"message": "Title 'Username' is odd"}), rejected(Some("title"), "Title … is odd")),
     ] {
         assert_eq!(refuse(Route::UPDATE, &json_answer(status, &body)), expected, "{body}");
@@ -175,7 +175,7 @@ fn a_throttle_says_when_to_come_back() {
     assert_eq!(with(&[]), None);
     assert_eq!(with(&[("retry-after", "7"), ("x-ratelimit-reset", "100")]), Some(7));
     assert_eq!(with(&[("x-ratelimit-reset", "832")]), Some(832));
-    // Not an epoch, whatever a server may think.
+    // The value is not an epoch, even if a server takes it for one.
     assert_eq!(with(&[("x-ratelimit-reset", "1795500000")]), Some(3600));
     assert_eq!(with(&[("retry-after", "0")]), Some(1));
     let soon = Timestamp::now() + jiff::SignedDuration::from_secs(90);
@@ -227,7 +227,7 @@ proptest! {
         }
         if let Error::Rejected { said, .. } | Error::Forbidden { said } | Error::Denied { said } | Error::Unauthorized { said } = &error {
             for value in values.iter().chain([&foreign]) {
-                // HTTP and the status may stand there where nothing else is left.
+                // HTTP and the status may be there if nothing else is left.
                 let ours = format!("http {status}").contains(&value.trim().to_lowercase());
                 prop_assert!(ours || !shows(said, value), "{value:?} in {said:?}");
             }

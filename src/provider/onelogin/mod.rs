@@ -1,7 +1,7 @@
 //! `OneLogin`, through the users API of developers.onelogin.com, version 2.
 //!
-//! [`catalog`] is what is known without a connection; `dialect` is how it is spoken to; `read` and `write` are the wire;
-//! `errors` turns refusals into what to do about them. This file says which calls there are.
+//! [`catalog`] is known without a connection; `dialect` says how calls are made; `read` and `write`
+//! are the wire; `errors` turns refusals into what to do about them. This file has the calls.
 
 pub mod catalog;
 
@@ -57,7 +57,7 @@ pub struct OneLogin {
 }
 
 impl OneLogin {
-    /// Prepares the connection; nothing is called yet. The pacer is shared by all who call this tenant.
+    /// Prepares the connection and calls nothing yet. All callers of this tenant share the pacer.
     ///
     /// # Errors
     /// The TLS settings of this machine cannot be used.
@@ -67,7 +67,8 @@ impl OneLogin {
         Ok(Self { mastered, service: Service::new(dialect, ties, pacer)?, definitions: Remembered::default() })
     }
 
-    /// The account, as the settings take a directory that is named with it.
+    /// Returns the account. The settings decide whether a directory that is named with it is its
+    /// master.
     fn ours<'a>(&self, account: Account<'a>) -> Account<'a> {
         Account { elsewhere: account.elsewhere && self.mastered, ..account }
     }
@@ -121,11 +122,11 @@ impl OneLogin {
         }
     }
 
-    /// The rows of custom attributes that are not defined.
+    /// Returns the rows of custom attributes that are not defined.
     async fn unavailable(&self, reader: &Reader<'_>, empty: bool) -> Result<Vec<usize>, Error> {
         if !empty || reader.custom().is_empty() {
             if !reader.custom().is_empty() {
-                // The users tell of what is defined, and what was asked for before may be out of date.
+                // The users show what is defined, so an earlier answer may be out of date.
                 self.definitions.forget();
             }
             return Ok(reader.custom().iter().map(|(_, row)| *row).filter(|&row| !reader.defined[row]).collect());
@@ -134,14 +135,15 @@ impl OneLogin {
         Ok(reader.custom().iter().filter(|(shortname, _)| !defined.contains(*shortname)).map(|(_, row)| *row).collect())
     }
 
-    /// The shortnames of the tenant's custom attributes; none where its subscription has no such thing.
+    /// Returns the shortnames of the tenant's custom attributes. The set is empty if its
+    /// subscription does not have custom attributes.
     async fn defined(&self) -> Result<HashSet<Box<str>>, Error> {
         if let Some(defined) = self.definitions.get() {
             return Ok(defined);
         }
         let defined: HashSet<_> = match self.get(DEFINITIONS, "/api/2/users/custom_attributes", &[], Sent::Nothing).await {
             Ok(answer) => shortnames(&answer.body).ok_or_else(|| unreadable("the answer is not a list of custom attributes"))?,
-            // The listing was granted with this very token: the route is what is missing.
+            // The listing was granted with the same token, so the route is what is missing.
             Err(Error::Unauthorized { .. } | Error::Denied { .. }) => HashSet::new(),
             Err(error) => return Err(error),
         };
@@ -149,7 +151,8 @@ impl OneLogin {
         Ok(defined)
     }
 
-    /// Remembers which custom attributes there are now. Where that cannot be asked, nothing is remembered.
+    /// Asks which custom attributes there are now, and remembers the answer. Without an answer,
+    /// nothing is remembered.
     async fn ask_again(&self) {
         let answer = self.get(DEFINITIONS, "/api/2/users/custom_attributes", &[], Sent::Nothing).await;
         if let Some(defined) = answer.ok().and_then(|answer| shortnames(&answer.body)) {
@@ -174,7 +177,7 @@ impl OneLogin {
                     Ok(vec![account])
                 }
                 Err(Error::NotFound) => Ok(Vec::new()),
-                // It is said of this account alone.
+                // The refusal is about this account only.
                 Err(Error::Denied { said }) => Err(Error::Forbidden { said }),
                 Err(error) => Err(error),
             };
@@ -182,7 +185,8 @@ impl OneLogin {
         let fields = reader.fields();
         let filter = if matches!(key, Key::Mark(_)) { "external_id" } else { "email" };
         let answer = match self.get(Route::FIND, USERS, &[(filter, text), ("fields", &fields)], Sent::Key(text)).await {
-            // A filter that finds nothing is answered with an empty list; this is the wrong address.
+            // A filter that finds nothing is answered with an empty list. A 404 means a wrong
+            // address.
             Err(Error::NotFound) => return Err(unreadable("HTTP 404 for the list of users")),
             answer => answer?,
         };
@@ -196,8 +200,9 @@ impl OneLogin {
         Ok(found)
     }
 
-    /// Ends the sessions of a user whose access was just taken (developers.onelogin.com, "Log User Out"). Where it fails, the
-    /// whole change has failed and is made again; where it is refused, access is taken all the same.
+    /// Ends the sessions of a user who just lost access (developers.onelogin.com, "Log User Out").
+    /// If the call fails, the whole change fails and is made again. If it is refused, access is
+    /// still taken.
     async fn end_sessions(&self, id: &str, urgency: Urgency) -> Result<(), Error> {
         let path = format!("/api/1/users/{id}/logout");
         let call =
@@ -205,7 +210,7 @@ impl OneLogin {
         let needs = "access is taken, and open sessions cannot be ended: the API credential needs the scope \"Manage users\" for logout";
         match self.service.call(&call).await {
             Ok(_) => Ok(()),
-            // What is said of this call says nothing of the account.
+            // A refusal of this call says nothing about the account.
             Err(Error::Forbidden { said } | Error::Denied { said } | Error::Rejected { said, .. }) => {
                 Err(Error::Forbidden { said: format!("{needs}; OneLogin said: {said}") })
             }
@@ -225,7 +230,7 @@ impl OneLogin {
         if let Err(Error::Rejected { field: Some(field), .. }) = &answer
             && field.starts_with(CUSTOM)
         {
-            // It may be gone since the last listing.
+            // The attribute may be gone since the last listing.
             self.definitions.forget();
             self.ask_again().await;
         }
@@ -246,13 +251,13 @@ fn shortnames(body: &[u8]) -> Option<HashSet<Box<str>>> {
     Some(list.into_iter().map(|definition| definition.shortname).collect())
 }
 
-/// The address of one account; ids are numbers.
+/// Returns the address of one account. Ids are numbers.
 fn path_of(id: &str) -> Option<String> {
     (!id.is_empty() && id.bytes().all(|b| b.is_ascii_digit())).then(|| format!("{USERS}/{id}"))
 }
 
 impl Provider for OneLogin {
-    /// The number of the account, which it has under every address.
+    /// Returns the number of the account, which is the same under every address.
     fn tenant(&self, ask: bool) -> BoxFuture<'_, Option<String>> {
         Box::pin(async move { Some(format!("onelogin account {}", self.service.tenant(ask).await?)) })
     }

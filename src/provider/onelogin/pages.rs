@@ -1,16 +1,16 @@
-//! Where a listing ends, and whether its pages fit together.
+//! Says where a listing ends, and whether its pages fit together.
 
 use crate::provider::{Error, http::Answer, listing::repeated};
 
 /// What the headers of the pages have said so far.
 ///
-/// `OneLogin` counts pages in headers; where they are missing, an `After-Cursor`, and at last the length of the page
-/// decide. The cursor itself is only an offset in disguise and may not be sent along with a page number; `Link` points
-/// at another version of the interface.
+/// `OneLogin` counts pages in headers. If they are missing, an `After-Cursor` decides, and
+/// otherwise the length of the page. The cursor itself is only an offset in another form and may
+/// not be sent with a page number. `Link` points at another version of the interface.
 #[derive(Debug)]
 pub(super) struct Pages {
     asked: u64,
-    /// Pages read, in the size that is asked for now.
+    /// How many pages were read, in the size that is asked for now.
     page: u64,
     rows: u64,
     first_total: Option<u64>,
@@ -20,24 +20,26 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    /// A listing in pages of `asked` users.
+    /// Begins a listing in pages of `asked` users.
     pub(super) fn new(asked: usize) -> Self {
         Self { asked: asked as u64, page: 0, rows: 0, first_total: None, begun: false, steady: true, duplicates: false }
     }
 
-    /// The number of the next page, where pages have this size. Smaller pages than before begin at one that may hold users
-    /// who are known already, and never after the first who is not.
+    /// Returns the number of the next page, if pages have `size` users. Smaller pages than before
+    /// may begin with users who are known already. They never begin after the first user who is
+    /// not.
     pub(super) const fn next(&self, size: usize) -> u64 {
         if size as u64 == self.asked { self.page + 1 } else { self.rows / size as u64 + 1 }
     }
 
-    /// Pages have this size from the next one on.
+    /// Sets the size of pages from the next one on.
     pub(super) const fn are_of(&mut self, size: usize) {
         self.page = self.next(size) - 1;
         self.asked = size as u64;
     }
 
-    /// Takes a page in: users in it, and those not seen before. Says whether to ask for another.
+    /// Takes in a page: `rows` is how many users it has, and `fresh` is how many of them are new.
+    /// Returns whether to ask for another page.
     ///
     /// # Errors
     /// The same users come again and again.
@@ -60,11 +62,12 @@ impl Pages {
             Some(total) => self.rows < total,
             None => answer.header("after-cursor").is_some_and(|cursor| !cursor.is_empty()) || rows >= self.asked,
         };
-        // Nothing but the rows tells the end, and they do not get on.
+        // Only the rows show the end, and no new ones come.
         if more && fresh == 0 { Err(repeated()) } else { Ok(more) }
     }
 
-    /// Whether nothing came or went between the pages: `ids` different accounts were seen.
+    /// Returns whether no account was added or removed between the pages. `ids` is how many
+    /// different accounts were seen.
     pub(super) fn whole(&self, ids: u64) -> bool {
         match self.first_total {
             Some(total) => self.steady && total == ids,

@@ -1,4 +1,5 @@
-//! `OneLogin`'s users as accounts: only what the mapping asks for is kept, and a page is never held as a tree.
+//! Reads `OneLogin`'s users as accounts. It keeps only what the mapping needs, and never holds a
+//! page as a tree.
 
 use std::{borrow::Cow, fmt};
 
@@ -13,17 +14,17 @@ use crate::domain::{
 
 /// Reads users in the columns of one mapping.
 pub(super) struct Reader<'m> {
-    /// Members that are read, but for custom attributes.
+    /// Members that are read, except for custom attributes.
     members: Vec<Member<'m>>,
-    /// Shortname and row.
+    /// Shortname and row of each mapped custom attribute.
     custom: Vec<(&'m str, usize)>,
     rows: usize,
-    /// By row: whether the account that was read last told of it.
+    /// By row: whether the account that was read last showed it.
     told: Vec<bool>,
-    /// By row of a custom attribute: whether any account told of it, be it with null. `OneLogin` tells of every
-    /// defined custom attribute with every user.
+    /// By row of a custom attribute: whether any account showed it, even with null. `OneLogin`
+    /// shows every defined custom attribute with every user.
     pub(super) defined: Vec<bool>,
-    /// The non-null custom attributes of the account that is being read, as JSON members.
+    /// The custom attributes of the account that is being read, as JSON members, without null.
     others: Vec<u8>,
 }
 
@@ -33,11 +34,11 @@ struct Member<'m> {
     meaning: Meaning,
     /// The rows with this target.
     rows: Vec<usize>,
-    /// The member that came after this one last time: users list theirs in one order.
+    /// The member that came after this one last time. Users list their members in one order.
     next: usize,
 }
 
-/// What a member is, whether or not it is mapped.
+/// What a member means, even if it is not mapped.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Meaning {
     Id,
@@ -72,7 +73,7 @@ pub(super) struct User<'a> {
     pub(super) email: Option<Cow<'a, str>>,
     pub(super) username: Option<Cow<'a, str>>,
     pub(super) state: Option<AccountState>,
-    /// Whether the user has no licence, without which nobody logs in.
+    /// Whether the user has no licence. Without one a user cannot log in.
     pub(super) unlicensed: bool,
     /// Whether a directory or a trusted identity provider is named with the user.
     pub(super) elsewhere: bool,
@@ -100,18 +101,19 @@ impl<'m> Reader<'m> {
         Self { members, custom, rows, told: vec![false; rows], defined: vec![false; rows], others: Vec::new() }
     }
 
-    /// The rows that are custom attributes, with their shortnames.
+    /// Returns the rows that are custom attributes, with their shortnames.
     pub(super) fn custom(&self) -> &[(&'m str, usize)] {
         &self.custom
     }
 
-    /// The value of the `fields` parameter: what is needed and nothing else. Without it `OneLogin` leaves most
-    /// attributes out of a listing.
+    /// Returns the value of the `fields` parameter, with only what is needed. Without it `OneLogin`
+    /// leaves most attributes out of a listing.
     pub(super) fn fields(&self) -> String {
         self.members.iter().map(|member| member.name).collect::<Vec<_>>().join(",")
     }
 
-    /// The member of this name, tried first where it stood in the user before.
+    /// Returns the index of the member with this name. First tries the place that it had in the
+    /// user before.
     fn member(&mut self, name: &str, before: usize) -> Option<usize> {
         let likely = self.members[before].next;
         if self.members[likely].name == name {
@@ -122,7 +124,7 @@ impl<'m> Reader<'m> {
         Some(found)
     }
 
-    /// Whether the account that was read last told of this row.
+    /// Returns whether the account that was read last showed this row.
     pub(super) fn told(&self, row: usize) -> bool {
         self.told.get(row).copied().unwrap_or_default()
     }
@@ -132,7 +134,7 @@ impl<'m> Reader<'m> {
     /// # Errors
     /// What is wrong with it, without content.
     pub(super) fn page<'a>(&mut self, body: &'a [u8], each: &mut dyn FnMut(User<'a>)) -> Result<(), &'static str> {
-        // Checked once for all, so that no text has to be checked again.
+        // The body is checked once, so that no text has to be checked again.
         let body = std::str::from_utf8(body).map_err(|_| "the answer is not a list of users")?;
         let mut json = serde_json::Deserializer::from_str(body);
         let read = json.deserialize_seq(Page { reader: self, each });
@@ -152,7 +154,7 @@ impl<'m> Reader<'m> {
 }
 
 impl<'a> User<'a> {
-    /// The account, where the answer is not expected to have gaps.
+    /// Returns the account, if the answer has an id.
     pub(super) fn account(self) -> Option<Account<'a>> {
         Some(Account {
             id: self.id?,
@@ -164,7 +166,8 @@ impl<'a> User<'a> {
                 state => state.unwrap_or(AccountState::Other),
             },
             attributes: self.attributes.into(),
-            // OneLogin keeps roles of its administrators elsewhere, and does not say.
+            // OneLogin keeps the roles of its administrators elsewhere, and does not show them
+            // here.
             administrator: false,
             elsewhere: self.elsewhere,
             foreign: self.foreign,
@@ -172,7 +175,8 @@ impl<'a> User<'a> {
     }
 }
 
-/// developers.onelogin.com, "User Resource": 0 unactivated, 1 active, 2 suspended, others are locks and passwords.
+/// Returns the state of a status: 0 unactivated, 1 active, 2 suspended, others are locks and
+/// passwords (developers.onelogin.com, "User Resource").
 fn state(status: Option<&str>) -> AccountState {
     match status {
         Some("0") => AccountState::Unactivated,
@@ -251,7 +255,7 @@ impl<'de> Visitor<'de> for OneUser<'_, '_> {
                 Meaning::Status => user.state = Some(state(value.as_deref())),
                 // developers.onelogin.com, "User Resource": 3 is Unlicensed.
                 Meaning::Licence => user.unlicensed = value.as_deref() == Some("3"),
-                // What was once set is cleared with 0.
+                // A directory that was set before is cleared with 0.
                 Meaning::Directory => user.elsewhere |= value.as_deref().is_some_and(|id| id != "0"),
                 Meaning::Custom | Meaning::Mapped => {}
             }
@@ -261,7 +265,7 @@ impl<'de> Visitor<'de> for OneUser<'_, '_> {
 }
 
 impl Reader<'_> {
-    /// The members that were gathered, as an object.
+    /// Returns the members that were gathered, as an object.
     fn foreign(&mut self) -> Option<String> {
         if self.others.is_empty() {
             return None;
@@ -297,7 +301,7 @@ impl<'de> Visitor<'de> for Custom<'_, '_, 'de> {
         Ok(())
     }
 
-    /// An empty list is how some languages write an empty object.
+    /// Reads an empty list, which is how some languages write an empty object.
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
         Ok(())
@@ -324,7 +328,7 @@ impl<'de> Visitor<'de> for Custom<'_, '_, 'de> {
     }
 }
 
-/// A member's name, borrowed where it can be.
+/// A member's name, borrowed if possible.
 struct Key<'a>(Cow<'a, str>);
 
 impl<'de: 'a, 'a> serde::Deserialize<'de> for Key<'a> {
@@ -349,8 +353,8 @@ impl<'de: 'a, 'a> serde::Deserialize<'de> for Key<'a> {
     }
 }
 
-/// A text, a number or a flag as text; null, blank and whatever is none of these as nothing. The wire is not as
-/// strict as the documentation: ids come as numbers and as texts.
+/// Reads a text, a number or a flag as text. Null, blank text and anything else give nothing. The
+/// wire is less strict than the documentation: ids come as numbers and as texts.
 struct Scalar;
 
 impl<'de> DeserializeSeed<'de> for Scalar {
@@ -399,7 +403,8 @@ impl<'de> Visitor<'de> for Scalar {
         Ok(None)
     }
 
-    /// `member_of` is a list in some answers and a text with semicolons in others.
+    /// Reads a list as a text with semicolons: `member_of` is a list in some answers and a text in
+    /// others.
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut parts = Vec::new();
         while let Some(part) = seq.next_element_seed(Self)? {

@@ -91,7 +91,7 @@ fn only_what_is_mapped_is_asked_for() {
     );
     let plain = mapping(&["email", "username"]);
     assert_eq!(Reader::new(&plain).fields(), "id,external_id,email,username,status,state,directory_id,trusted_idp_id");
-    // What was not asked for is not kept either.
+    // A member that was not asked for is not kept either.
     assert_eq!(read(&plain, &json!({"id": 1, "custom_attributes": {"badge": "7"}})).foreign, None);
 }
 

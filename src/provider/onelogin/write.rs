@@ -1,4 +1,4 @@
-//! Writes as `OneLogin` wants them, and whether an answer confirms them.
+//! Writes in the form that `OneLogin` wants, and whether an answer confirms them.
 
 use std::borrow::Cow;
 
@@ -16,13 +16,15 @@ use crate::{
     provider::Error,
 };
 
-/// The JSON of a write: only the keys that are written, for `OneLogin` keeps what is not sent.
+/// Returns the JSON of a write. It has only the keys that are written, because `OneLogin` keeps
+/// what is not sent.
 ///
-/// An empty text clears an attribute and null the manager (developers.onelogin.com, "Update User" and "Set Custom
-/// Attribute"). Custom attributes are sent all or not at all: a partial set replaces the others.
+/// An empty text clears an attribute, and null clears the manager (developers.onelogin.com, "Update
+/// User" and "Set Custom Attribute"). Either all custom attributes are sent or none, because a
+/// partial set replaces the others.
 ///
 /// # Errors
-/// A value that cannot be written at all; nothing has been sent then.
+/// A value that cannot be written at all. Nothing has been sent then.
 pub(super) fn body(mapping: &Mapping, write: &AccountWrite, new: bool) -> Result<Vec<u8>, Error> {
     let mut body = Map::new();
     let mut custom: Option<Map<String, Value>> = None;
@@ -69,12 +71,12 @@ fn rejected(field: &str, said: &str) -> Error {
     Error::Rejected { field: Some(field.to_owned()), said: said.to_owned() }
 }
 
-/// The custom attributes that the account had when it was read.
+/// Returns the custom attributes that the account had when it was read.
 fn others(write: &AccountWrite) -> Map<String, Value> {
     write.foreign.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
-/// developers.onelogin.com, "User Resource".
+/// Returns the status for this access (developers.onelogin.com, "User Resource").
 fn status(access: Access) -> u8 {
     match access {
         Access::Active => 1,
@@ -82,7 +84,7 @@ fn status(access: Access) -> u8 {
     }
 }
 
-/// The account as the answer tells it, filled from what was sent where the answer is short.
+/// Returns the account as the answer shows it. What the answer lacks is filled from what was sent.
 ///
 /// # Errors
 /// Why the answer confirms nothing.

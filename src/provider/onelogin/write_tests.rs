@@ -90,7 +90,7 @@ fn a_short_answer_is_filled_from_what_was_sent() {
     let account = confirmed(&mapping(), &write, None, br#"{"id":7,"title":"LEAD"}"#).unwrap();
     assert_eq!((&*account.id, account.mark.as_deref(), account.state), ("7", Some("4711"), AccountState::Suspended));
     assert_eq!((account.email.as_deref(), account.username.as_deref()), (Some("a@example.com"), Some("a")));
-    // What the provider did answer counts.
+    // What the provider answered counts.
     assert_eq!(account.attributes[2].as_deref(), Some("LEAD"));
     assert_eq!(account.attributes[4], None);
 }

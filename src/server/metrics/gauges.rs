@@ -1,4 +1,5 @@
-//! What is read when somebody asks: sums over the roster, and what integrations say of themselves.
+//! Gauges that are computed for each scrape: sums over the roster, and what integrations say about
+//! themselves.
 
 use std::{
     collections::HashMap,
@@ -72,13 +73,14 @@ pub(super) const OBJECTS: Row =
 
 const DAY: i64 = 24 * 3600;
 
-/// What an integration says of itself.
+/// What an integration says about itself.
 #[derive(Default)]
 struct Told {
     ready: Option<(&'static str, bool)>,
     held: [u32; 4],
     left: [Option<u32>; 4],
-    /// When a pass last went through, in seconds of the epoch; before the first one, since when it is known not to have.
+    /// When a pass last succeeded, in seconds of the epoch. Before the first such pass, it is since
+    /// when no pass is known to have succeeded.
     through: i64,
     pacer: Weak<Pacer>,
 }
@@ -123,7 +125,7 @@ impl Gauges {
     }
 
     pub(super) fn watch(&self, roster: Roster, clock: Clock) {
-        // A process has one; the first one counts.
+        // A process has one roster, so the first one counts.
         let _ = self.roster.set((roster, clock));
     }
 
@@ -160,7 +162,7 @@ impl Gauges {
         }
     }
 
-    /// Brings every series in line with what is known now. They stay so until the guard is dropped.
+    /// Updates every series to what is known now. The series stay so until the guard is dropped.
     pub(super) fn fill(&self) -> impl Drop {
         let told = self.told();
         self.clear();
@@ -223,7 +225,7 @@ impl Gauges {
                 self.upcoming.get_or_create(&labels(&UPCOMING, [name.clone().into(), access.into(), within.into()])).set(count);
             }
         }
-        // Seconds of a lifetime are exact in a float.
+        // The seconds of a lifetime are exact in a float.
         #[allow(clippy::cast_precision_loss)]
         self.unsynced.get_or_create(&labels(&UNSYNCED, [name.into()])).set((now - oldest).max(0) as f64);
     }

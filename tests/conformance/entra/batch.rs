@@ -1,4 +1,4 @@
-//! Writes that wait together go together, and each has its own outcome.
+//! Writes that wait at the same time go in one batch, and each has its own outcome.
 
 use bobsync::{
     domain::account::{Access, AccountState, AccountWrite},
@@ -11,7 +11,7 @@ use simulators::{Fault, FaultKind, client::Service};
 use super::directory::Directory;
 use crate::tenant::{Tenant as _, account, creation, rows, write};
 
-/// People of these names, and a token already fetched.
+/// Makes accounts with these names, and fetches a token.
 async fn tenant(names: &[&str]) -> (Directory, Vec<String>) {
     let entra = Directory::start().await;
     let ids = entra.make(&names.iter().map(|name| account(name)).collect::<Vec<_>>()).await;
@@ -19,12 +19,12 @@ async fn tenant(names: &[&str]) -> (Directory, Vec<String>) {
     (entra, ids)
 }
 
-/// Updates everybody at once.
+/// Updates all accounts at once.
 async fn all_at_once(entra: &Directory, writes: &[(&str, AccountWrite)]) -> Vec<Result<Written, Error>> {
     join_all(writes.iter().map(|(id, write)| entra.provider.update(&entra.mapping, id, write, Urgency::Normal))).await
 }
 
-/// The batches that were sent: the requests of each.
+/// Returns the batches that were sent: the requests of each.
 async fn batches(entra: &Directory) -> Vec<Vec<Value>> {
     let log = entra.log().await.into_iter().filter(|(_, path, ..)| path == "/v1.0/$batch");
     log.map(|(.., body)| body["requests"].as_array().cloned().unwrap_or_default()).collect()
@@ -60,7 +60,7 @@ async fn nobody_waits_for_company_and_those_who_wait_go_together() {
     for one in &expected {
         assert!(told.contains(one), "{one:?} in {told:?}");
     }
-    // Whoever loses access does not wait for anybody.
+    // A leaver does not wait for others.
     let suspend = AccountWrite { access: Some(Access::Suspended), ..AccountWrite::default() };
     let urgent = ids[..3].iter().map(|id| entra.provider.update(&entra.mapping, id, &suspend, Urgency::Urgent));
     assert!(join_all(urgent).await.iter().all(Result::is_ok));

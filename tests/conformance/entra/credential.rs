@@ -48,7 +48,7 @@ async fn a_secret_and_a_certificate_both_open_the_door() {
 #[tokio::test]
 async fn a_certificate_that_is_not_registered_or_a_foreign_key_is_unauthorized() {
     let entra = Directory::start().await;
-    // Google's sample key is as good as any other that is not ours.
+    // Google's sample key is a valid key that does not belong to the app.
     let key = entra.control.google("GET", "/service-account", Value::Null).await.unwrap()["private_key"].clone();
     let mut foreign = entra.app.clone();
     foreign["clientKey"] = key;
@@ -91,7 +91,7 @@ async fn a_missing_permission_is_denied_and_named() {
     let refused = list(&entra.provider).await;
     assert!(matches!(&refused, Err(Error::Denied { said }) if said.contains("User.ReadWrite.All")), "{refused:?}");
     entra.put("/app", json!({"permissions": ["User.ReadWrite.All"]})).await;
-    // The token carries the permissions of its issue, and one that is new is not doubted.
+    // The token contains the permissions of its issue, and a new token is not replaced.
     assert!(matches!(list(&entra.provider).await, Err(Error::Denied { .. })));
     assert_eq!(entra.token_calls().await, 1);
     let soon = Duration::from_secs(20);
@@ -189,6 +189,6 @@ async fn a_new_secret_that_is_not_known_everywhere_yet_is_asked_with_again_at_th
     assert_eq!(entra.token_calls().await, 1 + 3, "each of them asks once: a refusal is not remembered");
     entra.control.advance(4).await.unwrap();
     list(&renewed).await.unwrap();
-    // The old secret is still good where its token is.
+    // The old secret is still valid while its token is.
     list(&entra.provider).await.unwrap();
 }

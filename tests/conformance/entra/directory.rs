@@ -56,7 +56,7 @@ pub fn mapping(targets: &[&str]) -> Mapping {
     }
 }
 
-/// `employeeId` as the contract has it: `bob` and the id in base 36, 13 digits.
+/// Returns the `employeeId` of the contract: `bob` and the id in base 36, 13 digits.
 pub fn employee_id(id: &str) -> String {
     let (mut rest, mut digits): (u64, Vec<char>) = (id.parse().unwrap(), Vec::new());
     for _ in 0..13 {
@@ -71,7 +71,7 @@ fn bob_id(employee_id: &str) -> Option<String> {
     Some(u64::from_str_radix(digits, 36).ok()?.to_string())
 }
 
-/// A credential of these keys of what the simulator tells of its app.
+/// Returns a credential with these keys of the simulated app.
 pub fn credential(app: &Value, keys: &[&str]) -> Credential {
     Credential::new(keys.iter().map(|key| ((*key).to_owned(), Secret::new(app[*key].as_str().unwrap()))).collect())
 }
@@ -100,7 +100,7 @@ impl Directory {
         settings(self.world.entra_url(), &self.app)
     }
 
-    /// A connection with these settings and the app's secret.
+    /// Returns a connection with these settings and the app's secret.
     pub fn connected(&self, settings: entra::Tenant) -> Entra {
         connected(settings, credential(&self.app, &["clientId", "clientSecret"]), true, Arc::clone(&self.outcomes))
     }
@@ -109,7 +109,7 @@ impl Directory {
         connected(self.settings(), credential, true, Arc::clone(&self.outcomes))
     }
 
-    /// The calls of Microsoft Graph, oldest first: method, path, query, body.
+    /// Returns the calls of Microsoft Graph, oldest first: method, path, query, body.
     pub async fn log(&self) -> Vec<(String, String, String, Value)> {
         let log = self.control.log(Service::Entra, 0).await.unwrap();
         log.into_iter().filter(|entry| entry.path.starts_with("/v1.0/")).map(|e| (e.method, e.path, e.query, e.body)).collect()
@@ -127,7 +127,7 @@ impl Directory {
         self.control.entra("PUT", path, body).await.unwrap();
     }
 
-    /// Whose sessions were ended, oldest first.
+    /// Returns the users with ended sessions, oldest first.
     pub async fn ended(&self) -> Vec<String> {
         serde_json::from_value(self.control.entra("GET", "/sessions", Value::Null).await.unwrap()).unwrap()
     }
@@ -282,7 +282,7 @@ impl Tenant for Directory {
 
     async fn only_reads(&self) {
         self.put("/app", json!({"permissions": ["User.Read.All"]})).await;
-        // A token carries the permissions of the moment at which it was issued.
+        // A token contains the permissions of its issue.
         self.revoke_tokens().await;
     }
 
@@ -297,7 +297,7 @@ impl Tenant for Directory {
             Calls::Creates => "POST",
             Calls::Updates => "PATCH",
         };
-        // A fault does not reach into a batch: two writes at once could pass it by.
+        // A fault does not strike single requests of a batch: two writes at once could avoid it.
         self.put("/quirks", json!({"noBatch": fault.body_contains.is_some()})).await;
         self.control.fault(Service::Entra, &fault.method(method).path("/v1.0/users")).await.unwrap();
     }
@@ -306,7 +306,7 @@ impl Tenant for Directory {
         self.control.clear_faults(Service::Entra).await.unwrap();
     }
 
-    /// Whether an extension is defined is asked once and remembered; `wire` counts that.
+    /// The definition of an extension is read once and remembered; `wire` counts that.
     async fn calls(&self) -> u64 {
         let log = self.log().await;
         log.iter().filter(|(_, _, query, _)| !query.ends_with("&$select=id&$top=1")).count() as u64

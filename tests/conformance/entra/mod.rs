@@ -1,5 +1,5 @@
-//! Microsoft Entra ID: `directory` is its tenant for the cases that every provider must pass; `wire`, `batch` and `credential` are what
-//! is Entra's alone.
+//! Microsoft Entra ID. `directory` is its tenant for the cases that every provider must pass.
+//! `wire`, `batch` and `credential` are the cases that only Entra has.
 
 mod batch;
 mod credential;

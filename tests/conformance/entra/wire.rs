@@ -1,4 +1,5 @@
-//! What is Entra's alone: the exact requests, references, sessions, lag, administrators, and the traps of Microsoft Graph.
+//! Cases that only Entra has: the exact requests, references, sessions, lag, administrators, and
+//! the traps of Microsoft Graph.
 
 use std::time::Duration;
 
@@ -63,13 +64,13 @@ async fn cost_centre_and_division_are_set_changed_and_cleared_and_the_other_one_
             assert_eq!((read.attributes[2].as_deref(), read.attributes[3].as_deref()), (centre, division), "{row} {text:?}");
         }
     }
-    // What is mapped alone keeps what is not mapped.
+    // A mapping of single attributes keeps the others.
     let alone = super::directory::mapping(&["userPrincipalName", "displayName", "employeeOrgData.costCenter"]);
     entra.provider.update(&alone, &id, &write(&[(2, Some("CC-9"))]), Urgency::Normal).await.unwrap();
     assert_eq!(entra.stored(&id).await["employeeOrgData"], json!({"costCenter": "CC-9", "division": "North"}));
 }
 
-/// The tenant's people log in by another name than their mail, and the mapping takes one for the other.
+/// The tenant's user names differ from the mail addresses, and the mapping uses one for the other.
 #[tokio::test]
 async fn nobody_gets_a_second_account_where_people_log_in_by_another_name_than_their_mail() {
     let entra = Directory::start().await;
@@ -86,7 +87,7 @@ async fn nobody_gets_a_second_account_where_people_log_in_by_another_name_than_t
     named.attributes[rows::EMAIL] = Some("n.lind@example.com".into());
     let (_, outcomes) = pass(&entra, &[person(&named, None, Access::Active)]).await;
     assert!(matches!(&outcomes[&0], Outcome::Done(done) if *done.account == *id), "{outcomes:?}");
-    // The address of an account that is another employee's keeps no employee from an account.
+    // An address on another employee's account does not prevent an account.
     let mut other = account("kim");
     other.attributes[1] = Some("noa@example.com".into());
     let (_, outcomes) = pass(&entra, &[person(&named, None, Access::Active), person(&other, None, Access::Active)]).await;
@@ -163,7 +164,7 @@ async fn a_create_sends_everything_but_the_manager_who_is_a_reference() {
     let [create, manager] = &log[..] else { panic!("{log:?}") };
     assert_eq!((&*create.0, &*create.1, &create.3), ("POST", "/v1.0/users", &wanted));
     assert_eq!((&*manager.0, &*manager.1), ("PUT", &*format!("/v1.0/users/{}/manager/$ref", written.account.id)));
-    // The reference bears the root of the cloud, whatever address is called.
+    // The reference has the root of the cloud, whatever address is called.
     assert_eq!(manager.3, json!({"@odata.id": format!("https://graph.microsoft.com/v1.0/users/{boss}")}));
 }
 
@@ -195,7 +196,7 @@ async fn an_update_sends_what_differs_and_each_kind_of_change_in_its_own_call() 
             AccountWrite { mark: Some(mark("kim").into()), ..AccountWrite::default() },
             patch(json!({"employeeId": employee_id(&mark("kim"))})),
         ),
-        // There is no manager any more: that is what was wanted.
+        // The manager is gone already, as wanted.
         (write(&[(rows::MANAGER, None)]), vec![("DELETE", format!("{path}/manager/$ref"), Value::Null)]),
     ] {
         let before = entra.log().await.len();
@@ -306,7 +307,7 @@ async fn what_a_filter_does_not_show_yet_a_read_by_key_does() {
     assert_eq!(entra.provider.find(&entra.mapping, Key::Mark(&mark)).await.unwrap().len(), 1);
 }
 
-/// Lets the simulators' clock run on while something waits in real time.
+/// Moves the simulators' clock while something waits in real time.
 async fn pass_time(entra: &Directory, seconds: i64) {
     tokio::time::sleep(Duration::from_millis(500)).await;
     entra.control.advance(seconds).await.unwrap();
@@ -379,7 +380,7 @@ async fn of_an_administrator_the_harmless_part_lands_and_the_rest_is_named() {
     let Error::Forbidden { said } = &left.error else { panic!("{left:?}") };
     assert!(said.contains("userPrincipalName of an administrator") && left.rows == [rows::EMAIL] && !left.sessions, "{left:?}");
     assert_eq!(calls, 2);
-    // Access that is to be taken goes out by itself next.
+    // Access that is to be taken is written alone next.
     let (written, calls) = update(&entra, &id, &AccountWrite { access: Some(Access::Suspended), ..mixed }).await;
     assert!(matches!(written, Err(Error::Forbidden { .. })), "{written:?}");
     assert_eq!(calls, 1);
@@ -387,7 +388,7 @@ async fn of_an_administrator_the_harmless_part_lands_and_the_rest_is_named() {
     assert_eq!((stored.attributes[rows::TITLE].as_deref(), stored.state), (Some("Lead"), AccountState::Active));
     assert_eq!(stored.email.as_deref(), Some("noa@example.com"));
     assert!(entra.ended().await.is_empty());
-    // What is harmless alone needs one call.
+    // Harmless attributes alone need one call.
     assert_eq!(update(&entra, &id, &write(&[(rows::TITLE, Some("Boss"))])).await.1, 1);
 }
 
@@ -485,7 +486,7 @@ async fn without_the_right_to_end_sessions_access_is_taken_and_the_right_is_name
     assert!(said.contains("access is taken") && said.contains("User.RevokeSessions.All") && left.sessions, "{left:?}");
     assert_eq!(entra.look(&id).await.unwrap().state, AccountState::Suspended);
     entra.put("/app", json!({"permissions": ["User.ReadWrite.All", "User.RevokeSessions.All"]})).await;
-    // A token carries the permissions of the moment at which it was issued.
+    // A token contains the permissions of its issue.
     entra.revoke_tokens().await;
     update(&entra, &id, &SUSPEND).await.0.unwrap();
     assert_eq!(entra.ended().await, [id]);
@@ -548,7 +549,7 @@ async fn an_extension_that_is_refused_in_other_words_concerns_its_row_alone() {
     }
 }
 
-/// Lets time run on for code that measures it by the machine, and nothing else.
+/// Moves only the time that code measures by the machine.
 async fn grow_old() {
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(150)).await;
@@ -575,7 +576,7 @@ async fn a_refusal_in_the_words_of_a_lag_is_tried_again_while_the_user_is_new() 
         let (_, outcomes) = pass(&entra, &titled("Lead")).await;
         let Outcome::Failed { failure: Failure::Retrying(said), .. } = &outcomes[&0] else { panic!("{words}: {outcomes:?}") };
         assert!(said.contains("jobTitle") && said.contains("new user") && said.contains("tries"), "{said}");
-        // For a moment: within the tries of one pass.
+        // The trouble is short: within the tries of one pass.
         entra.put("/quirks", json!({"updateLagSeconds": 1})).await;
         let made_again = account("kim");
         let mut lead = account("kim");
@@ -586,7 +587,7 @@ async fn a_refusal_in_the_words_of_a_lag_is_tried_again_while_the_user_is_new() 
         assert!(done.refused.is_none(), "{words}: {done:?}");
         let stored = entra.look(&done.account).await.unwrap();
         assert_eq!((stored.attributes[rows::TITLE].as_deref(), stored.state), (Some("Lead"), AccountState::Suspended));
-        // Of a user who has been there for a while the same words are about a value.
+        // For an older user the same words concern a value.
         entra.put("/quirks", json!({"updateLagSeconds": 3600})).await;
         grow_old().await;
         let (_, outcomes) = pass(&entra, &titled("Lead")).await;
@@ -607,7 +608,7 @@ async fn a_directory_that_is_full_says_so_and_only_creates_wait() {
     let others = || vec![person(&leaver, None, Access::Suspended), person(&titled, None, Access::Active)];
     entra.put("/directory", json!({"quota": 2})).await;
     let joiners = |count: usize| (0..count).map(|number| person(&account(&format!("new-{number}")), None, Access::Active));
-    // A few: each is told.
+    // Few failures: each is reported.
     let people: Vec<_> = joiners(3).chain(others()).collect();
     let (_, outcomes) = pass(&entra, &people).await;
     for joiner in 0..3 {
@@ -616,7 +617,8 @@ async fn a_directory_that_is_full_says_so_and_only_creates_wait() {
     }
     assert!(matches!(&outcomes[&3], Outcome::Done(done) if done.state == AccountState::Suspended), "{outcomes:?}");
     assert!(matches!(&outcomes[&4], Outcome::Done(_)), "{outcomes:?}");
-    // Many: after some in a row the others are not tried in this pass, and a leaver gets out.
+    // Many failures: after some in a row the others are not tried in this pass, and a leaver loses
+    // access.
     entra
         .edit(&entra.provider.find(&entra.mapping, Key::Email("ola@example.com")).await.unwrap()[0].id, json!({"accountEnabled": true}))
         .await;

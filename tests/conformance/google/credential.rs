@@ -119,7 +119,7 @@ async fn slow_down_is_heard_in_every_form_and_is_no_refusal() {
         let (written, calls) = update(&google, &id, &write(&[(rows::TITLE, Some("Lead"))])).await;
         assert_eq!((written, calls), (Err(Error::Throttled { wait: None }), 1), "{throttle}");
     }
-    // A 403 without such a reason stays one.
+    // A 403 without such a reason stays a 403.
     let google = Workspace::start().await;
     let id = google.make(&[account("noa")]).await.remove(0);
     google.protect(&id).await;
@@ -138,7 +138,7 @@ async fn a_storm_of_refusals_is_waited_out_ever_longer() {
         assert_eq!(list(&google, &google.provider).await, Err(Error::Throttled { wait: None }));
     }
     list(&google, &google.provider).await.unwrap();
-    // One second, then two, each a tenth longer at most.
+    // One second, then two, each up to a tenth longer.
     assert!((3.0..6.0).contains(&began.elapsed().as_secs_f64()), "{:?}", began.elapsed());
 }
 

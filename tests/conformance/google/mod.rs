@@ -1,5 +1,5 @@
-//! Google Workspace: `workspace` is its tenant for the cases that every provider must pass; `wire` and `credential` are what
-//! is Google's alone.
+//! Google Workspace. `workspace` is its tenant for the cases that every provider must pass. `wire`
+//! and `credential` are the cases that only Google has.
 
 mod credential;
 mod wire;

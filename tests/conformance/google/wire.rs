@@ -1,4 +1,5 @@
-//! What is Google's alone: the exact requests, arrays that are replaced whole, lag, and the traps of the Directory API.
+//! Cases that only Google has: the exact requests, arrays that are replaced as a whole, lag, and
+//! the traps of the Directory API.
 
 use bobsync::{
     domain::account::{Access, AccountState, AccountWrite, NewValue},
@@ -12,7 +13,7 @@ use super::workspace::{Workspace, mapping};
 use crate::passes::{pass, person};
 use crate::tenant::{Calls, Tenant as _, account, creation, listed, mark, rows, update, write};
 
-/// Query parameters, decoded.
+/// Returns the query parameters, decoded.
 fn parameters(query: &str) -> Vec<(String, String)> {
     reqwest::Url::parse(&format!("http://google/?{query}")).unwrap().query_pairs().into_owned().collect()
 }
@@ -39,7 +40,7 @@ async fn a_listing_goes_from_page_to_page_and_asks_for_what_is_mapped_and_no_mor
     }
     assert!(parameter(&log[0].2, "pageToken").is_none() && parameter(&log[1].2, "pageToken").is_some());
 
-    // Custom schemas are asked for by name, and their definitions once.
+    // Custom schemas are read by name, and their definitions once.
     for _ in 0..2 {
         google.provider.list(&google.mapping, &mut |_| ()).await.unwrap();
     }
@@ -107,7 +108,8 @@ async fn a_create_sends_everything_at_once_the_manager_by_email() {
     assert_eq!(body, wanted);
 }
 
-/// Sets, changes and clears the rows after the e-mail, with and without knowing what else is there.
+/// Sets, changes and clears the rows after the e-mail, with and without knowledge of the other
+/// entries.
 #[tokio::test]
 async fn addresses_locations_and_fields_with_several_values_keep_what_is_not_ours() {
     let google = Workspace::start().await;
@@ -170,7 +172,7 @@ async fn addresses_locations_and_fields_with_several_values_keep_what_is_not_our
         let work = &stored["customSchemas"]["Work"];
         assert_eq!((&stored["locations"], &work["years"], &work["skills"]), (&json!([area]), &json!([]), &json!([rust, chess])));
     }
-    // A refusal that names the array is about the rows in it.
+    // A refusal that names the array concerns the rows in it.
     google.control.google("PUT", "/refuse", json!({"rules": [{"field": "locations", "contains": "nowhere"}]})).await.unwrap();
     let refused = google.provider.update(&mapping, &id, &write(&[(4, Some("nowhere"))]), Urgency::Normal).await;
     assert!(matches!(&refused, Err(Error::Rejected { field: Some(field), .. }) if field == targets[4]), "{refused:?}");
@@ -304,7 +306,7 @@ async fn an_alias_finds_nobody_else() {
     let google = Workspace::start().await;
     let id = google.make(&[account("noa")]).await.remove(0);
     update(&google, &id, &write(&[(rows::EMAIL, Some("noa.lind@example.com"))])).await.0.unwrap();
-    // The old address is an alias now, and the API answers the same user for it.
+    // The old address is an alias now, and the API returns the same user for it.
     assert_eq!(google.provider.find(&google.mapping, Key::Email("noa@example.com")).await, Ok(vec![]));
     let found = google.provider.find(&google.mapping, Key::Email("Noa.Lind@example.com")).await.unwrap();
     assert_eq!(*found[0].id, *id);
@@ -340,7 +342,7 @@ async fn a_user_who_comes_without_flags_is_read_again_and_is_never_taken_for_sus
         .unwrap();
     assert_eq!(states, [(AccountState::Suspended, true)]);
     assert_eq!(google.calls().await, before + 2, "the page, and the user by id");
-    // Where that read does not help either, nothing is concluded.
+    // If that read does not help either, nothing is concluded.
     google.quirks(json!({"getLagSeconds": 600})).await;
     states.clear();
     google
@@ -472,7 +474,7 @@ async fn another_change_that_is_under_way_is_waited_for_and_is_no_refusal() {
     };
     pass(&google, &titled("Engineer", Access::Active)).await;
     google.quirks(json!({"conflictSeconds": 1})).await;
-    // Each of these comes within the second after the one before it: an attribute, access, and both.
+    // Each of these comes within a second after the one before: an attribute, access, and both.
     for (title, access) in [
         ("Lead", Access::Active),
         ("Boss", Access::Active),
@@ -491,7 +493,7 @@ async fn another_change_that_is_under_way_is_waited_for_and_is_no_refusal() {
     }
     let refused = google.control.log(Service::Google, 0).await.unwrap().into_iter().filter(|call| call.status == 409).count();
     assert!(refused >= 4, "the simulator did refuse: {refused}");
-    // A create has an address, and the words say that it is not about that.
+    // A create has an address, and the message does not concern it.
     let body = json!({"error": {"code": 409, "message": "Conflicting requests. Please try again.", "errors": [{"reason": "conflict"}]}});
     google.fault(Calls::Creates, Fault::new(FaultKind::Status).status(409).body(body).times(1)).await;
     let people = [person(&account("noa"), None, Access::Active), person(&account("kim"), None, Access::Active)];
@@ -511,7 +513,8 @@ async fn an_address_in_a_foreign_domain_concerns_that_employee_only_whatever_goo
             person(&wanted, None, Access::Active)
         };
         let own = |name: &str| person(&account(name), None, Access::Active);
-        // The refused ones come first, and are more than any count of refusals that could stand for all.
+        // The refused ones come first, and are more than any count of refusals that could concern
+        // all.
         let mut people: Vec<_> = (0..12).map(|number| foreign(&format!("foreign-{number}"))).collect();
         people.extend((0..6).map(|number| own(&format!("own-{number}"))));
         let (_, outcomes) = pass(&google, &people).await;

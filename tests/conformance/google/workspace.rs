@@ -73,7 +73,7 @@ impl Workspace {
         }
     }
 
-    /// A connection with these settings and this key file.
+    /// Returns a connection with these settings and this key file.
     pub fn connected(&self, settings: google::Tenant, key: &Value, open: bool) -> Google {
         let outcomes = Arc::clone(&self.outcomes);
         connected(settings, key, open, outcomes)
@@ -83,7 +83,7 @@ impl Workspace {
         self.key.clone()
     }
 
-    /// The calls of the Directory API, oldest first: method, path, query, body.
+    /// Returns the calls of the Directory API, oldest first: method, path, query, body.
     pub async fn log(&self) -> Vec<(String, String, String, Value)> {
         let log = self.control.log(Service::Google, 0).await.unwrap();
         log.into_iter().filter(|entry| entry.path.starts_with("/admin/")).map(|e| (e.method, e.path, e.query, e.body)).collect()
@@ -161,7 +161,7 @@ fn user(account: &Account) -> Value {
 
 impl Tenant for Workspace {
     const CATALOG: &'static Catalog = &CATALOG;
-    /// Custom schemas are shown by projections, and writes have none.
+    /// Projections show custom schemas, and writes have no projection.
     const SILENT: &'static [usize] = &[5];
 
     async fn start() -> Self {
@@ -361,7 +361,7 @@ impl Tenant for Workspace {
         self.control.clear_faults(Service::Google).await.unwrap();
     }
 
-    /// Which schemas there are is asked once and remembered; `wire` counts that.
+    /// The schemas are read once and remembered; `wire` counts that.
     async fn calls(&self) -> u64 {
         self.count(|route| !route.ends_with("/token") && !route.ends_with("/schemas")).await
     }

@@ -1,4 +1,5 @@
-//! JumpCloud: `organization` is its tenant for the cases that every provider must pass; `wire` is what is JumpCloud's alone.
+//! JumpCloud. `organization` is its tenant for the cases that every provider must pass. `wire` has
+//! the cases that only JumpCloud has.
 
 mod organization;
 mod wire;

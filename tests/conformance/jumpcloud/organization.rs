@@ -53,7 +53,7 @@ pub fn mapping(targets: &[&str]) -> Mapping {
     }
 }
 
-/// The same, with a username that is chosen when the account is made.
+/// A mapping with a username that is chosen when the account is made.
 pub fn choosing(targets: &[&str]) -> Mapping {
     let mut mapping = mapping(targets);
     mapping.rows[mapping.username].on_create_only = true;
@@ -65,12 +65,12 @@ impl Organization {
         settings(&self.world)
     }
 
-    /// A connection with these settings and this key.
+    /// Returns a connection with these settings and this key.
     pub fn connected(&self, settings: jumpcloud::Tenant, key: &str, open: bool) -> JumpCloud {
         connected(settings, key, open, Arc::clone(&self.outcomes))
     }
 
-    /// The calls, oldest first: method, path, query, body.
+    /// Returns the calls, oldest first: method, path, query, body.
     pub async fn log(&self) -> Vec<(String, String, String, Value)> {
         let log = self.control.log(Service::JumpCloud, 0).await.unwrap();
         log.into_iter().map(|entry| (entry.method, entry.path, entry.query, entry.body)).collect()
@@ -105,7 +105,7 @@ fn text(value: &Value) -> Option<Cow<'static, str>> {
     value.as_str().filter(|text| !text.is_empty()).map(|text| text.to_owned().into())
 }
 
-/// The value of a custom attribute.
+/// Returns the value of a custom attribute.
 pub fn attribute<'a>(user: &'a Value, name: &str) -> &'a Value {
     let entries = user["attributes"].as_array().map(Vec::as_slice).unwrap_or_default();
     entries.iter().find(|entry| entry["name"] == name).map_or(&Value::Null, |entry| &entry["value"])
@@ -134,7 +134,7 @@ fn user(account: &Account) -> Value {
     Value::Object(user)
 }
 
-/// The arrays of a user without the ids of their entries, which every write gives anew.
+/// Returns the arrays of a user without the ids of their entries, which every write makes anew.
 fn arrays(user: &mut Value) {
     for name in ["phoneNumbers", "addresses", "attributes"] {
         for entry in user[name].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
@@ -250,7 +250,7 @@ impl Tenant for Organization {
         unreachable!("custom attributes need no definition")
     }
 
-    /// There are none: the key goes with every call.
+    /// There are no tokens: the key is in every call.
     async fn revoke_tokens(&self) {}
 
     async fn passwords(&self) -> Vec<(String, bool)> {

@@ -1,5 +1,6 @@
-//! What is JumpCloud's alone: the exact requests, arrays that are replaced whole, usernames with numbers, staged accounts,
-//! passwords that are expired afterwards, and refusals that do not say what they are about.
+//! Cases that only JumpCloud has: the exact requests, arrays that are replaced as a whole,
+//! usernames with numbers, staged accounts, passwords that are expired afterwards, and refusals
+//! that do not name the field.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use simulators::{Fault, FaultKind, client::Service};
 use super::organization::{KEY, Organization, TARGETS, attribute, choosing, mapping};
 use crate::tenant::{Calls, Tenant as _, account, creation, listed, mark, rows, update, write};
 
-/// Query parameters, decoded.
+/// Returns the query parameters, decoded.
 fn parameter(query: &str, name: &str) -> Option<String> {
     let url = reqwest::Url::parse(&format!("http://jumpcloud/?{query}")).unwrap();
     url.query_pairs().into_owned().find(|(known, _)| known == name).map(|(_, value)| value)
@@ -79,7 +80,7 @@ async fn whoever_slips_from_one_page_to_another_is_seen_all_the_same() {
         .await
         .unwrap();
     assert_eq!((listing.whole, listing.accounts), (false, 150));
-    // The hundred-and-first moved to the first page, which had been read.
+    // User 101 moved to the first page, which had been read.
     assert!(seen.contains(&ids[100]));
     seen.sort_unstable();
     seen.dedup();
@@ -212,7 +213,7 @@ async fn a_password_is_expired_after_the_create_until_that_worked() {
     assert_eq!(jumpcloud.stored(&made.account.id).await["password_expired"], true);
     assert!(!format!("{:?}", jumpcloud.outcomes.lock().unwrap()).contains("Horse"));
 
-    // An account whose answer was lost is finished the same way.
+    // An account after a lost answer is completed in the same way.
     let other = jumpcloud.make(&[account("kim")]).await.remove(0);
     jumpcloud.provider.finish(&other, &initial).await.unwrap();
     assert_eq!(jumpcloud.stored(&other).await["password_expired"], true);
@@ -249,7 +250,7 @@ async fn a_username_that_is_chosen_gets_a_number_where_it_is_taken_and_one_that_
             let expected = expected.replace("noa.lind", &username);
             assert_eq!((made.account.username.as_deref(), made.account.attributes[1].as_deref()), (Some(&*expected), Some(&*expected)));
         }
-        // Who has the e-mail already gets no second account, however free the username is.
+        // An employee with this e-mail gets no second account, even if the username is free.
         let again = jumpcloud.provider.create(&choosing, &named(&format!("noa-{bare}"), "somebody"), &Initial::default()).await;
         assert_eq!(again, Err(Error::Duplicate { field: Some("email".to_owned()) }));
         let mapped = jumpcloud.provider.create(&jumpcloud.mapping, &named("new", &format!("noa.lind{bare}")), &Initial::default()).await;
@@ -277,7 +278,7 @@ async fn a_refusal_without_a_word_is_a_duplicate_only_where_looking_shows_one() 
     ] {
         assert_eq!(create(values).await, Err(Error::Duplicate { field: Some(field.to_owned()) }));
     }
-    // The own account is nobody else's.
+    // The own account does not count as another one.
     let change = |row, text| write(&[(row, Some(text))]);
     let own = jumpcloud.provider.update(&mapping, &second, &change(3, "E-1"), Urgency::Normal).await;
     assert_eq!(own, Err(Error::Duplicate { field: Some("employeeIdentifier".to_owned()) }));
@@ -434,7 +435,7 @@ async fn thirty_pages_get_through_twenty_calls_a_minute() {
     let mut seen = 0;
     let mut sink = |_: bobsync::domain::account::Account<'_>| seen += 1;
     let listing = organization.provider.list(&organization.mapping, &mut sink);
-    // The next minute comes once a call of this one was refused, however slow the machine is.
+    // The next minute comes once a call of this one was refused, on any machine.
     let minutes = async {
         let mut refused = 0;
         loop {

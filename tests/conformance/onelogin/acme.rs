@@ -33,7 +33,7 @@ pub struct Acme {
     pub outcomes: Outcomes,
 }
 
-/// A mapping of these targets. Where the values come from is of no interest to a provider.
+/// A mapping of these targets. A provider does not use the source of the values.
 pub fn mapping(targets: &[&str]) -> Mapping {
     let position = |target: &str| targets.iter().position(|known| *known == target);
     let row = |target: &&str| Row {
@@ -53,19 +53,19 @@ pub fn mapping(targets: &[&str]) -> Mapping {
 }
 
 impl Acme {
-    /// The usual connection, with these changes.
+    /// Returns the usual connection, with these changes.
     pub fn config(&self) -> Config {
         let outcomes = Arc::clone(&self.outcomes);
         config(self.world.onelogin_url(), outcomes)
     }
 
-    /// The calls under `/api`, oldest first: method, path, query, body.
+    /// Returns the calls under `/api`, oldest first: method, path, query, body.
     pub async fn log(&self) -> Vec<(String, String, String, Value)> {
         let log = self.control.log(Service::OneLogin, 0).await.unwrap();
         log.into_iter().filter(|entry| entry.path.starts_with("/api/")).map(|e| (e.method, e.path, e.query, e.body)).collect()
     }
 
-    /// The body of the last call.
+    /// Returns the body of the last call.
     pub async fn last_body(&self) -> Value {
         let writes = |call: &(String, String, String, Value)| call.0 != "GET" && call.1.starts_with("/api/2/");
         self.log().await.into_iter().rev().find(writes).expect("a write").3
@@ -281,7 +281,7 @@ impl Tenant for Acme {
 
     async fn calls(&self) -> u64 {
         let calls = self.control.calls(Service::OneLogin).await.unwrap();
-        // What is defined is asked for when a refusal casts a doubt on it; `wire` counts that.
+        // The definitions are read when a refusal makes them doubtful; `wire` counts that.
         let definitions = calls.by_route.get("GET /api/2/users/custom_attributes").copied().unwrap_or_default();
         calls.total - definitions - self.token_calls().await
     }

@@ -36,7 +36,7 @@ async fn the_token_is_fetched_once_and_used_by_everybody() {
     let acme = Acme::start().await;
     let ids = acme.make(&(0..5).map(|number| account(&format!("person-{number}"))).collect::<Vec<_>>()).await;
     let change = write(&[(rows::TITLE, Some("Lead"))]);
-    // The first to come fetch it together.
+    // The first callers fetch it together.
     futures::future::join_all(
         ids.iter().map(|id| async { acme.provider.update(&acme.mapping, id, &change, Urgency::Normal).await.unwrap() }),
     )
@@ -64,7 +64,7 @@ async fn a_revoked_or_expired_token_is_renewed_with_one_call() {
     assert_eq!(calls_and_tokens(&acme).await, (5, 3));
     assert_eq!(acme.outcomes.lock().unwrap()[4..], [("list", "ok"), ("update", "unauthorized"), ("token", "ok"), ("update", "ok")]);
 
-    // A storm of refusals renews it once.
+    // Many refusals at once renew it once.
     acme.control.revoke_tokens().await.unwrap();
     futures::future::join_all((0..4).map(|_| async { list(&acme.provider, &acme).await.unwrap() })).await;
     assert_eq!(acme.token_calls().await, 4);
@@ -144,7 +144,7 @@ async fn a_refusal_for_too_many_calls_says_when_to_come_back() {
         acme.control.fault(Service::OneLogin, &fault.path("/api/")).await.unwrap();
         let refused = list(&acme.provider, &acme).await;
         assert_eq!(refused, Err(Error::Throttled { wait: seconds.map(Duration::from_secs) }), "{headers:?}");
-        // Without headers of a window, too, nobody calls before that time.
+        // Without headers of a window, too, no call is made before that time.
         acme.heal().await;
         tokio::select! {
             biased;
@@ -154,7 +154,7 @@ async fn a_refusal_for_too_many_calls_says_when_to_come_back() {
     }
 }
 
-/// Hands a token to the first who asks and is gone by the time the token arrives.
+/// Gives a token to the first caller, which is gone by the time the token arrives.
 async fn gone_after_the_token() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
@@ -188,7 +188,7 @@ async fn a_write_that_never_left_is_not_of_unknown_outcome() {
     assert_eq!(*acme.outcomes.lock().unwrap(), [call("create", "unavailable"), call("update", "unavailable")].concat());
 }
 
-/// The published window: 5,000 calls an hour, 15 % of them for those who cannot wait.
+/// The published window: 5,000 calls an hour, with 15 % for urgent calls.
 #[tokio::test(start_paused = true)]
 async fn the_published_window_is_spent_at_once_down_to_the_reserve() {
     let (pacer, began) = (pacer(), Instant::now());
@@ -205,7 +205,7 @@ async fn what_onelogin_says_of_its_window_is_kept_and_the_reserve_is_for_the_urg
     let acme = Acme::start().await;
     let id = acme.make(&[account("noa")]).await.remove(0);
     acme.control.onelogin_limits(20, None).await.unwrap();
-    // The pacer thinks of 5,000 calls until OneLogin's first answer: 20, and 19 of them left.
+    // The pacer assumes 5,000 calls until OneLogin's first answer: 20, and 19 of them left.
     let provider = OneLogin::new(acme.config(), Arc::new(Pacer::new(5000, Duration::from_secs(3600)))).unwrap();
     list(&provider, &acme).await.unwrap();
     for number in 0..16 {
@@ -218,7 +218,7 @@ async fn what_onelogin_says_of_its_window_is_kept_and_the_reserve_is_for_the_urg
         outcome = provider.update(&acme.mapping, &id, &change, Urgency::Normal) => panic!("{outcome:?}"),
         () = async { for _ in 0..50 { assert_eq!(acme.calls().await, 17) } } => {}
     }
-    // Three of twenty are kept: a read, and a suspension with the end of sessions.
+    // Three of twenty are reserved: a read, and a suspension with the end of sessions.
     assert_eq!(provider.find(&acme.mapping, Key::Id(&id)).await.unwrap().len(), 1);
     let suspend = AccountWrite { access: Some(Access::Suspended), ..AccountWrite::default() };
     provider.update(&acme.mapping, &id, &suspend, Urgency::Urgent).await.unwrap();

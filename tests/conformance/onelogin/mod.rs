@@ -1,4 +1,5 @@
-//! OneLogin: `acme` is its tenant for the cases that every provider must pass; `wire` and `credential` are what is OneLogin's alone.
+//! OneLogin. `acme` is its tenant for the cases that every provider must pass. `wire` and
+//! `credential` are the cases that only OneLogin has.
 
 mod acme;
 mod credential;

@@ -1,4 +1,4 @@
-//! What is OneLogin's alone: the exact requests, and the traps of its users API.
+//! Cases that only OneLogin has: the exact requests, and the traps of its users API.
 
 use bobsync::{
     domain::account::{Access, AccountState, AccountWrite},
@@ -10,7 +10,7 @@ use simulators::{Fault, FaultKind, client::Service};
 use super::acme::{Acme, mapping};
 use crate::tenant::{Calls, Tenant as _, account, creation, listed, mark, rows, update, write};
 
-/// Query parameters, decoded.
+/// Returns the query parameters, decoded.
 fn parameters(query: &str) -> Vec<(String, String)> {
     reqwest::Url::parse(&format!("http://acme/?{query}")).unwrap().query_pairs().into_owned().collect()
 }
@@ -32,7 +32,7 @@ async fn a_listing_names_the_fields_of_the_mapping_and_no_others() {
         assert_eq!(parameters(query), pairs(&[("limit", "100"), ("page", page), ("fields", fields)]));
     }
 
-    // Without custom attributes in the mapping they are not asked for, nor are their definitions.
+    // Without custom attributes in the mapping neither they nor their definitions are read.
     acme.control.delete_users().await.unwrap();
     acme.provider.list(&mapping(&["username", "email"]), &mut |_| ()).await.unwrap();
     let log = acme.log().await;
@@ -242,7 +242,7 @@ async fn a_status_that_did_not_take_is_no_confirmation() {
         assert!(matches!(written, Err(Error::Unknown { .. })), "{body}: {written:?}");
         acme.heal().await;
     }
-    // A short answer that names the account and does not object is one.
+    // A short answer that names the account without an objection counts as an answer.
     acme.fault(Calls::Updates, Fault::new(FaultKind::Status).status(200).body(json!({"id": id}))).await;
     assert_eq!(update(&acme, &id, &suspend).await.0.unwrap().account.state, AccountState::Suspended);
 }
@@ -254,7 +254,7 @@ async fn a_manager_who_is_no_number_is_refused_before_anything_is_sent() {
     let (written, calls) = update(&acme, &id, &write(&[(rows::TITLE, Some("Lead")), (rows::MANAGER, Some("boss"))])).await;
     assert!(matches!(&written, Err(Error::Rejected { field: Some(field), .. }) if field == "manager_user_id"), "{written:?}");
     assert_eq!(calls, 0);
-    // A manager who has been deleted since the listing.
+    // A manager who was deleted since the listing.
     match update(&acme, &id, &write(&[(rows::MANAGER, Some("190009999"))])).await {
         (Err(Error::Rejected { field: Some(field), said }), 1) => {
             assert_eq!(field, "manager_user_id");
@@ -323,7 +323,7 @@ async fn a_suspension_ends_sessions_and_is_not_done_before() {
     let calls: Vec<_> = log.iter().map(|(method, path, ..)| (method.as_str(), path.as_str())).collect();
     assert_eq!(calls, [("PUT", &*format!("/api/2/users/{id}")), ("PUT", &*format!("/api/1/users/{id}/logout"))]);
 
-    // The second call fails: the suspension holds, and the change is made again.
+    // The second call fails: the suspension stays, and the change is made again.
     for (fault, known) in [(Fault::new(FaultKind::Status).status(503), true), (Fault::new(FaultKind::ResetAfterApply), true)] {
         acme.control.fault(Service::OneLogin, &fault.path("/api/1/").times(1)).await.unwrap();
         let outcome = suspended().await;
@@ -332,7 +332,7 @@ async fn a_suspension_ends_sessions_and_is_not_done_before() {
         acme.heal().await;
         suspended().await.unwrap();
     }
-    // What is refused to this call is no refusal of the account.
+    // A refusal of this call does not count as a refusal of the account.
     for status in [403, 404, 400] {
         let fault = Fault::new(FaultKind::Status).status(status).path("/api/1/").times(1);
         acme.control.fault(Service::OneLogin, &fault).await.unwrap();

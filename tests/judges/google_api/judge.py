@@ -1,6 +1,7 @@
-"""Google's official Python client against the simulated Google Workspace: what it sends is accepted, what it gets back it can parse.
+"""Google's official Python client against the simulated Google Workspace.
 
-The client brings its own description of the Directory API, so paths, parameters and bodies are Google's and not ours.
+The simulator must accept its requests, and it must be able to parse the answers.
+The client contains its own description of the Directory API, so paths, parameters and bodies are Google's.
 
 Usage: judge.py '{"google": URL, "control": URL, ...}'
 """
@@ -23,10 +24,10 @@ SCHEMAS = "https://www.googleapis.com/auth/admin.directory.userschema.readonly"
 
 
 def control(method, path, body=None):
-    """A call of the simulators' control API."""
+    """Calls the simulators' control API."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(ADDRESSES["control"] + path, data=data, method=method)
-    # Loopback only, whatever proxy the environment names.
+    # Loopback only, even if the environment names a proxy.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=30) as response:
         return json.loads(response.read() or b"null")
@@ -38,7 +39,7 @@ class Judge(unittest.TestCase):
     def setUp(self):
         control("DELETE", "/google/users")
         control("DELETE", "/google/quirks")
-        # Another second: new users are counted by the second.
+        # Another second, because new users are counted by the second.
         control("PUT", "/clock", {"advanceSeconds": 2})
         control("PUT", "/google/limits", {"limit": 2400})
         control("PUT", "/google/refuse", {"rules": []})
@@ -51,7 +52,7 @@ class Judge(unittest.TestCase):
     @staticmethod
     def connect(scopes=(USER, SCHEMAS), subject="admin@example.com", **changes):
         key = control("GET", "/google/service-account")
-        # The one thing that is changed in the key file: where tokens are asked for.
+        # The one change in the key file: the address of the token service.
         key["token_uri"] = ADDRESSES["google"] + "/token"
         key.update(changes)
         credentials = service_account.Credentials.from_service_account_info(key, scopes=list(scopes), subject=subject)
@@ -66,7 +67,7 @@ class Judge(unittest.TestCase):
         return self.users.insert(body=body).execute()
 
     def refusal(self, call):
-        """Status, reason and message of a call that has to be refused."""
+        """Returns status, reason and message of a call that must be refused."""
         with self.assertRaises(HttpError) as caught:
             call.execute()
         error = json.loads(caught.exception.content)["error"]
@@ -226,7 +227,7 @@ class Judge(unittest.TestCase):
         self.assertNotIn("users", listing())
         insert = {"primaryEmail": "mia@example.com", "name": {"givenName": "M", "familyName": "L"}, "password": "Correct-Horse-7"}
         self.assertEqual(self.refusal(self.users.insert(body=insert))[:2], (403, "forbidden"))
-        # A dead token is asked for anew by the client itself.
+        # The client itself replaces an expired token.
         control("POST", "/google/tokens/revoke", {})
         self.assertNotIn("users", self.users.list(customer="my_customer").execute())
 

@@ -1,6 +1,6 @@
-"""HiBob's own client against the simulated Bob: its calls for people and for fields are answered as it expects.
+"""HiBob's own client against the simulated Bob: its calls for people and for fields get the expected answers.
 
-The client is an MCP server, whose tools are called here as functions. It knows one address, which is changed here.
+The client is an MCP server. The judge calls its tools as functions, and changes the one address that it knows.
 
 Usage: judge.py '{"bob": URL, "oneLogin": URL, "control": URL}'
 """
@@ -21,17 +21,17 @@ VENDOR = "https://api.hibob.com/"
 
 
 def control(method, path, body=None):
-    """A call of the simulators' control API."""
+    """Calls the simulators' control API."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(ADDRESSES["control"] + path, data=data, method=method)
-    # Loopback only, whatever proxy the environment names.
+    # Loopback only, even if the environment names a proxy.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=30) as response:
         return json.loads(response.read() or b"null")
 
 
 def redirected(call):
-    """The same call of `requests`, to the simulator, without a proxy."""
+    """Makes the same call of `requests` to the simulator, without a proxy."""
 
     def send(url, **named):
         assert url.startswith(VENDOR), url
@@ -43,7 +43,7 @@ def redirected(call):
 
 
 def tool(name):
-    """A tool of the server as the function that it is made of."""
+    """Returns the function of a tool of the server."""
     made = getattr(mcp_server, name)
     return getattr(made, "fn", made)
 

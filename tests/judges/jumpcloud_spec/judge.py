@@ -1,7 +1,7 @@
-"""JumpCloud's published specification against the simulated JumpCloud: what it allows is accepted, what it does not is refused, and what
-comes back is as it says.
+"""JumpCloud's published specification against the simulated JumpCloud.
 
-systemusers.json holds the names, types, lengths and enumerations of JumpCloud's own Swagger file, and every case below is made of it.
+The simulator must accept what the specification allows, refuse what it forbids, and answer in its form.
+systemusers.json holds the names, types, lengths and enumerations of JumpCloud's own Swagger file. Every case below comes from it.
 
 Usage: judge.py '{"jumpCloud": URL, "control": URL, ...}'
 """
@@ -21,12 +21,13 @@ SPEC = json.loads((Path(__file__).parent / "systemusers.json").read_text())
 KEY = "jumpcloud-key-1"
 NOBODY = "5f0c1b2c0000000000000000"
 
-# Not in the specification, and in the answers of the service: both ids of a user, and those of custom attributes.
+# Members that are missing in the specification and present in answers: both ids of a user, and the
+# ids of custom attributes.
 BEYOND = {"systemuserreturn": {"id"}, "systemuserSearchReturn": {"id"}, "attribute": {"_id"}}
 
 
 def send(url, method, body=None, headers=None):
-    """Status and parsed answer. Loopback only, whatever proxy the environment names."""
+    """Returns status and parsed answer. Loopback only, even if the environment names a proxy."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data=data, method=method, headers=headers or {})
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -42,14 +43,14 @@ def send(url, method, body=None, headers=None):
 
 
 def control(method, path, body=None):
-    """A call of the simulators' control API."""
+    """Calls the simulators' control API."""
     status, answer = send(ADDRESSES["control"] + path, method, body)
     assert status < 300, answer
     return answer
 
 
 def schema(name):
-    """A definition with everything it refers to, where members that are not in it are not allowed."""
+    """Returns a definition with everything it refers to, which allows no other members."""
 
     def closed(node, name=None):
         if isinstance(node, list):
@@ -71,13 +72,13 @@ def schema(name):
     return closed(SPEC["definitions"][name], name)
 
 
-# What a value may also have to be, beyond its type.
+# A further rule for a value, in addition to its type.
 SAMPLES = {"email": "mia@example.com", "alternateEmail": "mia@home.example", "managedAppleId": "mia@apple.example", "username": "mia",
            "state": "ACTIVATED", "password": "Correct-Horse-7", "suspended": False}
 
 
 def sample(name, rule, boss):
-    """A value of a member that the specification allows."""
+    """Returns a value of a member that the specification allows."""
     if name == "manager":
         return boss
     if name in SAMPLES:
@@ -93,7 +94,7 @@ def sample(name, rule, boss):
 
 
 class Judge(unittest.TestCase):
-    """Every test begins with one user, who can be somebody's manager."""
+    """Every test begins with one user, who can be a manager."""
 
     def setUp(self):
         control("DELETE", "/jumpcloud/users")
@@ -110,7 +111,7 @@ class Judge(unittest.TestCase):
         return send(url, method, body, {name: value for name, value in given.items() if value is not None})
 
     def granted(self, method, path, body=None, query=None, template=None):
-        """The answer to a call that is granted, held against the schema of the route."""
+        """Returns the answer to an accepted call, after checking it against the schema of the route."""
         status, answer = self.call(method, path, body, query)
         self.assertEqual(status, 200, answer)
         declared = SPEC["paths"][template or path][method.lower()]["responses"]["200"].get("schema")

@@ -1,7 +1,8 @@
-"""Microsoft's official Python clients against the simulated Entra ID: what they send is accepted, what they get back they can parse.
+"""Microsoft's official Python clients against the simulated Entra ID.
 
-`msgraph-sdk` is generated from Microsoft's own description of Graph, so paths, parameters, bodies and types are Microsoft's and not
-ours. `msal` asks for the tokens, with a secret and with assertions that it signs itself.
+The simulator must accept their requests, and they must be able to parse its answers.
+`msgraph-sdk` is generated from Microsoft's own description of Graph, so paths, parameters, bodies and types are Microsoft's.
+`msal` asks for the tokens, with a secret and with assertions that it signs itself.
 
 Usage: judge.py '{"entra": URL, "control": URL, ...}'
 """
@@ -39,7 +40,7 @@ CELL = "extension_0123456789abcdef0123456789abcdef_cell"
 
 
 def call(method, url, data=None, headers=None):
-    """Status and text of a call on the loopback, whatever proxy the environment names."""
+    """Returns status and text of a call. Loopback only, even if the environment names a proxy."""
     request = urllib.request.Request(url, data=data, method=method, headers=headers or {})
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
@@ -50,14 +51,14 @@ def call(method, url, data=None, headers=None):
 
 
 def control(method, path, body=None):
-    """A call of the simulators' control API."""
+    """Calls the simulators' control API."""
     status, text, _ = call(method, ADDRESSES["control"] + path, None if body is None else json.dumps(body).encode())
     assert status < 300, f"{method} {path}: {status} {text}"
     return json.loads(text or "null")
 
 
 class SignIn:
-    """Takes what `msal` sends to Microsoft's sign-in service, which has to be https, to the simulator."""
+    """Sends to the simulator what `msal` sends to Microsoft's sign-in service, which must be https."""
 
     class Response:
         def __init__(self, status_code, text, headers):
@@ -95,7 +96,7 @@ def token(credential=None, client_id=None, tenant="example.com", scope="https://
 
 
 class Bearer(AuthenticationProvider):
-    """A token of `msal`; the clients' own providers demand https."""
+    """Gives a token of `msal`; the clients' own providers require https."""
 
     def __init__(self):
         self.text = token()["access_token"]
@@ -125,13 +126,13 @@ class Judge(unittest.IsolatedAsyncioTestCase):
         control("PUT", "/entra/refuse", {"rules": []})
         control("PUT", "/entra/directory", {"extensions": [CELL], "administrators": [], "restricted": []})
         control("PUT", "/entra/app", {"permissions": ["User.ReadWrite.All", "User.RevokeSessions.All"], "graph": "graph.microsoft.com"})
-        # Without the middleware that waits and tries again: what is refused is to be seen.
+        # Without the middleware that waits and tries again, so that a refusal is visible.
         self.http = httpx.AsyncClient(trust_env=False, timeout=30)
         self.bearer = Bearer()
         self.adapter = GraphRequestAdapter(self.bearer, client=self.http)
         self.adapter.base_url = ADDRESSES["entra"] + "/v1.0"
         self.graph = GraphServiceClient(request_adapter=self.adapter)
-        # The constructor puts Microsoft's own address back.
+        # The constructor sets Microsoft's own address again.
         self.adapter.base_url = ADDRESSES["entra"] + "/v1.0"
         self.graph.path_parameters["base_url"] = self.adapter.base_url
 
@@ -154,7 +155,7 @@ class Judge(unittest.IsolatedAsyncioTestCase):
         return self.graph.users.by_user_id(key)
 
     async def refusal(self, awaited):
-        """Status, code, message and the first detail of a call that has to be refused."""
+        """Returns status, code, message and the first detail of a call that must be refused."""
         with self.assertRaises(ODataError) as caught:
             await awaited
         error = caught.exception.error
@@ -307,7 +308,7 @@ class Judge(unittest.IsolatedAsyncioTestCase):
         return await BatchRequestBuilder(self.adapter).post(content)
 
     async def test_batch(self):
-        # Of the answers this client reads the statuses; bodies that are objects it drops.
+        # This client reads the statuses of the answers, and drops bodies that are objects.
         mia, boss = await self.create("mia"), await self.create("boss")
         answer = await self.batch(
             self.item("a", "PATCH", f"/users/{mia.id}", User(job_title="Lead")),
@@ -359,7 +360,7 @@ class Judge(unittest.IsolatedAsyncioTestCase):
 
     async def test_permissions_and_tokens(self):
         control("PUT", "/entra/app", {"permissions": ["User.Read.All"]})
-        # A token carries the permissions of the moment at which it was issued.
+        # A token contains the permissions of the moment when it was issued.
         self.bearer.text = token()["access_token"]
         self.assertEqual((await self.graph.users.get()).value, [])
         self.assertEqual((await self.refusal(self.create("mia")))[:2], (403, "Authorization_RequestDenied"))

@@ -1,4 +1,6 @@
-"""OneLogin's official Python SDK against the simulated OneLogin: what it sends is accepted, what it gets back it can parse.
+"""OneLogin's official Python SDK against the simulated OneLogin.
+
+The simulator must accept its requests, and it must be able to parse the answers.
 
 Usage: judge.py '{"bob": URL, "oneLogin": URL, "control": URL}'
 """
@@ -17,10 +19,10 @@ ADDRESSES = json.loads(sys.argv.pop())
 
 
 def control(method, path, body=None):
-    """A call of the simulators' control API."""
+    """Calls the simulators' control API."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(ADDRESSES["control"] + path, data=data, method=method)
-    # Loopback only, whatever proxy the environment names.
+    # Loopback only, even if the environment names a proxy.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=30) as response:
         return json.loads(response.read() or b"null")
@@ -57,7 +59,7 @@ class Judge(unittest.TestCase):
         return self.users.create_user2(user=user)
 
     def refusal(self, kind, call, *arguments, **named):
-        """The status and the parsed body of a call that has to be refused."""
+        """Returns the status and the parsed body of a call that must be refused."""
         with self.assertRaises(kind) as caught:
             call(*arguments, **named)
         return caught.exception.status, json.loads(caught.exception.body)
@@ -163,7 +165,8 @@ class Judge(unittest.TestCase):
         mia = self.create("mia")
         old = onelogin.UsersV1Api(self.client)
         self.assertEqual(old.get_custom_attributes().data, [["work_cell", "badge"]])
-        # The SDK's model of this answer lacks the envelope that OneLogin's pages show, so the bytes are read instead.
+        # The SDK's model of this answer lacks the envelope of OneLogin's pages, so the judge reads
+        # the bytes.
         answer = old.log_out_user_with_http_info(mia.id, _preload_content=False)
         self.assertEqual(json.loads(answer.raw_data)["status"]["code"], 200)
         request = SetUserStateRequest(state=2)

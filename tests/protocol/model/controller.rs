@@ -1,5 +1,6 @@
-//! One pass of a controller, run with the engine's own code up to where it waits for an answer. A future cannot be copied,
-//! but it can be run again: a pass is a function of what it read and of the answers it got, in their order.
+//! Runs one pass of a controller with the engine's own code up to where it waits for an answer. A
+//! future cannot be copied, but it can be run again: a pass is a function of what it read and of
+//! the answers it got, in their order.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -59,16 +60,16 @@ pub struct Object {
     file_deleted: bool,
 }
 
-/// What a pass has read and been told.
+/// What a pass has read, and the answers it got.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Heard {
-    /// Bob, by place.
+    /// Bob, by index.
     pub bob: Vec<Option<File>>,
-    /// The statuses, by place.
+    /// The statuses, by index.
     pub objects: Vec<Option<Object>>,
-    /// The provider's listing, once it is there.
+    /// The provider's listing, once it is read.
     pub listing: Option<Provider>,
-    /// Answers, in the order in which they came: number of the call, and what was said.
+    /// Answers in their order: the number of the call, and the answer.
     pub answers: Vec<(usize, Answer)>,
     /// Whether and when the lease was lost.
     pub lost: Option<Lost>,
@@ -79,18 +80,18 @@ pub struct Heard {
 pub enum Lost {
     /// Before the listing was there.
     BeforeListing,
-    /// After so many answers.
+    /// After this many answers.
     After(usize),
 }
 
 /// What a pass does with it.
 #[derive(Debug, Default)]
 pub struct Doing {
-    /// Calls that wait for an answer: their numbers, and what they ask.
+    /// Calls that wait for an answer: their numbers, and the requests.
     pub waiting: Vec<(usize, Call)>,
-    /// Statuses to be written, in that order: whose, by place.
+    /// Statuses to write, in their order: the employee's index.
     pub statuses: Vec<(usize, Object)>,
-    /// Whether every change was told.
+    /// Whether every change was reported.
     pub finished: bool,
     /// Writes that began after the lease was lost.
     pub begun_late: usize,
@@ -125,7 +126,7 @@ fn surroundings() -> &'static Surroundings {
         let validated = validate(&spec.expect("a spec"), &AllowedEndpoints::default()).expect("valid settings");
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let inside = runtime.enter();
-        // Nobody listens there, and nobody calls.
+        // There is no listener and no caller.
         let client = with_settings(kube::Config::new("http://127.0.0.1:1".parse().expect("an address"))).expect("a client");
         let (writer, events) = (Writer::new(&client, "people", &Leadership::always()), Events::start(client, Leadership::always()));
         drop(inside);
@@ -134,12 +135,12 @@ fn surroundings() -> &'static Surroundings {
     })
 }
 
-/// `root.id` of the person at this place.
+/// Returns the `root.id` of the employee at this index.
 pub fn id_of(place: usize) -> String {
     (place + 1).to_string()
 }
 
-/// Runs a pass as far as it comes.
+/// Runs a pass as far as possible.
 pub fn run(heard: &Heard) -> Doing {
     let around = surroundings();
     let _inside = around.runtime.enter();
@@ -217,7 +218,7 @@ pub fn run(heard: &Heard) -> Doing {
         adopt: settings.adopt,
         skip: &|_| None,
         failed_before: &|_| false,
-        // What happens meanwhile, the model says.
+        // The model says what happens meanwhile.
         pause: &|_| Box::pin(std::future::ready(())),
     };
     let mut doing = Doing::default();
@@ -290,7 +291,8 @@ pub fn run(heard: &Heard) -> Doing {
     doing
 }
 
-/// What `engine::observe` makes of Bob: the search, and a read by id of whoever has a status and is missing from it.
+/// Returns what `engine::observe` makes of Bob: the search, and a read by id of each employee who
+/// has a status and is missing from it.
 fn employees(heard: &Heard, mapping: &Mapping) -> (Vec<Employee>, HashSet<Box<str>>) {
     let (mut employees, mut deleted_now) = (Vec::new(), HashSet::new());
     for (place, file) in heard.bob.iter().enumerate() {
@@ -313,7 +315,7 @@ fn employees(heard: &Heard, mapping: &Mapping) -> (Vec<Employee>, HashSet<Box<st
 }
 
 impl Object {
-    /// One that was written by an earlier pass that created or found the account.
+    /// The status was written by an earlier pass that created or found the account.
     pub fn of_account(id: &str, active: bool) -> Self {
         let access = if active { api::Access::Active } else { api::Access::Suspended };
         Self { account: Some((id.to_owned(), MatchedBy::Created)), access: Some(access), file_deleted: false }
@@ -322,7 +324,7 @@ impl Object {
     fn of(status: &EmployeeSyncStatus) -> Self {
         let only_found = status.conditions.iter().any(|condition| condition.reason == "WouldAdopt");
         Self {
-            // One that was only found by its e-mail is told of, and nobody's.
+            // An account that was only found by its e-mail is reported, and belongs to no employee.
             account: status.account.as_ref().filter(|_| !only_found).map(|account| (account.id.clone(), account.matched_by)),
             access: status.access,
             file_deleted: status.evidence.as_ref().is_some_and(|evidence| evidence.kind == EvidenceKind::FileDeleted),
@@ -351,7 +353,7 @@ impl Object {
     }
 }
 
-/// Where the engine's calls come in and wait for the explorer's answers.
+/// Receives the engine's calls, which wait for the explorer's answers.
 struct Desk<'a> {
     listed: &'a Provider,
     calls: Mutex<Vec<Slot>>,

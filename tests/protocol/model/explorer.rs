@@ -1,5 +1,5 @@
-//! Walks through every state that can be reached, each once, nearest first: the first broken rule is told with a shortest
-//! way to it.
+//! Walks through every reachable state, each once, nearest first. The first broken rule is reported
+//! with a shortest path to it.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -23,27 +23,28 @@ pub struct Counts {
     pub states: usize,
     /// Steps between them.
     pub steps: usize,
-    /// States in which nobody is at work, from each of which the provider came to rest as decided.
+    /// Idle states. From each of them the provider came to rest as decided.
     pub rests: usize,
-    /// Different stretches of a pass that the engine ran.
+    /// Different parts of a pass that the engine ran.
     pub runs: usize,
-    /// States in which somebody has two accounts.
+    /// States in which an employee has two accounts.
     pub doubles: usize,
 }
 
-/// A rule that was broken, and how it came to that.
+/// A broken rule, and the path to it.
 #[derive(Debug)]
 pub struct Broken {
-    /// Which.
+    /// The rule.
     pub said: String,
     /// Every step from the beginning.
     pub way: Vec<Step>,
 }
 
-/// Walks through all of it.
+/// Walks through all states.
 pub fn explore(scenario: &Scenario, allowed: Allowed) -> Result<Counts, Broken> {
     let (runner, mut counts) = (Runner::default(), Counts::default());
-    // 64 bits under a random key: among a million states, two are taken for one in one walk of thirty million.
+    // 64 bits under a random key: among a million states, one walk of thirty million mistakes two
+    // states for one.
     let keys = RandomState::new();
     let mark = |state: &State| keys.hash_one(state);
     let first = State::first(scenario);
@@ -82,7 +83,7 @@ pub fn explore(scenario: &Scenario, allowed: Allowed) -> Result<Counts, Broken> 
 /// Walks through several scenarios, two at a time, and prints what was seen in each.
 ///
 /// # Errors
-/// The name of the first scenario with a broken rule, which, and the way to it.
+/// The name of the first scenario with a broken rule, the rule, and the path to it.
 pub fn explore_all(scenarios: &[Scenario], allowed: impl Fn(&Scenario) -> Allowed + Sync) -> Result<Counts, String> {
     let (next, sum) = (AtomicUsize::new(0), Mutex::new(Ok(Counts::default())));
     std::thread::scope(|threads| {

@@ -1,4 +1,5 @@
-//! The small world and its explorer. `tests/protocol/main.rs` says what is real in it and what is not.
+//! The small world and its explorer. `tests/protocol/main.rs` says what is real in it and what is
+//! modelled.
 
 pub mod controller;
 pub mod explorer;

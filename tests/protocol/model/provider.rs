@@ -1,5 +1,6 @@
-//! A provider in memory with what the protocol rests on: unique addresses (ignoring case is the mapping's matter), ids that are
-//! never used again, no uniqueness of marks, writes that are applied whole or not at all.
+//! A provider in memory with the properties that the protocol needs: unique addresses (the mapping
+//! ignores case), ids that are never used again, marks that need not be unique, writes that are
+//! applied as a whole or not at all.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +12,10 @@ use bobsync::{
     provider::{Error, Key},
 };
 
-/// One account; its id is its place in the list.
+/// One account; its id is its index in the list.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Account {
-    /// E-mail and username, which are one here.
+    /// E-mail and username, which are the same here.
     pub email: String,
     /// The mark.
     pub mark: Option<String>,
@@ -33,7 +34,7 @@ pub enum Call {
     Write(Write),
 }
 
-/// What a look-up goes by.
+/// The key of a look-up.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum By {
     Id(String),
@@ -41,23 +42,23 @@ pub enum By {
     Email(String),
 }
 
-/// A write, with what it needs to be applied without whoever sent it.
+/// A write, with everything that is needed to apply it without its sender.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Write {
     /// The account; `None` makes one.
     pub id: Option<String>,
     /// The provider's names and new values; `None` empties.
     pub set: Vec<(String, Option<String>)>,
-    /// The mark to put on.
+    /// The mark to write.
     pub mark: Option<String>,
     /// Access to give (`true`) or take.
     pub active: Option<bool>,
 }
 
-/// What a call is answered.
+/// The answer to a call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Answer {
-    /// Id and account of everybody found.
+    /// Id and account of each account found.
     Found(Vec<(String, Account)>),
     /// The write is applied.
     Written(String, Account),
@@ -92,7 +93,7 @@ impl By {
 }
 
 impl Write {
-    /// The engine's write, with names in place of rows.
+    /// The engine's write, with names instead of rows.
     pub fn of(id: Option<&str>, write: &AccountWrite, mapping: &Mapping) -> Self {
         let value = |value: &NewValue| match value {
             NewValue::Set(text) => Some(text.to_string()),
@@ -106,7 +107,7 @@ impl Write {
         }
     }
 
-    /// The value that it gives to this attribute, if it gives one.
+    /// Returns the value for this attribute, if the write has one.
     pub fn value(&self, target: &str) -> Option<&str> {
         self.set.iter().find(|(own, _)| own == target).and_then(|(_, value)| value.as_deref())
     }
@@ -163,7 +164,7 @@ impl Provider {
 }
 
 impl Account {
-    /// As the engine sees it.
+    /// Returns the account as the engine sees it.
     pub fn listed(&self, id: &str, mapping: &Mapping) -> Listed<'static> {
         let own = |text: &str| std::borrow::Cow::Owned(text.to_owned());
         let value = |target: &str| match target {
@@ -185,7 +186,7 @@ impl Account {
 }
 
 impl Answer {
-    /// An answered look-up, as the engine gets it.
+    /// Returns an answered look-up, as the engine gets it.
     pub fn found(self, mapping: &Mapping) -> Vec<Listed<'static>> {
         match self {
             Self::Found(accounts) => accounts.iter().map(|(id, account)| account.listed(id, mapping)).collect(),
@@ -193,7 +194,7 @@ impl Answer {
         }
     }
 
-    /// An answered write, as the engine gets it.
+    /// Returns an answered write, as the engine gets it.
     pub fn written(self, mapping: &Mapping) -> Result<Listed<'static>, Error> {
         match self {
             Self::Written(id, account) => Ok(account.listed(&id, mapping)),

@@ -1,4 +1,4 @@
-//! Small worlds: two people, what happens to them, and what the provider has to look like in the end, said by hand.
+//! Small worlds: two employees, the events, and the expected provider at the end, stated by hand.
 
 use bobsync::domain::employee::Cell;
 
@@ -8,20 +8,20 @@ use super::{
     state::Allowed,
 };
 
-/// One person's file in Bob.
+/// One employee's file in Bob.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct File {
     /// `root.email`
     pub email: &'static str,
     /// `work.title`
     pub title: &'static str,
-    /// `work.manager`, by place.
+    /// `work.manager`, by index.
     pub manager: Option<usize>,
     /// At work.
     pub is: Is,
 }
 
-/// What Bob's statuses say.
+/// Bob's statuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Is {
     /// Employed, Active.
@@ -45,7 +45,7 @@ impl File {
         Self { is, ..self }
     }
 
-    /// One field, as Bob's search tells it.
+    /// Returns one field, as Bob's search shows it.
     pub fn cell<'a>(&self, id: &'a str, field: &str) -> Cell<'a> {
         match field {
             "root.id" => Cell::Text(id),
@@ -68,18 +68,18 @@ impl File {
     }
 }
 
-/// What happens from outside, at any moment.
+/// The events from outside, at any moment.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// Bob says this of the person at this place; `None`: the file is gone.
+    /// The file of the employee at this index changes to this; `None`: the file is gone.
     Bob(usize, Option<File>),
-    /// Somebody deletes the `EmployeeSync` of the person at this place.
+    /// A person deletes the `EmployeeSync` of the employee at this index.
     Delete(usize),
 }
 
-/// A small world and what happens in it.
+/// A small world and its events.
 pub struct Scenario {
-    /// What it is about.
+    /// The name.
     pub name: &'static str,
     /// Bob at the beginning.
     pub bob: Vec<Option<File>>,
@@ -87,13 +87,13 @@ pub struct Scenario {
     pub provider: Provider,
     /// The statuses at the beginning.
     pub objects: Vec<Option<Object>>,
-    /// What happens, in this order.
+    /// The events, in this order.
     pub events: Vec<Event>,
-    /// The accounts in the end, after so many events.
+    /// The accounts at the end, after this many events.
     pub ends: Vec<Vec<End>>,
-    /// How much may go wrong on one path: as much as a minute of a debug build has room for.
+    /// How many faults are allowed on one path: as many as a minute of a debug build has time for.
     pub allowed: Allowed,
-    /// A second account for one person is possible, and has to be told: see [`what_remains`].
+    /// A second account for one employee is possible, and must be reported: see [`what_remains`].
     pub doubles: bool,
 }
 
@@ -102,13 +102,13 @@ pub struct Scenario {
 pub struct End {
     /// The address.
     pub email: String,
-    /// Whose, by place; `None`: a stranger's, without a mark.
+    /// The employee's index; `None`: a stranger's account, without a mark.
     pub whose: Option<usize>,
     /// Whether it can be used.
     pub active: bool,
     /// The title.
     pub title: Option<String>,
-    /// The manager, by place.
+    /// The manager, by index.
     pub manager: Option<usize>,
 }
 
@@ -134,7 +134,7 @@ const B: &str = "ben@example.com";
 const NEW: &str = "ada.byron@example.com";
 const OFFICE: &str = "office@example.com";
 
-/// Every scenario in which the invariants hold whatever happens.
+/// Returns every scenario in which the invariants always hold.
 pub fn all() -> Vec<Scenario> {
     let nothing = || (Provider::default(), vec![None, None]);
     let two = || (Provider { accounts: vec![account(A, Some(0)), account(B, Some(1))] }, vec![Some(known("0")), Some(known("1"))]);
@@ -242,8 +242,9 @@ fn managed() -> std::collections::BTreeMap<String, String> {
     [("title".to_owned(), "Engineer".to_owned()), ("manager_user_id".to_owned(), "0".to_owned())].into()
 }
 
-/// What no provider lets anybody exclude: the first claim on an account (a create, or the mark on an adopted one) whose sender
-/// gave it up, died or lost the lease over it, and that arrives after another pass has read of another address.
+/// Returns what no provider can prevent: the first claim on an account (a create, or the mark on an
+/// adopted one) arrives after its sender gave it up, died or lost the lease, and after another pass
+/// has read another address.
 pub fn what_remains() -> Vec<Scenario> {
     let renamed = || Event::Bob(0, Some(File::at_work(NEW)));
     let told = |name, (faults, takeovers), provider, events, ends| Scenario {
@@ -281,7 +282,8 @@ pub fn what_remains() -> Vec<Scenario> {
             (2, 1),
             Provider { accounts: vec![account(A, None)] },
             vec![renamed()],
-            // Not adopted before the address changed: then the old account is nobody's.
+            // It was not adopted before the address changed: then the old account belongs to no
+            // employee.
             vec![vec![end(A, 0, true)], vec![end(NEW, 0, true), unmarked]],
         ),
     ]

@@ -1,4 +1,4 @@
-//! Everything there is at one moment, and every step that can follow.
+//! The whole state of one moment, and every step that can follow.
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
@@ -8,16 +8,17 @@ use super::{
     scenarios::{End, Event, File, Is, Scenario},
 };
 
-/// How much may go wrong on one path.
+/// How many faults are allowed on one path.
 #[derive(Clone, Copy, Debug)]
 pub struct Allowed {
     /// Crashes, and answers that are given up.
     pub faults: u8,
-    /// Times at which somebody else takes the lease while its holder is at work.
+    /// How often another controller takes the lease while its holder works.
     pub takeovers: u8,
 }
 
-/// Everything at one moment. Who is first among the two controllers does not matter: they are told apart by their memory.
+/// The whole state of one moment. The order of the two controllers does not matter: their memory
+/// tells them apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     /// How many events have happened.
@@ -26,7 +27,7 @@ pub struct State {
     bob: Vec<Option<File>>,
     provider: Provider,
     objects: Vec<Option<Object>>,
-    /// Writes on their way whose sender does not wait for them any more, with what Bob said when they were decided.
+    /// Writes on their way without a waiting sender, with Bob's data of their decision.
     late: Vec<(Write, Vec<Option<File>>)>,
     /// The passes under way. A controller without one has no memory.
     passes: Vec<Pass>,
@@ -45,12 +46,13 @@ struct Pass {
     recorded: usize,
 }
 
-/// What can happen next. Passes are named by their place.
+/// A next step. Passes are named by their index.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// The next event of the scenario.
     Event,
-    /// A controller begins a pass: it reads Bob and the statuses. With another pass under way: it has taken the lease.
+    /// A controller begins a pass: it reads Bob and the statuses. If another pass is under way, it
+    /// has taken the lease.
     Begin,
     /// The provider's listing is read.
     List(usize),
@@ -64,7 +66,7 @@ pub enum Step {
     Record(usize),
     /// The process dies; its writes are still on their way.
     Crash(usize),
-    /// A write arrives that nobody waits for.
+    /// A write without a waiting sender arrives.
     Late(usize),
 }
 
@@ -77,7 +79,7 @@ pub enum Refusal {
     Title,
 }
 
-/// What a step led to.
+/// The result of a step.
 pub type Next = Result<State, String>;
 
 /// Runs passes, each only once, and remembers each under a number.
@@ -109,14 +111,14 @@ impl Runner {
         self.ran.borrow()[number].clone()
     }
 
-    /// How many different stretches of a pass the engine has run.
+    /// Returns how many different parts of a pass the engine has run.
     pub fn runs(&self) -> usize {
         self.ran.borrow().len()
     }
 }
 
 impl Pass {
-    /// The same pass, having heard more.
+    /// Returns the same pass with one more answer.
     fn hear(&mut self, runner: &Runner, more: impl FnOnce(&mut Heard)) {
         let mut heard = runner.at(self.heard).heard.clone();
         more(&mut heard);
@@ -125,7 +127,7 @@ impl Pass {
 }
 
 impl State {
-    /// The beginning.
+    /// Returns the first state.
     pub fn first(scenario: &Scenario) -> Self {
         Self {
             happened: 0,
@@ -139,12 +141,12 @@ impl State {
         }
     }
 
-    /// Whether nobody is at work. Late writes may be on their way, or may have been lost.
+    /// Returns whether the state is idle. Late writes may be on their way, or may be lost.
     pub fn is_quiet(&self) -> bool {
         self.passes.is_empty()
     }
 
-    /// Every step that can follow.
+    /// Returns every step that can follow.
     pub fn steps(&self, scenario: &Scenario, allowed: Allowed, runner: &Runner) -> Vec<Step> {
         let mut steps = Vec::new();
         if self.happened < scenario.events.len() {
@@ -254,7 +256,7 @@ impl State {
         Ok(next)
     }
 
-    /// Passes that are through are forgotten; what does not matter has one order.
+    /// Removes passes that have ended, and sorts what has no order.
     fn settle(&mut self, runner: &Runner) -> Result<(), String> {
         for pass in &self.passes {
             if runner.at(pass.heard).doing.begun_late > 0 {
@@ -269,7 +271,7 @@ impl State {
         Ok(())
     }
 
-    /// Applies a write that was decided on when Bob said `then`, and judges it.
+    /// Applies a write that was decided with Bob's data `then`, and checks it.
     fn apply(&mut self, write: &Write, then: &[Option<File>], scenario: &Scenario) -> Result<Answer, String> {
         let index = write.id.as_ref().and_then(|id| id.parse::<usize>().ok());
         let before = index.and_then(|index| self.provider.accounts.get(index)).cloned();
@@ -280,7 +282,7 @@ impl State {
         Ok(answer)
     }
 
-    /// What holds for every write that is applied, whoever sent it and whenever it arrives.
+    /// Checks the rules of every applied write, from any sender and at any time.
     fn judge(&self, write: &Write, before: Option<&Account>, then: &[Option<File>], scenario: &Scenario) -> Result<(), String> {
         let mark = before.and_then(|account| account.mark.as_ref()).or(write.mark.as_ref());
         let place = mark.and_then(|mark| mark.parse::<usize>().ok()).map(|number| number - 1);
@@ -292,7 +294,7 @@ impl State {
             return Err("a mark was written over a mark".to_owned());
         }
         if let Some(account) = before.filter(|account| account.mark.is_none()) {
-            // Bob's address, then, is the account's, and with that the account is this person's.
+            // The account has Bob's address of that time, so it belongs to this employee.
             if file.is_none_or(|file| file.email != account.email) {
                 return Err("an account was adopted for somebody who has not its address".to_owned());
             }
@@ -321,7 +323,8 @@ impl State {
         self.provider.accounts.iter().filter(|account| account.mark.as_deref() == Some(&*id_of(place))).count()
     }
 
-    /// From here on nothing goes wrong: passes, until one writes nothing to the provider. The provider is as decided then.
+    /// Runs passes without faults until one writes nothing to the provider. The provider is as
+    /// decided then.
     pub fn comes_to_rest(&self, scenario: &Scenario, runner: &Runner) -> Result<(), String> {
         let mut state = Self { late: Vec::new(), faults: 0, takeovers: 0, ..self.clone() };
         for _ in 0..6 {
@@ -334,14 +337,15 @@ impl State {
                 state = state.after(step.ok_or("a pass is stuck")?, scenario, runner)?;
             }
             if (&before.0, &before.1) == (&state.provider, &state.objects) {
-                // Of two accounts none is written any more, and the person is told: a person has to say which.
+                // Neither of two accounts is written any more, and the status says so: a person
+                // must choose.
                 return if state.has_doubles() { Ok(()) } else { state.is_as_decided(scenario) };
             }
         }
         Err("passes go on and on".to_owned())
     }
 
-    /// Whether somebody has two accounts.
+    /// Returns whether an employee has two accounts.
     pub fn has_doubles(&self) -> bool {
         (0..self.bob.len()).any(|place| self.accounts_of(place) > 1)
     }
@@ -351,7 +355,8 @@ impl State {
         let mut wanted = scenario.ends[self.happened].clone();
         ends.sort();
         wanted.sort();
-        // An account that was adopted before its person got another address is not left behind as nobody's.
+        // An adopted account is not left without an employee after its employee got another
+        // address.
         let adopted = |end: &End| scenario.doubles && end.whose.is_none() && !ends.contains(end);
         wanted.retain(|end| !adopted(end));
         if ends == wanted { Ok(()) } else { Err(format!("the provider came to rest at {ends:?}, not at {wanted:?}")) }
@@ -372,7 +377,7 @@ impl State {
 }
 
 impl Ran {
-    /// The call of this number, which waits.
+    /// Returns the waiting call with this number.
     fn waiting(&self, number: usize) -> &Call {
         let call = self.doing.waiting.iter().find(|(own, _)| *own == number).map(|(_, call)| call);
         call.expect("a call that waits")

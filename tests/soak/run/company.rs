@@ -1,5 +1,5 @@
-//! Bob's side: who is hired, moves, goes on leave, leaves, comes back, is renamed, is deleted. Facts are kept here as they were
-//! told to Bob, for the judge.
+//! Bob's side: employees are hired, move, go on leave, leave, come back, are renamed, are deleted.
+//! For the judge, this keeps the facts as Bob has them.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 use serde_json::{Map, Value, json};
 use simulators::{Control, rng::Rng};
 
-/// One employee file, as it was told to Bob: field ids and values; empty fields are not in it.
+/// One employee file, as Bob has it: field ids and values; empty fields are not in it.
 pub type File = BTreeMap<String, String>;
 
-/// Everybody.
+/// All employees.
 #[derive(Clone, Debug, Default)]
 pub struct Company {
     /// By `root.id`.
@@ -22,7 +22,7 @@ pub struct Company {
 
 /// How many there are at first.
 const FOUNDERS: usize = 30;
-/// Beyond so many nobody is hired until files are deleted.
+/// From this size on there are no hires until files are deleted.
 const MOST: usize = 70;
 const SITES: [&str; 4] = ["London", "Berlin", "Auckland", "Paris"];
 const TITLES: [&str; 8] =
@@ -39,7 +39,7 @@ impl Company {
         company
     }
 
-    /// A few things happen. Gives how many.
+    /// Makes a few events. Returns how many.
     pub async fn live(&mut self, control: &Control, rng: &mut Rng, now: Timestamp) -> u32 {
         self.turn_statuses(control, now).await;
         let events = 1 + rng.below(4);
@@ -55,7 +55,7 @@ impl Company {
                 8 => self.rename(control, rng).await,
                 9 => self.hand_over(control, rng).await,
                 10 => {
-                    // One or several leave at once, by the status.
+                    // One or several employees leave at once, by the status.
                     for _ in 0..*rng.pick(&[1, 1, 1, 4]) {
                         self.change(control, rng, |_, _| {
                             vec![("internal.lifecycleStatus", Some("Terminated".into())), ("internal.status", Some("Inactive".into()))]
@@ -87,7 +87,7 @@ impl Company {
         u32::try_from(events).unwrap_or(0)
     }
 
-    /// Days until the next date on which something begins or ends by itself.
+    /// Returns the days until the next date on which something begins or ends by itself.
     pub fn days_until_next(&self, now: Timestamp) -> Option<u32> {
         let today = now.to_zoned(TimeZone::UTC).date();
         let fields = ["work.startDate", "employee.lastDayOfWork", "internal.terminationDate"];
@@ -130,7 +130,7 @@ impl Company {
         (!fitting.is_empty()).then(|| (*rng.pick(&fitting)).clone())
     }
 
-    /// Changes one person at work.
+    /// Changes one employee at work.
     async fn change(
         &mut self,
         control: &Control,
@@ -169,7 +169,7 @@ impl Company {
         self.tell(control, &id, vec![("root.email", Some(address)), ("root.surname", Some("Renamed".to_owned()))]).await;
     }
 
-    /// Somebody at work is renamed, and somebody else at work takes the address that is free now.
+    /// Renames an employee at work, and gives the old address to another one.
     async fn hand_over(&mut self, control: &Control, rng: &mut Rng) {
         let here = |file: &File| file["internal.status"] == "Active" && file["internal.lifecycleStatus"] == "Employed";
         let (Some(giver), Some(taker)) = (self.somebody(rng, here), self.somebody(rng, here)) else { return };
@@ -206,7 +206,7 @@ impl Company {
         self.deleted.insert(id, file);
     }
 
-    /// What Bob does by itself at the dates, some days late.
+    /// Changes what Bob changes by itself at the dates, some days late.
     async fn turn_statuses(&mut self, control: &Control, now: Timestamp) {
         let today = now.to_zoned(TimeZone::UTC).date();
         let before = |file: &File, field: &str| file.get(field).and_then(|text| text.parse::<Date>().ok()).is_some_and(|day| day < today);

@@ -1,11 +1,11 @@
-//! What goes wrong between the controller and the two services, and who else is at work at the provider.
+//! Faults between the controller and the two services, and other activity at the provider.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use simulators::{Control, Fault, FaultKind, client::Service, rng::Rng};
 
-/// Sets up a few faults that strike at random and wear off. Gives how many.
+/// Sets a few faults that strike at random and end by themselves. Returns how many.
 pub async fn some(control: &Control, rng: &mut Rng) -> u32 {
     none(control).await;
     let count = rng.below(6);
@@ -42,13 +42,13 @@ fn one(rng: &mut Rng) -> Fault {
     }
 }
 
-/// From here on nothing goes wrong.
+/// Ends all faults.
 pub async fn none(control: &Control) {
     control.clear_faults(Service::Bob).await.expect("cleared");
     control.clear_faults(Service::OneLogin).await.expect("cleared");
 }
 
-/// Sometimes strangers' accounts come and go at the provider while its accounts are listed, so that pages shift.
+/// Sometimes adds and removes accounts of strangers while the provider lists, so that pages shift.
 pub fn visitors(control: &Control, rng: &mut Rng) -> impl Future<Output = ()> + use<> {
     let busy = rng.chance(0.3);
     let (control, pause) = (control.clone(), 2 + u64::try_from(rng.below(12)).unwrap_or(0));
@@ -63,7 +63,7 @@ pub fn visitors(control: &Control, rng: &mut Rng) -> impl Future<Output = ()> + 
                 control.delete_user(id).await.expect("deleted");
             }
         }
-        // One of the first accounts of the listing goes: everybody behind it moves up.
+        // One of the first accounts of the listing is deleted: all later ones move up.
         let users = control.users().await.expect("users");
         let first = users.iter().find(|user| user["email"].as_str().is_some_and(|email| email.starts_with("visitor.")));
         if let Some(id) = first.and_then(|user| user["id"].as_i64()).filter(|_| busy) {

@@ -1,5 +1,6 @@
-//! The judge: knows what Bob was told and what the provider's journal says was applied, and nothing of what the controller says.
-//! The contract's sentences about access come from `tests/domain/oracle.rs`.
+//! The judge. It uses the facts in Bob and the applied writes in the provider's journal, and
+//! nothing that the controller reports. The contract's sentences about access come from
+//! `tests/domain/oracle.rs`.
 
 use std::{
     collections::BTreeMap,
@@ -30,16 +31,16 @@ mod oracle;
 /// A rule that was broken.
 #[derive(Clone, Debug)]
 pub struct Wrong {
-    /// Which.
+    /// The rule.
     pub kind: Kind,
     /// The employee or the account, and what is wrong.
     said: String,
-    /// Bob's id of the employee, where the rule was broken for one.
+    /// Bob's id of the employee, if the rule concerns one.
     pub employee: Option<String>,
 }
 
 impl Wrong {
-    /// Nothing stands in the way any more, and there is still something to write.
+    /// There is no obstacle any more, and still something to write.
     pub fn no_rest(last: String) -> Self {
         Self { kind: Kind::LostUpdate, said: format!("it comes to no rest; the last sync: {last}"), employee: None }
     }
@@ -55,12 +56,12 @@ impl Wrong {
     }
 }
 
-/// Which rule.
+/// The rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Two accounts with one mark.
     Duplicate,
-    /// The provider is not as decided, with the faults long over.
+    /// The provider is not as decided, long after the faults ended.
     LostUpdate,
     /// Access taken without positive evidence.
     Disable,
@@ -68,7 +69,7 @@ pub enum Kind {
     Late,
     /// Access given without evidence of employment.
     Access,
-    /// An account was written that is nobody's or a stranger's, or was deleted.
+    /// An account without an employee, or a stranger's, was written, or an account was deleted.
     NotOurs,
 }
 
@@ -78,7 +79,7 @@ impl std::fmt::Display for Wrong {
     }
 }
 
-/// The spec's settings, as the oracle wants them.
+/// The spec's settings, in the form of the oracle.
 fn wishes() -> Wishes {
     Wishes {
         create: Create::OnStartDate,
@@ -99,14 +100,14 @@ pub struct Judge {
     pub writes: usize,
     /// Applied writes that ended an employee's access.
     pub out: u32,
-    /// Bob in the step before and now: what a pass may have read.
+    /// Bob's data in the step before and now: what a pass may have read.
     files: [BTreeMap<String, File>; 2],
-    /// What the clock showed in the step before, at the beginning of this one and at its end.
+    /// The clock in the step before, at the beginning of this one and at its end.
     clocks: [Timestamp; 3],
 }
 
 impl Judge {
-    /// One who has seen nothing yet.
+    /// Returns a judge that has seen nothing yet.
     pub async fn new(control: &Control, company: &Company) -> Self {
         let now = control.now().await.expect("a clock");
         let files = [company.files.clone(), company.files.clone()];
@@ -120,7 +121,7 @@ impl Judge {
         self.clocks = [self.clocks[2], now, now];
     }
 
-    /// Looks at every write since the last look, and at the marks.
+    /// Checks every write since the last look, and the marks.
     pub async fn look(&mut self, company: &Company, now: Timestamp) -> Vec<Wrong> {
         self.clocks[2] = now;
         let mut wrong = Vec::new();
@@ -210,12 +211,12 @@ impl Judge {
         wrong
     }
 
-    /// What was decided on this person in any world that a pass may have read.
+    /// Returns the decisions for this employee with all data that a pass may have read.
     fn moments<'a>(&'a self, company: &'a Company, id: &'a str) -> impl Iterator<Item = oracle::Answer> + 'a {
         self.files.iter().flat_map(move |files| self.clocks.map(|now| answer(company, files.get(id), id, now)))
     }
 
-    /// Active accounts of employees with this decided access.
+    /// Counts active accounts of employees with this decided access.
     pub async fn active(&self, company: &Company, now: Timestamp, decided: Access) -> Vec<i64> {
         let users = self.control.users().await.expect("users");
         let so = |id: &str| answer(company, company.files.get(id), id, now).existing == Some(decided);
@@ -223,7 +224,8 @@ impl Judge {
         theirs.filter_map(|user| user["id"].as_i64()).collect()
     }
 
-    /// Bob's ids of the employees who should have no access, who have it, and whose file and account Bob and the provider both answer for.
+    /// Returns Bob's ids of the employees who should have no access and have it, if Bob and the
+    /// provider answer for file and account.
     pub async fn owed(&self, company: &Company, now: Timestamp, standing: &Standing) -> Vec<String> {
         let users = self.control.users().await.expect("users");
         let open = |user: &&Value| user["status"] == 1 && user["id"].as_i64().is_some_and(|id| !standing.accounts.contains(&id));
@@ -237,8 +239,8 @@ impl Judge {
         theirs.filter(|id| known(id) && shown(id) && ends(id)).map(str::to_owned).collect()
     }
 
-    /// What is wrong at rest, once the passes over single employees that were under way have ended: an employee whose
-    /// read of Bob waits for its minute is not written by the full pass.
+    /// Returns what is wrong at rest, once the passes over single employees have ended. The full
+    /// pass does not write an employee who waits for a read of Bob.
     pub async fn comes_right(&self, company: &Company, stage: &Stage) -> Vec<Wrong> {
         let began = Instant::now();
         loop {
@@ -250,7 +252,8 @@ impl Judge {
         }
     }
 
-    /// Without faults, and with nothing left to write: the provider equals the decision for everybody.
+    /// Checks a state without faults and with nothing left to write: the provider equals the
+    /// decision for every employee.
     async fn at_rest(&self, company: &Company, now: Timestamp) -> Vec<Wrong> {
         let users = self.control.users().await.expect("users");
         let account = |id: &str| users.iter().find(|user| user["external_id"] == id);
@@ -292,7 +295,7 @@ impl Judge {
     }
 }
 
-/// A text as the provider keeps it.
+/// Returns a text as the provider keeps it.
 fn as_kept(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(LONGEST_TEXT).collect()
 }

@@ -1,5 +1,5 @@
-//! Late leavers: who still has access two intervals after the moment at which Bob and the provider both answer about that
-//! employee. What is refused to others, or about other things, does not count as an excuse.
+//! Late leavers: employees who still have access two intervals after Bob and the provider both
+//! answer for them. A refusal for other employees, or of other things, is not an excuse.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use super::{BOBS_MINUTE, company::Company, faults, judge::Judge, stage::Stage, s
 
 /// A part of an interval of the integration, which is 24 hours. Four of them are two intervals.
 const HALF_A_DAY: SignedDuration = SignedDuration::from_hours(12);
-/// Real time in which the controller does what is due at a moment.
+/// The real time in which the controller does what is due at a moment.
 const AT_A_MOMENT: Duration = Duration::from_secs(4);
 
 /// What was measured.
@@ -19,12 +19,12 @@ pub struct Leavers {
     pub out: u32,
     /// Those who had waited for a fault to end.
     pub waited: u32,
-    /// Bob's ids of those who were late.
+    /// Bob's ids of the late ones.
     pub late: Vec<String>,
 }
 
-/// Ends the faults that are about everything or strike at random, and moves the clock until each leaver is out, two
-/// intervals at most.
+/// Ends the faults that concern everything or strike at random. Moves the clock until each leaver
+/// has lost access, two intervals at most.
 pub async fn measure(stage: &Stage, judge: &Judge, company: &Company, standing: &mut Standing, leavers: &mut Leavers) {
     let mut owed = judge.owed(company, stage.now(), standing).await;
     if owed.is_empty() {

@@ -1,5 +1,5 @@
-//! The soak itself: a company that lives, faults on both sides, a controller that is stopped and killed, and a judge who looks
-//! at the provider's journal. `tests/soak/main.rs` says what it is for.
+//! The soak itself: a company that lives, faults on both sides, a controller that is stopped and
+//! killed, and a judge that reads the provider's journal. `tests/soak/main.rs` explains it.
 
 pub mod company;
 pub mod faults;
@@ -23,10 +23,10 @@ use self::{
     standing::Standing,
 };
 
-/// How long, and from which seed.
+/// The length and the seed.
 #[derive(Clone, Copy, Debug)]
 pub struct Wish {
-    /// Everything that happens follows from it, but for the order in which calls that are under way at once arrive.
+    /// Everything follows from the seed, except the order in which simultaneous calls arrive.
     pub seed: u64,
     /// Simulated days.
     pub days: u32,
@@ -39,19 +39,19 @@ pub struct Seen {
     pub days: u32,
     /// Steps, each a few days.
     pub steps: u32,
-    /// What happened in Bob.
+    /// Events in Bob.
     pub events: u32,
-    /// Faults that were set up.
+    /// Faults that were set.
     pub faults: u32,
     /// Times the controller was killed or stopped.
     pub restarts: u32,
-    /// Writes that were applied, each looked at.
+    /// Applied writes, each checked.
     pub writes: usize,
-    /// Moments without faults at which everybody was compared with the decision.
+    /// Moments without faults at which all employees were compared with the decision.
     pub rests: u32,
     /// Employees who lost access, and how long it took.
     pub leavers: Leavers,
-    /// What was wrong; ends the run.
+    /// The first broken rule; it ends the run.
     pub wrong: Vec<Wrong>,
     /// Real time.
     pub took: Duration,
@@ -59,11 +59,11 @@ pub struct Seen {
 
 /// Steps between two moments without faults.
 const BETWEEN_RESTS: u32 = 12;
-/// Real time within which a pass that is under way has ended. The controller makes 40 reads of Bob a
-/// minute, waits for the rest in real time, and a step takes seconds.
+/// Real time within which a pass that is under way has ended. The controller makes 40 reads of Bob
+/// a minute, waits for the rest in real time, and a step takes seconds.
 const BOBS_MINUTE: Duration = Duration::from_secs(130);
 
-/// Lives through it. Ends early at the first wrong.
+/// Runs the life. Ends at the first broken rule.
 pub async fn soak(plane: &ControlPlane, wish: Wish) -> Seen {
     let (began, mut seen) = (Instant::now(), Seen::default());
     let start: Timestamp = "2026-01-05T12:00:00Z".parse().expect("a time");
@@ -77,8 +77,8 @@ pub async fn soak(plane: &ControlPlane, wish: Wish) -> Seen {
     seen.wrong = judge.look(&company, stage.now()).await;
     while seen.wrong.is_empty() && seen.days < wish.days {
         let rest = seen.steps % BETWEEN_RESTS == BETWEEN_RESTS - 1;
-        // A rest is an hour later, so that a retry is due.
-        // Often the very day on which somebody starts, or the last one.
+        // A rest is an hour later, so that a retry is due. Often it is the day of a start, or a
+        // last day.
         let some_days = 1 + u32::try_from(rng.below(20)).unwrap_or(0);
         let to_a_date = company.days_until_next(stage.now()).filter(|days| (1..20).contains(days) && rng.chance(0.5));
         let days = if rest { 0 } else { to_a_date.unwrap_or(some_days) };
@@ -105,7 +105,7 @@ pub async fn soak(plane: &ControlPlane, wish: Wish) -> Seen {
             seen.wrong.extend(rested.err().map(Wrong::no_rest));
             let mut at_rest = judge.comes_right(&company, &stage).await;
             if seen.wrong.is_empty() && !at_rest.is_empty() {
-                // What a pass has missed, the next interval repairs.
+                // The next interval repairs what a pass has missed.
                 at_rest.iter().for_each(|wrong| println!("seed {}, step {}: not at once: {wrong}", wish.seed, seen.steps));
                 let later = stage.now() + SignedDuration::from_hours(25);
                 stage.to(later).await;

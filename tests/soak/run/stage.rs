@@ -1,5 +1,6 @@
-//! A namespace on a real API server, the simulators over loopback HTTP, and the real controller with a clock that is moved, in a
-//! runtime of its own: dropping that is a death at whatever it was doing.
+//! A namespace on a real API server, the simulators over loopback HTTP, and the real controller
+//! with a clock that the test moves. The controller has a runtime of its own: dropping it kills the
+//! controller at any point.
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
@@ -25,10 +26,10 @@ use tokio::{runtime::Runtime, sync::watch};
 
 /// How long anything may take before the soak fails: a pass may wait twice for a minute of Bob.
 const PATIENCE: Duration = Duration::from_secs(240);
-/// A pass that failed is tried again after so much of the controller's time.
+/// A failed pass is tried again after this much of the controller's time.
 const RETRIED: SignedDuration = SignedDuration::from_secs(30);
 
-/// The provider keeps so many characters of a text.
+/// The provider keeps this many characters of a text.
 pub const LONGEST_TEXT: usize = 24;
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -53,13 +54,14 @@ struct Running {
 }
 
 impl Stage {
-    /// Sets it up and starts the controller.
+    /// Makes it and starts the controller.
     pub async fn set(plane: &ControlPlane, seed: u64, now: Timestamp) -> Self {
         install_crypto();
         let world = World::start(simulators::Options { today: Some(now), ..simulators::Options::default() }).await;
         let control = world.control();
         control.custom_attributes(&["work_cell"]).await.expect("defined");
-        // Several pages for a small company, so that pages can shift. Texts are kept folded and cut.
+        // Several pages for a small company, so that pages can shift. Texts are kept folded and
+        // cut.
         let quirks = json!({"pageSizeCap": 20, "foldBlanks": true, "cutTexts": LONGEST_TEXT});
         control.onelogin_quirks(quirks).await.expect("a quirk");
         let kubeconfig = kube::config::Kubeconfig::read_from(plane.kubeconfig()).expect("the administrator's kubeconfig");
@@ -89,7 +91,7 @@ impl Stage {
             allow_endpoint: vec![self.world.bob_url().to_owned(), self.world.onelogin_url().to_owned()],
             http_listen: "127.0.0.1:0".parse().expect("an address"),
             webhook_listen: "127.0.0.1:0".parse().expect("an address"),
-            // Whoever dies here leaves no lease that the next one would have to wait for.
+            // A killed controller leaves no lease that the next one would have to wait for.
             leader_elect: false,
             lease_namespace: None,
             log_format: LogFormat::Json,
@@ -103,7 +105,7 @@ impl Stage {
         self.running = Some(Running { runtime, stop, ended });
     }
 
-    /// The controller dies, or is stopped, at some moment of the pass that was just asked for; then another one starts.
+    /// Kills or stops the controller at some moment of a requested pass, and starts another one.
     pub async fn restarts_under_way(&mut self, rng: &mut Rng) {
         self.request().await;
         tokio::time::sleep(Duration::from_millis(u64::try_from(rng.below(120)).unwrap_or(0))).await;
@@ -124,12 +126,12 @@ impl Stage {
         }
     }
 
-    /// What the controller's clock shows.
+    /// Returns the controller's time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// Makes it this time, for the controller and for the simulators.
+    /// Sets this time for the controller and for the simulators.
     pub async fn to(&self, now: Timestamp) {
         self.control.set_clock(now).await.expect("the clock");
         self.hand.set(now);
@@ -139,7 +141,8 @@ impl Stage {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// Applies the integration. Budgets leave room for what this company does in one step; they have stories of their own.
+    /// Applies the integration. The budgets have room for what this company does in one step; they
+    /// have stories of their own.
     pub async fn integrate(&self) {
         let plenty = json!({"max": "50%", "atLeast": 50, "per": "1h"});
         let spec = json!({
@@ -161,18 +164,19 @@ impl Stage {
         value
     }
 
-    /// Asks for a sync, and waits until one has come through, however often it has to be tried. Gives `Ready`'s reason then.
+    /// Asks for a sync, and waits until one succeeds, with any number of tries. Returns `Ready`'s
+    /// reason then.
     pub async fn sync(&mut self) -> String {
         self.sync_within(Duration::from_millis(200)).await
     }
 
-    /// Asks for a sync that cannot come through, and gives it a moment.
+    /// Asks for a sync that cannot succeed, and waits a moment.
     pub async fn tries(&mut self) {
         self.request().await;
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
 
-    /// The same; the clock is moved on whenever nothing has come for so long.
+    /// Does the same, and moves the clock whenever nothing has happened for this long.
     async fn sync_within(&mut self, pause: Duration) -> String {
         let value = self.request().await;
         let (began, mut pushed, mut patience) = (Instant::now(), Instant::now(), RETRIED);
@@ -184,7 +188,7 @@ impl Stage {
             }
             assert!(began.elapsed() < PATIENCE, "no pass comes through at {}; last said: {:?}", self.now(), status);
             if pushed.elapsed() > pause {
-                // Tries become ever rarer; so much of the controller's time is not waited for.
+                // Tries become less frequent; this much of the controller's time is not waited for.
                 pushed = Instant::now();
                 self.to(self.now() + patience).await;
                 patience = (patience * 2).min(SignedDuration::from_hours(3));
@@ -193,7 +197,8 @@ impl Stage {
         }
     }
 
-    /// Returns what the controller says of the integration and of the employee, for a failure's message.
+    /// Returns what the controller says of the integration and of the employee, for a failure's
+    /// message.
     pub async fn says_of(&self, employee: Option<&str>) -> String {
         let integration = self.integrations().get("onelogin").await.expect("the integration");
         let syncs: Api<EmployeeSync> = Api::namespaced(self.client.clone(), &self.namespace);
@@ -203,33 +208,36 @@ impl Stage {
         format!("at {clock}: {:#?}\n{:#?}", integration.status, theirs.and_then(|sync| sync.status))
     }
 
-    /// Syncs until two in a row write nothing to the provider. What the last one said if that never happens.
+    /// Syncs until two in a row write nothing to the provider. Returns what the last one said if
+    /// that never happens.
     pub async fn comes_to_rest(&mut self) -> Result<(), String> {
         let mut quiet = 0;
         let mut last = String::new();
         for _ in 0..30 {
             let (began, moved) = (Instant::now(), self.now());
             let before = self.control.calls(simulators::client::Service::OneLogin).await.expect("calls").applied_writes;
-            // Without faults it comes by itself, however busy the machine.
+            // Without faults it succeeds by itself, on any busy machine.
             let reason = self.sync_within(Duration::from_secs(5)).await;
             let after = self.control.calls(simulators::client::Service::OneLogin).await.expect("calls").applied_writes;
-            // Passes over single people run beside the one that answers: one silence may be somebody's turn elsewhere.
+            // Passes over single employees run at the same time as the pass that answers: the
+            // silence may be a turn of another one.
             let unmoved = self.now().duration_since(moved).unsigned_abs() < began.elapsed() + Duration::from_secs(1);
-            // So may be a date that came while the sync was waited for: a slow one moves the clock.
+            // It may also be a date that came while the sync was waited for: a slow one moves the
+            // clock.
             quiet = if before == after && reason == "Converged" && unmoved { quiet + 1 } else { 0 };
             if quiet == 2 {
                 return Ok(());
             }
             last = format!("{reason}, {} writes", after - before);
             tokio::time::sleep(Duration::from_millis(200)).await;
-            // Whatever waits for a moment waits no longer.
+            // Ends every short wait.
             self.to(self.now() + RETRIED * 4).await;
         }
         Err(last)
     }
 }
 
-/// A client of the runtime that asks for it: one made on another runtime ends with that.
+/// Makes a client of the calling runtime: one made on another runtime ends with that runtime.
 async fn client(kubeconfig: &kube::config::Kubeconfig) -> Client {
     let options = kube::config::KubeConfigOptions::default();
     let config = kube::Config::from_custom_kubeconfig(kubeconfig.clone(), &options).await.expect("a configuration");

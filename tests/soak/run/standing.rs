@@ -1,7 +1,7 @@
-//! Refusals that last as long as a step and are about other things than leavers: accounts that may not be written, creates
-//! that are refused, values that are refused, accounts of a connected directory, a lifecycle status that is hidden. A few
-//! are about everything: a missing scope, a service user that Bob refuses, a short read. Those end before late leavers are
-//! counted.
+//! Refusals that last for a step and do not concern leavers: accounts that may not be written,
+//! refused creates, refused values, accounts of a connected directory, a hidden lifecycle status. A
+//! few concern everything: a missing scope, a service user that Bob refuses, a short read. Those
+//! end before late leavers are counted.
 
 use std::collections::BTreeSet;
 
@@ -17,15 +17,16 @@ pub struct Standing {
     pub accounts: BTreeSet<i64>,
     /// The lifecycle status whose employees Bob hides.
     pub hidden: Option<&'static str>,
-    /// A pass may not come through while this lasts.
+    /// A pass may not succeed while this lasts.
     pub holds_all: bool,
     faults: Vec<Fault>,
     connected: Vec<i64>,
 }
 
 impl Standing {
-    /// Sets up none, one or two of them. `at_work`: accounts of employees who keep their access; `leaving`: of those who
-    /// are to lose it. A leaver whose account is refused is not late, and is no reason for others to be.
+    /// Sets none, one or two of them. `at_work`: accounts of employees who keep their access;
+    /// `leaving`: of those who are to lose it. A leaver with a refused account does not count as
+    /// late, and is no reason for others to be late.
     pub async fn begin(control: &Control, rng: &mut Rng, at_work: &[i64], leaving: &[i64]) -> Self {
         let mut standing = Self::default();
         for _ in 0..rng.below(3) {
@@ -79,14 +80,14 @@ impl Standing {
         }
     }
 
-    /// Sets its faults up again, after all faults were cleared.
+    /// Sets its faults again, after all faults were cleared.
     pub async fn again(&self, control: &Control) {
         for fault in &self.faults {
             control.fault(Service::OneLogin, fault).await.expect("a fault");
         }
     }
 
-    /// Ends what is about everything; the rest stays.
+    /// Ends what concerns everything; the rest stays.
     pub async fn answers(&mut self, control: &Control) {
         if std::mem::take(&mut self.holds_all) {
             everything(control).await;
@@ -94,7 +95,7 @@ impl Standing {
         }
     }
 
-    /// Ends all of it.
+    /// Ends all of them.
     pub async fn end(self, control: &Control) {
         everything(control).await;
         control.refuse(&[]).await.expect("no refusals");

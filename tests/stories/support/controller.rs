@@ -1,4 +1,4 @@
-//! The real binary as a child process, with the rights of the chart's ServiceAccount and nothing more.
+//! The real binary as a child process, with only the rights of the chart's ServiceAccount.
 
 use std::{
     net::TcpListener,
@@ -15,14 +15,14 @@ pub struct Controller {
     child: Child,
     log: PathBuf,
     pub http: String,
-    /// Where Bob pushes this story's events to.
+    /// The address to which Bob sends this story's events.
     pub webhooks: String,
 }
 
-/// What it logs.
+/// The log filter.
 const LOG: &str = "warn,bobsync=debug";
 
-/// Two different ports that are free now.
+/// Returns two different ports that are free now.
 pub fn free_ports() -> [u16; 2] {
     let held = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
     held.map(|listener| listener.local_addr().expect("an address").port())
@@ -41,12 +41,13 @@ impl Controller {
         controller
     }
 
-    /// Starts it on a way to the API server on which things go wrong, alone: no Lease of one that was killed is waited for.
+    /// Starts it behind a proxy to the API server on which things go wrong, without an election: it
+    /// waits for no Lease of a killed one.
     pub async fn behind(story: &Story, proxy: &Proxy) -> Self {
         Self::behind_with(story, proxy, &[]).await
     }
 
-    /// The same with further arguments.
+    /// Does the same with further arguments.
     pub async fn behind_with(story: &Story, proxy: &Proxy, arguments: &[&str]) -> Self {
         let kubeconfig = story.plane.kubeconfig_through(proxy, &story.system, "bobsync").await.expect("a token");
         let controller = Self::launch(story, &kubeconfig, &[&["--leader-elect=false"], arguments].concat(), LOG);
@@ -54,7 +55,7 @@ impl Controller {
         controller
     }
 
-    /// The same with another `BOBSYNC_LOG`.
+    /// Does the same with another `BOBSYNC_LOG`.
     pub async fn behind_logging(story: &Story, proxy: &Proxy, log: &str) -> Self {
         let kubeconfig = story.plane.kubeconfig_through(proxy, &story.system, "bobsync").await.expect("a token");
         let controller = Self::launch(story, &kubeconfig, &["--leader-elect=false"], log);
@@ -62,13 +63,13 @@ impl Controller {
         controller
     }
 
-    /// The same in the election, in the pod with this identity, and waited for by the caller.
+    /// Does the same with an election, in the pod with this identity. The caller waits for it.
     pub async fn elected_behind(story: &Story, proxy: &Proxy, pod: &str) -> Self {
         let kubeconfig = story.plane.kubeconfig_through(proxy, &story.system, "bobsync").await.expect("a token");
         Self::launch_in(story, &kubeconfig, &[], LOG, pod)
     }
 
-    /// Starts it and waits for nothing.
+    /// Starts it without waiting.
     pub async fn spawn(story: &Story, arguments: &[&str]) -> Self {
         let kubeconfig = story.plane.kubeconfig_for(&story.system, "bobsync").await.expect("a token of the chart's ServiceAccount");
         Self::launch(story, &kubeconfig, arguments, LOG)
@@ -112,12 +113,13 @@ impl Controller {
         .await;
     }
 
-    /// Everything it logged so far.
+    /// Returns its log so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Has one of its loops panic or hang, once: `panic dates of people/onelogin`. Debug builds alone know this.
+    /// Makes one of its loops panic or hang once: `panic dates of people/onelogin`. Only debug
+    /// builds support this.
     pub fn fault(&self, line: &str) {
         use std::io::Write as _;
         let faults = self.log.with_extension("faults");
@@ -125,28 +127,28 @@ impl Controller {
         writeln!(file, "{line}").expect("a line");
     }
 
-    /// Whether it leads, as its metrics page has it.
+    /// Returns whether it leads, by its metrics page.
     pub async fn leads(&self) -> bool {
         self.metrics().await.lines().any(|line| line == "bobsync_leader 1")
     }
 
-    /// Its metrics page.
+    /// Returns its metrics page.
     pub async fn metrics(&self) -> String {
         reqwest::get(format!("{}/metrics", self.http)).await.expect("metrics").text().await.expect("text")
     }
 
-    /// Kills it where it stands (SIGKILL), and waits until it is gone.
+    /// Kills it at once (SIGKILL), and waits until it is gone.
     pub fn kill(mut self) {
         self.child.kill().expect("a signal");
         self.child.wait().expect("its end");
     }
 
-    /// Stops it where it stands, as a suspended machine does (SIGSTOP).
+    /// Stops it at once, like a suspended machine (SIGSTOP).
     pub fn pause(&self) {
         self.signal("-STOP");
     }
 
-    /// Lets it go on (SIGCONT).
+    /// Continues it (SIGCONT).
     pub fn resume(&self) {
         self.signal("-CONT");
     }
@@ -156,7 +158,7 @@ impl Controller {
         assert!(status.is_ok_and(|status| status.success()), "kill {signal}");
     }
 
-    /// Asks it to stop and waits until it has; true if it ended with success.
+    /// Asks it to stop and waits for the end. Returns true if it ended with success.
     pub async fn stop(mut self) -> bool {
         let _ = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
         for _ in 0..600 {

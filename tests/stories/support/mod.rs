@@ -1,4 +1,5 @@
-//! What a story holds in its hand: a company, a provider, an API server, a controller, and ways to look at all four.
+//! What a story uses: a company, a provider, an API server, a controller, and ways to look at all
+//! four.
 
 pub mod controller;
 pub mod moving;
@@ -31,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 static CONTROL_PLANE: OnceCell<ControlPlane> = OnceCell::const_new();
 static NUMBER: AtomicU32 = AtomicU32::new(1);
 
-/// The control plane of all stories, with the CRDs in it.
+/// Returns the control plane of all stories, with the CRDs in it.
 pub async fn control_plane() -> &'static ControlPlane {
     CONTROL_PLANE
         .get_or_init(|| async {
@@ -42,23 +43,24 @@ pub async fn control_plane() -> &'static ControlPlane {
         .await
 }
 
-/// A client of this test's own runtime: one made on another test's runtime ends with that test.
+/// Returns a client of this test's own runtime. One made on another test's runtime ends with that
+/// test.
 async fn client(plane: &ControlPlane) -> Client {
     let file = kube::config::Kubeconfig::read_from(plane.kubeconfig()).expect("the administrator's kubeconfig");
     let config = kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default()).await.expect("a configuration");
     bobsync::cluster::connect::with_settings(config).expect("a client")
 }
 
-/// A place in the audit log. Stories run side by side, so each has marks of its own.
+/// A place in the audit log. Stories run at the same time, so each has marks of its own.
 #[derive(Clone, Copy)]
 pub struct Mark(usize);
 
-/// Where the audit log is now.
+/// Returns where the audit log is now.
 pub async fn mark(plane: &ControlPlane) -> Mark {
     Mark(plane.audit().await.expect("the audit log").len())
 }
 
-/// What the controller of this release namespace asked of the API server since the mark.
+/// Returns what the controller of this release namespace asked of the API server since the mark.
 pub async fn audited_since(plane: &ControlPlane, mark: Mark, system: &str) -> Vec<AuditEvent> {
     let user = format!("system:serviceaccount:{system}:bobsync");
     let events = plane.audit().await.expect("the audit log");
@@ -76,7 +78,8 @@ pub struct Story {
 }
 
 impl Story {
-    /// A namespace with Secrets and the chart's RBAC, and a company of this size. No integration and no controller yet.
+    /// Begins a story: a namespace with Secrets and the chart's RBAC, and a company of this size.
+    /// There is no integration and no controller yet.
     pub async fn begin(name: &str, employees: usize) -> Self {
         let story = Self::on(control_plane().await, name, employees).await;
         story.namespaces().await;
@@ -85,7 +88,7 @@ impl Story {
         story
     }
 
-    /// A company of this size, and nothing on this control plane yet.
+    /// Makes a company of this size, with nothing on this control plane yet.
     pub async fn on(plane: &'static ControlPlane, name: &str, employees: usize) -> Self {
         let client = client(plane).await;
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -99,7 +102,7 @@ impl Story {
         }
     }
 
-    /// Makes the namespaces of the integration and of the release, where they are missing.
+    /// Makes the namespaces of the integration and of the release, if they are missing.
     pub async fn namespaces(&self) {
         for namespace in [&self.namespace, &self.system] {
             self.plane
@@ -109,20 +112,20 @@ impl Story {
         }
     }
 
-    /// The release as helm renders it, without the CRDs.
+    /// Applies the release as helm renders it, without the CRDs.
     pub async fn chart(&self) {
         let values = json!({"namespaces": [self.namespace], "crds": {"install": false}});
         let chart = self.plane.helm_template("bobsync", &self.system, values).await.expect("helm renders the chart");
         self.plane.apply_yaml(&chart).await.expect("the API server takes the chart");
     }
 
-    /// Both Secrets.
+    /// Writes both Secrets.
     pub async fn secrets(&self) {
         self.secret("bob", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "bob-token-1")]).await;
         self.secret("onelogin", &[("clientId", "client-1"), ("clientSecret", "secret-1")]).await;
     }
 
-    /// A story with a controller and an integration that has converged once.
+    /// Begins a story with a controller and an integration that has converged once.
     pub async fn converged(name: &str, employees: usize, spec: Value) -> (Self, Controller) {
         let story = Self::begin(name, employees).await;
         let controller = Controller::start(&story).await;
@@ -131,7 +134,7 @@ impl Story {
         (story, controller)
     }
 
-    /// Writes a Secret, or writes it anew.
+    /// Writes a Secret, or replaces it.
     pub async fn secret(&self, name: &str, values: &[(&str, &str)]) {
         let data: serde_json::Map<String, Value> = values.iter().map(|(k, v)| ((*k).to_owned(), json!(v))).collect();
         let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data});
@@ -141,7 +144,8 @@ impl Story {
             .expect("a Secret");
     }
 
-    /// Applies the integration `onelogin`: the simulators' addresses, and over them what `spec` says, another provider too.
+    /// Applies the integration `onelogin` with the simulators' addresses. `spec` is merged over it,
+    /// another provider too.
     pub async fn integrate(&self, spec: Value) -> ProvisioningIntegration {
         let mut whole = json!({
             "interval": "10m", "mode": "Enforce",
@@ -172,17 +176,17 @@ impl Story {
         self.integrations().get("onelogin").await.expect("the integration")
     }
 
-    /// Every EmployeeSync of the story.
+    /// Returns every EmployeeSync of the story.
     pub async fn everybody(&self) -> Vec<EmployeeSync> {
         self.people().list(&ListParams::default()).await.expect("a list").items
     }
 
-    /// The EmployeeSync of this employee, if there is one.
+    /// Returns the EmployeeSync of this employee, if there is one.
     pub async fn person(&self, employee: &str) -> Option<EmployeeSync> {
         self.people().get_opt(&format!("onelogin-{employee}")).await.expect("a read")
     }
 
-    /// `Ready`'s reason of this employee.
+    /// Returns the reason of this employee's `Ready`.
     pub async fn reason(&self, employee: &str) -> String {
         self.person(employee).await.map(|person| ready(&person).1).unwrap_or_default()
     }
@@ -202,13 +206,14 @@ impl Story {
         .await
     }
 
-    /// Asks for a sync of everybody and waits until it is answered.
+    /// Asks for a sync of all employees and waits until it is answered.
     pub async fn sync(&self) -> ProvisioningIntegration {
         let value = self.ask().await;
         self.answered(&value).await
     }
 
-    /// Asks for a sync of everybody, and waits for nothing. Gives what the status will echo.
+    /// Asks for a sync of all employees without waiting. Returns the value that the status will
+    /// repeat.
     pub async fn ask(&self) -> String {
         let value = format!("request-{}", self.requests.fetch_add(1, Ordering::Relaxed));
         let patch = json!({"metadata": {"annotations": {SYNC_REQUESTED: value}}});
@@ -226,35 +231,35 @@ impl Story {
         .await
     }
 
-    /// Asks for a sync that does not come through, and waits until the integration says why.
+    /// Asks for a sync that does not succeed, and waits until the integration says why.
     pub async fn sync_ends_in(&self, reason: &str) -> ProvisioningIntegration {
         self.ask().await;
         self.ready(reason).await
     }
 
-    /// Requests that this story's controller made since the mark, leases aside.
+    /// Returns the requests of this story's controller since the mark, except Leases.
     pub async fn audited(&self, mark: Mark) -> Vec<AuditEvent> {
         audited_since(self.plane, mark, &self.system).await.into_iter().filter(|event| event.resource != "leases").collect()
     }
 
-    /// Where the audit log is now.
+    /// Returns where the audit log is now.
     pub async fn mark(&self) -> Mark {
         mark(self.plane).await
     }
 }
 
-/// Status and reason of `Ready`.
+/// Returns status and reason of `Ready`.
 pub fn ready(person: &EmployeeSync) -> (String, String) {
     condition(person, "Ready").map(|(status, reason, _)| (status, reason)).unwrap_or_default()
 }
 
-/// Status, reason and message of a condition.
+/// Returns status, reason and message of a condition.
 pub fn condition(person: &EmployeeSync, kind: &str) -> Option<(String, String, String)> {
     let status = person.status.as_ref()?;
     conditions::find(&status.conditions, kind).map(|c| (c.status.clone(), c.reason.clone(), c.message.clone()))
 }
 
-/// Polls until `look` is content; fails the story with what it saw last.
+/// Polls until `look` succeeds; fails the story with what it saw last.
 pub async fn until<T, F>(what: &str, look: impl Fn() -> F) -> T
 where
     F: Future<Output = Result<T, String>>,
@@ -280,7 +285,7 @@ fn merge(into: &mut Value, from: Value) {
     }
 }
 
-/// The name of an object, for messages.
+/// Returns the name of an object, for messages.
 pub fn name(object: &impl kube::ResourceExt) -> String {
     object.name_any()
 }

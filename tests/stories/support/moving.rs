@@ -1,5 +1,5 @@
-//! The controller inside the test, with a clock that the story moves, and the rights of the chart's ServiceAccount. The
-//! simulators' clock goes along.
+//! The controller inside the test, with a clock that the story moves, and the rights of the chart's
+//! ServiceAccount. The simulators' clock moves with it.
 
 use std::path::PathBuf;
 
@@ -19,7 +19,7 @@ pub struct Moving {
     hand: ClockHand,
     stop: watch::Sender<bool>,
     running: JoinHandle<Result<(), String>>,
-    /// Where Bob pushes this story's events to.
+    /// The address to which Bob sends this story's events.
     pub webhooks: String,
 }
 
@@ -30,7 +30,7 @@ impl Moving {
         Self::on(story, now, kubeconfig).await
     }
 
-    /// The same on a way to the API server on which things go wrong.
+    /// Does the same behind a proxy to the API server on which things go wrong.
     pub async fn behind(story: &Story, proxy: &Proxy, now: &str) -> Self {
         let kubeconfig = story.plane.kubeconfig_through(proxy, &story.system, "bobsync").await.expect("a token");
         Self::on(story, now, kubeconfig).await
@@ -61,14 +61,14 @@ impl Moving {
         Self { hand, stop, running, webhooks: format!("http://127.0.0.1:{port}/webhooks/bob/{}/onelogin", story.namespace) }
     }
 
-    /// Makes it this time, for the controller and for the simulators.
+    /// Sets this time for the controller and for the simulators.
     pub async fn to(&self, story: &Story, now: &str) {
         let now: Timestamp = now.parse().expect("a time");
         story.simulated.put("/clock", json!({"now": now.to_string()})).await;
         self.hand.set(now);
     }
 
-    /// Stops it as a signal would, and waits until it has.
+    /// Stops it as a signal would, and waits for the end.
     pub async fn stop(self) {
         let _ = self.stop.send(true);
         self.running.await.expect("no panic").expect("a clean end");

@@ -1,4 +1,5 @@
-//! Proxies of a company, on loopback: HTTP (CONNECT) and SOCKS5, without a password. They count what goes through them.
+//! Proxies of a company, on loopback: HTTP (CONNECT) and SOCKS5, without a password. They count
+//! what goes through them.
 
 use std::sync::{
     Arc,
@@ -53,13 +54,13 @@ impl CompanyProxy {
         Self { address, through, task }
     }
 
-    /// How many connections went through it.
+    /// Returns how many connections went through it.
     pub fn through(&self) -> u32 {
         self.through.load(Ordering::SeqCst)
     }
 }
 
-/// `CONNECT host:port`, answered.
+/// Answers `CONNECT host:port`.
 async fn connect(caller: &mut TcpStream) -> Option<TcpStream> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -72,7 +73,7 @@ async fn connect(caller: &mut TcpStream) -> Option<TcpStream> {
     Some(server)
 }
 
-/// RFC 1928: the greeting, and a request to connect to an IPv4 address or a name.
+/// Handles RFC 1928: the greeting, and a request to connect to an IPv4 address or a name.
 async fn socks(caller: &mut TcpStream) -> Option<TcpStream> {
     let mut greeting = [0; 2];
     caller.read_exact(&mut greeting).await.ok()?;

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-/// Every verb on every resource in the Roles and ClusterRoles of these documents, leases aside: those are for elections.
+/// Returns every verb on every resource in the Roles and ClusterRoles of these documents, except
+/// Leases, which are for elections.
 pub fn granted(yaml: &str) -> Vec<String> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(yaml).expect("the chart is YAML");
     let mut rights = Vec::new();

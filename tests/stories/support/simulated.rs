@@ -1,4 +1,5 @@
-//! Bob and the providers, simulated in this process, driven through the simulators' own control API.
+//! Bob and the providers, simulated in this process, driven through the simulators' own control
+//! API.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -34,7 +35,7 @@ impl Simulated {
         simulated
     }
 
-    /// Every address that a controller is allowed to call.
+    /// Returns every address that a controller may call.
     pub fn endpoints(&self) -> Vec<String> {
         vec![self.bob.clone(), self.one_login.clone(), self.google.clone(), self.entra.clone(), self.jumpcloud.clone()]
     }
@@ -70,49 +71,49 @@ impl Simulated {
         self.call(Method::DELETE, path, None).await
     }
 
-    /// A new employee; what is not said is invented. Gives the id.
+    /// Makes a new employee; missing values are invented. Returns the id.
     pub async fn hire(&self, fields: Value) -> String {
         let made = self.post("/bob/employees", fields).await;
         made["id"].as_str().expect("an id").to_owned()
     }
 
-    /// A change in Bob.
+    /// Makes a change in Bob.
     pub async fn change(&self, employee: &str, fields: Value) {
         self.patch(&format!("/bob/employees/{employee}"), fields).await;
     }
 
-    /// Everybody in Bob: field ids to human values.
+    /// Returns all employees in Bob: field ids to human values.
     pub async fn employees(&self) -> Vec<Value> {
         self.get("/bob/employees").await.as_array().cloned().unwrap_or_default()
     }
 
-    /// Every account at OneLogin.
+    /// Returns every account at OneLogin.
     pub async fn accounts(&self) -> Vec<Value> {
         self.get("/onelogin/users").await.as_array().cloned().unwrap_or_default()
     }
 
-    /// The account that bears this employee's mark.
+    /// Returns the account that bears this employee's mark.
     pub async fn account(&self, employee: &str) -> Option<Value> {
         self.accounts().await.into_iter().find(|account| account["external_id"] == employee)
     }
 
-    /// Calls to `bob` or `onelogin` since the last look at this route.
+    /// Returns the calls to `bob` or `onelogin` since the last look at this route.
     pub async fn calls(&self, service: &str, route: &str) -> u64 {
         self.get(&format!("/{service}/calls")).await["byRoute"][route].as_u64().unwrap_or(0)
     }
 
-    /// All calls that may change something, since the last reset.
+    /// Returns the number of calls that may change something, since the last reset.
     pub async fn writes(&self) -> u64 {
         self.get("/onelogin/calls").await["writes"].as_u64().unwrap_or(0)
     }
 
-    /// Starts counting anew.
+    /// Starts the counts again.
     pub async fn forget_calls(&self) {
         self.delete("/bob/calls").await;
         self.delete("/onelogin/calls").await;
     }
 
-    /// Somebody who is at work and has an e-mail: the first such employee.
+    /// Returns the first employee who is at work and has an e-mail.
     pub async fn somebody(&self) -> (String, Value) {
         let employees = self.employees().await;
         let found = employees.into_iter().find(|e| {
