@@ -21,5 +21,7 @@ pub mod cli;
 pub mod cluster;
 pub mod domain;
 pub mod engine;
+pub mod http;
 pub mod provider;
 pub mod server;
+pub mod telemetry;

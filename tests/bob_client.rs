@@ -8,8 +8,11 @@ use std::{
 
 use bobsync::{
     bob::{Client, Config, Error, Observer, People},
-    domain::employee::{Cell, Employee, Fields},
-    provider::{Urgency, http::Secret},
+    domain::{
+        employee::{Cell, Employee, Fields},
+        priority::Urgency,
+    },
+    http::secret::Secret,
 };
 use serde_json::{Value, json};
 use simulators::{Control, Fault, FaultKind, Options, World, client::Service};

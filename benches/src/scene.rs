@@ -260,7 +260,7 @@ impl Scene {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// Waits until the integration says Converged, with progress.
+    /// Waits until the integration says Converged and every employee in scope is ready, with progress.
     pub async fn converged(&self) -> Result<()> {
         let began = Instant::now();
         let mut told = Instant::now();
@@ -268,7 +268,8 @@ impl Scene {
             let object = self.integrations().get("onelogin").await?;
             let status = object.status.unwrap_or_default();
             let ready = status.conditions.iter().find(|c| c.type_ == "Ready");
-            if ready.is_some_and(|c| c.reason == "Converged") {
+            let all = status.employees.as_ref().is_some_and(|counts| counts.ready == counts.in_scope);
+            if all && ready.is_some_and(|c| c.reason == "Converged") {
                 return Ok(());
             }
             if told.elapsed() > Duration::from_secs(10) {

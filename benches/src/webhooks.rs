@@ -9,14 +9,13 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use axum::{Router, http::StatusCode, routing::post};
 use bobsync::{
+    api::key::IntegrationKey,
     bob::webhook::SigningSecrets,
-    cluster::{
-        leadership::Leadership,
-        roster::{IntegrationKey, Roster},
-    },
+    cluster::{leadership::Leadership, roster::Roster},
     engine::{clock::Clock, inbox::Inbox},
-    provider::http::Secret,
-    server::{front, metrics::Metrics, webhooks},
+    http::secret::Secret,
+    server::{front, webhooks},
+    telemetry::metrics::Metrics,
 };
 use serde_json::json;
 use simulators::bob::webhooks::{event, sign};

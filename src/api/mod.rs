@@ -3,12 +3,13 @@
 //!
 //! `integration` is `ProvisioningIntegration`, and `provider` is its union of providers.
 //! `employee_sync` is `EmployeeSync`. `reasons` has every word that a condition's `reason` can be,
-//! each with what a person should do. `conditions` has the operations on condition lists. This
-//! module decides nothing.
+//! each with what a person should do. `conditions` has the operations on condition lists. `key`
+//! is the name of an integration. This module decides nothing.
 
 pub mod conditions;
 pub mod employee_sync;
 pub mod integration;
+pub mod key;
 mod mapping;
 mod numbers;
 pub mod provider;

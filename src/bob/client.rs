@@ -24,13 +24,16 @@ use super::{
     wanted::Wanted,
 };
 use crate::{
-    domain::employee::{Employee, Fields},
-    provider::{
-        Urgency,
-        http::{self, Secret},
-        limits::{Wait, Waits, Why},
-        reach::{root_cause, why},
+    domain::{
+        employee::{Employee, Fields},
+        priority::Urgency,
     },
+    http::{
+        client,
+        reach::{root_cause, why},
+        secret::Secret,
+    },
+    provider::limits::{Wait, Waits, Why},
 };
 
 /// Receives every HTTP call: its name (`search`, `read`, `metadata`) and its outcome (`ok`,
@@ -85,7 +88,7 @@ const ERROR_BODY: usize = 16 << 10;
 /// one client.
 pub struct Client {
     config: Config,
-    http: http::Client,
+    http: client::Client,
     patience: Patience,
     catalogue: Mutex<Option<Arc<Catalogue>>>,
     /// Paths of fields that are not where their ids say, as far as they were asked for.
@@ -134,7 +137,7 @@ impl Client {
     fn with_patience(mut config: Config, patience: Patience) -> Result<Self, Error> {
         config.base.truncate(config.base.trim_end_matches('/').len());
         let http =
-            http::Client::new(&config.base).map_err(|error| Error::unavailable(format!("no HTTPS client: {}", root_cause(&error))))?;
+            client::Client::new(&config.base).map_err(|error| Error::unavailable(format!("no HTTPS client: {}", root_cause(&error))))?;
         Ok(Self { config, http, patience, catalogue: Mutex::default(), moved: Mutex::default(), granted: AtomicBool::new(false) })
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::provider::scrub::Scrubber;
+use crate::http::scrub::Scrubber;
 
 /// A read that failed. No variant has personal data. No variant has a part of an answer, except
 /// Bob's own error sentence.

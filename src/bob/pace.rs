@@ -11,7 +11,7 @@ use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use tokio::time::Instant;
 
 use super::error::Error;
-use crate::provider::Urgency;
+use crate::domain::priority::Urgency;
 
 /// 50 searches in a minute (apidocs.hibob.com, "Rate limiting"). The limit of the single read is
 /// not published, so the same limit is assumed.

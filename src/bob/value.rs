@@ -2,19 +2,19 @@
 //! is used:
 //!
 //! 1. In neither the nested nor the slash form: absent, even if there is a label. The field is
-//!   hidden, misspelt or not asked for.
+//!    hidden, misspelt or not asked for.
 //! 2. Null in the nested form, or in the slash form if the nested one lacks the key: empty. An
-//!   empty list is empty too.
+//!    empty list is empty too.
 //! 3. References to employees: the machine's value, which is the id. An object (`work.reportsTo`)
-//!   gives its `id`. A label never counts, because names repeat.
+//!    gives its `id`. A label never counts, because names repeat.
 //! 4. Days, and any text that is an ISO date or date and time: the machine's value. Labels spell
-//!   days by locale.
+//!    days by locale.
 //! 5. Yes or no: `true` or `false`. Labels spell them by language.
 //! 6. Numbers: the label, unless it is the same number with separators. Then the number as written,
-//!   digit by digit.
+//!    digit by digit.
 //! 7. Text (list items are ids): the label if it is not blank.
 //! 8. Lists: the label, or the labels joined with `, `. Other objects: the label, or the name that
-//!   they have.
+//!    they have.
 //!
 //! A value that these rules cannot read is absent, because absence changes nothing anywhere.
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::Sha512;
 
-use crate::provider::http::Secret;
+use crate::http::secret::Secret;
 
 /// Length of an HMAC-SHA512 in bytes.
 const TAG: usize = 64;

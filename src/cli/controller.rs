@@ -18,7 +18,8 @@ use crate::{
     engine::{
         clock::Clock, connection::Pacers, inbox::Inbox, supervisor::supervise, tenants::Tenants, validate::AllowedEndpoints, worker::Shared,
     },
-    server::{self, Health, Parts, metrics::Metrics},
+    server,
+    telemetry::{health::Health, metrics::Metrics, parts::Parts},
 };
 
 /// How long a graceful stop may take. A write may need its whole time-out, and its record a moment

@@ -56,7 +56,7 @@ pub fn run() -> Result<(), String> {
                 "{}",
                 match page {
                     Page::Reasons => crate::api::reasons::markdown(),
-                    Page::Metrics => crate::server::metrics::Metrics::markdown(),
+                    Page::Metrics => crate::telemetry::metrics::Metrics::markdown(),
                     Page::Flags => flags_markdown(),
                 }
             );

@@ -38,8 +38,7 @@ const LOOK: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug, Args)]
 #[command(group(ArgGroup::new("whom").args(["integration", "selector", "employee"]).required(true).multiple(true)))]
 pub struct Options {
-    /// Name of the ProvisioningIntegration: all of its people, or only those that --selector or
-    /// --employee names.
+    /// Name of the ProvisioningIntegration: all of its people, or only those that --selector or --employee names.
     #[arg(value_name = "INTEGRATION")]
     pub integration: Option<String>,
     /// Namespace. Default: the namespace of the kubeconfig's context.

@@ -33,7 +33,7 @@ use super::{
     connect::{CallError, bounded},
     leadership::Leadership,
 };
-use crate::server::{health::Beat, parts::Parts};
+use crate::telemetry::{health::Beat, parts::Parts};
 
 /// Who reports, in every event.
 const CONTROLLER: &str = "bobsync";

@@ -36,7 +36,7 @@ use tokio::{
 use super::connect::bounded;
 use crate::{
     api::{ProvisioningIntegration, said},
-    server::metrics::Metrics,
+    telemetry::metrics::Metrics,
 };
 use contender::Contender;
 

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use super::connect::{CallError, bounded};
-use crate::server::health::Beat;
+use crate::telemetry::health::Beat;
 
 /// How long one page of a list may take.
 const PAGE_WITHIN: Duration = Duration::from_secs(30);

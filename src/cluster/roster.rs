@@ -39,6 +39,7 @@ use crate::{
     api::{
         EmployeeSync, SYNC_REQUESTED,
         employee_sync::{Access, Because, EvidenceKind, HISTORY, HistoryEntry, MatchedBy},
+        key::IntegrationKey,
     },
     domain::{
         access::Why,
@@ -49,21 +50,6 @@ use crate::{
         missing::{Absence, Word},
     },
 };
-
-/// An integration: namespace and name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct IntegrationKey {
-    /// Namespace of the integration and of its `EmployeeSync`s.
-    pub namespace: Arc<str>,
-    /// Name of the integration.
-    pub name: Arc<str>,
-}
-
-impl std::fmt::Display for IntegrationKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
 
 /// One `EmployeeSync`, as far as a pass needs it.
 // Each is a fact of its own about one object, not a state in pieces.

@@ -6,7 +6,7 @@ use k8s_openapi::{ByteString, api::core::v1::Secret as KubeSecret};
 use kube::{Api, Client};
 
 use super::connect::{CallError, bounded};
-use crate::provider::http::Secret;
+use crate::http::secret::Secret;
 
 /// How long a read may take.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -20,11 +20,11 @@ use serde_json::json;
 use super::{
     leadership::Leadership,
     lenient::{Lenient, Readable},
-    roster::{IntegrationKey, object_name, owner_reference, owners},
+    roster::{object_name, owner_reference, owners},
 };
 use crate::api::{
     EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, FIELD_MANAGER, INTEGRATION_LABEL, ProvisioningIntegration,
-    ProvisioningIntegrationStatus, employee_sync::IntegrationRef,
+    ProvisioningIntegrationStatus, employee_sync::IntegrationRef, key::IntegrationKey,
 };
 
 /// How long one call to the API server may take. It waits for an admission webhook for up to 30 s, and drops the write where

@@ -13,11 +13,11 @@ use tokio::sync::mpsc;
 use super::{
     lenient::{Lenient, Readable, Unreadable},
     listening::{DEAF, Event, Trouble, listen},
-    roster::{IntegrationKey, News, Roster, version},
+    roster::{News, Roster, version},
 };
 use crate::{
-    api::{self, EmployeeSync, ProvisioningIntegration},
-    server::{health::Beat, parts::Parts},
+    api::{self, EmployeeSync, ProvisioningIntegration, key::IntegrationKey},
+    telemetry::{health::Beat, parts::Parts},
 };
 
 /// What the watches tell the engine.

@@ -15,6 +15,15 @@ use super::{
     plan::{Change, Kind, Plan, Stage},
 };
 
+/// How urgent a call is when calls are scarce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// Suspensions and reads, which may use the reserve.
+    Urgent,
+    /// Everything else.
+    Normal,
+}
+
 /// How urgent a change is, the most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Class {

@@ -11,13 +11,14 @@ use super::{
     validate::Stop,
 };
 use crate::{
+    api::key::IntegrationKey,
     bob,
-    cluster::roster::{IntegrationKey, Roster},
+    cluster::roster::Roster,
     domain::{
         employee::{Employee, Fields, LIFECYCLE},
         missing::{Absence, Answer, Memory, Missing, Word, Words},
+        priority::Urgency,
     },
-    provider::Urgency,
 };
 
 /// Decisions on all other employees wait for these reads, so they end after this time.

@@ -18,13 +18,11 @@ use super::{
     worker::Shared,
 };
 use crate::{
-    api::{conditions, reasons::IntegrationReason},
+    api::{conditions, key::IntegrationKey, reasons::IntegrationReason},
     bob::{self, Pace},
-    cluster::{
-        roster::IntegrationKey,
-        secrets::{self, SecretError},
-    },
-    provider::{Credential, Provider, call::Ties, http::Secret, limits::Pacer},
+    cluster::secrets::{self, SecretError},
+    http::secret::Secret,
+    provider::{Credential, Provider, call::Ties, limits::Pacer},
 };
 
 /// The keys of Bob's Secret.

@@ -26,14 +26,15 @@ use crate::{
     api::{
         ProvisioningIntegration, ProvisioningIntegrationStatus,
         integration::{BudgetState, BudgetStates},
+        key::IntegrationKey,
         reasons::{EmployeeReason, IntegrationReason},
     },
     cluster::{
         events::Events,
-        roster::{IntegrationKey, Roster, Sums},
+        roster::{Roster, Sums},
     },
     domain::budget::{Account, Budget, Budgets, Kind},
-    server::{health::Beat, metrics::Metrics},
+    telemetry::{health::Beat, metrics::Metrics},
 };
 
 /// How far apart the numbers are written.

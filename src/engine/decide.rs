@@ -7,8 +7,8 @@ use jiff::{Timestamp, civil::Date};
 
 use super::{tenants::Other, validate::CREATED};
 use crate::{
-    api::employee_sync::Access,
-    cluster::roster::{Entry, Hold, IntegrationKey, Roster},
+    api::{employee_sync::Access, key::IntegrationKey},
+    cluster::roster::{Entry, Hold, Roster},
     domain::{
         access::{Decision, InScope, Why, decide_with, in_scope, unless_waiting},
         account::Access::Suspended,

@@ -14,8 +14,8 @@ use std::{
 use jiff::Timestamp;
 
 use crate::{
-    api::integration::Approved,
-    cluster::roster::{Entry, IntegrationKey, Roster},
+    api::{integration::Approved, key::IntegrationKey},
+    cluster::roster::{Entry, Roster},
     domain::{
         budget::Kind,
         guard::{Held, Population, Sight, guard},

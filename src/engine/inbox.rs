@@ -29,13 +29,9 @@ use super::{
     said::Saying,
 };
 use crate::{
-    api::employee_sync::Trigger,
+    api::{employee_sync::Trigger, key::IntegrationKey},
     bob::webhook::{self, Event, SigningSecrets},
-    cluster::{
-        leadership::Leadership,
-        roster::{IntegrationKey, Roster},
-        watch::Scope,
-    },
+    cluster::{leadership::Leadership, roster::Roster, watch::Scope},
     domain::{ledger::Ledger, priority::Class},
 };
 

@@ -11,9 +11,9 @@ use super::{
     validate::{COMPANY, Stop},
 };
 use crate::{
-    api::reasons::IntegrationReason,
+    api::{key::IntegrationKey, reasons::IntegrationReason},
     bob,
-    cluster::roster::{IntegrationKey, Roster},
+    cluster::roster::Roster,
     domain::{
         calendar::Gaps,
         employee::{self, Employee, LIFECYCLE, SITE},

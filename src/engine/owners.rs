@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use kube::ResourceExt as _;
 
 use super::session::Session;
-use crate::server::health::Beat;
+use crate::telemetry::health::Beat;
 
 /// How often the objects are looked at: a pin must not go with an integration that is replaced right after.
 const LOOK: Duration = Duration::from_secs(1);

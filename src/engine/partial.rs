@@ -14,7 +14,7 @@ use super::{
     session::{Session, Wanted, class_of_date},
     state::{self, Ready, Serves},
 };
-use crate::{api::employee_sync::Trigger, domain::priority::Class, server::health::Beat};
+use crate::{api::employee_sync::Trigger, domain::priority::Class, telemetry::health::Beat};
 
 /// When Bob is looked at again after an event whose change it does not show: its reads may be 20 s behind.
 const LOOK_AGAIN: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(30)];

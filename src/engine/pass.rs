@@ -47,13 +47,14 @@ use crate::{
     api::{
         employee_sync::Trigger,
         integration::{Approved, PlanSummary},
+        key::IntegrationKey,
         reasons::IntegrationReason,
     },
     bob,
     cluster::{
         events::Events,
         leadership::Leadership,
-        roster::{Entry, IntegrationKey, Roster},
+        roster::{Entry, Roster},
         status::Writer,
     },
     domain::{
@@ -66,7 +67,7 @@ use crate::{
         settings::ExistingEmployees,
     },
     provider::{Initial, Listing, Provider},
-    server::metrics::Metrics,
+    telemetry::metrics::Metrics,
 };
 
 /// Status writes under way at once.

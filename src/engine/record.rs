@@ -29,13 +29,15 @@ use super::{
 };
 use crate::{
     api::{
-        employee_sync::{self as api, Action, MatchedBy, Trigger},
+        employee_sync as api,
+        employee_sync::{Action, MatchedBy, Trigger},
         integration,
+        key::IntegrationKey,
         reasons::EmployeeReason,
     },
     cluster::{
         events::Events,
-        roster::{Entry, IntegrationKey, Roster},
+        roster::{Entry, Roster},
         status::{Writer, to_the_second},
     },
     domain::{
@@ -49,7 +51,7 @@ use crate::{
         matching::{Person, PersonIndex},
         plan::{Block, Change, Kind, Manager, Plan},
     },
-    server::metrics::Metrics,
+    telemetry::metrics::Metrics,
 };
 
 /// Writes down what a pass found, person by person.

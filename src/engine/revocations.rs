@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
-    api::integration::RevokedAccess,
-    cluster::roster::{IntegrationKey, Roster},
+    api::{integration::RevokedAccess, key::IntegrationKey},
+    cluster::roster::Roster,
     domain::known::Revoked,
 };
 

@@ -10,12 +10,9 @@ use tokio::sync::{MutexGuard, watch};
 
 use super::{counts::Reckoning, report, waits::Waits};
 use crate::{
-    api::{ProvisioningIntegration, ProvisioningIntegrationStatus, integration::RevokedAccess},
-    cluster::{
-        roster::IntegrationKey,
-        status::{WriteError, Writer},
-    },
-    server::parts::Parts,
+    api::{ProvisioningIntegration, ProvisioningIntegrationStatus, integration::RevokedAccess, key::IntegrationKey},
+    cluster::status::{WriteError, Writer},
+    telemetry::parts::Parts,
 };
 
 /// How often a status is made anew that meets a newer version of its object.

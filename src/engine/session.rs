@@ -40,9 +40,10 @@ use crate::{
         ProvisioningIntegration, ProvisioningIntegrationSpec,
         employee_sync::{Access, Trigger},
         integration::Mode,
+        key::IntegrationKey,
         reasons::IntegrationReason,
     },
-    cluster::roster::{Entry, IntegrationKey},
+    cluster::roster::Entry,
     domain::{priority::Class, safety::Suspicion},
 };
 

@@ -6,13 +6,9 @@ use tokio::sync::watch;
 
 use super::{clock::Clock, connection::Pacers, inbox::Inbox, tenants::Tenants, validate::AllowedEndpoints};
 use crate::{
-    cluster::{
-        events::Events,
-        leadership::Leadership,
-        roster::{IntegrationKey, Roster},
-        status::Writer,
-    },
-    server::{metrics::Metrics, parts::Parts},
+    api::key::IntegrationKey,
+    cluster::{events::Events, leadership::Leadership, roster::Roster, status::Writer},
+    telemetry::{metrics::Metrics, parts::Parts},
 };
 
 /// What every worker shares.

@@ -13,7 +13,7 @@ use crate::{
     api::ProvisioningIntegration,
     bob::webhook::SigningSecrets,
     cluster::secrets::{self, SecretError},
-    server::health::Beat,
+    telemetry::health::Beat,
 };
 
 /// How often the Secret is read.

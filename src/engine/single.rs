@@ -17,18 +17,19 @@ use super::{
     validate::Stop,
 };
 use crate::{
-    api::employee_sync::Trigger,
+    api::{employee_sync::Trigger, key::IntegrationKey},
     bob,
-    cluster::roster::{Entry, IntegrationKey, Roster},
+    cluster::roster::{Entry, Roster},
     domain::{
         account::{Account, AccountState},
         employee::{Cell, Employee, LIFECYCLE},
         mapping::{Compare, Desired, Mapping},
         matching::Person,
         missing::{Absence, Answer, Missing, Words},
+        priority::Urgency,
         settings::Settings,
     },
-    provider::{self, Key, Provider, Urgency, call::BACK_IN_LINE},
+    provider::{self, Key, Provider, call::BACK_IN_LINE},
 };
 
 /// Ids in one filter. How many Bob takes is not published.

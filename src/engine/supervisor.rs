@@ -19,10 +19,9 @@ use super::{
     worker::{Handle, Shared, Worker},
 };
 use crate::{
-    api::ProvisioningIntegration,
+    api::{ProvisioningIntegration, key::IntegrationKey},
     cluster::{
         lenient::Unreadable,
-        roster::IntegrationKey,
         watch::{self, Scope, Seen},
     },
 };

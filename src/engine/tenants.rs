@@ -9,10 +9,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::validate::{AllowedEndpoints, validate};
-use crate::{
-    api::{ProvisioningIntegration, ProvisioningIntegrationStatus, integration::Mode},
-    cluster::roster::IntegrationKey,
-};
+use crate::api::{ProvisioningIntegration, ProvisioningIntegrationStatus, integration::Mode, key::IntegrationKey};
 
 /// Every integration that writes to a tenant.
 #[derive(Default)]

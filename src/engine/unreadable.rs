@@ -8,8 +8,8 @@ use super::{
     worker::Shared,
 };
 use crate::{
-    api::{conditions, reasons::IntegrationReason},
-    cluster::{lenient::Unreadable, roster::IntegrationKey},
+    api::{conditions, key::IntegrationKey, reasons::IntegrationReason},
+    cluster::lenient::Unreadable,
 };
 
 /// The wait after a write that failed.

@@ -14,9 +14,10 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{clock::Clock, session::Session};
 use crate::{
-    cluster::{roster::IntegrationKey, status::WRITE_WITHIN},
+    api::key::IntegrationKey,
+    cluster::status::WRITE_WITHIN,
     provider::limits::{Wait, Waits as Met, Why},
-    server::health::Beat,
+    telemetry::health::Beat,
 };
 
 /// A shorter wait is not told.

@@ -30,14 +30,15 @@ use crate::{
         ProvisioningIntegration, SYNC_REQUESTED, conditions,
         employee_sync::Trigger,
         integration::Mode,
+        key::IntegrationKey,
         reasons::{DetailReason, EmployeeReason, IntegrationReason},
     },
     cluster::{
-        roster::{Entry, IntegrationKey, Roster},
+        roster::{Entry, Roster},
         status::WRITE_WITHIN,
     },
     domain::{priority::Class, safety::Suspicion, settings::go_duration},
-    server::health::Beat,
+    telemetry::health::Beat,
 };
 
 pub use super::shared::Shared;

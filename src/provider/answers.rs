@@ -6,10 +6,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Error, http::Answer, limits::LONGEST_WAIT, scrub::Scrubber};
-use crate::domain::{
-    account::{AccountWrite, NewValue},
-    mapping::Mapping,
+use super::{Error, limits::LONGEST_WAIT};
+use crate::{
+    domain::{
+        account::{AccountWrite, NewValue},
+        mapping::Mapping,
+    },
+    http::{client::Answer, scrub::Scrubber},
 };
 
 /// The most bytes of an error body that is read.

@@ -11,7 +11,7 @@ use ring::{
 use rustls::pki_types::{PrivateKeyDer, pem::PemObject as _};
 use serde_json::{Map, Value};
 
-use super::http::Secret;
+use crate::http::secret::Secret;
 
 /// How a token is signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,11 +16,14 @@ use reqwest::{
 use tokio::time::Instant;
 
 use super::{
-    Error, Urgency,
+    Error,
     answers::{Purpose, Route, Sent, retry_after},
-    http::{self, Answer, Failure},
     limits::{Pacer, Ticket, Waits},
     token::{Granted, Renewed, Token, Tokens},
+};
+use crate::{
+    domain::priority::Urgency,
+    http::client::{self, Answer, Failure},
 };
 
 /// How long one call may take. A page of a listing may take longer.
@@ -67,7 +70,7 @@ pub trait Dialect: Send + Sync {
     ///
     /// # Errors
     /// The request cannot be made from this credential.
-    fn ask_for_a_token(&self, _: &http::Client) -> Result<(RequestBuilder, Sent<'_>), Error> {
+    fn ask_for_a_token(&self, _: &client::Client) -> Result<(RequestBuilder, Sent<'_>), Error> {
         Err(Error::Unavailable { said: "the provider hands out no tokens".to_owned() })
     }
 
@@ -100,7 +103,7 @@ pub trait Dialect: Send + Sync {
 pub struct Service<D> {
     dialect: D,
     ties: Ties,
-    http: http::Client,
+    http: client::Client,
     pacer: Arc<Pacer>,
     tokens: Tokens,
     /// The token with which a read succeeded. If a write is refused with it, a right is missing.
@@ -139,7 +142,7 @@ impl<D: Dialect> Service<D> {
     /// # Errors
     /// The TLS settings of this machine cannot be used.
     pub fn new(dialect: D, ties: Ties, pacer: Arc<Pacer>) -> Result<Self, reqwest::Error> {
-        let http = http::Client::new(dialect.base())?;
+        let http = client::Client::new(dialect.base())?;
         Ok(Self { dialect, ties, http, pacer, tokens: Tokens::default(), granted: Mutex::default() })
     }
 
@@ -369,7 +372,10 @@ impl<D: Dialect> Service<D> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::limits::{Wait, Why};
+    use crate::{
+        http::secret::Secret,
+        provider::limits::{Wait, Why},
+    };
 
     struct Silent;
 
@@ -378,7 +384,7 @@ mod tests {
             "http://127.0.0.1:1"
         }
 
-        fn ask_for_a_token(&self, http: &http::Client) -> Result<(RequestBuilder, Sent<'_>), Error> {
+        fn ask_for_a_token(&self, http: &client::Client) -> Result<(RequestBuilder, Sent<'_>), Error> {
             Ok((http.request(Method::POST, "http://127.0.0.1:1/token"), Sent::Nothing))
         }
 
@@ -425,12 +431,12 @@ mod tests {
             &self.0
         }
 
-        fn ask_for_a_token(&self, http: &http::Client) -> Result<(RequestBuilder, Sent<'_>), Error> {
+        fn ask_for_a_token(&self, http: &client::Client) -> Result<(RequestBuilder, Sent<'_>), Error> {
             Ok((http.request(Method::POST, &format!("{}/token", self.0)), Sent::Nothing))
         }
 
         fn granted(&self, _: &[u8]) -> Option<Granted> {
-            Some(Granted { text: http::Secret::new("t"), lifetime: Duration::from_hours(1), tenant: None })
+            Some(Granted { text: Secret::new("t"), lifetime: Duration::from_hours(1), tenant: None })
         }
 
         fn authorise(&self, request: RequestBuilder, _: Option<&Token>) -> RequestBuilder {

@@ -15,10 +15,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{
-    Urgency,
-    bursts::{Bursts, Slot},
-};
+use super::bursts::{Bursts, Slot};
+use crate::domain::priority::Urgency;
 
 /// The share of the window that is kept for urgent calls, in percent.
 const RESERVE_PERCENT: u32 = 15;

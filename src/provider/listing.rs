@@ -8,13 +8,8 @@ use std::{collections::HashSet, future::Future, hash::Hash, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{
-    Error,
-    call::BACK_IN_LINE,
-    http::{Answer, TOO_LARGE},
-    limits::LONGEST_WAIT,
-    tries::Tries,
-};
+use super::{Error, call::BACK_IN_LINE, limits::LONGEST_WAIT, tries::Tries};
+use crate::http::client::{Answer, TOO_LARGE};
 
 /// The most pages of a listing. No tenant has so many, so a listing that reaches this number
 /// repeats itself.

@@ -11,8 +11,7 @@
 //! - `tries`: how often a call is tried, and how long the pauses are.
 //! - `listing`: pages that failed or are too large, ids that come twice, listings that repeat
 //!   without end. `remembered`: what a tenant defines itself.
-//! - `http`: timeouts, no redirects, bounded bodies. `reach`: why there is no answer. `answers`,
-//!   `scrub`: what an answer means, and which part of it may be shown.
+//! - `answers`: what an answer means.
 //!
 //! The engine decides about retrying and reading back, so that they are the same for all.
 
@@ -22,13 +21,10 @@ pub mod bursts;
 pub mod call;
 pub mod entra;
 pub mod google;
-pub mod http;
 pub mod jumpcloud;
 pub mod limits;
 pub mod onelogin;
 pub mod passwords;
-pub mod reach;
-pub mod scrub;
 pub mod token;
 pub mod tries;
 
@@ -39,20 +35,15 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 
-use self::{call::Ties, http::Secret, limits::Pacer};
-use crate::domain::{
-    account::{Account, AccountState, AccountWrite},
-    mapping::{Compare, Mapping},
+use self::{call::Ties, limits::Pacer};
+use crate::{
+    domain::{
+        account::{Account, AccountState, AccountWrite},
+        mapping::{Compare, Mapping},
+        priority::Urgency,
+    },
+    http::secret::Secret,
 };
-
-/// How urgent a call is when calls are scarce.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Urgency {
-    /// Suspensions and reads, which may use the reserve.
-    Urgent,
-    /// Everything else.
-    Normal,
-}
 
 /// One tenant of a provider.
 ///

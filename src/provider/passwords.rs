@@ -2,7 +2,7 @@
 
 use ring::rand::{SecureRandom, SystemRandom};
 
-use super::http::Secret;
+use crate::http::secret::Secret;
 
 const LENGTH: usize = 24;
 

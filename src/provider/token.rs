@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::Mutex, time::Instant};
 
-use super::{Error, http::Secret};
+use super::Error;
+use crate::http::secret::Secret;
 
 /// How long before its end a token is renewed.
 const MARGIN: Duration = Duration::from_secs(60);

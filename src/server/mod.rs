@@ -2,16 +2,9 @@
 //! receives.
 //!
 //! - `front`: accepts connections and ends those that are too slow.
-//! - `health`: says whether the loops beat, and whether the first lists are in.
 //! - `webhooks`: the address that Bob pushes to, on a listener of its own.
-//! - `parts`: the loops of the process. It starts them again when they end, counts that and reports
-//!   it.
-//! - `metrics`: what is counted. The table in it is the documentation.
 
 pub mod front;
-pub mod health;
-pub mod metrics;
-pub mod parts;
 pub mod webhooks;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -26,10 +19,11 @@ use axum::{
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
-use health::Beat;
-pub use health::Health;
-use metrics::Metrics;
-pub use parts::Parts;
+use crate::telemetry::{
+    health::{Beat, Health},
+    metrics::{self, Metrics},
+    parts::Parts,
+};
 
 /// Serves the three paths on this address until the task is aborted.
 ///

@@ -22,15 +22,11 @@ use axum::{
 };
 use tokio::{sync::watch, task::JoinHandle};
 
-use super::{
-    front::{self, Limits},
-    health::Beat,
-    metrics::Metrics,
-    parts::Parts,
-};
+use super::front::{self, Limits};
 use crate::{
     bob::webhook,
     engine::inbox::{Inbox, Received},
+    telemetry::{health::Beat, metrics::Metrics, parts::Parts},
 };
 
 /// What a delivery may use. Bob's deliveries are small, and Bob waits at most ten seconds.

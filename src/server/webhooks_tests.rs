@@ -10,13 +10,11 @@ use tokio::{
 
 use super::*;
 use crate::{
+    api::key::IntegrationKey,
     bob::webhook::SigningSecrets,
-    cluster::{
-        leadership::Leadership,
-        roster::{IntegrationKey, Roster},
-    },
+    cluster::{leadership::Leadership, roster::Roster},
     engine::{clock::Clock, dirty::Line, inbox::Mailbox},
-    provider::http::Secret,
+    http::secret::Secret,
 };
 
 struct Scene {
@@ -40,7 +38,7 @@ impl Scene {
         let (stop, stopping) = watch::channel(false);
         // This port was free a moment ago, and nothing else in this process listens on fixed ports.
         let address = tokio::net::TcpListener::bind("127.0.0.1:0").await.and_then(|l| l.local_addr()).expect("a port");
-        listen(address, inbox, metrics.clone(), Parts::new(crate::server::Health::new(), metrics.clone()), stopping)
+        listen(address, inbox, metrics.clone(), Parts::new(crate::telemetry::health::Health::new(), metrics.clone()), stopping)
             .await
             .expect("listens");
         Self { address, mailbox, metrics, stop }

@@ -7,9 +7,12 @@ use std::{
 };
 
 use bobsync::{
-    domain::account::{Access, AccountState, AccountWrite},
+    domain::{
+        account::{Access, AccountState, AccountWrite},
+        priority::Urgency,
+    },
     provider::{
-        Error, Initial, Key, Urgency,
+        Error, Initial, Key,
         limits::{Wait, Why},
     },
 };

@@ -11,8 +11,9 @@ use bobsync::{
     domain::{
         account::{self, Access, AccountState, AccountWrite, NewValue},
         mapping::Mapping,
+        priority::Urgency,
     },
-    provider::{Capabilities, Catalog, Key, Provider, Urgency, call::Ties, limits::Waits},
+    provider::{Capabilities, Catalog, Key, Provider, call::Ties, limits::Waits},
 };
 use serde_json::Value;
 use simulators::{Fault, FaultKind};

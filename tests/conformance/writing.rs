@@ -1,8 +1,12 @@
 //! Cases of writes that the tenant accepts.
 
 use bobsync::{
-    domain::account::{Access, AccountState, AccountWrite},
-    provider::{ChangeAtFirstLogin, Initial, InitialPassword, Urgency, http::Secret},
+    domain::{
+        account::{Access, AccountState, AccountWrite},
+        priority::Urgency,
+    },
+    http::secret::Secret,
+    provider::{ChangeAtFirstLogin, Initial, InitialPassword},
 };
 
 use crate::tenant::{Tenant, account, answered, can, creation, listed, mark, plain, rows, update, write};

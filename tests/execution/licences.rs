@@ -13,6 +13,7 @@ use bobsync::{
         mapping::Mapping,
         matching::Matcher,
         plan::plan,
+        priority::Urgency,
         safety::Protected,
     },
     engine::{
@@ -20,7 +21,7 @@ use bobsync::{
         execute::{Execution, Outcome, execute, pause},
         guard::Released,
     },
-    provider::{Capabilities, Error, Initial, Key, Listing, Provider, Urgency, Written},
+    provider::{Capabilities, Error, Initial, Key, Listing, Provider, Written},
 };
 use futures::future::BoxFuture;
 use tokio::time::Instant;

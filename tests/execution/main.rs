@@ -15,11 +15,8 @@ use std::sync::{
 };
 
 use bobsync::{
-    api::reasons::IntegrationReason,
-    cluster::{
-        leadership::Leadership,
-        roster::{IntegrationKey, Roster},
-    },
+    api::{key::IntegrationKey, reasons::IntegrationReason},
+    cluster::{leadership::Leadership, roster::Roster},
     domain::{
         access::{Missing, Why},
         account::{Access, Account, AccountState, AccountWrite},
@@ -27,6 +24,7 @@ use bobsync::{
         mapping::{Compare, Mapping, Row, Source},
         matching::{Matcher, Person, PersonIndex},
         plan::{Plan, plan},
+        priority::Urgency,
         safety::Protected,
     },
     engine::{
@@ -36,7 +34,8 @@ use bobsync::{
         single,
         validate::Stop,
     },
-    provider::{Error, Initial, Key, Listing, Provider, Urgency, Written, http::Secret},
+    http::secret::Secret,
+    provider::{Error, Initial, Key, Listing, Provider, Written},
 };
 use futures::future::BoxFuture;
 use tokio::time::Instant;

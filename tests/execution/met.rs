@@ -14,6 +14,7 @@ use bobsync::{
         mapping::{Compare, Mapping, Row, Source},
         matching::{Matcher, Person},
         plan::plan,
+        priority::Urgency,
         safety::Protected,
     },
     engine::{
@@ -21,7 +22,7 @@ use bobsync::{
         execute::{Execution, Failure, Outcome, execute, pause},
         guard::Released,
     },
-    provider::{Error, Initial, Key, Listing, Provider, Urgency, Written},
+    provider::{Error, Initial, Key, Listing, Provider, Written},
 };
 use futures::future::BoxFuture;
 use tokio::time::Instant;

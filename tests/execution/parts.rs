@@ -20,6 +20,7 @@ use bobsync::{
         mapping::{Compare, Mapping, Row, Source},
         matching::{Matcher, Person, PersonIndex},
         plan::{Change, plan},
+        priority::Urgency,
         safety::Protected,
     },
     engine::{
@@ -28,7 +29,7 @@ use bobsync::{
         guard::Released,
         validate::Stop,
     },
-    provider::{Error, Initial, Key, Listing, Provider, Urgency, Written, tries::PAUSES},
+    provider::{Error, Initial, Key, Listing, Provider, Written, tries::PAUSES},
 };
 use futures::future::BoxFuture;
 use tokio::time::Instant;

@@ -6,13 +6,9 @@ use bobsync::{
     api::{
         EmployeeSync, EmployeeSyncStatus, ProvisioningIntegration, ProvisioningIntegrationStatus, conditions,
         integration::{Approved, EmployeeCounts, RevokedAccess},
+        key::IntegrationKey,
     },
-    cluster::{
-        connect::with_settings,
-        leadership::Leadership,
-        roster::{self, IntegrationKey},
-        status::Writer,
-    },
+    cluster::{connect::with_settings, leadership::Leadership, roster, status::Writer},
     engine::{report, said::Said},
 };
 use jiff::Timestamp;

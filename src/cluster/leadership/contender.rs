@@ -152,7 +152,7 @@ impl Contender {
     pub(super) async fn run(mut self, commands: &mut mpsc::Receiver<oneshot::Sender<()>>) {
         (self.told)(false);
         loop {
-            crate::server::health::fault("election").await;
+            crate::telemetry::health::fault("election").await;
             let turn = self.turn().await;
             if let Some(beat) = self.state.on_turn.get() {
                 beat();

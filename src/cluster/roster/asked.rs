@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{Entry, IntegrationKey, Latest, Roster, Standing};
+use super::{Entry, Latest, Roster, Standing};
 use crate::{
-    api::{employee_sync::Access, reasons::EmployeeReason},
+    api::{employee_sync::Access, key::IntegrationKey, reasons::EmployeeReason},
     domain::known::{Met, Revoked},
 };
 

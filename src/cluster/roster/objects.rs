@@ -8,8 +8,8 @@ use std::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource as _, ResourceExt as _};
 
-use super::{Entry, IntegrationKey, Roster, reading::overrides};
-use crate::api::{EmployeeSync, INTEGRATION_LABEL, ProvisioningIntegration};
+use super::{Entry, Roster, reading::overrides};
+use crate::api::{EmployeeSync, INTEGRATION_LABEL, ProvisioningIntegration, key::IntegrationKey};
 
 /// `metadata.resourceVersion` as a number, to tell older news from newer.
 #[must_use]

@@ -1,7 +1,7 @@
 //! Values that were sent and not yet seen to be in place: known to this process alone.
 
-use super::{Entry, IntegrationKey, Roster};
-use crate::domain::kept::Kept;
+use super::{Entry, Roster};
+use crate::{api::key::IntegrationKey, domain::kept::Kept};
 
 impl Roster {
     /// Remembers what was sent to this employee's account and not yet seen to be in place.

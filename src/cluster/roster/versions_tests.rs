@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use kube::api::ObjectMeta;
 use serde_json::json;
 
-use super::{IntegrationKey, News, Roster, object_name};
+use super::{News, Roster, object_name};
 use crate::{
-    api::{EmployeeSync, EmployeeSyncSpec, employee_sync::IntegrationRef},
+    api::{EmployeeSync, EmployeeSyncSpec, employee_sync::IntegrationRef, key::IntegrationKey},
     domain::{employee::Cell, missing::Word},
 };
 

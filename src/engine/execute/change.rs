@@ -11,9 +11,10 @@ use crate::{
         mapping::equal,
         matching::PersonIndex,
         plan::{Change, Kind},
+        priority::Urgency,
     },
     engine::execute::streaks::Sort,
-    provider::{Error, Key, Urgency, Written, tries::Tries},
+    provider::{Error, Key, Written, tries::Tries},
 };
 
 /// So many values in a row that end in silence although each went by itself, and the others wait.

@@ -12,12 +12,10 @@ use crate::{
         EmployeeSync, EmployeeSyncStatus,
         conditions::find,
         employee_sync::{Evidence, EvidenceKind},
+        key::IntegrationKey,
     },
     bob::webhook::Kind,
-    cluster::{
-        roster::IntegrationKey,
-        status::{WriteError, Writer, to_the_second},
-    },
+    cluster::status::{WriteError, Writer, to_the_second},
     domain::{access::Why, known::Revoked},
     engine::{revocations, verdict::still_open},
 };

@@ -12,10 +12,10 @@ use crate::{
         mapping::Desired,
         matching::{Matcher, Person},
         plan::plan_of_some,
-        priority::Class,
+        priority::{Class, Urgency},
     },
     engine::{decide, dirty::Line, guard, pass::Scope, record::Recorder, report::Report, single, validate::Stop},
-    provider::{Listing, Urgency},
+    provider::Listing,
 };
 
 impl Pass<'_> {

@@ -11,9 +11,10 @@ use crate::{
         ProvisioningIntegrationStatus,
         conditions::{self, Wanted, merge},
         integration::{BudgetStates, EmployeeCounts},
+        key::IntegrationKey,
         reasons::{DetailReason, EmployeeReason, IntegrationReason},
     },
-    cluster::roster::{Counts, IntegrationKey},
+    cluster::roster::Counts,
     domain::count::counted,
 };
 

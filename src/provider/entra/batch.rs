@@ -24,11 +24,13 @@ use serde_json::{Map, Value, json, value::RawValue};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{dialect::EntraDialect, errors::BATCH};
-use crate::provider::{
-    Error,
-    answers::Sent,
-    call::{Call, IN_LINE, Service},
-    http::Answer,
+use crate::{
+    http::client::Answer,
+    provider::{
+        Error,
+        answers::Sent,
+        call::{Call, IN_LINE, Service},
+    },
 };
 
 /// "JSON batch requests are currently limited to 20 individual requests."

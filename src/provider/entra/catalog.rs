@@ -183,7 +183,7 @@ mod tests {
     async fn no_call_is_made_before_the_time_that_a_refusal_names() {
         let (pacer, began) = (pacer(), tokio::time::Instant::now());
         pacer.throttled(Some(Duration::from_secs(600)));
-        drop(pacer.admit(crate::provider::Urgency::Urgent).await);
+        drop(pacer.admit(crate::domain::priority::Urgency::Urgent).await);
         assert_eq!(began.elapsed().as_secs(), 600);
     }
 

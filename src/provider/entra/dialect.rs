@@ -16,14 +16,19 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::{CATALOG, Entra, Mark, errors::judge};
-use crate::provider::{
-    Catalog, Credential, Destination, Error, Keys, Provider,
-    answers::{Route, Sent},
-    assertion::{Algorithm, SigningKey, without_byte_order_mark},
-    call::{Dialect, Ties},
-    http::{Answer, Client, Secret, form},
-    limits::Pacer,
-    token::{Granted, Token},
+use crate::{
+    http::{
+        client::{Answer, Client, form},
+        secret::Secret,
+    },
+    provider::{
+        Catalog, Credential, Destination, Error, Keys, Provider,
+        answers::{Route, Sent},
+        assertion::{Algorithm, SigningKey, without_byte_order_mark},
+        call::{Dialect, Ties},
+        limits::Pacer,
+        token::{Granted, Token},
+    },
 };
 
 /// How long a token is good if the answer does not say: "slightly less than an hour" (Microsoft

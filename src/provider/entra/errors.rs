@@ -4,11 +4,13 @@
 use serde_json::Value;
 
 use super::catalog::{NUMBERED, SENSITIVE};
-use crate::domain::account::NewValue;
-use crate::provider::{
-    Error,
-    answers::{ERROR_BODY, Purpose, Route, Sent, field, retry_after, without_words},
-    http::Answer,
+use crate::{
+    domain::account::NewValue,
+    http::client::Answer,
+    provider::{
+        Error,
+        answers::{ERROR_BODY, Purpose, Route, Sent, field, retry_after, without_words},
+    },
 };
 
 /// Sets or removes a manager.

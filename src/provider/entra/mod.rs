@@ -41,18 +41,21 @@ use self::{
     write::{Parts, Reference, apart, complete, parts},
 };
 use super::{
-    Capabilities, Error, Initial, Key, Left, Listing, Provider, Urgency, Written,
+    Capabilities, Error, Initial, Key, Left, Listing, Provider, Written,
     answers::{Password, Route, Sent, request_id},
     call::{Call, Service, Ties},
-    http::Answer,
     limits::Pacer,
     listing::{Lister, unreadable},
     passwords,
     remembered::undefined_in,
 };
-use crate::domain::{
-    account::{Access, Account, AccountWrite},
-    mapping::{Compare, Mapping, equal},
+use crate::{
+    domain::{
+        account::{Access, Account, AccountWrite},
+        mapping::{Compare, Mapping, equal},
+        priority::Urgency,
+    },
+    http::client::Answer,
 };
 
 /// The largest pages, without and with managers (Microsoft Graph, "List users", known issue 13635).

@@ -7,7 +7,7 @@ use crate::{
         account::{Access, Account, AccountState, AccountWrite, NewValue},
         mapping::Mapping,
     },
-    provider::http::Answer,
+    http::client::Answer,
 };
 
 /// Returns the new account: its id as it was answered, the rest as it was sent. The answer shows

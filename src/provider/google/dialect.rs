@@ -12,14 +12,19 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{CATALOG, Google, errors::judge};
-use crate::provider::{
-    Catalog, Credential, Destination, Error, Keys, Provider,
-    answers::{Route, Sent},
-    assertion::{Algorithm, SigningKey, without_byte_order_mark},
-    call::{Dialect, Ties},
-    http::{Answer, Client, Secret, form},
-    limits::Pacer,
-    token::{Granted, Token},
+use crate::{
+    http::{
+        client::{Answer, Client, form},
+        secret::Secret,
+    },
+    provider::{
+        Catalog, Credential, Destination, Error, Keys, Provider,
+        answers::{Route, Sent},
+        assertion::{Algorithm, SigningKey, without_byte_order_mark},
+        call::{Dialect, Ties},
+        limits::Pacer,
+        token::{Granted, Token},
+    },
 };
 
 /// The Directory API.

@@ -3,10 +3,12 @@
 use serde_json::Value;
 
 use super::catalog::{MARK, Target, locate};
-use crate::provider::{
-    Error,
-    answers::{ERROR_BODY, Purpose, Route, Sent, field, retry_after, without_words},
-    http::Answer,
+use crate::{
+    http::client::Answer,
+    provider::{
+        Error,
+        answers::{ERROR_BODY, Purpose, Route, Sent, field, retry_after, without_words},
+    },
 };
 
 /// The organizational unit.

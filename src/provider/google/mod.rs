@@ -29,18 +29,21 @@ use self::{
     write::{body, touches_arrays},
 };
 use super::{
-    Capabilities, Error, Initial, Key, Listing, Provider, Urgency, Written,
+    Capabilities, Error, Initial, Key, Listing, Provider, Written,
     answers::{Password, Purpose, Route, Sent, request_id},
     call::{Call, Service, Ties},
-    http::{Answer, Secret},
     limits::Pacer,
     listing::{Lister, unreadable},
     passwords,
     remembered::{Remembered, undefined_in},
 };
-use crate::domain::{
-    account::{Access, Account, AccountState, AccountWrite, NewValue},
-    mapping::{Compare, Mapping, equal},
+use crate::{
+    domain::{
+        account::{Access, Account, AccountState, AccountWrite, NewValue},
+        mapping::{Compare, Mapping, equal},
+        priority::Urgency,
+    },
+    http::{client::Answer, secret::Secret},
 };
 
 const USERS: &str = "/admin/directory/v1/users";

@@ -9,13 +9,15 @@ use reqwest::{
 };
 
 use super::{CATALOG, JumpCloud, errors::judge};
-use crate::provider::{
-    Catalog, Credential, Destination, Error, Keys, Provider,
-    answers::{Route, Sent},
-    call::{Dialect, Ties},
-    http::{Answer, Secret},
-    limits::Pacer,
-    token::Token,
+use crate::{
+    http::{client::Answer, secret::Secret},
+    provider::{
+        Catalog, Credential, Destination, Error, Keys, Provider,
+        answers::{Route, Sent},
+        call::{Dialect, Ties},
+        limits::Pacer,
+        token::Token,
+    },
 };
 
 /// Where an organization is (jumpcloud.com, "JumpCloud API": each region has its own console).

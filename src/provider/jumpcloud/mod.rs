@@ -34,16 +34,19 @@ use self::{
     write::{body, state, touches_arrays},
 };
 use super::{
-    Capabilities, Error, Initial, Key, Listing, Provider, Urgency, Written,
+    Capabilities, Error, Initial, Key, Listing, Provider, Written,
     answers::{Password, Route, Sent},
     call::{Call, Service, Ties},
-    http::{Answer, Secret},
     limits::Pacer,
     listing::{Lister, unreadable},
 };
-use crate::domain::{
-    account::{Access, Account, AccountState, AccountWrite, NewValue},
-    mapping::{Compare, Mapping, equal},
+use crate::{
+    domain::{
+        account::{Access, Account, AccountState, AccountWrite, NewValue},
+        mapping::{Compare, Mapping, equal},
+        priority::Urgency,
+    },
+    http::{client::Answer, secret::Secret},
 };
 
 const USERS: &str = "/api/systemusers";

@@ -10,13 +10,18 @@ use super::{
     CATALOG, OneLogin,
     errors::{denied, judge},
 };
-use crate::provider::{
-    Catalog, Credential, Destination, Error, Keys, Provider,
-    answers::{Route, Sent},
-    call::{Dialect, Gate, Observer, Ties},
-    http::{Answer, Client, Secret},
-    limits::{Pacer, Ticket, Waits},
-    token::{Granted, Token},
+use crate::{
+    http::{
+        client::{Answer, Client},
+        secret::Secret,
+    },
+    provider::{
+        Catalog, Credential, Destination, Error, Keys, Provider,
+        answers::{Route, Sent},
+        call::{Dialect, Gate, Observer, Ties},
+        limits::{Pacer, Ticket, Waits},
+        token::{Granted, Token},
+    },
 };
 
 /// developers.onelogin.com, "Generate Tokens": ten hours. It is used if the answer does not say.

@@ -5,10 +5,12 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::catalog::{CUSTOM, MARK, TEXTS};
-use crate::provider::{
-    Error,
-    answers::{ERROR_BODY, Purpose, Route, Sent, believed, field, retry_after, without_words},
-    http::Answer,
+use crate::{
+    http::client::Answer,
+    provider::{
+        Error,
+        answers::{ERROR_BODY, Purpose, Route, Sent, believed, field, retry_after, without_words},
+    },
 };
 
 /// The wait after a refusal for the number of calls while the window has calls left.

@@ -11,7 +11,7 @@ use crate::{
         employee::Fields,
         mapping::{Compare, Mapping, Row, Source},
     },
-    provider::scrub::shows,
+    http::scrub::shows,
 };
 
 const TARGETS: [&str; 7] =

@@ -28,7 +28,7 @@ use self::{
     write::{body, confirmed},
 };
 use super::{
-    Capabilities, Error, Initial, Key, Left, Listing, Provider, Urgency, Written,
+    Capabilities, Error, Initial, Key, Left, Listing, Provider, Written,
     answers::{Purpose, Route, Sent, request_id},
     call::{Call, Service},
     limits::Pacer,
@@ -38,6 +38,7 @@ use super::{
 use crate::domain::{
     account::{Access, Account, AccountState, AccountWrite},
     mapping::{Compare, Mapping, equal},
+    priority::Urgency,
 };
 
 const USERS: &str = "/api/2/users";
@@ -73,7 +74,7 @@ impl OneLogin {
         Account { elsewhere: account.elsewhere && self.mastered, ..account }
     }
 
-    async fn get(&self, route: Route, path: &str, query: &[(&str, &str)], sent: Sent<'_>) -> Result<super::http::Answer, Error> {
+    async fn get(&self, route: Route, path: &str, query: &[(&str, &str)], sent: Sent<'_>) -> Result<crate::http::client::Answer, Error> {
         self.service.call(&Call::get(route, path, query, sent)).await
     }
 

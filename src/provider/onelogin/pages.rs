@@ -1,6 +1,9 @@
 //! Says where a listing ends, and whether its pages fit together.
 
-use crate::provider::{Error, http::Answer, listing::repeated};
+use crate::{
+    http::client::Answer,
+    provider::{Error, listing::repeated},
+};
 
 /// What the headers of the pages have said so far.
 ///

@@ -1,8 +1,11 @@
 //! Writes that wait at the same time go in one batch, and each has its own outcome.
 
 use bobsync::{
-    domain::account::{Access, AccountState, AccountWrite},
-    provider::{Error, Initial, Provider as _, Urgency, Written},
+    domain::{
+        account::{Access, AccountState, AccountWrite},
+        priority::Urgency,
+    },
+    provider::{Error, Initial, Provider as _, Written},
 };
 use futures::future::join_all;
 use serde_json::{Value, json};

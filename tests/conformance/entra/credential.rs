@@ -2,11 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bobsync::provider::{
-    Credential, Destination as _, Error, Provider as _, Urgency,
-    call::Ties,
-    entra::{self, App, Cloud, Entra},
-    http::Secret,
+use bobsync::{
+    domain::priority::Urgency,
+    http::secret::Secret,
+    provider::{
+        Credential, Destination as _, Error, Provider as _,
+        call::Ties,
+        entra::{self, App, Cloud, Entra},
+    },
 };
 use serde_json::{Value, json};
 use simulators::client::Service;
@@ -75,7 +78,7 @@ async fn scopes_audiences_and_references_are_the_clouds() {
             let provider = Entra::new(settings, app, ties, Arc::new(entra::pacer())).unwrap();
             list(&provider).await.unwrap();
             let change = write(&[(rows::MANAGER, Some(&ids[1]))]);
-            provider.update(&entra.mapping, &ids[0], &change, bobsync::provider::Urgency::Normal).await.unwrap();
+            provider.update(&entra.mapping, &ids[0], &change, bobsync::domain::priority::Urgency::Normal).await.unwrap();
         }
         if cloud != Cloud::GLOBAL {
             let refused = list(&entra.provider).await;

@@ -9,11 +9,11 @@ use bobsync::{
         employee::Fields,
         mapping::{Mapping, Row, Source},
     },
+    http::secret::Secret,
     provider::{
         Catalog, Credential, Provider,
         call::Ties,
         entra::{self, App, CATALOG, Cloud, Entra, Mark, pacer},
-        http::Secret,
         limits::Waits,
     },
 };

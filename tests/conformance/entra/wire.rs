@@ -4,16 +4,25 @@
 use std::time::Duration;
 
 use bobsync::{
-    domain::account::{Access, AccountState, AccountWrite, NewValue},
+    domain::{
+        account::{Access, AccountState, AccountWrite, NewValue},
+        priority::Urgency,
+    },
     engine::execute::{Failure, Outcome},
-    provider::{Error, Initial, Key, Provider as _, Urgency, entra, entra::Mark, http::Secret},
+    http::secret::Secret,
+    provider::{
+        Error, Initial, Key, Provider as _,
+        entra::{self, Mark},
+    },
 };
 use serde_json::{Value, json};
 use simulators::{Fault, FaultKind, client::Service};
 
 use super::directory::{Directory, EXTENSION, employee_id, mapping};
-use crate::passes::{pass, pass_that_may_stop, person};
-use crate::tenant::{Calls, Tenant as _, account, creation, listed, mark, rows, update, write};
+use crate::{
+    passes::{pass, pass_that_may_stop, person},
+    tenant::{Calls, Tenant as _, account, creation, listed, mark, rows, update, write},
+};
 
 const SUSPEND: AccountWrite = AccountWrite { attributes: Vec::new(), mark: None, access: Some(Access::Suspended), foreign: None };
 

@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use bobsync::{
     domain::account::Access,
-    provider::{Credential, Destination as _, Error, Initial, Provider as _, call::Ties, google, google::ServiceAccount, http::Secret},
+    http::secret::Secret,
+    provider::{
+        Credential, Destination as _, Error, Initial, Provider as _,
+        call::Ties,
+        google::{self, ServiceAccount},
+    },
 };
 use serde_json::{Value, json};
 use simulators::{Fault, FaultKind, client::Service};

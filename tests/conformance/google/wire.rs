@@ -2,16 +2,22 @@
 //! the traps of the Directory API.
 
 use bobsync::{
-    domain::account::{Access, AccountState, AccountWrite, NewValue},
+    domain::{
+        account::{Access, AccountState, AccountWrite, NewValue},
+        priority::Urgency,
+    },
     engine::execute::{Failure, Outcome},
-    provider::{Error, Initial, Key, Provider as _, Urgency, google, http::Secret},
+    http::secret::Secret,
+    provider::{Error, Initial, Key, Provider as _, google},
 };
 use serde_json::{Value, json};
 use simulators::{Fault, FaultKind, client::Service};
 
 use super::workspace::{Workspace, mapping};
-use crate::passes::{pass, person};
-use crate::tenant::{Calls, Tenant as _, account, creation, listed, mark, rows, update, write};
+use crate::{
+    passes::{pass, person},
+    tenant::{Calls, Tenant as _, account, creation, listed, mark, rows, update, write},
+};
 
 /// Returns the query parameters, decoded.
 fn parameters(query: &str) -> Vec<(String, String)> {

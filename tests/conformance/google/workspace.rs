@@ -9,11 +9,11 @@ use bobsync::{
         employee::Fields,
         mapping::{Mapping, Row, Source},
     },
+    http::secret::Secret,
     provider::{
         Catalog, Provider,
         call::Ties,
         google::{self, CATALOG, Google, ServiceAccount, pacer},
-        http::Secret,
         limits::Waits,
     },
 };

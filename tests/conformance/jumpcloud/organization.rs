@@ -9,9 +9,9 @@ use bobsync::{
         employee::Fields,
         mapping::{Mapping, Row, Source},
     },
+    http::secret::Secret,
     provider::{
         Catalog, Provider,
-        http::Secret,
         jumpcloud::{self, CATALOG, JumpCloud, pacer},
         limits::Waits,
     },

@@ -5,8 +5,12 @@
 use std::time::Duration;
 
 use bobsync::{
-    domain::account::{Access, AccountState, AccountWrite, NewValue},
-    provider::{Error, Initial, Key, Provider as _, Urgency, http::Secret, jumpcloud},
+    domain::{
+        account::{Access, AccountState, AccountWrite, NewValue},
+        priority::Urgency,
+    },
+    http::secret::Secret,
+    provider::{Error, Initial, Key, Provider as _, jumpcloud},
 };
 use serde_json::json;
 use simulators::{Fault, FaultKind, client::Service};

@@ -3,10 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use bobsync::{
-    domain::account::{Access, AccountWrite},
+    domain::{
+        account::{Access, AccountWrite},
+        priority::Urgency,
+    },
+    http::secret::Secret,
     provider::{
-        Error, Initial, Key, Provider as _, Urgency,
-        http::Secret,
+        Error, Initial, Key, Provider as _,
         limits::Pacer,
         onelogin::{Config, OneLogin, pacer},
     },

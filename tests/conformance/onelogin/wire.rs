@@ -1,8 +1,11 @@
 //! Cases that only OneLogin has: the exact requests, and the traps of its users API.
 
 use bobsync::{
-    domain::account::{Access, AccountState, AccountWrite},
-    provider::{Error, Initial, Key, Provider as _, Urgency, onelogin::Config},
+    domain::{
+        account::{Access, AccountState, AccountWrite},
+        priority::Urgency,
+    },
+    provider::{Error, Initial, Key, Provider as _, onelogin::Config},
 };
 use serde_json::{Value, json};
 use simulators::{Fault, FaultKind, client::Service};

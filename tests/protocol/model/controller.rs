@@ -11,14 +11,15 @@ use std::{
 
 use bobsync::{
     api::{
-        EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus,
-        employee_sync::{self as api, AccountRef, Evidence, EvidenceKind, IntegrationRef, MatchedBy, Trigger},
+        EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, employee_sync as api,
+        employee_sync::{AccountRef, Evidence, EvidenceKind, IntegrationRef, MatchedBy, Trigger},
+        key::IntegrationKey,
     },
     cluster::{
         connect::{install_crypto, with_settings},
         events::Events,
         leadership::Leadership,
-        roster::{IntegrationKey, Roster},
+        roster::Roster,
         status::Writer,
     },
     domain::{
@@ -28,6 +29,7 @@ use bobsync::{
         mapping::Mapping,
         matching::Matcher,
         plan::plan,
+        priority::Urgency,
     },
     engine::{
         claims::Claims,
@@ -40,8 +42,8 @@ use bobsync::{
         record::{Approved, Recorder, Tally},
         validate::{AllowedEndpoints, Validated, validate},
     },
-    provider::{Error, Initial, Key, Listing, Provider as Target, Urgency, Written},
-    server::metrics::Metrics,
+    provider::{Error, Initial, Key, Listing, Provider as Target, Written},
+    telemetry::metrics::Metrics,
 };
 use futures::{FutureExt as _, future::BoxFuture};
 use jiff::Timestamp;

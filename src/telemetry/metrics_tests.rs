@@ -217,7 +217,7 @@ async fn what_an_integration_says_and_what_its_provider_allows_is_shown() {
     assert_eq!(window(&metrics), None, "not connected");
     let pacer = Arc::new(Pacer::new(5_000, Duration::from_hours(1)));
     metrics.paced(&key("onelogin"), &pacer);
-    drop(pacer.admit(crate::provider::Urgency::Normal).await);
+    drop(pacer.admit(crate::domain::priority::Urgency::Normal).await);
     assert_eq!(window(&metrics), Some(4_999.0));
     pacer.throttled(Some(Duration::from_mins(1)));
     assert_eq!(window(&metrics), Some(0.0));

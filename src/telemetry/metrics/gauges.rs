@@ -14,8 +14,11 @@ use prometheus_client::{
 
 use super::{Labels, Row, labels, register, registered};
 use crate::{
-    api::{ProvisioningIntegrationStatus, conditions, employee_sync::Access, integration::BudgetState, reasons::IntegrationReason},
-    cluster::roster::{IntegrationKey, Roster, Standing},
+    api::{
+        ProvisioningIntegrationStatus, conditions, employee_sync::Access, integration::BudgetState, key::IntegrationKey,
+        reasons::IntegrationReason,
+    },
+    cluster::roster::{Roster, Standing},
     engine::clock::Clock,
     provider::limits::Pacer,
 };

@@ -19,7 +19,7 @@ use super::{
     health::{Beat, Health},
     metrics::Metrics,
 };
-use crate::{api::reasons::DetailReason, cluster::roster::IntegrationKey};
+use crate::api::{key::IntegrationKey, reasons::DetailReason};
 
 /// The wait before a part is started again. It is doubled each time, up to [`LONGEST`].
 const FIRST: Duration = Duration::from_secs(1);

@@ -25,13 +25,9 @@ use prometheus_client::{
 };
 
 use self::gauges::Gauges;
-use super::webhooks::UNREAD;
 use crate::{
-    api::{ProvisioningIntegrationStatus, employee_sync::Trigger, reasons::IntegrationReason},
-    cluster::{
-        events::Events,
-        roster::{IntegrationKey, Roster},
-    },
+    api::{ProvisioningIntegrationStatus, employee_sync::Trigger, key::IntegrationKey, reasons::IntegrationReason},
+    cluster::{events::Events, roster::Roster},
     domain::priority::Class,
     engine::{
         clock::Clock,
@@ -39,6 +35,7 @@ use crate::{
         report::Report,
     },
     provider::limits::Pacer,
+    server::webhooks::UNREAD,
 };
 
 /// The format of [`Metrics::render`], and the format for scrapers that do not ask for it.

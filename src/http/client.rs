@@ -2,7 +2,7 @@
 //! tells a call that was never sent from a call with an answer that cannot be trusted. It knows no
 //! service's own words.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::{
@@ -10,7 +10,6 @@ use reqwest::{
     header::{CONTENT_TYPE, HeaderMap},
     redirect::Policy,
 };
-use secrecy::{ExposeSecret as _, SecretString};
 
 use super::reach::why;
 
@@ -25,37 +24,6 @@ pub const TOO_LARGE: &str = "the answer is too large";
 
 /// The user agent of every call.
 pub const USER_AGENT: &str = concat!("bobsync/", env!("CARGO_PKG_VERSION"));
-
-/// A credential in memory. Only [`Secret::expose`] shows it, and `Debug` never does. Its memory is
-/// wiped when it is dropped.
-#[derive(Clone)]
-pub struct Secret(SecretString);
-
-impl Secret {
-    /// Wraps a secret.
-    pub fn new(text: impl Into<Box<str>>) -> Self {
-        Self(SecretString::from(text.into()))
-    }
-
-    /// Returns the secret itself, for the one header or body that needs it.
-    pub fn expose(&self) -> &str {
-        self.0.expose_secret()
-    }
-}
-
-impl PartialEq for Secret {
-    fn eq(&self, other: &Self) -> bool {
-        self.expose() == other.expose()
-    }
-}
-
-impl Eq for Secret {}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
-    }
-}
 
 /// Returns the request with these pairs as an HTML form, which is how OAuth asks for tokens (RFC
 /// 6749, 4.4.2).
@@ -266,10 +234,5 @@ mod tests {
         let page = one_answer(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\ncontent-length: 6\r\n\r\n<html>").await;
         let answer = get(&page, ENOUGH).await.unwrap();
         assert!(!answer.is_json() && answer.is_html());
-    }
-
-    #[test]
-    fn secrets_do_not_show() {
-        assert_eq!(format!("{:?}", Secret::new("swordfish")), "Secret(..)");
     }
 }
