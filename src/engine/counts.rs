@@ -2,6 +2,7 @@
 //! `kubectl get pi` agrees with `kubectl get esync`, whichever pass wrote the latter.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -197,7 +198,17 @@ pub async fn tell(session: Arc<Session>, beat: Beat) {
         let object = session.object.borrow().clone();
         let mut said = session.said.lock().await;
         let before = said.told().cloned();
-        if !said.write_beside(&session.shared.writer(&session.key), &session.key).await {
+        let owed = session.said.take_owed_revocations();
+        let (writer, key) = (session.shared.writer(&session.key), &session.key);
+        let written = if owed {
+            said.change_revoked(&writer, key, |list| session.revoked_after(list, &BTreeSet::new())).await.is_ok()
+        } else {
+            said.write_beside(&writer, key).await
+        };
+        if !written {
+            if owed {
+                session.said.owe_revocations();
+            }
             session.reckoning.nudge();
         }
         announce(&session.shared.events, &object, before.as_ref(), said.told());

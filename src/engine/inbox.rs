@@ -31,7 +31,11 @@ use super::{
 use crate::{
     api::{employee_sync::Trigger, key::IntegrationKey},
     bob::webhook::{self, Event, SigningSecrets},
-    cluster::{leadership::Leadership, roster::Roster, watch::Scope},
+    cluster::{
+        leadership::Leadership,
+        roster::{Entry, Roster},
+        watch::Scope,
+    },
     domain::{ledger::Ledger, priority::Class},
 };
 
@@ -380,16 +384,19 @@ impl Inbox {
             return received;
         };
         if let Ok(at) = at {
-            match tokio::time::timeout(RECORD_WITHIN, self.record(key, mailbox, employee, event.kind, at)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    tracing::warn!(integration = %key, %error, "evidence from Bob could not be written; Bob is asked to send it again");
-                    return Received::NotRecorded;
+            let recorded = tokio::time::timeout(RECORD_WITHIN, self.record(key, mailbox, employee, event.kind, at)).await;
+            let error = match recorded {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(_) => Some("the API server did not answer in time".to_owned()),
+            };
+            if let Some(error) = error {
+                tracing::warn!(integration = %key, error, "evidence from Bob could not be written; Bob is asked to send it again");
+                // What the employee's own status has of it is acted on before that.
+                if self.0.roster.with(key, employee, |entry| entry.is_some_and(Entry::is_open_against_evidence)) {
+                    mailbox.dirty.add(employee, Trigger::Webhook, class(event), Instant::now());
                 }
-                Err(_) => {
-                    tracing::warn!(integration = %key, "evidence from Bob could not be written in time; Bob is asked to send it again");
-                    return Received::NotRecorded;
-                }
+                return Received::NotRecorded;
             }
         }
         mailbox.dirty.add(employee, Trigger::Webhook, class(event), Instant::now());

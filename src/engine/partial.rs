@@ -261,7 +261,7 @@ async fn look(
     let parts = session.parts(causes.keys().map(|employee| &**employee));
     let report = session.pass(ready, wanted, &looking).await;
     drop(looking);
-    session.note_changes(&report).await;
+    session.note_changes(&report);
     tracing::info!(
         integration = %session.key,
         people = causes.len(),

@@ -1,16 +1,27 @@
 //! What is said of an integration, as it was last read or written: one place that everybody locks who adds to it, so that
 //! nobody writes over what another has just said.
 
-use std::sync::Arc;
+use std::{
+    ops::{Deref, DerefMut},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::ObjectMeta;
 use tokio::sync::{MutexGuard, watch};
 
-use super::{counts::Reckoning, report, waits::Waits};
+use super::{
+    counts::Reckoning,
+    report::{self, Report},
+    waits::Waits,
+};
 use crate::{
-    api::{ProvisioningIntegration, ProvisioningIntegrationStatus, integration::RevokedAccess, key::IntegrationKey},
+    api::{
+        ProvisioningIntegration, ProvisioningIntegrationStatus,
+        integration::{LastPass, RevokedAccess},
+        key::IntegrationKey,
+    },
     cluster::status::{WriteError, Writer},
     telemetry::parts::Parts,
 };
@@ -38,28 +49,113 @@ pub struct Said {
     told: Option<Condition>,
 }
 
-/// What is said of an integration, for all who add to it. Who holds the lock knows what the watch brought before.
+/// What is said of an integration, for all who add to it and all who read it. Who holds the lock knows what the watch brought
+/// before. A holder writes to the API server, which may take long, so whoever only reads waits for no holder: no one who has
+/// to lose access may stand behind a status that cannot be written.
 #[derive(Default)]
 pub struct Saying {
     said: tokio::sync::Mutex<Said>,
+    /// The status as the last holder left it.
+    latest: Mutex<ProvisioningIntegrationStatus>,
+    /// What is to be said with the next write.
+    owed: Mutex<Owed>,
     /// Nothing is watched where there is none.
     object: Option<watch::Receiver<Arc<ProvisioningIntegration>>>,
+}
+
+/// What passes over single people found, which waits for the next write.
+#[derive(Default)]
+struct Owed {
+    last_pass: Option<LastPass>,
+    /// What they showed of Bob, and when.
+    showed: Option<(Report, Timestamp)>,
+    revocations: bool,
+}
+
+/// What is said, while no other may add to it.
+pub struct Held<'a> {
+    said: MutexGuard<'a, Said>,
+    of: &'a Saying,
 }
 
 impl Saying {
     /// What was said so far, and the integration as the watch shows it.
     #[must_use]
     pub fn new(said: Said, object: watch::Receiver<Arc<ProvisioningIntegration>>) -> Self {
-        Self { said: tokio::sync::Mutex::new(said), object: Some(object) }
+        let latest = Mutex::new(said.status.clone());
+        Self { said: tokio::sync::Mutex::new(said), latest, owed: Mutex::default(), object: Some(object) }
     }
 
     /// Waits for the others who write, which may take as long as the API server does.
-    pub async fn lock(&self) -> MutexGuard<'_, Said> {
-        let mut said = self.said.lock().await;
+    pub async fn lock(&self) -> Held<'_> {
+        self.held(self.said.lock().await)
+    }
+
+    fn held<'a>(&'a self, mut said: MutexGuard<'a, Said>) -> Held<'a> {
         if let Some(object) = self.object.as_ref().map(|object| object.borrow().clone()) {
             said.see(&object);
         }
-        said
+        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((report, at)) = owed.showed.take() {
+            said.status = report::after_some(&said.status, &report, at);
+        }
+        if let Some(last_pass) = owed.last_pass.take() {
+            said.status.last_pass = Some(last_pass);
+        }
+        drop(owed);
+        Held { said, of: self }
+    }
+
+    /// Reads the status, and waits for no write. While one is under way, that is the status before it. Whoever holds the lock
+    /// next, or writes now, goes on after `look` has returned.
+    pub fn read<T>(&self, look: impl FnOnce(&ProvisioningIntegrationStatus) -> T) -> T {
+        // Nobody writes: what the watch brought is taken in.
+        drop(self.said.try_lock().map(|said| self.held(said)));
+        look(&self.latest.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes what a pass over single people changed. It is said with the next write.
+    pub fn passed(&self, last_pass: LastPass) {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner).last_pass = Some(last_pass);
+    }
+
+    /// Notes what a pass over single people showed of Bob. It is said with the next write.
+    pub fn showed(&self, report: &Report, at: Timestamp) {
+        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = owed.showed.take().and_then(|(before, _)| before.unseen_now);
+        let unseen_now = report.unseen_now.clone().or(before);
+        owed.showed = Some((Report { unseen_now, zones: report.zones.clone(), ..Report::default() }, at));
+    }
+
+    /// Notes that the list of immediate revocations is to be written anew with the next numbers.
+    pub fn owe_revocations(&self) {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner).revocations = true;
+    }
+
+    /// Whether that was noted since the last call.
+    #[must_use]
+    pub fn take_owed_revocations(&self) -> bool {
+        std::mem::take(&mut self.owed.lock().unwrap_or_else(PoisonError::into_inner).revocations)
+    }
+}
+
+impl Deref for Held<'_> {
+    type Target = Said;
+
+    fn deref(&self) -> &Said {
+        &self.said
+    }
+}
+
+impl DerefMut for Held<'_> {
+    fn deref_mut(&mut self) -> &mut Said {
+        &mut self.said
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.of.latest.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&self.said.status);
     }
 }
 
@@ -288,5 +384,37 @@ mod tests {
         let something = Some(Lifecycles { incomplete: true, ..Lifecycles::default() });
         let something = ProvisioningIntegrationStatus { lifecycles: something, observed_generation: Some(3), ..Default::default() };
         assert_eq!(without_empty_parts(something.clone()), something);
+    }
+
+    fn status(generation: i64) -> ProvisioningIntegrationStatus {
+        ProvisioningIntegrationStatus { observed_generation: Some(generation), ..ProvisioningIntegrationStatus::default() }
+    }
+
+    fn integration(version: u64, generation: i64) -> Arc<ProvisioningIntegration> {
+        let secret = serde_json::json!({"credentialsSecretRef": {"name": "secret"}});
+        let spec = serde_json::json!({"mode": "Enforce", "bob": secret, "provider": {"jumpCloud": secret}});
+        let mut object = ProvisioningIntegration::new("onelogin", serde_json::from_value(spec).expect("a spec"));
+        object.metadata.resource_version = Some(version.to_string());
+        object.status = Some(status(generation));
+        Arc::new(object)
+    }
+
+    #[tokio::test]
+    async fn who_reads_waits_for_no_write_and_sees_what_the_last_one_left() {
+        let watched = watch::Sender::new(integration(7, 1));
+        let saying = Saying::new(Said::of(&watched.borrow()), watched.subscribe());
+        let seen = || saying.read(|status| status.observed_generation);
+        assert_eq!(seen(), Some(1));
+        let mut writing = saying.lock().await;
+        writing.status = status(2);
+        watched.send_replace(integration(8, 3));
+        assert_eq!(seen(), Some(1), "the write is under way");
+        drop(writing);
+        assert_eq!(seen(), Some(3), "no one writes, and what the watch brought is newer");
+        saying.lock().await.status = status(4);
+        assert_eq!(seen(), Some(4));
+        assert!(!saying.take_owed_revocations());
+        saying.owe_revocations();
+        assert!(saying.take_owed_revocations() && !saying.take_owed_revocations());
     }
 }

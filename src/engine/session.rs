@@ -39,7 +39,7 @@ use crate::{
     api::{
         ProvisioningIntegration, ProvisioningIntegrationSpec,
         employee_sync::{Access, Trigger},
-        integration::Mode,
+        integration::{Mode, RevokedAccess},
         key::IntegrationKey,
         reasons::IntegrationReason,
     },
@@ -120,16 +120,14 @@ impl Session {
             }
         };
         let shares = self.tenant(ready, true).await;
-        let (counts, first_pass_at, released, lifecycles, restored) = {
-            let said = self.said.lock().await;
-            if Tenant::on_record(&said.status).is_some_and(|known| !known.is_same(&shares)) {
+        let (counts, first_pass_at, released, lifecycles, restored) = self.said.read(|status| {
+            if Tenant::on_record(status).is_some_and(|known| !known.is_same(&shares)) {
                 self.shared.roster.forget_accounts(&self.key);
             }
-            revocations::remember(&self.shared.roster, &self.key, &said.status.revoked);
-            let status = &said.status;
+            revocations::remember(&self.shared.roster, &self.key, &status.revoked);
             let restored = status.reactivations_held_since.is_some();
             (status.employees.clone(), status.first_pass_at.clone(), status.approved.clone(), status.lifecycles.clone(), restored)
-        };
+        });
         let approved =
             object.spec.approved_plan.as_deref().filter(|digest| released.as_ref().is_none_or(|released| released.digest != *digest));
         let release = |digest: String, leaving: bool| -> BoxFuture<'_, bool> { Box::pin(approval::release(self, object, digest, leaving)) };
@@ -199,15 +197,16 @@ impl Session {
     }
 
     /// Notes what a pass over single people changed, and what it showed of Bob; it is written down with the next numbers.
-    pub async fn note_changes(&self, report: &Report) {
+    pub fn note_changes(&self, report: &Report) {
         let (Some(tally), now) = (&report.tally, self.shared.clock.now()) else { return };
-        let mut said = self.said.lock().await;
-        let mut status = report::after_some(&said.status, report, now);
-        if tally.changed() {
-            status.last_pass = Some(report::last_pass(tally, report.took, now));
+        let shows = self.said.read(|status| !report::same(status, &report::after_some(status, report, now)));
+        if shows {
+            self.said.showed(report, now);
         }
-        if !report::same(&said.status, &status) {
-            said.status = status;
+        if tally.changed() {
+            self.said.passed(report::last_pass(tally, report.took, now));
+        }
+        if shows || tally.changed() {
             self.reckoning.nudge();
         }
     }
@@ -233,7 +232,7 @@ impl Session {
     async fn tenant(&self, ready: &Ready, ask: bool) -> Tenant {
         let (tenants, target) = (&self.shared.tenants, &ready.validated.target);
         let has_name = |known: Tenant| known.settings == target.tenant() && target.destination.shared_address().is_none();
-        let named = !ask || Tenant::on_record(&self.said.lock().await.status).is_none_or(has_name);
+        let named = !ask || self.said.read(Tenant::on_record).is_none_or(has_name);
         let ask = ask && (tenants.has_others(&self.key) || !named);
         let learned = ready.connections.provider.tenant(ask).await;
         if let Some(learned) = &learned {
@@ -243,17 +242,28 @@ impl Session {
     }
 
     /// Writes down from whom Bob has revoked access, and from whom it has not any more (`over`): a pass over single people has
-    /// seen them, and the next one over everybody may come too late.
+    /// seen them, and the next one over everybody may come too late. Only the end of a revocation is waited for: the next pass
+    /// takes up what the list has.
     pub async fn note_revocations(&self, over: &BTreeSet<Box<str>>) {
-        let mut said = self.said.lock().await;
-        let (revoked, now) = (self.shared.roster.revoked(&self.key), self.shared.clock.now());
-        let change = |list: &[_]| revocations::after(list, over, &revoked, now);
-        if change(&said.status.revoked) == said.status.revoked {
+        if self.said.read(|status| self.revoked_after(&status.revoked, over) == status.revoked) {
             return;
         }
+        if over.is_empty() {
+            self.said.owe_revocations();
+            self.reckoning.nudge();
+            return;
+        }
+        let mut said = self.said.lock().await;
+        let change = |list: &[_]| self.revoked_after(list, over);
         if let Err(error) = said.change_revoked(&self.shared.writer(&self.key), &self.key, change).await {
             tracing::debug!(integration = %self.key, %error, "the next full pass writes down which revocations are over");
         }
+    }
+
+    /// The list of immediate revocations after a pass that found these to be `over`.
+    #[must_use]
+    pub fn revoked_after(&self, list: &[RevokedAccess], over: &BTreeSet<Box<str>>) -> Vec<RevokedAccess> {
+        revocations::after(list, over, &self.shared.roster.revoked(&self.key), self.shared.clock.now())
     }
 
     /// The settings, with a mapping row for every target that somebody's `EmployeeSync` pins.

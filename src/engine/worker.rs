@@ -274,7 +274,7 @@ impl Worker {
             changed.as_mut().enable();
             place.mark_unchanged();
             let object = self.object.borrow_and_update().clone();
-            let (news, now) = (self.news(&object).await, self.shared.clock.now());
+            let (news, now) = (self.news(&object), self.shared.clock.now());
             let until = match session.place.next(&self.times, &news, now) {
                 Wake::Pass(trigger) => return trigger,
                 Wake::Secrets => {
@@ -303,7 +303,7 @@ impl Worker {
     }
 
     /// What has happened that no pass has looked at.
-    async fn news(&self, object: &ProvisioningIntegration) -> News {
+    fn news(&self, object: &ProvisioningIntegration) -> News {
         let generation = object.metadata.generation.unwrap_or(0);
         let requested = object.annotations().get(SYNC_REQUESTED);
         let asked = requested.is_some() && requested != self.answered.as_ref();
@@ -311,7 +311,7 @@ impl Worker {
             None
         } else {
             // That a process begins is no change of the spec, and it takes up a request that another one left.
-            let known = self.generation == 0 && self.handle.said.lock().await.status.observed_generation == Some(generation);
+            let known = self.generation == 0 && self.handle.said.read(|status| status.observed_generation == Some(generation));
             Some(match (known, asked) {
                 (true, true) => Trigger::Manual,
                 (true, false) => Trigger::Interval,

@@ -12,7 +12,10 @@ use testbed::{
     proxy::{Act, Method, Only},
 };
 
-use crate::support::{Controller, Story, until};
+use crate::{
+    budgets::{leave, staff},
+    support::{Controller, Story, until},
+};
 
 /// How long each takes at most, in seconds.
 struct Bounds {
@@ -267,4 +270,51 @@ async fn after_a_kill_the_next_process_of_the_pod_leads_at_once_and_calls_itself
     let version = concat!("bobsync/", env!("CARGO_PKG_VERSION"));
     assert!(calls.len() > 20 && calls.iter().all(|call| call.user_agent == version), "{calls:?}");
     assert!(controller.stop().await);
+}
+
+/// A write of the integration's status that is not answered holds up all others who write it. Who has to lose access waits for
+/// none of them: neither an event, nor a pass over everybody, nor an immediate revocation.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_status_of_the_integration_that_is_not_answered_holds_up_no_leaver() {
+    let story = Story::begin("unsaid", 0).await;
+    story.secret("hook", &[("webhookSecret", "s3cret")]).await;
+    let people = staff(&story, 8).await;
+    let proxy = story.plane.proxy().await.expect("a proxy");
+    let controller = Controller::behind(&story, &proxy).await;
+    story.integrate(json!({"interval": "24h", "bob": {"webhookSecretRef": {"name": "hook", "key": "webhookSecret"}}})).await;
+    story.ready("Converged").await;
+    let path = format!("{}/*/status", kinds(&story)[0]);
+    proxy.rule(Act::HoldBefore, Method::PATCH, &path, None);
+    let held = || proxy.struck().len();
+    let push = async |kind: &str, employee: &String| {
+        let body = event(kind, &json!({"employeeId": employee}), jiff::Timestamp::now()).to_string();
+        send(&controller.webhooks, Some("s3cret"), body.into_bytes()).await
+    };
+    let closed = async |employee: &String| {
+        until("the account is closed", || async {
+            match story.simulated.account(employee).await {
+                Some(account) if account["status"] == 2 => Ok(()),
+                other => Err(format!("{:?}", other.map(|account| account["status"].clone()))),
+            }
+        })
+        .await;
+    };
+
+    leave(&story, &people[..1]).await;
+    assert_eq!(push("employee.left", &people[0]).await, Some(200));
+    closed(&people[0]).await;
+    until("what it changed is said, and no one answers", || async {
+        if held() > 0 { Ok(()) } else { Err("nothing is written".to_owned()) }
+    })
+    .await;
+    leave(&story, &people[1..2]).await;
+    assert_eq!(push("employee.left", &people[1]).await, Some(200));
+    closed(&people[1]).await;
+    leave(&story, &people[2..3]).await;
+    story.ask().await;
+    closed(&people[2]).await;
+    let (answer, ()) = tokio::join!(push("employee.access.revoked.immediately", &people[3]), closed(&people[3]));
+    assert_eq!(answer, Some(503), "it is not on record in the integration's status yet, so Bob sends it again");
+    assert_eq!(held(), 1, "the first write is under way still");
+    proxy.clear();
 }

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use kube::api::ListParams;
+use bobsync::api::SYNC_REQUESTED;
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::support::{Moving, Story, condition, ready, until};
@@ -233,6 +234,26 @@ async fn thousands_start_at_one_midnight_within_the_provider_s_limit_and_the_lea
     controller.stop().await;
 }
 
+/// Returns the ids of each search of Bob since the calls were forgotten. No ids: a search for all
+/// employees.
+async fn searches(story: &Story) -> Vec<Vec<String>> {
+    let log = story.simulated.get("/bob/log?since=0").await;
+    let searches = log.as_array().into_iter().flatten().filter(|call| call["path"] == "/v1/people/search");
+    let ids = |call: &Value| call["body"]["filters"][0]["values"].as_array().cloned().unwrap_or_default();
+    searches.map(|call| ids(call).iter().map(|id| id.as_str().expect("an id").to_owned()).collect()).collect()
+}
+
+/// Waits until so many full passes have ended and none is under way. Each pass has one search for
+/// all employees.
+async fn until_passes(story: &Story, controller: &Moving, least: u64) {
+    until(&format!("{least} passes have ended, and none is under way"), || async {
+        let ended = controller.full_passes().await;
+        let begun = searches(story).await.iter().filter(|ids| ids.is_empty()).count() as u64;
+        if ended >= least && ended == begun { Ok(()) } else { Err(format!("{ended} of {begun} have ended")) }
+    })
+    .await;
+}
+
 /// While no full pass succeeds, many starters of one midnight wait for the next one: it reads once
 /// for all of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -240,23 +261,41 @@ async fn many_who_start_while_the_listing_fails_wait_for_the_full_pass_and_the_l
     let story = Story::begin("burst", 3).await;
     let ends = json!({"internal.terminationDate": "2027-01-31"});
     let leaver = story.simulated.hire(with(person("ola.berg@example.com", "Berlin"), ends)).await;
+    let other = story.simulated.hire(person("kim.sol@example.com", "Berlin")).await;
     let starts = json!({"work.startDate": "2027-02-01", "internal.lifecycleStatus": "Hired", "internal.status": "Inactive"});
     let starters: Vec<Value> =
         (0..320).map(|number| with(person(&format!("starter.{number}@example.com"), "Berlin"), starts.clone())).collect();
     story.simulated.post("/bob/employees", Value::Array(starters)).await;
-    let controller = Moving::start(&story, "2027-01-31T22:30:00Z").await;
+    let controller = Moving::start(&story, "2027-01-31T22:50:00Z").await;
     story.integrate(rarely()).await;
     story.ready("Converged").await;
     let broken = json!({"kind": "status", "status": 503, "method": "GET", "exactPath": "/api/2/users"});
     story.simulated.post("/onelogin/faults", broken).await;
-    story.sync_ends_in("ProviderUnavailable").await;
-    story.simulated.forget_calls().await;
+    // After so many failures the next try comes a quarter of an hour later: at midnight no full pass is under way.
+    let first = controller.full_passes().await;
+    for failures in 1..=8 {
+        story.ask().await;
+        until_passes(&story, &controller, first + failures).await;
+    }
+    story.ready("ProviderUnavailable").await;
     controller.to(&story, "2027-01-31T23:00:00Z").await;
     until_status(&story, &leaver, 2).await;
-    // Longer than it takes to look at them in groups.
-    tokio::time::sleep(Duration::from_secs(6)).await;
-    let searches = story.simulated.calls("bob", "POST /v1/people/search").await;
-    assert!(searches <= 3, "{searches} searches while no full pass comes through: the leaver, and a retry");
+    // The dates have come. An employee who stands in line after the starters is served, so their turn has come as well.
+    let requested = json!({"metadata": {"annotations": {SYNC_REQUESTED: "after-the-starters"}}});
+    let (name, params) = (format!("onelogin-{other}"), PatchParams::default());
+    story.people().patch(&name, &params, &Patch::Merge(requested)).await.expect("an annotation");
+    until("the request is answered", || async {
+        let handled = story.person(&other).await.and_then(|person| person.status).and_then(|status| status.last_handled_sync_at);
+        if handled.as_deref() == Some("after-the-starters") { Ok(()) } else { Err(format!("{handled:?}")) }
+    })
+    .await;
+    // A full pass that fails takes the starters along, and they wait for the next one.
+    let before = controller.full_passes().await;
+    story.ask().await;
+    until_passes(&story, &controller, before + 1).await;
+    let known = [leaver, other];
+    let singly = |searches: &[Vec<String>]| searches.iter().flatten().filter(|id| !known.contains(*id)).count();
+    assert_eq!(singly(&searches(&story).await), 0, "starters were looked for while no full pass came through");
     story.simulated.delete("/onelogin/faults").await;
     story.simulated.forget_calls().await;
     controller.to(&story, "2027-01-31T23:20:00Z").await;
@@ -266,8 +305,10 @@ async fn many_who_start_while_the_listing_fails_wait_for_the_full_pass_and_the_l
     })
     .await;
     story.ready("Converged").await;
-    let searches = story.simulated.calls("bob", "POST /v1/people/search").await;
-    assert!(searches <= 4, "{searches} searches for one midnight");
+    let searches = searches(&story).await;
+    let full = searches.iter().filter(|ids| ids.is_empty()).count();
+    assert!(full <= 4, "{full} searches for one midnight: one, and three further looks at the latest");
+    assert_eq!(singly(&searches), 0, "one read serves all starters");
     assert_eq!(story.simulated.calls("onelogin", "POST /api/2/users").await, 320, "one call each, and none in vain");
     controller.stop().await;
 }

@@ -45,7 +45,7 @@ impl Inbox {
             return Ok(());
         }
         let evidence = |kind| Some(Evidence { kind, observed_at: Time(at), start_date: None });
-        if kind == Kind::AccessRevoked && revocations::is_over(&mailbox.said.lock().await.status.revoked, employee, at) {
+        if kind == Kind::AccessRevoked && mailbox.said.read(|status| revocations::is_over(&status.revoked, employee, at)) {
             return Ok(());
         }
         let _guard = mailbox.claims.record(employee).await;

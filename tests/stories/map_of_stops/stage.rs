@@ -29,10 +29,11 @@ pub const DEPARTMENT: &str = "Beacons";
 const WINDOW: SignedDuration = SignedDuration::from_secs(150);
 const STEP: SignedDuration = SignedDuration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(150);
-/// How long work under way may take after the clock has been moved.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long work under way may take after the clock has been moved: less than the interval, and
+/// longer than two refused writes of a status with their tries, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(40);
 /// Tries for one employee are an interval apart, in real time.
-const LONG_PATIENCE: Duration = Duration::from_secs(75);
+const LONG_PATIENCE: Duration = Duration::from_secs(90);
 
 /// The expected state of the employee that the row concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,6 +21,7 @@ pub struct Moving {
     running: JoinHandle<Result<(), String>>,
     /// The address to which Bob sends this story's events.
     pub webhooks: String,
+    http: String,
 }
 
 impl Moving {
@@ -43,11 +44,11 @@ impl Moving {
         let config =
             kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default()).await.expect("a configuration");
         let client = with_settings(config).expect("a client");
-        let [port, _] = super::controller::free_ports();
+        let [port, http] = super::controller::free_ports();
         let options = Options {
             namespace: vec![story.namespace.clone()],
             allow_endpoint: story.simulated.endpoints(),
-            http_listen: "127.0.0.1:0".parse().expect("an address"),
+            http_listen: format!("127.0.0.1:{http}").parse().expect("an address"),
             webhook_listen: format!("127.0.0.1:{port}").parse().expect("an address"),
             leader_elect: true,
             lease_namespace: None,
@@ -58,7 +59,15 @@ impl Moving {
         story.simulated.put("/clock", json!({"now": moving_to.to_string()})).await;
         let system = story.system.clone();
         let running = tokio::spawn(async move { run(options, client, &system, clock, stopping).await });
-        Self { hand, stop, running, webhooks: format!("http://127.0.0.1:{port}/webhooks/bob/{}/onelogin", story.namespace) }
+        let webhooks = format!("http://127.0.0.1:{port}/webhooks/bob/{}/onelogin", story.namespace);
+        Self { hand, stop, running, webhooks, http: format!("http://127.0.0.1:{http}") }
+    }
+
+    /// How many full passes that read Bob have ended, as its metrics page has it.
+    pub async fn full_passes(&self) -> u64 {
+        let page = reqwest::get(format!("{}/metrics", self.http)).await.expect("metrics").text().await.expect("text");
+        let count = page.lines().find_map(|line| line.strip_prefix("bobsync_pass_duration_seconds_count "));
+        count.map_or(0, |count| count.parse().expect("a number"))
     }
 
     /// Sets this time for the controller and for the simulators.
