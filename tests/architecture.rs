@@ -6,7 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Returns every Rust file below `src`, with its path from there.
+use bobsync::api::conditions::Type;
+
+/// Every Rust file below `src`, with its path from there.
 fn sources() -> Vec<(PathBuf, String)> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
@@ -228,4 +230,20 @@ fn every_reason_is_given_somewhere() {
     }
     assert!(seen > 60, "{seen}");
     none(&unused);
+}
+
+/// A type that is written as text could be one that no list has, and `kubectl explain` would not tell of it.
+#[test]
+fn condition_types_are_written_in_one_place() {
+    let types: Vec<String> = Type::ALL.iter().map(|kind| format!("\"{}\"", kind.as_str())).collect();
+    let mut found = Vec::new();
+    for (path, text) in sources() {
+        let tests = path.to_string_lossy().ends_with("tests.rs");
+        // A printed column has a name of its own.
+        let is_one = |line: &&str| !line.contains("printcolumn(") && types.iter().any(|kind| line.contains(kind));
+        if !tests {
+            found.extend(code(&text).lines().filter(is_one).map(|line| format!("src/{}: {line}", path.display())));
+        }
+    }
+    none(&found);
 }

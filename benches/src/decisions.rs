@@ -25,7 +25,7 @@ const EMPLOYEES: usize = 100_000;
 /// How long to measure.
 const LONG_ENOUGH: Duration = Duration::from_secs(3);
 
-/// The plain settings, and settings with everything that costs time: domains and a scope.
+/// Returns the plain settings, and settings with everything that costs time: domains and a scope.
 pub async fn measure() -> Result<Vec<Ratio>> {
     let plain = settings(json!({}))?;
     let rich = settings(json!({

@@ -40,7 +40,8 @@ pub async fn measure(plane: &ControlPlane, joiners: usize, windows: [u32; 2]) ->
     Ok(ratios)
 }
 
-/// The time until all employees are in sync, divided by the time that the calls need at the limit.
+/// Returns the time until all employees are in sync, divided by the time that the calls need at the
+/// limit.
 #[allow(clippy::cast_precision_loss)]
 async fn flood(plane: &ControlPlane, name: &str, joiners: usize, window: u32, faults: &[Value]) -> Result<f64> {
     let scene = Scene::set(plane, name, 0, &ONE_LOGIN).await?;

@@ -81,11 +81,11 @@ impl Options {
 /// One measurement.
 #[derive(Clone, Debug, Serialize)]
 pub struct Ratio {
-    /// Number in the design, with a letter where it has two parts.
+    /// Number in the design, with a letter if it has two parts.
     pub id: &'static str,
     /// What is divided by what.
     pub what: &'static str,
-    /// Company size; 0 where it does not matter.
+    /// Company size; 0 if it does not matter.
     pub employees: usize,
     /// The ratio.
     pub value: f64,

@@ -82,7 +82,7 @@ impl Account<'_> {
     }
 }
 
-/// The fields that the default map asks for.
+/// Returns the fields that the default map asks for.
 fn fields() -> Result<Fields> {
     let spec = serde_json::from_value(json!({
         "mode": "Enforce",

@@ -13,8 +13,8 @@ use crate::{
 
 /// OneLogin's page.
 const PAGE: f64 = 100.0;
-/// How many passes are measured, with a parse after each: many for a small company with short
-/// passes, and for a large one no more than OneLogin's published limit allows in an hour.
+/// Returns how many passes are measured, with a parse after each: many for a small company with
+/// short passes, and for a large one no more than OneLogin's published limit allows in an hour.
 fn passes(employees: usize) -> u32 {
     u32::try_from(100_000 / employees.max(1)).unwrap_or(u32::MAX).clamp(3, 25)
 }
@@ -45,7 +45,8 @@ pub async fn of_company(plane: &ControlPlane, employees: usize) -> Result<Vec<Ra
     let payloads = Payloads::fetch(&scene).await?;
     scene.forget_calls().await?;
     plane.audit_mark().await?;
-    // Passes and parses alternate, so that a busy machine slows both. The median ignores short peaks.
+    // Passes and parses alternate, so that a busy machine slows both. The median ignores short
+    // peaks.
     let (mut cpu, mut parse) = (Vec::new(), Vec::new());
     let passes = passes(employees);
     for _ in 0..passes {

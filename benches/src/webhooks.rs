@@ -48,7 +48,7 @@ pub async fn measure() -> Result<Vec<Ratio>> {
     ])
 }
 
-/// What the product serves: one integration with a secret, and no worker on its line.
+/// Returns what the product serves: one integration with a secret, and no worker on its line.
 fn real() -> Result<Router> {
     let nowhere = kube::Config::new("http://127.0.0.1:9".parse().context("an address")?);
     let inbox = Inbox::new(kube::Client::try_from(nowhere)?, Roster::default(), Clock::system(), Leadership::always());

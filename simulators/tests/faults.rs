@@ -41,7 +41,7 @@ async fn the_journal_tells_what_was_applied_and_not_what_was_answered() {
     );
 }
 
-/// The create's outcome: a status, or a broken connection.
+/// Returns the create's outcome: a status, or a broken connection.
 async fn create(caller: &OneLoginCaller) -> Option<u16> {
     let request = caller.http.post(format!("{}{USERS}", caller.base)).bearer_auth(&caller.token).json(&ann());
     request.send().await.ok().map(|response| response.status().as_u16())

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::json;
 use simulators::World;
 
-/// One request to the token endpoint.
+/// Makes one request to the token endpoint.
 async fn ask(world: &World, authorization: Option<&str>, media: &str, body: &str) -> Answer {
     let caller = OneLoginCaller::of(world).await;
     let url = format!("{}/auth/oauth2/v2/token", world.onelogin_url());

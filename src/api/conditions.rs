@@ -1,5 +1,7 @@
 //! Operations on condition lists: kstatus semantics in one place.
 
+pub use super::condition_types::Type;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
@@ -9,9 +11,9 @@ const MAX_MESSAGE: usize = 600;
 /// A condition as it is wanted, before it is merged into a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// The condition's type, for example `Ready`.
-    pub kind: &'static str,
-    /// True or False. This project has no Unknown.
+    /// The condition's type.
+    pub kind: Type,
+    /// True or False; this project has no Unknown.
     pub status: bool,
     /// A word of the closed list.
     pub reason: &'static str,
@@ -30,7 +32,7 @@ pub fn merge(before: &[Condition], wanted: &[Wanted], generation: i64, now: Time
             let status = if want.status { "True" } else { "False" };
             let kept = before.iter().find(|old| old.type_ == want.kind && old.status == status).map(|old| old.last_transition_time.clone());
             Condition {
-                type_: want.kind.to_owned(),
+                type_: want.kind.as_str().to_owned(),
                 status: status.to_owned(),
                 reason: want.reason.to_owned(),
                 message: cut(&sentence(&want.message), MAX_MESSAGE),
@@ -79,8 +81,8 @@ pub fn timeless(conditions: &[Condition]) -> Vec<Condition> {
 
 /// Returns the condition of this type.
 #[must_use]
-pub fn find<'a>(list: &'a [Condition], kind: &str) -> Option<&'a Condition> {
-    list.iter().find(|c| c.type_ == kind)
+pub fn find(list: &[Condition], kind: impl AsRef<str>) -> Option<&Condition> {
+    list.iter().find(|c| c.type_ == kind.as_ref())
 }
 
 fn cut(message: &str, most: usize) -> String {
@@ -113,7 +115,7 @@ mod tests {
             ("phones.work is gone", "phones.work is gone."),
         ] {
             assert_eq!(sentence(text), said);
-            let wanted = [Wanted { kind: "Ready", status: true, reason: "InSync", message: text.to_owned() }];
+            let wanted = [Wanted { kind: Type::Ready, status: true, reason: "InSync", message: text.to_owned() }];
             assert_eq!(merge(&[], &wanted, 1, Timestamp::UNIX_EPOCH)[0].message, said, "every message goes through here");
         }
     }

@@ -124,6 +124,10 @@ pub struct EmployeeSyncStatus {
     /// Attributes that the provider keeps in another form than they were sent: a digest of what was sent, and one of what is kept (none where no form lasted). They are written again when either side changes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept_differently: Vec<String>,
+    /// Attributes that something else at the provider has set back within the window of `safety.updates`: when bobsync wrote the value, and a digest of it. After six such writes the attribute is `Contested`, and not written again for as long as that window.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["attribute"]))]
+    pub set_back: Vec<SetBack>,
     /// The value of the annotation `bobsync.dev/sync-requested-at` that was last answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_handled_sync_at: Option<String>,
@@ -154,6 +158,21 @@ pub struct Counted {
     /// Attributes changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<Time>,
+}
+
+/// The writes of a value that something else has set back.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct SetBack {
+    /// The provider's name of the attribute.
+    pub attribute: String,
+    /// A digest of the value that was written.
+    pub sent: String,
+    /// When it was written, the last six times at most.
+    pub written_at: Vec<Time>,
+    /// Whether it was set back too often to be written again now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contested: Option<bool>,
 }
 
 /// The account at the provider.

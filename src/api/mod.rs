@@ -6,6 +6,7 @@
 //! each with what a person should do. `conditions` has the operations on condition lists. `key`
 //! is the name of an integration. This module decides nothing.
 
+pub mod condition_types;
 pub mod conditions;
 pub mod employee_sync;
 pub mod integration;

@@ -1,6 +1,8 @@
 //! The closed list of reasons. A condition's `reason` is always one of these words.
 //! `docs/reasons.md` is generated from this file, so every reason says what to do about it.
 
+use super::condition_types::{On, Type};
+
 macro_rules! reasons {
     ($(#[$doc:meta])* $name:ident { $($variant:ident: $meaning:literal, $todo:literal;)* }) => {
         $(#[$doc])*
@@ -62,6 +64,7 @@ reasons! {
         ManagedElsewhere: "Another directory is the master of this account: it is synchronised from there, or it is a guest.", "Change the account in that directory, or set `spec.suspend` for this person.";
         NotRecorded: "The API server refuses this EmployeeSync or its status: a quota, an admission policy, a webhook, or a right that is missing. The account is dealt with all the same. It shows in `EmployeesFailing` of the integration alone, whose message names the object and what the API server said.", "Do what that answer asks for: raise the quota, or change the policy or the webhook. It is written again by itself.";
         NoLicence: "The account exists, and cannot be used for want of a licence (OneLogin: state Unlicensed).", "Free a licence at the provider, or buy one; then give it to this user. Nothing has to be done here.";
+        Contested: "Another writer at the provider (another tool, another cluster) sets an attribute back again and again: bobsync has written the value six times within the `per` of `safety.updates`, and it was changed back each time. The message names the attribute. It is left as it is until `per` after the last write, and then written once more; if it stays in place, all is well by itself. Access and every other attribute go on.", "Stop the other writer, or unmap the attribute, or correct the value in Bob. To have it written at once, request a sync of the EmployeeSync.";
     }
 }
 
@@ -101,7 +104,7 @@ reasons! {
         NoAccount: "There is no account.", "Nothing; `Ready` says whether there should be one.";
         Equal: "Every mapped attribute is as decided.", "Nothing.";
         Differs: "Some mapped attributes are not as decided yet.", "See `Ready`.";
-        KeptDifferently: "The provider keeps values in another form than they were sent (with single blanks, cut, or as a rule of the tenant has it); the message names the attributes. They are written again when either side changes. False where no form lasted for three writes, or something at the provider set the value back after each of six: the attribute is written no more until its value in Bob changes or it is in place.", "Nothing, if the form is all right. Else write the value in Bob as the provider keeps it, or change the rule at the provider, or unmap the attribute.";
+        KeptDifferently: "The provider keeps values in another form than they were sent (with single blanks, cut, or as a rule of the tenant has it); the message names the attributes. They are written again when either side changes. False where no form lasted for three writes: the attribute is written no more until its value in Bob changes or it is in place.", "Nothing, if the form is all right. Else write the value in Bob as the provider keeps it, or change the rule at the provider, or unmap the attribute.";
         AsDecided: "Access is as decided.", "Nothing.";
         NotAsDecided: "Access is not as decided yet.", "See `Ready`.";
         AwaitingActivation: "The account is made and staged: it is left so until an administrator activates it.", "Activate it at the provider (JumpCloud: Users, Activate).";
@@ -163,6 +166,7 @@ impl EmployeeReason {
                 | Self::SuspendByHand
                 | Self::ManagedElsewhere
                 | Self::NoLicence
+                | Self::Contested
                 | Self::NotRecorded
         )
     }
@@ -224,6 +228,15 @@ pub fn markdown() -> String {
         "ProvisioningIntegration",
         IntegrationReason::ALL.iter().map(|r| (ready(r.is_ready(), r.is_stalled()), r.as_str(), r.meaning(), r.what_to_do())).collect(),
     );
+    page.push_str("\n## The types of conditions\n\n| type | resource | True means |\n| --- | --- | --- |\n");
+    for kind in Type::ALL {
+        let on = match kind.on() {
+            On::Employee => "EmployeeSync",
+            On::Integration => "ProvisioningIntegration",
+            On::Both => "both",
+        };
+        let _ = writeln!(page, "| `{}` | {on} | {} |", kind.as_str(), kind.meaning());
+    }
     page.push_str("\n## The other conditions\n\n| reason | it means | what to do |\n| --- | --- | --- |\n");
     for reason in DetailReason::ALL {
         let _ = writeln!(page, "| `{}` | {} | {} |", reason.as_str(), reason.meaning(), reason.what_to_do());

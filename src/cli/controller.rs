@@ -122,12 +122,21 @@ pub async fn run(
     tracing::info!(version = env!("CARGO_PKG_VERSION"), namespaces = names, "started");
     let roster = Roster::default();
     let inbox = Inbox::new(client.clone(), roster.clone(), clock.clone(), leadership.clone());
-    metrics.watch_inbox(inbox.clone());
-    metrics.watch_roster(roster.clone(), clock.clone());
+    metrics.watch_queue({
+        let inbox = inbox.clone();
+        move || inbox.depths().map(|(count, oldest)| (count, oldest.map(|since| since.elapsed())))
+    });
+    metrics.watch_people(roster.clone(), {
+        let clock = clock.clone();
+        move || clock.now()
+    });
     let (close, closing) = watch::channel(false);
     let webhooks = server::webhooks::listen(options.webhook_listen, inbox.clone(), metrics.clone(), parts.clone(), closing).await?;
     let events = Events::kept(client.clone(), leadership.clone(), parts.clone(), stopping.clone());
-    metrics.watch_events(events.clone());
+    metrics.watch_events({
+        let events = events.clone();
+        move || [events.dropped(), events.failed()]
+    });
     let shared = Shared {
         events,
         client,

@@ -108,7 +108,8 @@ impl Person {
             name: object.name_any(),
             integration: object.spec.integration_ref.name.clone(),
             employee: object.spec.employee_id.clone(),
-            reason: conditions::find(&status.conditions, "Ready").map_or_else(|| "Pending".to_owned(), |ready| ready.reason.clone()),
+            reason: conditions::find(&status.conditions, conditions::Type::Ready)
+                .map_or_else(|| "Pending".to_owned(), |ready| ready.reason.clone()),
             username: status.username,
             handled: status.last_handled_sync_at,
         }
@@ -164,7 +165,8 @@ impl Desk {
                 return Err(self.is_suspended(name));
             }
             let status = object.status.unwrap_or_default();
-            let ready = conditions::find(&status.conditions, "Ready").map(|ready| format!("{}: {}", ready.reason, ready.message));
+            let ready =
+                conditions::find(&status.conditions, conditions::Type::Ready).map(|ready| format!("{}: {}", ready.reason, ready.message));
             let line = ready.unwrap_or_default();
             if status.last_handled_sync_at.as_deref() == Some(&*self.value) {
                 println!("done. {line}");

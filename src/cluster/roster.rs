@@ -2,6 +2,7 @@
 //! the controller's own writes; whichever is newer wins.
 
 mod asked;
+mod figures;
 mod latest;
 mod objects;
 mod people;
@@ -331,8 +332,9 @@ impl Roster {
         lines.truncate(HISTORY);
         if let Some(people) = self.rows().get_mut(key) {
             people.change(employee, |entry| {
-                let start = entry.awaited_start;
-                lines.iter().for_each(|line| entry.latest.take(line, start));
+                let mut owed = Latest::default();
+                lines.iter().for_each(|line| owed.take(line, entry.awaited_start));
+                entry.latest = entry.latest.or_later(&owed);
             });
         }
         let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -552,7 +554,7 @@ impl Entry {
         (self.row, self.lifecycle, self.absence) = (known.row, known.lifecycle.or(self.lifecycle), known.absence);
         self.kept = self.kept_after(known);
         // The same object or another one: what went out has gone out.
-        let latest = self.latest.or_later(known.latest);
+        let latest = self.latest.or_later(&known.latest);
         if self.says_something() {
             return Self { latest, ..self };
         }

@@ -33,10 +33,11 @@ pub struct Sight<'a> {
     pub budgets: Budgets,
     /// The limit for one attribute.
     pub field_blackout: Blackout,
-    /// Returns how many changes of a kind went out within its window.
+    /// How many changes of this kind went out within its window: of updates each, of another kind one for each person.
     pub spent: &'a dyn Fn(Kind) -> u32,
-    /// Returns for how many employees events replaced or cleared a row within the interval, without
-    /// employees for which this plan does so.
+    /// To how many people the updates within the window went.
+    pub updated: &'a dyn Fn() -> u32,
+    /// For how many people who are not in the plan for it events have replaced or cleared this row within the interval.
     pub replaced_before: &'a dyn Fn(usize) -> u32,
     /// Returns whether an employee's start date has come as the status announced it.
     pub starts: &'a dyn Fn(PersonIndex) -> bool,
@@ -175,8 +176,11 @@ pub fn guard(sight: &Sight<'_>) -> Held {
             *held = !passes;
         }
         let (one, several) = words(kind);
+        // Few people with many changes are a fight about a value, and no flood.
+        let updated = if kind == Kind::Update { (sight.updated)() } else { account.spent };
+        let whose = if updated < account.spent { format!(" to {}", employees(updated)) } else { String::new() };
         because.push(format!(
-            "{BUDGET}: {} planned, {} done within the window, and the limit is {}",
+            "{BUDGET}: {} planned, {} done within the window{whose}, and the limit is {}",
             counted(account.planned, one, several),
             account.spent,
             account.limit

@@ -2,25 +2,29 @@
 //! into many small passes, and several of them run at the same time. Each of them has to count the
 //! changes of the others.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use super::budget::Kind;
 
-/// Changes that passes of one integration have released and that no status tells yet.
+/// Whose changes were released, and the budget that counts each.
+type Released = Vec<(Box<str>, Kind)>;
+
+/// What passes of one integration have let out that no status tells.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    /// What passes under way have released, by pass. Their statuses may not be written yet.
-    open: BTreeMap<u64, Vec<(Box<str>, Kind)>>,
-    /// When passes for events replaced or cleared the value of an attribute, in seconds of the
-    /// epoch, by target and `root.id`.
+    /// What was released in passes that are under way, by pass, and when (in seconds of the epoch). Their statuses may not be
+    /// written yet.
+    open: BTreeMap<u64, (i64, Released)>,
+    /// When passes that events asked for replaced or cleared the value of an attribute, in seconds of the epoch, by
+    /// target and `root.id`.
     replaced: HashMap<Box<str>, HashMap<Box<str>, i64>>,
 }
 
 impl Ledger {
-    /// Notes the changes that `pass` is about to make.
-    pub fn open(&mut self, pass: u64, released: Vec<(Box<str>, Kind)>) {
+    /// A pass is about to make these changes at this moment.
+    pub fn open(&mut self, pass: u64, at: i64, released: Released) {
         if !released.is_empty() {
-            self.open.insert(pass, released);
+            self.open.insert(pass, (at, released));
         }
     }
 
@@ -29,12 +33,15 @@ impl Ledger {
         self.open.remove(&pass);
     }
 
-    /// Returns how many employees have a change of this kind under way. Leaves out employees for
-    /// which `counted` is true: another sum counts them.
+    /// How many people have a change of this kind under way, without those who are counted elsewhere. `counted` is asked with the
+    /// moment at which the change was released.
     #[must_use]
-    pub fn under_way(&self, kind: Kind, counted: &dyn Fn(&str) -> bool) -> u32 {
-        let people: HashSet<&str> = self.open.values().flatten().filter(|(_, own)| *own == kind).map(|(employee, _)| &**employee).collect();
-        count(people.into_iter().filter(|employee| !counted(employee)).count())
+    pub fn under_way(&self, kind: Kind, counted: &dyn Fn(&str, i64) -> bool) -> u32 {
+        let mut people: HashMap<&str, i64> = HashMap::new();
+        for (at, released) in self.open.values() {
+            people.extend(released.iter().filter(|(_, own)| *own == kind).map(|(employee, _)| (&**employee, *at)));
+        }
+        count(people.into_iter().filter(|(employee, at)| !counted(employee, *at)).count())
     }
 
     /// Notes that an event replaced or cleared the attribute `target` of `employee` at `at`, in
@@ -76,16 +83,17 @@ mod tests {
     fn an_employee_is_counted_once_however_many_passes_there_are() {
         let mut ledger = Ledger::default();
         let of = |ids: &[&str], kind| ids.iter().map(|id| (Box::from(*id), kind)).collect();
-        ledger.open(1, of(&["1", "2"], Kind::Disable));
-        ledger.open(2, of(&["2", "3"], Kind::Disable));
-        ledger.open(3, of(&["4"], Kind::Update));
-        assert_eq!(ledger.under_way(Kind::Disable, &|_| false), 3);
-        assert_eq!(ledger.under_way(Kind::Disable, &|id| id == "3"), 2, "a status counts the other employee");
-        assert_eq!(ledger.under_way(Kind::Update, &|_| false), 1);
+        ledger.open(1, 10, of(&["1", "2"], Kind::Disable));
+        ledger.open(2, 20, of(&["2", "3"], Kind::Disable));
+        ledger.open(3, 30, of(&["4"], Kind::Update));
+        assert_eq!(ledger.under_way(Kind::Disable, &|_, _| false), 3);
+        assert_eq!(ledger.under_way(Kind::Disable, &|id, _| id == "3"), 2, "somebody whom a status tells of");
+        assert_eq!(ledger.under_way(Kind::Disable, &|_, at| at < 20), 2, "the later of two counts");
+        assert_eq!(ledger.under_way(Kind::Update, &|_, _| false), 1);
         ledger.close(1);
-        assert_eq!(ledger.under_way(Kind::Disable, &|_| false), 2);
+        assert_eq!(ledger.under_way(Kind::Disable, &|_, _| false), 2);
         ledger.close(2);
-        assert_eq!(ledger.under_way(Kind::Disable, &|_| false), 0);
+        assert_eq!(ledger.under_way(Kind::Disable, &|_, _| false), 0);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::{
     baseline::Baseline,
     drift::InPlace,
     employee::{BobStatus, Employee},
-    kept::Kept,
+    kept::{Kept, Left},
     mapping::{Compare, Desired, Mapping, equal, is_disguised, key, key_of},
     safety::{Protected, ProtectedBy},
 };
@@ -80,9 +80,9 @@ pub struct Candidate {
     pub elsewhere: bool,
     /// Rows that have to be written and that have another value on the account now.
     pub replaced: Vec<usize>,
-    /// Rows that the provider keeps in its own form, and that are not written.
-    pub kept: Box<[usize]>,
-    /// What has to be written, except access and manager.
+    /// Rows that are not as desired and are not written: the provider keeps them so, or something else sets them back.
+    pub left: Box<[(usize, Left)]>,
+    /// What has to be written, but for access and manager.
     pub write: Option<Box<AccountWrite>>,
 }
 
@@ -431,10 +431,10 @@ impl<'a> Matcher<'a> {
     fn candidate(&self, person: PersonIndex, account: &Account<'_>, marked: bool) -> Box<Candidate> {
         let employee = &self.people[person as usize].employee;
         let mut write = AccountWrite::default();
-        let mut kept = Vec::new();
+        let mut left = Vec::new();
         if self.people[person as usize].decision.managed {
             let known = self.people[person as usize].kept.as_deref();
-            (write.attributes, kept) = differences(self.mapping, employee, known, account);
+            (write.attributes, left) = differences(self.mapping, employee, known, account);
             if !marked {
                 write.mark = Some(employee.id().into());
             }
@@ -453,8 +453,8 @@ impl<'a> Matcher<'a> {
         let by_email = self.mapping.manager.is_some_and(|row| self.mapping.rows[row].compare == Compare::PersonByEmail);
         let email = account.email.as_deref().filter(|_| by_email).map(Into::into);
         let (account, state, elsewhere) = ((*account.id).into(), account.state, account.elsewhere);
-        let kept = kept.into();
-        Box::new(Candidate { account, state, manager, email, marked, protected, lets_go, elsewhere, replaced, kept, write })
+        let left = left.into();
+        Box::new(Candidate { account, state, manager, email, marked, protected, lets_go, elsewhere, replaced, left, write })
     }
 
     /// Returns the matches, in the order of the employees.
@@ -519,32 +519,35 @@ fn own<'a>(map: &mut HashMap<Cow<'a, str>, Owners>, key: Cow<'a, str>, person: P
     }
 }
 
-/// Returns the rows with another value at the provider than the desired one, and the rows that the
-/// provider keeps in its own form. Leaves the manager's row to the plan.
+/// Rows that are not as desired and are not written, and why.
+pub type LeftRows = Vec<(usize, Left)>;
+
+/// Returns the rows whose value at the provider is not as desired, and the rows of which it is not and that are left so.
+/// The manager's row is left to the plan.
 #[must_use]
 pub fn differences(
     mapping: &Mapping,
     employee: &Employee,
     known: Option<&Kept>,
     account: &Account<'_>,
-) -> (Vec<(usize, NewValue)>, Vec<usize>) {
-    let (mut out, mut kept) = (Vec::new(), Vec::new());
+) -> (Vec<(usize, NewValue)>, LeftRows) {
+    let (mut out, mut left) = (Vec::new(), Vec::new());
     for (index, row) in mapping.rows.iter().enumerate() {
         if !mapping.keeps(index, employee) || row.compare.is_person() {
             continue;
         }
         let have = account.attributes.get(index).and_then(Option::as_deref).filter(|have| !have.trim().is_empty());
-        let is_kept = |want: &str| known.is_some_and(|known| known.is_settled(employee, row, want, have.unwrap_or_default()));
+        let why = |want: &str| known?.left(employee, row, want, have.unwrap_or_default());
+        let mut is_left = |want: &str| why(want).map(|why| left.push((index, why))).is_some();
         match (mapping.desired(index, employee), have) {
             (Desired::Text(want), Some(have)) if equal(row.compare, have, &want) && !(mapping.is_address(index) && is_disguised(have)) => {}
-            (Desired::Text(want), _) if is_kept(&want) => kept.push(index),
+            (Desired::Text(want), _) if is_left(&want) => {}
             (Desired::Text(want), _) => out.push((index, NewValue::Set(want.as_ref().into()))),
-            // An account cannot be without a required value. Bobsync tells the employee's status
-            // about it, and the value stays.
-            (Desired::Empty, Some(_)) if !row.required && is_kept("") => kept.push(index),
+            // An account cannot be without a required value: the person is told, the value stays.
+            (Desired::Empty, Some(_)) if !row.required && is_left("") => {}
             (Desired::Empty, Some(_)) if !row.required => out.push((index, NewValue::Clear)),
             (Desired::Empty | Desired::Keep | Desired::Person(_) | Desired::Failed(_), _) => {}
         }
     }
-    (out, kept)
+    (out, left)
 }

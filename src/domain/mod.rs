@@ -13,6 +13,7 @@
 //!   and the scope.
 //! - `visible`: invisible characters in addresses.
 //! - `kept`: values that a provider keeps in another form than bobsync sent them.
+//! - `set_back`: values that another writer at the provider sets back.
 //! - `matching`: says which account belongs to which employee.
 //! - `plan`: what has to change, and in which order.
 //! - `priority`: how urgent a change is, and which employee is next.
@@ -42,6 +43,7 @@ pub mod missing;
 pub mod plan;
 pub mod priority;
 pub mod safety;
+pub mod set_back;
 pub mod settings;
 pub mod shrink;
 pub mod visible;

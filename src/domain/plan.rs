@@ -16,6 +16,7 @@ use foldhash::HashMap;
 use super::{
     access::{Missing, Why},
     account::{Access, AccountState, AccountWrite, NewValue},
+    kept::Left,
     mapping::{Desired, Mapping, key_of},
     matching::{Candidate, Match, Matcher, Person, PersonIndex, Taken},
     safety::ProtectedBy,
@@ -173,8 +174,9 @@ pub struct Standing {
     pub drifted: Vec<usize>,
     /// Rows that the provider keeps in its own form, and that are not written.
     pub kept: Vec<usize>,
-    /// Rows of an existing account that differ from the decision, and that are not written because
-    /// of the block.
+    /// Rows that something else sets back again and again, and that are not written for now.
+    pub contested: Vec<usize>,
+    /// Rows that are not as decided on an account that exists, and are not written for what stands in the way.
     pub withheld: Vec<usize>,
     /// The state of an account that may belong to this employee and that this integration does not
     /// write. `None` if there is no such account.
@@ -374,7 +376,8 @@ fn one(
                 candidate.write = candidate.write.map(|write| Box::new(AccountWrite { foreign: write.foreign, ..AccountWrite::default() }));
             }
             let drifted = drifted(mapping, person, &mut candidate);
-            let kept = std::mem::take(&mut candidate.kept).into_vec();
+            let rows = |why| candidate.left.iter().filter(move |(_, own)| *own == why).map(|(row, _)| *row).collect();
+            let (kept, contested) = (rows(Left::Kept), rows(Left::Contested));
             let suspends = person.decision.existing == Some(Access::Suspended) && candidate.state != AccountState::Suspended;
             // An employee who leaves does not wait for an e-mail to become free.
             let after = after.filter(|_| !suspends);
@@ -388,7 +391,7 @@ fn one(
             let differs = candidate.write.iter().flat_map(|write| &write.attributes).map(|(row, _)| *row);
             withheld.extend(differs.filter(|row| taken && [mapping.email, mapping.username].contains(row)));
             let change = existing(mapping, person, *candidate, taken).map(|change| Change { after, ..change });
-            (Standing { drifted, kept, withheld, ..standing(Some(account), conflict.or(missing)) }, change)
+            (Standing { drifted, kept, contested, withheld, ..standing(Some(account), conflict.or(missing)) }, change)
         }
         // An account without a mark that has the e-mail of an employee who left may belong to that
         // employee. It is reported, because bobsync may not adopt it.
@@ -431,6 +434,7 @@ fn standing(account: Option<Held>, block: Option<Block>) -> Standing {
         change: None,
         drifted: Vec::new(),
         kept: Vec::new(),
+        contested: Vec::new(),
         withheld: Vec::new(),
         beside: None,
         several: false,

@@ -124,7 +124,7 @@ impl Connections {
         let bob = ask_bob(shared, (key, waits), validated, (id, token))?;
         let keys = target_secret.values.keys().cloned().collect();
         let provider = call_provider(shared, (key, waits), &validated.target, (Credential::new(target_secret.values), pacer.clone()))?;
-        shared.metrics.paced(key, &pacer);
+        shared.metrics.paced(key, left_of(&pacer));
         Ok((Arc::new(Self { bob, provider, made_from, pacer, keys }), true))
     }
 
@@ -151,7 +151,7 @@ impl Connections {
         let bob = ask_bob(shared, (key, waits), validated, (Secret::new(""), Secret::new("")))?;
         let keys = found.values.keys().cloned().collect();
         let provider = call_provider(shared, (key, waits), &validated.target, (Credential::new(found.values), pacer.clone()))?;
-        shared.metrics.paced(key, &pacer);
+        shared.metrics.paced(key, left_of(&pacer));
         Ok(Arc::new(Self { bob, provider, made_from, pacer, keys }))
     }
 
@@ -195,6 +195,12 @@ impl Connections {
 }
 
 /// Makes the client of Bob.
+/// Returns what reads how many calls the provider's window has left, as long as the pacer is in use.
+fn left_of(pacer: &Arc<Pacer>) -> impl Fn() -> Option<u32> + Send + Sync + 'static {
+    let pacer = Arc::downgrade(pacer);
+    move || pacer.upgrade().map(|pacer| pacer.left())
+}
+
 fn ask_bob(
     shared: &Shared,
     (key, waits): (&IntegrationKey, &Arc<Waits>),

@@ -17,6 +17,7 @@ use crate::{
         known::{Known, Met},
         mapping::Mapping,
         matching::Person,
+        set_back::Window,
         settings::{ExistingEmployees, Settings},
     },
 };
@@ -62,7 +63,10 @@ impl Deciding<'_> {
             let account = entry.and_then(|entry| entry.account.as_ref()).map(|(id, _)| id.clone());
             let access = (entry.and_then(|entry| entry.access), entry.is_some_and(|entry| entry.several));
             let in_place = entry.filter(|_| self.settings.report_drift).and_then(|entry| entry.in_place.clone());
-            let kept = entry.and_then(|entry| entry.kept.clone());
+            let kept = entry.and_then(|entry| entry.kept.clone()).map(|mut kept| {
+                kept.look(Window::of(&self.settings.budgets, self.now), entry.is_some_and(|entry| entry.sync_requested.is_some()));
+                kept
+            });
             (
                 known(entry, self.now, || self.unmet(&employee)),
                 account,

@@ -104,6 +104,7 @@ pub fn release(cx: &Guarding<'_>, plan: &mut Plan, people: &[Person], listing: &
         budgets: cx.settings.budgets,
         field_blackout: cx.settings.field_blackout,
         spent: &|kind| cx.spent(kind, &ledger, plan, people),
+        updated: &|| cx.updated(),
         replaced_before: &|row| {
             let own: HashSet<&str> = of_row(plan, row).map(|change| people[change.person as usize].employee.id()).collect();
             ledger.replaced(&cx.settings.mapping.rows[row].target, since, &|employee| own.contains(employee))
@@ -219,16 +220,29 @@ impl Guarding<'_> {
         self.roster.sums(self.key, |sums| Population { managed: sums.managed, accounts: sums.accounts })
     }
 
-    /// How many people had a change of this kind within its window, approved ones aside. The statuses know, so the count
-    /// outlives restarts and goes from replica to replica. With them those whose change another pass is making now.
+    /// How many changes of this kind went out within its window, approved ones aside: of updates each, of another kind one for
+    /// each person. The statuses know, so the count outlives restarts and goes from replica to replica. With them those that
+    /// another pass is making now.
     fn spent(&self, kind: Kind, ledger: &Ledger, plan: &Plan, people: &[Person]) -> u32 {
         let window = self.settings.budgets.of(kind).map_or(Duration::ZERO, |budget| budget.per);
         let since = before(self.now, window);
         let spent = self.roster.sums(self.key, |sums| sums.spent(kind, since));
         let own: HashSet<&str> = plan.changes.iter().map(|change| people[change.person as usize].employee.id()).collect();
-        let told = |id: &str| self.roster.with(self.key, id, |entry| entry.is_some_and(|e| e.latest.of(kind).is_some_and(|at| at > since)));
+        // An earlier update says nothing of the one that was released after it.
+        let from = |released: i64| if kind == Kind::Update { since.max(released.saturating_sub(1)) } else { since };
+        let last = |id: &str| self.roster.with(self.key, id, |entry| entry.and_then(|entry| entry.latest.of(kind)));
+        let told = |id: &str, released: i64| last(id).is_some_and(|at| at > from(released));
         // An earlier pass gives up whoever is in this plan.
-        spent + ledger.under_way(kind, &|employee| own.contains(employee) || told(employee))
+        spent + ledger.under_way(kind, &|employee, released| own.contains(employee) || told(employee, released))
+    }
+
+    /// To how many people an update went within its window.
+    fn updated(&self) -> u32 {
+        let since = before(self.now, self.settings.budgets.of(Kind::Update).map_or(Duration::ZERO, |budget| budget.per));
+        let mut people = 0;
+        let after = |entry: &Entry| entry.latest.of(Kind::Update).is_some_and(|at| at > since);
+        self.roster.for_each(self.key, |_, entry| people += u32::from(after(entry)));
+        people
     }
 
     /// Writes down what is about to go out. What a person approved counts nowhere.
@@ -248,7 +262,7 @@ impl Guarding<'_> {
                 ledger.replace(&self.settings.mapping.rows[row].target, id, now);
             }
         }
-        ledger.open(self.pass, open);
+        ledger.open(self.pass, now, open);
     }
 }
 

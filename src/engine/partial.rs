@@ -284,7 +284,7 @@ async fn look(
         // The plan that is held is another one now, and is said as a whole.
         session.mailbox.dirty.add_everybody(Trigger::Webhook, session.mailbox.next_everybody(APART).max(Instant::now()));
     }
-    session.shared.metrics.partial_pass(&report);
+    session.shared.metrics.partial_pass(report.stop.as_ref().map(|stop| stop.reason));
 }
 
 /// A refused credential is not tried again and again: a full pass finds out whether there is another one by now, and

@@ -50,6 +50,7 @@ use crate::{
         known::Revoked,
         matching::{Person, PersonIndex},
         plan::{Block, Change, Kind, Manager, Plan},
+        set_back::Window,
     },
     telemetry::metrics::Metrics,
 };
@@ -236,7 +237,7 @@ impl Recorder<'_> {
             return None;
         }
         let kept = self.kept(index, outcome);
-        if [person.kept.as_deref(), kept.as_deref()].into_iter().flatten().any(Kept::has_tries) {
+        if [person.kept.as_deref(), kept.as_deref()].into_iter().flatten().any(Kept::has_memory) {
             self.roster.tried(self.key, id, kept.as_deref());
         }
         let hash = verdict.hash64(proof);
@@ -322,6 +323,8 @@ impl Recorder<'_> {
             _ => held
                 .map_or_else(|| (recorded_account(entry), entry.and_then(recorded_state)), |(id, state, by)| (Some((id, by)), Some(state))),
         };
+        let kept = self.kept(index, outcome).map(|kept| kept.lasting()).unwrap_or_default();
+        differs.extend(kept.contested().map(|known| known.target.clone()).filter(|target| !differs.contains(target)).collect::<Vec<_>>());
         differs.extend(standing.drifted.iter().chain(&standing.withheld).map(|row| mapping.rows[*row].target.clone()));
         // An account that was found by e-mail and is not stamped yet is told of, and nobody's. One that is recorded stays so while
         // a person has the mark taken off and nothing may put it on again.
@@ -377,7 +380,7 @@ impl Recorder<'_> {
             baseline: person.baseline.as_deref().copied(),
             drifted: !standing.drifted.is_empty(),
             in_place,
-            kept: self.kept(index, outcome).map(|kept| kept.lasting()).unwrap_or_default(),
+            kept,
             part: self.part(index, outcome, entry),
             sync_handled: self.requests.get(id).cloned().or_else(|| entry.and_then(|entry| entry.sync_handled.clone())),
         }
@@ -438,7 +441,8 @@ impl Recorder<'_> {
     fn kept(&self, index: PersonIndex, outcome: Option<&Outcome>) -> Option<Box<Kept>> {
         let (person, standing) = (&self.people[index as usize], &self.plan.standings[index as usize]);
         let planned = standing.change.map(|change| &self.plan.changes[change]);
-        kept::after(&self.validated.settings.mapping, (person, standing), planned, self.left_alone, outcome)
+        let window = Window::of(&self.validated.settings.budgets, self.clock.now());
+        kept::after(&self.validated.settings.mapping, (person, standing), planned, self.left_alone, (outcome, window))
     }
 
     fn count(&self, verdict: &Verdict<'_>, outcome: Option<&Outcome>) {

@@ -35,6 +35,7 @@ use crate::{
     },
     cluster::status::to_the_second,
     domain::{calendar::Gaps, count::counted, guard::HeldPlan, known::Revoked, plan::Counts, safety::Suspicion},
+    telemetry::metrics::PassFigures,
 };
 
 /// How far a pass came, and what it found.
@@ -105,6 +106,18 @@ impl Report {
         self.cut.is_some() || self.unwritten.for_now() > 0
     }
 
+    /// Returns what is counted of a full pass.
+    #[must_use]
+    pub fn figures(&self) -> PassFigures {
+        let outcome = match &self.stop {
+            Some(stop) => stop.reason.as_str(),
+            None if self.is_unfinished() => "Unfinished",
+            None => "Converged",
+        };
+        let through = self.stop.is_none() && !self.is_unfinished() && self.tally.is_some();
+        PassFigures { outcome, took: self.bob.map(|_| self.took), through }
+    }
+
     /// Whether the plan was carried out. A status that could not be written is no change that is left to do.
     #[must_use]
     pub fn is_carried_out(&self) -> bool {
@@ -139,20 +152,20 @@ pub fn after(
     let through = !progressing && (reason.is_ready() || reason.is_stalled());
     let message = again::with_next_try(&message(report, reason), report);
     let mut wanted = vec![
-        Wanted { kind: "Ready", status: reason.is_ready(), reason: reason.as_str(), message: message.clone() },
+        Wanted { kind: conditions::Type::Ready, status: reason.is_ready(), reason: reason.as_str(), message: message.clone() },
         if through {
-            Wanted { kind: "Reconciling", status: false, reason: DetailReason::UpToDate.as_str(), message: String::new() }
+            Wanted { kind: conditions::Type::Reconciling, status: false, reason: DetailReason::UpToDate.as_str(), message: String::new() }
         } else {
-            Wanted { kind: "Reconciling", status: true, reason: reason.as_str(), message: message.clone() }
+            Wanted { kind: conditions::Type::Reconciling, status: true, reason: reason.as_str(), message: message.clone() }
         },
         if reason.is_stalled() {
-            Wanted { kind: "Stalled", status: true, reason: reason.as_str(), message }
+            Wanted { kind: conditions::Type::Stalled, status: true, reason: reason.as_str(), message }
         } else {
-            Wanted { kind: "Stalled", status: false, reason: DetailReason::NothingStalled.as_str(), message: String::new() }
+            Wanted { kind: conditions::Type::Stalled, status: false, reason: DetailReason::NothingStalled.as_str(), message: String::new() }
         },
     ];
-    wanted.extend(connection("BobConnected", report.bob, report, before));
-    wanted.extend(connection("ProviderConnected", report.provider, report, before));
+    wanted.extend(connection(conditions::Type::BobConnected, report.bob, report, before));
+    wanted.extend(connection(conditions::Type::ProviderConnected, report.provider, report, before));
     wanted.extend(source::time_zones_complete(report, before));
     wanted.extend(webhooks_accepted(report.webhooks.as_ref()));
     wanted.extend(mapping_complete(report, before));
@@ -254,7 +267,9 @@ fn planned_of(planned: Counts) -> BudgetStates {
 /// Returns what is to be told, once, of a service user who seems to see only people at work.
 #[must_use]
 pub fn newly_blind(before: &ProvisioningIntegrationStatus, after: &ProvisioningIntegrationStatus) -> Option<String> {
-    let find = |status| conditions::find(status, "BobConnected").filter(|bob| bob.reason == DetailReason::LifecyclesMissing.as_str());
+    let find = |status| {
+        conditions::find(status, conditions::Type::BobConnected).filter(|bob| bob.reason == DetailReason::LifecyclesMissing.as_str())
+    };
     find(&before.conditions).is_none().then(|| find(&after.conditions).map(|bob| bob.message.clone())).flatten()
 }
 
@@ -264,13 +279,11 @@ pub fn progressing(before: &ProvisioningIntegrationStatus, generation: i64, now:
     let message = beside::under_way(None);
     let reason = IntegrationReason::Progressing.as_str();
     let mut wanted = vec![
-        Wanted { kind: "Ready", status: false, reason, message: message.clone() },
-        Wanted { kind: "Reconciling", status: true, reason, message },
-        Wanted { kind: "Stalled", status: false, reason: DetailReason::NothingStalled.as_str(), message: String::new() },
+        Wanted { kind: conditions::Type::Ready, status: false, reason, message: message.clone() },
+        Wanted { kind: conditions::Type::Reconciling, status: true, reason, message },
+        Wanted { kind: conditions::Type::Stalled, status: false, reason: DetailReason::NothingStalled.as_str(), message: String::new() },
     ];
-    for kind in
-        ["BobConnected", "ProviderConnected", "WebhooksAccepted", "MappingComplete", "TimeZonesComplete", "PlanHeld", "EmployeesFailing"]
-    {
+    for kind in conditions::Type::KEPT {
         wanted.extend(kept(kind, before));
     }
     ProvisioningIntegrationStatus { conditions: merge(&before.conditions, &wanted, generation, now), next_try_at: None, ..before.clone() }
@@ -281,11 +294,11 @@ pub fn progressing(before: &ProvisioningIntegrationStatus, generation: i64, now:
 pub fn unlisted(before: &ProvisioningIntegrationStatus, generation: i64, message: String, now: Timestamp) -> ProvisioningIntegrationStatus {
     let reason = IntegrationReason::NamespaceNotListed.as_str();
     let mut wanted = vec![
-        Wanted { kind: "Ready", status: false, reason, message: message.clone() },
-        Wanted { kind: "Reconciling", status: true, reason, message: message.clone() },
-        Wanted { kind: "Stalled", status: true, reason, message },
+        Wanted { kind: conditions::Type::Ready, status: false, reason, message: message.clone() },
+        Wanted { kind: conditions::Type::Reconciling, status: true, reason, message: message.clone() },
+        Wanted { kind: conditions::Type::Stalled, status: true, reason, message },
     ];
-    for kind in ["BobConnected", "ProviderConnected", "WebhooksAccepted", "MappingComplete", "PlanHeld", "EmployeesFailing"] {
+    for kind in conditions::Type::KEPT {
         wanted.extend(kept(kind, before));
     }
     ProvisioningIntegrationStatus {
@@ -301,17 +314,15 @@ pub fn unlisted(before: &ProvisioningIntegrationStatus, generation: i64, message
 pub fn suspended(before: &ProvisioningIntegrationStatus, generation: i64, now: Timestamp) -> ProvisioningIntegrationStatus {
     let mut wanted = vec![
         Wanted {
-            kind: "Ready",
+            kind: conditions::Type::Ready,
             status: true,
             reason: IntegrationReason::Suspended.as_str(),
             message: "The integration is suspended (spec.suspend): nothing is read and nothing is written.".to_owned(),
         },
-        Wanted { kind: "Reconciling", status: false, reason: DetailReason::UpToDate.as_str(), message: String::new() },
-        Wanted { kind: "Stalled", status: false, reason: DetailReason::NothingStalled.as_str(), message: String::new() },
+        Wanted { kind: conditions::Type::Reconciling, status: false, reason: DetailReason::UpToDate.as_str(), message: String::new() },
+        Wanted { kind: conditions::Type::Stalled, status: false, reason: DetailReason::NothingStalled.as_str(), message: String::new() },
     ];
-    for kind in
-        ["BobConnected", "ProviderConnected", "WebhooksAccepted", "MappingComplete", "TimeZonesComplete", "PlanHeld", "EmployeesFailing"]
-    {
+    for kind in conditions::Type::KEPT {
         wanted.extend(kept(kind, before));
     }
     ProvisioningIntegrationStatus {
@@ -382,9 +393,9 @@ fn unfinished_message(report: &Report) -> String {
     }
 }
 
-fn connection(kind: &'static str, connected: Option<bool>, report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
+fn connection(kind: conditions::Type, connected: Option<bool>, report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
     match connected {
-        Some(true) if kind == "BobConnected" => Some(source::bob_connected(report)),
+        Some(true) if kind == conditions::Type::BobConnected => Some(source::bob_connected(report)),
         Some(true) => {
             Some(Wanted { kind, status: true, reason: DetailReason::Connected.as_str(), message: "The last call succeeded.".to_owned() })
         }
@@ -402,18 +413,19 @@ fn webhooks_accepted(webhooks: Option<&Result<(), String>>) -> Option<Wanted> {
         Ok(()) => (DetailReason::Accepting, "Webhooks are accepted.".to_owned()),
         Err(why) => (DetailReason::SecretMissing, format!("Webhooks are refused: {why}.")),
     };
-    Some(Wanted { kind: "WebhooksAccepted", status: reason == DetailReason::Accepting, reason: reason.as_str(), message })
+    Some(Wanted { kind: conditions::Type::WebhooksAccepted, status: reason == DetailReason::Accepting, reason: reason.as_str(), message })
 }
 
 fn mapping_complete(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
+    let kind = conditions::Type::MappingComplete;
     if report.tally.is_none() {
-        return kept("MappingComplete", before);
+        return kept(kind, before);
     }
     Some(mapped(&report.unavailable_targets, &report.unseen_fields))
 }
 
 fn mapped(unavailable_targets: &[String], unseen_fields: &[String]) -> Wanted {
-    let kind = "MappingComplete";
+    let kind = conditions::Type::MappingComplete;
     if !unavailable_targets.is_empty() {
         Wanted {
             kind,
@@ -443,13 +455,13 @@ fn mapped(unavailable_targets: &[String], unseen_fields: &[String]) -> Wanted {
 }
 
 fn employees_failing(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
-    let Some(tally) = &report.tally else { return kept("EmployeesFailing", before) };
+    let Some(tally) = &report.tally else { return kept(conditions::Type::EmployeesFailing, before) };
     let reasons = tally.reasons.iter().map(|(reason, count)| (*reason, *count)).collect::<Vec<_>>();
     Some(counts::employees_failing(&reasons, report.unwritten.told().as_deref()))
 }
 
 /// A condition that this pass has nothing new to say of.
-fn kept(kind: &'static str, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
+fn kept(kind: conditions::Type, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
     let old = conditions::find(&before.conditions, kind)?;
     let reasons = DetailReason::ALL.iter().map(|r| r.as_str()).chain(IntegrationReason::ALL.iter().map(|r| r.as_str()));
     let reason = reasons.into_iter().find(|word| *word == old.reason)?;

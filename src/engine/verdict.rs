@@ -32,6 +32,7 @@ use crate::{
         known::Revoked,
         mapping::Mapping,
         plan::{Block, Manager},
+        set_back::SetBack,
     },
 };
 
@@ -188,6 +189,7 @@ impl Verdict<'_> {
             Trouble::Held { .. } => EmployeeReason::Held,
             Trouble::None if self.account.is_none() && self.decision.missing == Missing::NotYet => EmployeeReason::NotDue,
             Trouble::None if self.lacks_licence() => EmployeeReason::NoLicence,
+            Trouble::None if self.is_contested() => EmployeeReason::Contested,
             Trouble::None if self.drifted => EmployeeReason::Drifted,
             Trouble::None => EmployeeReason::InSync,
         }
@@ -236,6 +238,11 @@ impl Verdict<'_> {
         self.state == Some(AccountState::Unlicensed) && self.decision.existing == Some(Access::Active)
     }
 
+    /// Whether something else sets back what bobsync writes.
+    fn is_contested(&self) -> bool {
+        self.decision.managed && self.account.is_some() && self.kept.contested().next().is_some()
+    }
+
     /// The transition ahead, as far as it concerns this person's account.
     #[must_use]
     pub fn next(&self) -> Option<Transition> {
@@ -279,6 +286,7 @@ impl Verdict<'_> {
             awaiting_change: self.baseline.map(|baseline| AwaitingChange { baseline: baseline.to_text() }),
             last_applied: self.in_place.as_ref().map(InPlace::to_list).unwrap_or_default(),
             kept_differently: self.kept.to_list(),
+            set_back: self.kept.set_backs().map(set_back).collect(),
             held_part: self.part.map(part_text),
             last_handled_sync_at: self.sync_handled.as_deref().map(str::to_owned),
             history: entries,
@@ -318,14 +326,15 @@ impl Verdict<'_> {
         let reason = self.reason();
         let message = self.message(mapping);
         let why = self.decision.because();
-        let mut list = vec![Wanted { kind: "Ready", status: reason.is_ready(), reason: reason.as_str(), message: message.clone() }];
-        let mut detail = |kind: &'static str, status: bool, reason: DetailReason, message: String| {
+        let mut list =
+            vec![Wanted { kind: conditions::Type::Ready, status: reason.is_ready(), reason: reason.as_str(), message: message.clone() }];
+        let mut detail = |kind: conditions::Type, status: bool, reason: DetailReason, message: String| {
             list.push(Wanted { kind, status, reason: reason.as_str(), message });
         };
         match &self.account {
             Some(_) if self.only_found && matches!(self.trouble, Trouble::Blocked(Block::Protected(_) | Block::ManagedElsewhere)) => {
                 detail(
-                    "Provisioned",
+                    conditions::Type::Provisioned,
                     true,
                     DetailReason::NotAdopted,
                     "An account with this e-mail exists; bobsync does not write to it.".into(),
@@ -334,50 +343,66 @@ impl Verdict<'_> {
             // What is found here is remembered: a later look at one of them does not tell of the others.
             _ if self.several => {
                 let exists = self.account.is_some() || self.beside.is_some();
-                detail("Provisioned", exists, DetailReason::SeveralAccounts, "Several accounts match this employee.".into());
+                detail(
+                    conditions::Type::Provisioned,
+                    exists,
+                    DetailReason::SeveralAccounts,
+                    "Several accounts match this employee.".into(),
+                );
             }
             Some(_) if self.only_found => detail(
-                "Provisioned",
+                conditions::Type::Provisioned,
                 true,
                 DetailReason::WouldAdopt,
                 "An account with this e-mail exists; it is shown as it is, and bobsync has not written to it.".into(),
             ),
             Some((_, MatchedBy::Created)) => {
-                detail("Provisioned", true, DetailReason::Created, "The account exists; bobsync created it.".into())
+                detail(conditions::Type::Provisioned, true, DetailReason::Created, "The account exists; bobsync created it.".into())
             }
-            Some((_, MatchedBy::Mark)) => {
-                detail("Provisioned", true, DetailReason::Matched, "The account exists; it bears this employee's mark.".into())
-            }
-            Some((_, MatchedBy::Email)) => {
-                detail("Provisioned", true, DetailReason::Matched, "The account exists; it was adopted by its e-mail.".into())
-            }
-            None => detail("Provisioned", false, DetailReason::NoAccount, format!("There is no account: {why}.")),
+            Some((_, MatchedBy::Mark)) => detail(
+                conditions::Type::Provisioned,
+                true,
+                DetailReason::Matched,
+                "The account exists; it bears this employee's mark.".into(),
+            ),
+            Some((_, MatchedBy::Email)) => detail(
+                conditions::Type::Provisioned,
+                true,
+                DetailReason::Matched,
+                "The account exists; it was adopted by its e-mail.".into(),
+            ),
+            None => detail(conditions::Type::Provisioned, false, DetailReason::NoAccount, format!("There is no account: {why}.")),
         }
         if self.is_left_open() {
-            detail("AccessSynced", false, DetailReason::NotAsDecided, self.not_as_decided(OPEN));
+            detail(conditions::Type::AccessSynced, false, DetailReason::NotAsDecided, self.not_as_decided(OPEN));
         } else if !self.decision.managed && !self.decision.only_ends_access() {
-            detail("AccessSynced", true, DetailReason::NotManaged, format!("Left as it is: {why}."));
+            detail(conditions::Type::AccessSynced, true, DetailReason::NotManaged, format!("Left as it is: {why}."));
         } else if self.account.is_some() {
             if !self.decision.managed {
                 let message = format!("Left as they are, and only access is taken: {why}.");
-                detail("AttributesSynced", true, DetailReason::NotManaged, message);
+                detail(conditions::Type::AttributesSynced, true, DetailReason::NotManaged, message);
             } else if self.differs.is_empty() {
                 let (as_decided, reason, message) = self.attributes();
-                detail("AttributesSynced", as_decided, reason, message);
+                detail(conditions::Type::AttributesSynced, as_decided, reason, message);
             } else {
-                detail("AttributesSynced", false, DetailReason::Differs, format!("Not as decided: {}.", self.differs.join(", ")));
+                detail(
+                    conditions::Type::AttributesSynced,
+                    false,
+                    DetailReason::Differs,
+                    format!("Not as decided: {}.", self.differs.join(", ")),
+                );
             }
             if self.access_as_decided && self.state == Some(AccountState::Staged) {
                 let message = format!("The account is staged, and an administrator activates it: {why}.");
-                detail("AccessSynced", true, DetailReason::AwaitingActivation, message);
+                detail(conditions::Type::AccessSynced, true, DetailReason::AwaitingActivation, message);
             } else if self.access_as_decided {
-                detail("AccessSynced", true, DetailReason::AsDecided, sentence(&why));
+                detail(conditions::Type::AccessSynced, true, DetailReason::AsDecided, sentence(&why));
             } else {
-                detail("AccessSynced", false, DetailReason::NotAsDecided, self.not_as_decided("Not as decided yet"));
+                detail(conditions::Type::AccessSynced, false, DetailReason::NotAsDecided, self.not_as_decided("Not as decided yet"));
             }
         } else {
             detail(
-                "AccessSynced",
+                conditions::Type::AccessSynced,
                 self.access_as_decided,
                 if self.access_as_decided { DetailReason::AsDecided } else { DetailReason::NotAsDecided },
                 if self.access_as_decided { sentence(&why) } else { self.not_as_decided("Not as decided") },
@@ -385,13 +410,20 @@ impl Verdict<'_> {
         }
         if self.manager_mapped && self.decision.managed && self.account.is_some() {
             match self.manager {
-                Manager::Nothing => detail("ManagerResolved", true, DetailReason::Resolved, "There is no manager to set.".into()),
-                Manager::Resolved => detail("ManagerResolved", true, DetailReason::Resolved, "The manager's account is known.".into()),
-                Manager::Pending => {
-                    detail("ManagerResolved", false, DetailReason::ManagerPending, "The manager's account is not there yet.".into())
+                Manager::Nothing => {
+                    detail(conditions::Type::ManagerResolved, true, DetailReason::Resolved, "There is no manager to set.".into())
                 }
+                Manager::Resolved => {
+                    detail(conditions::Type::ManagerResolved, true, DetailReason::Resolved, "The manager's account is known.".into())
+                }
+                Manager::Pending => detail(
+                    conditions::Type::ManagerResolved,
+                    false,
+                    DetailReason::ManagerPending,
+                    "The manager's account is not there yet.".into(),
+                ),
                 Manager::NotManaged => detail(
-                    "ManagerResolved",
+                    conditions::Type::ManagerResolved,
                     false,
                     DetailReason::ManagerNotManaged,
                     "The manager has no account that bobsync manages.".into(),
@@ -402,7 +434,7 @@ impl Verdict<'_> {
             list.truncate(1);
         }
         if reason.is_stalled() {
-            list.push(Wanted { kind: "Stalled", status: true, reason: reason.as_str(), message });
+            list.push(Wanted { kind: conditions::Type::Stalled, status: true, reason: reason.as_str(), message });
         }
         list
     }
@@ -412,15 +444,20 @@ impl Verdict<'_> {
 /// evidence came is not said any more. `None` where they say already that something is not as decided.
 #[must_use]
 pub fn still_open(status: &EmployeeSyncStatus, generation: i64, why: Why, now: Timestamp) -> Option<Vec<Condition>> {
-    let ready = conditions::find(&status.conditions, "Ready");
+    let ready = conditions::find(&status.conditions, conditions::Type::Ready);
     if ready.is_some_and(|ready| ready.status != "True") {
         return None;
     }
     let why = why.sentence();
     let message = format!("Waiting for its turn to {}; {why}.", Planned::Suspend.words());
     let wanted = [
-        Wanted { kind: "Ready", status: false, reason: EmployeeReason::Pending.as_str(), message },
-        Wanted { kind: "AccessSynced", status: false, reason: DetailReason::NotAsDecided.as_str(), message: format!("{OPEN}: {why}.") },
+        Wanted { kind: conditions::Type::Ready, status: false, reason: EmployeeReason::Pending.as_str(), message },
+        Wanted {
+            kind: conditions::Type::AccessSynced,
+            status: false,
+            reason: DetailReason::NotAsDecided.as_str(),
+            message: format!("{OPEN}: {why}."),
+        },
     ];
     let mut list = status.conditions.clone();
     for fresh in merge(&status.conditions, &wanted, generation, now) {
@@ -439,6 +476,21 @@ fn evidence(proof: Proof) -> Option<Evidence> {
         (None, Some(revoked)) => found(EvidenceKind::AccessRevoked, revoked.at, revoked.start.map(|date| date.to_string())),
         (None, None) => None,
     }
+}
+
+/// The writes of a value that was set back, as a status keeps them.
+fn set_back(known: &SetBack) -> api::SetBack {
+    api::SetBack {
+        attribute: known.target.to_string(),
+        sent: format!("{:08x}", known.sent),
+        written_at: known.at.iter().map(|at| Time(second(*at))).collect(),
+        contested: known.contested.then_some(true),
+    }
+}
+
+/// This second of the epoch.
+fn second(at: u32) -> Timestamp {
+    Timestamp::from_second(i64::from(at)).unwrap_or_default()
 }
 
 /// A part in a plan, as a status keeps it.

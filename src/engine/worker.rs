@@ -147,7 +147,7 @@ impl Worker {
         let waits = Arc::new(Waits::new(key.clone(), shared.clock.clone()));
         let (roster, tenants, clock) = (shared.roster.clone(), shared.tenants.clone(), shared.clock.clone());
         let reckoning = Arc::new(Reckoning::new(key.clone(), roster, tenants, clock, shared.metrics.clone()));
-        let ready = object.status.as_ref().and_then(|status| conditions::find(&status.conditions, "Ready"));
+        let ready = object.status.as_ref().and_then(|status| conditions::find(&status.conditions, conditions::Type::Ready));
         let since = ready.filter(|ready| ready.status == "False").map(|ready| ready.last_transition_time.0);
         shared.metrics.begin(&key, since, shared.clock.now());
         object.status.iter().for_each(|status| reckoning.said(status));
@@ -552,7 +552,7 @@ impl Worker {
         report.again = self.times.retry;
         self.session.place.end(stop.map(|stop| stop.reason), report.tally.is_some());
         self.shared.tenants.idle(&self.key, stop.is_some() && report.tally.is_none());
-        self.shared.metrics.pass(&self.key, report, now);
+        self.shared.metrics.pass(&self.key, &report.figures(), now);
         if report.stop.is_none() && !report.is_unfinished() {
             self.shared.parts.settled(&self.key, Instant::now() - report.took);
         }

@@ -1,4 +1,5 @@
-//! HTTP as all services need it, and what may be shown of an answer. It knows no service's own words.
+//! HTTP as all services need it, and what may be shown of an answer. It knows no service's own
+//! words.
 //!
 //! - `client`: timeouts, no redirects, bounded bodies. `reach`: why there is no answer.
 //! - `scrub`: which part of an answer may be shown. `secret`: credentials that no text shows.

@@ -11,7 +11,7 @@ use std::{
     collections::{HashMap, HashSet},
     fmt::Write as _,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -25,17 +25,10 @@ use prometheus_client::{
 };
 
 use self::gauges::Gauges;
+pub use self::gauges::{Figures, People};
 use crate::{
     api::{ProvisioningIntegrationStatus, employee_sync::Trigger, key::IntegrationKey, reasons::IntegrationReason},
-    cluster::{events::Events, roster::Roster},
     domain::priority::Class,
-    engine::{
-        clock::Clock,
-        inbox::{Inbox, Received},
-        report::Report,
-    },
-    provider::limits::Pacer,
-    server::webhooks::UNREAD,
 };
 
 /// The format of [`Metrics::render`], and the format for scrapers that do not ask for it.
@@ -200,6 +193,42 @@ fn labels<const N: usize>(row: &Row, values: [Cow<'static, str>; N]) -> Labels<N
     values.map(|value| (*names.next().unwrap_or(&"unknown"), value))
 }
 
+/// Every way in which a delivery of Bob can end, in the words of the label `outcome`.
+pub const WEBHOOK_OUTCOMES: [&str; 14] = [
+    "queued",
+    "not_evidence",
+    "duplicate",
+    "ignored",
+    "other_company",
+    "unreadable",
+    "ping",
+    "refused",
+    "not_leading",
+    "starting",
+    "not_recorded",
+    "too_large",
+    "too_slow",
+    "broken_off",
+];
+
+/// How a full pass ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PassFigures {
+    /// The word of the label `outcome`.
+    pub outcome: &'static str,
+    /// How long the pass took, if it read Bob.
+    pub took: Option<Duration>,
+    /// Whether the pass did all of its work.
+    pub through: bool,
+}
+
+/// By class, the most urgent first: how many employees are in line, and how long the first of them
+/// has been.
+pub type Depths = [(usize, Option<Duration>); Class::ALL.len()];
+
+/// Reads a value for each page.
+type Reading<T> = Box<dyn Fn() -> T + Send + Sync>;
+
 /// All counts. The methods are cheap and never fail.
 pub struct Metrics {
     registry: Registry,
@@ -220,8 +249,8 @@ pub struct Metrics {
     waiting_age: Family<Labels<1>, Gauge<f64, AtomicU64>>,
     restarted: Family<Labels<1>, Counter>,
     listed: Family<Labels<2>, Gauge>,
-    inbox: OnceLock<Inbox>,
-    events: OnceLock<Events>,
+    waits: OnceLock<Reading<Depths>>,
+    lost_events: OnceLock<Reading<[u64; 2]>>,
     /// The calls that each integration has made. Their series are removed with it.
     called: Mutex<HashMap<String, HashSet<[&'static str; 3]>>>,
 }
@@ -239,7 +268,7 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         let metrics = Self::empty();
-        for outcome in Received::ALL.map(Received::word).into_iter().chain(UNREAD) {
+        for outcome in WEBHOOK_OUTCOMES {
             drop(metrics.webhooks.get_or_create(&labels(&WEBHOOKS, [outcome.into()])));
         }
         for part in PARTS {
@@ -281,8 +310,8 @@ impl Metrics {
             waiting_age: registered(&mut registry, &WAITING_AGE),
             restarted: registered(&mut registry, &RESTARTED),
             listed: registered(&mut registry, &LISTED),
-            inbox: OnceLock::new(),
-            events: OnceLock::new(),
+            waits: OnceLock::new(),
+            lost_events: OnceLock::new(),
             called: Mutex::default(),
             registry,
         }
@@ -319,10 +348,10 @@ impl Metrics {
         self.reached.get_or_create(&labels(&REACHED, [trigger.into(), class.word().into()])).observe(took.as_secs_f64());
     }
 
-    /// Shows from now on who is in line.
-    pub fn watch_inbox(&self, inbox: Inbox) {
-        // A process has one inbox, so the first one counts.
-        let _ = self.inbox.set(inbox);
+    /// Shows from now on how many employees are in line, as `read` tells for each page.
+    pub fn watch_queue(&self, read: impl Fn() -> Depths + Send + Sync + 'static) {
+        // A process has one queue, so the first one counts.
+        let _ = self.waits.set(Box::new(read));
     }
 
     /// Counts a part of the process that ended and is started again.
@@ -347,25 +376,20 @@ impl Metrics {
     }
 
     /// Counts a full pass over `key` that ended at `now`.
-    pub fn pass(&self, key: &IntegrationKey, report: &Report, now: Timestamp) {
-        let outcome = match &report.stop {
-            Some(stop) => stop.reason.as_str(),
-            None if report.is_unfinished() => "Unfinished",
-            None => "Converged",
-        };
-        self.passes.get_or_create(&labels(&PASSES, [outcome.into()])).inc();
-        if report.bob.is_some() {
-            self.pass_seconds.observe(report.took.as_secs_f64());
+    pub fn pass(&self, key: &IntegrationKey, pass: &PassFigures, now: Timestamp) {
+        self.passes.get_or_create(&labels(&PASSES, [pass.outcome.into()])).inc();
+        if let Some(took) = pass.took {
+            self.pass_seconds.observe(took.as_secs_f64());
         }
-        if report.stop.is_none() && !report.is_unfinished() && report.tally.is_some() {
+        if pass.through {
             self.success.get_or_create(&labels(&SUCCESS, [key.to_string().into()])).set(now.as_second());
             self.gauges.through(key, now);
         }
     }
 
-    /// Counts a pass over some of the employees.
-    pub fn partial_pass(&self, report: &Report) {
-        let outcome = report.stop.as_ref().map_or("Partial", |stop| stop.reason.as_str());
+    /// Counts a pass over some of the employees. `stop` is the reason for which it ended early.
+    pub fn partial_pass(&self, stop: Option<IntegrationReason>) {
+        let outcome = stop.map_or("Partial", IntegrationReason::as_str);
         self.passes.get_or_create(&labels(&PASSES, [outcome.into()])).inc();
     }
 
@@ -384,9 +408,10 @@ impl Metrics {
         self.gauges.said(key, status);
     }
 
-    /// Takes in the pacer with which an integration calls its provider.
-    pub fn paced(&self, key: &IntegrationKey, pacer: &Arc<Pacer>) {
-        self.gauges.paced(key, pacer);
+    /// Shows from now on how many calls the provider's window has left for an integration, as `left`
+    /// tells for each page.
+    pub fn paced(&self, key: &IntegrationKey, left: impl Fn() -> Option<u32> + Send + Sync + 'static) {
+        self.gauges.paced(key, Box::new(left));
     }
 
     /// Removes the series of an integration that is gone.
@@ -404,8 +429,8 @@ impl Metrics {
     }
 
     /// Shows from now on what these statuses sum up to, by this clock.
-    pub fn watch_roster(&self, roster: Roster, clock: Clock) {
-        self.gauges.watch(roster, clock);
+    pub fn watch_people(&self, people: impl People + 'static, now: impl Fn() -> Timestamp + Send + Sync + 'static) {
+        self.gauges.watch(Box::new(people), Box::new(now));
     }
 
     /// Notes whether this process may write.
@@ -413,10 +438,11 @@ impl Metrics {
         self.leader.set(i64::from(leads));
     }
 
-    /// Shows from now on what this queue loses.
-    pub fn watch_events(&self, events: Events) {
-        // A process has one queue, so the first one counts.
-        let _ = self.events.set(events);
+    /// Shows from now on how many events were dropped and how many failed, as `read` tells for each
+    /// page.
+    pub fn watch_events(&self, read: impl Fn() -> [u64; 2] + Send + Sync + 'static) {
+        // A process has one queue of events, so the first one counts.
+        let _ = self.lost_events.set(Box::new(read));
     }
 
     /// Returns the page for a scraper, with the content type [`OPEN_METRICS`].
@@ -424,16 +450,16 @@ impl Metrics {
         // The guard is held until the page is made: two scrapes at once would clear each other's
         // series.
         let _fresh = self.gauges.fill();
-        if let Some(events) = self.events.get() {
-            for (why, count) in [("dropped", events.dropped()), ("failed", events.failed())] {
+        if let Some(read) = self.lost_events.get() {
+            for (why, count) in ["dropped", "failed"].into_iter().zip(read()) {
                 self.lost.get_or_create(&labels(&EVENTS, [why.into()])).inner().store(count, Ordering::Relaxed);
             }
         }
-        if let Some(inbox) = self.inbox.get() {
-            for (class, (count, oldest)) in Class::ALL.into_iter().zip(inbox.depths()) {
+        if let Some(read) = self.waits.get() {
+            for (class, (count, oldest)) in Class::ALL.into_iter().zip(read()) {
                 let label = labels(&WAITING, [class.word().into()]);
                 self.waiting.get_or_create(&label).set(i64::try_from(count).unwrap_or(i64::MAX));
-                self.waiting_age.get_or_create(&label).set(oldest.map_or(0.0, |since| since.elapsed().as_secs_f64()));
+                self.waiting_age.get_or_create(&label).set(oldest.map_or(0.0, |age| age.as_secs_f64()));
             }
         }
         let mut page = String::new();
@@ -447,7 +473,7 @@ impl Metrics {
     #[must_use]
     pub fn markdown() -> String {
         let mut page = String::from(
-            "# Metrics\n\nGenerated by `make generate` from `src/server/metrics.rs`. Served at `/metrics` on `--http-listen` as OpenMetrics text.\n\n\
+            "# Metrics\n\nGenerated by `make generate` from `src/telemetry/metrics.rs`. Served at `/metrics` on `--http-listen` as OpenMetrics text.\n\n\
              The label `integration` is namespace and name. No label ever names a person.\n\n| metric | type | labels | |\n| --- | --- | --- | --- |\n",
         );
         for Row { name, kind, labels, help } in TABLE {

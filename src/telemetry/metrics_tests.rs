@@ -5,8 +5,17 @@ use serde_json::json;
 use super::*;
 use crate::{
     api::{EmployeeSync, ProvisioningIntegrationStatus, reasons::EmployeeReason},
-    cluster::leadership::Leadership,
-    engine::{clock::ClockHand, execute::Cut, record::Tally, validate::Stop},
+    cluster::roster::Roster,
+    engine::{
+        clock::{Clock, ClockHand},
+        execute::Cut,
+        inbox::Received,
+        record::Tally,
+        report::Report,
+        validate::Stop,
+    },
+    provider::limits::Pacer,
+    server::webhooks::UNREAD,
 };
 
 fn key(name: &str) -> IntegrationKey {
@@ -27,7 +36,7 @@ fn watching() -> (Metrics, Roster, ClockHand) {
     let (clock, hand) = Clock::adjustable();
     hand.set(now());
     let (metrics, roster) = (Metrics::new(), Roster::default());
-    metrics.watch_roster(roster.clone(), clock);
+    metrics.watch_people(roster.clone(), move || clock.now());
     (metrics, roster, hand)
 }
 
@@ -89,17 +98,17 @@ async fn the_table_is_what_is_registered() {
     });
     metrics.said(&key, &serde_json::from_value(status).expect("a status"));
     let pacer = Arc::new(Pacer::new(5_000, Duration::from_hours(1)));
-    metrics.paced(&key, &pacer);
+    metrics.paced(&key, {
+        let pacer = Arc::downgrade(&pacer);
+        move || pacer.upgrade().map(|pacer| pacer.left())
+    });
     metrics.call(&key, "bob", "search", "ok");
     metrics.change(&key, "Create", "succeeded");
     metrics.status_patch("EmployeeSync", "skipped");
     metrics.namespace_listed("people", "EmployeeSync", true);
-    metrics.pass(&key, &went_well(), now());
-    crate::cluster::connect::install_crypto();
-    let config = kube::Config::new("http://127.0.0.1:1".parse().expect("an address"));
-    let client = kube::Client::try_from(config).expect("a client");
-    metrics.watch_events(Events::start(client.clone(), Leadership::always()));
-    metrics.watch_inbox(Inbox::new(client, Roster::default(), Clock::system(), Leadership::always()));
+    metrics.pass(&key, &went_well().figures(), now());
+    metrics.watch_events(|| [1, 2]);
+    metrics.watch_queue(|| [(1, Some(Duration::from_secs(3))); 5]);
     metrics.webhook("queued");
     metrics.reached(Trigger::Webhook, Class::Leaver, Duration::from_secs(1));
     let page = metrics.render();
@@ -137,7 +146,9 @@ fn the_first_of_anything_in_a_closed_list_is_an_increase() {
     // The help names every outcome, and every outcome that it names exists.
     let shown: Vec<&str> =
         page.lines().filter_map(|line| line.strip_prefix("bobsync_webhooks_total{outcome=\"")?.split('"').next()).collect();
-    assert_eq!(shown.len(), Received::ALL.len() + UNREAD.len());
+    let outcomes: Vec<&str> = Received::ALL.map(Received::word).into_iter().chain(UNREAD).collect();
+    assert_eq!(outcomes, WEBHOOK_OUTCOMES, "the outcomes of the inbox and of the door");
+    assert_eq!(shown.len(), outcomes.len());
     let named: Vec<&str> = WEBHOOKS.help.split(|c: char| !c.is_ascii_lowercase() && c != '_').collect();
     assert!(shown.iter().all(|word| named.contains(word)), "{shown:?}");
 }
@@ -146,10 +157,10 @@ fn the_first_of_anything_in_a_closed_list_is_an_increase() {
 fn a_pass_moves_its_integration_only() {
     let (metrics, ..) = watching();
     ["onelogin", "other"].into_iter().for_each(|name| metrics.begin(&key(name), None, now()));
-    metrics.pass(&key("onelogin"), &went_well(), now());
+    metrics.pass(&key("onelogin"), &went_well().figures(), now());
     let stop = Stop::new(IntegrationReason::BobUnavailable, "noa.lind@example.com");
     let failed = Report { stop: Some(stop), bob: Some(false), ..Report::default() };
-    metrics.pass(&key("other"), &failed, now());
+    metrics.pass(&key("other"), &failed.figures(), now());
     let page = metrics.render();
     assert_eq!(value(&page, r#"bobsync_passes_total{outcome="Converged"}"#), Some(1.0));
     assert_eq!(value(&page, r#"bobsync_passes_total{outcome="BobUnavailable"}"#), Some(1.0));
@@ -216,7 +227,10 @@ async fn what_an_integration_says_and_what_its_provider_allows_is_shown() {
     let window = |metrics: &Metrics| value(&metrics.render(), r#"bobsync_provider_window_left{integration="people/onelogin"}"#);
     assert_eq!(window(&metrics), None, "not connected");
     let pacer = Arc::new(Pacer::new(5_000, Duration::from_hours(1)));
-    metrics.paced(&key("onelogin"), &pacer);
+    metrics.paced(&key("onelogin"), {
+        let pacer = Arc::downgrade(&pacer);
+        move || pacer.upgrade().map(|pacer| pacer.left())
+    });
     drop(pacer.admit(crate::domain::priority::Urgency::Normal).await);
     assert_eq!(window(&metrics), Some(4_999.0));
     pacer.throttled(Some(Duration::from_mins(1)));
@@ -236,15 +250,15 @@ fn the_unsynced_age_grows_until_all_are_in_sync_and_goes_on_after_a_restart() {
     };
     assert_eq!(age(&metrics), None);
     metrics.begin(&key("onelogin"), None, now());
-    metrics.pass(&key("onelogin"), &went_well(), now());
+    metrics.pass(&key("onelogin"), &went_well().figures(), now());
     to(10);
     assert_eq!(age(&metrics), Some(600.0), "no pass at all: it grows");
-    metrics.pass(&key("onelogin"), &Report { cut: Some(Cut::Deadline), ..went_well() }, to(11));
+    metrics.pass(&key("onelogin"), &Report { cut: Some(Cut::Deadline), ..went_well() }.figures(), to(11));
     assert_eq!(age(&metrics), Some(660.0), "one that did not end does not reset it");
-    metrics.pass(&key("onelogin"), &went_well(), to(12));
+    metrics.pass(&key("onelogin"), &went_well().figures(), to(12));
     assert_eq!(age(&metrics), Some(0.0));
     see(&roster, "1", 1, (EmployeeReason::Rejected, "2026-02-28T00:00:00Z"), None);
-    metrics.pass(&key("onelogin"), &went_well(), to(0));
+    metrics.pass(&key("onelogin"), &went_well().figures(), to(0));
     assert_eq!(age(&metrics), Some(24.0 * 3600.0), "one who fails has failed for a day, whatever process has seen it");
     see(&roster, "1", 2, (EmployeeReason::InSync, "2026-03-01T00:00:00Z"), None);
     assert_eq!(age(&metrics), Some(0.0), "a single pass has seen to it");
@@ -259,7 +273,7 @@ fn a_deleted_integration_leaves_no_series() {
     metrics.begin(&key("onelogin"), None, now());
     metrics.call(&key("onelogin"), "bob", "search", "unauthorized");
     metrics.change(&key("onelogin"), "Create", "succeeded");
-    metrics.pass(&key("onelogin"), &went_well(), now());
+    metrics.pass(&key("onelogin"), &went_well().figures(), now());
     assert!(metrics.render().contains("people/onelogin"));
     metrics.forget(&key("onelogin"));
     assert!(!metrics.render().contains("people/onelogin"));

@@ -33,7 +33,7 @@ impl Assets {
     }
 }
 
-/// The repository in which this crate was compiled.
+/// Returns the repository in which this crate was compiled.
 pub(crate) fn repository() -> &'static Path {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here)

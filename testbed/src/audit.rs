@@ -29,7 +29,7 @@ pub struct AuditEvent {
     pub subresource: String,
     /// Empty for a kind without a namespace, and for requests over all of them.
     pub namespace: String,
-    /// Empty where the request names no object.
+    /// Empty if the request names no object.
     pub name: String,
     /// The user, such as `admin` or `system:serviceaccount:people:bobsync`.
     pub user: String,

@@ -78,7 +78,7 @@ impl ControlPlane {
         Ok(Self { running, audit, assets, authority: credentials.authority, files: AtomicU64::new(0), folder })
     }
 
-    /// `https://127.0.0.1:<port>`.
+    /// Returns `https://127.0.0.1:<port>`.
     pub fn server(&self) -> &str {
         &self.running.server
     }
@@ -166,7 +166,7 @@ impl ControlPlane {
         Ok(path)
     }
 
-    /// Server-side apply, as the field manager `testbed`, of every document in `yaml`.
+    /// Applies every document in `yaml` by server-side apply, as the field manager `testbed`.
     /// Namespaces and definitions go first; definitions are served when this returns.
     ///
     /// # Errors

@@ -60,7 +60,7 @@ impl Credentials {
     }
 }
 
-/// 32 random bytes, printable.
+/// Returns 32 random bytes, printable.
 fn token() -> Result<String> {
     let mut bytes = [0_u8; 32];
     let random = rustls::crypto::ring::default_provider().secure_random;

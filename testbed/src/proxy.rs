@@ -140,7 +140,7 @@ impl Proxy {
         Ok(Self { address, behind, task })
     }
 
-    /// `http://127.0.0.1:<port>`.
+    /// Returns `http://127.0.0.1:<port>`.
     pub fn server(&self) -> String {
         format!("http://{}", self.address)
     }

@@ -21,13 +21,13 @@ async fn try_to_list<T: Tenant>(tenant: &T) -> Result<(Vec<Account>, Listing), E
     Ok((seen, listing))
 }
 
-/// Every account once; none was added or removed.
+/// Checks that every account is listed once, and that none was added or removed.
 fn assert_whole(people: usize, (seen, listing): &(Vec<Account>, Listing)) {
     assert_eq!(*listing, Listing { accounts: u32::try_from(people).unwrap(), whole: true, unavailable: vec![] });
     assert_eq!(seen.len(), people);
 }
 
-/// Two and a half pages of accounts, the last of them the manager of all.
+/// Makes two and a half pages of accounts, the last of them the manager of all.
 fn many<T: Tenant>() -> Vec<Account> {
     (0..T::CATALOG.capabilities.page * 5 / 2).map(|number| account(&format!("person-{number}"))).collect()
 }

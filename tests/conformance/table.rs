@@ -56,7 +56,7 @@ macro_rules! every_provider {
         $crate::table::table!($tenant, kept: [
             a_value_that_is_kept_in_another_form_is_written_once_until_either_side_changes,
             a_value_that_is_kept_in_another_form_each_time_is_given_up_after_three_writes,
-            what_is_changed_again_and_again_is_no_form_of_the_provider_and_is_given_up_at_last,
+            what_is_set_back_again_and_again_is_contested_and_comes_right_when_the_other_writer_stops,
         ]);
         $crate::table::table!($tenant, addresses: [
             an_account_from_before_is_adopted_whatever_is_not_seen_at_the_ends_of_an_address,

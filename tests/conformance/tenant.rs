@@ -65,7 +65,7 @@ pub trait Tenant: Sized + Sync {
     /// Starts an empty tenant, and a connected provider that has not called yet.
     async fn start() -> Self;
 
-    /// The provider under test.
+    /// Returns the provider under test.
     fn provider(&self) -> &dyn Provider;
 
     /// Makes another connection to the same tenant.
@@ -274,7 +274,7 @@ pub async fn update<T: Tenant>(
     (outcome, tenant.calls().await - before)
 }
 
-/// Every kind of worthless answer, and whether the call was still carried out.
+/// Returns every kind of worthless answer, and whether the call was still carried out.
 pub fn worthless() -> Vec<(Fault, bool)> {
     let new = Fault::new;
     vec![

@@ -242,7 +242,7 @@ fn decided(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Decision {
     decide(&settings(wishes), &known(wishes, facts), &employee(facts), now)
 }
 
-/// What the `EmployeeSync` says.
+/// Returns what the `EmployeeSync` says.
 fn known(wishes: &Wishes, facts: &Facts) -> Known {
     Known {
         overrides: Overrides { hands_off: wishes.hands_off, ..Overrides::default() },

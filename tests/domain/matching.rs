@@ -43,7 +43,8 @@ fn is_free(crowd: &Crowd, account: &Stored) -> bool {
     account.mark.is_none() && !crowd.people.iter().any(|one| recorded_for(crowd, account, one))
 }
 
-/// The accounts of this employee with any e-mail: those with the mark, else the recorded one.
+/// Returns the accounts of this employee with any e-mail: those with the mark, else the recorded
+/// one.
 fn own<'a>(crowd: &'a Crowd, one: &Someone) -> Vec<&'a Stored> {
     let marked: Vec<_> = crowd.accounts.iter().filter(|account| bears_mark_of(account, one)).collect();
     if marked.is_empty() { crowd.accounts.iter().filter(|account| recorded_for(crowd, account, one)).collect() } else { marked }
@@ -66,7 +67,7 @@ fn loses_shared_email(crowd: &Crowd, one: &Someone) -> bool {
     }
 }
 
-/// Which account belongs to which employee, by the contract.
+/// Returns which account belongs to which employee, by the contract.
 pub fn whose(crowd: &Crowd, one: &Someone) -> Whose {
     let managed = one.stance != Stance::NotManaged;
     let has_email = |account: &Stored| managed && same(account.email, one.wanted_email());
@@ -92,9 +93,9 @@ pub fn whose(crowd: &Crowd, one: &Someone) -> Whose {
     }
 }
 
-/// The employee who gives up, in the same plan, the e-mail or username that this employee should
-/// have. The one account in the way belongs to an employee who gets others, and those are not
-/// blocked for good. No employees wait in a circle.
+/// Returns the employee who gives up, in the same plan, the e-mail or username that this employee
+/// should have. The one account in the way belongs to an employee who gets others, and those are
+/// not blocked for good. No employees wait in a circle.
 pub fn waits_for<'a>(crowd: &'a Crowd, one: &Someone) -> Option<&'a Someone> {
     fn giver<'a>(crowd: &'a Crowd, one: &Someone) -> Option<&'a Someone> {
         let mine: Vec<_> = own(crowd, one).iter().map(|account| account.id).collect();

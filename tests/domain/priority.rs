@@ -109,6 +109,7 @@ fn scene(drawn: &[Drawn]) -> Scene {
         change: Some(number),
         drifted: Vec::new(),
         kept: Vec::new(),
+        contested: Vec::new(),
         withheld: Vec::new(),
         beside: None,
         several: false,
@@ -132,7 +133,7 @@ impl Scene {
     }
 }
 
-/// The changes that a change needs, as the plan names them.
+/// Returns the changes that a change needs, as the plan names them.
 fn needs(drawn: &[Drawn], at: usize) -> Vec<usize> {
     let one = &drawn[at];
     if one.class <= Class::Leaver {

@@ -85,7 +85,7 @@ impl Provider for Licensed {
     }
 }
 
-/// How many employees have a usable account, one without a licence, and a wait.
+/// Returns how many employees have a usable account, one without a licence, and a wait.
 async fn hire(provider: &Licensed, employees: u32) -> (usize, usize, usize) {
     let mapping = mapping();
     let people: Vec<_> = (0..employees).map(|id| person(&id.to_string(), Access::Active, Missing::Create(Access::Active))).collect();

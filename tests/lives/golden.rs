@@ -92,7 +92,7 @@ fn names(extension: &str) -> Vec<String> {
     names
 }
 
-/// A life, step by step.
+/// Runs a life, step by step.
 fn tell(life: &Life) -> String {
     let mut out = format!("{}\n", life.title);
     if !life.about.is_empty() {

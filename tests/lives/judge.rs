@@ -67,8 +67,8 @@ pub struct Contract {
     rows: Vec<Row>,
 }
 
-/// Whether the judge supports everything in this spec: scopes, expressions and `OnChange` have
-/// other tests.
+/// Returns whether the judge supports everything in this spec: scopes, expressions and `OnChange`
+/// have other tests.
 pub fn knows(spec: &Value) -> bool {
     let provisioning = &spec["provisioning"];
     let mut rows = spec["mapping"].as_array().into_iter().flatten();

@@ -32,8 +32,8 @@ use crate::{
     oracle::Shown,
 };
 
-/// The one place that asks the core for a decision, with all that is known of an employee in
-/// addition to Bob's row.
+/// Asks the core for a decision, with all that is known of an employee in addition to Bob's row. No
+/// other code here does.
 fn decided(settings: &Settings, mut employee: Employee, object: Option<&Object>, first_pass: bool, now: Timestamp) -> Person {
     let unmet = if first_pass { Met::BeforeIntegration } else { Met::New };
     let known = Known {
@@ -110,7 +110,7 @@ pub struct Object {
 }
 
 impl Object {
-    /// What its spec asks for.
+    /// Returns what its spec asks for.
     pub fn overrides(&self) -> Overrides {
         let mut overrides = Overrides::default();
         for (key, value) in &self.spec {
@@ -354,8 +354,8 @@ impl World {
         Pass { people, plan, writes, suspect }
     }
 
-    /// The search, and a single read of every employee who has an object and is missing from it,
-    /// unless the answer is implausibly short.
+    /// Reads the search, and each employee who has an object and is missing from it, unless the
+    /// answer is implausibly short.
     fn observe(&mut self) -> (Vec<Employee>, bool) {
         let row = |file: &File| {
             let cells: Vec<Cell<'_>> = self
@@ -483,8 +483,8 @@ impl World {
         names.into_iter().find(|name| !self.accounts.contains_key(name)).expect("numbers do not end")
     }
 
-    /// What the engine writes into the `EmployeeSync`s: the account that bears the mark, was marked
-    /// in this pass, or is on record already.
+    /// Writes into the `EmployeeSync`s what the engine writes: the account that bears the mark, was
+    /// marked in this pass, or is on record already.
     fn record(&mut self, people: &[Person], plan: &Plan, writes: &[Written]) {
         for (person, standing) in people.iter().zip(&plan.standings) {
             let who = person.employee.id();

@@ -26,7 +26,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The name that metadata uses.
+    /// Returns the name that metadata uses.
     pub fn name(self) -> &'static str {
         match self {
             Self::Text | Self::Mirror => "text",
@@ -68,13 +68,13 @@ impl Field {
         self.id.contains(".custom.") || self.id.contains(".customColumns.")
     }
 
-    /// Whether a read without `fields` returns it: Basic info, About, Employment and Work, never
-    /// custom fields.
+    /// Returns whether a read without `fields` returns it: Basic info, About, Employment and Work,
+    /// never custom fields.
     pub fn is_default(&self) -> bool {
         !self.is_custom() && ["root", "about", "employment", "work"].contains(&self.category.as_str())
     }
 
-    /// The metadata entry.
+    /// Returns the metadata entry.
     pub fn metadata(&self) -> Value {
         let display = match self.category.as_str() {
             "root" => "Basic info",
@@ -174,7 +174,7 @@ impl Catalogue {
         self.by_id.get(id).copied()
     }
 
-    /// The number of a built-in field.
+    /// Returns the number of a built-in field.
     pub fn built_in(&self, id: &str) -> usize {
         self.number(id).expect("a built-in field")
     }
@@ -191,7 +191,7 @@ impl Catalogue {
         number
     }
 
-    /// A custom field by its id (`<category>.custom.field_<n>`), made as text when it is new.
+    /// Returns a custom field by its id (`<category>.custom.field_<n>`); a new one is made as text.
     pub fn custom(&mut self, id: &str, kind: Kind, list: Option<String>) -> Option<usize> {
         let category = id.split(".custom.").next().filter(|head| head.len() < id.len());
         let category = category.or_else(|| id.split(".customColumns.").next().filter(|head| head.len() < id.len()))?;

@@ -57,7 +57,7 @@ enum Seen<'a> {
 }
 
 impl Plan {
-    /// A plan for these field numbers.
+    /// Returns a plan for these field numbers.
     pub fn new(view: &View, numbers: &[usize], human: Human) -> Self {
         let mut tree = Vec::new();
         let fields = &view.company.catalogue.fields;
@@ -188,7 +188,7 @@ impl View {
         self.stale.get(&id).or_else(|| self.company.employee(id)).map(AsRef::as_ref)
     }
 
-    /// The employee as this view shows it.
+    /// Returns the employee as this view shows it.
     pub fn current<'a>(&'a self, employee: &'a Arc<Employee>) -> &'a Employee {
         self.stale.get(&employee.id).unwrap_or(employee)
     }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::front::Answer;
 
-/// `{"error":{"code","message","innerError"}}`
+/// Returns `{"error":{"code","message","innerError"}}`.
 pub fn refused(status: u16, code: &str, message: &str) -> Answer {
     Answer::json(status, &body(code, message, &Value::Null))
 }
@@ -22,7 +22,7 @@ pub fn bad(message: &str) -> Answer {
     refused(400, "Request_BadRequest", message)
 }
 
-/// One property is refused.
+/// Returns the refusal of one property.
 pub fn invalid(property: &str) -> Answer {
     invalid_because(property, &format!("Invalid value specified for property '{property}' of resource 'User'."))
 }
@@ -32,7 +32,7 @@ pub fn invalid_because(property: &str, message: &str) -> Answer {
     Answer::json(400, &body("Request_BadRequest", message, &details))
 }
 
-/// Another object has the value.
+/// Returns the refusal of a value that another object has.
 pub fn conflict(property: &str) -> Answer {
     let message = format!("Another object with the same value for property {property} already exists.");
     let details = json!([
@@ -65,7 +65,7 @@ pub fn throttled(seconds: i64) -> Answer {
         .with("x-ms-throttle-scope", "Tenant_Application/Write")
 }
 
-/// `{"error","error_description","error_codes"}`: the sign-in service.
+/// Returns `{"error","error_description","error_codes"}`: the sign-in service.
 pub fn token(status: u16, error: &str, number: u64, description: &str) -> Answer {
     let trace = "7c8ad5ea-0000-4000-8000-000000000002";
     let told = format!("AADSTS{number}: {description} Trace ID: {trace} Correlation ID: {trace} Timestamp: 2026-11-22 08:00:00Z");

@@ -159,7 +159,7 @@ fn expansion(text: &str) -> Checked<Vec<String>> {
     }
 }
 
-/// `GET /users/{id}`
+/// Handles `GET /users/{id}`.
 pub fn get(state: &State, call: &Call, key: &str, now: Timestamp) -> Answer {
     let read = || {
         let asked = Asked::read(call, &["$select", "$expand"], true)?;
@@ -171,7 +171,7 @@ pub fn get(state: &State, call: &Call, key: &str, now: Timestamp) -> Answer {
     read().unwrap_or_else(|refused| refused)
 }
 
-/// `GET /users/{id}/manager`
+/// Handles `GET /users/{id}/manager`.
 pub fn manager(state: &State, call: &Call, key: &str) -> Answer {
     let read = || {
         let asked = Asked::read(call, &["$select"], true)?;
@@ -184,12 +184,12 @@ pub fn manager(state: &State, call: &Call, key: &str) -> Answer {
     read().unwrap_or_else(|refused| refused)
 }
 
-/// `GET /users`
+/// Handles `GET /users`.
 pub fn list(state: &State, call: &Call, now: Timestamp) -> Answer {
     page(state, call, now).unwrap_or_else(|refused| refused)
 }
 
-/// `GET /directory/deletedItems/microsoft.graph.user`
+/// Handles `GET /directory/deletedItems/microsoft.graph.user`.
 pub fn deleted(state: &State, call: &Call) -> Answer {
     let read = || {
         let asked = Asked::read(call, &["$select", "$top"], false)?;

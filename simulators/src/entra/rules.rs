@@ -215,12 +215,12 @@ fn password(value: &Value) -> Checked<Value> {
             return Err(errors::bad(why));
         }
     }
-    // "forceChangePasswordNextSignIn: default true" where a password is set.
+    // "forceChangePasswordNextSignIn: default true" if a password is set.
     let force = members.get("forceChangePasswordNextSignIn").cloned().unwrap_or(json!(true));
     Ok(json!({"forceChangePasswordNextSignIn": force}))
 }
 
-/// The test's own rules.
+/// Applies the test's own rules.
 fn refused(state: &State, given: &Map<String, Value>) -> Checked {
     for rule in &state.refuse {
         if given.get(&rule.field).is_some_and(|value| value.to_string().contains(&rule.contains)) {

@@ -87,7 +87,7 @@ impl Users {
         self.live.get(&id.to_lowercase())
     }
 
-    /// By id or name.
+    /// Finds a user by id or name.
     pub fn find(&self, key: &str) -> Option<&User> {
         let key = key.to_lowercase();
         self.live.get(&key).or_else(|| self.live.get(self.names.get(&key)?))

@@ -21,7 +21,7 @@ fn body(call: &Call) -> Checked<Map<String, Value>> {
     serde_json::from_slice(&call.body).map_err(|_| errors::refused(400, "BadRequest", "Unable to read JSON request payload."))
 }
 
-/// `POST /users`
+/// Handles `POST /users`.
 pub fn create(state: &mut State, call: &Call, now: Timestamp) -> Answer {
     let done = body(call).and_then(|given| {
         for name in ["accountEnabled", "displayName", "mailNickname", "passwordProfile", "userPrincipalName"] {
@@ -105,7 +105,7 @@ pub fn apply(members: &mut Map<String, Value>, checked: Map<String, Value>) {
     }
 }
 
-/// A name is unique, and so is an address among all users.
+/// Checks that a name is unique, and an address among all users.
 pub fn unique(state: &State, checked: &Map<String, Value>, own: &str) -> Checked {
     let text = |name: &str| checked.get(name).and_then(Value::as_str);
     if text("userPrincipalName").is_some_and(|name| state.users.is_taken(name, own)) {
@@ -127,7 +127,7 @@ fn reached(state: &State, key: &str, now: Timestamp) -> Checked<User> {
     Ok(user.clone())
 }
 
-/// `PATCH /users/{id}`
+/// Handles `PATCH /users/{id}`.
 pub fn update(state: &mut State, call: &Call, key: &str, now: Timestamp) -> Answer {
     let done = body(call).and_then(|given| {
         let user = reached(state, key, now)?;
@@ -166,7 +166,7 @@ fn note(state: &State, user: &mut User, now: Timestamp) {
     user.indexed = Some((before, now + SignedDuration::from_secs(state.quirks.filter_lag_seconds)));
 }
 
-/// `PUT /users/{id}/manager/$ref`
+/// Handles `PUT /users/{id}/manager/$ref`.
 pub fn set_manager(state: &mut State, call: &Call, key: &str, now: Timestamp) -> Answer {
     let lagging = |state: &State| {
         if state.quirks.reference_lag_is_bad_request { errors::bad("Not a valid reference update.") } else { errors::not_found(key) }
@@ -203,7 +203,7 @@ pub fn set_manager(state: &mut State, call: &Call, key: &str, now: Timestamp) ->
     }
 }
 
-/// `DELETE /users/{id}/manager/$ref`
+/// Handles `DELETE /users/{id}/manager/$ref`.
 pub fn remove_manager(state: &mut State, key: &str, now: Timestamp) -> Answer {
     match reached(state, key, now) {
         Ok(User { manager: None, .. }) => errors::not_found("manager"),
@@ -216,7 +216,7 @@ pub fn remove_manager(state: &mut State, key: &str, now: Timestamp) -> Answer {
     }
 }
 
-/// `POST /users/{id}/revokeSignInSessions`
+/// Handles `POST /users/{id}/revokeSignInSessions`.
 pub fn end_sessions(state: &mut State, key: &str, now: Timestamp) -> Answer {
     match reached(state, key, now) {
         Ok(mut user) => {
@@ -230,7 +230,7 @@ pub fn end_sessions(state: &mut State, key: &str, now: Timestamp) -> Answer {
     }
 }
 
-/// `DELETE /users/{id}`
+/// Handles `DELETE /users/{id}`.
 pub fn delete(state: &mut State, key: &str, now: Timestamp) -> Answer {
     match reached(state, key, now) {
         Ok(user) if state.administrators.contains(&user.id) => errors::forbidden(),
@@ -242,7 +242,7 @@ pub fn delete(state: &mut State, key: &str, now: Timestamp) -> Answer {
     }
 }
 
-/// `POST /directory/deletedItems/{id}/restore`
+/// Handles `POST /directory/deletedItems/{id}/restore`.
 pub fn restore(state: &mut State, id: &str, now: Timestamp) -> Answer {
     match state.users.restore(id, now) {
         Ok(user) => Answer::json(200, &shown(user)),

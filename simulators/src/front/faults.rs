@@ -39,7 +39,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Whether the caller waits for an answer that never comes.
+    /// Returns whether the caller waits for an answer that never comes.
     pub fn holds(self) -> bool {
         matches!(self, Self::Hold | Self::HoldAfterApply)
     }

@@ -31,7 +31,8 @@ pub struct Call {
 }
 
 impl Call {
-    /// The decoded path segments; empty ones are kept, so `/v1/people/` differs from `/v1/people`.
+    /// Returns the decoded path segments; empty ones are kept, so `/v1/people/` differs from
+    /// `/v1/people`.
     pub fn segments(&self) -> Vec<String> {
         self.path
             .trim_start_matches('/')
@@ -40,7 +41,7 @@ impl Call {
             .collect()
     }
 
-    /// Query pairs by the rules of HTML forms: `+` is a blank, `%2B` a plus.
+    /// Returns the query pairs by the rules of HTML forms: `+` is a blank, `%2B` a plus.
     pub fn pairs(&self) -> Vec<(String, String)> {
         form_urlencoded::parse(self.query.as_bytes()).into_owned().collect()
     }
@@ -49,12 +50,12 @@ impl Call {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// The media type without its parameters, in lower case.
+    /// Returns the media type without its parameters, in lower case.
     pub fn media_type(&self) -> Option<String> {
         self.header("content-type").map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
     }
 
-    /// User and password of a Basic header.
+    /// Returns user and password of a Basic header.
     pub fn basic(&self) -> Option<(String, String)> {
         use base64::Engine as _;
         let value = self.header("authorization")?;
@@ -113,20 +114,21 @@ pub trait Service: Send + Sync + 'static {
     /// Answers one call. The gate holds no lock during it.
     fn answer(&self, call: &Call) -> Answer;
 
-    /// The route's template, such as `PUT /api/2/users/{id}`, for the call counts.
+    /// Returns the route's template, such as `PUT /api/2/users/{id}`, for the call counts.
     fn route(&self, call: &Call) -> String;
 
-    /// Whether the call asks for a change of the service's data.
+    /// Returns whether the call asks for a change of the service's data.
     fn is_write(&self, call: &Call) -> bool;
 
-    /// Whether the body contains a credential, and must not be kept.
+    /// Returns whether the body contains a credential, and must not be kept.
     fn is_secret(&self, call: &Call) -> bool;
 
-    /// The calls within this one and the statuses of their answers: recorded like any other.
+    /// Returns the calls within this one and the statuses of their answers: recorded like any
+    /// other.
     fn within(&self, _: &Call, _: &Answer) -> Vec<(Call, u16)> {
         Vec::new()
     }
 
-    /// The body of an injected error with this status, in the service's own shape.
+    /// Returns the body of an injected error with this status, in the service's own shape.
     fn error_body(&self, status: u16) -> Value;
 }

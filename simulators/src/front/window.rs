@@ -22,7 +22,7 @@ pub struct Taken {
 }
 
 impl Taken {
-    /// Whole seconds until the refill, at least 1 so that a client never spins.
+    /// Returns the whole seconds until the refill, at least 1 so that a client never spins.
     pub fn seconds_left(&self, now: Timestamp) -> i64 {
         let left = self.ends.duration_since(now);
         (left.as_secs() + i64::from(left.subsec_nanos() > 0)).max(1)

@@ -199,7 +199,7 @@ impl Tokens {
         })
     }
 
-    /// The rights of every administrator, including those with live tokens.
+    /// Returns the rights of every administrator, including those with live tokens.
     pub fn set_rights(&mut self, admin: &str, rights: Option<Rights>) {
         match rights {
             Some(rights) => {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::front::Answer;
 
-/// `{"error":{"code","message","errors":[{"domain","reason","message"}]}}`
+/// Returns `{"error":{"code","message","errors":[{"domain","reason","message"}]}}`.
 pub fn refused(status: u16, reason: &str, message: &str) -> Answer {
     Answer::json(status, &body(status, reason, message))
 }
@@ -26,7 +26,8 @@ pub fn not_found(what: &str) -> Answer {
     refused(404, "notFound", &format!("Resource Not Found: {what}"))
 }
 
-/// A user who does not exist: a deleted user who can still be restored has another answer.
+/// Returns the answer for a user who does not exist. A deleted user who can still be restored has
+/// another answer.
 pub fn no_user(state: &super::service::State, key: &str, now: jiff::Timestamp) -> Answer {
     if state.users.is_restorable(key, now) { refused(412, "conditionNotMet", "User is deleted.") } else { not_found("userKey") }
 }
@@ -40,7 +41,7 @@ pub fn unauthorized() -> Answer {
     refused(401, "authError", message)
 }
 
-/// `{"error","error_description"}`: the token service (RFC 6749, 5.2).
+/// Returns `{"error","error_description"}`: the token service (RFC 6749, 5.2).
 pub fn token(status: u16, error: &str, description: &str) -> Answer {
     Answer::json(status, &json!({"error": error, "error_description": description}))
 }

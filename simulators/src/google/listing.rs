@@ -73,7 +73,7 @@ impl Asked {
     }
 }
 
-/// A user as a read shows it.
+/// Returns a user as a read shows it.
 fn shown(state: &State, user: &User, custom: Option<&[String]>, listed: bool, now: Timestamp) -> Value {
     let mut value = user.value();
     if let Some(mask) = custom {
@@ -93,7 +93,7 @@ fn shown(state: &State, user: &User, custom: Option<&[String]>, listed: bool, no
     Value::Object(value)
 }
 
-/// `GET /users/{userKey}`
+/// Handles `GET /users/{userKey}`.
 pub fn get(state: &State, call: &Call, key: &str, now: Timestamp) -> Answer {
     let read = || {
         let asked = Asked::read(call)?;
@@ -105,7 +105,7 @@ pub fn get(state: &State, call: &Call, key: &str, now: Timestamp) -> Answer {
     read().unwrap_or_else(|refused| refused)
 }
 
-/// `GET /users`
+/// Handles `GET /users`.
 pub fn list(state: &State, call: &Call, now: Timestamp) -> Answer {
     page(state, call, now).unwrap_or_else(|refused| refused)
 }

@@ -328,7 +328,7 @@ fn of_kind(kind: &str, value: &Value) -> bool {
     }
 }
 
-/// An entry of a custom field with several values: `{type, customType, value}`.
+/// Checks an entry of a custom field with several values: `{type, customType, value}`.
 fn one_of_several(kind: &str, entry: &Value) -> bool {
     let Some(members) = entry.as_object() else { return false };
     let typed = members.get("type").is_none_or(|kind| kind.as_str().is_some_and(|kind| SEVERAL.contains(&kind)));
@@ -354,7 +354,7 @@ fn password(given: &Map<String, Value>) -> Checked {
     if good { Ok(()) } else { Err(bad()) }
 }
 
-/// The test's own rules.
+/// Applies the test's own rules.
 fn refused(state: &State, given: &Map<String, Value>) -> Checked {
     for rule in &state.refuse {
         let (outer, inner) = rule.field.split_once('.').unwrap_or((&rule.field, ""));

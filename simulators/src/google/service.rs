@@ -81,7 +81,7 @@ impl Default for State {
 }
 
 impl State {
-    /// A call beyond the limits.
+    /// Returns the refusal of a call beyond the limits.
     pub fn slow_down(&self) -> Answer {
         match self.quirks.throttle {
             Throttle::Forbidden => errors::refused(403, "userRateLimitExceeded", "User Rate Limit Exceeded"),
@@ -243,7 +243,7 @@ fn resource(state: &mut State, call: &Call, route: &Route, now: Timestamp) -> An
     }
 }
 
-/// `GET /customer/{customerId}/schemas`
+/// Handles `GET /customer/{customerId}/schemas`.
 fn schemas(state: &State) -> Answer {
     let field = |(name, kind): (&String, &String)| {
         let (kind, several) = kind.strip_suffix("[]").map_or((&**kind, false), |kind| (kind, true));

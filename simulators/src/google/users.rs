@@ -56,7 +56,7 @@ impl User {
         }
     }
 
-    /// The whole user.
+    /// Returns the whole user.
     pub fn value(&self) -> Map<String, Value> {
         let mut value = self.members.clone();
         value.insert("kind".into(), json!("admin#directory#user"));
@@ -102,7 +102,7 @@ impl Users {
         self.live.get(&id)
     }
 
-    /// By id, primary address or alias.
+    /// Finds a user by id, primary address or alias.
     pub fn find(&self, key: &str) -> Option<&User> {
         let by_id = key.parse().ok().and_then(|id: u128| self.live.get(&id));
         by_id.or_else(|| self.live.get(self.addresses.get(&key.to_lowercase())?))

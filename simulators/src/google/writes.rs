@@ -25,7 +25,7 @@ fn shown(user: &User) -> Answer {
     Answer::json(200, &Value::Object(value))
 }
 
-/// `POST /users`
+/// Handles `POST /users`.
 pub fn insert(state: &mut State, call: &Call, now: Timestamp) -> Answer {
     let done = body(call).and_then(|given| {
         for name in ["primaryEmail", "password"] {
@@ -182,7 +182,7 @@ pub fn apply(members: &mut Map<String, Value>, checked: Map<String, Value>, new:
     }
 }
 
-/// An address is unique among users, their aliases, and groups.
+/// Checks that an address is unique among users, their aliases, and groups.
 fn unique(state: &State, checked: &Map<String, Value>, own: Option<u128>) -> Result<(), Answer> {
     let Some(email) = checked.get("primaryEmail").and_then(Value::as_str) else { return Ok(()) };
     if state.users.is_taken(email, own) || state.groups.iter().any(|group| group.eq_ignore_ascii_case(email)) {
@@ -191,7 +191,7 @@ fn unique(state: &State, checked: &Map<String, Value>, own: Option<u128>) -> Res
     Ok(())
 }
 
-/// `DELETE /users/{userKey}`
+/// Handles `DELETE /users/{userKey}`.
 pub fn delete(state: &mut State, key: &str, rights: Rights, now: Timestamp) -> Answer {
     let Some(id) = state.users.find(key).map(|user| user.id) else { return errors::no_user(state, key, now) };
     if rights != Rights::Manage || state.protected.contains(&id) {
@@ -201,7 +201,7 @@ pub fn delete(state: &mut State, key: &str, rights: Rights, now: Timestamp) -> A
     Answer::empty(204)
 }
 
-/// `POST /users/{id}/undelete`
+/// Handles `POST /users/{id}/undelete`.
 pub fn undelete(state: &mut State, call: &Call, key: &str, now: Timestamp) -> Answer {
     let Ok(id) = key.parse() else { return errors::invalid("userKey") };
     let unit = body(call).ok().and_then(|given| given.get("orgUnitPath").cloned());

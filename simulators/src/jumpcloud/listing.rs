@@ -261,7 +261,7 @@ impl Asked {
     }
 }
 
-/// `GET /systemusers`
+/// Handles `GET /systemusers`.
 pub fn list(state: &State, call: &Call, now: Timestamp) -> Answer {
     match Asked::of_query(state, call) {
         Ok(asked) => asked.answer(state, state.quirks.list_lag_seconds, now),
@@ -269,7 +269,7 @@ pub fn list(state: &State, call: &Call, now: Timestamp) -> Answer {
     }
 }
 
-/// `POST /search/systemusers`
+/// Handles `POST /search/systemusers`.
 pub fn search(state: &State, call: &Call, now: Timestamp) -> Answer {
     match Asked::of_search(state, call) {
         Ok(asked) => asked.answer(state, state.quirks.search_lag_seconds, now),
@@ -277,7 +277,7 @@ pub fn search(state: &State, call: &Call, now: Timestamp) -> Answer {
     }
 }
 
-/// `GET /systemusers/{id}`
+/// Handles `GET /systemusers/{id}`.
 pub fn get(state: &State, call: &Call, id: &str) -> Answer {
     let Some(user) = state.users.get(id) else { return state.refuse(404, "Not Found") };
     let mut asked = Asked::default();

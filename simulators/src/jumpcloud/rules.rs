@@ -153,7 +153,7 @@ fn entries((name, members, most): &(&str, &[&str], usize), value: &Value) -> Res
     Ok(())
 }
 
-/// The password policy of the organization.
+/// Checks the password policy of the organization.
 pub fn password(state: &State, given: &Map<String, Value>, details: bool) -> Checked {
     let Some(text) = given.get("password").and_then(Value::as_str) else { return Ok(()) };
     if text.chars().count() >= state.quirks.password_length {
@@ -177,7 +177,7 @@ pub fn restricted(state: &State, members: &Map<String, Value>, given: &Map<Strin
     }
 }
 
-/// The test's own rules.
+/// Applies the test's own rules.
 fn refused(state: &State, given: &Map<String, Value>) -> Checked {
     for rule in &state.refuse {
         let (outer, inner) = rule.field.split_once('.').unwrap_or((&rule.field, ""));

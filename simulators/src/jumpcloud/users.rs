@@ -27,7 +27,7 @@ impl User {
         self.made.is_some_and(|made| now < made + SignedDuration::from_secs(seconds))
     }
 
-    /// The whole user.
+    /// Returns the whole user.
     pub fn value(&self) -> Map<String, Value> {
         let mut value = self.members.clone();
         // A member of the null list is null, another missing member is left out.
@@ -54,7 +54,7 @@ impl Users {
         format!("5f0c1b2c{:016x}", self.made * 7_919)
     }
 
-    /// The id of an entry of an array.
+    /// Returns the id of an entry of an array.
     pub fn next_entry(&mut self) -> String {
         self.entries += 1;
         format!("6a000000{:016x}", self.entries)

@@ -31,7 +31,7 @@ fn shown(user: &User) -> Answer {
     Answer::json(200, &Value::Object(user.value()))
 }
 
-/// `POST /systemusers`
+/// Handles `POST /systemusers`.
 pub fn create(state: &mut State, call: &Call, now: Timestamp) -> Answer {
     let done = body(state, call).and_then(|given| {
         let details = wants_details(state, call)?;
@@ -60,7 +60,7 @@ pub fn create(state: &mut State, call: &Call, now: Timestamp) -> Answer {
     answer
 }
 
-/// `PUT /systemusers/{id}`
+/// Handles `PUT /systemusers/{id}`.
 pub fn update(state: &mut State, call: &Call, id: &str) -> Answer {
     let Some(mut user) = state.users.get(id).cloned() else { return state.refuse(404, "Not Found") };
     if state.protected.contains(id) {
@@ -135,7 +135,7 @@ fn has_empty(state: &State, own: Option<&str>) -> bool {
     state.users.rows().any(|user| Some(&*user.id) != own && user.members.get("employeeIdentifier").is_some_and(|value| *value == ""))
 }
 
-/// `POST /systemusers/{id}/state/activate`
+/// Handles `POST /systemusers/{id}/state/activate`.
 pub fn activate(state: &mut State, call: &Call, id: &str) -> Answer {
     let Some(mut user) = state.users.get(id).cloned() else { return state.refuse(404, "Not Found") };
     let given = if call.body.is_empty() {
@@ -156,7 +156,7 @@ pub fn activate(state: &mut State, call: &Call, id: &str) -> Answer {
     answer
 }
 
-/// `POST /systemusers/{id}/expire`
+/// Handles `POST /systemusers/{id}/expire`.
 pub fn expire(state: &mut State, id: &str) -> Answer {
     let Some(mut user) = state.users.get(id).cloned() else { return state.refuse(404, "Not Found") };
     if state.protected.contains(id) {
@@ -167,7 +167,8 @@ pub fn expire(state: &mut State, id: &str) -> Answer {
     Answer::new(200, "text/plain; charset=utf-8", "OK")
 }
 
-/// `DELETE /systemusers/{id}`: final. Users who report to this user get no manager, or another one.
+/// Handles `DELETE /systemusers/{id}`: final. Users who report to this user get no manager, or
+/// another one.
 pub fn delete(state: &mut State, call: &Call, id: &str) -> Answer {
     if state.users.get(id).is_none() {
         return state.refuse(404, "Not Found");

@@ -46,7 +46,7 @@ fn in_body(body: Value) -> Option<(String, String, Value)> {
     Some((part("client_id")?, part("client_secret")?, body))
 }
 
-/// `POST /auth/oauth2/v2/token` and `POST /auth/oauth2/token`.
+/// Handles `POST /auth/oauth2/v2/token` and `POST /auth/oauth2/token`.
 pub fn token(state: &mut State, call: &Call, version: Version, now: Timestamp) -> Answer {
     let Some((id, secret, body)) = client(call) else {
         return errors::v1(400, "Authorization Information is incorrect");
@@ -67,7 +67,7 @@ pub fn token(state: &mut State, call: &Call, version: Version, now: Timestamp) -
     }
 }
 
-/// `POST /auth/oauth2/revoke`.
+/// Handles `POST /auth/oauth2/revoke`.
 pub fn revoke(state: &mut State, call: &Call) -> Answer {
     let Some((id, secret, body)) = client(call) else {
         return errors::v1(400, "Authorization Information is incorrect");
@@ -90,7 +90,7 @@ pub fn bearer(call: &Call) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
-/// `GET /auth/rate_limit`: `Reset` is seconds until the window refills.
+/// Handles `GET /auth/rate_limit`: `Reset` is seconds until the window refills.
 pub fn rate_limit(state: &mut State, call: &Call, now: Timestamp) -> Answer {
     let Some(token) = bearer(call) else {
         return errors::v1(400, "Authorization Information is incorrect");

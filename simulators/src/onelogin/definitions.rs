@@ -23,7 +23,7 @@ impl Definition {
     }
 }
 
-/// `GET /api/2/users/custom_attributes`: a bare array.
+/// Handles `GET /api/2/users/custom_attributes`: a bare array.
 pub fn list(state: &State, call: &Call) -> Answer {
     for (key, _) in call.pairs() {
         match key.as_str() {
@@ -35,7 +35,7 @@ pub fn list(state: &State, call: &Call) -> Answer {
     Answer::json(200, &state.definitions.iter().map(Definition::json).collect())
 }
 
-/// `POST /api/2/users/custom_attributes`, the body wrapped in `user_field`.
+/// Handles `POST /api/2/users/custom_attributes`, the body wrapped in `user_field`.
 pub fn create(state: &mut State, call: &Call) -> Answer {
     let wrapped = match body(call) {
         Ok(wrapped) => wrapped,
@@ -56,7 +56,7 @@ pub fn create(state: &mut State, call: &Call) -> Answer {
     }
 }
 
-/// `GET /api/2/users/custom_attributes/{id}`
+/// Handles `GET /api/2/users/custom_attributes/{id}`.
 pub fn get(state: &State, id: i64) -> Answer {
     match state.definitions.iter().find(|definition| definition.id == id) {
         Some(definition) => Answer::json(200, &definition.json()),
@@ -64,7 +64,8 @@ pub fn get(state: &State, id: i64) -> Answer {
     }
 }
 
-/// `PUT /api/2/users/custom_attributes/{id}`, the body unwrapped, name and shortname both required.
+/// Handles `PUT /api/2/users/custom_attributes/{id}`, the body unwrapped, name and shortname both
+/// required.
 pub fn update(state: &mut State, call: &Call, id: i64) -> Answer {
     let Some(at) = state.definitions.iter().position(|definition| definition.id == id) else { return errors::not_found() };
     let checked = body(call).and_then(|given| check(state, &given, Some(id)));
@@ -76,7 +77,7 @@ pub fn update(state: &mut State, call: &Call, id: i64) -> Answer {
     Answer::json(200, &state.definitions[at].json())
 }
 
-/// `DELETE /api/2/users/custom_attributes/{id}`
+/// Handles `DELETE /api/2/users/custom_attributes/{id}`.
 pub fn delete(state: &mut State, id: i64) -> Answer {
     let before = state.definitions.len();
     state.definitions.retain(|definition| definition.id != id);

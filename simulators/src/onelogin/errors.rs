@@ -7,7 +7,7 @@ use crate::front::Answer;
 pub const MALFORMED_PAGE: &str =
     "<!doctype html>\n<html><head><title>400 Bad Request</title></head><body><h1>Bad Request</h1></body></html>";
 
-/// `{"message","name","statusCode"}`: v2 users and custom attributes.
+/// Returns `{"message","name","statusCode"}`: v2 users and custom attributes.
 pub fn v2(status: u16, message: &str) -> Answer {
     Answer::json(status, &v2_body(status, message))
 }
@@ -29,18 +29,18 @@ fn name(status: u16) -> &'static str {
     }
 }
 
-/// The same with the name of the offending field.
+/// Returns the same with the name of the offending field.
 pub fn field(status: u16, field: &str, message: &str) -> Answer {
     let name = if status == 422 { "UnprocessableEntityFieldError" } else { name(status) };
     Answer::json(status, &json!({"message": message, "name": name, "statusCode": status, "field": field}))
 }
 
-/// `{"status","error","description"}`: v2 paging and newer services.
+/// Returns `{"status","error","description"}`: v2 paging and newer services.
 pub fn described(status: u16, description: &str) -> Answer {
     Answer::json(status, &json!({"status": status, "error": name(status), "description": description}))
 }
 
-/// `{"status":{…}}`: v1 and `/auth`.
+/// Returns `{"status":{…}}`: v1 and `/auth`.
 pub fn v1(status: u16, message: impl Into<Value>) -> Answer {
     let kind = match status {
         400 => "bad request",
@@ -53,7 +53,7 @@ pub fn v1(status: u16, message: impl Into<Value>) -> Answer {
     Answer::json(status, &json!({"status": {"error": true, "code": status, "type": kind, "message": message.into()}}))
 }
 
-/// The v1 envelope of a success.
+/// Returns the v1 envelope of a success.
 pub fn v1_success() -> Value {
     json!({"error": false, "code": 200, "type": "success", "message": "Success"})
 }

@@ -119,7 +119,7 @@ impl Page {
     }
 }
 
-/// `GET /api/2/users`
+/// Handles `GET /api/2/users`.
 pub fn list(state: &State, call: &Call) -> Answer {
     match read(state, call) {
         Ok((page, filters, shown)) => answer(state, &page, &filters, &shown),

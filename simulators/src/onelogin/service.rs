@@ -72,7 +72,7 @@ impl State {
         body
     }
 
-    /// The full stored user, for the control API.
+    /// Returns the full stored user, for the control API.
     pub fn stored(&self, user: &User) -> Vec<u8> {
         self.render(user, &Shown::full())
     }
@@ -389,7 +389,7 @@ fn dispatch(state: &mut State, call: &Call, route: &Route, now: Timestamp) -> An
     }
 }
 
-/// `POST /api/2/users/{id}/unlock`; the key of its success is misspelt by the vendor.
+/// Handles `POST /api/2/users/{id}/unlock`; the key of its success is misspelt by the vendor.
 fn unlock(state: &mut State, id: i64) -> Answer {
     let Some(mut user) = state.users.get(id).cloned() else { return errors::not_found() };
     if user.status() != 3 {

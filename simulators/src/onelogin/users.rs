@@ -143,7 +143,7 @@ impl Users {
         (self.last + 1).max(FIRST)
     }
 
-    /// How many users hold a licence (state 1).
+    /// Returns how many users hold a licence (state 1).
     pub fn licensed(&self) -> u64 {
         self.licensed
     }

@@ -47,13 +47,13 @@ fn body(call: &Call) -> Result<Map<String, Value>, Answer> {
     }
 }
 
-/// `GET /api/1/users/custom_attributes`: the shortnames, in a list of a list.
+/// Handles `GET /api/1/users/custom_attributes`: the shortnames, in a list of a list.
 pub fn definitions(state: &State) -> Answer {
     let names: Vec<&str> = state.definitions.iter().map(|definition| definition.shortname.as_str()).collect();
     Answer::json(200, &json!({"status": errors::v1_success(), "data": [names]}))
 }
 
-/// `PUT /api/1/users/{id}/{action}`
+/// Handles `PUT /api/1/users/{id}/{action}`.
 pub fn act(state: &mut State, call: &Call, id: &str, action: Action, now: Timestamp) -> Answer {
     let Ok(id) = id.parse::<i64>() else {
         return errors::v1(400, json!({"attribute": "id", "description": "ID is incorrect"}));

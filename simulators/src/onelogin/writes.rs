@@ -68,7 +68,7 @@ fn mappings(call: &Call, creating: bool) -> Result<Mappings, Answer> {
     Ok(mode)
 }
 
-/// `POST /api/2/users`
+/// Handles `POST /api/2/users`.
 pub fn create(state: &mut State, call: &Call, now: Timestamp) -> Answer {
     let done = mappings(call, true).and_then(|mode| {
         let given = body(call)?;
@@ -88,7 +88,7 @@ pub fn create(state: &mut State, call: &Call, now: Timestamp) -> Answer {
     finish(state, user, None, change, mode, 201, now)
 }
 
-/// `PUT /api/2/users/{id}`
+/// Handles `PUT /api/2/users/{id}`.
 pub fn update(state: &mut State, call: &Call, id: i64, now: Timestamp) -> Answer {
     let Some(old) = state.users.get(id).cloned() else { return errors::not_found() };
     let done = mappings(call, false).and_then(|mode| {
@@ -105,7 +105,7 @@ pub fn update(state: &mut State, call: &Call, id: i64, now: Timestamp) -> Answer
     }
 }
 
-/// `DELETE /api/2/users/{id}`
+/// Handles `DELETE /api/2/users/{id}`.
 pub fn delete(state: &mut State, id: i64) -> Answer {
     if state.users.get(id).is_none() {
         return errors::not_found();

@@ -5,7 +5,7 @@ use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use simulators::{Control, Options, World};
 
-/// A world whose clock starts on a Tuesday morning.
+/// Starts a world with a clock that begins on a Tuesday morning.
 pub async fn world(employees: usize) -> World {
     let today = Some("2026-11-24T09:00:00Z".parse().unwrap());
     World::start(Options { employees, seed: 7, today, ..Options::default() }).await
@@ -86,7 +86,7 @@ pub struct OneLoginCaller {
 }
 
 impl OneLoginCaller {
-    /// A caller with a token.
+    /// Returns a caller with a token.
     pub async fn of(world: &World) -> Self {
         let (http, control) = http(world);
         let mut caller = Self { http, base: world.onelogin_url().into(), control, token: String::new() };

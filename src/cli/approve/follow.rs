@@ -88,7 +88,8 @@ fn stage(integration: &ProvisioningIntegration, held: &Held, generation: i64) ->
     if integration.spec.approved_plan.as_deref() != Some(&held.digest) {
         return Stage::Over("spec.approvedPlan was changed meanwhile; nothing was released".to_owned());
     }
-    let ready = conditions::find(&status.conditions, "Ready").filter(|ready| ready.observed_generation.unwrap_or(0) >= generation);
+    let ready =
+        conditions::find(&status.conditions, conditions::Type::Ready).filter(|ready| ready.observed_generation.unwrap_or(0) >= generation);
     let Some(ready) = ready.filter(|ready| ready.reason != IntegrationReason::Progressing.as_str()) else { return Stage::Waiting(None) };
     match &status.plan {
         Some(plan) if plan.digest != held.digest => Stage::Over(format!(

@@ -44,7 +44,7 @@ impl Held {
         if integration.spec.suspend {
             return Err("the integration is suspended (spec.suspend): nothing is read, held or released".to_owned());
         }
-        let ready = conditions::find(&status.conditions, "Ready");
+        let ready = conditions::find(&status.conditions, conditions::Type::Ready);
         let behind = "the controller has not seen the newest settings yet; look again in a moment";
         let Some(ready) = ready.filter(|ready| ready.observed_generation.unwrap_or(0) >= generation) else {
             return Err(behind.to_owned());
@@ -56,7 +56,7 @@ impl Held {
         if under_way && status.observed_generation.unwrap_or(0) < generation && asked.is_none() {
             return Err(format!("a pass with the newest settings is under way: {}", behind.split("; ").last().unwrap_or_default()));
         }
-        let condition = conditions::find(&status.conditions, "PlanHeld").filter(|condition| condition.status == "True");
+        let condition = conditions::find(&status.conditions, conditions::Type::PlanHeld).filter(|condition| condition.status == "True");
         let (Some(condition), Some(plan)) = (condition, status.plan.filter(|plan| plan.held_because.is_some())) else {
             return Err("nothing is held: there is nothing to approve".to_owned());
         };
@@ -139,7 +139,7 @@ pub struct People {
 impl People {
     /// Takes in one `EmployeeSync`.
     pub fn see(&mut self, name: &str, status: Option<&EmployeeSyncStatus>) {
-        let ready = status.and_then(|status| conditions::find(&status.conditions, "Ready"));
+        let ready = status.and_then(|status| conditions::find(&status.conditions, conditions::Type::Ready));
         let is = |reason: EmployeeReason| ready.is_some_and(|ready| ready.reason == reason.as_str());
         let (held, frozen) = (is(EmployeeReason::Held), is(EmployeeReason::Frozen));
         self.held += usize::from(held);

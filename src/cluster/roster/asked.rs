@@ -134,6 +134,6 @@ impl Entry {
 
     /// What the sums count of it.
     pub(super) fn summed(&self) -> (Standing, Latest, bool, bool) {
-        (self.counted(), self.latest, self.claims_account(), self.has_managed_account())
+        (self.counted(), self.latest.clone(), self.claims_account(), self.has_managed_account())
     }
 }

@@ -1,4 +1,4 @@
-//! When a change of each kind last went out to somebody: what budgets over time are counted from.
+//! When changes of each kind went out to an employee: what budgets over time are counted from.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -6,24 +6,30 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use crate::{
     api::{
         EmployeeSyncStatus,
-        employee_sync::{Action, Counted, HistoryEntry, OutcomeWord},
+        employee_sync::{Action, Counted, HISTORY, HistoryEntry, OutcomeWord},
     },
     domain::budget::Kind,
 };
 
-/// When a change of each kind last went out, in seconds of the epoch; 0 for never. Out of the status's history, without
-/// changes that a person approved.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Of so many updates the moments are kept: one more than a history has lines, for the line that had to make room.
+const UPDATES: usize = HISTORY + 1;
+
+/// When a change of each kind last went out, in seconds of the epoch; 0 for never. Of updates each counts, so that one employee
+/// whose attributes are changed again and again is not one change. Out of the status's history, without changes that a person
+/// approved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Latest {
     disable: u32,
     reactivate: u32,
     create: u32,
-    update: u32,
+    /// In ascending order.
+    updates: Box<[u32]>,
 }
 
 impl Latest {
     /// Takes in one change that was made, unless it was approved or let out beside the budgets. `start`: it is the access that the start date brings.
     pub(super) fn take(&mut self, change: &HistoryEntry, start: bool) {
+        let at = u32::try_from(change.at.0.as_second()).unwrap_or(0);
         let slot = match change.action {
             _ if change.plan.is_some() || change.uncounted => return,
             Action::Suspend => &mut self.disable,
@@ -31,48 +37,53 @@ impl Latest {
             Action::Reactivate => &mut self.reactivate,
             Action::Create => &mut self.create,
             Action::Adopt if change.fields.is_empty() => return,
-            Action::Adopt | Action::Update => &mut self.update,
+            Action::Adopt | Action::Update => {
+                let mut all = self.updates.to_vec();
+                all.push(at);
+                self.updates = latest(all);
+                return;
+            }
         };
-        *slot = (*slot).max(u32::try_from(change.at.0.as_second()).unwrap_or(0));
+        *slot = (*slot).max(at);
     }
 
     pub(super) fn of_status(status: &EmployeeSyncStatus) -> Self {
-        let latest = Self::of_history(&status.history);
-        status.counted.as_ref().map_or(latest, |counted| latest.or_later(Self::of_counted(counted)))
+        Self::of_history(&status.history).or_later(&status.counted.as_ref().map(Self::of_counted).unwrap_or_default())
     }
 
     fn of_history(history: &[HistoryEntry]) -> Self {
-        let mut latest = Self::default();
+        let mut all = Self::default();
         for (index, change) in history.iter().enumerate() {
             if change.outcome == OutcomeWord::Succeeded {
                 // Access that the start date brought after the creation was not given back.
-                latest.take(change, is_a_start(&history[index + 1..]));
+                all.take(change, is_a_start(&history[index + 1..]));
             }
         }
-        latest
+        all
     }
 
-    pub(super) fn or_later(self, other: Self) -> Self {
+    /// Both taken together: what both know counts once.
+    pub(super) fn or_later(&self, other: &Self) -> Self {
         Self {
             disable: self.disable.max(other.disable),
             reactivate: self.reactivate.max(other.reactivate),
             create: self.create.max(other.create),
-            update: self.update.max(other.update),
+            updates: merged(&self.updates, &other.updates),
         }
     }
 
     /// What a history of which lines are dropped says, to be kept beside the others; `None` if it says nothing.
     #[must_use]
     pub fn counted(history: &[HistoryEntry], before: Option<&Counted>) -> Option<Counted> {
-        let latest = Self::of_history(history).or_later(before.map(Self::of_counted).unwrap_or_default());
+        let known = Self::of_history(history).or_later(&before.map(Self::of_counted).unwrap_or_default());
         let time = |at: u32| (at != 0).then(|| Timestamp::from_second(i64::from(at)).ok().map(Time)).flatten();
         let counted = Counted {
-            disabled_at: time(latest.disable),
-            reactivated_at: time(latest.reactivate),
-            created_at: time(latest.create),
-            updated_at: time(latest.update),
+            disabled_at: time(known.disable),
+            reactivated_at: time(known.reactivate),
+            created_at: time(known.create),
+            updated_at: time(known.updates.last().copied().unwrap_or_default()),
         };
-        (latest != Self::default()).then_some(counted)
+        (known != Self::default()).then_some(counted)
     }
 
     fn of_counted(counted: &Counted) -> Self {
@@ -81,27 +92,56 @@ impl Latest {
             disable: at(&counted.disabled_at),
             reactivate: at(&counted.reactivated_at),
             create: at(&counted.created_at),
-            update: at(&counted.updated_at),
+            updates: merged(&[], &[at(&counted.updated_at)]),
         }
     }
 
-    /// These moments: of a suspension, a reactivation, a creation, an update.
+    /// These moments: of a suspension, a reactivation, a creation, and updates.
     #[cfg(test)]
-    pub(super) const fn at([disable, reactivate, create, update]: [u32; 4]) -> Self {
-        Self { disable, reactivate, create, update }
+    pub(super) fn at([disable, reactivate, create]: [u32; 3], updates: &[u32]) -> Self {
+        Self { disable, reactivate, create, updates: merged(&[], updates) }
     }
 
     /// The moment of the last change of this kind, in seconds of the epoch.
     #[must_use]
-    pub fn of(self, kind: Kind) -> Option<i64> {
-        let at = match kind {
-            Kind::Disable => self.disable,
-            Kind::Reactivate => self.reactivate,
-            Kind::Create => self.create,
-            Kind::Update => self.update,
-        };
-        (at != 0).then_some(i64::from(at))
+    pub fn of(&self, kind: Kind) -> Option<i64> {
+        self.all(kind).last()
     }
+
+    /// The moments that count in the budget of this kind, in seconds of the epoch: of each update, and of the last change of
+    /// another kind.
+    pub fn all(&self, kind: Kind) -> impl Iterator<Item = i64> {
+        let all = match kind {
+            Kind::Disable => std::slice::from_ref(&self.disable),
+            Kind::Reactivate => std::slice::from_ref(&self.reactivate),
+            Kind::Create => std::slice::from_ref(&self.create),
+            Kind::Update => &self.updates[..],
+        };
+        all.iter().filter(|at| **at != 0).map(|at| i64::from(*at))
+    }
+}
+
+/// Returns the moments that both know of, each as often as the one knows it that knows it more often.
+fn merged(one: &[u32], other: &[u32]) -> Box<[u32]> {
+    let mut all = one.to_vec();
+    let mut rest = one.to_vec();
+    for at in other {
+        match rest.iter().position(|own| own == at) {
+            Some(known) => {
+                rest.swap_remove(known);
+            }
+            None => all.push(*at),
+        }
+    }
+    latest(all)
+}
+
+/// Returns the latest of these moments, in ascending order.
+fn latest(mut all: Vec<u32>) -> Box<[u32]> {
+    all.retain(|at| *at != 0);
+    all.sort_unstable();
+    all.drain(..all.len().saturating_sub(UPDATES));
+    all.into()
 }
 
 fn is_a_start(older: &[HistoryEntry]) -> bool {
@@ -129,5 +169,29 @@ mod tests {
         assert_eq!(kinds, [true, false, false, false]);
         let counted = Latest::counted(&history, None).expect("the suspension");
         assert!(counted.disabled_at.is_some() && counted.created_at.is_none() && counted.updated_at.is_none());
+    }
+
+    #[test]
+    fn each_update_of_one_employee_counts_also_when_some_lines_are_dropped() {
+        let line = |minute: u32| -> HistoryEntry {
+            let at = format!("2026-11-03T00:{minute:02}:00Z");
+            let line =
+                serde_json::json!({"at": at, "action": "Update", "fields": ["title"], "trigger": "Interval", "outcome": "Succeeded"});
+            serde_json::from_value(line).expect("a line")
+        };
+        let count = |known: &Latest| known.all(Kind::Update).count();
+        assert_eq!(count(&Latest::of_history(&[line(1), line(1), line(0)])), 3, "two in one second");
+        let twice = Latest::of_history(&[line(1), line(1)]);
+        assert_eq!(twice.or_later(&Latest::of_history(&[line(1)])), twice, "what both know counts once");
+        let history: Vec<HistoryEntry> = (0..14).rev().map(line).collect();
+        let status = |lines: &[HistoryEntry]| EmployeeSyncStatus {
+            history: lines[..lines.len().min(HISTORY)].to_vec(),
+            counted: Latest::counted(lines, None),
+            ..EmployeeSyncStatus::default()
+        };
+        assert_eq!(count(&Latest::of_status(&status(&history[11..]))), 3);
+        assert_eq!(count(&Latest::of_status(&status(&history))), 10);
+        let later = Latest::of_status(&status(&history)).or_later(&Latest::of_status(&status(&history[4..])));
+        assert_eq!((count(&later), later.of(Kind::Update)), (UPDATES, Some(history[0].at.0.as_second())), "a bound for what is kept");
     }
 }

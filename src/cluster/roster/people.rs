@@ -24,14 +24,14 @@ pub struct Sums {
     pub ties: usize,
     /// How many stand how.
     pub counts: Counts,
-    /// For each kind of change: how many people had it last at which moment, in seconds of the epoch.
+    /// For each kind of change: how many count in its budget at which moment, in seconds of the epoch.
     latest: [BTreeMap<i64, u32>; KINDS.len()],
     /// Targets that somebody pins, and how many do.
     pinned: BTreeMap<Box<str>, u32>,
 }
 
 impl Sums {
-    /// For how many people the last change of this kind came after `since`.
+    /// How many changes of this kind came after `since`. Of updates each counts; of another kind the last one of each person.
     #[must_use]
     pub fn spent(&self, kind: Kind, since: i64) -> u32 {
         let place = KINDS.iter().position(|own| *own == kind).unwrap_or(0);
@@ -71,7 +71,7 @@ impl Sums {
         }
         self.counts.count(entry.counted(), comes);
         for (kind, moments) in KINDS.into_iter().zip(&mut self.latest) {
-            if let Some(at) = entry.latest.of(kind) {
+            for at in entry.latest.all(kind) {
                 let count = moments.entry(at).or_default();
                 step(count);
                 if *count == 0 {
@@ -218,12 +218,13 @@ mod tests {
             proptest::sample::select(EmployeeReason::ALL).prop_map(Standing::Unready),
         ];
         let facts = (any::<bool>(), access, any::<bool>(), standing);
-        (facts, proptest::array::uniform4(0..5_u32), pins).prop_map(|((exists, access, account, standing), at, pins)| Entry {
+        let times = (proptest::array::uniform3(0..5_u32), proptest::collection::vec(0..5_u32, 0..3));
+        (facts, times, pins).prop_map(|((exists, access, account, standing), (at, updates), pins)| Entry {
             exists,
             access,
             standing,
             account: account.then(|| ("1".into(), MatchedBy::Mark)),
-            latest: Latest::at(at),
+            latest: Latest::at(at, &updates),
             overrides: (!pins.is_empty()).then(|| {
                 let attributes = pins.into_iter().map(|target| (target.into(), "x".into())).collect();
                 Box::new(Overrides { attributes, ..Overrides::default() })
@@ -256,8 +257,9 @@ mod tests {
                 prop_assert_eq!(&sums.counts, &counts);
                 for kind in KINDS {
                     for since in -1..6 {
-                        let after = |entry: &Entry| entry.latest.of(kind).is_some_and(|at| at > since);
-                        prop_assert_eq!(sums.spent(kind, since) as usize, count(&after), "{:?} after {}", kind, since);
+                        let after = |entry: &&Entry| entry.latest.all(kind).filter(|at| *at > since).count();
+                        let spent: usize = all.iter().map(after).sum();
+                        prop_assert_eq!(sums.spent(kind, since) as usize, spent, "{:?} after {}", kind, since);
                     }
                 }
                 let pinned: std::collections::BTreeSet<&str> = all.iter().flat_map(|entry| entry.overrides.iter().flat_map(|o| &o.attributes)).map(|(target, _)| &**target).collect();

@@ -9,7 +9,7 @@ use super::Entry;
 use crate::{
     api::{
         EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, conditions,
-        employee_sync::{Access, Because, EndReason, Evidence, EvidenceKind},
+        employee_sync::{self as api, Access, Because, EndReason, Evidence, EvidenceKind},
         integration::UserStatus,
         reasons::{DetailReason, EmployeeReason},
     },
@@ -20,6 +20,7 @@ use crate::{
         kept::Kept,
         known::{MANAGED_BY_ANOTHER, Met, Overrides, Revoked},
         missing::Word,
+        set_back::SetBack,
         settings,
     },
 };
@@ -47,7 +48,7 @@ pub(super) fn met(status: &EmployeeSyncStatus) -> Option<Met> {
         // Only access was taken, because the employment had ended.
         // An account that is told of, and that spec.suspend keeps hands off.
         (None, Access::Active | Access::Suspended) if is_hands_off(status) => Some(Met::Unmanaged),
-        (None, _) if conditions::find(&status.conditions, "AttributesSynced").is_some_and(|c| c.reason == not_managed) => {
+        (None, _) if conditions::find(&status.conditions, conditions::Type::AttributesSynced).is_some_and(|c| c.reason == not_managed) => {
             Some(Met::Unmanaged)
         }
         (None, Access::NotYet | Access::Active | Access::Suspended | Access::Absent | Access::Unknown) => Some(Met::Managed),
@@ -57,7 +58,8 @@ pub(super) fn met(status: &EmployeeSyncStatus) -> Option<Met> {
 /// Whether a status speaks of an account that `spec.suspend` keeps as it is: nothing is said of its attributes.
 fn is_hands_off(status: &EmployeeSyncStatus) -> bool {
     let find = |kind| conditions::find(&status.conditions, kind);
-    find("Ready").is_some_and(|ready| ready.reason == EmployeeReason::HandsOff.as_str()) && find("AttributesSynced").is_none()
+    find(conditions::Type::Ready).is_some_and(|ready| ready.reason == EmployeeReason::HandsOff.as_str())
+        && find(conditions::Type::AttributesSynced).is_none()
 }
 
 /// Access as the status says. Where evidence is on record and the status speaks of an older spec, which kept hands off, the
@@ -80,7 +82,8 @@ pub(super) fn revoked(evidence: &Evidence) -> Option<Revoked> {
 
 /// Reads the end of the employment that the status speaks of: one that the decision rests on, or a date ahead.
 pub(super) fn ended(status: &EmployeeSyncStatus) -> Option<Box<Ended>> {
-    let conditions = ["AccessSynced", "Ready"].into_iter().filter_map(|kind| conditions::find(&status.conditions, kind));
+    let conditions =
+        [conditions::Type::AccessSynced, conditions::Type::Ready].into_iter().filter_map(|kind| conditions::find(&status.conditions, kind));
     let read = || conditions.into_iter().find_map(|condition| Ended::read(&condition.message));
     let come = match &status.employment_ended {
         Some(ended) => Some(Ended::come(why_of(ended.because), ended.date.as_deref().and_then(|date| date.parse().ok()))),
@@ -126,36 +129,42 @@ impl Entry {
 /// Whether the account that a status shows was found by e-mail, and nothing has been written to it.
 pub(super) fn only_found(status: &EmployeeSyncStatus) -> bool {
     let words = [DetailReason::WouldAdopt, DetailReason::NotAdopted].map(DetailReason::as_str);
-    conditions::find(&status.conditions, "Provisioned").is_some_and(|provisioned| words.contains(&&*provisioned.reason))
+    conditions::find(&status.conditions, conditions::Type::Provisioned).is_some_and(|provisioned| words.contains(&&*provisioned.reason))
 }
 
 /// Whether another integration manages the person.
 pub(super) fn managed_by_another(status: &EmployeeSyncStatus) -> bool {
     let says_so = |ready: &Condition| ready.reason == EmployeeReason::Conflict.as_str() && ready.message.contains(MANAGED_BY_ANOTHER);
-    conditions::find(&status.conditions, "Ready").is_some_and(says_so)
+    conditions::find(&status.conditions, conditions::Type::Ready).is_some_and(says_so)
 }
 
 /// Returns whether the status says that the manager has no account.
 pub(super) fn leaderless(status: &EmployeeSyncStatus) -> bool {
     let words = [DetailReason::ManagerPending, DetailReason::ManagerNotManaged].map(DetailReason::as_str);
-    conditions::find(&status.conditions, "ManagerResolved").is_some_and(|resolved| words.contains(&&*resolved.reason))
+    conditions::find(&status.conditions, conditions::Type::ManagerResolved).is_some_and(|resolved| words.contains(&&*resolved.reason))
 }
 
 /// Whether several accounts are this person's.
 pub(super) fn several(status: &EmployeeSyncStatus) -> bool {
     let reason = DetailReason::SeveralAccounts.as_str();
-    conditions::find(&status.conditions, "Provisioned").is_some_and(|provisioned| provisioned.reason == reason)
+    conditions::find(&status.conditions, conditions::Type::Provisioned).is_some_and(|provisioned| provisioned.reason == reason)
 }
 
 pub(super) fn unready_since(status: &EmployeeSyncStatus) -> u32 {
-    let unready = conditions::find(&status.conditions, "Ready").filter(|ready| ready.status == "False");
+    let unready = conditions::find(&status.conditions, conditions::Type::Ready).filter(|ready| ready.status == "False");
     unready.map_or(0, |ready| u32::try_from(ready.last_transition_time.0.as_second()).unwrap_or(0))
 }
 
-/// Reads the values that the provider keeps in another form.
+/// Reads the values that the provider keeps in another form, and those that something else sets back. What cannot be read is not
+/// known.
 pub(super) fn kept(status: &EmployeeSyncStatus) -> Option<Box<Kept>> {
-    let list = &status.kept_differently;
-    (!list.is_empty()).then(|| Box::new(Kept::from_list(list.iter().map(String::as_str))))
+    let (list, set_back) = (&status.kept_differently, &status.set_back);
+    let read = |known: &api::SetBack| {
+        let at = known.written_at.iter().filter_map(|at| u32::try_from(at.0.as_second()).ok()).collect();
+        Some(SetBack::read(known.attribute.as_str().into(), u32::from_str_radix(&known.sent, 16).ok()?, at, known.contested == Some(true)))
+    };
+    let known = || Kept::from_list(list.iter().map(String::as_str)).with_set_back(set_back.iter().filter_map(read).collect());
+    (!list.is_empty() || !set_back.is_empty()).then(|| Box::new(known()))
 }
 
 /// Whether two statuses are written alike, transition times aside.

@@ -26,21 +26,21 @@ impl Standing {
     /// Reads it out of a status.
     #[must_use]
     pub fn of(status: &EmployeeSyncStatus) -> Self {
-        let Some(ready) = conditions::find(&status.conditions, "Ready") else { return Self::Uncounted };
+        let Some(ready) = conditions::find(&status.conditions, conditions::Type::Ready) else { return Self::Uncounted };
         let Some(reason) = EmployeeReason::ALL.iter().copied().find(|reason| reason.as_str() == ready.reason) else {
             return Self::Uncounted;
         };
         let not_managed = DetailReason::NotManaged.as_str();
         let says_so = |kind| conditions::find(&status.conditions, kind).is_some_and(|condition| condition.reason == not_managed);
         let left_alone = status.access == Some(Access::Unmanaged)
-            || says_so("AccessSynced")
+            || says_so(conditions::Type::AccessSynced)
             // Of an account that is managed and left as it is, attributes are spoken of.
-            || reason == EmployeeReason::HandsOff && conditions::find(&status.conditions, "AttributesSynced").is_none()
+            || reason == EmployeeReason::HandsOff && conditions::find(&status.conditions, conditions::Type::AttributesSynced).is_none()
             || matches!(reason, EmployeeReason::DomainNotListed | EmployeeReason::OutOfScope | EmployeeReason::AwaitingChange);
         match (ready.status == "True", status.access) {
             _ if left_alone => Self::Unmanaged,
             // Only access was taken, because the employment had ended.
-            (true, _) if says_so("AttributesSynced") => Self::Unmanaged,
+            (true, _) if says_so(conditions::Type::AttributesSynced) => Self::Unmanaged,
             (_, None) => Self::Uncounted,
             (true, Some(Access::Absent)) if status.account.is_none() => Self::Uncounted,
             (true, Some(_)) => Self::Ready,
@@ -127,8 +127,8 @@ mod tests {
     use super::*;
     use crate::api::conditions::{Wanted, merge};
 
-    fn status(reason: EmployeeReason, access: Option<Access>, detail: Option<(&'static str, DetailReason)>) -> EmployeeSyncStatus {
-        let ready = Wanted { kind: "Ready", status: reason.is_ready(), reason: reason.as_str(), message: String::new() };
+    fn status(reason: EmployeeReason, access: Option<Access>, detail: Option<(conditions::Type, DetailReason)>) -> EmployeeSyncStatus {
+        let ready = Wanted { kind: conditions::Type::Ready, status: reason.is_ready(), reason: reason.as_str(), message: String::new() };
         let detail = detail.map(|(kind, reason)| Wanted { kind, status: true, reason: reason.as_str(), message: String::new() });
         let wanted: Vec<Wanted> = [ready].into_iter().chain(detail).collect();
         EmployeeSyncStatus { access, conditions: merge(&[], &wanted, 1, Timestamp::UNIX_EPOCH), ..EmployeeSyncStatus::default() }
@@ -142,16 +142,16 @@ mod tests {
         for (reason, access, detail, stands) in [
             (R::InSync, Some(Access::Active), None, Standing::Ready),
             (R::NotDue, Some(Access::NotYet), None, Standing::Ready),
-            (R::HandsOff, Some(Access::Active), Some(("AttributesSynced", DetailReason::Equal)), Standing::Ready),
-            (R::HandsOff, Some(Access::Active), Some(("AccessSynced", DetailReason::NotAsDecided)), Standing::Unmanaged),
-            (R::HandsOff, Some(Access::Unmanaged), left("AccessSynced"), Standing::Unmanaged),
-            (R::HandsOff, Some(Access::Active), left("AccessSynced"), Standing::Unmanaged),
+            (R::HandsOff, Some(Access::Active), Some((conditions::Type::AttributesSynced, DetailReason::Equal)), Standing::Ready),
+            (R::HandsOff, Some(Access::Active), Some((conditions::Type::AccessSynced, DetailReason::NotAsDecided)), Standing::Unmanaged),
+            (R::HandsOff, Some(Access::Unmanaged), left(conditions::Type::AccessSynced), Standing::Unmanaged),
+            (R::HandsOff, Some(Access::Active), left(conditions::Type::AccessSynced), Standing::Unmanaged),
             (R::DomainNotListed, Some(Access::Unmanaged), None, Standing::Unmanaged),
             (R::AwaitingChange, Some(Access::Unmanaged), None, Standing::Unmanaged),
             (R::MappingFailed, Some(Access::Unmanaged), None, Standing::Unmanaged),
             (R::InSync, Some(Access::Absent), None, Standing::Uncounted),
-            (R::InSync, Some(Access::Suspended), left("AttributesSynced"), Standing::Unmanaged),
-            (R::Held, Some(Access::Active), left("AttributesSynced"), Standing::Unready(R::Held)),
+            (R::InSync, Some(Access::Suspended), left(conditions::Type::AttributesSynced), Standing::Unmanaged),
+            (R::Held, Some(Access::Active), left(conditions::Type::AttributesSynced), Standing::Unready(R::Held)),
             (R::Pending, None, None, Standing::Uncounted),
             (R::Pending, Some(Access::Active), None, Standing::Unready(R::Pending)),
             (R::Conflict, Some(Access::NotYet), None, Standing::Unready(R::Conflict)),

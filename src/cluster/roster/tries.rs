@@ -7,22 +7,20 @@ impl Roster {
     /// Remembers what was sent to this employee's account and not yet seen to be in place.
     pub fn tried(&self, key: &IntegrationKey, employee: &str, kept: Option<&Kept>) {
         if let Some(entry) = self.rows().get_mut(key).and_then(|people| people.aside(employee)) {
-            entry.kept = with_tries(entry.kept.take(), kept);
+            let known = entry.kept.take().map(|known| *known).unwrap_or_default().with_writes_of(kept);
+            entry.kept = (!known.is_empty()).then(|| Box::new(known));
         }
     }
 }
 
 impl Entry {
-    /// Returns what this status says of values that are kept in another form, with the tries that were known.
+    /// Returns what this status says of values that are kept in another form or set back, with the writes that were known.
     pub(super) fn kept_after(&mut self, known: &Self) -> Option<Box<Kept>> {
-        with_tries(self.kept.take(), known.kept.as_deref())
+        let memory = known.kept.as_deref().filter(|known| known.has_memory());
+        if self.kept.is_none() && memory.is_none() {
+            return None;
+        }
+        let kept = self.kept.take().map(|kept| *kept).unwrap_or_default().with_memory_of(memory);
+        (!kept.is_empty()).then(|| Box::new(kept))
     }
-}
-
-fn with_tries(kept: Option<Box<Kept>>, known: Option<&Kept>) -> Option<Box<Kept>> {
-    if kept.is_none() && !known.is_some_and(Kept::has_tries) {
-        return None;
-    }
-    let kept = kept.map(|kept| *kept).unwrap_or_default().with_tries_of(known);
-    (!kept.is_empty()).then(|| Box::new(kept))
 }

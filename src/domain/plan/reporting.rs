@@ -7,7 +7,7 @@ use super::{Block, Change, Elsewhere, Kind, Manager, Plan, Standing};
 use crate::domain::{
     account::{AccountWrite, NewValue},
     drift::InPlace,
-    kept::{Kept, text_of},
+    kept::{Left, text_of},
     mapping::{Compare, Desired, Mapping, equal},
     matching::{Matcher, Person, PersonIndex},
 };
@@ -85,10 +85,17 @@ pub(super) fn set_managers(
             Some(NewValue::Clear) | None => None,
         };
         let (want, have) = (value.as_ref().map(text_of), current.get(&index).map_or("", |now| &**now));
-        let settled = |known: &Kept, want| !creating && known.is_settled(&person.employee, &mapping.rows[row], want, have);
-        if person.kept.as_deref().zip(want).is_some_and(|(known, want)| settled(known, want)) {
-            plan.standings[i].kept.push(row);
-            continue;
+        let known = person.kept.as_deref().filter(|_| !creating).zip(want);
+        match known.and_then(|(known, want)| known.left(&person.employee, &mapping.rows[row], want, have)) {
+            Some(Left::Kept) => {
+                plan.standings[i].kept.push(row);
+                continue;
+            }
+            Some(Left::Contested) => {
+                plan.standings[i].contested.push(row);
+                continue;
+            }
+            None => {}
         }
         let drift = |in_place: &InPlace| !creating && in_place.holds(mapping, &person.employee, row, account.map(|id| &**id));
         if value.is_some() && person.in_place.as_deref().is_some_and(drift) {

@@ -10,7 +10,7 @@ use super::{Inbox, Mailbox};
 use crate::{
     api::{
         EmployeeSync, EmployeeSyncStatus,
-        conditions::find,
+        conditions::{Type, find},
         employee_sync::{Evidence, EvidenceKind},
         key::IntegrationKey,
     },
@@ -109,7 +109,7 @@ impl Inbox {
         let why = if gone { Why::FileDeleted } else { Why::AccessRevoked };
         let (status, generation) = (object.status.clone().unwrap_or_default(), object.metadata.generation.unwrap_or(0));
         let Some(conditions) = still_open(&status, generation, why, self.0.clock.now()) else { return };
-        let reason = find(&conditions, "Ready").map(|ready| ready.reason.clone());
+        let reason = find(&conditions, Type::Ready).map(|ready| ready.reason.clone());
         let (writer, status) = (self.writer(key), EmployeeSyncStatus { reason, conditions, ..status });
         self.0.roster.writing(key, employee, true);
         match tokio::time::timeout(SAID_WITHIN, writer.apply_person(object, &status)).await {

@@ -20,6 +20,7 @@ pub fn unknown(people: &[Person]) -> Plan {
         change: None,
         drifted: Vec::new(),
         kept: Vec::new(),
+        contested: Vec::new(),
         withheld: Vec::new(),
         beside: None,
         several: false,

@@ -197,7 +197,7 @@ impl Recorder<'_> {
     fn announce_open(&self, object: &EmployeeSync, write: &Write<'_>, before: &EmployeeSyncStatus) {
         let verdict = &write.verdict;
         let (reason, open) = (verdict.reason(), verdict.is_open());
-        let known = conditions::find(&before.conditions, "Ready").is_some_and(|ready| ready.reason == reason.as_str());
+        let known = conditions::find(&before.conditions, conditions::Type::Ready).is_some_and(|ready| ready.reason == reason.as_str());
         if open && reason.is_stalled() && !known {
             let note = format!("{} {}", verdict.message(&self.validated.settings.mapping), reason.what_to_do());
             self.events.publish(reference(object), true, reason.as_str(), action_word(Action::Suspend), note);

@@ -21,31 +21,29 @@ use crate::{
 pub fn cannot_read(before: &[Condition], report: &Report, generation: i64, now: Timestamp) -> Vec<Condition> {
     let (reason, message) = (super::reason(report), super::message(report, super::reason(report)));
     let wanted = [
-        Wanted { kind: "Ready", status: false, reason: reason.as_str(), message: message.clone() },
-        Wanted { kind: "Reconciling", status: false, reason: DetailReason::UpToDate.as_str(), message: String::new() },
-        Wanted { kind: "Stalled", status: true, reason: reason.as_str(), message },
+        Wanted { kind: conditions::Type::Ready, status: false, reason: reason.as_str(), message: message.clone() },
+        Wanted { kind: conditions::Type::Reconciling, status: false, reason: DetailReason::UpToDate.as_str(), message: String::new() },
+        Wanted { kind: conditions::Type::Stalled, status: true, reason: reason.as_str(), message },
     ];
     let fresh = merge(before, &wanted, generation, now);
     let others = before.iter().filter(|known| wanted.iter().all(|want| want.kind != known.type_)).cloned();
     fresh.into_iter().chain(others).collect()
 }
 
-/// The condition that is there only while something is to be said of the controller itself.
-pub const PARTS: &str = "ControllerHealthy";
-
 /// What passes said, with what is to be said of the controller itself.
 #[must_use]
 pub fn with_parts(conditions: &[Condition], said: Option<(DetailReason, String)>, generation: i64, now: Timestamp) -> Vec<Condition> {
-    let wanted = said.map(|(reason, message)| Wanted { kind: PARTS, status: false, reason: reason.as_str(), message });
-    let others = conditions.iter().filter(|condition| condition.type_ != PARTS).cloned();
+    let wanted =
+        said.map(|(reason, message)| Wanted { kind: conditions::Type::ControllerHealthy, status: false, reason: reason.as_str(), message });
+    let others = conditions.iter().filter(|condition| condition.type_ != conditions::Type::ControllerHealthy).cloned();
     others.chain(merge(&[], wanted.as_slice(), generation, now)).collect()
 }
 
 impl Side {
-    const fn condition(self) -> &'static str {
+    const fn condition(self) -> conditions::Type {
         match self {
-            Self::Bob => "BobConnected",
-            Self::Provider => "ProviderConnected",
+            Self::Bob => conditions::Type::BobConnected,
+            Self::Provider => conditions::Type::ProviderConnected,
         }
     }
 
@@ -61,7 +59,7 @@ impl Side {
 /// told with it.
 #[must_use]
 pub fn with_waits(mut conditions: Vec<Condition>, waits: &[Told], generation: i64, now: Timestamp) -> Vec<Condition> {
-    let Some(ready) = conditions::find(&conditions, "Ready").cloned() else { return conditions };
+    let Some(ready) = conditions::find(&conditions, conditions::Type::Ready).cloned() else { return conditions };
     let is = |reasons: &[IntegrationReason], condition: &Condition| reasons.iter().any(|reason| reason.as_str() == condition.reason);
     if waits.is_empty() || is(&[IntegrationReason::Suspended], &ready) {
         return conditions;
@@ -75,7 +73,7 @@ pub fn with_waits(mut conditions: Vec<Condition>, waits: &[Told], generation: i6
         IntegrationReason::ProviderUnavailable,
     ];
     let message = waits.iter().map(|told| &*told.message).collect::<Vec<_>>().join(" ");
-    let mut put = |kind: &'static str, status, reason: &'static str, message| {
+    let mut put = |kind: conditions::Type, status, reason: &'static str, message| {
         let fresh = merge(&[], &[Wanted { kind, status, reason, message }], generation, now).into_iter();
         for condition in fresh {
             match conditions.iter_mut().find(|known| known.type_ == kind) {
@@ -89,9 +87,9 @@ pub fn with_waits(mut conditions: Vec<Condition>, waits: &[Told], generation: i6
     }
     if is(&gives_way, &ready) {
         let reason = waits[0].side.reason().as_str();
-        put("Ready", false, reason, message.clone());
-        put("Reconciling", true, reason, message);
-    } else if let Some(known) = conditions.iter_mut().find(|known| known.type_ == "Ready") {
+        put(conditions::Type::Ready, false, reason, message.clone());
+        put(conditions::Type::Reconciling, true, reason, message);
+    } else if let Some(known) = conditions.iter_mut().find(|known| known.type_ == conditions::Type::Ready) {
         known.message = conditions::followed_by(&known.message, &message);
     }
     conditions
@@ -127,7 +125,7 @@ const OPEN: &str = "Access is still open against evidence on record: ";
 /// The same with the number of employees whose access evidence on record is still to take. What was said of them before goes.
 #[must_use]
 pub fn with_open(mut conditions: Vec<Condition>, open: u32, generation: i64, now: Timestamp) -> Vec<Condition> {
-    let kind = "EmployeesFailing";
+    let kind = conditions::Type::EmployeesFailing;
     let said = conditions::find(&conditions, kind).filter(|known| known.status == "True").map_or("", |known| &*known.message);
     let others = said.split(OPEN).next().unwrap_or_default().trim_end().to_owned();
     if open == 0 && others.len() == said.len() {
@@ -185,7 +183,12 @@ mod tests {
     /// What a pass said.
     fn said(reason: IntegrationReason) -> Vec<Condition> {
         let (ready, stalled) = (reason.is_ready(), reason.is_stalled());
-        let wanted = [("Ready", ready), ("Reconciling", !ready && !stalled), ("Stalled", stalled), ("ProviderConnected", true)];
+        let wanted = [
+            (conditions::Type::Ready, ready),
+            (conditions::Type::Reconciling, !ready && !stalled),
+            (conditions::Type::Stalled, stalled),
+            (conditions::Type::ProviderConnected, true),
+        ];
         let wanted = wanted.map(|(kind, status)| Wanted { kind, status, reason: reason.as_str(), message: "As it was.".to_owned() });
         merge(&[], &wanted, 3, at(100))
     }
@@ -258,8 +261,12 @@ mod tests {
     fn evidence_that_is_not_carried_out_is_counted_beside_who_fails_and_goes_without_a_trace() {
         let failing = |message: &str| {
             let reason = if message.is_empty() { DetailReason::NoneFailing } else { DetailReason::SomeFailing };
-            let wanted =
-                Wanted { kind: "EmployeesFailing", status: !message.is_empty(), reason: reason.as_str(), message: message.to_owned() };
+            let wanted = Wanted {
+                kind: conditions::Type::EmployeesFailing,
+                status: !message.is_empty(),
+                reason: reason.as_str(),
+                message: message.to_owned(),
+            };
             merge(&[], &[wanted], 3, at(100))
         };
         for message in ["", "2 employees fail: 2 Rejected."] {

@@ -66,7 +66,9 @@ pub fn with_counts(
         }
     };
     put(employees_failing(&counts.failing().collect::<Vec<_>>(), reckoned.not_written.as_deref()));
-    let Some(ready) = conditions::find(&status.conditions, "Ready").map(|ready| ready.reason.clone()) else { return status };
+    let Some(ready) = conditions::find(&status.conditions, conditions::Type::Ready).map(|ready| ready.reason.clone()) else {
+        return status;
+    };
     let is = |reason: IntegrationReason| reason.as_str() == ready;
     let mut put = |wanted: Wanted| {
         for fresh in merge(&status.conditions, &[wanted], generation, now) {
@@ -79,16 +81,16 @@ pub fn with_counts(
         return status;
     }
     if let Some((reason, message)) = one_cause(counts, reckoned.taken_by.as_ref()) {
-        put(Wanted { kind: "Ready", status: false, reason: reason.as_str(), message: message.clone() });
+        put(Wanted { kind: conditions::Type::Ready, status: false, reason: reason.as_str(), message: message.clone() });
         let stalled = reason.is_stalled();
         if stalled {
-            put(Wanted { kind: "Stalled", status: true, reason: reason.as_str(), message });
+            put(Wanted { kind: conditions::Type::Stalled, status: true, reason: reason.as_str(), message });
         } else {
-            put(Wanted { kind: "Reconciling", status: true, reason: reason.as_str(), message });
+            put(Wanted { kind: conditions::Type::Reconciling, status: true, reason: reason.as_str(), message });
         }
     } else if is(IntegrationReason::Converged) {
         let message = in_sync(counts.ready, counts.in_scope(), failing);
-        put(Wanted { kind: "Ready", status: true, reason: IntegrationReason::Converged.as_str(), message });
+        put(Wanted { kind: conditions::Type::Ready, status: true, reason: IntegrationReason::Converged.as_str(), message });
     }
     status
 }
@@ -104,7 +106,7 @@ pub(super) fn in_sync(ready: u32, in_scope: u32, failing: u32) -> String {
 
 /// Says who fails, by reason.
 pub(super) fn employees_failing(reasons: &[(EmployeeReason, u32)], not_written: Option<&str>) -> Wanted {
-    let kind = "EmployeesFailing";
+    let kind = conditions::Type::EmployeesFailing;
     let failing: u32 = reasons.iter().map(|(_, count)| count).sum();
     if failing == 0 {
         return Wanted { kind, status: false, reason: DetailReason::NoneFailing.as_str(), message: String::new() };
@@ -145,9 +147,20 @@ fn one_cause(counts: &Counts, taken_by: Option<&IntegrationKey>) -> Option<(Inte
         | EmployeeReason::MappingFailed
         | EmployeeReason::ManagedElsewhere
         | EmployeeReason::NotRecorded
-        | EmployeeReason::NoLicence => IntegrationReason::InvalidSettings,
+        | EmployeeReason::NoLicence
+        | EmployeeReason::Contested => IntegrationReason::InvalidSettings,
         // Leavers whose accounts a person has to suspend are no mistake in the settings; all others do not fail.
-        _ => return None,
+        EmployeeReason::SuspendByHand
+        | EmployeeReason::InSync
+        | EmployeeReason::NotDue
+        | EmployeeReason::AwaitingChange
+        | EmployeeReason::Drifted
+        | EmployeeReason::DomainNotListed
+        | EmployeeReason::OutOfScope
+        | EmployeeReason::HandsOff
+        | EmployeeReason::Pending
+        | EmployeeReason::Held
+        | EmployeeReason::Frozen => return None,
     };
     Some((reason, format!("All {count} employees in scope fail, and all for the same cause: {cause}. {}", cause.what_to_do())))
 }
@@ -167,7 +180,12 @@ mod tests {
 
     fn said(reason: IntegrationReason) -> ProvisioningIntegrationStatus {
         let ready = reason.is_ready();
-        let wanted = [("Ready", ready), ("Reconciling", !ready), ("Stalled", reason.is_stalled()), ("EmployeesFailing", false)];
+        let wanted = [
+            (conditions::Type::Ready, ready),
+            (conditions::Type::Reconciling, !ready),
+            (conditions::Type::Stalled, reason.is_stalled()),
+            (conditions::Type::EmployeesFailing, false),
+        ];
         let wanted = wanted.map(|(kind, status)| Wanted { kind, status, reason: reason.as_str(), message: "As it was.".to_owned() });
         let employees = Some(EmployeeCounts { in_bob: 9, in_scope: 7, ready: 7, ..EmployeeCounts::default() });
         ProvisioningIntegrationStatus { conditions: merge(&[], &wanted, 3, at(100)), employees, ..ProvisioningIntegrationStatus::default() }

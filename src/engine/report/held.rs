@@ -2,7 +2,12 @@
 
 use super::{Report, kept};
 use crate::{
-    api::{ProvisioningIntegrationStatus, conditions::Wanted, integration::PlanSummary, reasons::DetailReason},
+    api::{
+        ProvisioningIntegrationStatus,
+        conditions::{self, Wanted},
+        integration::PlanSummary,
+        reasons::DetailReason,
+    },
     domain::{count::counted, guard::HeldPlan},
 };
 
@@ -53,7 +58,7 @@ pub(super) fn message(report: &Report) -> String {
 
 /// Returns the condition `PlanHeld`.
 pub(super) fn condition(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
-    let kind = "PlanHeld";
+    let kind = conditions::Type::PlanHeld;
     if report.tally.is_none() || report.dry_run {
         return kept(kind, before);
     }

@@ -66,12 +66,12 @@ pub(super) fn bob_connected(report: &Report) -> Wanted {
         let employees = if forbidden == 1 { "employee" } else { "employees" };
         let _ = write!(message, " Bob forbids the read of {forbidden} {employees} that it showed before; nothing rests on that.");
     }
-    Wanted { kind: "BobConnected", status: true, reason: reason.as_str(), message }
+    Wanted { kind: conditions::Type::BobConnected, status: true, reason: reason.as_str(), message }
 }
 
 /// Whether every site of an employee is in `siteTimeZones`, and the other way round.
 pub(super) fn time_zones_complete(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
-    let kind = "TimeZonesComplete";
+    let kind = conditions::Type::TimeZonesComplete;
     let Some(gaps) = &report.zones else { return kept(kind, before) };
     Some(if gaps.is_none() {
         let message = "Every site of an employee has its time zone.".to_owned();

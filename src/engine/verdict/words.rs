@@ -1,6 +1,6 @@
 //! The messages of a person's conditions. Each is a sentence or several, with a capital letter and a full stop.
 
-use super::{DetailReason, OPEN, Trouble, Verdict};
+use super::{DetailReason, OPEN, Trouble, Verdict, second};
 use crate::{
     api::conditions::sentence,
     domain::{
@@ -103,6 +103,7 @@ impl Verdict<'_> {
             Trouble::None if self.lacks_licence() => {
                 "The account is active, and cannot be used: the provider has no free licence for it.".to_owned()
             }
+            Trouble::None if self.is_contested() => self.contested(),
             Trouble::None if self.drifted => {
                 format!("Changed at the provider, and spec.safety.driftPolicy only reports it: {}.", self.differs.join(", "))
             }
@@ -118,6 +119,19 @@ impl Verdict<'_> {
     /// What a message adds where that is so.
     pub(super) fn still_open(&self, words: &'static str) -> &'static str {
         if self.is_open() { words } else { "" }
+    }
+
+    /// What a message says where something else sets back what bobsync writes.
+    fn contested(&self) -> String {
+        let list: Vec<_> = self.kept.contested().collect();
+        let names = list.iter().map(|known| &*known.target).collect::<Vec<_>>().join(", ");
+        let most = list.iter().map(|known| known.at.len()).max().unwrap_or_default();
+        let until = second(list.iter().map(|known| known.until).max().unwrap_or_default());
+        format!(
+            "Another writer at {} sets {names} back: written {most} times within the window of spec.safety.updates, and not again before {until}. Stop the other \
+             writer, unmap the attribute, or correct its value in Bob; then request a sync of this EmployeeSync.",
+            self.provider
+        )
     }
 
     /// What a message says of who has what this account should have.
@@ -168,8 +182,7 @@ impl Verdict<'_> {
             }
             (_, changing) => {
                 let message = format!(
-                    "Set back or kept in another form after each write, and not written again until Bob's value changes or they are in \
-                     place: {changing}."
+                    "Kept in another form after each write, and not written again until Bob's value changes or they are in place: {changing}."
                 );
                 (false, DetailReason::KeptDifferently, message)
             }

@@ -120,8 +120,7 @@ impl Entra {
             lister.goes_to(&path)?;
             let answer = match lister.page(async |size| self.get(Route::LIST, &with_top(&path, size), Sent::Nothing).await).await {
                 Err(Error::Rejected { field: Some(name), said }) => {
-                    // The probe has seen the extension, and the list does not know it: its row is
-                    // left out. Each row is left out once, so this ends.
+                    // The list lacks an extension that the probe saw. Each row is left out once.
                     self.remember(&name, false);
                     let missing = self.undefined(&all).await?;
                     if missing.len() == unavailable.len() {
@@ -303,8 +302,7 @@ impl Entra {
         self.young.lock().unwrap_or_else(PoisonError::into_inner).get(id).is_some_and(|made| made.elapsed() < YOUNG)
     }
 
-    /// Makes a call that finishes a new account. Returns whether it succeeded. The account exists
-    /// in both cases, and the next pass sees what it lacks.
+    /// Finishes a new account, and returns whether it succeeded. The next pass sees what it lacks.
     async fn soon<F: Future<Output = Result<Option<Answer>, Error>>>(&self, call: impl Fn() -> F) -> bool {
         for pause in LAG.into_iter().map(Some).chain([None]) {
             match (call().await, pause) {
@@ -495,8 +493,7 @@ fn encoded(text: &str) -> String {
     out
 }
 
-/// Returns the address of a page with `size` users on it, if the address has a size. The link to a
-/// next page has the parameters of the first.
+/// Returns the address of a page with `size` users. A next page's link has the same parameters.
 fn with_top(path: &str, size: usize) -> Cow<'_, str> {
     let Some((before, query)) = path.split_once('?') else { return path.into() };
     let with = |pair: &str| match pair.split_once('=') {

@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak, atomic::AtomicU64},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError, atomic::AtomicU64},
 };
 
 use jiff::Timestamp;
@@ -12,15 +12,12 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{Labels, Row, labels, register, registered};
-use crate::{
-    api::{
-        ProvisioningIntegrationStatus, conditions, employee_sync::Access, integration::BudgetState, key::IntegrationKey,
-        reasons::IntegrationReason,
-    },
-    cluster::roster::{Roster, Standing},
-    engine::clock::Clock,
-    provider::limits::Pacer,
+use super::{Labels, Reading, Row, labels, register, registered};
+use crate::api::{
+    ProvisioningIntegrationStatus, conditions,
+    integration::BudgetState,
+    key::IntegrationKey,
+    reasons::{EmployeeReason, IntegrationReason},
 };
 
 pub(super) const INTEGRATION: Row = Row {
@@ -74,7 +71,27 @@ pub(super) const UNSYNCED: Row = Row {
 pub(super) const OBJECTS: Row =
     Row { name: "bobsync_employee_sync_objects", kind: "gauge", labels: &[], help: "EmployeeSync objects that the controller knows" };
 
-const DAY: i64 = 24 * 3600;
+/// The employees of each integration, as far as they are counted.
+pub trait People: Send + Sync {
+    /// Returns how many `EmployeeSync` objects there are, of all integrations.
+    fn objects(&self) -> usize;
+
+    /// Returns the figures of one integration at `now`, in seconds of the epoch.
+    fn figures(&self, key: &IntegrationKey, now: i64) -> Figures;
+}
+
+/// The figures of one integration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Employees by their state, in the words of the label `state`.
+    pub states: [(&'static str, u32); 6],
+    /// Employees who fail, by reason.
+    pub failing: Vec<(EmployeeReason, u32)>,
+    /// Changes of access to come, first to Active and then to Suspended: within a day, within a week.
+    pub upcoming: [[i64; 2]; 2],
+    /// Since when the oldest `EmployeeSync` that is not Ready is so, in seconds of the epoch.
+    pub unready_since: Option<i64>,
+}
 
 /// What an integration says about itself.
 #[derive(Default)]
@@ -85,7 +102,8 @@ struct Told {
     /// When a pass last succeeded, in seconds of the epoch. Before the first such pass, it is since
     /// when no pass is known to have succeeded.
     through: i64,
-    pacer: Weak<Pacer>,
+    /// How many calls the provider's window has left.
+    window: Option<Reading<Option<u32>>>,
 }
 
 const KINDS: [&str; 4] = ["create", "reactivate", "update", "suspend"];
@@ -101,7 +119,7 @@ pub(super) struct Gauges {
     unsynced: Family<Labels<1>, Gauge<f64, AtomicU64>>,
     objects: Gauge,
     told: Mutex<HashMap<IntegrationKey, Told>>,
-    roster: OnceLock<(Roster, Clock)>,
+    people: OnceLock<(Box<dyn People>, Reading<Timestamp>)>,
 }
 
 impl Gauges {
@@ -119,7 +137,7 @@ impl Gauges {
             unsynced: registered(registry, &UNSYNCED),
             objects,
             told: Mutex::default(),
-            roster: OnceLock::new(),
+            people: OnceLock::new(),
         }
     }
 
@@ -127,9 +145,9 @@ impl Gauges {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn watch(&self, roster: Roster, clock: Clock) {
+    pub(super) fn watch(&self, people: Box<dyn People>, now: Reading<Timestamp>) {
         // A process has one roster, so the first one counts.
-        let _ = self.roster.set((roster, clock));
+        let _ = self.people.set((people, now));
     }
 
     pub(super) fn begin(&self, key: &IntegrationKey, since: Timestamp) {
@@ -146,14 +164,14 @@ impl Gauges {
         }
     }
 
-    pub(super) fn paced(&self, key: &IntegrationKey, pacer: &Arc<Pacer>) {
+    pub(super) fn paced(&self, key: &IntegrationKey, left: Reading<Option<u32>>) {
         if let Some(told) = self.told().get_mut(key) {
-            told.pacer = Arc::downgrade(pacer);
+            told.window = Some(left);
         }
     }
 
     pub(super) fn said(&self, key: &IntegrationKey, status: &ProvisioningIntegrationStatus) {
-        let ready = conditions::find(&status.conditions, "Ready");
+        let ready = conditions::find(&status.conditions, conditions::Type::Ready);
         let reason = |word: &str| IntegrationReason::ALL.iter().map(|reason| reason.as_str()).find(|known| *known == word);
         let plan = status.plan.as_ref().filter(|plan| plan.held_because.is_some());
         let left = |state: &Option<BudgetState>| state.as_ref().map(|state| state.limit.saturating_sub(state.done));
@@ -169,11 +187,11 @@ impl Gauges {
     pub(super) fn fill(&self) -> impl Drop {
         let told = self.told();
         self.clear();
-        if let Some((roster, clock)) = self.roster.get() {
-            let now = clock.now().as_second();
-            self.objects.set(i64::try_from(roster.objects()).unwrap_or(i64::MAX));
+        if let Some((people, now)) = self.people.get() {
+            let now = now().as_second();
+            self.objects.set(i64::try_from(people.objects()).unwrap_or(i64::MAX));
             for (key, told) in told.iter() {
-                self.of_people(key, told, roster, now);
+                self.of_people(key, told.through, &people.figures(key, now), now);
             }
         }
         for (key, told) in told.iter() {
@@ -187,47 +205,27 @@ impl Gauges {
                     self.left.get_or_create(&labels(&BUDGET, [key.clone().into(), kind.into()])).set(i64::from(left));
                 }
             }
-            if let Some(pacer) = told.pacer.upgrade() {
-                self.window.get_or_create(&labels(&WINDOW, [key.into()])).set(i64::from(pacer.left()));
+            if let Some(left) = told.window.as_ref().and_then(|left| left()) {
+                self.window.get_or_create(&labels(&WINDOW, [key.into()])).set(i64::from(left));
             }
         }
         told
     }
 
-    fn of_people(&self, key: &IntegrationKey, told: &Told, roster: &Roster, now: i64) {
+    fn of_people(&self, key: &IntegrationKey, through: i64, figures: &Figures, now: i64) {
         let name = key.to_string();
-        let counts = roster.sums(key, |sums| sums.counts.clone());
-        let failing: u32 = counts.failing().map(|(_, count)| count).sum();
-        let states = [
-            ("in_sync", counts.ready),
-            ("pending", counts.pending()),
-            ("held", counts.held()),
-            ("frozen", counts.frozen()),
-            ("failing", failing),
-            ("unmanaged", counts.unmanaged),
-        ];
-        for (state, count) in states {
+        for (state, count) in figures.states {
             self.employees.get_or_create(&labels(&EMPLOYEES, [name.clone().into(), state.into()])).set(i64::from(count));
         }
-        for (reason, count) in counts.failing() {
-            self.failing.get_or_create(&labels(&FAILING, [name.clone().into(), reason.as_str().into()])).set(i64::from(count));
+        for (reason, count) in &figures.failing {
+            self.failing.get_or_create(&labels(&FAILING, [name.clone().into(), reason.as_str().into()])).set(i64::from(*count));
         }
-        let (mut upcoming, mut oldest) = ([[0_i64; 2]; 2], told.through);
-        roster.for_each(key, |_, entry| {
-            if matches!(entry.standing, Standing::Unready(_)) {
-                oldest = entry.unready_since().map_or(oldest, |since| oldest.min(since));
-            }
-            if let Some((at, access)) = entry.next.filter(|(at, _)| *at > now) {
-                let counts = &mut upcoming[usize::from(access != Access::Active)];
-                counts[0] += i64::from(at <= now + DAY);
-                counts[1] += i64::from(at <= now + 7 * DAY);
-            }
-        });
-        for (access, counts) in ["active", "suspended"].into_iter().zip(upcoming) {
+        for (access, counts) in ["active", "suspended"].into_iter().zip(figures.upcoming) {
             for (within, count) in ["day", "week"].into_iter().zip(counts) {
                 self.upcoming.get_or_create(&labels(&UPCOMING, [name.clone().into(), access.into(), within.into()])).set(count);
             }
         }
+        let oldest = figures.unready_since.map_or(through, |since| since.min(through));
         // The seconds of a lifetime are exact in a float.
         #[allow(clippy::cast_precision_loss)]
         self.unsynced.get_or_create(&labels(&UNSYNCED, [name.into()])).set((now - oldest).max(0) as f64);

@@ -37,7 +37,7 @@ pub struct Directory {
     pub app: Value,
 }
 
-/// A mapping of these targets.
+/// Returns a mapping of these targets.
 pub fn mapping(targets: &[&str]) -> Mapping {
     let row = |target: &&str| Row {
         target: (*target).into(),

@@ -43,7 +43,7 @@ pub struct Workspace {
     key: Value,
 }
 
-/// A mapping of these targets.
+/// Returns a mapping of these targets.
 pub fn mapping(targets: &[&str]) -> Mapping {
     let row = |target: &&str| Row {
         target: (*target).into(),

@@ -34,7 +34,7 @@ pub struct Organization {
     pub outcomes: Outcomes,
 }
 
-/// A mapping of these targets.
+/// Returns a mapping of these targets.
 pub fn mapping(targets: &[&str]) -> Mapping {
     let row = |target: &&str| Row {
         target: (*target).into(),
@@ -53,7 +53,7 @@ pub fn mapping(targets: &[&str]) -> Mapping {
     }
 }
 
-/// A mapping with a username that is chosen when the account is made.
+/// Returns a mapping with a username that is chosen when the account is made.
 pub fn choosing(targets: &[&str]) -> Mapping {
     let mut mapping = mapping(targets);
     mapping.rows[mapping.username].on_create_only = true;

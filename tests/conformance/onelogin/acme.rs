@@ -33,7 +33,7 @@ pub struct Acme {
     pub outcomes: Outcomes,
 }
 
-/// A mapping of these targets. A provider does not use the source of the values.
+/// Returns a mapping of these targets. A provider does not use the source of the values.
 pub fn mapping(targets: &[&str]) -> Mapping {
     let position = |target: &str| targets.iter().position(|known| *known == target);
     let row = |target: &&str| Row {

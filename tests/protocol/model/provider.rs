@@ -82,7 +82,7 @@ pub struct Provider {
 }
 
 impl By {
-    /// The engine's key.
+    /// Returns the engine's key.
     pub fn of(key: Key<'_>) -> Self {
         match key {
             Key::Id(id) => Self::Id(id.to_owned()),
@@ -93,7 +93,7 @@ impl By {
 }
 
 impl Write {
-    /// The engine's write, with names instead of rows.
+    /// Returns the engine's write, with names instead of rows.
     pub fn of(id: Option<&str>, write: &AccountWrite, mapping: &Mapping) -> Self {
         let value = |value: &NewValue| match value {
             NewValue::Set(text) => Some(text.to_string()),

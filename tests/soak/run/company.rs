@@ -30,7 +30,7 @@ const TITLES: [&str; 8] =
 const DEPARTMENTS: [&str; 3] = ["Engineering", "Kitchen", "Garden"];
 
 impl Company {
-    /// The first employees.
+    /// Hires the first employees.
     pub async fn found(control: &Control, rng: &mut Rng, now: Timestamp) -> Self {
         let mut company = Self::default();
         for _ in 0..FOUNDERS {
@@ -182,7 +182,7 @@ impl Company {
         self.tell(control, &taker, vec![("root.email", Some(old))]).await;
     }
 
-    /// A former employee is hired again, with a new start date.
+    /// Hires a former employee again, with a new start date.
     async fn come_back(&mut self, control: &Control, rng: &mut Rng, now: Timestamp) {
         let left = |file: &File| file["internal.lifecycleStatus"] == "Terminated";
         let Some(id) = self.somebody(rng, left) else { return };

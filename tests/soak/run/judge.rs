@@ -40,12 +40,13 @@ pub struct Wrong {
 }
 
 impl Wrong {
-    /// There is no obstacle any more, and still something to write.
+    /// Makes the finding that there is no obstacle any more, and still something to write.
     pub fn no_rest(last: String) -> Self {
         Self { kind: Kind::LostUpdate, said: format!("it comes to no rest; the last sync: {last}"), employee: None }
     }
 
-    /// An employee who kept access for two intervals after Bob and the provider had both answered.
+    /// Makes the finding of an employee who kept access for two intervals after Bob and the
+    /// provider had both answered.
     pub fn late(id: &str) -> Self {
         Self { kind: Kind::Late, said: format!("{id} should have lost access two intervals ago"), employee: Some(id.to_owned()) }
     }
@@ -79,7 +80,7 @@ impl std::fmt::Display for Wrong {
     }
 }
 
-/// The spec's settings, in the form of the oracle.
+/// Returns the spec's settings, in the form of the oracle.
 fn wishes() -> Wishes {
     Wishes {
         create: Create::OnStartDate,
@@ -114,7 +115,7 @@ impl Judge {
         Self { control: control.clone(), seen: 0, writes: 0, out: 0, files, clocks: [now; 3] }
     }
 
-    /// Bob and the clock have changed.
+    /// Notes that Bob and the clock have changed.
     pub fn time_passes(&mut self, company: &Company, now: Timestamp) {
         let [_, last] = std::mem::take(&mut self.files);
         self.files = [last, company.files.clone()];
@@ -149,7 +150,7 @@ impl Judge {
             .collect()
     }
 
-    /// One applied write.
+    /// Checks one applied write.
     fn one(&self, company: &Company, account: i64, before: &Value, after: &Value) -> Vec<Wrong> {
         let mut wrong = Vec::new();
         let mark = |user: &Value| user["external_id"].as_str().map(str::to_owned);

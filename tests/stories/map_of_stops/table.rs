@@ -100,7 +100,7 @@ impl Row {
         row
     }
 
-    /// Whether everything goes on.
+    /// Returns whether everything goes on.
     pub fn stops_nothing(&self) -> bool {
         let all = [self.suspensions, self.revocations, self.events, self.changes, self.creates];
         !self.concerns_one && all.iter().all(|goes| *goes == Goes::Yes)

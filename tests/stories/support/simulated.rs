@@ -1,10 +1,13 @@
 //! Bob and the providers, simulated in this process, driven through the simulators' own control
 //! API.
 
+use std::sync::Arc;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use simulators::{Options, World};
 
+#[derive(Clone)]
 pub struct Simulated {
     pub bob: String,
     pub one_login: String,
@@ -13,8 +16,8 @@ pub struct Simulated {
     pub jumpcloud: String,
     control: String,
     http: reqwest::Client,
-    /// Ends with the story.
-    _world: World,
+    /// Ends with the last story that it is part of.
+    _world: Arc<World>,
 }
 
 impl Simulated {
@@ -29,7 +32,7 @@ impl Simulated {
             jumpcloud: world.jumpcloud_url().to_owned(),
             control: world.control_url().to_owned(),
             http: reqwest::Client::new(),
-            _world: world,
+            _world: Arc::new(world),
         };
         simulated.put("/onelogin/custom-attributes", json!({"shortnames": ["work_cell", "badge"]})).await;
         simulated
