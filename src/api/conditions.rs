@@ -101,7 +101,7 @@ mod tests {
     fn the_sentence_that_follows_is_there_however_long_the_text_is() {
         assert_eq!(followed_by("It failed.", "Next try at noon."), "It failed. Next try at noon.");
         let long = followed_by(&"é".repeat(2_000), "Next try at noon.");
-        let shown = merge(&[], &[Wanted { kind: "Ready", status: false, reason: "X", message: long }], 1, Timestamp::UNIX_EPOCH);
+        let shown = merge(&[], &[Wanted { kind: Type::Ready, status: false, reason: "X", message: long }], 1, Timestamp::UNIX_EPOCH);
         assert!(shown[0].message.ends_with("é… Next try at noon."), "{}", shown[0].message);
     }
 
