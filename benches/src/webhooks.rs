@@ -12,7 +12,7 @@ use bobsync::{
     api::key::IntegrationKey,
     bob::webhook::SigningSecrets,
     cluster::{leadership::Leadership, roster::Roster},
-    engine::{clock::Clock, inbox::Inbox},
+    engine::{clock::Clock, intake::inbox::Inbox},
     http::secret::Secret,
     server::{front, webhooks},
     telemetry::metrics::Metrics,

@@ -13,7 +13,10 @@ use crate::{
     api::key::IntegrationKey,
     bob::webhook::SigningSecrets,
     cluster::{leadership::Leadership, roster::Roster},
-    engine::{clock::Clock, dirty::Line, inbox::Mailbox},
+    engine::{
+        clock::Clock,
+        intake::{dirty::Line, inbox::Mailbox},
+    },
     http::secret::Secret,
 };
 
