@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 pub use super::mapping::{Apply, MappingRow};
 pub use super::numbers::{BudgetState, BudgetStates, EmployeeCounts, LastPass, Progress, Step};
 use super::provider::Provider;
-pub use super::safety::{AccountName, Administrators, Adoption, Budget, DriftPolicy, Safety, Share};
+pub use super::safety::{
+    AccountName, Administrators, Adoption, Budget, DriftPolicy, Safety, Share,
+};
 
 /// Keeps the accounts of one identity provider true to one Bob company.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -420,14 +422,16 @@ impl Approved {
     #[must_use]
     pub fn plan_of(&self, part: u64, of: impl Fn(&str) -> u64) -> Option<&str> {
         let last = self.after.as_deref().map(|after| (&*self.digest, after));
-        let all = last.into_iter().chain(self.earlier.iter().map(|plan| (&*plan.digest, &*plan.after)));
+        let all =
+            last.into_iter().chain(self.earlier.iter().map(|plan| (&*plan.digest, &*plan.after)));
         all.filter(|(_, after)| of(after) == part).map(|(digest, _)| digest).next()
     }
 
     /// Returns this plan and the earlier ones, which are the earlier plans of the next release.
     #[must_use]
     pub fn and_earlier(&self) -> Vec<EarlierPlan> {
-        let this = self.after.clone().map(|after| EarlierPlan { digest: self.digest.clone(), after });
+        let this =
+            self.after.clone().map(|after| EarlierPlan { digest: self.digest.clone(), after });
         this.into_iter().chain(self.earlier.iter().cloned()).take(10).collect()
     }
 }

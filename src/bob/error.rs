@@ -91,7 +91,10 @@ mod tests {
     #[test]
     fn an_error_object_gives_its_words_and_nothing_else_does() {
         let body = br#"{"key":"bad.request.filter","error":"Only root.id may be filtered","data":{"email":"a@example.com"}}"#;
-        assert_eq!(describe(400, body, &[]), "400: bad.request.filter: Only root.id may be filtered");
+        assert_eq!(
+            describe(400, body, &[]),
+            "400: bad.request.filter: Only root.id may be filtered"
+        );
         assert_eq!(describe(503, b"<html>Noa Lind</html>", &[]), "503");
         assert_eq!(describe(500, br#"{"name":"Noa Lind"}"#, &[]), "500");
         assert_eq!(describe(500, br#"["Noa Lind"]"#, &[]), "500");

@@ -34,7 +34,9 @@ pub fn bob_stop(error: bob::Error) -> Stop {
     let reason = match &error {
         bob::Error::Unauthorized => IntegrationReason::BobUnauthorized,
         bob::Error::Forbidden { .. } => IntegrationReason::BobForbidden,
-        bob::Error::Throttled { .. } | bob::Error::Unavailable { .. } => IntegrationReason::BobUnavailable,
+        bob::Error::Throttled { .. } | bob::Error::Unavailable { .. } => {
+            IntegrationReason::BobUnavailable
+        }
     };
     let wait = if let bob::Error::Throttled { wait } = &error { *wait } else { None };
     Stop::new(reason, error.to_string()).after(wait)
@@ -45,7 +47,9 @@ pub fn bob_stop(error: bob::Error) -> Stop {
 pub fn provider_stop(error: &provider::Error) -> Stop {
     let reason = match error {
         provider::Error::Unauthorized { .. } => IntegrationReason::ProviderUnauthorized,
-        provider::Error::Denied { .. } | provider::Error::Forbidden { .. } => IntegrationReason::ProviderForbidden,
+        provider::Error::Denied { .. } | provider::Error::Forbidden { .. } => {
+            IntegrationReason::ProviderForbidden
+        }
         _ => IntegrationReason::ProviderUnavailable,
     };
     let wait = if let provider::Error::Throttled { wait } = error { *wait } else { None };
@@ -56,6 +60,10 @@ pub fn provider_stop(error: &provider::Error) -> Stop {
 #[must_use]
 pub fn secret_stop(error: &SecretError) -> Stop {
     let unavailable = matches!(error, SecretError::Unavailable { .. });
-    let reason = if unavailable { IntegrationReason::ClusterUnavailable } else { IntegrationReason::SecretNotFound };
+    let reason = if unavailable {
+        IntegrationReason::ClusterUnavailable
+    } else {
+        IntegrationReason::SecretNotFound
+    };
     Stop::new(reason, error.to_string())
 }

@@ -107,7 +107,12 @@ impl Waits {
     #[must_use]
     pub fn told(&self) -> Vec<Told> {
         let now = Instant::now();
-        self.known().iter().flatten().filter(|known| known.until > now).map(|known| known.told.clone()).collect()
+        self.known()
+            .iter()
+            .flatten()
+            .filter(|known| known.until > now)
+            .map(|known| known.told.clone())
+            .collect()
     }
 
     /// From how many people evidence on record has not taken access for some time.
@@ -120,7 +125,12 @@ impl Waits {
     #[must_use]
     pub fn longest(&self) -> Duration {
         let now = Instant::now();
-        self.known().iter().flatten().map(|known| known.until.saturating_duration_since(now)).max().unwrap_or_default()
+        self.known()
+            .iter()
+            .flatten()
+            .map(|known| known.until.saturating_duration_since(now))
+            .max()
+            .unwrap_or_default()
     }
 
     /// When the next wait ends.
@@ -132,9 +142,13 @@ impl Waits {
 
 fn sentence(name: &str, why: Why, at: Timestamp) -> String {
     match why {
-        Why::Asked => format!("Waiting until {at}: {name} asked for a pause, and is not called before."),
+        Why::Asked => {
+            format!("Waiting until {at}: {name} asked for a pause, and is not called before.")
+        }
         Why::Trouble => {
-            format!("Waiting until {at}: {name} is in trouble and asked for a pause; only access that has to be taken does not wait.")
+            format!(
+                "Waiting until {at}: {name} is in trouble and asked for a pause; only access that has to be taken does not wait."
+            )
         }
         Why::Spent => format!("Waiting until {at}: the calls that {name} allows are used up."),
     }
@@ -142,7 +156,10 @@ fn sentence(name: &str, why: Why, at: Timestamp) -> String {
 
 /// The whole second in which a wait that ends in `left` is over.
 fn rounded_up(now: Timestamp, left: Duration) -> Timestamp {
-    let end = SignedDuration::try_from(left).ok().and_then(|left| now.checked_add(left).ok()).unwrap_or(now);
+    let end = SignedDuration::try_from(left)
+        .ok()
+        .and_then(|left| now.checked_add(left).ok())
+        .unwrap_or(now);
     let second = end.as_second() + i64::from(end.subsec_nanosecond() > 0);
     Timestamp::from_second(second).unwrap_or(end)
 }
@@ -154,11 +171,15 @@ mod tests {
     fn waits() -> Arc<Waits> {
         let (clock, hand) = Clock::adjustable();
         hand.set("2026-11-30T08:00:00.25Z".parse().expect("a time"));
-        Arc::new(Waits::new(IntegrationKey { namespace: "people".into(), name: "onelogin".into() }, clock))
+        Arc::new(Waits::new(
+            IntegrationKey { namespace: "people".into(), name: "onelogin".into() },
+            clock,
+        ))
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_wait_is_told_until_its_time_has_come_and_however_often_it_is_met_in_the_same_words() {
+    async fn a_wait_is_told_until_its_time_has_come_and_however_often_it_is_met_in_the_same_words()
+    {
         let waits = waits();
         let (bob, provider) = (waits.of(Side::Bob, "Bob"), waits.of(Side::Provider, "OneLogin"));
         let (now, hour) = (Instant::now(), Duration::from_hours(1));
@@ -180,7 +201,13 @@ mod tests {
         tokio::time::advance(hour / 2).await;
         assert_eq!(waits.told(), []);
         provider(until(2 * hour, Why::Spent));
-        assert!(waits.told()[0].message.starts_with("Waiting until 2026-11-30T10:00:01Z: the calls that OneLogin"), "{:?}", waits.told());
+        assert!(
+            waits.told()[0]
+                .message
+                .starts_with("Waiting until 2026-11-30T10:00:01Z: the calls that OneLogin"),
+            "{:?}",
+            waits.told()
+        );
         waits.clear();
         assert_eq!(waits.told(), []);
     }

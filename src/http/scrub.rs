@@ -38,10 +38,12 @@ impl Scrubber<'_> {
         let secrets = self.secrets.iter().filter(|secret| !secret.is_empty());
         let text = secrets.fold(text.to_owned(), |text, secret| text.replace(*secret, GAP_TEXT));
         let all = self.secrets.iter().chain(self.values);
-        let mut values: Vec<Vec<char>> = all.map(|value| folded(&one_line(value))).filter(|value| !value.is_empty()).collect();
+        let mut values: Vec<Vec<char>> =
+            all.map(|value| folded(&one_line(value))).filter(|value| !value.is_empty()).collect();
         // The longest value comes first, because a value may be part of another.
         values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        let mut text = without_words(&without_quoted(&without_values(&one_line(&text), &values), self.names));
+        let mut text =
+            without_words(&without_quoted(&without_values(&one_line(&text), &values), self.names));
         if text.chars().count() > CAP {
             text = text.chars().take(CAP - 1).chain([GAP]).collect();
         }
@@ -85,7 +87,8 @@ fn without_values(text: &str, values: &[Vec<char>]) -> String {
             let end = at + value.len();
             let here = haystack[at..].starts_with(value);
             let before = at.checked_sub(1).and_then(|at| haystack.get(at));
-            let within_a_word = goes_on(before, value.first()) || goes_on(value.last(), haystack.get(end));
+            let within_a_word =
+                goes_on(before, value.first()) || goes_on(value.last(), haystack.get(end));
             let counts = value.len() >= LONG || !within_a_word;
             if here && counts && *value != [GAP] {
                 out.push(GAP);
@@ -159,7 +162,9 @@ fn behind_closing(text: &str, close: char) -> usize {
 
 fn without_words(text: &str) -> String {
     let is_address = |word: &str| word.contains(AT) || word.to_ascii_lowercase().contains("%40");
-    let words = text.split(' ').map(|word| if is_address(word) { GAP.to_string() } else { without_long_numbers(word) });
+    let words = text
+        .split(' ')
+        .map(|word| if is_address(word) { GAP.to_string() } else { without_long_numbers(word) });
     words.collect::<Vec<_>>().join(" ")
 }
 
@@ -187,11 +192,15 @@ fn without_long_numbers(word: &str) -> String {
 /// no digit next to it.
 #[cfg(test)]
 pub fn shows(text: &str, value: &str) -> bool {
-    let [text, value] = [text, value].map(|text| one_line(text).to_lowercase().chars().collect::<Vec<char>>());
-    let joined = |one: Option<&char>, next: Option<&char>| [one, next].iter().all(|c| c.is_some_and(|c| c.is_alphanumeric()));
+    let [text, value] =
+        [text, value].map(|text| one_line(text).to_lowercase().chars().collect::<Vec<char>>());
+    let joined = |one: Option<&char>, next: Option<&char>| {
+        [one, next].iter().all(|c| c.is_some_and(|c| c.is_alphanumeric()))
+    };
     let stands = |at: usize| {
         let before = at.checked_sub(1).map(|at| &text[at]);
-        let apart = !joined(before, value.first()) && !joined(value.last(), text.get(at + value.len()));
+        let apart =
+            !joined(before, value.first()) && !joined(value.last(), text.get(at + value.len()));
         text[at..].starts_with(&value) && (apart || value.len() >= LONG)
     };
     // The sign in place of a value is not a value.
@@ -210,7 +219,8 @@ mod tests {
 
     #[test]
     fn secrets_go_wherever_they_are_and_names_stay_in_quotes() {
-        let scrubber = Scrubber { secrets: &["Lap1s", ""], values: &["Chief"], names: &["jobTitle", "Chief"] };
+        let scrubber =
+            Scrubber { secrets: &["Lap1s", ""], values: &["Chief"], names: &["jobTitle", "Chief"] };
         for (text, clean) in [
             ("xLap1sx is refused, and so is Lap1s", "x…x is refused, and so is …"),
             ("Invalid value for 'jobTitle': \"Dom\"", "Invalid value for 'jobTitle': …"),
@@ -224,7 +234,11 @@ mod tests {
     #[test]
     fn values_quotes_addresses_and_long_numbers_go() {
         for (text, values, clean) in [
-            ("Validation failed: Title is too long", &[][..], "Validation failed: Title is too long"),
+            (
+                "Validation failed: Title is too long",
+                &[][..],
+                "Validation failed: Title is too long",
+            ),
             ("Title HEAD OF  nothing is bad", &["Head of Nothing"], "Title … is bad"),
             ("value 'Noa O'Brien' of \"x\" and `y` is bad", &[], "value … of … and … is bad"),
             ("it can't be; don't", &[], "it can't be; don't"),
@@ -242,7 +256,11 @@ mod tests {
             ("number 471 of 4712", &["471"], "number … of 4712"),
             ("no (0)171 and no 1(0)1712", &["(0)171"], "no … and no 1(0)1712"),
             ("user XylophonistX there", &["Xylophonist"], "user …X there"),
-            ("no access to noa\u{ff20}example.com or noa%40example.com", &[], "no access to … or …"),
+            (
+                "no access to noa\u{ff20}example.com or noa%40example.com",
+                &[],
+                "no access to … or …",
+            ),
             ("id=12345;n=1234", &[], "id=…;n=1234"),
             ("用户王小明不存在", &["王小明"], "用户…不存在"),
         ] {

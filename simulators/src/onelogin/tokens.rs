@@ -77,7 +77,8 @@ impl Default for Tokens {
         // Tokens of two simulators must differ, because otherwise one would accept the other's
         // clients.
         let seed = Timestamp::now().as_nanosecond().unsigned_abs();
-        let seed = u64::try_from(seed & u128::from(u64::MAX)).unwrap_or(1) ^ u64::from(std::process::id());
+        let seed =
+            u64::try_from(seed & u128::from(u64::MAX)).unwrap_or(1) ^ u64::from(std::process::id());
         Self {
             client_id: "client-1".into(),
             client_secret: "secret-1".into(),
@@ -112,7 +113,8 @@ impl Tokens {
     /// Returns the token object; the same token until it expires or is revoked.
     pub fn issue(&mut self, now: Timestamp) -> Value {
         if self.live.as_ref().is_none_or(|token| !alive(token, now)) {
-            self.live = Some(Token { access: self.rng.hex(32), refresh: self.rng.hex(32), created: now });
+            self.live =
+                Some(Token { access: self.rng.hex(32), refresh: self.rng.hex(32), created: now });
         }
         let Some(token) = &self.live else { return Value::Null };
         json!({

@@ -84,7 +84,10 @@ impl Claims {
 
     /// A pass over single people begins to look. The earlier ones begin nothing more for them. Gives those among them of
     /// whom a change is under way now: what is read of them may be old in a moment, so they are to be looked at again.
-    pub fn people<'p>(&self, people: impl Iterator<Item = &'p str>) -> (Looking<'_>, Vec<Box<str>>) {
+    pub fn people<'p>(
+        &self,
+        people: impl Iterator<Item = &'p str>,
+    ) -> (Looking<'_>, Vec<Box<str>>) {
         let mut state = self.lock();
         state.epoch += 1;
         let epoch = state.epoch;
@@ -166,17 +169,34 @@ mod tests {
         let under_way = everybody.write("1").expect("free");
         let (single, busy) = claims.people(["1", "2"].into_iter());
         assert_eq!(busy, ["1".into()], "somebody writes to 1");
-        assert!(everybody.is_outdated("1") && everybody.is_outdated("2") && !everybody.is_outdated("3"));
-        assert_eq!(everybody.write("2").err(), Some(Refused::Outdated), "the later pass is waiting for its turn");
-        assert_eq!(single.write("1").err(), Some(Refused::Busy), "the change that was begun ends first");
+        assert!(
+            everybody.is_outdated("1") && everybody.is_outdated("2") && !everybody.is_outdated("3")
+        );
+        assert_eq!(
+            everybody.write("2").err(),
+            Some(Refused::Outdated),
+            "the later pass is waiting for its turn"
+        );
+        assert_eq!(
+            single.write("1").err(),
+            Some(Refused::Busy),
+            "the change that was begun ends first"
+        );
         drop(under_way);
         let change = single.write("1").expect("its turn");
         assert_eq!(single.write("1").err(), Some(Refused::Busy), "one change at a time");
         drop(change);
-        assert_eq!(everybody.write("1").err(), Some(Refused::Outdated), "it looked earlier, and still does");
+        assert_eq!(
+            everybody.write("1").err(),
+            Some(Refused::Outdated),
+            "it looked earlier, and still does"
+        );
         assert!(everybody.write("3").is_ok());
         drop(single);
-        assert!(everybody.is_outdated("1"), "what the ended pass saw counts while this one is under way");
+        assert!(
+            everybody.is_outdated("1"),
+            "what the ended pass saw counts while this one is under way"
+        );
         drop(everybody);
         assert!(claims.lock().latest.is_empty(), "nothing is kept");
     }
@@ -187,7 +207,11 @@ mod tests {
         let (single, _) = claims.people(["1"].into_iter());
         let under_way = single.write("1").expect("free");
         let everybody = claims.everybody();
-        assert_eq!(everybody.write("1").err(), Some(Refused::Busy), "nobody has looked later: giving 1 up would lose what was seen");
+        assert_eq!(
+            everybody.write("1").err(),
+            Some(Refused::Busy),
+            "nobody has looked later: giving 1 up would lose what was seen"
+        );
         drop(under_way);
         assert!(everybody.write("1").is_ok());
     }

@@ -40,8 +40,14 @@ impl Line {
     /// coming, and from the first one at most.
     const fn window(self) -> (Duration, Duration, Duration) {
         match self {
-            Self::Urgent => (Duration::from_millis(50), Duration::from_millis(100), Duration::from_millis(250)),
-            Self::Normal => (Duration::from_millis(150), Duration::from_millis(600), Duration::from_millis(1500)),
+            Self::Urgent => {
+                (Duration::from_millis(50), Duration::from_millis(100), Duration::from_millis(250))
+            }
+            Self::Normal => (
+                Duration::from_millis(150),
+                Duration::from_millis(600),
+                Duration::from_millis(1500),
+            ),
         }
     }
 
@@ -132,7 +138,8 @@ impl Waiting {
 impl Window {
     fn arrive(&mut self, line: Line, now: Instant) {
         let (calm, storm, most) = line.window();
-        let listen = if self.served.is_some_and(|served| now < served + CALM) { storm } else { calm };
+        let listen =
+            if self.served.is_some_and(|served| now < served + CALM) { storm } else { calm };
         let first = *self.first.get_or_insert(now);
         self.ends = Some((now + listen).min(first + most));
     }
@@ -175,7 +182,11 @@ impl Dirty {
 
     fn with_everybody(&self, trigger: Trigger, due: Instant, people: Vec<(Box<str>, Waiting)>) {
         let mut state = self.lock();
-        let everybody = state.everybody.get_or_insert_with(|| Everybody { trigger, due, people: HashMap::default() });
+        let everybody = state.everybody.get_or_insert_with(|| Everybody {
+            trigger,
+            due,
+            people: HashMap::default(),
+        });
         everybody.due = everybody.due.min(due);
         everybody.people.extend(people);
         drop(state);
@@ -248,12 +259,25 @@ impl Dirty {
 
     /// The same of those in it who may be served now; all others stand where they stood.
     #[must_use]
-    pub fn take_of(&self, line: Line, now: Instant, may: impl Fn(&str, &Waiting) -> bool) -> Vec<(Box<str>, Waiting)> {
+    pub fn take_of(
+        &self,
+        line: Line,
+        now: Instant,
+        may: impl Fn(&str, &Waiting) -> bool,
+    ) -> Vec<(Box<str>, Waiting)> {
         let mut state = self.lock();
         let open = state.windows[line.index()].ends.is_some_and(|ends| ends <= now);
-        let come = |waiting: &Waiting| waiting.class.line() == line && waiting.not_before.map_or(open, |at| at <= now);
-        let mut taken: Vec<_> = state.people.extract_if(|employee, waiting| come(waiting) && may(employee, waiting)).collect();
-        let left = state.people.values().any(|waiting| waiting.class.line() == line && waiting.not_before.is_none());
+        let come = |waiting: &Waiting| {
+            waiting.class.line() == line && waiting.not_before.map_or(open, |at| at <= now)
+        };
+        let mut taken: Vec<_> = state
+            .people
+            .extract_if(|employee, waiting| come(waiting) && may(employee, waiting))
+            .collect();
+        let left = state
+            .people
+            .values()
+            .any(|waiting| waiting.class.line() == line && waiting.not_before.is_none());
         if open && !left {
             state.windows[line.index()] = Window { first: None, ends: None, served: Some(now) };
         }
@@ -271,7 +295,11 @@ impl Dirty {
     /// Why everybody is to be looked at, if the time for it has come.
     #[must_use]
     pub fn wants_everybody(&self, now: Instant) -> Option<Trigger> {
-        self.lock().everybody.as_ref().filter(|everybody| everybody.due <= now).map(|everybody| everybody.trigger)
+        self.lock()
+            .everybody
+            .as_ref()
+            .filter(|everybody| everybody.due <= now)
+            .map(|everybody| everybody.trigger)
     }
 
     /// Forgets everything. Only for an integration that is suspended: when it goes on, a full pass comes first.
@@ -292,7 +320,9 @@ impl Dirty {
         let state = self.lock();
         let mut depths = Depths::default();
         let with_everybody = state.everybody.iter().flat_map(|everybody| everybody.people.values());
-        for waiting in state.people.values().filter(|waiting| waiting.looks == 0).chain(with_everybody) {
+        for waiting in
+            state.people.values().filter(|waiting| waiting.looks == 0).chain(with_everybody)
+        {
             let (count, oldest) = &mut depths[waiting.class as usize];
             *count += 1;
             *oldest = Some(oldest.map_or(waiting.since, |known| known.min(waiting.since)));
@@ -372,7 +402,11 @@ mod tests {
         dirty.add("2", Trigger::Webhook, Class::Revocation, now + Duration::from_millis(10));
         dirty.wait(Line::Urgent).await;
         assert!(now.elapsed() <= Duration::from_millis(100), "{:?}", now.elapsed());
-        assert_eq!(ids(&dirty.take(Line::Urgent, Instant::now())), ["2", "4"], "the most urgent first");
+        assert_eq!(
+            ids(&dirty.take(Line::Urgent, Instant::now())),
+            ["2", "4"],
+            "the most urgent first"
+        );
         dirty.wait(Line::Normal).await;
         assert_eq!(ids(&dirty.take(Line::Normal, Instant::now())), ["1", "3"]);
         assert_eq!((dirty.due(Line::Urgent), dirty.due(Line::Normal)), (None, None));
@@ -410,7 +444,11 @@ mod tests {
         dirty.add("5", Trigger::Webhook, Class::Mover, Instant::now());
         dirty.wait(Line::Normal).await;
         assert_eq!(now.elapsed().as_millis(), 22_150);
-        assert_eq!(ids(&dirty.take(Line::Normal, Instant::now())), ["1", "5"], "what is ripe goes along");
+        assert_eq!(
+            ids(&dirty.take(Line::Normal, Instant::now())),
+            ["1", "5"],
+            "what is ripe goes along"
+        );
         dirty.wait(Line::Normal).await;
         assert_eq!(now.elapsed().as_secs(), 30, "and the rest together");
         assert_eq!(ids(&dirty.take(Line::Normal, Instant::now())), ["2", "3"]);

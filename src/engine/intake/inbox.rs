@@ -133,9 +133,16 @@ impl Mailbox {
     }
 
     /// So many changes of a pass wait for their turn, by class, the oldest since this second of the epoch.
-    pub fn plan_waits(&self, pass: u64, depths: [(usize, Option<i64>); Class::ALL.len()], now: Timestamp) {
+    pub fn plan_waits(
+        &self,
+        pass: u64,
+        depths: [(usize, Option<i64>); Class::ALL.len()],
+        now: Timestamp,
+    ) {
         let began = |since: i64| {
-            let ago = Duration::from_secs(u64::try_from(now.as_second().saturating_sub(since)).unwrap_or(0));
+            let ago = Duration::from_secs(
+                u64::try_from(now.as_second().saturating_sub(since)).unwrap_or(0),
+            );
             let now = Instant::now();
             now.checked_sub(ago).unwrap_or(now)
         };
@@ -205,7 +212,8 @@ impl Mailbox {
         let state = self.lock();
         let in_a_row = state.ended.front().filter(|_| state.ended.len() == IN_A_ROW);
         let fifth = state.ended.back().map(|ended| *ended + state.read_for * 4);
-        let row = in_a_row.map(|first| *first + apart.saturating_mul(u32::try_from(IN_A_ROW).unwrap_or(1)));
+        let row = in_a_row
+            .map(|first| *first + apart.saturating_mul(u32::try_from(IN_A_ROW).unwrap_or(1)));
         row.max(fifth).unwrap_or_else(Instant::now)
     }
 
@@ -213,7 +221,11 @@ impl Mailbox {
     fn was_activated(&self, employee: &str, at: Timestamp) {
         let mut state = self.lock();
         if state.activated.len() >= REMEMBERED {
-            let oldest = state.activated.iter().min_by_key(|(_, at)| **at).map(|(employee, _)| employee.clone());
+            let oldest = state
+                .activated
+                .iter()
+                .min_by_key(|(_, at)| **at)
+                .map(|(employee, _)| employee.clone());
             oldest.map(|oldest| state.activated.remove(&oldest));
         }
         let last = state.activated.entry(employee.into()).or_insert(at);
@@ -268,13 +280,16 @@ impl Inbox {
 
     /// The same but for those of these namespaces, and for these, which cannot be read.
     pub fn unlisted(&self, scopes: HashSet<Scope>, unreadable: HashSet<IntegrationKey>) {
-        *self.0.unlisted.lock().unwrap_or_else(PoisonError::into_inner) = Some((scopes, unreadable));
+        *self.0.unlisted.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((scopes, unreadable));
     }
 
     fn is_listed(&self, key: &IntegrationKey) -> bool {
         let has = |scope: &Scope| scope.as_deref().is_none_or(|scope| *scope == *key.namespace);
         let unlisted = self.0.unlisted.lock().unwrap_or_else(PoisonError::into_inner);
-        unlisted.as_ref().is_some_and(|(scopes, unreadable)| !scopes.iter().any(has) && !unreadable.contains(key))
+        unlisted.as_ref().is_some_and(|(scopes, unreadable)| {
+            !scopes.iter().any(has) && !unreadable.contains(key)
+        })
     }
 
     /// Whether it is known what the deliveries of this integration are signed with. Before that every delivery is asked to come
@@ -283,14 +298,20 @@ impl Inbox {
         if !self.is_listed(key) {
             return false;
         }
-        let started = self.0.started.load(Ordering::Acquire) || self.mailboxes().values().all(|mailbox| mailbox.lock().secrets_known);
+        let started = self.0.started.load(Ordering::Acquire)
+            || self.mailboxes().values().all(|mailbox| mailbox.lock().secrets_known);
         self.0.started.store(started, Ordering::Release);
         started
     }
 
     /// Opens a mailbox for an integration, in place of an older one.
     #[must_use]
-    pub fn open(&self, key: &IntegrationKey, uid: String, revoked: Arc<dyn Revocations>) -> Arc<Mailbox> {
+    pub fn open(
+        &self,
+        key: &IntegrationKey,
+        uid: String,
+        revoked: Arc<dyn Revocations>,
+    ) -> Arc<Mailbox> {
         let mailbox = Arc::new(Mailbox {
             uid,
             revoked,
@@ -322,9 +343,17 @@ impl Inbox {
         }
         let mailboxes: Vec<_> = self.mailboxes().values().cloned().collect();
         let planned = |mailbox: &Arc<Mailbox>| -> Vec<Depths> {
-            mailbox.planned.lock().unwrap_or_else(PoisonError::into_inner).values().copied().collect()
+            mailbox
+                .planned
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .values()
+                .copied()
+                .collect()
         };
-        let all = mailboxes.iter().flat_map(|mailbox| planned(mailbox).into_iter().chain([mailbox.dirty.depths()]));
+        let all = mailboxes
+            .iter()
+            .flat_map(|mailbox| planned(mailbox).into_iter().chain([mailbox.dirty.depths()]));
         all.fold(Depths::default(), |mut sum, depths| {
             for ((count, oldest), (more, since)) in sum.iter_mut().zip(depths) {
                 *count += more;
@@ -338,7 +367,13 @@ impl Inbox {
     }
 
     /// Takes in one delivery. `signature`: the header `Bob-Signature`, if there is exactly one.
-    pub async fn receive(&self, namespace: &str, name: &str, signature: Option<&[u8]>, body: &[u8]) -> Received {
+    pub async fn receive(
+        &self,
+        namespace: &str,
+        name: &str,
+        signature: Option<&[u8]>,
+        body: &[u8],
+    ) -> Received {
         if !self.0.leadership.is_leader() {
             return Received::NotLeading;
         }
@@ -348,7 +383,8 @@ impl Inbox {
         }
         let mailbox = self.mailboxes().get(&key).cloned();
         let secrets = mailbox.as_ref().and_then(|mailbox| mailbox.lock().secrets.clone());
-        let signed = signature.and_then(|signature| webhook::verify(secrets.as_ref(), signature, body));
+        let signed =
+            signature.and_then(|signature| webhook::verify(secrets.as_ref(), signature, body));
         let (Some(mailbox), Some(tag)) = (mailbox, signed) else { return Received::Refused };
         if mailbox.came_before(&tag) {
             return Received::Duplicate;
@@ -383,7 +419,11 @@ impl Inbox {
             return received;
         };
         if let Ok(at) = at {
-            let recorded = tokio::time::timeout(RECORD_WITHIN, self.record(key, mailbox, employee, event.kind, at)).await;
+            let recorded = tokio::time::timeout(
+                RECORD_WITHIN,
+                self.record(key, mailbox, employee, event.kind, at),
+            )
+            .await;
             let error = match recorded {
                 Ok(Ok(())) => None,
                 Ok(Err(error)) => Some(error.to_string()),
@@ -392,7 +432,11 @@ impl Inbox {
             if let Some(error) = error {
                 tracing::warn!(integration = %key, error, "evidence from Bob could not be written; Bob is asked to send it again");
                 // What the employee's own status has of it is acted on before that.
-                if self.0.roster.with(key, employee, |entry| entry.is_some_and(Entry::is_open_against_evidence)) {
+                if self
+                    .0
+                    .roster
+                    .with(key, employee, |entry| entry.is_some_and(Entry::is_open_against_evidence))
+                {
                     mailbox.dirty.add(employee, Trigger::Webhook, class(event), Instant::now());
                 }
                 return Received::NotRecorded;
@@ -425,7 +469,10 @@ mod tests {
 
     fn event(kind: &str, data: &str) -> Event {
         let at = "2026-10-14T09:21:07.118204";
-        Event::read(format!("{{\"type\":\"{kind}\",\"triggeredAt\":\"{at}\",\"data\":{data}}}").as_bytes()).expect("an event")
+        Event::read(
+            format!("{{\"type\":\"{kind}\",\"triggeredAt\":\"{at}\",\"data\":{data}}}").as_bytes(),
+        )
+        .expect("an event")
     }
 
     #[test]
@@ -440,8 +487,16 @@ mod tests {
             ("employee.joined", "{}", Class::Joiner),
             ("employee.activated", "{}", Class::Joiner),
             ("employee.updated", "{}", Class::Mover),
-            ("employee.updated", "{\"fieldUpdates\":[{\"id\":\"root.firstName\"},{\"id\":\"work.department\"}]}", Class::Mover),
-            ("employee.updated", "{\"fieldUpdates\":[\"work.workPhone\",\"about.hobbies\"]}", Class::Cosmetic),
+            (
+                "employee.updated",
+                "{\"fieldUpdates\":[{\"id\":\"root.firstName\"},{\"id\":\"work.department\"}]}",
+                Class::Mover,
+            ),
+            (
+                "employee.updated",
+                "{\"fieldUpdates\":[\"work.workPhone\",\"about.hobbies\"]}",
+                Class::Cosmetic,
+            ),
             ("table.entry.created", "{\"tableId\":\"lifecycle\"}", Class::Mover),
         ] {
             assert_eq!(class(&event(kind, data)), at_stake, "{kind} {data}");
@@ -453,11 +508,28 @@ mod tests {
         let now = |text: &str| text.parse::<Timestamp>().unwrap();
         let revoked = event("employee.access.revoked.immediately", "{\"employeeId\":\"7\"}");
         assert_eq!(believable(&revoked, now("2026-10-14T09:21:08Z")).ok(), revoked.at);
-        assert!(believable(&revoked, now("2026-10-17T09:21:08Z")).is_ok(), "Bob repeats for three days");
-        assert!(believable(&revoked, now("2026-10-18T10:00:00Z")).unwrap_err().contains("four days"), "kept by somebody else");
+        assert!(
+            believable(&revoked, now("2026-10-17T09:21:08Z")).is_ok(),
+            "Bob repeats for three days"
+        );
+        assert!(
+            believable(&revoked, now("2026-10-18T10:00:00Z")).unwrap_err().contains("four days"),
+            "kept by somebody else"
+        );
         assert!(believable(&revoked, now("2026-10-13T22:00:00Z")).is_ok(), "the zone is not told");
-        assert!(believable(&revoked, now("2026-10-13T02:00:00Z")).unwrap_err().contains("15 hours ahead"));
-        assert!(believable(&Event { legacy: true, ..revoked.clone() }, now("2026-10-14T09:21:08Z")).unwrap_err().contains("v1"));
-        assert!(believable(&Event { at: None, ..revoked }, now("2026-10-18T10:00:00Z")).is_ok(), "no time is no reason to lose it");
+        assert!(
+            believable(&revoked, now("2026-10-13T02:00:00Z"))
+                .unwrap_err()
+                .contains("15 hours ahead")
+        );
+        assert!(
+            believable(&Event { legacy: true, ..revoked.clone() }, now("2026-10-14T09:21:08Z"))
+                .unwrap_err()
+                .contains("v1")
+        );
+        assert!(
+            believable(&Event { at: None, ..revoked }, now("2026-10-18T10:00:00Z")).is_ok(),
+            "no time is no reason to lose it"
+        );
     }
 }

@@ -49,7 +49,9 @@ pub fn with(list: &[RevokedAccess], employee: &str, revoked: Revoked) -> Vec<Rev
 #[must_use]
 pub fn ended(list: &[RevokedAccess], employee: &str, at: Timestamp) -> Vec<RevokedAccess> {
     let end = |one: &RevokedAccess| match one {
-        one if one.employee_id == employee && one.observed_at.0 <= at => RevokedAccess { ended_at: Some(Time(at)), ..one.clone() },
+        one if one.employee_id == employee && one.observed_at.0 <= at => {
+            RevokedAccess { ended_at: Some(Time(at)), ..one.clone() }
+        }
         one => one.clone(),
     };
     bounded(list.iter().map(end).collect(), at)
@@ -64,8 +66,10 @@ pub fn after(
     revoked: &BTreeMap<Box<str>, Revoked>,
     now: Timestamp,
 ) -> Vec<RevokedAccess> {
-    let stays =
-        |one: &&RevokedAccess| !revoked.contains_key(&*one.employee_id) && (one.ended_at.is_some() || !over.contains(&*one.employee_id));
+    let stays = |one: &&RevokedAccess| {
+        !revoked.contains_key(&*one.employee_id)
+            && (one.ended_at.is_some() || !over.contains(&*one.employee_id))
+    };
     let found = revoked.iter().map(|(id, revoked)| entry(id, *revoked));
     bounded(list.iter().filter(stays).cloned().chain(found).collect(), now)
 }
@@ -73,7 +77,9 @@ pub fn after(
 /// Whether Bob has reported the person activated after this moment.
 #[must_use]
 pub fn is_over(list: &[RevokedAccess], employee: &str, at: Timestamp) -> bool {
-    list.iter().any(|one| one.employee_id == employee && one.ended_at.as_ref().is_some_and(|ended| ended.0 >= at))
+    list.iter().any(|one| {
+        one.employee_id == employee && one.ended_at.as_ref().is_some_and(|ended| ended.0 >= at)
+    })
 }
 
 /// Tells the roster of revocations that only the integration's status keeps.
@@ -95,7 +101,9 @@ fn entry(employee: &str, revoked: Revoked) -> RevokedAccess {
 
 /// Those that hold before those that have ended, the latest of them, by employee.
 fn bounded(mut list: Vec<RevokedAccess>, now: Timestamp) -> Vec<RevokedAccess> {
-    list.retain(|one| one.ended_at.as_ref().is_none_or(|ended| now.duration_since(ended.0) < OLDEST_EVIDENCE));
+    list.retain(|one| {
+        one.ended_at.as_ref().is_none_or(|ended| now.duration_since(ended.0) < OLDEST_EVIDENCE)
+    });
     list.sort_unstable_by_key(|one| (one.ended_at.is_some(), std::cmp::Reverse(one.observed_at.0)));
     list.truncate(MOST);
     list.sort_unstable_by(|a, b| a.employee_id.cmp(&b.employee_id));
@@ -113,19 +121,33 @@ mod tests {
         let nobody = BTreeMap::new();
         let (none, seven) = (BTreeSet::new(), BTreeSet::from(["7".into()]));
         let list = with(&[], "7", revoked(10));
-        assert_eq!(after(&list, &none, &nobody, at(11)), list, "a pass that found nothing of it to be over leaves it");
+        assert_eq!(
+            after(&list, &none, &nobody, at(11)),
+            list,
+            "a pass that found nothing of it to be over leaves it"
+        );
         assert_eq!(after(&list, &seven, &nobody, at(11)), [], "another start date has ended it");
         let found = BTreeMap::from([("7".into(), revoked(11))]);
-        assert_eq!(after(&list, &seven, &found, at(11)), with(&[], "7", revoked(11)), "one that came while the pass looked holds");
+        assert_eq!(
+            after(&list, &seven, &found, at(11)),
+            with(&[], "7", revoked(11)),
+            "one that came while the pass looked holds"
+        );
         assert_eq!(ended(&list, "7", at(9)), list, "an activation before it is none of it");
         let over = ended(&list, "7", at(20));
-        assert!(is_over(&over, "7", at(10)) && is_over(&over, "7", at(20)) && !is_over(&over, "7", at(21)) && !is_over(&over, "8", at(1)));
+        assert!(
+            is_over(&over, "7", at(10))
+                && is_over(&over, "7", at(20))
+                && !is_over(&over, "7", at(21))
+                && !is_over(&over, "8", at(1))
+        );
         assert_eq!(after(&over, &seven, &nobody, at(30)), over);
         assert_eq!(after(&over, &none, &nobody, at(20 + 97)), []);
         assert_eq!(with(&over, "7", revoked(40)).len(), 1, "a later one takes its place");
         let found = BTreeMap::from([("7".into(), revoked(40))]);
         assert_eq!(after(&over, &none, &found, at(41)), with(&over, "7", revoked(40)));
-        let many = (0..1100).fold(over, |list, one| with(&list, &(100 + one).to_string(), revoked(50)));
+        let many =
+            (0..1100).fold(over, |list, one| with(&list, &(100 + one).to_string(), revoked(50)));
         assert!(many.len() == 1000 && !is_over(&many, "7", at(10)), "those that hold come first");
     }
 }

@@ -7,13 +7,21 @@ use kube::ResourceExt as _;
 
 use super::session::Session;
 use crate::{
-    api::{APPROVE_MANAGER, ProvisioningIntegration, ProvisioningIntegrationStatus, integration::Approved},
+    api::{
+        APPROVE_MANAGER, ProvisioningIntegration, ProvisioningIntegrationStatus,
+        integration::Approved,
+    },
     cluster::status::to_the_second,
 };
 
 /// Records that the plan with this digest is released, and says who approved it. `leaving`: it lets employees leave management.
 /// Returns whether that was stored.
-pub async fn release(session: &Session, object: &ProvisioningIntegration, digest: String, leaving: bool) -> bool {
+pub async fn release(
+    session: &Session,
+    object: &ProvisioningIntegration,
+    digest: String,
+    leaving: bool,
+) -> bool {
     let by = approver(object);
     let now: Timestamp = session.shared.clock.now();
     let mut said = session.said.lock().await;
@@ -41,7 +49,13 @@ pub async fn release(session: &Session, object: &ProvisioningIntegration, digest
     let who = by.as_deref().unwrap_or("somebody whom the API server did not record");
     tracing::info!(integration = %session.key, digest, by = who, "a held plan was approved");
     let note = format!("{who} approved the held plan {digest}, and it was released.");
-    session.shared.events.publish(kube::Resource::object_ref(object, &()), false, "PlanApproved", "Approve", note);
+    session.shared.events.publish(
+        kube::Resource::object_ref(object, &()),
+        false,
+        "PlanApproved",
+        "Approve",
+        note,
+    );
     true
 }
 

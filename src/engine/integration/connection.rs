@@ -57,7 +57,10 @@ impl Connections {
         let bob = secrets::read(&shared.client, namespace, &validated.bob_secret, &BOB_KEYS).await;
         let keys = destination.keys();
         let target = match &bob {
-            Ok(_) => secrets::read_some(&shared.client, namespace, secret, keys.required, keys.optional).await,
+            Ok(_) => {
+                secrets::read_some(&shared.client, namespace, secret, keys.required, keys.optional)
+                    .await
+            }
             Err(error) => Err(error.clone()),
         };
         if let Err(error @ SecretError::Unavailable { .. }) = &target
@@ -78,14 +81,21 @@ impl Connections {
             Some(before) if before.made_from == made_from => return Ok((before, false)),
             // A new credential does not open a new window.
             Some(before) if before.made_from.target == made_from.target => before.pacer.clone(),
-            Some(_) | None => {
-                shared.pacers.of(&validated.target, destination.shared_address().and_then(|key| target_secret.values.get(key)))
-            }
+            Some(_) | None => shared.pacers.of(
+                &validated.target,
+                destination.shared_address().and_then(|key| target_secret.values.get(key)),
+            ),
         };
-        let [id, token] = BOB_KEYS.map(|key| bob_secret.take(key).unwrap_or_else(|| Secret::new("")));
+        let [id, token] =
+            BOB_KEYS.map(|key| bob_secret.take(key).unwrap_or_else(|| Secret::new("")));
         let bob = ask_bob(shared, (key, waits), validated, (id, token))?;
         let keys = target_secret.values.keys().cloned().collect();
-        let provider = call_provider(shared, (key, waits), &validated.target, (Credential::new(target_secret.values), pacer.clone()))?;
+        let provider = call_provider(
+            shared,
+            (key, waits),
+            &validated.target,
+            (Credential::new(target_secret.values), pacer.clone()),
+        )?;
         shared.metrics.paced(key, left_of(&pacer));
         Ok((Arc::new(Self { bob, provider, made_from, pacer, keys }), true))
     }
@@ -101,7 +111,14 @@ impl Connections {
     ) -> Result<Arc<Self>, Box<Report>> {
         let Target { destination, secret } = &validated.target;
         let keys = destination.keys();
-        let found = secrets::read_some(&shared.client, &key.namespace, secret, keys.required, keys.optional).await;
+        let found = secrets::read_some(
+            &shared.client,
+            &key.namespace,
+            secret,
+            keys.required,
+            keys.optional,
+        )
+        .await;
         let found = found.map_err(|error| no_secret(&error, no_provider))?;
         let made_from = MadeFrom {
             bob: validated.bob.clone(),
@@ -109,10 +126,18 @@ impl Connections {
             bob_secret: (validated.bob_secret.clone(), String::new()),
             target_secret: (secret.clone(), found.resource_version.clone()),
         };
-        let pacer = shared.pacers.of(&validated.target, destination.shared_address().and_then(|key| found.values.get(key)));
+        let pacer = shared.pacers.of(
+            &validated.target,
+            destination.shared_address().and_then(|key| found.values.get(key)),
+        );
         let bob = ask_bob(shared, (key, waits), validated, (Secret::new(""), Secret::new("")))?;
         let keys = found.values.keys().cloned().collect();
-        let provider = call_provider(shared, (key, waits), &validated.target, (Credential::new(found.values), pacer.clone()))?;
+        let provider = call_provider(
+            shared,
+            (key, waits),
+            &validated.target,
+            (Credential::new(found.values), pacer.clone()),
+        )?;
         shared.metrics.paced(key, left_of(&pacer));
         Ok(Arc::new(Self { bob, provider, made_from, pacer, keys }))
     }
@@ -135,7 +160,9 @@ impl Connections {
     pub fn name_secret(&self, stop: Stop) -> Stop {
         let MadeFrom { bob_secret, target_secret, .. } = &self.made_from;
         match stop.reason {
-            IntegrationReason::BobUnauthorized | IntegrationReason::BobForbidden => held_by(stop, &bob_secret.0, BOB_KEYS.iter()),
+            IntegrationReason::BobUnauthorized | IntegrationReason::BobForbidden => {
+                held_by(stop, &bob_secret.0, BOB_KEYS.iter())
+            }
             IntegrationReason::ProviderUnauthorized | IntegrationReason::ProviderForbidden => {
                 held_by(stop, &target_secret.0, self.keys.iter())
             }
@@ -191,7 +218,8 @@ fn call_provider(
 ) -> Result<Box<dyn Provider>, Box<Report>> {
     let keys: Vec<String> = credential.keys().map(str::to_owned).collect();
     let of = key.clone();
-    let (metrics, leadership, label) = (shared.metrics.clone(), shared.leadership.clone(), destination.catalog().label);
+    let (metrics, leadership, label) =
+        (shared.metrics.clone(), shared.leadership.clone(), destination.catalog().label);
     let ties = Ties {
         observer: Arc::new(move |call, outcome| metrics.call(&of, label, call, outcome)),
         gate: Arc::new(move || leadership.may_start(WRITE_TIMEOUT)),
@@ -207,7 +235,10 @@ fn held_by(stop: Stop, secret: &str, keys: impl Iterator<Item = impl AsRef<str>>
     let names = keys.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
     let one = if keys.len() == 1 { "key" } else { "keys" };
     let credential = format!("The credential is in the Secret {secret}, {one} {names}.");
-    Stop { message: conditions::followed_by(&conditions::sentence(&stop.message), &credential), ..stop }
+    Stop {
+        message: conditions::followed_by(&conditions::sentence(&stop.message), &credential),
+        ..stop
+    }
 }
 
 /// Secrets by name, each as it was last seen: its version, `None` where it could not be read.
@@ -257,7 +288,9 @@ fn no_provider(stop: Stop) -> Box<Report> {
 fn no_secret(error: &SecretError, missing: impl FnOnce(Stop) -> Box<Report>) -> Box<Report> {
     let stop = secret_stop(error);
     match error {
-        SecretError::Unavailable { .. } => Box::new(Report { stop: Some(stop), ..Report::default() }),
+        SecretError::Unavailable { .. } => {
+            Box::new(Report { stop: Some(stop), ..Report::default() })
+        }
         _ => missing(stop),
     }
 }

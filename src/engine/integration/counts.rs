@@ -74,7 +74,13 @@ struct Settings {
 impl Reckoning {
     /// One for this integration; its settings are not known yet.
     #[must_use]
-    pub fn new(key: IntegrationKey, roster: Roster, tenants: Arc<Tenants>, clock: Clock, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        key: IntegrationKey,
+        roster: Roster,
+        tenants: Arc<Tenants>,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
             key,
             roster,
@@ -92,7 +98,8 @@ impl Reckoning {
 
     /// Takes in the settings.
     pub fn settings(&self, validated: &Validated) {
-        let settings = Settings { budgets: validated.settings.budgets, tenant: validated.target.tenant() };
+        let settings =
+            Settings { budgets: validated.settings.budgets, tenant: validated.target.tenant() };
         *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = Some(settings);
     }
 
@@ -122,15 +129,22 @@ impl Reckoning {
         let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
         let (now, planned) = (self.clock.now(), status.budgets.clone().unwrap_or_default());
         let (counts, budgets) = self.roster.sums(&self.key, |sums| {
-            (sums.counts.clone(), settings.as_ref().map(|settings| states(sums, &settings.budgets, &planned, now)))
+            (
+                sums.counts.clone(),
+                settings.as_ref().map(|settings| states(sums, &settings.budgets, &planned, now)),
+            )
         });
         // After a start statuses may be missing that there were before. Until a pass has seen everybody, that shows in the number
         // that is on record.
         let known = status.employees.as_ref().map_or(0, |employees| employees.in_scope);
-        let counts = Some(counts).filter(|counts| self.complete.load(Ordering::Acquire) || counts.in_scope() >= known);
+        let counts = Some(counts)
+            .filter(|counts| self.complete.load(Ordering::Acquire) || counts.in_scope() >= known);
         let learned = self.tenants.learned(&self.key);
-        let tenant = settings.as_ref().map(|settings| Tenant { settings: settings.tenant.clone(), learned });
-        let others = tenant.map(|tenant| self.tenants.others(&self.key, &tenant, Timestamp::MAX)).unwrap_or_default();
+        let tenant =
+            settings.as_ref().map(|settings| Tenant { settings: settings.tenant.clone(), learned });
+        let others = tenant
+            .map(|tenant| self.tenants.others(&self.key, &tenant, Timestamp::MAX))
+            .unwrap_or_default();
         let others: Vec<IntegrationKey> = others.into_iter().map(|other| other.key).collect();
         let taken_by = self.roster.who_manages_all(&self.key, EmployeeReason::Conflict, &others);
         let not_written = self.not_written.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -164,8 +178,17 @@ fn state_of(sums: &Sums, kind: Kind, budget: Budget, planned: u32, now: Timestam
 }
 
 /// Tells people once where `Ready` of an integration has another reason than before.
-pub fn announce(events: &Events, object: &ProvisioningIntegration, before: Option<&Condition>, after: Option<&Condition>) {
-    let Some(ready) = after.filter(|ready| before.is_none_or(|before| before.reason != ready.reason)) else { return };
+pub fn announce(
+    events: &Events,
+    object: &ProvisioningIntegration,
+    before: Option<&Condition>,
+    after: Option<&Condition>,
+) {
+    let Some(ready) =
+        after.filter(|ready| before.is_none_or(|before| before.reason != ready.reason))
+    else {
+        return;
+    };
     let reason = IntegrationReason::ALL.iter().find(|reason| reason.as_str() == ready.reason);
     if let Some(reason) = reason.filter(|reason| **reason != IntegrationReason::Progressing) {
         let about = kube::Resource::object_ref(object, &());
@@ -203,7 +226,9 @@ pub async fn tell(session: Arc<Session>, beat: Beat) {
         let owed = session.said.take_owed_revocations();
         let (writer, key) = (session.shared.writer(&session.key), &session.key);
         let written = if owed {
-            said.change_revoked(&writer, key, |list| session.revoked_after(list, &BTreeSet::new())).await.is_ok()
+            said.change_revoked(&writer, key, |list| session.revoked_after(list, &BTreeSet::new()))
+                .await
+                .is_ok()
         } else {
             said.write_beside(&writer, key).await
         };

@@ -8,7 +8,9 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{bob::Pace, engine::settings::targets::Target, http::secret::Secret, provider::limits::Pacer};
+use crate::{
+    bob::Pace, engine::settings::targets::Target, http::secret::Secret, provider::limits::Pacer,
+};
 
 /// So long is a pacer kept that nobody uses: no provider's window is longer.
 const KEPT: Duration = Duration::from_hours(2);
@@ -16,7 +18,10 @@ const KEPT: Duration = Duration::from_hours(2);
 /// One pacer for each tenant, whoever calls it: the provider's limit is the tenant's, not the integration's. It outlives the
 /// connections, so that what is known of the window is not lost with them.
 #[derive(Default)]
-pub struct Pacers(Mutex<HashMap<String, (Arc<Pacer>, Instant)>>, Mutex<HashMap<(String, String), Arc<Pace>>>);
+pub struct Pacers(
+    Mutex<HashMap<String, (Arc<Pacer>, Instant)>>,
+    Mutex<HashMap<(String, String), Arc<Pace>>>,
+);
 
 impl Pacers {
     /// `owner`: whose credential it is, where many customers share the address.
@@ -30,7 +35,8 @@ impl Pacers {
             }
             now.saturating_duration_since(*used) < KEPT
         });
-        let (pacer, used) = known.entry(tenant).or_insert_with(|| (Arc::new((target.catalog().pacer)()), now));
+        let (pacer, used) =
+            known.entry(tenant).or_insert_with(|| (Arc::new((target.catalog().pacer)()), now));
         *used = now;
         pacer.clone()
     }
@@ -62,7 +68,11 @@ mod tests {
         let pacers = Pacers::default();
         let first = Arc::as_ptr(&pacers.of(&target, None));
         tokio::time::advance(Duration::from_mins(90)).await;
-        assert_eq!(Arc::as_ptr(&pacers.of(&target, None)), first, "nobody holds it, and it is the same");
+        assert_eq!(
+            Arc::as_ptr(&pacers.of(&target, None)),
+            first,
+            "nobody holds it, and it is the same"
+        );
         let held = pacers.of(&target, None);
         tokio::time::advance(KEPT * 2).await;
         assert!(Arc::ptr_eq(&pacers.of(&target, None), &held), "it is in use");

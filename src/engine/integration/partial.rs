@@ -22,7 +22,8 @@ use crate::{
 };
 
 /// When Bob is looked at again after an event whose change it does not show: its reads may be 20 s behind.
-const LOOK_AGAIN: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(30)];
+const LOOK_AGAIN: [Duration; 3] =
+    [Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(30)];
 /// How long changes that are not urgent may begin, so that those who come meanwhile get their turn.
 const TURN: Duration = Duration::from_secs(15);
 /// A pass over single people that lasts for longer than this is stuck: a service asks for an hour at most.
@@ -48,11 +49,14 @@ pub async fn serve(session: Arc<Session>, line: Line, beat: Beat) {
         }
         let serves = place.borrow_and_update().serves(line);
         let dirty = &session.mailbox.dirty;
-        let may = |employee: &str, waiting: &Waiting| may_be_served(&session, &serves, employee, waiting);
+        let may =
+            |employee: &str, waiting: &Waiting| may_be_served(&session, &serves, employee, waiting);
         let next = async {
             match serves {
                 Serves::NoOne | Serves::Evidence(_) => std::future::pending().await,
-                Serves::Everyone(_) | Serves::Known(_) | Serves::Suspended => dirty.wait_of(line, may).await,
+                Serves::Everyone(_) | Serves::Known(_) | Serves::Suspended => {
+                    dirty.wait_of(line, may).await
+                }
             }
         };
         tokio::select! {
@@ -101,13 +105,16 @@ pub async fn serve_evidence(session: Arc<Session>, beat: Beat) {
             }
             Serves::NoOne | Serves::Suspended => None,
         };
-        if ready.is_some_and(|ready| with.as_deref().is_none_or(|before| !before.serves_like(ready))) {
+        if ready
+            .is_some_and(|ready| with.as_deref().is_none_or(|before| !before.serves_like(ready)))
+        {
             // Employees who could not be served before, or not so, are in no line any more.
             session.take_up_evidence();
         }
         with = ready.cloned();
-        let may =
-            |employee: &str, waiting: &Waiting| session.is_open_against_evidence(employee) && !session.tried_evidence(employee, waiting);
+        let may = |employee: &str, waiting: &Waiting| {
+            session.is_open_against_evidence(employee) && !session.tried_evidence(employee, waiting)
+        };
         let next = async {
             match ready {
                 Some(_) => dirty.wait_of(Line::Urgent, may).await,
@@ -123,9 +130,16 @@ pub async fn serve_evidence(session: Arc<Session>, beat: Beat) {
         }
         let Some(ready) = ready else { continue };
         let taken = dirty.take_of(Line::Urgent, Instant::now(), may);
-        beat.within(LONGEST, Box::pin(look(&session, ready, (Line::Urgent, &[], true), taken.clone()))).await;
+        beat.within(
+            LONGEST,
+            Box::pin(look(&session, ready, (Line::Urgent, &[], true), taken.clone())),
+        )
+        .await;
         // Where Bob may be asked, its row comes next, whatever became of this.
-        let bob_is_asked = matches!(session.place.watch().borrow().serves(Line::Urgent), Serves::Everyone(_) | Serves::Known(_));
+        let bob_is_asked = matches!(
+            session.place.watch().borrow().serves(Line::Urgent),
+            Serves::Everyone(_) | Serves::Known(_)
+        );
         let longest = state::longest(ready.validated.interval);
         for (employee, waiting) in taken {
             if bob_is_asked || !session.is_open_against_evidence(&employee) {
@@ -145,18 +159,24 @@ fn takes_by_evidence(ready: &Ready) -> bool {
 }
 
 /// Whether somebody in a line may be served now.
-fn may_be_served(session: &Session, serves: &Serves<Arc<Ready>>, employee: &str, waiting: &Waiting) -> bool {
+fn may_be_served(
+    session: &Session,
+    serves: &Serves<Arc<Ready>>,
+    employee: &str,
+    waiting: &Waiting,
+) -> bool {
     let evidence_comes_first = |ready: &Ready| {
-        let open = waiting.class.line() == Line::Urgent && takes_by_evidence(ready) && session.is_open_against_evidence(employee);
+        let open = waiting.class.line() == Line::Urgent
+            && takes_by_evidence(ready)
+            && session.is_open_against_evidence(employee);
         open && !session.tried_evidence(employee, waiting)
     };
     match serves {
         Serves::Everyone(ready) => !evidence_comes_first(ready),
         Serves::Known(ready) => {
-            let account = session
-                .shared
-                .roster
-                .with(&session.key, employee, |entry| entry.is_some_and(|entry| entry.account.is_some() || entry.several));
+            let account = session.shared.roster.with(&session.key, employee, |entry| {
+                entry.is_some_and(|entry| entry.account.is_some() || entry.several)
+            });
             !ready.validated.dry_run && account && !evidence_comes_first(ready)
         }
         Serves::Suspended => true,
@@ -164,11 +184,18 @@ fn may_be_served(session: &Session, serves: &Serves<Arc<Ready>>, employee: &str,
     }
 }
 
-async fn turn(session: &Session, ready: &Arc<Ready>, line: Line, mut taken: Vec<(Box<str>, Waiting)>) {
+async fn turn(
+    session: &Session,
+    ready: &Arc<Ready>,
+    line: Line,
+    mut taken: Vec<(Box<str>, Waiting)>,
+) {
     let (dirty, now) = (&session.mailbox.dirty, Instant::now());
     let most = session.most_single();
     // Neither a date nor a person's wish waits for calmer times.
-    let awaited = taken.iter().any(|(_, waiting)| matches!(waiting.trigger, Trigger::Transition | Trigger::Manual));
+    let awaited = taken
+        .iter()
+        .any(|(_, waiting)| matches!(waiting.trigger, Trigger::Transition | Trigger::Manual));
     let due = match line {
         Line::Normal if !awaited => session.mailbox.next_everybody(APART).max(now),
         Line::Urgent | Line::Normal => now,
@@ -199,8 +226,9 @@ async fn turn(session: &Session, ready: &Arc<Ready>, line: Line, mut taken: Vec<
             // One read of everybody is cheaper, and the pass begins with who has to lose access. Whom nobody has looked at yet does
             // not wait until it may begin.
             let fresh = taken.iter().filter(|(_, waiting)| waiting.looks == 0).count();
-            let (first, rest): (Vec<_>, Vec<_>) =
-                taken.into_iter().partition(|(_, waiting)| waiting.looks == 0 && fresh <= most && due > now);
+            let (first, rest): (Vec<_>, Vec<_>) = taken
+                .into_iter()
+                .partition(|(_, waiting)| waiting.looks == 0 && fresh <= most && due > now);
             dirty.join_everybody(rest, due);
             taken = first;
         }
@@ -218,7 +246,8 @@ fn join_many(
     due: Instant,
     which: impl Fn(&Waiting) -> bool,
 ) -> Vec<(Box<str>, Waiting)> {
-    let (many, others): (Vec<_>, Vec<_>) = taken.into_iter().partition(|(_, waiting)| which(waiting));
+    let (many, others): (Vec<_>, Vec<_>) =
+        taken.into_iter().partition(|(_, waiting)| which(waiting));
     if many.len() > session.most_single() {
         session.mailbox.dirty.join_everybody(many, due);
         return others;
@@ -233,7 +262,9 @@ fn only_waits_for_access(waiting: &Waiting) -> bool {
 
 /// Whether the date was acted on, and only what Bob may have changed at that moment is still to be seen.
 fn is_a_further_look_at_a_date(waiting: &Waiting) -> bool {
-    waiting.trigger == Trigger::Transition && waiting.looks > 0 && waiting.class.line() == Line::Normal
+    waiting.trigger == Trigger::Transition
+        && waiting.looks > 0
+        && waiting.class.line() == Line::Normal
 }
 
 /// One pass over these people.
@@ -245,7 +276,10 @@ async fn look(
 ) {
     let mut causes: Causes = taken.into_iter().collect();
     // The earlier pass gives up whoever it is writing to, and its change ends first.
-    let (looking, busy) = session.mailbox.claims.people(causes.keys().map(|employee| &**employee).collect::<Vec<_>>().into_iter());
+    let (looking, busy) = session
+        .mailbox
+        .claims
+        .people(causes.keys().map(|employee| &**employee).collect::<Vec<_>>().into_iter());
     for employee in busy {
         if let Some(waiting) = causes.remove(&employee) {
             session.mailbox.dirty.again(&employee, waiting, Instant::now() + SOON);
@@ -258,7 +292,9 @@ async fn look(
         causes: &causes,
         announced: &causes,
         scope: Some(Scope::Some { line, unavailable, on_evidence }),
-        forgiving: causes.values().any(|waiting| matches!(waiting.trigger, Trigger::Manual | Trigger::Spec)),
+        forgiving: causes
+            .values()
+            .any(|waiting| matches!(waiting.trigger, Trigger::Manual | Trigger::Spec)),
         suspicion: None,
         asked: false,
         within: TURN,
@@ -285,9 +321,14 @@ async fn look(
     } else {
         settle(session, ready, line, &causes, &report).await;
     }
-    if parts.iter().any(Option::is_some) && parts != session.parts(causes.keys().map(|employee| &**employee)) {
+    if parts.iter().any(Option::is_some)
+        && parts != session.parts(causes.keys().map(|employee| &**employee))
+    {
         // The plan that is held is another one now, and is said as a whole.
-        session.mailbox.dirty.add_everybody(Trigger::Webhook, session.mailbox.next_everybody(APART).max(Instant::now()));
+        session.mailbox.dirty.add_everybody(
+            Trigger::Webhook,
+            session.mailbox.next_everybody(APART).max(Instant::now()),
+        );
     }
     session.shared.metrics.partial_pass(report.stop.as_ref().map(|stop| stop.reason));
 }
@@ -324,7 +365,11 @@ async fn settle(session: &Session, ready: &Ready, line: Line, causes: &Causes, r
     }
     for employee in &report.rest.unread {
         let Some(waiting) = causes.get(employee) else { continue };
-        dirty.again(employee, *waiting, now + session.refusals.back_off(employee, RETRY / 10, RETRY * 6));
+        dirty.again(
+            employee,
+            *waiting,
+            now + session.refusals.back_off(employee, RETRY / 10, RETRY * 6),
+        );
     }
     if !report.unwritten.people.is_empty() {
         // A listing shows what became of them, and a look at one of them alone would make the account anew.
@@ -348,7 +393,12 @@ async fn settle(session: &Session, ready: &Ready, line: Line, causes: &Causes, r
 }
 
 /// Puts those in line again whose change failed for now, or whose turn did not come: each backs off alone.
-pub fn retry(session: &Session, report: &Report, longest: Duration, cause: impl Fn(&str) -> Option<Waiting>) {
+pub fn retry(
+    session: &Session,
+    report: &Report,
+    longest: Duration,
+    cause: impl Fn(&str) -> Option<Waiting>,
+) {
     let now = Instant::now();
     // Whose turn did not come because the pass was stopped meets the same again if it comes at once.
     let stopped = report.stop.is_some();
@@ -375,7 +425,11 @@ pub fn look_again(session: &Session, causes: &Causes, unseen: &[Box<str>]) {
         let looks = usize::from(waiting.looks);
         if unseen.contains(&**employee) {
             if let Some(pause) = LOOK_AGAIN.get(looks) {
-                dirty.look_again(employee, Waiting { looks: waiting.looks + 1, ..*waiting }, waiting.latest + *pause);
+                dirty.look_again(
+                    employee,
+                    Waiting { looks: waiting.looks + 1, ..*waiting },
+                    waiting.latest + *pause,
+                );
             }
         } else if looks < LOOK_AGAIN.len() && waiting.trigger == Trigger::Webhook {
             let looks = u8::try_from(LOOK_AGAIN.len()).unwrap_or(u8::MAX);
@@ -414,7 +468,8 @@ pub async fn transitions(session: Arc<Session>, beat: Beat) {
         since = since.min(clock.now());
         let next = session.shared.roster.next_transition(&session.key, since.as_second());
         let at = next.and_then(|at| jiff::Timestamp::from_second(at).ok());
-        let looked = clock.now().checked_add(SignedDuration::from_secs(30)).unwrap_or(jiff::Timestamp::MAX);
+        let looked =
+            clock.now().checked_add(SignedDuration::from_secs(30)).unwrap_or(jiff::Timestamp::MAX);
         tokio::select! {
             // Statuses are written all the time; a date that comes within the half minute is looked for again in time.
             () = beat.during(clock.sleep_until(at.map_or(looked, |at| at.min(looked)))) => {}
@@ -424,7 +479,9 @@ pub async fn transitions(session: Arc<Session>, beat: Beat) {
         let now = clock.now();
         let mut due = Vec::new();
         session.shared.roster.for_each(&session.key, |employee, entry| {
-            if let Some((_, access)) = entry.next.filter(|(at, _)| *at > since.as_second() && *at <= now.as_second()) {
+            if let Some((_, access)) =
+                entry.next.filter(|(at, _)| *at > since.as_second() && *at <= now.as_second())
+            {
                 due.push((Box::<str>::from(employee), class_of_date(access)));
             }
         });

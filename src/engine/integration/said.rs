@@ -85,7 +85,12 @@ impl Saying {
     #[must_use]
     pub fn new(said: Said, object: watch::Receiver<Arc<ProvisioningIntegration>>) -> Self {
         let latest = Mutex::new(said.status.clone());
-        Self { said: tokio::sync::Mutex::new(said), latest, owed: Mutex::default(), object: Some(object) }
+        Self {
+            said: tokio::sync::Mutex::new(said),
+            latest,
+            owed: Mutex::default(),
+            object: Some(object),
+        }
     }
 
     /// Waits for the others who write, which may take as long as the API server does.
@@ -126,7 +131,8 @@ impl Saying {
         let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
         let before = owed.showed.take().and_then(|(before, _)| before.unseen_now);
         let unseen_now = report.unseen_now.clone().or(before);
-        owed.showed = Some((Report { unseen_now, zones: report.zones.clone(), ..Report::default() }, at));
+        owed.showed =
+            Some((Report { unseen_now, zones: report.zones.clone(), ..Report::default() }, at));
     }
 
     /// Notes that the list of immediate revocations is to be written anew with the next numbers.
@@ -213,13 +219,19 @@ impl Said {
     pub fn next_release(&self) -> Option<Timestamp> {
         let budgets = self.shown.budgets.as_ref()?;
         let all = [&budgets.disables, &budgets.reactivations, &budgets.creates, &budgets.updates];
-        all.into_iter().flatten().filter(|state| state.planned > 0).filter_map(|state| state.opens_at.as_ref()).map(|at| at.0).min()
+        all.into_iter()
+            .flatten()
+            .filter(|state| state.planned > 0)
+            .filter_map(|state| state.opens_at.as_ref())
+            .map(|at| at.0)
+            .min()
     }
 
     /// Writes what is said next to the passes, if that is something else than before. Returns whether it was written. It is tried
     /// once: who asked comes again, and passes wait for the lock.
     pub async fn write_beside(&mut self, writer: &Writer, key: &IntegrationKey) -> bool {
-        self.status.conditions.is_empty() || self.write(&writer.once(), key, 0, |before| Some(before.clone())).await
+        self.status.conditions.is_empty()
+            || self.write(&writer.once(), key, 0, |before| Some(before.clone())).await
     }
 
     /// Takes in what the watch brought, if it is newer.
@@ -238,7 +250,9 @@ impl Said {
     /// The latest generation of which something was said.
     #[must_use]
     pub fn spoken_of(&self) -> i64 {
-        self.generation.max(self.status.conditions.iter().filter_map(|c| c.observed_generation).max().unwrap_or(0))
+        self.generation.max(
+            self.status.conditions.iter().filter_map(|c| c.observed_generation).max().unwrap_or(0),
+        )
     }
 
     /// Writes the status that `make` makes of the one that is said now, unless it says the same. Where the object turns out to be
@@ -284,7 +298,12 @@ impl Said {
         }
     }
 
-    async fn apply(&mut self, writer: &Writer, key: &IntegrationKey, status: ProvisioningIntegrationStatus) -> Result<(), WriteError> {
+    async fn apply(
+        &mut self,
+        writer: &Writer,
+        key: &IntegrationKey,
+        status: ProvisioningIntegrationStatus,
+    ) -> Result<(), WriteError> {
         let counted = self.with_counts(&status);
         self.told = counted.conditions.first().cloned();
         let shown = self.with_all(key, counted);
@@ -298,7 +317,8 @@ impl Said {
         let written = writer.apply_integration(&self.read, &self.shown, &shown).await?;
         self.read = meta(&written);
         self.shown = written.status.unwrap_or_default();
-        self.status = ProvisioningIntegrationStatus { conditions: status.conditions, ..self.shown.clone() };
+        self.status =
+            ProvisioningIntegrationStatus { conditions: status.conditions, ..self.shown.clone() };
         Ok(())
     }
 
@@ -317,13 +337,20 @@ impl Said {
     }
 
     /// This status with what is said next to the passes.
-    fn with_all(&self, key: &IntegrationKey, status: ProvisioningIntegrationStatus) -> ProvisioningIntegrationStatus {
+    fn with_all(
+        &self,
+        key: &IntegrationKey,
+        status: ProvisioningIntegrationStatus,
+    ) -> ProvisioningIntegrationStatus {
         let (generation, now) = (self.spoken_of(), self.now());
         let parts = self.parts.as_ref().and_then(|parts| parts.said(key));
         let waits = self.waits.as_ref().map(|waits| waits.told()).unwrap_or_default();
         let pause = self.waits.as_ref().map(|waits| waits.longest()).unwrap_or_default();
         let progress = self.reckoning.as_ref().and_then(|reckoning| reckoning.progress.told(pause));
-        let conditions = report::with_progress(report::with_parts(&status.conditions, parts, generation, now), progress.as_ref());
+        let conditions = report::with_progress(
+            report::with_parts(&status.conditions, parts, generation, now),
+            progress.as_ref(),
+        );
         let conditions = report::with_waits(conditions, &waits, generation, now);
         let open = self.waits.as_ref().map_or(0, |waits| waits.open());
         let conditions = report::with_open(conditions, open, generation, now);
@@ -346,7 +373,14 @@ impl Said {
             Some(ProvisioningIntegrationStatus { revoked, ..before.clone() })
         };
         let stands = self.write(writer, key, 0, changed).await;
-        if stands { Ok(()) } else { Err(WriteError::for_now("writing the integration's status", "the API server did not take it")) }
+        if stands {
+            Ok(())
+        } else {
+            Err(WriteError::for_now(
+                "writing the integration's status",
+                "the API server did not take it",
+            ))
+        }
     }
 }
 
@@ -394,7 +428,8 @@ fn number(version: Option<&str>) -> u64 {
 pub fn same(a: &ProvisioningIntegrationStatus, b: &ProvisioningIntegrationStatus) -> bool {
     let text = |status: &ProvisioningIntegrationStatus| {
         let conditions = conditions::timeless(&status.conditions);
-        serde_json::to_vec(&ProvisioningIntegrationStatus { conditions, ..status.clone() }).unwrap_or_default()
+        serde_json::to_vec(&ProvisioningIntegrationStatus { conditions, ..status.clone() })
+            .unwrap_or_default()
     };
     text(a) == text(b)
 }
@@ -406,21 +441,32 @@ mod tests {
 
     #[test]
     fn a_part_that_says_nothing_is_not_said() {
-        let nothing = ProvisioningIntegrationStatus { lifecycles: Some(Lifecycles::default()), ..Default::default() };
+        let nothing = ProvisioningIntegrationStatus {
+            lifecycles: Some(Lifecycles::default()),
+            ..Default::default()
+        };
         assert_eq!(without_empty_parts(nothing), ProvisioningIntegrationStatus::default());
         let something = Some(Lifecycles { incomplete: true, ..Lifecycles::default() });
-        let something = ProvisioningIntegrationStatus { lifecycles: something, observed_generation: Some(3), ..Default::default() };
+        let something = ProvisioningIntegrationStatus {
+            lifecycles: something,
+            observed_generation: Some(3),
+            ..Default::default()
+        };
         assert_eq!(without_empty_parts(something.clone()), something);
     }
 
     fn status(generation: i64) -> ProvisioningIntegrationStatus {
-        ProvisioningIntegrationStatus { observed_generation: Some(generation), ..ProvisioningIntegrationStatus::default() }
+        ProvisioningIntegrationStatus {
+            observed_generation: Some(generation),
+            ..ProvisioningIntegrationStatus::default()
+        }
     }
 
     fn integration(version: u64, generation: i64) -> Arc<ProvisioningIntegration> {
         let secret = serde_json::json!({"credentialsSecretRef": {"name": "secret"}});
         let spec = serde_json::json!({"mode": "Enforce", "bob": secret, "provider": {"jumpCloud": secret}});
-        let mut object = ProvisioningIntegration::new("onelogin", serde_json::from_value(spec).expect("a spec"));
+        let mut object =
+            ProvisioningIntegration::new("onelogin", serde_json::from_value(spec).expect("a spec"));
         object.metadata.resource_version = Some(version.to_string());
         object.status = Some(status(generation));
         Arc::new(object)

@@ -110,19 +110,34 @@ pub struct Wanted<'a> {
 
 impl Session {
     /// Runs one pass.
-    pub async fn pass(&self, ready: &Arc<Ready>, wanted: Wanted<'_>, looking: &Looking<'_>) -> Report {
+    pub async fn pass(
+        &self,
+        ready: &Arc<Ready>,
+        wanted: Wanted<'_>,
+        looking: &Looking<'_>,
+    ) -> Report {
         let Ready { object, connections, .. } = &**ready;
         let generation = object.metadata.generation.unwrap_or(0);
         let halted = || self.is_halted(generation);
         let halting = || -> BoxFuture<'_, ()> { Box::pin(self.halt(generation)) };
-        let skip = |employee: &str, fingerprint: u64| if wanted.forgiving { None } else { self.refusals.of(employee, fingerprint) };
+        let skip = |employee: &str, fingerprint: u64| {
+            if wanted.forgiving { None } else { self.refusals.of(employee, fingerprint) }
+        };
         let failed_before = |employee: &str| self.refusals.failed(employee);
         let longest = state::longest(ready.validated.interval);
         let tried = |employee: &str, fingerprint: u64, failure: Option<&Failure>| {
             if let Some(wait) = self.refusals.remember(employee, fingerprint, failure, longest) {
                 let now = Instant::now();
-                let cause = wanted.causes.get(employee).copied().unwrap_or_else(|| Waiting::new(Trigger::Retry, Class::Mover, now));
-                self.mailbox.dirty.again(employee, Waiting { trigger: Trigger::Retry, looks: 0, ..cause }, now + wait);
+                let cause = wanted
+                    .causes
+                    .get(employee)
+                    .copied()
+                    .unwrap_or_else(|| Waiting::new(Trigger::Retry, Class::Mover, now));
+                self.mailbox.dirty.again(
+                    employee,
+                    Waiting { trigger: Trigger::Retry, looks: 0, ..cause },
+                    now + wait,
+                );
             }
         };
         let shares = self.tenant(ready, true).await;
@@ -132,21 +147,43 @@ impl Session {
             }
             revocations::remember(&self.shared.roster, &self.key, &status.revoked);
             let restored = status.reactivations_held_since.is_some();
-            (status.employees.clone(), status.first_pass_at.clone(), status.approved.clone(), status.lifecycles.clone(), restored)
+            (
+                status.employees.clone(),
+                status.first_pass_at.clone(),
+                status.approved.clone(),
+                status.lifecycles.clone(),
+                restored,
+            )
         });
         let approved =
-            object.spec.approved_plan.as_deref().filter(|digest| released.as_ref().is_none_or(|released| released.digest != *digest));
-        let release = |digest: String, leaving: bool| -> BoxFuture<'_, bool> { Box::pin(approval::release(self, object, digest, leaving)) };
-        let created = object.metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
+            object.spec.approved_plan.as_deref().filter(|digest| {
+                released.as_ref().is_none_or(|released| released.digest != *digest)
+            });
+        let release = |digest: String, leaving: bool| -> BoxFuture<'_, bool> {
+            Box::pin(approval::release(self, object, digest, leaving))
+        };
+        let created =
+            object.metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
         let others = self.shared.tenants.others(&self.key, &shares, created);
         let validated = self.with_pinned_targets(&ready.validated);
-        let initial_password = InitialPassword::new(&self.shared.client, &self.key.namespace, validated.default_password.clone());
+        let initial_password = InitialPassword::new(
+            &self.shared.client,
+            &self.key.namespace,
+            validated.default_password.clone(),
+        );
         let uid = object.uid().unwrap_or_default();
         let writer = self.shared.writer(&self.key);
         let listed = |unavailable: Vec<Box<str>>, unseen: &[Box<str>]| {
-            let targets = validated.settings.mapping.rows.iter().map(|row| row.target.clone()).collect();
+            let targets =
+                validated.settings.mapping.rows.iter().map(|row| row.target.clone()).collect();
             let (object, connections) = (object.clone(), connections.clone());
-            self.place.list(Arc::new(Ready { object, validated: ready.validated.clone(), connections, targets, unavailable }));
+            self.place.list(Arc::new(Ready {
+                object,
+                validated: ready.validated.clone(),
+                connections,
+                targets,
+                unavailable,
+            }));
             // Not when the pass has ended: that may be in hours.
             partial::look_again(self, wanted.announced, unseen);
         };
@@ -164,7 +201,10 @@ impl Session {
             mailbox: &self.mailbox,
             company: &self.reckoning.company,
             leadership: &self.shared.leadership,
-            scope: wanted.scope.unwrap_or(Scope::Everybody { listed: &listed, progress: &self.reckoning.progress }),
+            scope: wanted.scope.unwrap_or(Scope::Everybody {
+                listed: &listed,
+                progress: &self.reckoning.progress,
+            }),
             looking,
             trigger: wanted.trigger,
             causes: wanted.causes,
@@ -178,10 +218,15 @@ impl Session {
                 asked: wanted.asked,
             },
             // Statuses that are gone cannot tell whose account is only missing from a listing.
-            forgotten: counts.as_ref().is_some_and(|counts| self.shared.roster.sums(&self.key, |sums| sums.managed) < counts.in_scope),
+            forgotten: counts.as_ref().is_some_and(|counts| {
+                self.shared.roster.sums(&self.key, |sums| sums.managed) < counts.in_scope
+            }),
             first_pass: counts.is_none(),
             since: first_pass_at.as_ref().map(|at| at.0.to_zoned(TimeZone::UTC).date()),
-            begins: Begins { limitless: first_pass_at.is_none(), restored: first_pass_at.is_none() || restored },
+            begins: Begins {
+                limitless: first_pass_at.is_none(),
+                restored: first_pass_at.is_none() || restored,
+            },
             others: &others,
             approved,
             released: released.as_ref(),
@@ -196,7 +241,11 @@ impl Session {
         let mut report = pass.run().await;
         report.tenant = Some(self.tenant(ready, false).await);
         report.stop = report.stop.map(|stop| connections.name_secret(stop));
-        if let Some(stop) = report.stop.as_mut().filter(|stop| stop.reason == IntegrationReason::ProviderUnavailable) {
+        if let Some(stop) = report
+            .stop
+            .as_mut()
+            .filter(|stop| stop.reason == IntegrationReason::ProviderUnavailable)
+        {
             stop.wait = stop.wait.or_else(|| connections.silence());
         }
         report
@@ -205,7 +254,9 @@ impl Session {
     /// Notes what a pass over single people changed, and what it showed of Bob; it is written down with the next numbers.
     pub fn note_changes(&self, report: &Report) {
         let (Some(tally), now) = (&report.tally, self.shared.clock.now()) else { return };
-        let shows = self.said.read(|status| !super::said::same(status, &report::after_some(status, report, now)));
+        let shows = self
+            .said
+            .read(|status| !super::said::same(status, &report::after_some(status, report, now)));
         if shows {
             self.said.showed(report, now);
         }
@@ -220,16 +271,22 @@ impl Session {
     /// How many of these people have a part in a plan that is held or was approved, and which parts.
     #[must_use]
     pub fn parts<'a>(&self, employees: impl Iterator<Item = &'a str>) -> Vec<Option<NonZeroU64>> {
-        let part = |employee: &str| self.shared.roster.with(&self.key, employee, |entry| entry.and_then(|entry| entry.part));
+        let part = |employee: &str| {
+            self.shared.roster.with(&self.key, employee, |entry| entry.and_then(|entry| entry.part))
+        };
         employees.map(part).collect()
     }
 
     /// Forgets what is remembered of employees whom nothing else tells of any more.
     pub fn forget_unknown(&self) {
-        let known = |employee: &str| self.shared.roster.with(&self.key, employee, |entry| entry.is_some());
+        let known =
+            |employee: &str| self.shared.roster.with(&self.key, employee, |entry| entry.is_some());
         // What failed for all of them stands under no name.
         self.refusals.keep(|employee| employee.is_empty() || known(employee));
-        self.by_evidence.lock().unwrap_or_else(PoisonError::into_inner).retain(|employee, _| known(employee));
+        self.by_evidence
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|employee, _| known(employee));
     }
 
     /// Returns which tenant this is, as far as is known. The service is asked only where `ask`, and where the name alone does not
@@ -237,14 +294,19 @@ impl Session {
     /// the service share the name.
     async fn tenant(&self, ready: &Ready, ask: bool) -> Tenant {
         let (tenants, target) = (&self.shared.tenants, &ready.validated.target);
-        let has_name = |known: Tenant| known.settings == target.tenant() && target.destination.shared_address().is_none();
+        let has_name = |known: Tenant| {
+            known.settings == target.tenant() && target.destination.shared_address().is_none()
+        };
         let named = !ask || self.said.read(Tenant::on_record).is_none_or(has_name);
         let ask = ask && (tenants.has_others(&self.key) || !named);
         let learned = ready.connections.provider.tenant(ask).await;
         if let Some(learned) = &learned {
             tenants.learn(&self.key, learned);
         }
-        Tenant { settings: ready.validated.target.tenant(), learned: learned.or_else(|| tenants.learned(&self.key)) }
+        Tenant {
+            settings: ready.validated.target.tenant(),
+            learned: learned.or_else(|| tenants.learned(&self.key)),
+        }
     }
 
     /// Writes down from whom Bob has revoked access, and from whom it has not any more (`over`): a pass over single people has
@@ -261,15 +323,26 @@ impl Session {
         }
         let mut said = self.said.lock().await;
         let change = |list: &[_]| self.revoked_after(list, over);
-        if let Err(error) = said.change_revoked(&self.shared.writer(&self.key), &self.key, change).await {
+        if let Err(error) =
+            said.change_revoked(&self.shared.writer(&self.key), &self.key, change).await
+        {
             tracing::debug!(integration = %self.key, %error, "the next full pass writes down which revocations are over");
         }
     }
 
     /// The list of immediate revocations after a pass that found these to be `over`.
     #[must_use]
-    pub fn revoked_after(&self, list: &[RevokedAccess], over: &BTreeSet<Box<str>>) -> Vec<RevokedAccess> {
-        revocations::after(list, over, &self.shared.roster.revoked(&self.key), self.shared.clock.now())
+    pub fn revoked_after(
+        &self,
+        list: &[RevokedAccess],
+        over: &BTreeSet<Box<str>>,
+    ) -> Vec<RevokedAccess> {
+        revocations::after(
+            list,
+            over,
+            &self.shared.roster.revoked(&self.key),
+            self.shared.clock.now(),
+        )
     }
 
     /// The settings, with a mapping row for every target that somebody's `EmployeeSync` pins.
@@ -278,7 +351,10 @@ impl Session {
         let compare = validated.target.catalog().compare;
         let reserved = validated.target.destination.reserved();
         self.shared.roster.sums(&self.key, |sums| {
-            validated.settings.mapping.pin_also(sums.pinned().filter(|target| Some(*target) != reserved), compare);
+            validated
+                .settings
+                .mapping
+                .pin_also(sums.pinned().filter(|target| Some(*target) != reserved), compare);
         });
         validated
     }
@@ -293,7 +369,8 @@ impl Session {
 
     /// Completes once that is so.
     async fn halt(&self, generation: i64) {
-        let (mut object, mut stopping, mut rotated) = (self.object.clone(), self.shared.stopping.clone(), self.rotated.subscribe());
+        let (mut object, mut stopping, mut rotated) =
+            (self.object.clone(), self.shared.stopping.clone(), self.rotated.subscribe());
         tokio::select! {
             _ = object.wait_for(|object| object.metadata.generation.unwrap_or(0) != generation) => {}
             _ = stopping.wait_for(|stopping| *stopping) => {}
@@ -304,7 +381,10 @@ impl Session {
     /// Looks at the Secrets again and again while a pass is under way, and says once that one of them is another one.
     pub async fn watch_secrets(&self, seen: Secrets, every: SignedDuration) -> Infallible {
         loop {
-            self.shared.clock.sleep_until(self.shared.clock.now().checked_add(every).unwrap_or(Timestamp::MAX)).await;
+            self.shared
+                .clock
+                .sleep_until(self.shared.clock.now().checked_add(every).unwrap_or(Timestamp::MAX))
+                .await;
             if seen.changed(&self.shared.client, &self.key.namespace).await {
                 tracing::info!(integration = %self.key, "a Secret has changed while a pass was under way; it begins again");
                 self.rotated.send_replace(true);
@@ -317,7 +397,10 @@ impl Session {
     #[must_use]
     pub fn new_targets(&self, ready: &Ready) -> Vec<Box<str>> {
         let rows = self.with_pinned_targets(&ready.validated).settings.mapping.rows;
-        rows.into_iter().map(|row| row.target).filter(|target| !ready.targets.contains(target)).collect()
+        rows.into_iter()
+            .map(|row| row.target)
+            .filter(|target| !ready.targets.contains(target))
+            .collect()
     }
 
     /// From how many people evidence on record is still to take access, where the settings take any.
@@ -327,7 +410,9 @@ impl Session {
             return 0;
         }
         let mut open = 0;
-        self.shared.roster.for_each(&self.key, |_, entry| open += u32::from(entry.is_open_against_evidence()));
+        self.shared
+            .roster
+            .for_each(&self.key, |_, entry| open += u32::from(entry.is_open_against_evidence()));
         open
     }
 
@@ -355,7 +440,10 @@ impl Session {
             if let Some((at, access)) = entry.next.filter(|(at, _)| *at <= now) {
                 let late = Duration::from_secs(u64::try_from(now - at).unwrap_or(0));
                 let since = began.checked_sub(late).unwrap_or(began);
-                causes.insert(employee.into(), Waiting::new(Trigger::Transition, class_of_date(access), since));
+                causes.insert(
+                    employee.into(),
+                    Waiting::new(Trigger::Transition, class_of_date(access), since),
+                );
             }
         });
         causes
@@ -364,7 +452,9 @@ impl Session {
     /// Whether evidence on record takes access from this person, and the account is open as far as is known.
     #[must_use]
     pub fn is_open_against_evidence(&self, employee: &str) -> bool {
-        self.shared.roster.with(&self.key, employee, |entry| entry.is_some_and(Entry::is_open_against_evidence))
+        self.shared
+            .roster
+            .with(&self.key, employee, |entry| entry.is_some_and(Entry::is_open_against_evidence))
     }
 
     /// Whether that was tried since the last event about this person.
@@ -376,7 +466,10 @@ impl Session {
 
     /// It is tried now.
     pub fn try_evidence(&self, employee: &str) {
-        self.by_evidence.lock().unwrap_or_else(PoisonError::into_inner).insert(employee.into(), Instant::now());
+        self.by_evidence
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(employee.into(), Instant::now());
     }
 
     /// The next time it is tried again.
@@ -434,13 +527,20 @@ impl Refusals {
 
     /// Whether the last try of this person's change failed, for whatever reason.
     fn failed(&self, employee: &str) -> bool {
-        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).contains_key(employee);
+        let refused =
+            self.refused.lock().unwrap_or_else(PoisonError::into_inner).contains_key(employee);
         refused || self.failed.lock().unwrap_or_else(PoisonError::into_inner).contains_key(employee)
     }
 
     /// A rejected write is tried again at once when something changed, otherwise ever more rarely: after 5 s, 10 s, and so
     /// on, `longest` at most. Where many are refused the tries are further apart, so that they take no turns from others. Gives how long from now; `None` where nothing is to be tried again for it.
-    fn remember(&self, employee: &str, fingerprint: u64, failure: Option<&Failure>, longest: Duration) -> Option<Duration> {
+    fn remember(
+        &self,
+        employee: &str,
+        fingerprint: u64,
+        failure: Option<&Failure>,
+        longest: Duration,
+    ) -> Option<Duration> {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         match failure {
             None => {
@@ -450,14 +550,21 @@ impl Refusals {
             }
             Some(Failure::Retrying(_)) => None,
             Some(failure) => {
-                let (same, now) = (refused.get(employee).filter(|known| known.fingerprint == fingerprint), Instant::now());
+                let (same, now) = (
+                    refused.get(employee).filter(|known| known.fingerprint == fingerprint),
+                    Instant::now(),
+                );
                 if let Some(known) = same.filter(|known| now < known.again) {
                     return Some(known.again - now);
                 }
                 let times = same.map_or(0, |known| known.times) + 1;
-                let many = REFUSED_APART.saturating_mul(u32::try_from(refused.len()).unwrap_or(u32::MAX));
+                let many =
+                    REFUSED_APART.saturating_mul(u32::try_from(refused.len()).unwrap_or(u32::MAX));
                 let wait = REFUSED.saturating_mul(1 << (times - 1).min(16)).max(many).min(longest);
-                refused.insert(employee.into(), Refusal { fingerprint, failure: failure.clone(), times, again: now + wait });
+                refused.insert(
+                    employee.into(),
+                    Refusal { fingerprint, failure: failure.clone(), times, again: now + wait },
+                );
                 Some(wait)
             }
         }
@@ -465,8 +572,14 @@ impl Refusals {
 
     /// Forgets all for whom this does not hold.
     pub fn keep(&self, holds: impl Fn(&str) -> bool) {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner).retain(|employee, _| holds(employee));
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner).retain(|employee, _| holds(employee));
+        self.refused
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|employee, _| holds(employee));
+        self.failed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|employee, _| holds(employee));
     }
 
     /// Somebody's change was brought to an end.

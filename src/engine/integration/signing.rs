@@ -62,7 +62,15 @@ pub async fn read(session: &Session, object: &ProvisioningIntegration) -> bool {
     };
     let previous = format!("{}Previous", reference.key);
     let (required, optional) = ([&*reference.key], [&*previous]);
-    match secrets::read_some(&session.shared.client, &session.key.namespace, &reference.name, &required, &optional).await {
+    match secrets::read_some(
+        &session.shared.client,
+        &session.key.namespace,
+        &reference.name,
+        &required,
+        &optional,
+    )
+    .await
+    {
         Ok(mut values) => {
             let current = values.take(&reference.key);
             let previous = values.take(&previous);

@@ -54,7 +54,8 @@ impl Ready {
     /// Whether this is of the same spec, and calls go over the same connections.
     #[must_use]
     pub fn serves_like(&self, other: &Self) -> bool {
-        self.object.metadata.generation == other.object.metadata.generation && Arc::ptr_eq(&self.connections, &other.connections)
+        self.object.metadata.generation == other.object.metadata.generation
+            && Arc::ptr_eq(&self.connections, &other.connections)
     }
 }
 
@@ -135,13 +136,25 @@ impl<R: Clone> State<R> {
         match self {
             Self::Running(ready) => Serves::Everyone(ready.clone()),
             Self::Suspended => Serves::Suspended,
-            Self::Starting(Hold::Provider(ready)) | Self::Waiting(_, Hold::Provider(ready)) if urgent => Serves::Evidence(ready.clone()),
-            Self::Starting(Hold::Open(ready) | Hold::Listed(ready)) if urgent => Serves::Known(ready.clone()),
-            Self::Waiting(trouble, Hold::Open(ready) | Hold::Listed(ready)) if urgent && trouble.rests_on_bob_alone() => {
+            Self::Starting(Hold::Provider(ready)) | Self::Waiting(_, Hold::Provider(ready))
+                if urgent =>
+            {
                 Serves::Evidence(ready.clone())
             }
-            Self::Waiting(trouble, Hold::Listed(ready)) if trouble.may_be_gone() => Serves::Everyone(ready.clone()),
-            Self::Waiting(trouble, Hold::Open(ready)) if urgent && trouble.may_be_gone() => Serves::Known(ready.clone()),
+            Self::Starting(Hold::Open(ready) | Hold::Listed(ready)) if urgent => {
+                Serves::Known(ready.clone())
+            }
+            Self::Waiting(trouble, Hold::Open(ready) | Hold::Listed(ready))
+                if urgent && trouble.rests_on_bob_alone() =>
+            {
+                Serves::Evidence(ready.clone())
+            }
+            Self::Waiting(trouble, Hold::Listed(ready)) if trouble.may_be_gone() => {
+                Serves::Everyone(ready.clone())
+            }
+            Self::Waiting(trouble, Hold::Open(ready)) if urgent && trouble.may_be_gone() => {
+                Serves::Known(ready.clone())
+            }
             Self::Starting(_) | Self::Waiting(..) => Serves::NoOne,
         }
     }
@@ -156,7 +169,11 @@ impl<R: Clone> State<R> {
     fn open(&mut self, ready: R) {
         match self {
             Self::Starting(hold) | Self::Waiting(_, hold) => {
-                *hold = if matches!(hold, Hold::Listed(_)) { Hold::Listed(ready) } else { Hold::Open(ready) };
+                *hold = if matches!(hold, Hold::Listed(_)) {
+                    Hold::Listed(ready)
+                } else {
+                    Hold::Open(ready)
+                };
             }
             Self::Running(running) => *running = ready,
             Self::Suspended => {}
@@ -165,8 +182,8 @@ impl<R: Clone> State<R> {
 
     /// The settings as a whole, or the Secret of Bob, cannot be used, and the provider can. What is there serves more.
     fn open_provider(&mut self, ready: R) {
-        if let Self::Starting(hold @ (Hold::Nothing | Hold::Provider(_))) | Self::Waiting(_, hold @ (Hold::Nothing | Hold::Provider(_))) =
-            self
+        if let Self::Starting(hold @ (Hold::Nothing | Hold::Provider(_)))
+        | Self::Waiting(_, hold @ (Hold::Nothing | Hold::Provider(_))) = self
         {
             *hold = Hold::Provider(ready);
         }
@@ -293,7 +310,9 @@ pub fn next<R>(state: &State<R>, times: &Times, news: &News, now: Timestamp) -> 
         return Wake::Secrets;
     }
     let apart = times.tried.and_then(|tried| tried.checked_add(APART).ok()).unwrap_or(now);
-    let soon = refused.filter(|trouble| !trouble.met || news.asked_for_one && refuses(trouble.reason)).map(|_| apart);
+    let soon = refused
+        .filter(|trouble| !trouble.met || news.asked_for_one && refuses(trouble.reason))
+        .map(|_| apart);
     if due(times.retry) || due(soon) {
         return Wake::Pass(Trigger::Retry);
     }
@@ -306,19 +325,28 @@ pub fn next<R>(state: &State<R>, times: &Times, news: &News, now: Timestamp) -> 
         }
     }
     let interval = times.interval.filter(|_| !waits);
-    [times.retry, times.secrets, soon, interval].into_iter().flatten().min().map_or(Wake::Never, Wake::At)
+    [times.retry, times.secrets, soon, interval]
+        .into_iter()
+        .flatten()
+        .min()
+        .map_or(Wake::Never, Wake::At)
 }
 
 /// How long until a pass is tried again that was stopped, or left something undone (`stop` is `None`). `failures`: how many
 /// in a row were, this one included.
 #[must_use]
 pub fn wait(stop: Option<&Stop>, failures: u32, interval: SignedDuration) -> SignedDuration {
-    let doubled = |first: SignedDuration| (first * (1 << failures.saturating_sub(1).min(10))).min(interval).min(LONGEST);
+    let doubled = |first: SignedDuration| {
+        (first * (1 << failures.saturating_sub(1).min(10))).min(interval).min(LONGEST)
+    };
     match stop.map(|stop| (stop.reason, stop.wait)) {
         Some((IntegrationReason::BobUnauthorized, _)) => BOB_REFUSED,
-        Some((IntegrationReason::SecretNotFound | IntegrationReason::InvalidSettings | IntegrationReason::EndpointNotAllowed, _)) => {
-            LONGEST
-        }
+        Some((
+            IntegrationReason::SecretNotFound
+            | IntegrationReason::InvalidSettings
+            | IntegrationReason::EndpointNotAllowed,
+            _,
+        )) => LONGEST,
         Some((_, Some(named))) => SignedDuration::try_from(named).unwrap_or(LONGEST),
         Some((IntegrationReason::ProviderUnauthorized, None)) => doubled(REFUSED),
         Some((_, None)) | None => doubled(RETRY),
@@ -328,7 +356,12 @@ pub fn wait(stop: Option<&Stop>, failures: u32, interval: SignedDuration) -> Sig
 /// How many passes in a row have failed after one that was stopped, was cut off, or left something else undone, and how long
 /// until the next. A pass whose time was over has not failed, and the next one goes on at once.
 #[must_use]
-pub fn again(stop: Option<&Stop>, cut: Option<Cut>, failures: u32, interval: SignedDuration) -> (u32, SignedDuration) {
+pub fn again(
+    stop: Option<&Stop>,
+    cut: Option<Cut>,
+    failures: u32,
+    interval: SignedDuration,
+) -> (u32, SignedDuration) {
     match (stop, cut) {
         (None, Some(Cut::Deadline)) => (0, SignedDuration::ZERO),
         (None, Some(Cut::Halted)) => (0, RETRY),

@@ -35,7 +35,14 @@ pub async fn tell(session: Arc<Session>, beat: Beat) {
         open_since = (open > 0).then(|| open_since.unwrap_or_else(Instant::now));
         let overdue = open_since.is_some_and(|since| since.elapsed() >= OVERDUE);
         session.waits.open.store(if overdue { open } else { 0 }, Ordering::Release);
-        let write = async { session.said.lock().await.write_beside(&session.shared.writer(&session.key), &session.key).await };
+        let write = async {
+            session
+                .said
+                .lock()
+                .await
+                .write_beside(&session.shared.writer(&session.key), &session.key)
+                .await
+        };
         let stands = beat.within(WRITE_WITHIN * 2, write).await;
         let again = if stands { session.waits.next_end() } else { Some(Instant::now() + AGAIN) };
         let again = again.into_iter().chain(open_since.map(|_| Instant::now() + OVERDUE)).min();

@@ -29,13 +29,18 @@ pub async fn tell(shared: Shared, key: IntegrationKey, unreadable: Unreadable) {
     let (generation, before) = (metadata.generation.unwrap_or(0), unreadable.integration_status());
     loop {
         shared.leadership.wait_to_lead().await;
-        let conditions = report::cannot_read(&before.conditions, &report, generation, shared.clock.now());
-        if before.observed_generation == Some(generation) && conditions::same(&before.conditions, &conditions) {
+        let conditions =
+            report::cannot_read(&before.conditions, &report, generation, shared.clock.now());
+        if before.observed_generation == Some(generation)
+            && conditions::same(&before.conditions, &conditions)
+        {
             return;
         }
         match shared.writer(&key).patch_unread(&key.name, metadata, generation, &conditions).await {
             Ok(()) => return,
-            Err(error) => tracing::warn!(integration = %key, %error, "the integration's status could not be written"),
+            Err(error) => {
+                tracing::warn!(integration = %key, %error, "the integration's status could not be written")
+            }
         }
         tokio::time::sleep(AGAIN).await;
     }

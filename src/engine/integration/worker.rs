@@ -96,13 +96,15 @@ impl Handle {
 
     /// Something about one of its people changed: a sync is asked for, or the spec, the status or the object is another.
     pub fn wake(&self, roster: &Roster, key: &IntegrationKey, employee: &str) {
-        let requested = roster.with(key, employee, |entry| entry.is_some_and(|entry| entry.sync_requested.is_some()));
+        let requested = roster
+            .with(key, employee, |entry| entry.is_some_and(|entry| entry.sync_requested.is_some()));
         let trigger = if requested { Trigger::Manual } else { Trigger::Spec };
         if requested {
             self.mailbox.ask();
         }
         // The change may be that hands are not off any more.
-        let revoked = roster.with(key, employee, |entry| entry.is_some_and(Entry::is_open_against_evidence));
+        let revoked =
+            roster.with(key, employee, |entry| entry.is_some_and(Entry::is_open_against_evidence));
         let class = if revoked { Class::Revocation } else { Class::Mover };
         self.mailbox.dirty.add(employee, trigger, class, Instant::now());
     }
@@ -122,7 +124,10 @@ impl Handle {
             return;
         }
         let now = shared.clock.now();
-        said.write(&shared.writer(key), key, generation, |before| Some(report::progressing(before, generation, now))).await;
+        said.write(&shared.writer(key), key, generation, |before| {
+            Some(report::progressing(before, generation, now))
+        })
+        .await;
     }
 }
 
@@ -151,20 +156,34 @@ pub struct Worker {
 impl Worker {
     /// A worker for this integration, and the handle to it.
     #[must_use]
-    pub fn new(key: IntegrationKey, object: ProvisioningIntegration, shared: Shared) -> (Self, Handle) {
+    pub fn new(
+        key: IntegrationKey,
+        object: ProvisioningIntegration,
+        shared: Shared,
+    ) -> (Self, Handle) {
         let waits = Arc::new(Waits::new(key.clone(), shared.clock.clone()));
-        let (roster, tenants, clock) = (shared.roster.clone(), shared.tenants.clone(), shared.clock.clone());
-        let reckoning = Arc::new(Reckoning::new(key.clone(), roster, tenants, clock, shared.metrics.clone()));
-        let ready = object.status.as_ref().and_then(|status| conditions::find(&status.conditions, conditions::Type::Ready));
-        let since = ready.filter(|ready| ready.status == "False").map(|ready| ready.last_transition_time.0);
+        let (roster, tenants, clock) =
+            (shared.roster.clone(), shared.tenants.clone(), shared.clock.clone());
+        let reckoning =
+            Arc::new(Reckoning::new(key.clone(), roster, tenants, clock, shared.metrics.clone()));
+        let ready = object
+            .status
+            .as_ref()
+            .and_then(|status| conditions::find(&status.conditions, conditions::Type::Ready));
+        let since =
+            ready.filter(|ready| ready.status == "False").map(|ready| ready.last_transition_time.0);
         shared.metrics.begin(&key, since, shared.clock.now());
         object.status.iter().for_each(|status| reckoning.said(status));
-        let said = Said::of(&object).with_parts(&shared.parts).with_waits(&waits).with_reckoning(&reckoning);
+        let said = Said::of(&object)
+            .with_parts(&shared.parts)
+            .with_waits(&waits)
+            .with_reckoning(&reckoning);
         let sender = watch::Sender::new(Arc::new(object));
         revocations::remember(&shared.roster, &key, &said.status.revoked);
         let answered = said.status.last_handled_sync_at.clone();
         let said = Arc::new(Saying::new(said, sender.subscribe()));
-        let mailbox = shared.inbox.open(&key, sender.borrow().uid().unwrap_or_default(), said.clone());
+        let mailbox =
+            shared.inbox.open(&key, sender.borrow().uid().unwrap_or_default(), said.clone());
         let handle = Handle { object: sender, mailbox, said, waits, reckoning };
         (Self::with(key, &handle, answered, shared), handle)
     }
@@ -175,7 +194,12 @@ impl Worker {
         Self::with(key, handle, answered, shared)
     }
 
-    fn with(key: IntegrationKey, handle: &Handle, answered: Option<String>, shared: Shared) -> Self {
+    fn with(
+        key: IntegrationKey,
+        handle: &Handle,
+        answered: Option<String>,
+        shared: Shared,
+    ) -> Self {
         let object = handle.object.subscribe();
         let session = Session {
             key: key.clone(),
@@ -213,14 +237,24 @@ impl Worker {
     pub async fn run(mut self) {
         // They end with this task, and at a stop after what they began. Whichever ends before is started again.
         let mut beside = JoinSet::new();
-        let (parts, key, stopping) = (self.shared.parts.clone(), self.key.clone(), self.shared.stopping.clone());
+        let (parts, key, stopping) =
+            (self.shared.parts.clone(), self.key.clone(), self.shared.stopping.clone());
         let aside = |part: &'static str, make: fn(Arc<Session>, Beat) -> BoxFuture<'static, ()>| {
-            let (parts, key, stopping, session) = (parts.clone(), key.clone(), stopping.clone(), self.session.clone());
-            async move { parts.keep(part, Some(&key), stopping, |beat| make(session.clone(), beat)).await }
+            let (parts, key, stopping, session) =
+                (parts.clone(), key.clone(), stopping.clone(), self.session.clone());
+            async move {
+                parts.keep(part, Some(&key), stopping, |beat| make(session.clone(), beat)).await
+            }
         };
-        beside.spawn(aside("urgent", |session, beat| Box::pin(partial::serve(session, Line::Urgent, beat))));
-        beside.spawn(aside("normal", |session, beat| Box::pin(partial::serve(session, Line::Normal, beat))));
-        beside.spawn(aside("evidence", |session, beat| Box::pin(partial::serve_evidence(session, beat))));
+        beside.spawn(aside("urgent", |session, beat| {
+            Box::pin(partial::serve(session, Line::Urgent, beat))
+        }));
+        beside.spawn(aside("normal", |session, beat| {
+            Box::pin(partial::serve(session, Line::Normal, beat))
+        }));
+        beside.spawn(aside("evidence", |session, beat| {
+            Box::pin(partial::serve_evidence(session, beat))
+        }));
         beside.spawn(aside("dates", |session, beat| Box::pin(partial::transitions(session, beat))));
         beside.spawn(aside("counts", |session, beat| Box::pin(counts::tell(session, beat))));
         beside.spawn(aside("waits", |session, beat| Box::pin(telling::tell(session, beat))));
@@ -294,7 +328,8 @@ impl Worker {
                 Wake::At(at) => Some(at),
                 Wake::Never => None,
             };
-            let everybody = session.mailbox.dirty.everybody_due().filter(|due| *due > Instant::now());
+            let everybody =
+                session.mailbox.dirty.everybody_due().filter(|due| *due > Instant::now());
             let clock = self.shared.clock.clone();
             tokio::select! {
                 changed = self.object.changed() => if changed.is_err() {
@@ -319,7 +354,8 @@ impl Worker {
             None
         } else {
             // That a process begins is no change of the spec, and it takes up a request that another one left.
-            let known = self.generation == 0 && self.handle.said.read(|status| status.observed_generation == Some(generation));
+            let known = self.generation == 0
+                && self.handle.said.read(|status| status.observed_generation == Some(generation));
             Some(match (known, asked) {
                 (true, true) => Trigger::Manual,
                 (true, false) => Trigger::Interval,
@@ -370,7 +406,10 @@ impl Worker {
             return;
         }
         if new_spec {
-            let keep = before.as_ref().filter(|ready| still_serves(ready, &object)).map(|ready| Arc::new(Ready::of(ready, object.clone())));
+            let keep = before
+                .as_ref()
+                .filter(|ready| still_serves(ready, &object))
+                .map(|ready| Arc::new(Ready::of(ready, object.clone())));
             self.session.place.begin(keep);
         }
         self.session.mailbox.answer();
@@ -379,7 +418,14 @@ impl Worker {
         let (mut report, interval) = match validate(&object.spec, &self.shared.allowed) {
             Ok(validated) => {
                 self.session.reckoning.settings(&validated);
-                let report = Box::pin(self.connected_pass(&object, &validated, before.as_ref(), (trigger, new_spec), &people)).await;
+                let report = Box::pin(self.connected_pass(
+                    &object,
+                    &validated,
+                    before.as_ref(),
+                    (trigger, new_spec),
+                    &people,
+                ))
+                .await;
                 (report, validated.interval)
             }
             Err(stop) => {
@@ -415,11 +461,18 @@ impl Worker {
     ) -> Report {
         let mut attempt = 0;
         while attempt < 2 {
-            let opened = Connections::open(&self.shared, (&self.key, &self.session.waits), validated, self.connections.clone()).await;
+            let opened = Connections::open(
+                &self.shared,
+                (&self.key, &self.session.waits),
+                validated,
+                self.connections.clone(),
+            )
+            .await;
             let (connections, fresh) = match opened {
                 Ok(opened) => opened,
                 Err(report) => {
-                    self.secrets = Secrets::see(&self.shared.client, &self.key.namespace, validated).await;
+                    self.secrets =
+                        Secrets::see(&self.shared.client, &self.key.namespace, validated).await;
                     if report.bob == Some(false) {
                         self.serve_evidence_alone(object).await;
                     }
@@ -450,8 +503,13 @@ impl Worker {
                 continue;
             }
             let refused = report.stop.as_ref().is_some_and(|stop| state::refuses(stop.reason));
-            if report.stop.as_ref().is_some_and(|stop| stop.reason == IntegrationReason::SecretNotFound) {
-                self.secrets = Secrets::see(&self.shared.client, &self.key.namespace, validated).await;
+            if report
+                .stop
+                .as_ref()
+                .is_some_and(|stop| stop.reason == IntegrationReason::SecretNotFound)
+            {
+                self.secrets =
+                    Secrets::see(&self.shared.client, &self.key.namespace, validated).await;
             }
             if !refused || attempt > 0 || !self.secrets_changed().await {
                 return report;
@@ -459,7 +517,10 @@ impl Worker {
             attempt += 1;
         }
         Report {
-            stop: Some(Stop::new(IntegrationReason::ClusterUnavailable, "the Secret changed while it was read; trying again")),
+            stop: Some(Stop::new(
+                IntegrationReason::ClusterUnavailable,
+                "the Secret changed while it was read; trying again",
+            )),
             ..Report::default()
         }
     }
@@ -467,17 +528,28 @@ impl Worker {
     /// Opens the provider for access that evidence takes, where nothing else can be used. What it cannot open is told by the pass
     /// that comes next.
     async fn serve_evidence_alone(&self, object: &Arc<ProvisioningIntegration>) {
-        let Ok(validated) = validate(&for_evidence(&object.spec), &self.shared.allowed) else { return };
-        let opened = Connections::open_provider(&self.shared, (&self.key, &self.session.waits), &validated).await;
+        let Ok(validated) = validate(&for_evidence(&object.spec), &self.shared.allowed) else {
+            return;
+        };
+        let opened =
+            Connections::open_provider(&self.shared, (&self.key, &self.session.waits), &validated)
+                .await;
         if let Ok(connections) = opened {
             let (targets, unavailable) = (Vec::new(), Vec::new());
-            let ready = Ready { object: object.clone(), validated, connections, targets, unavailable };
+            let ready =
+                Ready { object: object.clone(), validated, connections, targets, unavailable };
             self.session.place.open_provider(Arc::new(ready));
         }
     }
 
     /// The full pass.
-    async fn pass(&mut self, ready: &Arc<Ready>, trigger: Trigger, new_spec: bool, people: &Causes) -> Report {
+    async fn pass(
+        &mut self,
+        ready: &Arc<Ready>,
+        trigger: Trigger,
+        new_spec: bool,
+        people: &Causes,
+    ) -> Report {
         let mut causes = self.session.overdue();
         causes.extend(people.iter().map(|(employee, waiting)| (employee.clone(), *waiting)));
         let wanted = Wanted {
@@ -527,9 +599,16 @@ impl Worker {
     /// Puts those in line whose change failed for now, if they are few: each backs off alone, and nobody else is looked at.
     fn retried_singly(&self, report: &Report, interval: Duration) -> bool {
         let failed: u32 = report.rest.unsettled.iter().map(|(_, failed)| u32::from(*failed)).sum();
-        let all = report.tally.as_ref().and_then(|tally| tally.reasons.get(&EmployeeReason::Retrying).copied());
-        let singly = report.stop.is_none() && report.cut.is_none() && report.unwritten.people.is_empty();
-        let singly = singly && failed > 0 && all == Some(failed) && report.rest.unsettled.len() <= self.session.most_single();
+        let all = report
+            .tally
+            .as_ref()
+            .and_then(|tally| tally.reasons.get(&EmployeeReason::Retrying).copied());
+        let singly =
+            report.stop.is_none() && report.cut.is_none() && report.unwritten.people.is_empty();
+        let singly = singly
+            && failed > 0
+            && all == Some(failed)
+            && report.rest.unsettled.len() <= self.session.most_single();
         if singly {
             partial::retry(&self.session, report, state::longest(interval), |_| None);
         }
@@ -537,7 +616,12 @@ impl Worker {
     }
 
     /// Writes the status and says when the next pass is due.
-    async fn finish(&mut self, object: &ProvisioningIntegration, report: &mut Report, interval: Duration) {
+    async fn finish(
+        &mut self,
+        object: &ProvisioningIntegration,
+        report: &mut Report,
+        interval: Duration,
+    ) {
         let now = self.shared.clock.now();
         let singly = self.retried_singly(report, interval);
         if report.unwritten.people.is_empty() {
@@ -545,14 +629,20 @@ impl Worker {
         }
         let interval = SignedDuration::try_from(interval).unwrap_or(SignedDuration::from_mins(10));
         let stop = report.stop.as_ref();
-        let left = !report.unwritten.people.is_empty() || report.tally.as_ref().is_some_and(|tally| tally.retry);
+        let left = !report.unwritten.people.is_empty()
+            || report.tally.as_ref().is_some_and(|tally| tally.retry);
         let troubled = stop.is_some() || report.cut.is_some() || left && !singly;
         let again = troubled.then(|| state::again(stop, report.cut, self.failures, interval));
         self.failures = again.map_or(0, |(failures, _)| failures);
         let missing = stop.is_some_and(|stop| stop.reason == IntegrationReason::SecretNotFound);
         self.times = Times {
             // Sooner where employees who are missing from Bob's answer wait for their confirmation.
-            interval: now.checked_add(jittered(interval, &self.key)).ok().into_iter().chain(report.absent.again).min(),
+            interval: now
+                .checked_add(jittered(interval, &self.key))
+                .ok()
+                .into_iter()
+                .chain(report.absent.again)
+                .min(),
             retry: again.and_then(|(_, wait)| now.checked_add(wait).ok()),
             secrets: now.checked_add(if missing { MISSING_SECRET_POLL } else { SECRET_POLL }).ok(),
             tried: self.times.tried,
@@ -580,10 +670,12 @@ impl Worker {
         }
         // What came while the pass was under way is known to the roster alone.
         let revoked = self.shared.roster.revoked(&self.key);
-        let after = |before: &_| Some(report::after(before, report, &revoked, self.generation, now));
+        let after =
+            |before: &_| Some(report::after(before, report, &revoked, self.generation, now));
         let Some(status) = after(&said.status) else { return };
         if let Some(message) = report::newly_blind(&said.status, &status) {
-            let (about, reason) = (kube::Resource::object_ref(object, &()), DetailReason::LifecyclesMissing.as_str());
+            let (about, reason) =
+                (kube::Resource::object_ref(object, &()), DetailReason::LifecyclesMissing.as_str());
             self.shared.events.publish(about, true, reason, "Sync", message);
         }
         said.write(&self.shared.writer(&self.key), &self.key, self.generation, after).await;
@@ -598,7 +690,10 @@ impl Worker {
 /// same tenant, by the same credential, and where the spec says so.
 fn still_serves(ready: &Ready, object: &ProvisioningIntegration) -> bool {
     let (before, now) = (&ready.object.spec, &object.spec);
-    before.provider == now.provider && now.mode() == Mode::Enforce && before.mode() == now.mode() && now.provisioning.disabling_trigger
+    before.provider == now.provider
+        && now.mode() == Mode::Enforce
+        && before.mode() == now.mode()
+        && now.provisioning.disabling_trigger
 }
 
 /// The interval, up to 5 % shorter: integrations that start together drift apart. Depends on the name and the moment,

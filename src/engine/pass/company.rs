@@ -29,7 +29,8 @@ struct Sites {
 impl Sites {
     fn see(&mut self, employee: &Employee) {
         let id = id(employee);
-        let site = if employee.is_without_a_row() { None } else { employee.values.get(SITE).text() };
+        let site =
+            if employee.is_without_a_row() { None } else { employee.values.get(SITE).text() };
         let place = site.map(|site| {
             self.names.iter().position(|name| **name == *site).unwrap_or_else(|| {
                 self.names.push(site.into());
@@ -44,7 +45,9 @@ impl Sites {
 
     fn counts(&self) -> BTreeMap<&str, u32> {
         let mut counts = BTreeMap::new();
-        self.of.values().for_each(|place| *counts.entry(&*self.names[usize::from(*place)]).or_default() += 1);
+        self.of
+            .values()
+            .for_each(|place| *counts.entry(&*self.names[usize::from(*place)]).or_default() += 1);
         counts
     }
 }
@@ -59,7 +62,11 @@ impl Company {
     }
 
     /// Takes in an answer about everybody. Of those who are `newer` than it, what is known stays.
-    pub fn see_everybody<'a>(&self, employees: impl Iterator<Item = &'a Employee>, newer: impl Fn(&str) -> bool) {
+    pub fn see_everybody<'a>(
+        &self,
+        employees: impl Iterator<Item = &'a Employee>,
+        newer: impl Fn(&str) -> bool,
+    ) {
         let mut known = self.sites();
         let before = known.take().unwrap_or_default();
         let mut sites = Sites { names: before.names.clone(), of: foldhash::HashMap::default() };
@@ -110,15 +117,22 @@ mod tests {
     fn sites_follow_the_employees_and_nothing_is_known_before_all_were_seen() {
         let employee = |id: &str, site: &str| {
             let mut cells = vec![Cell::Null; SITE + 1];
-            (cells[0], cells[SITE]) = (Cell::Text(id), if site.is_empty() { Cell::Null } else { Cell::Text(site) });
+            (cells[0], cells[SITE]) =
+                (Cell::Text(id), if site.is_empty() { Cell::Null } else { Cell::Text(site) });
             Employee::from_values(Values::from_cells(cells.into_iter())).expect("a row with an id")
         };
-        let zones = Zones::new("UTC", [("Berlin", "Europe/Berlin"), ("Oslo", "Europe/Oslo")]).expect("zones");
+        let zones = Zones::new("UTC", [("Berlin", "Europe/Berlin"), ("Oslo", "Europe/Oslo")])
+            .expect("zones");
         let company = Company::default();
         let told = || {
             let gaps = company.gaps(&zones)?;
             let unlisted = gaps.unlisted.into_iter().map(|(site, count)| format!("{site} {count}"));
-            Some(unlisted.chain(gaps.unused.into_iter().map(|(site, _)| format!("no {site}"))).collect::<Vec<_>>().join(", "))
+            Some(
+                unlisted
+                    .chain(gaps.unused.into_iter().map(|(site, _)| format!("no {site}")))
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            )
         };
         company.see_some([employee("1", "Tokyo")].iter());
         assert_eq!(told(), None);
@@ -128,7 +142,11 @@ mod tests {
         company.see_some([employee("2", "Tokyo"), employee("3", "Tokyo")].iter());
         assert_eq!(told().as_deref(), Some("Tokyo 2, no Oslo"));
         company.see_everybody(all.iter(), |id| id == "2");
-        assert_eq!(told().as_deref(), Some("Tokyo 1, no Oslo"), "the answer about everybody is older for one of them");
+        assert_eq!(
+            told().as_deref(),
+            Some("Tokyo 1, no Oslo"),
+            "the answer about everybody is older for one of them"
+        );
         company.see_some([Employee::gone("2"), employee("4", "Oslo")].iter());
         assert_eq!(told().as_deref(), Some(""));
         company.see_everybody(all[..1].iter(), |_| false);
@@ -140,7 +158,10 @@ mod tests {
         let company = Company::default();
         company.hide(&["work.title".to_owned(), "work.site".to_owned()]);
         assert_eq!(company.shown(|field| field == "root.email"), None);
-        assert_eq!(company.shown(|field| field == "work.title"), Some(vec!["work.site".to_owned()]));
+        assert_eq!(
+            company.shown(|field| field == "work.title"),
+            Some(vec!["work.site".to_owned()])
+        );
         assert_eq!(company.shown(|field| field == "work.site"), Some(Vec::new()));
         assert_eq!(company.shown(|_| true), None);
     }

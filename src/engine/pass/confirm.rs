@@ -74,12 +74,19 @@ impl Confirming<'_> {
     /// # Errors
     /// A [`Stop`]: Bob refused the credential. No other answer of Bob to a single read ends a pass, or the other reads.
     pub async fn run(&self, shown: Words, missing: Vec<Missing>) -> Result<Confirmed, Stop> {
-        let mut reading =
-            Reading { cx: self, shown, missing, asked: HashSet::new(), outcome: Confirmed::default(), ends: Instant::now() + WITHIN };
+        let mut reading = Reading {
+            cx: self,
+            shown,
+            missing,
+            asked: HashSet::new(),
+            outcome: Confirmed::default(),
+            ends: Instant::now() + WITHIN,
+        };
         // One employee of each lost status: where the read finds the employee, the status is not hidden.
         let lost = reading.answer().lost(&reading.missing);
         let probes = lost.iter().filter_map(|lost| {
-            let holders: Vec<&Missing> = reading.missing.iter().filter(|missing| missing.word == lost.word).collect();
+            let holders: Vec<&Missing> =
+                reading.missing.iter().filter(|missing| missing.word == lost.word).collect();
             holders.get(reading.first(holders.len())).map(|missing| missing.id.clone())
         });
         let probes: Vec<Box<str>> = probes.collect();
@@ -102,7 +109,12 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     fn answer(&self) -> Answer<'_> {
-        Answer { shown: &self.shown, memory: self.cx.last.memory.as_ref(), now: self.cx.now, apart: self.cx.last.apart }
+        Answer {
+            shown: &self.shown,
+            memory: self.cx.last.memory.as_ref(),
+            now: self.cx.now,
+            apart: self.cx.last.apart,
+        }
     }
 
     /// Returns where the reads of this minute begin in a list of so many employees.
@@ -114,8 +126,12 @@ impl Reading<'_> {
     /// were refused. Employees of a lost status are not: one of them has just been asked for.
     fn others(&self) -> Vec<Box<str>> {
         let answer = self.answer();
-        let lost: HashSet<Word> = answer.lost(&self.missing).into_iter().map(|lost| lost.word).collect();
-        let open = self.missing.iter().filter(|missing| !self.asked.contains(&missing.id) && !lost.contains(&missing.word));
+        let lost: HashSet<Word> =
+            answer.lost(&self.missing).into_iter().map(|lost| lost.word).collect();
+        let open = self
+            .missing
+            .iter()
+            .filter(|missing| !self.asked.contains(&missing.id) && !lost.contains(&missing.word));
         let (mut due, mut fresh, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         for missing in open {
             if missing.absence.forbidden {
@@ -144,7 +160,9 @@ impl Reading<'_> {
                 self.outcome.unconfirmed += 1;
                 break;
             }
-            let Some(place) = self.missing.iter().position(|missing| missing.id == id) else { continue };
+            let Some(place) = self.missing.iter().position(|missing| missing.id == id) else {
+                continue;
+            };
             self.asked.insert(id.clone());
             let reading = self.cx.bob.one(self.cx.fields, &id, Urgency::Normal);
             match tokio::time::timeout(left, reading).await {
@@ -181,12 +199,17 @@ impl Reading<'_> {
 
     fn end(self) -> Confirmed {
         let answer = self.answer();
-        let name = |text: Option<Box<str>>| text.map_or_else(|| "a status that Bob showed before".to_owned(), Into::into);
+        let name = |text: Option<Box<str>>| {
+            text.map_or_else(|| "a status that Bob showed before".to_owned(), Into::into)
+        };
         let suspects = answer.suspects(&self.missing);
         let suspected: HashSet<Word> = suspects.iter().map(|lost| lost.word).collect();
         let second = self.missing.iter().filter(|missing| !suspected.contains(&missing.word));
-        let second = second.filter_map(|missing| missing.absence.second_look(self.cx.last.apart)).filter(|at| *at > self.cx.now);
-        let soon = (self.outcome.unconfirmed > 0).then(|| self.cx.now.checked_add(NEXT_MINUTE).unwrap_or(Timestamp::MAX));
+        let second = second
+            .filter_map(|missing| missing.absence.second_look(self.cx.last.apart))
+            .filter(|at| *at > self.cx.now);
+        let soon = (self.outcome.unconfirmed > 0)
+            .then(|| self.cx.now.checked_add(NEXT_MINUTE).unwrap_or(Timestamp::MAX));
         let (again, memory) = (second.chain(soon).min(), answer.remember(&self.missing));
         let hides_leavers = answer.hides_leavers();
         let forbidden = self.missing.iter().filter(|missing| missing.absence.forbidden).count();
@@ -213,7 +236,9 @@ mod tests {
             let minutes = count.div_ceil(IN_A_MINUTE);
             let mut read = vec![false; count];
             for minute in 0..minutes {
-                let now = Timestamp::from_second(1_795_510_800 + 60 * i64::try_from(minute).unwrap()).unwrap();
+                let now =
+                    Timestamp::from_second(1_795_510_800 + 60 * i64::try_from(minute).unwrap())
+                        .unwrap();
                 (0..IN_A_MINUTE).for_each(|place| read[(first(now, count) + place) % count] = true);
             }
             assert!(read.iter().all(|read| *read), "{count} employees in {minutes} minutes");

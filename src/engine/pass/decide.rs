@@ -59,22 +59,32 @@ pub fn as_managed(cx: &Deciding<'_>, employee: Employee) -> Person {
 
 impl Deciding<'_> {
     fn one(&self, mut employee: Employee, mapped: &[FieldIndex], kept_in: bool) -> Person {
-        let (mut known, known_account, (access, several), (in_place, kept), unmet) = self.roster.with(self.key, employee.id(), |entry| {
-            let account = entry.and_then(|entry| entry.account.as_ref()).map(|(id, _)| id.clone());
-            let access = (entry.and_then(|entry| entry.access), entry.is_some_and(|entry| entry.several));
-            let in_place = entry.filter(|_| self.settings.report_drift).and_then(|entry| entry.in_place.clone());
-            let kept = entry.and_then(|entry| entry.kept.clone()).map(|mut kept| {
-                kept.look(Window::of(&self.settings.budgets, self.now), entry.is_some_and(|entry| entry.sync_requested.is_some()));
-                kept
+        let (mut known, known_account, (access, several), (in_place, kept), unmet) =
+            self.roster.with(self.key, employee.id(), |entry| {
+                let account =
+                    entry.and_then(|entry| entry.account.as_ref()).map(|(id, _)| id.clone());
+                let access = (
+                    entry.and_then(|entry| entry.access),
+                    entry.is_some_and(|entry| entry.several),
+                );
+                let in_place = entry
+                    .filter(|_| self.settings.report_drift)
+                    .and_then(|entry| entry.in_place.clone());
+                let kept = entry.and_then(|entry| entry.kept.clone()).map(|mut kept| {
+                    kept.look(
+                        Window::of(&self.settings.budgets, self.now),
+                        entry.is_some_and(|entry| entry.sync_requested.is_some()),
+                    );
+                    kept
+                });
+                (
+                    known(entry, self.now, || self.unmet(&employee)),
+                    account,
+                    access,
+                    (in_place, kept),
+                    entry.is_none_or(|entry| entry.met.is_none()),
+                )
             });
-            (
-                known(entry, self.now, || self.unmet(&employee)),
-                account,
-                access,
-                (in_place, kept),
-                entry.is_none_or(|entry| entry.met.is_none()),
-            )
-        });
         known.kept_in = kept_in;
         let mut unknown_target = None;
         if !known.overrides.attributes.is_empty() {
@@ -98,7 +108,8 @@ impl Deciding<'_> {
             known_account,
             several,
             known_active: access == Some(Access::Active),
-            sessions_open: self.ends_sessions && matches!(access, Some(Access::Active | Access::NotYet | Access::Absent)),
+            sessions_open: self.ends_sessions
+                && matches!(access, Some(Access::Active | Access::NotYet | Access::Absent)),
             claimed_by: claimed_by.map(|other| other.key.to_string().into()),
             scope_failure: scope_failure.map(|why| why.to_string().into()),
             unknown_target,
@@ -148,11 +159,20 @@ impl Deciding<'_> {
     /// the person. Between two who have, or two who have not, the older one does. Whom the settings leave out here any other may
     /// manage.
     fn claimed_by(&self, managed: bool, employee: &str) -> Option<&Other> {
-        let hold = |key: &IntegrationKey| self.roster.with(key, employee, |entry| entry.map_or(Hold::None, Entry::hold));
-        let own = if managed { self.roster.with(self.key, employee, |entry| entry.map_or(Hold::None, Entry::hold)) } else { Hold::None };
+        let hold = |key: &IntegrationKey| {
+            self.roster.with(key, employee, |entry| entry.map_or(Hold::None, Entry::hold))
+        };
+        let own = if managed {
+            self.roster.with(self.key, employee, |entry| entry.map_or(Hold::None, Entry::hold))
+        } else {
+            Hold::None
+        };
         let manages = |other: &&Other| {
             let theirs = hold(&other.key);
-            theirs > Hold::None && (!managed || theirs == Hold::Account && theirs > own || theirs >= own.max(Hold::Intent) && other.elder)
+            theirs > Hold::None
+                && (!managed
+                    || theirs == Hold::Account && theirs > own
+                    || theirs >= own.max(Hold::Intent) && other.elder)
         };
         self.others.iter().find(manages)
     }

@@ -157,7 +157,10 @@ struct Run<'a, 'b, 'c> {
 
 /// Executes every released change and tells each outcome once. Held changes are told by the guard, not here.
 /// With an outcome comes the claim on the person, to be given back once it is on record.
-pub async fn execute<'c>(cx: &Execution<'_, 'c>, tell: impl Fn(PersonIndex, Outcome, Option<Writing<'c>>) + Sync) -> Summary {
+pub async fn execute<'c>(
+    cx: &Execution<'_, 'c>,
+    tell: impl Fn(PersonIndex, Outcome, Option<Writing<'c>>) + Sync,
+) -> Summary {
     let run = Run {
         cx,
         accounts: Mutex::default(),
@@ -168,7 +171,8 @@ pub async fn execute<'c>(cx: &Execution<'_, 'c>, tell: impl Fn(PersonIndex, Outc
         late: AtomicBool::new(false),
         halted: AtomicBool::new(false),
     };
-    let late: HashSet<PersonIndex> = cx.plan.late_managers.iter().map(|(person, _)| *person).collect();
+    let late: HashSet<PersonIndex> =
+        cx.plan.late_managers.iter().map(|(person, _)| *person).collect();
     let held_back: Mutex<HashMap<PersonIndex, Outcome>> = Mutex::default();
     let over = |person: PersonIndex, outcome: Outcome, claim: Option<Writing<'c>>| {
         if late.contains(&person) && matches!(outcome, Outcome::Done(_)) {
@@ -177,7 +181,8 @@ pub async fn execute<'c>(cx: &Execution<'_, 'c>, tell: impl Fn(PersonIndex, Outc
             tell(person, outcome, claim);
         }
     };
-    let mut queue = Queue::new(cx.plan, cx.people, cx.mapping, &cx.released.go, cx.since, cx.failed_before);
+    let mut queue =
+        Queue::new(cx.plan, cx.people, cx.mapping, &cx.released.go, cx.since, cx.failed_before);
     let mut licences = Licences::default();
     let mut under_way = FuturesUnordered::new();
     loop {
@@ -208,7 +213,9 @@ pub async fn execute<'c>(cx: &Execution<'_, 'c>, tell: impl Fn(PersonIndex, Outc
             }
             Some(Stepped::Licences(group)) => {
                 licences.ended();
-                group.into_iter().for_each(|one| over(one.person, Outcome::Done(one.done), Some(one.claim)));
+                group
+                    .into_iter()
+                    .for_each(|one| over(one.person, Outcome::Done(one.done), Some(one.claim)));
             }
         }
     }
@@ -249,8 +256,14 @@ impl<'c> Run<'_, '_, 'c> {
         };
         let change = &self.cx.plan.changes[next];
         match self.cx.looking.write(self.employee(change.person)) {
-            Ok(claim) => Stepped::Change { change: next, outcome: self.all(change).await, claim: Some(claim) },
-            Err(Refused::Busy) => Stepped::Change { change: next, outcome: Outcome::Busy, claim: None },
+            Ok(claim) => Stepped::Change {
+                change: next,
+                outcome: self.all(change).await,
+                claim: Some(claim),
+            },
+            Err(Refused::Busy) => {
+                Stepped::Change { change: next, outcome: Outcome::Busy, claim: None }
+            }
             Err(_) => Stepped::Change { change: next, outcome: Outcome::Outdated, claim: None },
         }
     }
@@ -271,8 +284,11 @@ impl<'c> Run<'_, '_, 'c> {
 
     /// The account of a person, planned or just made.
     fn account_of(&self, person: PersonIndex) -> Option<Box<str>> {
-        let made = self.accounts.lock().unwrap_or_else(PoisonError::into_inner).get(&person).cloned();
-        made.or_else(|| self.cx.plan.standings[person as usize].account.as_ref().map(|held| held.id.clone()))
+        let made =
+            self.accounts.lock().unwrap_or_else(PoisonError::into_inner).get(&person).cloned();
+        made.or_else(|| {
+            self.cx.plan.standings[person as usize].account.as_ref().map(|held| held.id.clone())
+        })
     }
 
     /// Executes a change on each of its accounts: what becomes of one keeps none of the others open.
@@ -282,7 +298,8 @@ impl<'c> Run<'_, '_, 'c> {
             return told;
         }
         for account in &change.also {
-            let alone = Change { account: Some(account.clone()), also: Vec::new(), ..change.clone() };
+            let alone =
+                Change { account: Some(account.clone()), also: Vec::new(), ..change.clone() };
             told = worse(told, self.one(&alone).await);
         }
         told
@@ -306,20 +323,33 @@ impl<'c> Run<'_, '_, 'c> {
         if !self.may_begin(sort) {
             return Outcome::Waiting;
         }
-        if matches!(change.kind, Kind::Create) && self.unlicensed.load(Ordering::Relaxed) >= UNLICENSED {
+        if matches!(change.kind, Kind::Create)
+            && self.unlicensed.load(Ordering::Relaxed) >= UNLICENSED
+        {
             return Outcome::Waiting;
         }
         let sent = self.sent(&write);
         let result = match &change.account {
             Some(id) if change.look_up_first => match self.still_there(change, id).await {
-                Ok(Some(AccountState::Suspended)) => return Outcome::Seen(Some(AccountState::Suspended)),
+                Ok(Some(AccountState::Suspended)) => {
+                    return Outcome::Seen(Some(AccountState::Suspended));
+                }
                 Ok(None) => return Outcome::Seen(None),
-                Ok(Some(state)) => self.settle(Self::aim(change, id, state), write, (action, MatchedBy::Mark)).await,
+                Ok(Some(state)) => {
+                    self.settle(Self::aim(change, id, state), write, (action, MatchedBy::Mark))
+                        .await
+                }
                 Err(ended) => Err(ended),
             },
             Some(id) => {
-                let matched_by = if change.kind == Kind::Adopt { MatchedBy::Email } else { MatchedBy::Mark };
-                self.settle(Self::aim(change, id, self.state_of(change.person)), write, (action, matched_by)).await
+                let matched_by =
+                    if change.kind == Kind::Adopt { MatchedBy::Email } else { MatchedBy::Mark };
+                self.settle(
+                    Self::aim(change, id, self.state_of(change.person)),
+                    write,
+                    (action, matched_by),
+                )
+                .await
             }
             None => self.create(change, write).await,
         };
@@ -327,15 +357,27 @@ impl<'c> Run<'_, '_, 'c> {
             Ok(mut landed) => {
                 self.read_back(change.person, sort, &mut landed).await;
                 self.streaks.went_through(sort);
-                self.accounts.lock().unwrap_or_else(PoisonError::into_inner).insert(change.person, (*landed.account).into());
+                self.accounts
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(change.person, (*landed.account).into());
                 self.ended(landed, manager_pending)
             }
             Err(Ended::Halted) => Outcome::Waiting,
             Err(Ended::Outdated) => Outcome::Outdated,
             Err(ended) => {
-                let met = self.met.lock().unwrap_or_else(PoisonError::into_inner).get(&change.person).cloned();
+                let met = self
+                    .met
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .get(&change.person)
+                    .cloned();
                 let failure = match ended {
-                    Ended::Refused(error) => match self.blame(sort, &error, met.as_ref().map_or(&sent, |met| &met.fields)) {
+                    Ended::Refused(error) => match self.blame(
+                        sort,
+                        &error,
+                        met.as_ref().map_or(&sent, |met| &met.fields),
+                    ) {
                         Some(failure) => failure,
                         None => return Outcome::Waiting,
                     },
@@ -354,16 +396,38 @@ impl<'c> Run<'_, '_, 'c> {
 
     /// What is told of a change that landed, or of which a part did.
     fn ended(&self, landed: Landed, manager_pending: bool) -> Outcome {
-        let Landed { account, state, matched_by, action, mut fields, unconfirmed, answered, left, sessions, request_id } = landed;
+        let Landed {
+            account,
+            state,
+            matched_by,
+            action,
+            mut fields,
+            unconfirmed,
+            answered,
+            left,
+            sessions,
+            request_id,
+        } = landed;
         let rows = &self.cx.mapping.rows;
         fields.sort_unstable_by_key(|&row| (rows[row].compare.is_person(), &rows[row].target));
         if let Some(failure) = sessions {
             // Access is taken; that its sessions are still to be ended would be forgotten if it were said.
             return Outcome::Failed { failure, action, fields, account: None };
         }
-        let manager_pending = manager_pending || self.cx.mapping.manager.is_some_and(|row| unconfirmed.contains(&row));
+        let manager_pending = manager_pending
+            || self.cx.mapping.manager.is_some_and(|row| unconfirmed.contains(&row));
         let refused = left.into_parts();
-        Outcome::Done(Box::new(Done { action, matched_by, fields, account, state, manager_pending, request_id, refused, answered }))
+        Outcome::Done(Box::new(Done {
+            action,
+            matched_by,
+            fields,
+            account,
+            state,
+            manager_pending,
+            request_id,
+            refused,
+            answered,
+        }))
     }
 
     /// What an error means for this person; `None` where it means the credential, and the pass stops.
@@ -373,8 +437,12 @@ impl<'c> Run<'_, '_, 'c> {
                 self.streaks.credential_refused(error);
                 return None;
             }
-            Error::Forbidden { .. } | Error::Denied { .. } | Error::Rejected { .. } => self.streaks.refused(sort, error),
-            Error::Throttled { .. } | Error::Unavailable { .. } | Error::Unknown { .. } => self.streaks.unreachable(sort, error),
+            Error::Forbidden { .. } | Error::Denied { .. } | Error::Rejected { .. } => {
+                self.streaks.refused(sort, error)
+            }
+            Error::Throttled { .. } | Error::Unavailable { .. } | Error::Unknown { .. } => {
+                self.streaks.unreachable(sort, error)
+            }
             Error::Duplicate { .. } | Error::Conflict { .. } | Error::NotFound => {}
         }
         Some(self.failure(error, fields))
@@ -388,17 +456,35 @@ impl<'c> Run<'_, '_, 'c> {
                 let mapping = self.cx.mapping;
                 let mut keys = vec![mapping.email, mapping.username];
                 keys.dedup();
-                let what =
-                    field.clone().unwrap_or_else(|| keys.iter().map(|row| &*mapping.rows[*row].target).collect::<Vec<_>>().join(" or "));
-                let also = if keys.iter().any(|row| *mapping.rows[*row].target == *what) { ", an alias or a group" } else { "" };
-                Failure::Conflict(format!("another account{also} has this {what}: free it there, or correct it in Bob"))
+                let what = field.clone().unwrap_or_else(|| {
+                    keys.iter()
+                        .map(|row| &*mapping.rows[*row].target)
+                        .collect::<Vec<_>>()
+                        .join(" or ")
+                });
+                let also = if keys.iter().any(|row| *mapping.rows[*row].target == *what) {
+                    ", an alias or a group"
+                } else {
+                    ""
+                };
+                Failure::Conflict(format!(
+                    "another account{also} has this {what}: free it there, or correct it in Bob"
+                ))
             }
             Error::Conflict { .. } => Failure::Conflict(error.to_string()),
-            Error::Forbidden { .. } | Error::Denied { .. } | Error::Unauthorized { .. } => Failure::Forbidden(error.to_string()),
-            Error::NotFound => Failure::Retrying("the account went away; the next pass looks again".to_owned()),
+            Error::Forbidden { .. } | Error::Denied { .. } | Error::Unauthorized { .. } => {
+                Failure::Forbidden(error.to_string())
+            }
+            Error::NotFound => {
+                Failure::Retrying("the account went away; the next pass looks again".to_owned())
+            }
             Error::Throttled { .. } | Error::Unavailable { .. } | Error::Unknown { .. } => {
                 let names = self.names(fields);
-                Failure::Retrying(if names.is_empty() { error.to_string() } else { format!("could not write {names}: {error}") })
+                Failure::Retrying(if names.is_empty() {
+                    error.to_string()
+                } else {
+                    format!("could not write {names}: {error}")
+                })
             }
         }
     }
@@ -420,11 +506,14 @@ impl<'c> Run<'_, '_, 'c> {
         if found.iter().any(|account| account.elsewhere) {
             return Err(Ended::Failed(Failure::ManagedElsewhere));
         }
-        let Some(account) = found.into_iter().find(|account| *account.id == *id) else { return Ok(None) };
+        let Some(account) = found.into_iter().find(|account| *account.id == *id) else {
+            return Ok(None);
+        };
         if account.mark.as_deref().is_none_or(|own| own == mark) {
             return Ok(Some(account.state));
         }
-        let holder = |standing: &Standing| standing.account.as_ref().is_some_and(|held| *held.id == *id);
+        let holder =
+            |standing: &Standing| standing.account.as_ref().is_some_and(|held| *held.id == *id);
         if self.cx.plan.standings.iter().any(holder) {
             return Ok(None);
         }
@@ -435,11 +524,19 @@ impl<'c> Run<'_, '_, 'c> {
 
     /// The state in which the plan found the account of this person.
     fn state_of(&self, person: PersonIndex) -> AccountState {
-        self.cx.plan.standings[person as usize].account.as_ref().map_or(AccountState::Other, |held| held.state)
+        self.cx.plan.standings[person as usize]
+            .account
+            .as_ref()
+            .map_or(AccountState::Other, |held| held.state)
     }
 
     /// Makes a call, and again where it surely was not applied. A throttled call waits in the provider's pacer.
-    async fn call<T, F>(&self, (person, sort): (PersonIndex, Sort), tries: &mut Tries, call: impl Fn() -> F) -> Result<T, Ended>
+    async fn call<T, F>(
+        &self,
+        (person, sort): (PersonIndex, Sort),
+        tries: &mut Tries,
+        call: impl Fn() -> F,
+    ) -> Result<T, Ended>
     where
         F: Future<Output = Result<T, Error>>,
     {
@@ -465,17 +562,31 @@ impl<'c> Run<'_, '_, 'c> {
     }
 
     /// Looks accounts up by a key.
-    async fn look(&self, person: PersonIndex, sort: Sort, key: Key<'_>, mut tries: Tries) -> Result<Vec<Account<'static>>, Ended> {
+    async fn look(
+        &self,
+        person: PersonIndex,
+        sort: Sort,
+        key: Key<'_>,
+        mut tries: Tries,
+    ) -> Result<Vec<Account<'static>>, Ended> {
         self.call((person, sort), &mut tries, || self.cx.provider.find(self.cx.mapping, key)).await
     }
 
     /// Two managers of each other: both accounts exist now, and the one who was first gets the other.
-    async fn late_manager(&self, person: PersonIndex, mut done: Done, manager: PersonIndex) -> Outcome {
+    async fn late_manager(
+        &self,
+        person: PersonIndex,
+        mut done: Done,
+        manager: PersonIndex,
+    ) -> Outcome {
         let (Some(row), Some(manager)) = (self.cx.mapping.manager, self.account_of(manager)) else {
             done.manager_pending = true;
             return Outcome::Done(Box::new(done));
         };
-        let write = AccountWrite { attributes: vec![(row, NewValue::Set(manager))], ..AccountWrite::default() };
+        let write = AccountWrite {
+            attributes: vec![(row, NewValue::Set(manager))],
+            ..AccountWrite::default()
+        };
         let aim = Aim { person, id: &done.account, before: done.state, sort: Sort::Update };
         match self.update(&aim, &write, Tries::all()).await {
             Ok(written) if written.left.is_none() => done.fields.push(row),

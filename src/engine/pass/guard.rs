@@ -93,7 +93,12 @@ pub struct Released {
 }
 
 /// Looks at the whole plan. Attributes that are frozen go out of it.
-pub fn release(cx: &Guarding<'_>, plan: &mut Plan, people: &[Person], listing: &Listing) -> Released {
+pub fn release(
+    cx: &Guarding<'_>,
+    plan: &mut Plan,
+    people: &[Person],
+    listing: &Listing,
+) -> Released {
     // From the count to the release nobody else counts.
     let mut ledger = cx.ledger.lock().unwrap_or_else(PoisonError::into_inner);
     let since = before(cx.now, cx.interval);
@@ -106,20 +111,33 @@ pub fn release(cx: &Guarding<'_>, plan: &mut Plan, people: &[Person], listing: &
         spent: &|kind| cx.spent(kind, &ledger, plan, people),
         updated: &|| cx.updated(),
         replaced_before: &|row| {
-            let own: HashSet<&str> = of_row(plan, row).map(|change| people[change.person as usize].employee.id()).collect();
-            ledger.replaced(&cx.settings.mapping.rows[row].target, since, &|employee| own.contains(employee))
+            let own: HashSet<&str> = of_row(plan, row)
+                .map(|change| people[change.person as usize].employee.id())
+                .collect();
+            ledger.replaced(&cx.settings.mapping.rows[row].target, since, &|employee| {
+                own.contains(employee)
+            })
         },
         starts: &|person| {
             // The day that was announced, and not one that was moved into the past.
-            let come = |entry: &Entry| entry.awaited_start && entry.next.is_some_and(|(at, _)| at <= cx.now.as_second());
-            cx.roster.with(cx.key, people[person as usize].employee.id(), |entry| entry.is_some_and(come))
+            let come = |entry: &Entry| {
+                entry.awaited_start && entry.next.is_some_and(|(at, _)| at <= cx.now.as_second())
+            };
+            cx.roster.with(cx.key, people[person as usize].employee.id(), |entry| {
+                entry.is_some_and(come)
+            })
         },
         leaderless: &|person| {
-            cx.roster.with(cx.key, people[person as usize].employee.id(), |entry| entry.is_some_and(|entry| entry.leaderless))
+            cx.roster.with(cx.key, people[person as usize].employee.id(), |entry| {
+                entry.is_some_and(|entry| entry.leaderless)
+            })
         },
         explicit: &|person| {
             let id = people[person as usize].employee.id();
-            cx.requests.contains_key(id) || cx.roster.with(cx.key, id, |entry| entry.is_some_and(|entry| entry.revoked.is_some()))
+            cx.requests.contains_key(id)
+                || cx
+                    .roster
+                    .with(cx.key, id, |entry| entry.is_some_and(|entry| entry.revoked.is_some()))
         },
         population: cx.some.then(|| cx.population()),
         first_pass: cx.first_pass,
@@ -129,12 +147,25 @@ pub fn release(cx: &Guarding<'_>, plan: &mut Plan, people: &[Person], listing: &
         continues: &|change| cx.continues(plan, people, change),
         held_before: &|person| {
             let part = |entry: &Entry| entry.part.map(NonZeroU64::get);
-            cx.some.then(|| cx.roster.with(cx.key, people[person as usize].employee.id(), |entry| entry.and_then(part))).flatten()
+            cx.some
+                .then(|| {
+                    cx.roster.with(cx.key, people[person as usize].employee.id(), |entry| {
+                        entry.and_then(part)
+                    })
+                })
+                .flatten()
         },
     });
-    let would_hold = held.plan.as_ref().filter(|_| cx.dry_run).map(|plan| plan.because.replace('\n', "; "));
+    let would_hold =
+        held.plan.as_ref().filter(|_| cx.dry_run).map(|plan| plan.because.replace('\n', "; "));
     let mut planned = Counts::default();
-    for kind in held.kinds.iter().zip(&held.changes).filter(|(_, held)| **held || cx.dry_run).filter_map(|(kind, _)| *kind) {
+    for kind in held
+        .kinds
+        .iter()
+        .zip(&held.changes)
+        .filter(|(_, held)| **held || cx.dry_run)
+        .filter_map(|(kind, _)| *kind)
+    {
         match kind {
             Kind::Disable => planned.disables += 1,
             Kind::Reactivate => planned.reactivations += 1,
@@ -145,20 +176,33 @@ pub fn release(cx: &Guarding<'_>, plan: &mut Plan, people: &[Person], listing: &
     if cx.dry_run {
         held = Held { changes: vec![false; plan.changes.len()], ..Held::default() };
     }
-    let kinds: HashMap<PersonIndex, Kind> =
-        plan.changes.iter().zip(&held.kinds).filter_map(|(change, kind)| Some((change.person, (*kind)?))).collect();
+    let kinds: HashMap<PersonIndex, Kind> = plan
+        .changes
+        .iter()
+        .zip(&held.kinds)
+        .filter_map(|(change, kind)| Some((change.person, (*kind)?)))
+        .collect();
     if !held.frozen.is_empty() {
         let of = |flags: &[bool]| -> HashSet<PersonIndex> {
-            plan.changes.iter().zip(flags).filter(|(_, flag)| **flag).map(|(change, _)| change.person).collect()
+            plan.changes
+                .iter()
+                .zip(flags)
+                .filter(|(_, flag)| **flag)
+                .map(|(change, _)| change.person)
+                .collect()
         };
         let (held_people, continuing) = (of(&held.changes), of(&held.continued));
         plan.freeze(&cx.settings.mapping, &held.frozen);
-        held.changes = plan.changes.iter().map(|change| held_people.contains(&change.person)).collect();
-        held.continued = plan.changes.iter().map(|change| continuing.contains(&change.person)).collect();
+        held.changes =
+            plan.changes.iter().map(|change| held_people.contains(&change.person)).collect();
+        held.continued =
+            plan.changes.iter().map(|change| continuing.contains(&change.person)).collect();
     }
     let (verdict, lost) = cx.lost(plan, people);
     let suspect = verdict != Verdict::Gone;
-    let created_again = |kind: PlanKind, person: u32| kind == PlanKind::Create && people[person as usize].known_account.is_some();
+    let created_again = |kind: PlanKind, person: u32| {
+        kind == PlanKind::Create && people[person as usize].known_account.is_some()
+    };
     let go: Vec<bool> = plan
         .changes
         .iter()
@@ -193,14 +237,19 @@ impl Guarding<'_> {
         let id = people[change.person as usize].employee.id();
         let part = self.roster.with(self.key, id, |entry| entry.and_then(|entry| entry.part));
         let of = |after: &str| plan.part(change, None, &self.settings.mapping, people, after);
-        self.released.zip(part).is_some_and(|(released, part)| released.plan_of(part.get(), of).is_some())
+        self.released
+            .zip(part)
+            .is_some_and(|(released, part)| released.plan_of(part.get(), of).is_some())
     }
 
     /// Judges the accounts on record that are not there. Returns how many they are, too.
     fn lost(&self, plan: &Plan, people: &[Person]) -> (Verdict, usize) {
         let again = |change: &&Change| change.kind == PlanKind::Create || change.look_up_first;
         let lost = plan.changes.iter().filter(again).map(|change| &people[change.person as usize]);
-        let missing = lost.filter(|person| person.known_account.is_some()).map(|person| person.employee.id()).collect();
+        let missing = lost
+            .filter(|person| person.known_account.is_some())
+            .map(|person| person.employee.id())
+            .collect();
         let lost = Lost { known: self.known(people), missing };
         let mut memory = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
         let judge = if self.some { LostMemory::some } else { LostMemory::everybody };
@@ -212,12 +261,14 @@ impl Guarding<'_> {
         if self.some {
             return self.population().accounts;
         }
-        u32::try_from(people.iter().filter(|person| person.known_account.is_some()).count()).unwrap_or(u32::MAX)
+        u32::try_from(people.iter().filter(|person| person.known_account.is_some()).count())
+            .unwrap_or(u32::MAX)
     }
 
     /// How many people there are, as the statuses know.
     fn population(&self) -> Population {
-        self.roster.sums(self.key, |sums| Population { managed: sums.managed, accounts: sums.accounts })
+        self.roster
+            .sums(self.key, |sums| Population { managed: sums.managed, accounts: sums.accounts })
     }
 
     /// How many changes of this kind went out within its window, approved ones aside: of updates each, of another kind one for
@@ -227,18 +278,32 @@ impl Guarding<'_> {
         let window = self.settings.budgets.of(kind).map_or(Duration::ZERO, |budget| budget.per);
         let since = before(self.now, window);
         let spent = self.roster.sums(self.key, |sums| sums.spent(kind, since));
-        let own: HashSet<&str> = plan.changes.iter().map(|change| people[change.person as usize].employee.id()).collect();
+        let own: HashSet<&str> = plan
+            .changes
+            .iter()
+            .map(|change| people[change.person as usize].employee.id())
+            .collect();
         // An earlier update says nothing of the one that was released after it.
-        let from = |released: i64| if kind == Kind::Update { since.max(released.saturating_sub(1)) } else { since };
-        let last = |id: &str| self.roster.with(self.key, id, |entry| entry.and_then(|entry| entry.latest.of(kind)));
+        let from = |released: i64| {
+            if kind == Kind::Update { since.max(released.saturating_sub(1)) } else { since }
+        };
+        let last = |id: &str| {
+            self.roster.with(self.key, id, |entry| entry.and_then(|entry| entry.latest.of(kind)))
+        };
         let told = |id: &str, released: i64| last(id).is_some_and(|at| at > from(released));
         // An earlier pass gives up whoever is in this plan.
-        spent + ledger.under_way(kind, &|employee, released| own.contains(employee) || told(employee, released))
+        spent
+            + ledger.under_way(kind, &|employee, released| {
+                own.contains(employee) || told(employee, released)
+            })
     }
 
     /// To how many people an update went within its window.
     fn updated(&self) -> u32 {
-        let since = before(self.now, self.settings.budgets.of(Kind::Update).map_or(Duration::ZERO, |budget| budget.per));
+        let since = before(
+            self.now,
+            self.settings.budgets.of(Kind::Update).map_or(Duration::ZERO, |budget| budget.per),
+        );
         let mut people = 0;
         let after = |entry: &Entry| entry.latest.of(Kind::Update).is_some_and(|at| at > since);
         self.roster.for_each(self.key, |_, entry| people += u32::from(after(entry)));
@@ -246,7 +311,13 @@ impl Guarding<'_> {
     }
 
     /// Writes down what is about to go out. What a person approved counts nowhere.
-    fn note(&self, ledger: &mut Ledger, plan: &Plan, people: &[Person], (go, held, kinds): (&[bool], &Held, &HashMap<PersonIndex, Kind>)) {
+    fn note(
+        &self,
+        ledger: &mut Ledger,
+        plan: &Plan,
+        people: &[Person],
+        (go, held, kinds): (&[bool], &Held, &HashMap<PersonIndex, Kind>),
+    ) {
         let (mut open, now) = (Vec::new(), self.now.as_second());
         ledger.forget_before(before(self.now, self.interval));
         for (index, change) in plan.changes.iter().enumerate().filter(|(index, _)| go[*index]) {

@@ -140,7 +140,11 @@ pub async fn employees(
                 let list = if entry.file_deleted.is_some() {
                     &mut gone
                 } else if entry.was_in_bob() {
-                    return missing.push(Missing { id: employee.into(), word: entry.lifecycle, absence: entry.absence });
+                    return missing.push(Missing {
+                        id: employee.into(),
+                        word: entry.lifecycle,
+                        absence: entry.absence,
+                    });
                 } else {
                     &mut expected
                 };
@@ -177,8 +181,13 @@ pub async fn employees(
     source.employees.extend(gone.iter().map(|id| Employee::gone(id)));
     source.employees.extend(expected.iter().map(|id| Employee::expected(id)));
     // Absence is no evidence, and it takes none away: a leaver on record is a leaver until Bob shows otherwise.
-    let left = |id: &str| settings.disabling_trigger && roster.with(key, id, |entry| entry.is_some_and(|entry| entry.has_left(now)));
-    source.employees.extend(still_missing.iter().filter(|id| left(id)).map(|id| Employee::unread(id)));
+    let left = |id: &str| {
+        settings.disabling_trigger
+            && roster.with(key, id, |entry| entry.is_some_and(|entry| entry.has_left(now)))
+    };
+    source
+        .employees
+        .extend(still_missing.iter().filter(|id| left(id)).map(|id| Employee::unread(id)));
     Ok(source)
 }
 
@@ -217,8 +226,12 @@ fn unseen(settings: &Settings, people: &bob::People) -> Vec<String> {
     }
     let fields = settings.mapping.fields.ids().iter().zip(&people.seen).enumerate();
     let ends = [employee::TERMINATION, employee::LAST_DAY];
-    let decides = |field| field == employee::START || (settings.disabling_trigger && ends.contains(&field));
-    fields.filter(|(field, (_, seen))| !**seen && (settings.uses(*field) || decides(*field))).map(|(_, (id, _))| id.to_string()).collect()
+    let decides =
+        |field| field == employee::START || (settings.disabling_trigger && ends.contains(&field));
+    fields
+        .filter(|(field, (_, seen))| !**seen && (settings.uses(*field) || decides(*field)))
+        .map(|(_, (id, _))| id.to_string())
+        .collect()
 }
 
 /// Asks Bob about fields that came with nobody. Whether one of them is to be looked for elsewhere; one that stands
@@ -226,7 +239,11 @@ fn unseen(settings: &Settings, people: &bob::People) -> Vec<String> {
 ///
 /// # Errors
 /// A [`Stop`] that names a field that does not exist, and those that may be meant.
-async fn stand_elsewhere(bob: &bob::Client, settings: &Settings, unseen: &[String]) -> Result<bool, Stop> {
+async fn stand_elsewhere(
+    bob: &bob::Client,
+    settings: &Settings,
+    unseen: &[String],
+) -> Result<bool, Stop> {
     let ids: Vec<&str> = unseen.iter().map(String::as_str).collect();
     let catalogue = match bob.catalogue(&ids).await {
         Ok(catalogue) => catalogue,
@@ -242,8 +259,15 @@ async fn stand_elsewhere(bob: &bob::Client, settings: &Settings, unseen: &[Strin
             Some(_) | None => "spec.provisioning.scope",
         };
         let nearest = catalogue.nearest(id);
-        let hint = if nearest.is_empty() { "see Bob's field ids".to_owned() } else { format!("did you mean {}?", nearest.join(" or ")) };
-        return Err(Stop::new(IntegrationReason::InvalidSettings, format!("In {place}: Bob has no field `{id}`; {hint}")));
+        let hint = if nearest.is_empty() {
+            "see Bob's field ids".to_owned()
+        } else {
+            format!("did you mean {}?", nearest.join(" or "))
+        };
+        return Err(Stop::new(
+            IntegrationReason::InvalidSettings,
+            format!("In {place}: Bob has no field `{id}`; {hint}"),
+        ));
     }
     Ok(bob.look_where(&catalogue, &ids))
 }
@@ -279,6 +303,10 @@ pub async fn accounts(
 
 /// Whether somebody who is gone has been kept long enough.
 #[must_use]
-pub fn is_expired(deleted: Option<Timestamp>, retention: std::time::Duration, now: Timestamp) -> bool {
+pub fn is_expired(
+    deleted: Option<Timestamp>,
+    retention: std::time::Duration,
+    now: Timestamp,
+) -> bool {
     deleted.is_some_and(|at| now.duration_since(at).unsigned_abs() >= retention && now >= at)
 }

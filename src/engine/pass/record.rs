@@ -174,16 +174,25 @@ impl Recorder<'_> {
     #[must_use]
     pub fn trouble(&self, index: PersonIndex, outcome: Option<&Outcome>) -> Trouble {
         match outcome {
-            Some(Outcome::Done(done)) if let Some((failure, _)) = &done.refused => Trouble::Failed(failure.clone()),
-            None | Some(Outcome::Done(_) | Outcome::Seen(_) | Outcome::Outdated | Outcome::Busy) => self.blocked(index),
+            Some(Outcome::Done(done)) if let Some((failure, _)) = &done.refused => {
+                Trouble::Failed(failure.clone())
+            }
+            None
+            | Some(Outcome::Done(_) | Outcome::Seen(_) | Outcome::Outdated | Outcome::Busy) => {
+                self.blocked(index)
+            }
             // That there are several is not forgotten over what one of them was refused.
-            Some(Outcome::Failed { failure, .. }) if self.blocked(index) == Trouble::Blocked(Block::Ambiguous) => {
+            Some(Outcome::Failed { failure, .. })
+                if self.blocked(index) == Trouble::Blocked(Block::Ambiguous) =>
+            {
                 Trouble::Several(failure.clone())
             }
             Some(Outcome::Failed { failure, .. }) => Trouble::Failed(failure.clone()),
             // All that is left is a manager whose account could not be made: the person is in sync but for that.
             Some(Outcome::Waiting) if self.only_waits_for_a_manager(index) => self.blocked(index),
-            Some(Outcome::Waiting) => Trouble::Waiting { planned: self.planned(index), dry_run: false },
+            Some(Outcome::Waiting) => {
+                Trouble::Waiting { planned: self.planned(index), dry_run: false }
+            }
         }
     }
 
@@ -192,17 +201,26 @@ impl Recorder<'_> {
     }
 
     fn only_waits_for_a_manager(&self, index: PersonIndex) -> bool {
-        self.plan.standings[index as usize].change.is_some_and(|change| self.plan.changes[change].write.is_empty())
+        self.plan.standings[index as usize]
+            .change
+            .is_some_and(|change| self.plan.changes[change].write.is_empty())
     }
 
     /// What is planned for this person.
     #[must_use]
     pub fn planned(&self, index: PersonIndex) -> Planned {
-        self.plan.standings[index as usize].change.map_or(Planned::Update, |change| planned(&self.plan.changes[change]))
+        self.plan.standings[index as usize]
+            .change
+            .map_or(Planned::Update, |change| planned(&self.plan.changes[change]))
     }
 
     /// Makes the verdict, counts it, and says whether it has to be written.
-    fn weigh(&self, index: PersonIndex, trouble: Trouble, outcome: Option<Outcome>) -> Option<Write<'_>> {
+    fn weigh(
+        &self,
+        index: PersonIndex,
+        trouble: Trouble,
+        outcome: Option<Outcome>,
+    ) -> Option<Write<'_>> {
         let person = &self.people[index as usize];
         let id = person.employee.id();
         let judged = self.judge(index, trouble, outcome.as_ref());
@@ -211,7 +229,9 @@ impl Recorder<'_> {
         if seen.revoked.is_some() && proof.revoked.is_none() && !person.employee.deleted {
             self.tally.lock().unwrap_or_else(PoisonError::into_inner).over.insert(id.into());
         }
-        let settled = matches!(outcome, None | Some(Outcome::Done(_))) && verdict.decision.managed && verdict.account.is_some();
+        let settled = matches!(outcome, None | Some(Outcome::Done(_)))
+            && verdict.decision.managed
+            && verdict.account.is_some();
         if settled && matches!(verdict.manager, Manager::NotManaged | Manager::Pending) {
             self.leaderless.lock().unwrap_or_else(PoisonError::into_inner).push(index);
         }
@@ -229,7 +249,12 @@ impl Recorder<'_> {
     }
 
     /// What has to be written of it, if anything.
-    fn draft<'b>(&'b self, index: PersonIndex, judged: Judged<'b>, outcome: Option<&Outcome>) -> Option<Write<'b>> {
+    fn draft<'b>(
+        &'b self,
+        index: PersonIndex,
+        judged: Judged<'b>,
+        outcome: Option<&Outcome>,
+    ) -> Option<Write<'b>> {
         let Judged { verdict, known, seen, proof } = judged;
         let person = &self.people[index as usize];
         let id = person.employee.id();
@@ -249,12 +274,17 @@ impl Recorder<'_> {
         let news = match outcome {
             Some(Outcome::Done(_)) => true,
             Some(Outcome::Failed { .. }) => !unchanged,
-            Some(Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy) | None => false,
+            Some(Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy)
+            | None => false,
         };
         let owed = if self.owes { self.roster.owed(self.key, id) } else { Vec::new() };
         // Age alone ends nothing: the object is the memory of a suspension that is still to come, and of lines that are owed.
         let old = is_expired(seen.file_deleted, self.validated.retention, self.clock.now());
-        let expired = old && outcome.is_none() && owed.is_empty() && verdict.access_as_decided && !verdict.is_left_open();
+        let expired = old
+            && outcome.is_none()
+            && owed.is_empty()
+            && verdict.access_as_decided
+            && !verdict.is_left_open();
         if expired && known.is_none() {
             self.roster.forget(self.key, id);
             return None;
@@ -263,7 +293,8 @@ impl Recorder<'_> {
             self.metrics.person_unchanged();
             return None;
         }
-        let history = news.then(|| outcome.and_then(|outcome| self.history(index, outcome))).flatten();
+        let history =
+            news.then(|| outcome.and_then(|outcome| self.history(index, outcome))).flatten();
         Some(Write {
             index,
             verdict,
@@ -281,25 +312,47 @@ impl Recorder<'_> {
 
     /// What is said of one person. Pure: whatever is written into a status comes out of this.
     #[must_use]
-    pub fn verdict(&self, index: PersonIndex, trouble: Trouble, outcome: Option<&Outcome>, entry: Option<&Entry>) -> Verdict<'_> {
+    pub fn verdict(
+        &self,
+        index: PersonIndex,
+        trouble: Trouble,
+        outcome: Option<&Outcome>,
+        entry: Option<&Entry>,
+    ) -> Verdict<'_> {
         let person = &self.people[index as usize];
         let standing = &self.plan.standings[index as usize];
         let mapping = &self.validated.settings.mapping;
         let planned = standing.change.map(|change| &self.plan.changes[change]);
-        let refused = matches!(outcome, Some(Outcome::Failed { failure: Failure::Forbidden(_), .. }));
+        let refused =
+            matches!(outcome, Some(Outcome::Failed { failure: Failure::Forbidden(_), .. }));
         let held = standing
             .account
             .as_ref()
-            .map(|held| (Cow::Borrowed(&*held.id), held.state, if held.marked { MatchedBy::Mark } else { MatchedBy::Email }))
+            .map(|held| {
+                (
+                    Cow::Borrowed(&*held.id),
+                    held.state,
+                    if held.marked { MatchedBy::Mark } else { MatchedBy::Email },
+                )
+            })
             // Access is not taken before the sessions are ended: whether that was done would be forgotten otherwise. Those of an
             // account that bobsync may not change are left to the person who suspended it.
             .map(|(id, state, by)| {
-                let open = state == AccountState::Suspended && planned.is_some_and(Change::suspends) && !refused;
+                let open = state == AccountState::Suspended
+                    && planned.is_some_and(Change::suspends)
+                    && !refused;
                 (id, if open { AccountState::Other } else { state }, by)
             });
         let mut manager = standing.manager;
         let mut differs: Vec<Box<str>> = planned
-            .map(|change| change.write.attributes.iter().map(|(row, _)| mapping.rows[*row].target.clone()).collect())
+            .map(|change| {
+                change
+                    .write
+                    .attributes
+                    .iter()
+                    .map(|(row, _)| mapping.rows[*row].target.clone())
+                    .collect()
+            })
             .unwrap_or_default();
         let (account, state) = match outcome {
             Some(Outcome::Done(done)) => {
@@ -318,23 +371,46 @@ impl Recorder<'_> {
                     // The account turned out to be there: what is not as decided is what was sent to it.
                     differs = fields.iter().map(|row| mapping.rows[*row].target.clone()).collect();
                 }
-                (Some((Cow::Owned(id.to_string()), held.map_or(MatchedBy::Mark, |(_, _, by)| by))), Some(*state))
+                (
+                    Some((
+                        Cow::Owned(id.to_string()),
+                        held.map_or(MatchedBy::Mark, |(_, _, by)| by),
+                    )),
+                    Some(*state),
+                )
             }
             // The account was looked up, and is gone.
             Some(Outcome::Seen(None)) => (None, None),
             Some(Outcome::Seen(Some(state))) => (recorded_account(entry), Some(*state)),
             // An account that is on record and not in the listing is no less there.
-            _ => held
-                .map_or_else(|| (recorded_account(entry), entry.and_then(recorded_state)), |(id, state, by)| (Some((id, by)), Some(state))),
+            _ => held.map_or_else(
+                || (recorded_account(entry), entry.and_then(recorded_state)),
+                |(id, state, by)| (Some((id, by)), Some(state)),
+            ),
         };
         let kept = self.kept(index, outcome).map(|kept| kept.lasting()).unwrap_or_default();
-        differs.extend(kept.contested().map(|known| known.target.clone()).filter(|target| !differs.contains(target)).collect::<Vec<_>>());
-        differs.extend(standing.drifted.iter().chain(&standing.withheld).map(|row| mapping.rows[*row].target.clone()));
+        differs.extend(
+            kept.contested()
+                .map(|known| known.target.clone())
+                .filter(|target| !differs.contains(target))
+                .collect::<Vec<_>>(),
+        );
+        differs.extend(
+            standing
+                .drifted
+                .iter()
+                .chain(&standing.withheld)
+                .map(|row| mapping.rows[*row].target.clone()),
+        );
         // An account that was found by e-mail and is not stamped yet is told of, and nobody's. One that is recorded stays so while
         // a person has the mark taken off and nothing may put it on again.
-        let recorded = |id: &str| entry.and_then(|entry| entry.account.as_ref()).is_some_and(|(known, _)| **known == *id);
+        let recorded = |id: &str| {
+            entry.and_then(|entry| entry.account.as_ref()).is_some_and(|(known, _)| **known == *id)
+        };
         let done = matches!(outcome, Some(Outcome::Done(_)));
-        let only_found = account.as_ref().is_some_and(|(id, by)| *by == MatchedBy::Email && !done && !recorded(id));
+        let only_found = account
+            .as_ref()
+            .is_some_and(|(id, by)| *by == MatchedBy::Email && !done && !recorded(id));
         // Of several accounts it is not the one on record that tells whether access is open.
         let state = match (outcome, standing.beside.filter(|_| standing.several)) {
             (Some(Outcome::Done(_)), Some(_)) if standing.stays_open => Some(AccountState::Active),
@@ -344,14 +420,18 @@ impl Recorder<'_> {
         let state = state.filter(|_| account.is_some());
         let (decision, beside) = (self.decision(index, account.is_some()), standing.beside);
         let account = account.map(|(id, by)| {
-            let before = entry.and_then(|entry| entry.account.as_ref()).filter(|(known, _)| **known == *id).map(|(_, by)| *by);
+            let before = entry
+                .and_then(|entry| entry.account.as_ref())
+                .filter(|(known, _)| **known == *id)
+                .map(|(_, by)| *by);
             (id, before.unwrap_or(by))
         });
         let access_as_decided = match (decision.existing, state.or(beside)) {
             (Some(Access::Suspended), Some(state)) => state == AccountState::Suspended,
-            (Some(Access::Active), Some(state)) => {
-                !matches!(state, AccountState::Suspended | AccountState::Unactivated | AccountState::Unlicensed)
-            }
+            (Some(Access::Active), Some(state)) => !matches!(
+                state,
+                AccountState::Suspended | AccountState::Unactivated | AccountState::Unlicensed
+            ),
             (None, Some(_)) => true,
             (Some(_), None) if account.is_some() => false,
             (_, None) => !matches!(person.decision.missing, Missing::Create(_)),
@@ -361,7 +441,8 @@ impl Recorder<'_> {
         let numbered = mapping.numbers_username(&person.employee);
         let id = person.employee.id();
         // A username that got a number is known to the provider alone; people log in by their e-mail there as well.
-        let username = mapping.text(if numbered { mapping.email } else { mapping.username }, &person.employee);
+        let username =
+            mapping.text(if numbered { mapping.email } else { mapping.username }, &person.employee);
         Verdict {
             generation: entry.map_or(1, |entry| entry.generation),
             nameless: self.validated.show_usernames && username.is_none(),
@@ -380,22 +461,38 @@ impl Recorder<'_> {
             manager,
             adopts: self.validated.settings.adopt,
             manager_mapped: mapping.manager.is_some(),
-            zone: self.validated.settings.zones.of(person.employee.values.get(SITE).text()).iana_name().unwrap_or("UTC"),
+            zone: self
+                .validated
+                .settings
+                .zones
+                .of(person.employee.values.get(SITE).text())
+                .iana_name()
+                .unwrap_or("UTC"),
             baseline: person.baseline.as_deref().copied(),
             drifted: !standing.drifted.is_empty(),
             in_place,
             kept,
             part: self.part(index, outcome, entry),
-            sync_handled: self.requests.get(id).cloned().or_else(|| entry.and_then(|entry| entry.sync_handled.clone())),
+            sync_handled: self
+                .requests
+                .get(id)
+                .cloned()
+                .or_else(|| entry.and_then(|entry| entry.sync_handled.clone())),
         }
     }
 
     /// The decision, as far as it concerns anything: an end of the employment of somebody whom the settings leave out takes access
     /// only from an account that bears the mark.
     fn decision(&self, index: PersonIndex, has_account: bool) -> Decision {
-        let (person, standing) = (&self.people[index as usize], &self.plan.standings[index as usize]);
-        let marked = standing.account.as_ref().map_or(has_account, |held| held.marked) || standing.beside.is_some();
-        if marked && person.claimed_by.is_none() { person.decision } else { person.decision.left_alone() }
+        let (person, standing) =
+            (&self.people[index as usize], &self.plan.standings[index as usize]);
+        let marked = standing.account.as_ref().map_or(has_account, |held| held.marked)
+            || standing.beside.is_some();
+        if marked && person.claimed_by.is_none() {
+            person.decision
+        } else {
+            person.decision.left_alone()
+        }
     }
 
     /// The evidence to be written of this person: what the roster knows now, and what this pass has found. `seen`: what was known
@@ -408,10 +505,17 @@ impl Recorder<'_> {
         let Proof { revoked, file_deleted } = now.proof();
         let employee = &self.people[index as usize].employee;
         let start = employee.start.date();
-        let found = || self.deleted_now.contains(employee.id()).then(|| to_the_second(self.clock.now()));
+        let found =
+            || self.deleted_now.contains(employee.id()).then(|| to_the_second(self.clock.now()));
         Proof {
-            file_deleted: if employee.deleted || employee.unread { file_deleted.or_else(found) } else { None },
-            revoked: revoked.filter(|revoked| revoked.holds(start)).map(|at| Revoked { start: at.start.or(start), ..at }),
+            file_deleted: if employee.deleted || employee.unread {
+                file_deleted.or_else(found)
+            } else {
+                None
+            },
+            revoked: revoked
+                .filter(|revoked| revoked.holds(start))
+                .map(|at| Revoked { start: at.start.or(start), ..at }),
         }
     }
 
@@ -430,29 +534,46 @@ impl Recorder<'_> {
         let standing = &self.plan.standings[index as usize];
         let mapping = &settings.mapping;
         let planned = standing.change.map(|change| &self.plan.changes[change]).filter(|_| !settled);
-        let waits = |row: usize| planned.is_some_and(|change| change.write.attributes.iter().any(|(own, _)| *own == row));
+        let waits = |row: usize| {
+            planned.is_some_and(|change| change.write.attributes.iter().any(|(own, _)| *own == row))
+        };
         let taken = matches!(standing.block, Some(Block::Conflict(_)));
         let as_desired = |row: usize| {
             let key = row == mapping.email || row == mapping.username;
-            let left = standing.drifted.contains(&row) || self.left_alone.contains(&row) || taken && key;
+            let left =
+                standing.drifted.contains(&row) || self.left_alone.contains(&row) || taken && key;
             !waits(row) && !left
         };
         let manager = self.plan.manager_of(mapping, self.people, index);
-        Some(InPlace::after(person.in_place.as_deref(), mapping, &person.employee, manager.as_deref(), as_desired))
+        Some(InPlace::after(
+            person.in_place.as_deref(),
+            mapping,
+            &person.employee,
+            manager.as_deref(),
+            as_desired,
+        ))
     }
 
     /// What is known of values that the provider keeps in another form.
     fn kept(&self, index: PersonIndex, outcome: Option<&Outcome>) -> Option<Box<Kept>> {
-        let (person, standing) = (&self.people[index as usize], &self.plan.standings[index as usize]);
+        let (person, standing) =
+            (&self.people[index as usize], &self.plan.standings[index as usize]);
         let planned = standing.change.map(|change| &self.plan.changes[change]);
         let window = Window::of(&self.validated.settings.budgets, self.clock.now());
-        kept::after(&self.validated.settings.mapping, (person, standing), planned, self.left_alone, (outcome, window))
+        kept::after(
+            &self.validated.settings.mapping,
+            (person, standing),
+            planned,
+            self.left_alone,
+            (outcome, window),
+        )
     }
 
     fn count(&self, verdict: &Verdict<'_>, outcome: Option<&Outcome>) {
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         let reason = verdict.reason();
-        if !verdict.decision.managed && (reason.is_ready() || !verdict.decision.only_ends_access()) {
+        if !verdict.decision.managed && (reason.is_ready() || !verdict.decision.only_ends_access())
+        {
             tally.unmanaged += 1;
         } else if verdict.in_scope() || !reason.is_ready() {
             tally.in_scope += 1;
@@ -470,7 +591,8 @@ impl Recorder<'_> {
             }
         }
         if let Some(next) = verdict.next() {
-            tally.next_transition = Some(tally.next_transition.map_or(next.at, |at| at.min(next.at)));
+            tally.next_transition =
+                Some(tally.next_transition.map_or(next.at, |at| at.min(next.at)));
         }
         match outcome {
             Some(Outcome::Done(done)) => {
@@ -486,12 +608,18 @@ impl Recorder<'_> {
                 tally.failed += 1;
                 self.metrics.change(self.key, action_word(*action), "failed");
             }
-            Some(Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy) | None => {}
+            Some(Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy)
+            | None => {}
         }
     }
 
     /// The part in a held or approved plan that is still to come after this outcome.
-    fn part(&self, index: PersonIndex, outcome: Option<&Outcome>, entry: Option<&Entry>) -> Option<u64> {
+    fn part(
+        &self,
+        index: PersonIndex,
+        outcome: Option<&Outcome>,
+        entry: Option<&Entry>,
+    ) -> Option<u64> {
         if matches!(outcome, Some(Outcome::Done(_))) {
             return None;
         }
@@ -508,9 +636,14 @@ impl Recorder<'_> {
         let change = self.plan.standings[index as usize].change?;
         let is_part = |parts: &[bool]| parts.get(change).is_some_and(|part| *part);
         if let Some((released, _)) = self.approved.continued.filter(|(_, parts)| is_part(parts)) {
-            let part = self.roster.with(self.key, self.people[index as usize].employee.id(), |entry| entry.and_then(|entry| entry.part))?;
+            let part =
+                self.roster.with(self.key, self.people[index as usize].employee.id(), |entry| {
+                    entry.and_then(|entry| entry.part)
+                })?;
             let (mapping, change) = (&self.validated.settings.mapping, &self.plan.changes[change]);
-            return released.plan_of(part.get(), |after| self.plan.part(change, None, mapping, self.people, after));
+            return released.plan_of(part.get(), |after| {
+                self.plan.part(change, None, mapping, self.people, after)
+            });
         }
         self.approved.released.filter(|(_, parts)| is_part(parts)).map(|(digest, _)| digest)
     }
@@ -535,7 +668,10 @@ fn recorded_state(entry: &Entry) -> Option<AccountState> {
     match entry.access? {
         api::Access::Active => Some(AccountState::Active),
         api::Access::Suspended => Some(AccountState::Suspended),
-        api::Access::NotYet | api::Access::Absent | api::Access::Unmanaged | api::Access::Unknown => None,
+        api::Access::NotYet
+        | api::Access::Absent
+        | api::Access::Unmanaged
+        | api::Access::Unknown => None,
     }
 }
 
@@ -564,8 +700,10 @@ fn worth_an_object(person: &Person, verdict: &Verdict<'_>) -> bool {
     if verdict.decision.managed {
         verdict.in_scope() || verdict.trouble != Trouble::None
     } else {
-        let waits = verdict.decision.why == Why::AwaitingChange && verdict.decision.missing != Missing::Never;
-        let acts = verdict.decision.only_ends_access() || matches!(verdict.decision.why, Why::HandsOff | Why::Unreadable);
+        let waits = verdict.decision.why == Why::AwaitingChange
+            && verdict.decision.missing != Missing::Never;
+        let acts = verdict.decision.only_ends_access()
+            || matches!(verdict.decision.why, Why::HandsOff | Why::Unreadable);
         waits || acts || person.employee.status == BobStatus::Active || verdict.account.is_some()
     }
 }

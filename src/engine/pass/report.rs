@@ -30,7 +30,10 @@ use crate::{
         reasons::{DetailReason, IntegrationReason},
     },
     cluster::status::to_the_second,
-    domain::{calendar::Gaps, count::counted, guard::HeldPlan, known::Revoked, plan::Counts, safety::Suspicion},
+    domain::{
+        calendar::Gaps, count::counted, guard::HeldPlan, known::Revoked, plan::Counts,
+        safety::Suspicion,
+    },
     engine::{
         intake::revocations,
         settings::{tenants::Tenant, words::named},
@@ -153,16 +156,41 @@ pub fn after(
     let through = !progressing && (reason.is_ready() || reason.is_stalled());
     let message = again::with_next_try(&message(report, reason), report);
     let mut wanted = vec![
-        Wanted { kind: conditions::Type::Ready, status: reason.is_ready(), reason: reason.as_str(), message: message.clone() },
+        Wanted {
+            kind: conditions::Type::Ready,
+            status: reason.is_ready(),
+            reason: reason.as_str(),
+            message: message.clone(),
+        },
         if through {
-            Wanted { kind: conditions::Type::Reconciling, status: false, reason: DetailReason::UpToDate.as_str(), message: String::new() }
+            Wanted {
+                kind: conditions::Type::Reconciling,
+                status: false,
+                reason: DetailReason::UpToDate.as_str(),
+                message: String::new(),
+            }
         } else {
-            Wanted { kind: conditions::Type::Reconciling, status: true, reason: reason.as_str(), message: message.clone() }
+            Wanted {
+                kind: conditions::Type::Reconciling,
+                status: true,
+                reason: reason.as_str(),
+                message: message.clone(),
+            }
         },
         if reason.is_stalled() {
-            Wanted { kind: conditions::Type::Stalled, status: true, reason: reason.as_str(), message }
+            Wanted {
+                kind: conditions::Type::Stalled,
+                status: true,
+                reason: reason.as_str(),
+                message,
+            }
         } else {
-            Wanted { kind: conditions::Type::Stalled, status: false, reason: DetailReason::NothingStalled.as_str(), message: String::new() }
+            Wanted {
+                kind: conditions::Type::Stalled,
+                status: false,
+                reason: DetailReason::NothingStalled.as_str(),
+                message: String::new(),
+            }
         },
     ];
     wanted.extend(connection(conditions::Type::BobConnected, report.bob, report, before));
@@ -172,10 +200,16 @@ pub fn after(
     wanted.extend(mapping_complete(report, before));
     wanted.extend(held::condition(report, before));
     wanted.extend(employees_failing(report, before));
-    wanted.iter_mut().for_each(|one| one.message = named(&one.message, report.provider_name.unwrap_or("the provider")));
+    wanted.iter_mut().for_each(|one| {
+        one.message = named(&one.message, report.provider_name.unwrap_or("the provider"))
+    });
     let mut status = ProvisioningIntegrationStatus {
         // Whether it is seen through, `Reconciling` says.
-        observed_generation: if report.has_spoken() { Some(generation) } else { before.observed_generation },
+        observed_generation: if report.has_spoken() {
+            Some(generation)
+        } else {
+            before.observed_generation
+        },
         conditions: merge(&before.conditions, &wanted, generation, now),
         employees: before.employees.clone(),
         last_pass: before.last_pass.clone(),
@@ -188,24 +222,41 @@ pub fn after(
             // The pass did not come so far.
             (None, _, None) => before.plan.clone(),
         },
-        budgets: report.planned.map_or_else(|| before.budgets.clone(), |planned| Some(planned_of(planned))),
-        first_pass_at: before.first_pass_at.clone().or_else(|| report.is_carried_out().then(|| Time(to_the_second(now)))),
+        budgets: report
+            .planned
+            .map_or_else(|| before.budgets.clone(), |planned| Some(planned_of(planned))),
+        first_pass_at: before
+            .first_pass_at
+            .clone()
+            .or_else(|| report.is_carried_out().then(|| Time(to_the_second(now)))),
         reactivations_held_since: match (&report.held, &report.tally) {
-            (Some(held), Some(_)) if held.restored => before.reactivations_held_since.clone().or_else(|| Some(Time(to_the_second(now)))),
-            (_, Some(_)) if !report.dry_run && !report.is_unfinished() && report.stop.is_none() => None,
+            (Some(held), Some(_)) if held.restored => {
+                before.reactivations_held_since.clone().or_else(|| Some(Time(to_the_second(now))))
+            }
+            (_, Some(_)) if !report.dry_run && !report.is_unfinished() && report.stop.is_none() => {
+                None
+            }
             _ => before.reactivations_held_since.clone(),
         },
         tenant: before.tenant.clone(),
         tenant_named: before.tenant_named.clone(),
         approved: before.approved.clone().map(|approved| {
-            let through = report.tally.is_some() && report.in_bob.is_some() && !report.is_unfinished() && !report.dry_run;
+            let through = report.tally.is_some()
+                && report.in_bob.is_some()
+                && !report.is_unfinished()
+                && !report.dry_run;
             Approved { leaving: approved.leaving && !through, ..approved }
         }),
-        revoked: report
-            .tally
+        revoked: report.tally.as_ref().map_or_else(
+            || before.revoked.clone(),
+            |tally| revocations::after(&before.revoked, &tally.over, revoked, now),
+        ),
+        lifecycles: report
+            .absent
+            .memory
             .as_ref()
-            .map_or_else(|| before.revoked.clone(), |tally| revocations::after(&before.revoked, &tally.over, revoked, now)),
-        lifecycles: report.absent.memory.as_ref().map(source::lifecycles).or_else(|| before.lifecycles.clone()),
+            .map(source::lifecycles)
+            .or_else(|| before.lifecycles.clone()),
         last_handled_sync_at: report
             .sync_handled
             .clone()
@@ -213,15 +264,24 @@ pub fn after(
             .or_else(|| before.last_handled_sync_at.clone()),
     };
     // Until a pass is through, some statuses may tell of accounts of the tenant before.
-    if report.tally.is_some() && report.in_bob.is_some() && !report.is_unfinished() && report.stop.is_none() {
+    if report.tally.is_some()
+        && report.in_bob.is_some()
+        && !report.is_unfinished()
+        && report.stop.is_none()
+    {
         status.tenant = report.tenant.as_ref().map(|tenant| tenant.told().to_owned());
         status.tenant_named = report.tenant.as_ref().map(|tenant| tenant.settings.clone());
     }
     if let (Some(tally), Some(in_bob)) = (&report.tally, report.in_bob) {
         // A short answer must not become the measure for the next one.
-        let in_bob = if report.suspicion.is_some() { before.employees.as_ref().map_or(in_bob, |counts| counts.in_bob) } else { in_bob };
+        let in_bob = if report.suspicion.is_some() {
+            before.employees.as_ref().map_or(in_bob, |counts| counts.in_bob)
+        } else {
+            in_bob
+        };
         // Who waits for a change is only known once a pass has seen everybody through.
-        let counts = before.employees.is_some() || !(report.first_must_be_whole && report.is_unfinished());
+        let counts =
+            before.employees.is_some() || !(report.first_must_be_whole && report.is_unfinished());
         status.employees = counts.then_some(EmployeeCounts {
             in_bob,
             in_scope: tally.in_scope,
@@ -267,36 +327,66 @@ fn planned_of(planned: Counts) -> BudgetStates {
 
 /// Returns what is to be told, once, of a service user who seems to see only people at work.
 #[must_use]
-pub fn newly_blind(before: &ProvisioningIntegrationStatus, after: &ProvisioningIntegrationStatus) -> Option<String> {
+pub fn newly_blind(
+    before: &ProvisioningIntegrationStatus,
+    after: &ProvisioningIntegrationStatus,
+) -> Option<String> {
     let find = |status| {
-        conditions::find(status, conditions::Type::BobConnected).filter(|bob| bob.reason == DetailReason::LifecyclesMissing.as_str())
+        conditions::find(status, conditions::Type::BobConnected)
+            .filter(|bob| bob.reason == DetailReason::LifecyclesMissing.as_str())
     };
-    find(&before.conditions).is_none().then(|| find(&after.conditions).map(|bob| bob.message.clone())).flatten()
+    find(&before.conditions)
+        .is_none()
+        .then(|| find(&after.conditions).map(|bob| bob.message.clone()))
+        .flatten()
 }
 
 /// The status of an integration whose generation has not been seen through: within a second of a change.
 #[must_use]
-pub fn progressing(before: &ProvisioningIntegrationStatus, generation: i64, now: Timestamp) -> ProvisioningIntegrationStatus {
+pub fn progressing(
+    before: &ProvisioningIntegrationStatus,
+    generation: i64,
+    now: Timestamp,
+) -> ProvisioningIntegrationStatus {
     let message = beside::under_way(None);
     let reason = IntegrationReason::Progressing.as_str();
     let mut wanted = vec![
         Wanted { kind: conditions::Type::Ready, status: false, reason, message: message.clone() },
         Wanted { kind: conditions::Type::Reconciling, status: true, reason, message },
-        Wanted { kind: conditions::Type::Stalled, status: false, reason: DetailReason::NothingStalled.as_str(), message: String::new() },
+        Wanted {
+            kind: conditions::Type::Stalled,
+            status: false,
+            reason: DetailReason::NothingStalled.as_str(),
+            message: String::new(),
+        },
     ];
     for kind in conditions::Type::KEPT {
         wanted.extend(kept(kind, before));
     }
-    ProvisioningIntegrationStatus { conditions: merge(&before.conditions, &wanted, generation, now), next_try_at: None, ..before.clone() }
+    ProvisioningIntegrationStatus {
+        conditions: merge(&before.conditions, &wanted, generation, now),
+        next_try_at: None,
+        ..before.clone()
+    }
 }
 
 /// The status of an integration whose namespace cannot be listed.
 #[must_use]
-pub fn unlisted(before: &ProvisioningIntegrationStatus, generation: i64, message: String, now: Timestamp) -> ProvisioningIntegrationStatus {
+pub fn unlisted(
+    before: &ProvisioningIntegrationStatus,
+    generation: i64,
+    message: String,
+    now: Timestamp,
+) -> ProvisioningIntegrationStatus {
     let reason = IntegrationReason::NamespaceNotListed.as_str();
     let mut wanted = vec![
         Wanted { kind: conditions::Type::Ready, status: false, reason, message: message.clone() },
-        Wanted { kind: conditions::Type::Reconciling, status: true, reason, message: message.clone() },
+        Wanted {
+            kind: conditions::Type::Reconciling,
+            status: true,
+            reason,
+            message: message.clone(),
+        },
         Wanted { kind: conditions::Type::Stalled, status: true, reason, message },
     ];
     for kind in conditions::Type::KEPT {
@@ -312,7 +402,11 @@ pub fn unlisted(before: &ProvisioningIntegrationStatus, generation: i64, message
 
 /// The status of a suspended integration.
 #[must_use]
-pub fn suspended(before: &ProvisioningIntegrationStatus, generation: i64, now: Timestamp) -> ProvisioningIntegrationStatus {
+pub fn suspended(
+    before: &ProvisioningIntegrationStatus,
+    generation: i64,
+    now: Timestamp,
+) -> ProvisioningIntegrationStatus {
     let mut wanted = vec![
         Wanted {
             kind: conditions::Type::Ready,
@@ -338,7 +432,9 @@ fn reason(report: &Report) -> IntegrationReason {
     match &report.stop {
         Some(stop) => stop.reason,
         None if report.is_unfinished() => IntegrationReason::Progressing,
-        None if (report.held.is_some() || report.scope.is_some()) && !report.dry_run => IntegrationReason::PlanHeld,
+        None if (report.held.is_some() || report.scope.is_some()) && !report.dry_run => {
+            IntegrationReason::PlanHeld
+        }
         None if report.dry_run => IntegrationReason::DryRun,
         None => IntegrationReason::Converged,
     }
@@ -378,18 +474,26 @@ fn unfinished_message(report: &Report) -> String {
         None => report.unwritten.told_for_now().unwrap_or(waiting),
         Some(Cut::Deadline) => format!("{waiting}; the next pass goes on at once"),
         Some(Cut::Halted) => format!("{waiting}; the pass was cut off, and the next one goes on"),
-        Some(Cut::Unrecorded) => {
-            String::from("The approval of the held plan could not be recorded, so nothing of it went out; it is tried again")
-        }
+        Some(Cut::Unrecorded) => String::from(
+            "The approval of the held plan could not be recorded, so nothing of it went out; it is tried again",
+        ),
     }
 }
 
-fn connection(kind: conditions::Type, connected: Option<bool>, report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
+fn connection(
+    kind: conditions::Type,
+    connected: Option<bool>,
+    report: &Report,
+    before: &ProvisioningIntegrationStatus,
+) -> Option<Wanted> {
     match connected {
         Some(true) if kind == conditions::Type::BobConnected => Some(source::bob_connected(report)),
-        Some(true) => {
-            Some(Wanted { kind, status: true, reason: DetailReason::Connected.as_str(), message: "The last call succeeded.".to_owned() })
-        }
+        Some(true) => Some(Wanted {
+            kind,
+            status: true,
+            reason: DetailReason::Connected.as_str(),
+            message: "The last call succeeded.".to_owned(),
+        }),
         Some(false) => {
             let stop = report.stop.as_ref()?;
             let message = again::with_next_try(&conditions::sentence(&stop.message), report);
@@ -404,7 +508,12 @@ fn webhooks_accepted(webhooks: Option<&Result<(), String>>) -> Option<Wanted> {
         Ok(()) => (DetailReason::Accepting, "Webhooks are accepted.".to_owned()),
         Err(why) => (DetailReason::SecretMissing, format!("Webhooks are refused: {why}.")),
     };
-    Some(Wanted { kind: conditions::Type::WebhooksAccepted, status: reason == DetailReason::Accepting, reason: reason.as_str(), message })
+    Some(Wanted {
+        kind: conditions::Type::WebhooksAccepted,
+        status: reason == DetailReason::Accepting,
+        reason: reason.as_str(),
+        message,
+    })
 }
 
 fn mapping_complete(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
@@ -433,7 +542,10 @@ fn mapped(unavailable_targets: &[String], unseen_fields: &[String]) -> Wanted {
             kind,
             status: false,
             reason: DetailReason::SourceUnavailable.as_str(),
-            message: format!("Bob sends {} for nobody; attributes and access that rest on it stay as they are.", unseen_fields.join(", ")),
+            message: format!(
+                "Bob sends {} for nobody; attributes and access that rest on it stay as they are.",
+                unseen_fields.join(", ")
+            ),
         }
     } else {
         Wanted {
@@ -446,7 +558,9 @@ fn mapped(unavailable_targets: &[String], unseen_fields: &[String]) -> Wanted {
 }
 
 fn employees_failing(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
-    let Some(tally) = &report.tally else { return kept(conditions::Type::EmployeesFailing, before) };
+    let Some(tally) = &report.tally else {
+        return kept(conditions::Type::EmployeesFailing, before);
+    };
     let reasons = tally.reasons.iter().map(|(reason, count)| (*reason, *count)).collect::<Vec<_>>();
     Some(counts::employees_failing(&reasons, report.unwritten.told().as_deref()))
 }
@@ -454,7 +568,10 @@ fn employees_failing(report: &Report, before: &ProvisioningIntegrationStatus) ->
 /// A condition that this pass has nothing new to say of.
 fn kept(kind: conditions::Type, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
     let old = conditions::find(&before.conditions, kind)?;
-    let reasons = DetailReason::ALL.iter().map(|r| r.as_str()).chain(IntegrationReason::ALL.iter().map(|r| r.as_str()));
+    let reasons = DetailReason::ALL
+        .iter()
+        .map(|r| r.as_str())
+        .chain(IntegrationReason::ALL.iter().map(|r| r.as_str()));
     let reason = reasons.into_iter().find(|word| *word == old.reason)?;
     Some(Wanted { kind, status: old.status == "True", reason, message: old.message.clone() })
 }

@@ -96,13 +96,22 @@ pub async fn employees(
         let people = bob.some(fields, chunk, urgency).await.map_err(bob_stop)?;
         roster.shown(key, shown(&people.employees));
         seen.company = seen.company.or_else(|| company(settings, &people.employees));
-        seen.fields.extend(fields.ids().iter().zip(&people.seen).filter(|(_, came)| **came).map(|(field, _)| field.clone()));
+        seen.fields.extend(
+            fields
+                .ids()
+                .iter()
+                .zip(&people.seen)
+                .filter(|(_, came)| **came)
+                .map(|(field, _)| field.clone()),
+        );
         found.extend(people.employees.into_iter().map(|employee| (employee.id().into(), employee)));
     }
     for id in ids {
         let waiting = &wanted[id];
         // Bob does not show the employee: what is on record holds.
-        let on_record = |entry: &Entry| (settings.disabling_trigger && entry.has_left(now)).then(|| Employee::unread(id));
+        let on_record = |entry: &Entry| {
+            (settings.disabling_trigger && entry.has_left(now)).then(|| Employee::unread(id))
+        };
         let entry = roster.get(key, id);
         let known_row = entry.as_ref().map_or(0, |entry| entry.row);
         if let Some(employee) = found.remove(id) {
@@ -139,10 +148,16 @@ pub async fn employees(
                         seen.employees.push(employee);
                     }
                     Ok(None) => {
-                        let missing = Missing { id: id.into(), word: entry.lifecycle, absence: entry.absence };
+                        let missing = Missing {
+                            id: id.into(),
+                            word: entry.lifecycle,
+                            absence: entry.absence,
+                        };
                         // Who else is in Bob is not known here: a person's request takes the place of that for a second 404.
                         let answer = Answer { shown: &Words::default(), memory: None, now, apart };
-                        if answer.confirms(&missing) || (waiting.trigger == Trigger::Manual && answer.is_second(&missing)) {
+                        if answer.confirms(&missing)
+                            || (waiting.trigger == Trigger::Manual && answer.is_second(&missing))
+                        {
                             seen.deleted_now.insert(id.into());
                             seen.employees.push(Employee::gone(id));
                         } else {
@@ -174,7 +189,10 @@ pub fn by_evidence((roster, key): (&Roster, &IntegrationKey), wanted: &Causes) -
     let mut seen = Seen::default();
     for id in wanted.keys() {
         let (takes, gone) = roster.with(key, id, |entry| {
-            (entry.is_some_and(Entry::is_open_against_evidence), entry.is_some_and(|entry| entry.file_deleted.is_some()))
+            (
+                entry.is_some_and(Entry::is_open_against_evidence),
+                entry.is_some_and(|entry| entry.file_deleted.is_some()),
+            )
         });
         if takes {
             seen.employees.push(if gone { Employee::gone(id) } else { Employee::unread(id) });
@@ -193,7 +211,9 @@ async fn look_up(
 ) -> Result<Vec<Account<'static>>, provider::Error> {
     loop {
         match provider.find(mapping, key).await {
-            Err(provider::Error::Throttled { .. }) if wanted() => tokio::time::sleep(BACK_IN_LINE).await,
+            Err(provider::Error::Throttled { .. }) if wanted() => {
+                tokio::time::sleep(BACK_IN_LINE).await
+            }
             Err(provider::Error::NotFound) => return Ok(Vec::new()),
             found => return found,
         }
@@ -227,8 +247,13 @@ pub async fn accounts(
                 Some(account) => look_up(provider, mapping, Key::Id(account), wanted).await,
                 None => Ok(Vec::new()),
             };
-            let own = own.map(|found| found.into_iter().find(|one| Some(&*one.id) == account.as_deref()));
-            let marked = if several { Some(look_up(provider, mapping, Key::Mark(&employee), wanted).await) } else { None };
+            let own =
+                own.map(|found| found.into_iter().find(|one| Some(&*one.id) == account.as_deref()));
+            let marked = if several {
+                Some(look_up(provider, mapping, Key::Mark(&employee), wanted).await)
+            } else {
+                None
+            };
             (employee, own, marked)
         })
         .buffer_unordered(AT_ONCE)
@@ -240,10 +265,14 @@ pub async fn accounts(
         let first = accounts.len();
         match own {
             Ok(account) => accounts.extend(account),
-            Err(error @ (provider::Error::Unauthorized { .. } | provider::Error::Denied { .. })) => return Err(provider_stop(&error)),
+            Err(
+                error @ (provider::Error::Unauthorized { .. } | provider::Error::Denied { .. }),
+            ) => return Err(provider_stop(&error)),
             Err(provider::Error::Forbidden { .. }) => {}
             // Those that the mark leads to are found all the same.
-            Err(_) if matches!(&marked, Some(Ok(found)) if !found.is_empty()) => seen.unread.push(employee.clone()),
+            Err(_) if matches!(&marked, Some(Ok(found)) if !found.is_empty()) => {
+                seen.unread.push(employee.clone())
+            }
             Err(error) => {
                 tracing::debug!(integration = %key, employee, %error, "an account could not be looked up; it is tried again");
                 failed.insert(employee.clone());
@@ -251,11 +280,14 @@ pub async fn accounts(
         }
         match marked {
             Some(Ok(found)) => {
-                let known: Vec<_> = accounts[first..].iter().map(|account| account.id.clone()).collect();
+                let known: Vec<_> =
+                    accounts[first..].iter().map(|account| account.id.clone()).collect();
                 accounts.extend(found.into_iter().filter(|account| !known.contains(&account.id)));
                 seen.searched.insert(employee);
             }
-            Some(Err(error @ provider::Error::Unauthorized { .. })) => return Err(provider_stop(&error)),
+            Some(Err(error @ provider::Error::Unauthorized { .. })) => {
+                return Err(provider_stop(&error));
+            }
             Some(Err(error)) if !failed.contains(&employee) => {
                 tracing::debug!(integration = %key, employee, %error, "the accounts with a mark could not be looked up; it is tried again");
                 seen.unread.push(employee);
@@ -279,12 +311,20 @@ pub async fn marked(
     (roster, key): (&Roster, &IntegrationKey),
     seen: &mut Seen,
 ) -> Result<Vec<Account<'static>>, Stop> {
-    let is_unknown = |employee: &&Employee| roster.with(key, employee.id(), |entry| entry.is_some_and(Entry::is_unknown_against_evidence));
-    let unknown: Vec<Box<str>> = seen.employees.iter().filter(is_unknown).map(|employee| employee.id().into()).collect();
+    let is_unknown = |employee: &&Employee| {
+        roster
+            .with(key, employee.id(), |entry| entry.is_some_and(Entry::is_unknown_against_evidence))
+    };
+    let unknown: Vec<Box<str>> =
+        seen.employees.iter().filter(is_unknown).map(|employee| employee.id().into()).collect();
     let searches = provider.capabilities().searches_marks;
     let looked_up: Vec<_> = stream::iter(unknown)
         .map(|employee| async move {
-            let found = if searches { Some(provider.find(mapping, Key::Mark(&employee)).await) } else { None };
+            let found = if searches {
+                Some(provider.find(mapping, Key::Mark(&employee)).await)
+            } else {
+                None
+            };
             (employee, found)
         })
         .buffer_unordered(AT_ONCE)
@@ -302,7 +342,9 @@ pub async fn marked(
                 accounts.extend(found);
             }
             Some(Err(provider::Error::NotFound)) => roster.without_account(key, Some(&employee)),
-            Some(Err(error @ (provider::Error::Unauthorized { .. } | provider::Error::Denied { .. }))) => {
+            Some(Err(
+                error @ (provider::Error::Unauthorized { .. } | provider::Error::Denied { .. }),
+            )) => {
                 return Err(provider_stop(&error));
             }
             Some(Err(error)) => {
@@ -348,14 +390,17 @@ pub async fn managers(
         .iter()
         .filter(|person| person.decision.managed && !person.employee.deleted)
         .filter_map(|person| match mapping.desired(row, &person.employee) {
-            Desired::Person(manager) if !present.contains(manager) => Some((person.employee.id(), manager)),
+            Desired::Person(manager) if !present.contains(manager) => {
+                Some((person.employee.id(), manager))
+            }
             _ => None,
         })
         .collect();
     let distinct: HashSet<&str> = reports.iter().map(|(_, manager)| *manager).collect();
     let mut recorded: Vec<(Box<str>, Box<str>)> = Vec::new();
     for manager in distinct {
-        let account = roster.with(key, manager, |entry| entry?.account.as_ref().map(|(id, _)| id.clone()));
+        let account =
+            roster.with(key, manager, |entry| entry?.account.as_ref().map(|(id, _)| id.clone()));
         recorded.extend(account.map(|account| (manager.into(), account)));
     }
     if mapping.rows[row].compare != Compare::PersonByEmail {
@@ -374,18 +419,27 @@ pub async fn managers(
     for (manager, found) in looked_up {
         match found {
             Ok(account) => {
-                let ours = account.filter(|account| account.mark.as_deref().is_none_or(|mark| *mark == *manager));
-                managers.known.extend(ours.and_then(|account| account.email).map(|email| (manager, (*email).into())));
+                let ours = account
+                    .filter(|account| account.mark.as_deref().is_none_or(|mark| *mark == *manager));
+                managers.known.extend(
+                    ours.and_then(|account| account.email).map(|email| (manager, (*email).into())),
+                );
             }
             // A manager who is out of reach is left as it is.
             Err(provider::Error::Forbidden { .. }) => {}
-            Err(error @ (provider::Error::Unauthorized { .. } | provider::Error::Denied { .. })) => return Err(provider_stop(&error)),
+            Err(
+                error @ (provider::Error::Unauthorized { .. } | provider::Error::Denied { .. }),
+            ) => return Err(provider_stop(&error)),
             Err(error) => {
                 tracing::debug!(integration = %key, manager, %error, "a manager's account could not be looked up; it is tried again");
                 failed.insert(manager);
             }
         }
     }
-    managers.without_answer = reports.iter().filter(|(_, manager)| failed.contains(*manager)).map(|(report, _)| (*report).into()).collect();
+    managers.without_answer = reports
+        .iter()
+        .filter(|(_, manager)| failed.contains(*manager))
+        .map(|(report, _)| (*report).into())
+        .collect();
     Ok(managers)
 }

@@ -18,8 +18,8 @@ use crate::{
         EmployeeSyncStatus,
         conditions::{self, Wanted, merge, sentence},
         employee_sync::{
-            self as api, AccountRef, AwaitingChange, EmploymentEnded, EndReason, Evidence, EvidenceKind, HistoryEntry, MatchedBy,
-            NextTransition,
+            self as api, AccountRef, AwaitingChange, EmploymentEnded, EndReason, Evidence,
+            EvidenceKind, HistoryEntry, MatchedBy, NextTransition,
         },
         reasons::{DetailReason, EmployeeReason},
     },
@@ -135,7 +135,9 @@ impl Verdict<'_> {
     #[must_use]
     pub fn hash64(&self, proof: Proof) -> u64 {
         let revoked = proof.revoked.map(|revoked| (revoked.at, revoked.start));
-        foldhash::quality::FixedState::default().hash_one((self, revoked, proof.file_deleted)).max(1)
+        foldhash::quality::FixedState::default()
+            .hash_one((self, revoked, proof.file_deleted))
+            .max(1)
     }
 
     /// `Ready`'s reason.
@@ -145,23 +147,39 @@ impl Verdict<'_> {
             return unmanaged_reason(self.decision.why);
         }
         match &self.trouble {
-            Trouble::Blocked(Block::Conflict(_) | Block::ClaimedBy(_)) | Trouble::Failed(Failure::Conflict(_)) => EmployeeReason::Conflict,
-            Trouble::Blocked(Block::MappingFailed(..) | Block::ScopeFailed(_) | Block::UnknownTarget(_)) => EmployeeReason::MappingFailed,
+            Trouble::Blocked(Block::Conflict(_) | Block::ClaimedBy(_))
+            | Trouble::Failed(Failure::Conflict(_)) => EmployeeReason::Conflict,
+            Trouble::Blocked(
+                Block::MappingFailed(..) | Block::ScopeFailed(_) | Block::UnknownTarget(_),
+            ) => EmployeeReason::MappingFailed,
             Trouble::Blocked(Block::Frozen(_)) => EmployeeReason::Frozen,
-            Trouble::Blocked(Block::Protected(_)) | Trouble::Failed(Failure::Protected(_)) if self.is_open() => {
+            Trouble::Blocked(Block::Protected(_)) | Trouble::Failed(Failure::Protected(_))
+                if self.is_open() =>
+            {
                 EmployeeReason::SuspendByHand
             }
-            Trouble::Blocked(Block::Protected(_)) | Trouble::Failed(Failure::Protected(_)) => EmployeeReason::HandsOff,
-            Trouble::Blocked(Block::ManagedElsewhere) | Trouble::Failed(Failure::ManagedElsewhere) => EmployeeReason::ManagedElsewhere,
-            Trouble::Blocked(Block::Ambiguous) | Trouble::Failed(Failure::Ambiguous) | Trouble::Several(_) => EmployeeReason::Ambiguous,
+            Trouble::Blocked(Block::Protected(_)) | Trouble::Failed(Failure::Protected(_)) => {
+                EmployeeReason::HandsOff
+            }
+            Trouble::Blocked(Block::ManagedElsewhere)
+            | Trouble::Failed(Failure::ManagedElsewhere) => EmployeeReason::ManagedElsewhere,
+            Trouble::Blocked(Block::Ambiguous)
+            | Trouble::Failed(Failure::Ambiguous)
+            | Trouble::Several(_) => EmployeeReason::Ambiguous,
             Trouble::Blocked(Block::MissingAttribute(_)) => EmployeeReason::MissingAttribute,
             Trouble::Failed(Failure::Rejected(_)) => EmployeeReason::Rejected,
-            Trouble::Failed(Failure::Forbidden(_)) if self.is_open() => EmployeeReason::SuspendByHand,
-            Trouble::Failed(Failure::Forbidden(_) | Failure::Sessions(_)) => EmployeeReason::Forbidden,
+            Trouble::Failed(Failure::Forbidden(_)) if self.is_open() => {
+                EmployeeReason::SuspendByHand
+            }
+            Trouble::Failed(Failure::Forbidden(_) | Failure::Sessions(_)) => {
+                EmployeeReason::Forbidden
+            }
             Trouble::Failed(Failure::Retrying(_)) => EmployeeReason::Retrying,
             Trouble::Waiting { .. } | Trouble::Unlisted => EmployeeReason::Pending,
             Trouble::Held { .. } => EmployeeReason::Held,
-            Trouble::None if self.account.is_none() && self.decision.missing == Missing::NotYet => EmployeeReason::NotDue,
+            Trouble::None if self.account.is_none() && self.decision.missing == Missing::NotYet => {
+                EmployeeReason::NotDue
+            }
             Trouble::None if self.lacks_licence() => EmployeeReason::NoLicence,
             Trouble::None if self.is_contested() => EmployeeReason::Contested,
             Trouble::None if self.drifted => EmployeeReason::Drifted,
@@ -185,8 +203,18 @@ impl Verdict<'_> {
             // What is there is told, although bobsync does not answer for it.
             (false, None) if hands_off => api::Access::Unmanaged,
             (false, _) if !self.decision.only_ends_access() && !hands_off => api::Access::Unmanaged,
-            (_, Some(AccountState::Suspended | AccountState::Unactivated)) => api::Access::Suspended,
-            (_, Some(AccountState::Active | AccountState::Staged | AccountState::Unlicensed | AccountState::Other)) => api::Access::Active,
+            (_, Some(AccountState::Suspended | AccountState::Unactivated)) => {
+                api::Access::Suspended
+            }
+            (
+                _,
+                Some(
+                    AccountState::Active
+                    | AccountState::Staged
+                    | AccountState::Unlicensed
+                    | AccountState::Other,
+                ),
+            ) => api::Access::Active,
             (_, None) if self.decision.missing == Missing::Never => api::Access::Absent,
             (_, None) => api::Access::NotYet,
         })
@@ -196,20 +224,23 @@ impl Verdict<'_> {
     #[must_use]
     pub fn is_open(&self) -> bool {
         let taken = matches!(self.trouble, Trouble::Failed(Failure::Sessions(_)));
-        let open = !taken && self.state.or(self.beside).is_some_and(|state| state != AccountState::Suspended);
+        let open = !taken
+            && self.state.or(self.beside).is_some_and(|state| state != AccountState::Suspended);
         open && self.decision.existing == Some(Access::Suspended)
     }
 
     /// Whether `spec.suspend` keeps open the account of somebody whose employment has ended.
     #[must_use]
     pub fn is_left_open(&self) -> bool {
-        let ended = matches!(self.decision.why, Why::HandsOff | Why::Unreadable) && self.decision.also.is_some();
+        let ended = matches!(self.decision.why, Why::HandsOff | Why::Unreadable)
+            && self.decision.also.is_some();
         ended && self.state.is_some_and(|state| state != AccountState::Suspended)
     }
 
     /// Whether somebody who should be able to log in has an account without a licence.
     fn lacks_licence(&self) -> bool {
-        self.state == Some(AccountState::Unlicensed) && self.decision.existing == Some(Access::Active)
+        self.state == Some(AccountState::Unlicensed)
+            && self.decision.existing == Some(Access::Active)
     }
 
     /// Whether something else sets back what bobsync writes.
@@ -221,7 +252,8 @@ impl Verdict<'_> {
     #[must_use]
     pub fn next(&self) -> Option<Transition> {
         // Of somebody whom the settings leave out, an account that bobsync has dealt with loses access when the employment ends.
-        let left_out = matches!(self.decision.why, Why::DomainNotListed | Why::OutOfScope | Why::ScopeUnknown);
+        let left_out =
+            matches!(self.decision.why, Why::DomainNotListed | Why::OutOfScope | Why::ScopeUnknown);
         let ends = left_out && self.account.is_some() && !self.only_found;
         // Nothing is remembered of an employee before the provider's accounts are read.
         let next = self.decision.next.filter(|_| self.trouble != Trouble::Unlisted);
@@ -248,16 +280,30 @@ impl Verdict<'_> {
             counted,
             observed_generation: Some(self.generation),
             // Of somebody who is gone only the id is left; what is known stays.
-            username: if gone { before.username.clone() } else { self.username.as_deref().map(str::to_owned) },
-            account: self.account.as_ref().map(|(id, matched_by)| AccountRef { id: id.to_string(), matched_by: *matched_by }),
+            username: if gone {
+                before.username.clone()
+            } else {
+                self.username.as_deref().map(str::to_owned)
+            },
+            account: self
+                .account
+                .as_ref()
+                .map(|(id, matched_by)| AccountRef { id: id.to_string(), matched_by: *matched_by }),
             access: self.access(),
             conditions: merge(&before.conditions, &self.conditions(mapping), self.generation, now),
             reason: Some(self.reason().as_str().to_owned()),
             next_transition: self.next().map(|next| self.transition(next)),
             employment_ended: self.employment_ended(),
             // What a newer version has put down is kept for it.
-            evidence: evidence(proof).or_else(|| before.evidence.clone().filter(|known| matches!(known.kind, EvidenceKind::Unknown(_)))),
-            awaiting_change: self.baseline.map(|baseline| AwaitingChange { baseline: baseline.to_text() }),
+            evidence: evidence(proof).or_else(|| {
+                before
+                    .evidence
+                    .clone()
+                    .filter(|known| matches!(known.kind, EvidenceKind::Unknown(_)))
+            }),
+            awaiting_change: self
+                .baseline
+                .map(|baseline| AwaitingChange { baseline: baseline.to_text() }),
             last_applied: self.in_place.as_ref().map(InPlace::to_list).unwrap_or_default(),
             kept_differently: self.kept.to_list(),
             set_back: self.kept.set_backs().map(set_back).collect(),
@@ -269,10 +315,17 @@ impl Verdict<'_> {
 
     /// The end of the employment that the decision rests on, or that `spec.suspend` keeps from having an effect.
     fn employment_ended(&self) -> Option<EmploymentEnded> {
-        let ends = [Some(self.decision.why), self.decision.also].into_iter().flatten().find_map(|why| Some((why, end_reason(why)?)));
+        let ends = [Some(self.decision.why), self.decision.also]
+            .into_iter()
+            .flatten()
+            .find_map(|why| Some((why, end_reason(why)?)));
         ends.map(|(why, because)| EmploymentEnded {
             because,
-            date: self.decision.date.filter(|_| why == self.decision.why).map(|date| date.to_string()),
+            date: self
+                .decision
+                .date
+                .filter(|_| why == self.decision.why)
+                .map(|date| date.to_string()),
         })
     }
 
@@ -300,11 +353,16 @@ impl Verdict<'_> {
         let reason = self.reason();
         let message = self.message(mapping);
         let why = self.decision.because();
-        let mut list =
-            vec![Wanted { kind: conditions::Type::Ready, status: reason.is_ready(), reason: reason.as_str(), message: message.clone() }];
-        let mut detail = |kind: conditions::Type, status: bool, reason: DetailReason, message: String| {
-            list.push(Wanted { kind, status, reason: reason.as_str(), message });
-        };
+        let mut list = vec![Wanted {
+            kind: conditions::Type::Ready,
+            status: reason.is_ready(),
+            reason: reason.as_str(),
+            message: message.clone(),
+        }];
+        let mut detail =
+            |kind: conditions::Type, status: bool, reason: DetailReason, message: String| {
+                list.push(Wanted { kind, status, reason: reason.as_str(), message });
+            };
         match &self.account {
             Some(_) if self.only_found && matches!(self.trouble, Trouble::Blocked(Block::Protected(_) | Block::ManagedElsewhere)) => {
                 detail(
@@ -348,9 +406,19 @@ impl Verdict<'_> {
             None => detail(conditions::Type::Provisioned, false, DetailReason::NoAccount, format!("There is no account: {why}.")),
         }
         if self.is_left_open() {
-            detail(conditions::Type::AccessSynced, false, DetailReason::NotAsDecided, self.not_as_decided(OPEN));
+            detail(
+                conditions::Type::AccessSynced,
+                false,
+                DetailReason::NotAsDecided,
+                self.not_as_decided(OPEN),
+            );
         } else if !self.decision.managed && !self.decision.only_ends_access() {
-            detail(conditions::Type::AccessSynced, true, DetailReason::NotManaged, format!("Left as it is: {why}."));
+            detail(
+                conditions::Type::AccessSynced,
+                true,
+                DetailReason::NotManaged,
+                format!("Left as it is: {why}."),
+            );
         } else if self.account.is_some() {
             if !self.decision.managed {
                 let message = format!("Left as they are, and only access is taken: {why}.");
@@ -367,29 +435,59 @@ impl Verdict<'_> {
                 );
             }
             if self.access_as_decided && self.state == Some(AccountState::Staged) {
-                let message = format!("The account is staged, and an administrator activates it: {why}.");
-                detail(conditions::Type::AccessSynced, true, DetailReason::AwaitingActivation, message);
+                let message =
+                    format!("The account is staged, and an administrator activates it: {why}.");
+                detail(
+                    conditions::Type::AccessSynced,
+                    true,
+                    DetailReason::AwaitingActivation,
+                    message,
+                );
             } else if self.access_as_decided {
-                detail(conditions::Type::AccessSynced, true, DetailReason::AsDecided, sentence(&why));
+                detail(
+                    conditions::Type::AccessSynced,
+                    true,
+                    DetailReason::AsDecided,
+                    sentence(&why),
+                );
             } else {
-                detail(conditions::Type::AccessSynced, false, DetailReason::NotAsDecided, self.not_as_decided("Not as decided yet"));
+                detail(
+                    conditions::Type::AccessSynced,
+                    false,
+                    DetailReason::NotAsDecided,
+                    self.not_as_decided("Not as decided yet"),
+                );
             }
         } else {
             detail(
                 conditions::Type::AccessSynced,
                 self.access_as_decided,
-                if self.access_as_decided { DetailReason::AsDecided } else { DetailReason::NotAsDecided },
-                if self.access_as_decided { sentence(&why) } else { self.not_as_decided("Not as decided") },
+                if self.access_as_decided {
+                    DetailReason::AsDecided
+                } else {
+                    DetailReason::NotAsDecided
+                },
+                if self.access_as_decided {
+                    sentence(&why)
+                } else {
+                    self.not_as_decided("Not as decided")
+                },
             );
         }
         if self.manager_mapped && self.decision.managed && self.account.is_some() {
             match self.manager {
-                Manager::Nothing => {
-                    detail(conditions::Type::ManagerResolved, true, DetailReason::Resolved, "There is no manager to set.".into())
-                }
-                Manager::Resolved => {
-                    detail(conditions::Type::ManagerResolved, true, DetailReason::Resolved, "The manager's account is known.".into())
-                }
+                Manager::Nothing => detail(
+                    conditions::Type::ManagerResolved,
+                    true,
+                    DetailReason::Resolved,
+                    "There is no manager to set.".into(),
+                ),
+                Manager::Resolved => detail(
+                    conditions::Type::ManagerResolved,
+                    true,
+                    DetailReason::Resolved,
+                    "The manager's account is known.".into(),
+                ),
                 Manager::Pending => detail(
                     conditions::Type::ManagerResolved,
                     false,
@@ -408,17 +506,28 @@ impl Verdict<'_> {
             list.truncate(1);
         }
         if reason.is_stalled() {
-            list.push(Wanted { kind: conditions::Type::Stalled, status: true, reason: reason.as_str(), message });
+            list.push(Wanted {
+                kind: conditions::Type::Stalled,
+                status: true,
+                reason: reason.as_str(),
+                message,
+            });
         }
         list
     }
 }
 
 fn evidence(proof: Proof) -> Option<Evidence> {
-    let found = |kind, at, start_date| Some(Evidence { kind, observed_at: Time(to_the_second(at)), start_date });
+    let found = |kind, at, start_date| {
+        Some(Evidence { kind, observed_at: Time(to_the_second(at)), start_date })
+    };
     match (proof.file_deleted, proof.revoked) {
         (Some(at), _) => found(EvidenceKind::FileDeleted, at, None),
-        (None, Some(revoked)) => found(EvidenceKind::AccessRevoked, revoked.at, revoked.start.map(|date| date.to_string())),
+        (None, Some(revoked)) => found(
+            EvidenceKind::AccessRevoked,
+            revoked.at,
+            revoked.start.map(|date| date.to_string()),
+        ),
         (None, None) => None,
     }
 }

@@ -44,7 +44,8 @@ fn mapping() -> Mapping {
         compare: Compare::IgnoringCase,
         required: target != "title",
     };
-    let (email, title) = (Source::Field(fields.want("root.email")), Source::Field(fields.want("work.title")));
+    let (email, title) =
+        (Source::Field(fields.want("root.email")), Source::Field(fields.want("work.title")));
     let rows = vec![row("email", email.clone()), row("username", email), row("title", title)];
     Mapping { rows, fields, email: 0, username: 1, manager: None }
 }
@@ -60,7 +61,14 @@ fn decision(why: Why) -> Decision {
             | Why::NotInBob
             | Why::LeftAloneBefore
     );
-    let ends = matches!(why, Why::FileDeleted | Why::AccessRevoked | Why::Terminated | Why::LastDayOfWork | Why::TerminationDate);
+    let ends = matches!(
+        why,
+        Why::FileDeleted
+            | Why::AccessRevoked
+            | Why::Terminated
+            | Why::LastDayOfWork
+            | Why::TerminationDate
+    );
     let existing = managed.then_some(if ends { Access::Suspended } else { Access::Active });
     Decision { managed, existing, missing: Missing::Never, why, also: None, date: None, next: None }
 }
@@ -127,12 +135,21 @@ fn troubles() -> Vec<Trouble> {
         Block::UnknownTarget("tittle".into()),
         Block::Frozen(2),
     ];
-    let planned =
-        [Planned::Create(Access::Active), Planned::Create(Access::Suspended), Planned::Suspend, Planned::Reactivate, Planned::Update];
+    let planned = [
+        Planned::Create(Access::Active),
+        Planned::Create(Access::Suspended),
+        Planned::Suspend,
+        Planned::Reactivate,
+        Planned::Update,
+    ];
     let mut all = vec![Trouble::None, Trouble::Unlisted];
     all.extend(planned.iter().flat_map(|planned| {
         let planned = *planned;
-        [Trouble::Waiting { planned, dry_run: true }, Trouble::Waiting { planned, dry_run: false }, Trouble::Held { planned }]
+        [
+            Trouble::Waiting { planned, dry_run: true },
+            Trouble::Waiting { planned, dry_run: false },
+            Trouble::Held { planned },
+        ]
     }));
     all.extend(conflicts.map(|conflict| Trouble::Blocked(Block::Conflict(conflict))));
     all.extend(blocks.map(Trouble::Blocked));
@@ -144,23 +161,47 @@ fn troubles() -> Vec<Trouble> {
 #[test]
 fn every_message_is_a_sentence_and_names_the_provider() {
     let (mapping, now) = (mapping(), Timestamp::UNIX_EPOCH);
-    let states =
-        [None, Some(AccountState::Active), Some(AccountState::Suspended), Some(AccountState::Staged), Some(AccountState::Unlicensed)];
+    let states = [
+        None,
+        Some(AccountState::Active),
+        Some(AccountState::Suspended),
+        Some(AccountState::Staged),
+        Some(AccountState::Unlicensed),
+    ];
     let mut seen = 0;
     for trouble in troubles() {
         for (why, state) in WHYS.into_iter().flat_map(|why| states.map(|state| (why, state))) {
             let plain = verdict(trouble.clone(), why, state);
-            let differs =
-                Verdict { differs: vec!["title".into()], access_as_decided: false, drifted: true, adopts: false, ..plain.clone() };
-            let found = Verdict { only_found: true, several: true, manager: Manager::NotManaged, ..plain.clone() };
+            let differs = Verdict {
+                differs: vec!["title".into()],
+                access_as_decided: false,
+                drifted: true,
+                adopts: false,
+                ..plain.clone()
+            };
+            let found = Verdict {
+                only_found: true,
+                several: true,
+                manager: Manager::NotManaged,
+                ..plain.clone()
+            };
             for verdict in [plain, differs, found] {
-                let status = verdict.status(&mapping, &EmployeeSyncStatus::default(), Proof::default(), &[], now);
+                let status = verdict.status(
+                    &mapping,
+                    &EmployeeSyncStatus::default(),
+                    Proof::default(),
+                    &[],
+                    now,
+                );
                 for condition in &status.conditions {
                     let message = &*condition.message;
                     let told = format!("{}: {message}", condition.type_);
                     assert!(message.starts_with(|c: char| c.is_uppercase()), "{told}");
                     assert!(
-                        message.ends_with('.') && !message.ends_with("..") && !message.contains(";.") && !message.contains(".;"),
+                        message.ends_with('.')
+                            && !message.ends_with("..")
+                            && !message.contains(";.")
+                            && !message.contains(".;"),
                         "{told}"
                     );
                     assert!(!message.to_lowercase().contains("the provider"), "{told}");
@@ -175,12 +216,16 @@ fn every_message_is_a_sentence_and_names_the_provider() {
 #[test]
 fn a_conflict_says_which_and_whose() {
     let message = |conflict, adopts| {
-        let verdict = Verdict { adopts, ..verdict(Trouble::Blocked(Block::Conflict(conflict)), Why::AtWork, None) };
+        let verdict = Verdict {
+            adopts,
+            ..verdict(Trouble::Blocked(Block::Conflict(conflict)), Why::AtWork, None)
+        };
         assert_eq!(verdict.reason(), EmployeeReason::Conflict);
         verdict.message(&mapping())
     };
     let stranger = || Conflict::Stranger("31".into());
-    let employee = Conflict::Employee { account: "31".into(), employee: "4110000000000000017".into() };
+    let employee =
+        Conflict::Employee { account: "31".into(), employee: "4110000000000000017".into() };
     for (message, said) in [
         (
             message(stranger(), true),
@@ -205,8 +250,14 @@ fn a_conflict_says_which_and_whose() {
     ] {
         assert_eq!(message, said);
     }
-    let open = verdict(Trouble::Blocked(Block::Conflict(stranger())), Why::Terminated, Some(AccountState::Active));
-    assert!(open.message(&mapping()).ends_with("; access is still open: suspend the account by hand."));
+    let open = verdict(
+        Trouble::Blocked(Block::Conflict(stranger())),
+        Why::Terminated,
+        Some(AccountState::Active),
+    );
+    assert!(
+        open.message(&mapping()).ends_with("; access is still open: suspend the account by hand.")
+    );
 }
 
 #[test]
@@ -214,12 +265,23 @@ fn a_missing_value_is_told_with_bobs_field_and_the_name_stays_in_the_status() {
     let nameless = Verdict {
         nameless: true,
         differs: vec!["email".into()],
-        ..verdict(Trouble::Blocked(Block::MissingAttribute(0)), Why::AtWork, Some(AccountState::Active))
+        ..verdict(
+            Trouble::Blocked(Block::MissingAttribute(0)),
+            Why::AtWork,
+            Some(AccountState::Active),
+        )
     };
-    let before = EmployeeSyncStatus { username: Some("noa.lind@example.com".to_owned()), ..EmployeeSyncStatus::default() };
+    let before = EmployeeSyncStatus {
+        username: Some("noa.lind@example.com".to_owned()),
+        ..EmployeeSyncStatus::default()
+    };
     let status = nameless.status(&mapping(), &before, Proof::default(), &[], Timestamp::UNIX_EPOCH);
     assert_eq!(status.username, before.username);
-    let said = |kind| conditions::find(&status.conditions, kind).map(|condition| (&*condition.status, &*condition.message)).unwrap();
+    let said = |kind| {
+        conditions::find(&status.conditions, kind)
+            .map(|condition| (&*condition.status, &*condition.message))
+            .unwrap()
+    };
     let message = "The required target email has no value: Bob has none in root.email, or hides it, or spec.attributes of this \
                    EmployeeSync empties it.";
     assert_eq!(said("Ready"), ("False", message));
@@ -228,13 +290,27 @@ fn a_missing_value_is_told_with_bobs_field_and_the_name_stays_in_the_status() {
 
 #[test]
 fn a_leaver_whose_account_the_credential_may_not_change_is_to_be_suspended_by_hand() {
-    let refused = || Trouble::Failed(Failure::Forbidden("the credential may not change this account: no".to_owned()));
+    let refused = || {
+        Trouble::Failed(Failure::Forbidden(
+            "the credential may not change this account: no".to_owned(),
+        ))
+    };
     let reason = |trouble, why, state| verdict(trouble, why, Some(state)).reason();
-    assert_eq!(reason(refused(), Why::Terminated, AccountState::Active), EmployeeReason::SuspendByHand);
-    assert_eq!(reason(refused(), Why::Terminated, AccountState::Suspended), EmployeeReason::Forbidden);
+    assert_eq!(
+        reason(refused(), Why::Terminated, AccountState::Active),
+        EmployeeReason::SuspendByHand
+    );
+    assert_eq!(
+        reason(refused(), Why::Terminated, AccountState::Suspended),
+        EmployeeReason::Forbidden
+    );
     assert_eq!(reason(refused(), Why::AtWork, AccountState::Active), EmployeeReason::Forbidden);
     let sessions = Trouble::Failed(Failure::Sessions("no".to_owned()));
-    assert_eq!(reason(sessions, Why::Terminated, AccountState::Other), EmployeeReason::Forbidden, "access is taken");
+    assert_eq!(
+        reason(sessions, Why::Terminated, AccountState::Other),
+        EmployeeReason::Forbidden,
+        "access is taken"
+    );
 }
 
 #[test]

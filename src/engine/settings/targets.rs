@@ -58,13 +58,33 @@ fn invalid(message: &str) -> Stop {
 /// [`Stop`] with `InvalidSettings` or `EndpointNotAllowed`, and what to do.
 pub fn target(provider: &api::Provider, allowed: &AllowedEndpoints) -> Result<Target, Stop> {
     match provider {
-        api::Provider { one_login: Some(spec), google_workspace: None, entra_id: None, jump_cloud: None } => one_login(spec, allowed),
-        api::Provider { one_login: None, google_workspace: Some(spec), entra_id: None, jump_cloud: None } => {
-            google_workspace(spec, allowed)
-        }
-        api::Provider { one_login: None, google_workspace: None, entra_id: Some(spec), jump_cloud: None } => entra_id(spec, allowed),
-        api::Provider { one_login: None, google_workspace: None, entra_id: None, jump_cloud: Some(spec) } => jump_cloud(spec, allowed),
-        _ => Err(invalid("spec.provider: name exactly one provider: oneLogin, googleWorkspace, entraID or jumpCloud")),
+        api::Provider {
+            one_login: Some(spec),
+            google_workspace: None,
+            entra_id: None,
+            jump_cloud: None,
+        } => one_login(spec, allowed),
+        api::Provider {
+            one_login: None,
+            google_workspace: Some(spec),
+            entra_id: None,
+            jump_cloud: None,
+        } => google_workspace(spec, allowed),
+        api::Provider {
+            one_login: None,
+            google_workspace: None,
+            entra_id: Some(spec),
+            jump_cloud: None,
+        } => entra_id(spec, allowed),
+        api::Provider {
+            one_login: None,
+            google_workspace: None,
+            entra_id: None,
+            jump_cloud: Some(spec),
+        } => jump_cloud(spec, allowed),
+        _ => Err(invalid(
+            "spec.provider: name exactly one provider: oneLogin, googleWorkspace, entraID or jumpCloud",
+        )),
     }
 }
 
@@ -86,7 +106,10 @@ fn one_login(spec: &api::OneLogin, allowed: &AllowedEndpoints) -> Result<Target,
         allowed.accept("spec.provider.oneLogin.endpoint", &spec.endpoint)?
     };
     let destination = onelogin::Tenant { base, mastered: is_master(spec.connected_directories) };
-    Ok(Target { destination: Arc::new(destination), secret: spec.credentials_secret_ref.name.clone() })
+    Ok(Target {
+        destination: Arc::new(destination),
+        secret: spec.credentials_secret_ref.name.clone(),
+    })
 }
 
 /// Whether a directory that is named with an account is its master.
@@ -94,9 +117,17 @@ fn is_master(directories: api::ConnectedDirectories) -> bool {
     directories == api::ConnectedDirectories::Master
 }
 
-fn google_workspace(spec: &api::GoogleWorkspace, allowed: &AllowedEndpoints) -> Result<Target, Stop> {
+fn google_workspace(
+    spec: &api::GoogleWorkspace,
+    allowed: &AllowedEndpoints,
+) -> Result<Target, Stop> {
     let field = "spec.provider.googleWorkspace";
-    let (base, tokens) = both(field, (&spec.endpoint, &spec.token_endpoint), (google::API, google::TOKENS), allowed)?;
+    let (base, tokens) = both(
+        field,
+        (&spec.endpoint, &spec.token_endpoint),
+        (google::API, google::TOKENS),
+        allowed,
+    )?;
     let destination = google::Tenant {
         base,
         tokens,
@@ -104,7 +135,10 @@ fn google_workspace(spec: &api::GoogleWorkspace, allowed: &AllowedEndpoints) -> 
         customer: spec.customer.clone(),
         org_unit: spec.org_unit_path.clone(),
     };
-    Ok(Target { destination: Arc::new(destination), secret: spec.credentials_secret_ref.name.clone() })
+    Ok(Target {
+        destination: Arc::new(destination),
+        secret: spec.credentials_secret_ref.name.clone(),
+    })
 }
 
 fn entra_id(spec: &api::EntraId, allowed: &AllowedEndpoints) -> Result<Target, Stop> {
@@ -115,11 +149,25 @@ fn entra_id(spec: &api::EntraId, allowed: &AllowedEndpoints) -> Result<Target, S
         api::Cloud::USGovernmentDoD => entra::Cloud::US_GOVERNMENT_DOD,
         api::Cloud::China => entra::Cloud::CHINA,
     };
-    let (base, tokens) = both(field, (&spec.endpoint, &spec.token_endpoint), (cloud.graph, cloud.login), allowed)?;
-    let mark = entra::Mark::named(&spec.mark_attribute)
-        .ok_or_else(|| invalid(&format!("{field}.markAttribute: write employeeId, or extension_<appId without dashes>_<name>")))?;
-    let destination = entra::Tenant { base, tokens, id: spec.tenant_id.clone(), cloud, usage_location: spec.usage_location.clone(), mark };
-    Ok(Target { destination: Arc::new(destination), secret: spec.credentials_secret_ref.name.clone() })
+    let (base, tokens) =
+        both(field, (&spec.endpoint, &spec.token_endpoint), (cloud.graph, cloud.login), allowed)?;
+    let mark = entra::Mark::named(&spec.mark_attribute).ok_or_else(|| {
+        invalid(&format!(
+            "{field}.markAttribute: write employeeId, or extension_<appId without dashes>_<name>"
+        ))
+    })?;
+    let destination = entra::Tenant {
+        base,
+        tokens,
+        id: spec.tenant_id.clone(),
+        cloud,
+        usage_location: spec.usage_location.clone(),
+        mark,
+    };
+    Ok(Target {
+        destination: Arc::new(destination),
+        secret: spec.credentials_secret_ref.name.clone(),
+    })
 }
 
 fn jump_cloud(spec: &api::JumpCloud, allowed: &AllowedEndpoints) -> Result<Target, Stop> {
@@ -134,9 +182,16 @@ fn jump_cloud(spec: &api::JumpCloud, allowed: &AllowedEndpoints) -> Result<Targe
         allowed.accept("spec.provider.jumpCloud.endpoint", &spec.endpoint)?
     };
     let stages = spec.passwordless_state == api::PasswordlessState::Staged;
-    let destination =
-        jumpcloud::Tenant { base, organization: spec.organization_id.clone(), stages, mastered: is_master(spec.connected_directories) };
-    Ok(Target { destination: Arc::new(destination), secret: spec.credentials_secret_ref.name.clone() })
+    let destination = jumpcloud::Tenant {
+        base,
+        organization: spec.organization_id.clone(),
+        stages,
+        mastered: is_master(spec.connected_directories),
+    };
+    Ok(Target {
+        destination: Arc::new(destination),
+        secret: spec.credentials_secret_ref.name.clone(),
+    })
 }
 
 /// The addresses of an API and of its token service: the vendor's, or both others. A credential must not go to the vendor
@@ -149,10 +204,13 @@ fn both(
 ) -> Result<(String, String), Stop> {
     match (endpoint, tokens) {
         ("", "") => Ok((vendor.to_owned(), vendors_tokens.to_owned())),
-        ("", _) | (_, "") => Err(invalid(&format!("{field}: set both endpoint and tokenEndpoint, or neither"))),
-        (endpoint, tokens) => {
-            Ok((allowed.accept(&format!("{field}.endpoint"), endpoint)?, allowed.accept(&format!("{field}.tokenEndpoint"), tokens)?))
+        ("", _) | (_, "") => {
+            Err(invalid(&format!("{field}: set both endpoint and tokenEndpoint, or neither")))
         }
+        (endpoint, tokens) => Ok((
+            allowed.accept(&format!("{field}.endpoint"), endpoint)?,
+            allowed.accept(&format!("{field}.tokenEndpoint"), tokens)?,
+        )),
     }
 }
 

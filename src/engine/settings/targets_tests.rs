@@ -22,8 +22,12 @@ const PROVIDERS: [(&str, &Catalog); 4] = [
 fn rules(provider: &str) -> Vec<Program> {
     let crd = serde_json::to_value(ProvisioningIntegration::crd()).unwrap();
     let rules = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["x-kubernetes-validations"].clone();
-    let texts = rules.as_array().unwrap().iter().map(|rule| rule["rule"].as_str().unwrap().to_owned());
-    let own = texts.filter(|text| text.contains(&format!("has(self.provider.{provider})")) && text.contains("self.mapping.all(m, "));
+    let texts =
+        rules.as_array().unwrap().iter().map(|rule| rule["rule"].as_str().unwrap().to_owned());
+    let own = texts.filter(|text| {
+        text.contains(&format!("has(self.provider.{provider})"))
+            && text.contains("self.mapping.all(m, ")
+    });
     own.map(|text| Program::compile(&text).unwrap()).collect()
 }
 
@@ -31,7 +35,8 @@ fn admits(rules: &[Program], provider: &str, target: &str, field: &str) -> bool 
     let mut context = Context::default();
     let added = context.add_function(
         "matches",
-        |cel::extractors::This(text): cel::extractors::This<std::sync::Arc<String>>, pattern: std::sync::Arc<String>| {
+        |cel::extractors::This(text): cel::extractors::This<std::sync::Arc<String>>,
+         pattern: std::sync::Arc<String>| {
             regex::Regex::new(&pattern).is_ok_and(|pattern| pattern.is_match(&text))
         },
     );
@@ -82,7 +87,8 @@ fn names(catalog: &Catalog) -> Vec<String> {
     ];
     let mut state = 0x9E37_79B9_u64;
     let mut pick = |most: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(state >> 33).unwrap() % most
     };
     let mut names: Vec<String> = catalog.targets.iter().map(|name| (*name).to_owned()).collect();
@@ -103,13 +109,24 @@ fn the_rules_of_the_resource_and_the_catalogs_know_the_same_targets() {
         let mut known = 0;
         for name in names(catalog) {
             let compare = (catalog.compare)(&name);
-            let field = if compare.is_some_and(crate::domain::mapping::Compare::is_person) { "work.manager" } else { "work.title" };
-            assert_eq!(admits(&rules, provider, &name, field), compare.is_some(), "{provider}: {name:?}");
+            let field = if compare.is_some_and(crate::domain::mapping::Compare::is_person) {
+                "work.manager"
+            } else {
+                "work.title"
+            };
+            assert_eq!(
+                admits(&rules, provider, &name, field),
+                compare.is_some(),
+                "{provider}: {name:?}"
+            );
             known += usize::from(compare.is_some());
         }
         assert!(known > catalog.targets.len(), "{provider}: {known}");
         for name in catalog.targets.iter().chain(catalog.required) {
-            assert!((catalog.compare)(name).is_some() && catalog.targets.contains(name), "{provider}: {name}");
+            assert!(
+                (catalog.compare)(name).is_some() && catalog.targets.contains(name),
+                "{provider}: {name}"
+            );
         }
     }
 }

@@ -9,7 +9,9 @@ use std::{
 use jiff::Timestamp;
 
 use super::validate::{AllowedEndpoints, validate};
-use crate::api::{ProvisioningIntegration, ProvisioningIntegrationStatus, integration::Mode, key::IntegrationKey};
+use crate::api::{
+    ProvisioningIntegration, ProvisioningIntegrationStatus, integration::Mode, key::IntegrationKey,
+};
 
 /// Every integration that writes to a tenant.
 #[derive(Default)]
@@ -37,7 +39,9 @@ impl Tenant {
     pub fn on_record(status: &ProvisioningIntegrationStatus) -> Option<Self> {
         let tenant = status.tenant.clone()?;
         Some(match &status.tenant_named {
-            Some(settings) if *settings != tenant => Self { settings: settings.clone(), learned: Some(tenant) },
+            Some(settings) if *settings != tenant => {
+                Self { settings: settings.clone(), learned: Some(tenant) }
+            }
             // The service did not say, or an older version wrote this.
             _ => Self { settings: tenant, learned: None },
         })
@@ -73,14 +77,20 @@ pub struct Other {
 impl Tenants {
     /// Takes in an integration, or a newer version of it. One that is suspended or only plans claims nobody. One that cannot
     /// run keeps whom it managed, and is idle.
-    pub fn see(&self, key: &IntegrationKey, object: &ProvisioningIntegration, allowed: &AllowedEndpoints) {
+    pub fn see(
+        &self,
+        key: &IntegrationKey,
+        object: &ProvisioningIntegration,
+        allowed: &AllowedEndpoints,
+    ) {
         let works = !object.spec.suspend && object.spec.mode() == Mode::Enforce;
         let mut known = self.lock();
         if !works {
             known.remove(key);
             return;
         }
-        let created = object.metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
+        let created =
+            object.metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
         let before = known.remove(key).map(|tenancy| (tenancy.tenant, tenancy.idle));
         let (tenant, idle) = match validate(&object.spec, allowed) {
             Ok(validated) => {
@@ -133,7 +143,10 @@ impl Tenants {
     #[must_use]
     pub fn others(&self, key: &IntegrationKey, tenant: &Tenant, created: Timestamp) -> Vec<Other> {
         let known = self.lock();
-        let mut others: Vec<_> = known.iter().filter(|(other, tenancy)| *other != key && tenancy.tenant.is_same(tenant)).collect();
+        let mut others: Vec<_> = known
+            .iter()
+            .filter(|(other, tenancy)| *other != key && tenancy.tenant.is_same(tenant))
+            .collect();
         others.sort_by_key(|(other, tenancy)| (tenancy.created, *other));
         let other = |(other, tenancy): (&IntegrationKey, &Tenancy)| Other {
             key: other.clone(),
@@ -154,7 +167,12 @@ mod tests {
 
     use super::*;
 
-    fn integration(name: &str, created: &str, provider: &serde_json::Value, more: &serde_json::Value) -> ProvisioningIntegration {
+    fn integration(
+        name: &str,
+        created: &str,
+        provider: &serde_json::Value,
+        more: &serde_json::Value,
+    ) -> ProvisioningIntegration {
         let mut spec = json!({"mode": "Enforce", "bob": {"credentialsSecretRef": {"name": "bob"}}, "provider": {"oneLogin": provider}});
         if let (Some(spec), Some(more)) = (spec.as_object_mut(), more.as_object()) {
             spec.extend(more.clone());
@@ -172,8 +190,12 @@ mod tests {
 
     #[test]
     fn a_tenant_is_what_the_service_says_and_only_before_that_what_the_settings_say() {
-        let tenant = |settings: &str, learned: Option<&str>| Tenant { settings: settings.into(), learned: learned.map(str::to_owned) };
-        let (production, sandbox) = (tenant(REGION, Some("account 1")), tenant(REGION, Some("account 2")));
+        let tenant = |settings: &str, learned: Option<&str>| Tenant {
+            settings: settings.into(),
+            learned: learned.map(str::to_owned),
+        };
+        let (production, sandbox) =
+            (tenant(REGION, Some("account 1")), tenant(REGION, Some("account 2")));
         assert!(!production.is_same(&sandbox), "two customers of one region");
         let named = tenant("onelogin https://acme.onelogin.com", Some("account 1"));
         assert!(production.is_same(&named), "two names of one account");
@@ -182,17 +204,34 @@ mod tests {
 
     #[test]
     fn what_is_on_record_tells_the_tenant_under_another_name_and_another_tenant_under_the_same() {
-        let tenant = |settings: &str, learned: Option<&str>| Tenant { settings: settings.into(), learned: learned.map(str::to_owned) };
+        let tenant = |settings: &str, learned: Option<&str>| Tenant {
+            settings: settings.into(),
+            learned: learned.map(str::to_owned),
+        };
         let status = |told: &str, named: Option<&str>| {
             let (tenant, tenant_named) = (Some(told.to_owned()), named.map(str::to_owned));
-            Tenant::on_record(&ProvisioningIntegrationStatus { tenant, tenant_named, ..ProvisioningIntegrationStatus::default() }).unwrap()
+            Tenant::on_record(&ProvisioningIntegrationStatus {
+                tenant,
+                tenant_named,
+                ..ProvisioningIntegrationStatus::default()
+            })
+            .unwrap()
         };
         let known = status("account 1", Some(REGION));
         assert_eq!((known.told(), &*known.settings), ("account 1", REGION));
-        assert!(known.is_same(&tenant(REGION, None)), "the service has not been asked, and the name is the same");
+        assert!(
+            known.is_same(&tenant(REGION, None)),
+            "the service has not been asked, and the name is the same"
+        );
         assert!(known.is_same(&tenant("onelogin https://acme.onelogin.com", Some("account 1"))));
-        assert!(!known.is_same(&tenant("onelogin https://acme.onelogin.com", None)), "nothing tells that it is the same");
-        assert!(!known.is_same(&tenant(REGION, Some("account 2"))), "the credential of another customer of the region");
+        assert!(
+            !known.is_same(&tenant("onelogin https://acme.onelogin.com", None)),
+            "nothing tells that it is the same"
+        );
+        assert!(
+            !known.is_same(&tenant(REGION, Some("account 2"))),
+            "the credential of another customer of the region"
+        );
         for unlearned in [status(REGION, Some(REGION)), status(REGION, None)] {
             assert_eq!((unlearned.told(), &unlearned.learned), (REGION, &None));
             assert!(unlearned.is_same(&tenant(REGION, Some("account 1"))));
@@ -207,7 +246,10 @@ mod tests {
         let (first, second) = ("2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z");
         tenants.see(&key("first"), &integration("first", first, &region, &json!({})), &allowed);
         let tenant = Tenant {
-            settings: validate(&integration("x", first, &region, &json!({})).spec, &allowed).unwrap().target.tenant(),
+            settings: validate(&integration("x", first, &region, &json!({})).spec, &allowed)
+                .unwrap()
+                .target
+                .tenant(),
             learned: None,
         };
         let others = || tenants.others(&key("second"), &tenant, second.parse().unwrap());
@@ -220,10 +262,18 @@ mod tests {
         assert!(others()[0].idle);
         tenants.learn(&key("first"), "account 2");
         assert_eq!(
-            tenants.others(&key("second"), &Tenant { learned: Some("account 1".into()), ..tenant.clone() }, second.parse().unwrap()),
+            tenants.others(
+                &key("second"),
+                &Tenant { learned: Some("account 1".into()), ..tenant.clone() },
+                second.parse().unwrap()
+            ),
             []
         );
-        tenants.see(&key("first"), &integration("first", first, &region, &json!({"suspend": true})), &allowed);
+        tenants.see(
+            &key("first"),
+            &integration("first", first, &region, &json!({"suspend": true})),
+            &allowed,
+        );
         assert_eq!(others(), [], "one that is suspended claims nobody");
     }
 }

@@ -12,6 +12,9 @@ mod tests {
 
     #[test]
     fn the_provider_is_named() {
-        assert_eq!(named("The provider says: the provider's own word.", "Entra ID"), "Entra ID says: Entra ID's own word.");
+        assert_eq!(
+            named("The provider says: the provider's own word.", "Entra ID"),
+            "Entra ID says: Entra ID's own word."
+        );
     }
 }

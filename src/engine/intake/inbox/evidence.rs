@@ -49,26 +49,44 @@ impl Inbox {
             return Ok(());
         }
         let evidence = |kind| Some(Evidence { kind, observed_at: Time(at), start_date: None });
-        if kind == Kind::AccessRevoked && revocations::is_over(&mailbox.revoked.list(), employee, at) {
+        if kind == Kind::AccessRevoked
+            && revocations::is_over(&mailbox.revoked.list(), employee, at)
+        {
             return Ok(());
         }
         let _guard = mailbox.claims.record(employee).await;
         let known = self.0.roster.get(key, employee);
-        let (deleted, revoked) = known.as_ref().map_or((None, None), |entry| (entry.file_deleted, entry.revoked));
+        let (deleted, revoked) =
+            known.as_ref().map_or((None, None), |entry| (entry.file_deleted, entry.revoked));
         let evidence = match kind {
-            Kind::AccessRevoked if revoked.is_none() && deleted.is_none() => evidence(EvidenceKind::AccessRevoked),
+            Kind::AccessRevoked if revoked.is_none() && deleted.is_none() => {
+                evidence(EvidenceKind::AccessRevoked)
+            }
             // Of somebody who never had an object nothing is kept, and there is no account to suspend.
             // There is room for one, and a revocation suspends as well: if the file is gone, its read by id says so in time.
-            Kind::Deleted if deleted.is_none() && revoked.is_none() && known.is_some() => evidence(EvidenceKind::FileDeleted),
-            Kind::Activated if revoked.is_some_and(|revoked| revoked.at <= at) && deleted.is_none() => None,
+            Kind::Deleted if deleted.is_none() && revoked.is_none() && known.is_some() => {
+                evidence(EvidenceKind::FileDeleted)
+            }
+            Kind::Activated
+                if revoked.is_some_and(|revoked| revoked.at <= at) && deleted.is_none() =>
+            {
+                None
+            }
             _ => return Ok(()),
         };
         if kind == Kind::Activated {
             // Before the evidence goes: a pass that begins in between takes up what this list has.
-            mailbox.revoked.change(&self.writer(key), key, &|list| revocations::ended(list, employee, at)).await?;
+            mailbox
+                .revoked
+                .change(&self.writer(key), key, &|list| revocations::ended(list, employee, at))
+                .await?;
         }
         self.0.roster.writing(key, employee, true);
-        let written = tokio::time::timeout(OBJECT_WITHIN, self.write(key, mailbox, employee, evidence.as_ref())).await;
+        let written = tokio::time::timeout(
+            OBJECT_WITHIN,
+            self.write(key, mailbox, employee, evidence.as_ref()),
+        )
+        .await;
         let refused = match written {
             Ok(Ok(Some(object))) => {
                 self.0.roster.wrote(&object, 0);
@@ -80,7 +98,10 @@ impl Inbox {
                 None
             }
             Ok(Err(error)) => Some(error),
-            Err(_) => Some(WriteError::for_now("writing the evidence", "the API server did not answer in time")),
+            Err(_) => Some(WriteError::for_now(
+                "writing the evidence",
+                "the API server did not answer in time",
+            )),
         };
         if refused.is_some() {
             self.0.roster.writing(key, employee, false);
@@ -89,7 +110,12 @@ impl Inbox {
             (Kind::AccessRevoked, refused) => {
                 // It outlives the object there, and holds there alone as well.
                 let revoked = Revoked { at, start: None };
-                mailbox.revoked.change(&self.writer(key), key, &|list| revocations::with(list, employee, revoked)).await?;
+                mailbox
+                    .revoked
+                    .change(&self.writer(key), key, &|list| {
+                        revocations::with(list, employee, revoked)
+                    })
+                    .await?;
                 if let Some(error) = refused {
                     tracing::warn!(integration = %key, employee, %error, "evidence from Bob is in the integration's status alone");
                     self.0.roster.remember(key, employee, revoked);
@@ -104,17 +130,30 @@ impl Inbox {
 
     /// Says that access is still to be taken, where it is: the evidence is on record, so a status that says otherwise is wrong
     /// for as long as that takes.
-    async fn say_open(&self, key: &IntegrationKey, mailbox: &Mailbox, employee: &str, object: &EmployeeSync) {
-        let gone = self
-            .0
-            .roster
-            .with(key, employee, |entry| entry.filter(|entry| entry.is_open_against_evidence()).map(|entry| entry.file_deleted.is_some()));
-        let Some(gone) = gone.filter(|_| mailbox.takes_access.load(Ordering::Acquire)) else { return };
+    async fn say_open(
+        &self,
+        key: &IntegrationKey,
+        mailbox: &Mailbox,
+        employee: &str,
+        object: &EmployeeSync,
+    ) {
+        let gone = self.0.roster.with(key, employee, |entry| {
+            entry
+                .filter(|entry| entry.is_open_against_evidence())
+                .map(|entry| entry.file_deleted.is_some())
+        });
+        let Some(gone) = gone.filter(|_| mailbox.takes_access.load(Ordering::Acquire)) else {
+            return;
+        };
         let why = if gone { Why::FileDeleted } else { Why::AccessRevoked };
-        let (status, generation) = (object.status.clone().unwrap_or_default(), object.metadata.generation.unwrap_or(0));
-        let Some(conditions) = still_open(&status, generation, why, self.0.clock.now()) else { return };
+        let (status, generation) =
+            (object.status.clone().unwrap_or_default(), object.metadata.generation.unwrap_or(0));
+        let Some(conditions) = still_open(&status, generation, why, self.0.clock.now()) else {
+            return;
+        };
         let reason = find(&conditions, Type::Ready).map(|ready| ready.reason.clone());
-        let (writer, status) = (self.writer(key), EmployeeSyncStatus { reason, conditions, ..status });
+        let (writer, status) =
+            (self.writer(key), EmployeeSyncStatus { reason, conditions, ..status });
         self.0.roster.writing(key, employee, true);
         match tokio::time::timeout(SAID_WITHIN, writer.apply_person(object, &status)).await {
             Ok(Ok(object)) => self.0.roster.wrote(&object, 0),
@@ -138,19 +177,30 @@ impl Inbox {
         evidence: Option<&Evidence>,
     ) -> Result<Option<EmployeeSync>, WriteError> {
         if self.0.roster.is_leaving(key, employee, &mailbox.uid) {
-            return if evidence.is_none() { Ok(None) } else { Err(WriteError::for_now("writing evidence", "the object is being deleted")) };
+            return if evidence.is_none() {
+                Ok(None)
+            } else {
+                Err(WriteError::for_now("writing evidence", "the object is being deleted"))
+            };
         }
         let writer = self.writer(key);
         loop {
             let object = match writer.read_person(key, employee).await {
                 Err(error) if error.is_gone() && evidence.is_none() => return Ok(None),
-                Err(error) if error.is_gone() => writer.create_person(key, &mailbox.uid, employee).await?,
+                Err(error) if error.is_gone() => {
+                    writer.create_person(key, &mailbox.uid, employee).await?
+                }
                 read => read?,
             };
-            let status = EmployeeSyncStatus { evidence: evidence.cloned(), ..object.status.clone().unwrap_or_default() };
+            let status = EmployeeSyncStatus {
+                evidence: evidence.cloned(),
+                ..object.status.clone().unwrap_or_default()
+            };
             match writer.apply_person(&object, &status).await {
                 // A person wrote to the object, or it went. Who calls does not wait for ever.
-                Err(error) if error.is_outdated() || error.is_gone() => tokio::time::sleep(AGAIN).await,
+                Err(error) if error.is_outdated() || error.is_gone() => {
+                    tokio::time::sleep(AGAIN).await
+                }
                 written => return written.map(Some),
             }
         }
@@ -159,7 +209,12 @@ impl Inbox {
 
 /// The conditions of an employee whose access evidence takes from now on, and whose account is open: what was said before the
 /// evidence came is not said any more. `None` where they say already that something is not as decided.
-fn still_open(status: &EmployeeSyncStatus, generation: i64, why: Why, now: Timestamp) -> Option<Vec<Condition>> {
+fn still_open(
+    status: &EmployeeSyncStatus,
+    generation: i64,
+    why: Why,
+    now: Timestamp,
+) -> Option<Vec<Condition>> {
     let ready = conditions::find(&status.conditions, conditions::Type::Ready);
     if ready.is_some_and(|ready| ready.status != "True") {
         return None;
@@ -167,7 +222,12 @@ fn still_open(status: &EmployeeSyncStatus, generation: i64, why: Why, now: Times
     let why = why.sentence();
     let message = format!("Waiting for its turn to {}; {why}.", Planned::Suspend.words());
     let wanted = [
-        Wanted { kind: conditions::Type::Ready, status: false, reason: EmployeeReason::Pending.as_str(), message },
+        Wanted {
+            kind: conditions::Type::Ready,
+            status: false,
+            reason: EmployeeReason::Pending.as_str(),
+            message,
+        },
         Wanted {
             kind: conditions::Type::AccessSynced,
             status: false,

@@ -34,7 +34,9 @@ impl Mailbox {
             }),
         }
         let State { leaderless, looked_for, .. } = &mut *state;
-        pairs.into_iter().for_each(|(report, manager)| _ = leaderless.entry(manager).or_default().insert(report));
+        pairs.into_iter().for_each(|(report, manager)| {
+            _ = leaderless.entry(manager).or_default().insert(report)
+        });
         let waiting: HashSet<&Box<str>> = leaderless.values().flatten().collect();
         looked_for.retain(|report, _| waiting.contains(report));
     }
@@ -46,7 +48,9 @@ impl Mailbox {
         let State { leaderless, looked_for, .. } = &mut *state;
         let mut fresh = Vec::new();
         for (manager, reports) in leaderless.iter().filter(|(manager, _)| has(manager)) {
-            let news = reports.iter().filter(|report| looked_for.insert((*report).clone(), manager.clone()).as_ref() != Some(manager));
+            let news = reports.iter().filter(|report| {
+                looked_for.insert((*report).clone(), manager.clone()).as_ref() != Some(manager)
+            });
             fresh.extend(news.cloned());
         }
         drop(state);

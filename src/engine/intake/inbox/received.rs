@@ -73,7 +73,11 @@ pub(super) fn class(event: &Event) -> Class {
         Kind::AccessRevoked => Class::Revocation,
         Kind::Deleted | Kind::Left | Kind::Inactivated | Kind::TemporaryLeave => Class::Leaver,
         Kind::Created | Kind::Joined | Kind::Activated => Class::Joiner,
-        Kind::Updated if !event.fields.is_empty() && !event.fields.iter().any(|field| is_position(field)) => Class::Cosmetic,
+        Kind::Updated
+            if !event.fields.is_empty() && !event.fields.iter().any(|field| is_position(field)) =>
+        {
+            Class::Cosmetic
+        }
         Kind::Updated | Kind::TableEntry | Kind::Employee | Kind::Other => Class::Mover,
     }
 }

@@ -116,7 +116,11 @@ impl Run<'_, '_, '_> {
     ) -> Result<Landed, Ended> {
         let suspends = write.access == Some(Access::Suspended);
         let mixed = suspends && (write.mark.is_some() || !write.attributes.is_empty());
-        let tries = if mixed || self.streaks.is_silent(aim.sort) { Tries::at_most(1) } else { Tries::all() };
+        let tries = if mixed || self.streaks.is_silent(aim.sort) {
+            Tries::at_most(1)
+        } else {
+            Tries::all()
+        };
         let mut progress = Progress::default();
         let mut rest = write;
         let mut failed = match self.update(&aim, &rest, tries).await {
@@ -136,11 +140,15 @@ impl Run<'_, '_, '_> {
                     self.note(&mut progress, written, &alone);
                 }
                 // The account as such is out of reach, or not: the provider may let the rest be written.
-                Err(Ended::Refused(error @ (Error::Forbidden { .. } | Error::Rejected { .. }))) => refused = Some(error),
+                Err(Ended::Refused(error @ (Error::Forbidden { .. } | Error::Rejected { .. }))) => {
+                    refused = Some(error)
+                }
                 Err(other) => return Err(other),
             }
             // What was said of the whole says nothing of the rest, unless it names a value.
-            failed = failed.filter(|error| matches!(self.suspects(&rest, error), Suspects::These(_)) && !is_forbidden(error));
+            failed = failed.filter(|error| {
+                matches!(self.suspects(&rest, error), Suspects::These(_)) && !is_forbidden(error)
+            });
         }
         loop {
             if let Some(error) = failed.take() {
@@ -154,7 +162,8 @@ impl Run<'_, '_, '_> {
                         }
                     }
                     Suspects::Among(rows) => {
-                        ended = self.one_by_one(&aim, &rest, &rows, error, &mut progress).await.err();
+                        ended =
+                            self.one_by_one(&aim, &rest, &rows, error, &mut progress).await.err();
                         break;
                     }
                     Suspects::None => {
@@ -173,7 +182,10 @@ impl Run<'_, '_, '_> {
                 Err(Ended::Refused(error)) if may_be_a_part(&error) => failed = Some(error),
                 Err(other) => {
                     let rows = self.sent(&rest);
-                    progress.left.add(Failure::Retrying("the rest of the change waits for its turn".to_owned()), rows);
+                    progress.left.add(
+                        Failure::Retrying("the rest of the change waits for its turn".to_owned()),
+                        rows,
+                    );
                     ended = Some(other);
                     break;
                 }
@@ -205,18 +217,26 @@ impl Run<'_, '_, '_> {
         error: Error,
         progress: &mut Progress,
     ) -> Result<(), Ended> {
-        let (alone, others): (Vec<_>, Vec<_>) = write.attributes.iter().cloned().partition(|(row, _)| suspects.contains(row));
+        let (alone, others): (Vec<_>, Vec<_>) =
+            write.attributes.iter().cloned().partition(|(row, _)| suspects.contains(row));
         let others = AccountWrite { attributes: others, ..write.clone() };
-        let parts = alone.into_iter().map(|value| AccountWrite { attributes: vec![value], ..AccountWrite::default() });
-        let mut parts = std::iter::once(others).filter(|others| !others.is_empty()).chain(parts).peekable();
+        let parts = alone
+            .into_iter()
+            .map(|value| AccountWrite { attributes: vec![value], ..AccountWrite::default() });
+        let mut parts =
+            std::iter::once(others).filter(|others| !others.is_empty()).chain(parts).peekable();
         let (mut last, mut silent, mut stale) = (error, 0, false);
         while let Some(mut part) = parts.next() {
             let rows = self.sent(&part);
             part.foreign.clone_from(&write.foreign);
             let outcome = async {
                 if stale {
-                    let found = self.look(aim.person, aim.sort, Key::Id(aim.id), Tries::at_most(2)).await?;
-                    let now = found.into_iter().find(|account| *account.id == *aim.id).ok_or(Ended::Refused(Error::NotFound))?;
+                    let found =
+                        self.look(aim.person, aim.sort, Key::Id(aim.id), Tries::at_most(2)).await?;
+                    let now = found
+                        .into_iter()
+                        .find(|account| *account.id == *aim.id)
+                        .ok_or(Ended::Refused(Error::NotFound))?;
                     part.foreign = now.foreign.map(|foreign| foreign.as_ref().into());
                 }
                 self.update(aim, &part, Tries::at_most(1)).await
@@ -229,7 +249,8 @@ impl Run<'_, '_, '_> {
                 Err(Ended::Refused(error)) if may_be_a_part(&error) => {
                     silent = if is_silence(&error) { silent + 1 } else { 0 };
                     // The first says more than the last: it came after all the tries.
-                    let told = if is_silence(&error) && is_silence(&last) { last.clone() } else { error };
+                    let told =
+                        if is_silence(&error) && is_silence(&last) { last.clone() } else { error };
                     let told = self.naming(told, &rows);
                     progress.left.add(self.failure(&told, &rows), rows);
                     last = told;
@@ -241,7 +262,10 @@ impl Run<'_, '_, '_> {
                 }
                 Err(other) => {
                     let waiting = rows.into_iter().chain(parts.flat_map(|part| self.sent(&part)));
-                    progress.left.add(Failure::Retrying("the rest of the change waits for its turn".to_owned()), waiting);
+                    progress.left.add(
+                        Failure::Retrying("the rest of the change waits for its turn".to_owned()),
+                        waiting,
+                    );
                     return Err(other);
                 }
             }
@@ -262,7 +286,12 @@ impl Run<'_, '_, '_> {
             }
         }
         let shown = |row: &usize| written.account.attributes.get(*row).is_none_or(Option::is_some);
-        let sets = |row: &usize| write.attributes.iter().any(|(own, value)| own == row && matches!(value, NewValue::Set(_)));
+        let sets = |row: &usize| {
+            write
+                .attributes
+                .iter()
+                .any(|(own, value)| own == row && matches!(value, NewValue::Set(_)))
+        };
         progress.unconfirmed.extend(rows.iter().copied().filter(|row| sets(row) && !shown(row)));
         progress.answered.extend(self.answered(&written.account, write, &rows));
         progress.fields.extend(rows);
@@ -276,10 +305,17 @@ impl Run<'_, '_, '_> {
         let all = || -> Vec<usize> { write.attributes.iter().map(|(row, _)| *row).collect() };
         let of = |field: &str| -> Vec<usize> {
             let exactly = all().into_iter().find(|row| *mapping.rows[*row].target == *field);
-            let within = |row: &usize| mapping.rows[*row].target.strip_prefix(field).is_some_and(|rest| rest.starts_with('.'));
+            let within = |row: &usize| {
+                mapping.rows[*row]
+                    .target
+                    .strip_prefix(field)
+                    .is_some_and(|rest| rest.starts_with('.'))
+            };
             exactly.map_or_else(|| all().into_iter().filter(within).collect(), |row| vec![row])
         };
-        let parts = write.attributes.len() + usize::from(write.mark.is_some()) + usize::from(write.access.is_some());
+        let parts = write.attributes.len()
+            + usize::from(write.mark.is_some())
+            + usize::from(write.access.is_some());
         match error {
             Error::Rejected { field: Some(field), .. } => match of(field) {
                 rows if rows.is_empty() => Suspects::None,
@@ -288,15 +324,30 @@ impl Run<'_, '_, '_> {
             },
             Error::Duplicate { field } => {
                 let named = field.as_deref().map(of).unwrap_or_default();
-                let keys = || all().into_iter().filter(|row| [mapping.email, mapping.username].contains(row)).collect();
+                let keys = || {
+                    all()
+                        .into_iter()
+                        .filter(|row| [mapping.email, mapping.username].contains(row))
+                        .collect()
+                };
                 match if named.is_empty() { keys() } else { named } {
                     rows if rows.is_empty() => Suspects::None,
                     rows => Suspects::These(rows),
                 }
             }
             // No attribute keeps an account from its owner, or from being used again.
-            Error::Forbidden { .. } if parts > write.attributes.len() && !write.attributes.is_empty() => Suspects::These(all()),
-            Error::Rejected { field: None, .. } | Error::Unavailable { .. } | Error::Unknown { .. } if parts > 1 => Suspects::Among(all()),
+            Error::Forbidden { .. }
+                if parts > write.attributes.len() && !write.attributes.is_empty() =>
+            {
+                Suspects::These(all())
+            }
+            Error::Rejected { field: None, .. }
+            | Error::Unavailable { .. }
+            | Error::Unknown { .. }
+                if parts > 1 =>
+            {
+                Suspects::Among(all())
+            }
             _ => Suspects::None,
         }
     }
@@ -304,16 +355,27 @@ impl Run<'_, '_, '_> {
     /// The error with the name of what it is about, where it does not say it itself.
     fn naming(&self, error: Error, rows: &[usize]) -> Error {
         match error {
-            Error::Rejected { said, .. } if !rows.is_empty() => Error::Rejected { field: Some(self.names(rows)), said },
+            Error::Rejected { said, .. } if !rows.is_empty() => {
+                Error::Rejected { field: Some(self.names(rows)), said }
+            }
             other => other,
         }
     }
 
     /// Writes to an account. A write whose outcome is unknown is read back; so is a change of a key that another account is
     /// said to have, for that may be this account by now.
-    pub(super) async fn update(&self, aim: &Aim<'_>, write: &AccountWrite, mut tries: Tries) -> Result<Written, Ended> {
-        let urgency = if write.access == Some(Access::Suspended) { Urgency::Urgent } else { Urgency::Normal };
-        let renames = write.attributes.iter().any(|(row, _)| [self.cx.mapping.email, self.cx.mapping.username].contains(row));
+    pub(super) async fn update(
+        &self,
+        aim: &Aim<'_>,
+        write: &AccountWrite,
+        mut tries: Tries,
+    ) -> Result<Written, Ended> {
+        let urgency =
+            if write.access == Some(Access::Suspended) { Urgency::Urgent } else { Urgency::Normal };
+        let renames = write
+            .attributes
+            .iter()
+            .any(|(row, _)| [self.cx.mapping.email, self.cx.mapping.username].contains(row));
         loop {
             let call = || self.cx.provider.update(self.cx.mapping, aim.id, write, urgency);
             let (error, wait) = match self.call((aim.person, aim.sort), &mut tries, call).await {
@@ -354,37 +416,64 @@ impl Run<'_, '_, '_> {
     fn holds(&self, person: PersonIndex, account: &Account<'_>, write: &AccountWrite) -> bool {
         let person = &self.cx.people[person as usize];
         let attributes = write.attributes.iter().all(|(row, value)| {
-            let have = account.attributes.get(*row).and_then(Option::as_deref).filter(|have| !have.is_empty());
+            let have = account
+                .attributes
+                .get(*row)
+                .and_then(Option::as_deref)
+                .filter(|have| !have.is_empty());
             let row = &self.cx.mapping.rows[*row];
             let known = person.kept.as_deref();
-            known.is_some_and(|known| known.is_settled(&person.employee, row, text_of(value), have.unwrap_or_default()))
-                || match value {
-                    NewValue::Set(want) => have.is_some_and(|have| equal(row.compare, have, want)),
-                    NewValue::Clear => have.is_none(),
-                }
+            known.is_some_and(|known| {
+                known.is_settled(&person.employee, row, text_of(value), have.unwrap_or_default())
+            }) || match value {
+                NewValue::Set(want) => have.is_some_and(|have| equal(row.compare, have, want)),
+                NewValue::Clear => have.is_none(),
+            }
         });
         let access = match write.access {
             // Whether sessions were ended, no read shows.
-            Some(Access::Suspended) => account.state == AccountState::Suspended && !self.cx.provider.capabilities().ends_sessions,
-            Some(Access::Active) => !matches!(account.state, AccountState::Suspended | AccountState::Unactivated),
+            Some(Access::Suspended) => {
+                account.state == AccountState::Suspended
+                    && !self.cx.provider.capabilities().ends_sessions
+            }
+            Some(Access::Active) => {
+                !matches!(account.state, AccountState::Suspended | AccountState::Unactivated)
+            }
             None => true,
         };
-        attributes && access && write.mark.as_ref().is_none_or(|mark| account.mark.as_deref() == Some(&**mark))
+        attributes
+            && access
+            && write.mark.as_ref().is_none_or(|mark| account.mark.as_deref() == Some(&**mark))
     }
 }
 
 impl Progress {
     fn landed(self, aim: Aim<'_>, (action, matched_by): (Action, MatchedBy)) -> Landed {
         let Self { written, fields, unconfirmed, answered, left, sessions, request_id } = self;
-        let (account, state) =
-            written.map_or_else(|| (aim.id.into(), aim.before), |written| ((*written.account.id).into(), written.account.state));
-        Landed { account, state, matched_by, action, fields, unconfirmed, answered, left, sessions, request_id }
+        let (account, state) = written.map_or_else(
+            || (aim.id.into(), aim.before),
+            |written| ((*written.account.id).into(), written.account.state),
+        );
+        Landed {
+            account,
+            state,
+            matched_by,
+            action,
+            fields,
+            unconfirmed,
+            answered,
+            left,
+            sessions,
+            request_id,
+        }
     }
 }
 
 /// Whether an error may be about a part of a change, so that the rest of it is worth a try.
 fn may_be_a_part(error: &Error) -> bool {
-    is_forbidden(error) || is_silence(error) || matches!(error, Error::Rejected { .. } | Error::Duplicate { .. })
+    is_forbidden(error)
+        || is_silence(error)
+        || matches!(error, Error::Rejected { .. } | Error::Duplicate { .. })
 }
 
 const fn is_forbidden(error: &Error) -> bool {

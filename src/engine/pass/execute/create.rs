@@ -27,10 +27,15 @@ use crate::{
 const SENT: u32 = 2;
 
 impl Run<'_, '_, '_> {
-    pub(super) async fn create(&self, change: &Change, mut write: AccountWrite) -> Result<Landed, Ended> {
+    pub(super) async fn create(
+        &self,
+        change: &Change,
+        mut write: AccountWrite,
+    ) -> Result<Landed, Ended> {
         let person = change.person;
         let employee = &self.cx.people[person as usize].employee;
-        let names = [self.cx.mapping.email, self.cx.mapping.username].map(|row| self.cx.mapping.text(row, employee));
+        let names = [self.cx.mapping.email, self.cx.mapping.username]
+            .map(|row| self.cx.mapping.text(row, employee));
         if names.iter().flatten().any(|name| self.cx.protected.names(name)) {
             return Err(Ended::Failed(Failure::Protected(ProtectedBy::Settings)));
         }
@@ -52,7 +57,8 @@ impl Run<'_, '_, '_> {
             match self.call((person, Sort::Creation), &mut tries, call).await {
                 Ok(Written { account, request_id, left: _ }) => {
                     let fields = self.sent(&write);
-                    let shown = |row: &usize| account.attributes.get(*row).is_none_or(Option::is_some);
+                    let shown =
+                        |row: &usize| account.attributes.get(*row).is_none_or(Option::is_some);
                     let unconfirmed = fields.iter().copied().filter(|row| !shown(row)).collect();
                     let mut answered = self.answered(&account, &write, &fields);
                     answered.retain(|one| one.kept.is_some());
@@ -78,8 +84,13 @@ impl Run<'_, '_, '_> {
                         (self.cx.pause)(wait).await;
                     }
                     if let Some(account) = self.by_mark(person).await? {
-                        self.call((person, Sort::Creation), &mut Tries::all(), || self.cx.provider.finish(&account.id, initial)).await?;
-                        return self.bring_up(person, account, &write, (MatchedBy::Created, true)).await;
+                        self.call((person, Sort::Creation), &mut Tries::all(), || {
+                            self.cx.provider.finish(&account.id, initial)
+                        })
+                        .await?;
+                        return self
+                            .bring_up(person, account, &write, (MatchedBy::Created, true))
+                            .await;
                     }
                     let error = often(Error::Unknown { said }, sent);
                     if sent >= SENT {
@@ -94,14 +105,26 @@ impl Run<'_, '_, '_> {
                 Err(Ended::Refused(error @ (Error::Rejected { .. } | Error::Duplicate { .. }))) => {
                     let many = left.rows().len() >= LEFT_OUT;
                     let rows = match self.suspects(&write, &error) {
-                        Suspects::These(rows) | Suspects::Among(rows) if !many => self.dispensable(&write, |row| rows.contains(&row)),
-                        Suspects::These(rows) if self.dispensable(&write, |row| rows.contains(&row)).is_empty() => Vec::new(),
-                        Suspects::These(_) | Suspects::Among(_) => self.dispensable(&write, |_| true),
+                        Suspects::These(rows) | Suspects::Among(rows) if !many => {
+                            self.dispensable(&write, |row| rows.contains(&row))
+                        }
+                        Suspects::These(rows)
+                            if self.dispensable(&write, |row| rows.contains(&row)).is_empty() =>
+                        {
+                            Vec::new()
+                        }
+                        Suspects::These(_) | Suspects::Among(_) => {
+                            self.dispensable(&write, |_| true)
+                        }
                         Suspects::None => Vec::new(),
                     };
                     match error {
-                        error if !rows.is_empty() => self.leave_out(&mut write, &mut left, &error, rows),
-                        Error::Duplicate { field } => return self.duplicate(person, &write, field, sent > 0).await,
+                        error if !rows.is_empty() => {
+                            self.leave_out(&mut write, &mut left, &error, rows)
+                        }
+                        Error::Duplicate { field } => {
+                            return self.duplicate(person, &write, field, sent > 0).await;
+                        }
                         error => return Err(Ended::Refused(error)),
                     }
                 }
@@ -113,16 +136,31 @@ impl Run<'_, '_, '_> {
     /// The rows that a new account can be without, and for which `which` holds.
     fn dispensable(&self, write: &AccountWrite, which: impl Fn(usize) -> bool) -> Vec<usize> {
         let mapping = self.cx.mapping;
-        let needed = |row: usize| mapping.rows[row].required || row == mapping.email || row == mapping.username;
-        write.attributes.iter().map(|(row, _)| *row).filter(|row| !needed(*row) && which(*row)).collect()
+        let needed = |row: usize| {
+            mapping.rows[row].required || row == mapping.email || row == mapping.username
+        };
+        write
+            .attributes
+            .iter()
+            .map(|(row, _)| *row)
+            .filter(|row| !needed(*row) && which(*row))
+            .collect()
     }
 
-    fn leave_out(&self, write: &mut AccountWrite, left: &mut LeftOut, error: &Error, rows: Vec<usize>) {
+    fn leave_out(
+        &self,
+        write: &mut AccountWrite,
+        left: &mut LeftOut,
+        error: &Error,
+        rows: Vec<usize>,
+    ) {
         write.attributes.retain(|(row, _)| !rows.contains(row));
         let names = self.names(&rows);
         let failure = match self.failure(error, &rows) {
             // Which of several it is, the provider does not say.
-            Failure::Rejected(said) if rows.len() > 1 => Failure::Rejected(format!("{said} (one of {names})")),
+            Failure::Rejected(said) if rows.len() > 1 => {
+                Failure::Rejected(format!("{said} (one of {names})"))
+            }
             other => other,
         };
         left.add(failure, rows);
@@ -152,12 +190,24 @@ impl Run<'_, '_, '_> {
     }
 
     /// Accounts with this e-mail. Where reads lag behind writes, one that is `sure` to exist is looked for again.
-    async fn by_email(&self, index: PersonIndex, email: &str, sure: bool) -> Result<Vec<Account<'static>>, Ended> {
+    async fn by_email(
+        &self,
+        index: PersonIndex,
+        email: &str,
+        sure: bool,
+    ) -> Result<Vec<Account<'static>>, Ended> {
         let mut pause = LAG;
         loop {
-            let mut found = self.look(index, Sort::Creation, Key::Email(email), Tries::all()).await?;
-            found.retain(|account| account.email.as_deref().is_some_and(|have| key(have) == key(email)));
-            if !found.is_empty() || !sure || !self.cx.provider.capabilities().lags || pause > LAG * 4 {
+            let mut found =
+                self.look(index, Sort::Creation, Key::Email(email), Tries::all()).await?;
+            found.retain(|account| {
+                account.email.as_deref().is_some_and(|have| key(have) == key(email))
+            });
+            if !found.is_empty()
+                || !sure
+                || !self.cx.provider.capabilities().lags
+                || pause > LAG * 4
+            {
                 return Ok(found);
             }
             (self.cx.pause)(pause).await;
@@ -167,7 +217,13 @@ impl Run<'_, '_, '_> {
 
     /// A create was answered "there is one": whose is it?
     /// `doubtful`: an earlier try may have made it.
-    async fn duplicate(&self, index: PersonIndex, write: &AccountWrite, field: Option<String>, doubtful: bool) -> Result<Landed, Ended> {
+    async fn duplicate(
+        &self,
+        index: PersonIndex,
+        write: &AccountWrite,
+        field: Option<String>,
+        doubtful: bool,
+    ) -> Result<Landed, Ended> {
         let person = &self.cx.people[index as usize];
         let mapping = self.cx.mapping;
         let conflict = |said: &str| Ended::Failed(Failure::Conflict(said.to_owned()));
@@ -187,10 +243,16 @@ impl Run<'_, '_, '_> {
                 return Err(Ended::Failed(Failure::Retrying(said.to_owned())));
             }
             return Err(match other {
-                Some(other) => conflict(&format!("another account has this {other}: free it there, or correct it in Bob")),
+                Some(other) => conflict(&format!(
+                    "another account has this {other}: free it there, or correct it in Bob"
+                )),
                 None => {
                     let username = &mapping.rows[mapping.username].target;
-                    let keys = if target == username { target.to_string() } else { format!("{target} or {username}") };
+                    let keys = if target == username {
+                        target.to_string()
+                    } else {
+                        format!("{target} or {username}")
+                    };
                     conflict(&format!(
                         "this {keys} is taken, and no account shows it: an alias, a group, a deleted account or one out of reach has it; free \
                          it there, or correct it in Bob"
@@ -201,15 +263,20 @@ impl Run<'_, '_, '_> {
         match account.mark.as_deref() {
             Some(mark) if mark == person.employee.id() => {
                 if let (true, Ok(initial)) = (doubtful, &self.cx.initial) {
-                    self.call((index, Sort::Creation), &mut Tries::all(), || self.cx.provider.finish(&account.id, initial)).await?;
+                    self.call((index, Sort::Creation), &mut Tries::all(), || {
+                        self.cx.provider.finish(&account.id, initial)
+                    })
+                    .await?;
                 }
                 self.bring_up(index, account, write, (MatchedBy::Mark, doubtful)).await
             }
-            Some(mark) if self.cx.people.iter().any(|person| person.employee.id() == mark) => Err(conflict(&format!(
-                "the account {} has this {target} and belongs to employee {mark} in Bob: correct one of the two in Bob, or hand the account \
+            Some(mark) if self.cx.people.iter().any(|person| person.employee.id() == mark) => {
+                Err(conflict(&format!(
+                    "the account {} has this {target} and belongs to employee {mark} in Bob: correct one of the two in Bob, or hand the account \
                  over by setting its mark to this employee's id",
-                account.id
-            ))),
+                    account.id
+                )))
+            }
             Some(_) => Err(conflict(&format!(
                 "the account {} has this {target}, and bears the mark of another employee: correct the mark there, or the value in Bob",
                 account.id
@@ -238,7 +305,8 @@ impl Run<'_, '_, '_> {
             return Err(Ended::Failed(Failure::ManagedElsewhere));
         }
         let person = &self.cx.people[index as usize];
-        let (attributes, _) = differences(self.cx.mapping, &person.employee, person.kept.as_deref(), &account);
+        let (attributes, _) =
+            differences(self.cx.mapping, &person.employee, person.kept.as_deref(), &account);
         let mut write = AccountWrite { attributes, ..AccountWrite::default() };
         write.attributes.retain(|(row, _)| !self.cx.unavailable.contains(row));
         if let Some(row) = self.cx.mapping.manager {
@@ -248,8 +316,14 @@ impl Run<'_, '_, '_> {
                     .attributes
                     .iter()
                     .filter(|(r, value)| {
-                        let same = |want: &str| have.is_some_and(|have| equal(self.cx.mapping.rows[row].compare, have, want));
-                        *r == row && !matches!(value, NewValue::Set(want) if same(want)) && (*value != NewValue::Clear || have.is_some())
+                        let same = |want: &str| {
+                            have.is_some_and(|have| {
+                                equal(self.cx.mapping.rows[row].compare, have, want)
+                            })
+                        };
+                        *r == row
+                            && !matches!(value, NewValue::Set(want) if same(want))
+                            && (*value != NewValue::Clear || have.is_some())
                     })
                     .cloned(),
             );
@@ -259,12 +333,17 @@ impl Run<'_, '_, '_> {
         }
         write.mark = wanted.mark.clone().filter(|_| account.mark.is_none());
         write.access = match (person.decision.existing, account.state) {
-            (Some(Access::Suspended), state) if state != AccountState::Suspended => Some(Access::Suspended),
-            (Some(Access::Active), AccountState::Suspended | AccountState::Unactivated) => Some(Access::Active),
+            (Some(Access::Suspended), state) if state != AccountState::Suspended => {
+                Some(Access::Suspended)
+            }
+            (Some(Access::Active), AccountState::Suspended | AccountState::Unactivated) => {
+                Some(Access::Active)
+            }
             _ => None,
         };
         // That it is there is the end of a create whose answer was lost; else it is what is done to it now.
-        let made = matched_by == MatchedBy::Created || (write.is_empty() && matched_by == MatchedBy::Mark);
+        let made =
+            matched_by == MatchedBy::Created || (write.is_empty() && matched_by == MatchedBy::Mark);
         let action = if made { Action::Create } else { action_on(account.mark.is_some(), &write) };
         let fields = self.sent(if made { wanted } else { &write });
         let (id, state): (Box<str>, _) = ((*account.id).into(), account.state);
@@ -293,7 +372,8 @@ impl Run<'_, '_, '_> {
             }
         }
         write.foreign = account.foreign.as_deref().map(Into::into);
-        let sort = if write.access == Some(Access::Suspended) { Sort::Suspension } else { Sort::Update };
+        let sort =
+            if write.access == Some(Access::Suspended) { Sort::Suspension } else { Sort::Update };
         let aim = Aim { person: index, id: &id, before: state, sort };
         let mut landed = self.settle(aim, write, (action, matched_by)).await?;
         if made {

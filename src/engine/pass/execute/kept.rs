@@ -13,14 +13,20 @@ use crate::{
 
 impl Run<'_, '_, '_> {
     /// Returns, for each of these rows of a write, whether the answer shows it in another form. Many an answer shows nothing.
-    pub(super) fn answered(&self, account: &Account<'_>, write: &AccountWrite, rows: &[usize]) -> Vec<Answered> {
+    pub(super) fn answered(
+        &self,
+        account: &Account<'_>,
+        write: &AccountWrite,
+        rows: &[usize],
+    ) -> Vec<Answered> {
         let seen = self.cx.provider.capabilities().answers_changes;
         let written = write.attributes.iter().filter(|(row, _)| rows.contains(row));
         written
             .map(|(row, value)| {
                 let sent = text_of(value);
                 let have = text(account, *row);
-                let other = !have.is_empty() && !equal(self.cx.mapping.rows[*row].compare, have, sent);
+                let other =
+                    !have.is_empty() && !equal(self.cx.mapping.rows[*row].compare, have, sent);
                 Answered { row: *row, sent: sent.into(), seen, kept: other.then(|| have.into()) }
             })
             .collect()
@@ -33,18 +39,30 @@ impl Run<'_, '_, '_> {
         let person = &self.cx.people[index as usize];
         let Some(known) = person.kept.as_deref().filter(|known| known.has_tries()) else { return };
         let rows = &self.cx.mapping.rows;
-        let is_doubtful = |one: &Answered| one.kept.is_none() && known.was_tried(&person.employee, &rows[one.row], &one.sent);
-        let doubtful: Vec<usize> = (0..landed.answered.len()).filter(|at| is_doubtful(&landed.answered[*at])).collect();
+        let is_doubtful = |one: &Answered| {
+            one.kept.is_none() && known.was_tried(&person.employee, &rows[one.row], &one.sent)
+        };
+        let doubtful: Vec<usize> =
+            (0..landed.answered.len()).filter(|at| is_doubtful(&landed.answered[*at])).collect();
         if doubtful.is_empty() {
             return;
         }
         let lags = self.cx.provider.capabilities().lags;
         let mut pause = LAG;
         loop {
-            let Ok(found) = self.look(index, sort, Key::Id(&landed.account), Tries::at_most(1)).await else { return };
-            let Some(account) = found.into_iter().find(|account| *account.id == *landed.account) else { return };
-            let other = |one: &Answered| !equal(rows[one.row].compare, text(&account, one.row), &one.sent);
-            let differ: Vec<usize> = doubtful.iter().copied().filter(|at| other(&landed.answered[*at])).collect();
+            let Ok(found) =
+                self.look(index, sort, Key::Id(&landed.account), Tries::at_most(1)).await
+            else {
+                return;
+            };
+            let Some(account) = found.into_iter().find(|account| *account.id == *landed.account)
+            else {
+                return;
+            };
+            let other =
+                |one: &Answered| !equal(rows[one.row].compare, text(&account, one.row), &one.sent);
+            let differ: Vec<usize> =
+                doubtful.iter().copied().filter(|at| other(&landed.answered[*at])).collect();
             if differ.is_empty() == lags || pause > LAG * 2 {
                 doubtful.iter().for_each(|at| landed.answered[*at].seen = true);
                 for at in differ {

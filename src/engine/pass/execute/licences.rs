@@ -63,7 +63,8 @@ impl<'c> Licences<'c> {
 impl<'c> Run<'_, '_, 'c> {
     /// Returns whether the account was given access and may have no licence for it.
     pub(super) fn may_lack_licence(&self, done: &Done) -> bool {
-        let given = matches!(done.action, Action::Create | Action::Reactivate) && done.state == AccountState::Active;
+        let given = matches!(done.action, Action::Create | Action::Reactivate)
+            && done.state == AccountState::Active;
         given && self.cx.provider.capabilities().licences
     }
 

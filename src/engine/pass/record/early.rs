@@ -34,8 +34,12 @@ impl Recorder<'_> {
     pub async fn unlisted(&self) {
         let mut writes = Vec::new();
         for (index, person) in (0..).zip(self.people) {
-            let will_have = person.decision.managed && person.decision.missing != Missing::Never && person.claimed_by.is_none();
-            let is_new = self.roster.with(self.key, person.employee.id(), |entry| entry.is_none_or(|entry| entry.digest == 0));
+            let will_have = person.decision.managed
+                && person.decision.missing != Missing::Never
+                && person.claimed_by.is_none();
+            let is_new = self.roster.with(self.key, person.employee.id(), |entry| {
+                entry.is_none_or(|entry| entry.digest == 0)
+            });
             if will_have && is_new {
                 writes.extend(self.before_the_outcome(index, Trouble::Unlisted));
             }
@@ -47,9 +51,14 @@ impl Recorder<'_> {
     pub async fn waiting(&self, goes: impl Fn(usize) -> bool) {
         let mut writes = Vec::new();
         for (index, standing) in (0..).zip(&self.plan.standings) {
-            if standing.change.is_some_and(&goes) && !self.is_settled(index) && !self.only_waits_for_a_manager(index) {
+            if standing.change.is_some_and(&goes)
+                && !self.is_settled(index)
+                && !self.only_waits_for_a_manager(index)
+            {
                 let planned = self.planned(index);
-                writes.extend(self.before_the_outcome(index, Trouble::Waiting { planned, dry_run: false }));
+                writes.extend(
+                    self.before_the_outcome(index, Trouble::Waiting { planned, dry_run: false }),
+                );
             }
         }
         self.write_all(writes).await;
@@ -66,6 +75,7 @@ impl Recorder<'_> {
     /// Whether there is nothing to be said of this person before an outcome: it is known, or a later pass knows better.
     pub(super) fn is_settled(&self, index: PersonIndex) -> bool {
         let id = self.people[index as usize].employee.id();
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner).contains(&index) || self.looking.is_outdated(id)
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).contains(&index)
+            || self.looking.is_outdated(id)
     }
 }

@@ -31,18 +31,40 @@ pub fn after(
     if before.is_none() && answered.is_empty() {
         return None;
     }
-    let new = done.is_some_and(|done| done.action == Action::Create && done.matched_by == MatchedBy::Created);
+    let new = done
+        .is_some_and(|done| done.action == Action::Create && done.matched_by == MatchedBy::Created);
     let ours = done.is_some_and(|done| !matches!(done.action, Action::Create | Action::Adopt));
-    let look = |row: usize| if left_alone.contains(&row) { Look::Unseen } else { look(mapping, (person, standing), planned, row) };
-    let known = Kept::after(before, mapping, &person.employee, (Writes { answered, new, ours }, window), look);
+    let look = |row: usize| {
+        if left_alone.contains(&row) {
+            Look::Unseen
+        } else {
+            look(mapping, (person, standing), planned, row)
+        }
+    };
+    let known = Kept::after(
+        before,
+        mapping,
+        &person.employee,
+        (Writes { answered, new, ours }, window),
+        look,
+    );
     (!known.is_empty()).then(|| Box::new(known))
 }
 
 /// Returns what is seen of a row that was not written.
-fn look(mapping: &Mapping, (person, standing): (&Person, &Standing), planned: Option<&Change>, row: usize) -> Look {
-    let compared = standing.account.is_some() && person.decision.managed && person.claimed_by.is_none() && !person.employee.unread;
+fn look(
+    mapping: &Mapping,
+    (person, standing): (&Person, &Standing),
+    planned: Option<&Change>,
+    row: usize,
+) -> Look {
+    let compared = standing.account.is_some()
+        && person.decision.managed
+        && person.claimed_by.is_none()
+        && !person.employee.unread;
     let is_key = row == mapping.email || row == mapping.username;
-    let waits = planned.is_some_and(|change| change.write.attributes.iter().any(|(own, _)| *own == row));
+    let waits =
+        planned.is_some_and(|change| change.write.attributes.iter().any(|(own, _)| *own == row));
     let untouched = matches!(standing.block, Some(Block::Protected(_) | Block::ManagedElsewhere));
     let taken = is_key && matches!(standing.block, Some(Block::Conflict(_)));
     if standing.contested.contains(&row) {

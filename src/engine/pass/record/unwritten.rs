@@ -57,7 +57,12 @@ fn words(count: usize, what: &str, (object, answer): &(String, String)) -> Strin
 
 impl Recorder<'_> {
     /// Notes that something of this employee could not be written.
-    pub(super) fn not_written(&self, employee: &str, verdict: Option<&Verdict<'_>>, error: &WriteError) {
+    pub(super) fn not_written(
+        &self,
+        employee: &str,
+        verdict: Option<&Verdict<'_>>,
+        error: &WriteError,
+    ) {
         if error.is_gone() {
             return;
         }
@@ -70,9 +75,12 @@ impl Recorder<'_> {
         let mut unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
         unwritten.people.push((employee.into(), error.is_refused()));
         let first = if error.is_refused() { &mut unwritten.refused } else { &mut unwritten.failed };
-        first.get_or_insert_with(|| (object_name(&self.key.name, employee), error.why().to_owned()));
+        first
+            .get_or_insert_with(|| (object_name(&self.key.name, employee), error.why().to_owned()));
         drop(unwritten);
-        let shown = verdict.is_some_and(|verdict| verdict.in_scope() && verdict.decision.managed || !verdict.reason().is_ready());
+        let shown = verdict.is_some_and(|verdict| {
+            verdict.in_scope() && verdict.decision.managed || !verdict.reason().is_ready()
+        });
         if error.is_refused() && shown {
             self.roster.refused(self.key, employee);
         }

@@ -38,7 +38,9 @@ impl Recorder<'_> {
                 uid: Some(self.uid.to_owned()),
                 ..ObjectReference::default()
             };
-            let note = format!("{count} employees in one pass; {SINGLE} of them have events of their own, and status.history has each.");
+            let note = format!(
+                "{count} employees in one pass; {SINGLE} of them have events of their own, and status.history has each."
+            );
             self.events.publish(about, false, reason, "Sync", note);
         }
     }
@@ -81,7 +83,8 @@ impl Recorder<'_> {
             }
             Err(error) => {
                 // A change that failed is tried again, and tells of itself then. One that was made never comes again.
-                let made = write.history.into_iter().filter(|line| line.outcome == OutcomeWord::Succeeded);
+                let made =
+                    write.history.into_iter().filter(|line| line.outcome == OutcomeWord::Succeeded);
                 self.roster.owe(self.key, id, made.chain(write.owed).collect());
                 self.not_written(id, Some(&write.verdict), &error);
             }
@@ -106,9 +109,14 @@ impl Recorder<'_> {
         let mapping = &self.validated.settings.mapping;
         let now = self.clock.now();
         let blank = EmployeeSyncStatus::default();
-        if write.exists && write.history.is_none() && write.owed.is_empty() && write.proof.file_deleted.is_none() {
+        if write.exists
+            && write.history.is_none()
+            && write.owed.is_empty()
+            && write.proof.file_deleted.is_none()
+        {
             // After a restart the verdict behind a status is not known, but its digest is.
-            if digest(&write.verdict.status(mapping, &blank, write.proof, &[], now)) == write.digest {
+            if digest(&write.verdict.status(mapping, &blank, write.proof, &[], now)) == write.digest
+            {
                 self.roster.confirm(self.key, id, write.hash);
                 self.metrics.status_patch("EmployeeSync", "skipped");
                 return Ok(());
@@ -132,7 +140,11 @@ impl Recorder<'_> {
             }
             let before = object.status.clone().unwrap_or_default();
             // A write whose answer was lost may have stored its line all the same.
-            let lines = write.history.iter().chain(&write.owed).filter(|line| !before.history.contains(line));
+            let lines = write
+                .history
+                .iter()
+                .chain(&write.owed)
+                .filter(|line| !before.history.contains(line));
             let lines: Vec<HistoryEntry> = lines.cloned().collect();
             let (status, changed) = self.status(write, id, &object, &before, &lines);
             if object.status.as_ref().is_some_and(|old| same(old, &status)) {
@@ -140,7 +152,11 @@ impl Recorder<'_> {
                 return Ok(());
             }
             self.roster.writing(self.key, id, true);
-            let written = self.writer.apply_person(&object, &status).await.inspect_err(|_| self.roster.writing(self.key, id, false));
+            let written = self
+                .writer
+                .apply_person(&object, &status)
+                .await
+                .inspect_err(|_| self.roster.writing(self.key, id, false));
             tries += 1;
             match written {
                 // It changed between the read and the write.
@@ -150,7 +166,8 @@ impl Recorder<'_> {
         };
         self.roster.wrote(&written, if changed { 0 } else { write.hash });
         self.metrics.status_patch("EmployeeSync", "written");
-        let done = write.history.as_ref().is_some_and(|entry| entry.outcome == OutcomeWord::Succeeded);
+        let done =
+            write.history.as_ref().is_some_and(|entry| entry.outcome == OutcomeWord::Succeeded);
         if let Some(cause) = self.causes.get(id).filter(|_| done) {
             self.metrics.reached(cause.trigger, cause.class, cause.since.elapsed());
         }
@@ -174,12 +191,23 @@ impl Recorder<'_> {
         lines: &[HistoryEntry],
     ) -> (EmployeeSyncStatus, bool) {
         // Evidence is what the roster has at this moment: Bob may have reported something, or taken it back, since the pass looked.
-        let (proof, changed) =
-            self.roster.with(self.key, id, |entry| (self.proof(write.index, entry, Some(&write.seen)), Seen::of(entry) != write.seen));
-        let mut status = write.verdict.status(&self.validated.settings.mapping, before, proof, lines, self.clock.now());
+        let (proof, changed) = self.roster.with(self.key, id, |entry| {
+            (self.proof(write.index, entry, Some(&write.seen)), Seen::of(entry) != write.seen)
+        });
+        let mut status = write.verdict.status(
+            &self.validated.settings.mapping,
+            before,
+            proof,
+            lines,
+            self.clock.now(),
+        );
         // The object may be there already, written by somebody: its generation is the truth.
-        status.observed_generation = object.metadata.generation.map(|generation| generation.min(write.verdict.generation).max(1));
-        let done = write.history.as_ref().is_some_and(|entry| entry.outcome == OutcomeWord::Succeeded);
+        status.observed_generation = object
+            .metadata
+            .generation
+            .map(|generation| generation.min(write.verdict.generation).max(1));
+        let done =
+            write.history.as_ref().is_some_and(|entry| entry.outcome == OutcomeWord::Succeeded);
         if changed {
             // What another pass has answered or released meanwhile stands.
             let (sync, part) = (&before.last_handled_sync_at, &before.held_part);
@@ -197,16 +225,31 @@ impl Recorder<'_> {
     fn announce_open(&self, object: &EmployeeSync, write: &Write<'_>, before: &EmployeeSyncStatus) {
         let verdict = &write.verdict;
         let (reason, open) = (verdict.reason(), verdict.is_open());
-        let known = conditions::find(&before.conditions, conditions::Type::Ready).is_some_and(|ready| ready.reason == reason.as_str());
+        let known = conditions::find(&before.conditions, conditions::Type::Ready)
+            .is_some_and(|ready| ready.reason == reason.as_str());
         if open && reason.is_stalled() && !known {
-            let note = format!("{} {}", verdict.message(&self.validated.settings.mapping), reason.what_to_do());
-            self.events.publish(reference(object), true, reason.as_str(), action_word(Action::Suspend), note);
+            let note = format!(
+                "{} {}",
+                verdict.message(&self.validated.settings.mapping),
+                reason.what_to_do()
+            );
+            self.events.publish(
+                reference(object),
+                true,
+                reason.as_str(),
+                action_word(Action::Suspend),
+                note,
+            );
         }
     }
 
     fn announce(&self, object: &EmployeeSync, write: &Write<'_>, entry: &HistoryEntry) {
         let regarding = reference(object);
-        let fields = if entry.fields.is_empty() { String::new() } else { format!(" ({})", entry.fields.join(", ")) };
+        let fields = if entry.fields.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", entry.fields.join(", "))
+        };
         match entry.outcome {
             OutcomeWord::Succeeded => {
                 let (reason, done) = match entry.action {
@@ -224,7 +267,13 @@ impl Recorder<'_> {
                 }
                 drop(told);
                 let why = write.verdict.decision.because();
-                self.events.publish(regarding, false, reason, action_word(entry.action), format!("{done}{fields}: {why}."));
+                self.events.publish(
+                    regarding,
+                    false,
+                    reason,
+                    action_word(entry.action),
+                    format!("{done}{fields}: {why}."),
+                );
             }
             OutcomeWord::Failed => {
                 let reason = write.verdict.reason();
@@ -233,7 +282,11 @@ impl Recorder<'_> {
                     true,
                     reason.as_str(),
                     action_word(entry.action),
-                    format!("{} {}", write.verdict.message(&self.validated.settings.mapping), reason.what_to_do()),
+                    format!(
+                        "{} {}",
+                        write.verdict.message(&self.validated.settings.mapping),
+                        reason.what_to_do()
+                    ),
                 );
             }
         }
@@ -253,7 +306,12 @@ impl Seen {
     pub(super) fn of(entry: Option<&Entry>) -> Self {
         let Some(entry) = entry else { return Self::default() };
         let (revoked, file_deleted) = entry.evidence();
-        Self { revoked, file_deleted, sync_handled: entry.sync_handled.clone(), part: entry.part.map(NonZeroU64::get) }
+        Self {
+            revoked,
+            file_deleted,
+            sync_handled: entry.sync_handled.clone(),
+            part: entry.part.map(NonZeroU64::get),
+        }
     }
 
     /// The evidence in it.
@@ -317,13 +375,25 @@ mod tests {
     #[test]
     fn evidence_that_came_or_ended_while_a_pass_was_under_way_is_news_to_it() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        let revoked = |second| Seen { revoked: Some(Revoked { at: at(second), start: None }), ..Seen::default() };
+        let revoked = |second| Seen {
+            revoked: Some(Revoked { at: at(second), start: None }),
+            ..Seen::default()
+        };
         let (none, first, second) = (Seen::of(None), revoked(1), revoked(2));
         let deleted = Seen { file_deleted: Some(at(3)), ..Seen::default() };
-        for (seen, now) in [(&first, &none), (&none, &first), (&first, &second), (&none, &deleted), (&deleted, &none)] {
+        for (seen, now) in [
+            (&first, &none),
+            (&none, &first),
+            (&first, &second),
+            (&none, &deleted),
+            (&deleted, &none),
+        ] {
             assert!(!seen.knows_evidence_of(now), "{seen:?} {now:?}");
         }
         let answered = Seen { sync_handled: Some("now".into()), ..first.clone() };
-        assert!(first.knows_evidence_of(&answered) && first != answered, "an answered request is no evidence, and news all the same");
+        assert!(
+            first.knows_evidence_of(&answered) && first != answered,
+            "an answered request is no evidence, and news all the same"
+        );
     }
 }

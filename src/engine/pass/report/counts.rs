@@ -60,19 +60,25 @@ pub fn with_counts(
     let mut put = |wanted: Wanted| {
         for fresh in merge(&status.conditions, &[wanted], generation, now) {
             match status.conditions.iter_mut().find(|known| known.type_ == fresh.type_) {
-                Some(known) => *known = Condition { observed_generation: known.observed_generation, ..fresh },
+                Some(known) => {
+                    *known = Condition { observed_generation: known.observed_generation, ..fresh }
+                }
                 None => status.conditions.push(fresh),
             }
         }
     };
     put(employees_failing(&counts.failing().collect::<Vec<_>>(), reckoned.not_written.as_deref()));
-    let Some(ready) = conditions::find(&status.conditions, conditions::Type::Ready).map(|ready| ready.reason.clone()) else {
+    let Some(ready) = conditions::find(&status.conditions, conditions::Type::Ready)
+        .map(|ready| ready.reason.clone())
+    else {
         return status;
     };
     let is = |reason: IntegrationReason| reason.as_str() == ready;
     let mut put = |wanted: Wanted| {
         for fresh in merge(&status.conditions, &[wanted], generation, now) {
-            if let Some(known) = status.conditions.iter_mut().find(|known| known.type_ == fresh.type_) {
+            if let Some(known) =
+                status.conditions.iter_mut().find(|known| known.type_ == fresh.type_)
+            {
                 *known = Condition { observed_generation: known.observed_generation, ..fresh };
             }
         }
@@ -81,23 +87,46 @@ pub fn with_counts(
         return status;
     }
     if let Some((reason, message)) = one_cause(counts, reckoned.taken_by.as_ref()) {
-        put(Wanted { kind: conditions::Type::Ready, status: false, reason: reason.as_str(), message: message.clone() });
+        put(Wanted {
+            kind: conditions::Type::Ready,
+            status: false,
+            reason: reason.as_str(),
+            message: message.clone(),
+        });
         let stalled = reason.is_stalled();
         if stalled {
-            put(Wanted { kind: conditions::Type::Stalled, status: true, reason: reason.as_str(), message });
+            put(Wanted {
+                kind: conditions::Type::Stalled,
+                status: true,
+                reason: reason.as_str(),
+                message,
+            });
         } else {
-            put(Wanted { kind: conditions::Type::Reconciling, status: true, reason: reason.as_str(), message });
+            put(Wanted {
+                kind: conditions::Type::Reconciling,
+                status: true,
+                reason: reason.as_str(),
+                message,
+            });
         }
     } else if is(IntegrationReason::Converged) {
         let message = in_sync(counts.ready, counts.in_scope(), failing);
-        put(Wanted { kind: conditions::Type::Ready, status: true, reason: IntegrationReason::Converged.as_str(), message });
+        put(Wanted {
+            kind: conditions::Type::Ready,
+            status: true,
+            reason: IntegrationReason::Converged.as_str(),
+            message,
+        });
     }
     status
 }
 
 /// Says how many of the people in scope are in sync, and how many fail.
 pub(super) fn in_sync(ready: u32, in_scope: u32, failing: u32) -> String {
-    let in_sync = format!("{ready} of {} in sync", counted(in_scope, "employee in scope is", "employees in scope are"));
+    let in_sync = format!(
+        "{ready} of {} in sync",
+        counted(in_scope, "employee in scope is", "employees in scope are")
+    );
     match failing {
         0 => format!("{in_sync}."),
         failing => format!("{in_sync}, {}.", counted(failing, "fails", "fail")),
@@ -105,11 +134,19 @@ pub(super) fn in_sync(ready: u32, in_scope: u32, failing: u32) -> String {
 }
 
 /// Says who fails, by reason.
-pub(super) fn employees_failing(reasons: &[(EmployeeReason, u32)], not_written: Option<&str>) -> Wanted {
+pub(super) fn employees_failing(
+    reasons: &[(EmployeeReason, u32)],
+    not_written: Option<&str>,
+) -> Wanted {
     let kind = conditions::Type::EmployeesFailing;
     let failing: u32 = reasons.iter().map(|(_, count)| count).sum();
     if failing == 0 {
-        return Wanted { kind, status: false, reason: DetailReason::NoneFailing.as_str(), message: String::new() };
+        return Wanted {
+            kind,
+            status: false,
+            reason: DetailReason::NoneFailing.as_str(),
+            message: String::new(),
+        };
     }
     let mut message = counted(failing, "employee fails:", "employees fail:");
     for (reason, count) in reasons {
@@ -117,7 +154,9 @@ pub(super) fn employees_failing(reasons: &[(EmployeeReason, u32)], not_written: 
     }
     message.pop();
     message.push('.');
-    if let Some(told) = not_written.filter(|_| reasons.iter().any(|(reason, _)| *reason == EmployeeReason::NotRecorded)) {
+    if let Some(told) = not_written
+        .filter(|_| reasons.iter().any(|(reason, _)| *reason == EmployeeReason::NotRecorded))
+    {
         let _ = write!(message, " {told}");
     }
     Wanted { kind, status: true, reason: DetailReason::SomeFailing.as_str(), message }
@@ -125,7 +164,10 @@ pub(super) fn employees_failing(reasons: &[(EmployeeReason, u32)], not_written: 
 
 /// Says why an integration can do nothing at all: everybody in scope fails, and for one cause, which then lies in the settings
 /// and not with the employees.
-fn one_cause(counts: &Counts, taken_by: Option<&IntegrationKey>) -> Option<(IntegrationReason, String)> {
+fn one_cause(
+    counts: &Counts,
+    taken_by: Option<&IntegrationKey>,
+) -> Option<(IntegrationReason, String)> {
     let mut failing = counts.failing();
     let (cause, count) = failing.next().filter(|(_, count)| *count == counts.in_scope())?;
     if let Some(other) = taken_by.filter(|_| cause == EmployeeReason::Conflict) {
@@ -162,7 +204,13 @@ fn one_cause(counts: &Counts, taken_by: Option<&IntegrationKey>) -> Option<(Inte
         | EmployeeReason::Held
         | EmployeeReason::Frozen => return None,
     };
-    Some((reason, format!("All {count} employees in scope fail, and all for the same cause: {cause}. {}", cause.what_to_do())))
+    Some((
+        reason,
+        format!(
+            "All {count} employees in scope fail, and all for the same cause: {cause}. {}",
+            cause.what_to_do()
+        ),
+    ))
 }
 
 #[cfg(test)]
@@ -171,7 +219,9 @@ mod tests {
     use crate::{cluster::roster::Standing, domain};
 
     fn counts(standings: &[(Standing, u32)]) -> Counts {
-        standings.iter().fold(Counts::default(), |counts, (standing, count)| counts.and(*standing, *count))
+        standings
+            .iter()
+            .fold(Counts::default(), |counts, (standing, count)| counts.and(*standing, *count))
     }
 
     fn at(second: i64) -> Timestamp {
@@ -186,12 +236,25 @@ mod tests {
             (conditions::Type::Stalled, reason.is_stalled()),
             (conditions::Type::EmployeesFailing, false),
         ];
-        let wanted = wanted.map(|(kind, status)| Wanted { kind, status, reason: reason.as_str(), message: "As it was.".to_owned() });
-        let employees = Some(EmployeeCounts { in_bob: 9, in_scope: 7, ready: 7, ..EmployeeCounts::default() });
-        ProvisioningIntegrationStatus { conditions: merge(&[], &wanted, 3, at(100)), employees, ..ProvisioningIntegrationStatus::default() }
+        let wanted = wanted.map(|(kind, status)| Wanted {
+            kind,
+            status,
+            reason: reason.as_str(),
+            message: "As it was.".to_owned(),
+        });
+        let employees =
+            Some(EmployeeCounts { in_bob: 9, in_scope: 7, ready: 7, ..EmployeeCounts::default() });
+        ProvisioningIntegrationStatus {
+            conditions: merge(&[], &wanted, 3, at(100)),
+            employees,
+            ..ProvisioningIntegrationStatus::default()
+        }
     }
 
-    fn shown(reason: IntegrationReason, reckoned: &Reckoned) -> (EmployeeCounts, Vec<(String, String, String)>) {
+    fn shown(
+        reason: IntegrationReason,
+        reckoned: &Reckoned,
+    ) -> (EmployeeCounts, Vec<(String, String, String)>) {
         let status = with_counts(&said(reason), reckoned, 3, at(200));
         let words = |c: &Condition| (c.status.clone(), c.reason.clone(), c.message.clone());
         (status.employees.expect("counts"), status.conditions.iter().map(words).collect())
@@ -200,7 +263,10 @@ mod tests {
     #[test]
     fn the_words_of_the_guards_are_reasons() {
         let words = [domain::guard::BUDGET, domain::guard::BLACKOUT];
-        assert_eq!(words, [DetailReason::BudgetExceeded, DetailReason::FieldBlackout].map(DetailReason::as_str));
+        assert_eq!(
+            words,
+            [DetailReason::BudgetExceeded, DetailReason::FieldBlackout].map(DetailReason::as_str)
+        );
     }
 
     fn unready(reason: EmployeeReason) -> Standing {
@@ -209,46 +275,100 @@ mod tests {
 
     #[test]
     fn the_numbers_are_those_of_now_and_held_and_frozen_do_not_fail() {
-        let list = [(Standing::Ready, 4), (unready(EmployeeReason::Held), 2), (unready(EmployeeReason::Frozen), 3)];
+        let list = [
+            (Standing::Ready, 4),
+            (unready(EmployeeReason::Held), 2),
+            (unready(EmployeeReason::Frozen), 3),
+        ];
         let reckoned = Reckoned { counts: Some(counts(&list)), ..Reckoned::default() };
         let (employees, conditions) = shown(IntegrationReason::Converged, &reckoned);
-        let wanted = EmployeeCounts { in_bob: 9, in_scope: 9, ready: 4, failing: 0, pending: 0, held: 2, frozen: 3 };
+        let wanted = EmployeeCounts {
+            in_bob: 9,
+            in_scope: 9,
+            ready: 4,
+            failing: 0,
+            pending: 0,
+            held: 2,
+            frozen: 3,
+        };
         assert_eq!(employees, wanted);
-        assert_eq!((&*conditions[0].0, &*conditions[0].2), ("True", "4 of 9 employees in scope are in sync."));
+        assert_eq!(
+            (&*conditions[0].0, &*conditions[0].2),
+            ("True", "4 of 9 employees in scope are in sync.")
+        );
         assert_eq!((&*conditions[3].0, &*conditions[3].1), ("False", "NoneFailing"));
-        let list = [(Standing::Ready, 4), (unready(EmployeeReason::Rejected), 2), (unready(EmployeeReason::Conflict), 1)];
+        let list = [
+            (Standing::Ready, 4),
+            (unready(EmployeeReason::Rejected), 2),
+            (unready(EmployeeReason::Conflict), 1),
+        ];
         let reckoned = Reckoned { counts: Some(counts(&list)), ..Reckoned::default() };
         let (employees, conditions) = shown(IntegrationReason::PlanHeld, &reckoned);
         assert_eq!((employees.failing, &*conditions[0].2), (3, "As it was."));
         assert_eq!(conditions[3].2, "3 employees fail: 2 Rejected, 1 Conflict.");
         let before = said(IntegrationReason::Converged);
-        assert_eq!(with_counts(&before, &Reckoned::default(), 3, at(200)), before, "nothing is known");
+        assert_eq!(
+            with_counts(&before, &Reckoned::default(), 3, at(200)),
+            before,
+            "nothing is known"
+        );
     }
 
     #[test]
     fn an_integration_of_which_everybody_fails_for_one_cause_is_not_ready() {
         let other = IntegrationKey { namespace: "people".into(), name: "older".into() };
         let of = |list: &[(Standing, u32)], taken: bool, reason| {
-            let reckoned = Reckoned { counts: Some(counts(list)), taken_by: taken.then(|| other.clone()), ..Reckoned::default() };
+            let reckoned = Reckoned {
+                counts: Some(counts(list)),
+                taken_by: taken.then(|| other.clone()),
+                ..Reckoned::default()
+            };
             shown(reason, &reckoned).1
         };
         let conflict = unready(EmployeeReason::Conflict);
         for reason in [IntegrationReason::Converged, IntegrationReason::DryRun] {
             let taken = of(&[(conflict, 7), (Standing::Unmanaged, 2)], true, reason);
-            assert_eq!((&*taken[0].0, &*taken[0].1, &*taken[2].0, &*taken[2].1), ("False", "TenantTaken", "True", "TenantTaken"));
+            assert_eq!(
+                (&*taken[0].0, &*taken[0].1, &*taken[2].0, &*taken[2].1),
+                ("False", "TenantTaken", "True", "TenantTaken")
+            );
             assert!(taken[0].2.contains("people/older") && taken[1].0 == "False", "{taken:?}");
         }
-        let word = |list: &[(Standing, u32)]| of(list, false, IntegrationReason::Converged)[0].1.clone();
-        assert_eq!(word(&[(conflict, 7), (Standing::Ready, 1)]), "Converged", "one employee of its own");
+        let word =
+            |list: &[(Standing, u32)]| of(list, false, IntegrationReason::Converged)[0].1.clone();
+        assert_eq!(
+            word(&[(conflict, 7), (Standing::Ready, 1)]),
+            "Converged",
+            "one employee of its own"
+        );
         assert_eq!(word(&[(conflict, 7)]), "InvalidSettings");
-        assert_eq!(word(&[(conflict, 1)]), "Converged", "one employee may fail for a reason of the employee's own");
-        assert_eq!(word(&[(conflict, 4), (unready(EmployeeReason::Rejected), 4)]), "Converged", "two causes");
+        assert_eq!(
+            word(&[(conflict, 1)]),
+            "Converged",
+            "one employee may fail for a reason of the employee's own"
+        );
+        assert_eq!(
+            word(&[(conflict, 4), (unready(EmployeeReason::Rejected), 4)]),
+            "Converged",
+            "two causes"
+        );
         assert_eq!(word(&[(unready(EmployeeReason::Forbidden), 7)]), "ProviderForbidden");
         assert_eq!(word(&[(unready(EmployeeReason::Retrying), 7)]), "ProviderUnavailable");
-        assert_eq!(word(&[(unready(EmployeeReason::SuspendByHand), 7)]), "Converged", "a person has to suspend each");
-        assert_eq!(word(&[(unready(EmployeeReason::Held), 7)]), "Converged", "a guard says so itself");
+        assert_eq!(
+            word(&[(unready(EmployeeReason::SuspendByHand), 7)]),
+            "Converged",
+            "a person has to suspend each"
+        );
+        assert_eq!(
+            word(&[(unready(EmployeeReason::Held), 7)]),
+            "Converged",
+            "a guard says so itself"
+        );
         assert_eq!(word(&[]), "Converged", "a scope of nobody");
-        for reason in EmployeeReason::ALL.iter().filter(|reason| reason.is_failure() && **reason != EmployeeReason::SuspendByHand) {
+        for reason in EmployeeReason::ALL
+            .iter()
+            .filter(|reason| reason.is_failure() && **reason != EmployeeReason::SuspendByHand)
+        {
             assert_ne!(word(&[(unready(*reason), 7)]), "Converged", "{reason}");
         }
         let forbidden = of(&[(conflict, 7)], true, IntegrationReason::BobForbidden);

@@ -42,18 +42,31 @@ fn because(report: &Report) -> String {
 pub(super) fn message(report: &Report) -> String {
     let because = because(report);
     if let Some(scope) = &report.scope {
-        let next = if report.held.is_some() { "; the rest is held for an approval of its own after that" } else { "" };
-        return format!("{because}\nNobody leaves until spec.approvedPlan is {}, or the setting is corrected{next}", scope.digest);
+        let next = if report.held.is_some() {
+            "; the rest is held for an approval of its own after that"
+        } else {
+            ""
+        };
+        return format!(
+            "{because}\nNobody leaves until spec.approvedPlan is {}, or the setting is corrected{next}",
+            scope.digest
+        );
     }
     let Some(HeldPlan { digest, .. }) = &report.held else { return String::new() };
     let more = match report.absent.unconfirmed {
         0 => String::new(),
         count => format!(
             "; {} missing from Bob's answer and asked about in the next passes, so wait with an approval: the digest changes with each of them who is gone",
-            counted(u32::try_from(count).unwrap_or(u32::MAX), "more employee is", "more employees are")
+            counted(
+                u32::try_from(count).unwrap_or(u32::MAX),
+                "more employee is",
+                "more employees are"
+            )
         ),
     };
-    format!("{because}\nNothing of it is written until spec.approvedPlan is {digest}, or the cause is gone{more}")
+    format!(
+        "{because}\nNothing of it is written until spec.approvedPlan is {digest}, or the cause is gone{more}"
+    )
 }
 
 /// Returns the condition `PlanHeld`.
@@ -68,7 +81,12 @@ pub(super) fn condition(report: &Report, before: &ProvisioningIntegrationStatus)
         (None, Some(held)) if held.only_fields => DetailReason::FieldBlackout,
         (None, Some(_)) => DetailReason::BudgetExceeded,
         (None, None) => {
-            return Some(Wanted { kind, status: false, reason: DetailReason::NothingHeld.as_str(), message: String::new() });
+            return Some(Wanted {
+                kind,
+                status: false,
+                reason: DetailReason::NothingHeld.as_str(),
+                message: String::new(),
+            });
         }
     };
     Some(Wanted { kind, status: true, reason: reason.as_str(), message: message(report) + "." })

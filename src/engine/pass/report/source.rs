@@ -36,11 +36,23 @@ pub fn memory(kept: &Lifecycles) -> Memory {
 /// Returns the same for the status.
 #[must_use]
 pub fn lifecycles(memory: &Memory) -> Lifecycles {
-    let mut shown: Vec<String> = memory.words.texts().filter(|text| text.chars().count() <= 100).map(str::to_owned).collect();
+    let mut shown: Vec<String> = memory
+        .words
+        .texts()
+        .filter(|text| text.chars().count() <= 100)
+        .map(str::to_owned)
+        .collect();
     // What is not written down is not known, and nothing rests on it.
-    let incomplete = memory.incomplete || shown.len() < memory.words.texts().count() || shown.len() > MOST_STATUSES;
+    let incomplete = memory.incomplete
+        || shown.len() < memory.words.texts().count()
+        || shown.len() > MOST_STATUSES;
     shown.truncate(MOST_STATUSES);
-    Lifecycles { shown, incomplete, hired_or_terminated: memory.beyond_work, terminated: memory.leavers }
+    Lifecycles {
+        shown,
+        incomplete,
+        hired_or_terminated: memory.beyond_work,
+        terminated: memory.leavers,
+    }
 }
 
 /// Bob answered.
@@ -64,37 +76,58 @@ pub(super) fn bob_connected(report: &Report) -> Wanted {
     let forbidden = report.absent.forbidden;
     if forbidden > 0 {
         let employees = if forbidden == 1 { "employee" } else { "employees" };
-        let _ = write!(message, " Bob forbids the read of {forbidden} {employees} that it showed before; nothing rests on that.");
+        let _ = write!(
+            message,
+            " Bob forbids the read of {forbidden} {employees} that it showed before; nothing rests on that."
+        );
     }
     Wanted { kind: conditions::Type::BobConnected, status: true, reason: reason.as_str(), message }
 }
 
 /// Whether every site of an employee is in `siteTimeZones`, and the other way round.
-pub(super) fn time_zones_complete(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
+pub(super) fn time_zones_complete(
+    report: &Report,
+    before: &ProvisioningIntegrationStatus,
+) -> Option<Wanted> {
     let kind = conditions::Type::TimeZonesComplete;
     let Some(gaps) = &report.zones else { return kept(kind, before) };
     Some(if gaps.is_none() {
         let message = "Every site of an employee has its time zone.".to_owned();
         Wanted { kind, status: true, reason: DetailReason::SitesHaveZones.as_str(), message }
     } else {
-        Wanted { kind, status: false, reason: DetailReason::SiteWithoutZone.as_str(), message: told(gaps) }
+        Wanted {
+            kind,
+            status: false,
+            reason: DetailReason::SiteWithoutZone.as_str(),
+            message: told(gaps),
+        }
     })
 }
 
 /// The status after a pass over single people: what it showed of Bob that a pass over everybody would say.
 #[must_use]
-pub fn after_some(before: &ProvisioningIntegrationStatus, report: &Report, now: Timestamp) -> ProvisioningIntegrationStatus {
+pub fn after_some(
+    before: &ProvisioningIntegrationStatus,
+    report: &Report,
+    now: Timestamp,
+) -> ProvisioningIntegrationStatus {
     let is = |kind: conditions::Type, reason: DetailReason| {
-        conditions::find(&before.conditions, kind).is_some_and(|known| known.reason == reason.as_str())
+        conditions::find(&before.conditions, kind)
+            .is_some_and(|known| known.reason == reason.as_str())
     };
-    let hidden = report.unseen_now.as_ref().filter(|_| is(conditions::Type::MappingComplete, DetailReason::SourceUnavailable));
+    let hidden = report
+        .unseen_now
+        .as_ref()
+        .filter(|_| is(conditions::Type::MappingComplete, DetailReason::SourceUnavailable));
     let mapping = hidden.map(|unseen| super::mapped(&[], unseen));
     let zones = report.zones.as_ref().and_then(|_| time_zones_complete(report, before));
     let mut status = before.clone();
     for condition in &mut status.conditions {
         let wanted = mapping.iter().chain(&zones).find(|wanted| wanted.kind == condition.type_);
         let generation = condition.observed_generation.unwrap_or(0);
-        let fresh = wanted.and_then(|wanted| merge(&before.conditions, std::slice::from_ref(wanted), generation, now).pop());
+        let fresh = wanted.and_then(|wanted| {
+            merge(&before.conditions, std::slice::from_ref(wanted), generation, now).pop()
+        });
         fresh.into_iter().for_each(|fresh| *condition = fresh);
     }
     status
@@ -126,7 +159,10 @@ fn told(gaps: &Gaps) -> String {
             Some(meant) => format!("{site} (did you mean {meant}?)"),
             None => site.to_string(),
         });
-        sentences.push(format!("The list spec.bob.siteTimeZones has sites that no employee has: {}.", few(named.collect())));
+        sentences.push(format!(
+            "The list spec.bob.siteTimeZones has sites that no employee has: {}.",
+            few(named.collect())
+        ));
     }
     sentences.join(" ")
 }
@@ -167,7 +203,13 @@ mod tests {
         let mut hides_leavers = report(12, true);
         hides_leavers.absent.hides_leavers = true;
         let told = bob_connected(&hides_leavers);
-        assert!(told.status && told.reason == "LifecyclesMissing" && told.message.contains("Terminated"), "{}", told.message);
+        assert!(
+            told.status
+                && told.reason == "LifecyclesMissing"
+                && told.message.contains("Terminated"),
+            "{}",
+            told.message
+        );
     }
 
     #[test]
@@ -179,7 +221,8 @@ mod tests {
             zone: "UTC".into(),
         };
         let said = |unavailable: &[&str], unseen: &[&str]| {
-            let owned = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+            let owned =
+                |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
             let report = Report {
                 tally: Some(crate::engine::pass::record::Tally::default()),
                 unavailable_targets: owned(unavailable),
@@ -197,7 +240,12 @@ mod tests {
         };
         let words = |status: &ProvisioningIntegrationStatus, kind| {
             let found = conditions::find(&status.conditions, kind).expect("the condition");
-            (found.reason.clone(), found.message.clone(), found.observed_generation, found.last_transition_time.0)
+            (
+                found.reason.clone(),
+                found.message.clone(),
+                found.observed_generation,
+                found.last_transition_time.0,
+            )
         };
         let moved = |unseen: Option<&[&str]>| Report {
             zones: Some(gaps(&[("Tokyo", 1)])),
@@ -207,23 +255,42 @@ mod tests {
         let before = said(&[], &["work.title", "work.phone"]);
         let after = after_some(&before, &moved(Some(&["work.phone"])), at(200));
         let zones = words(&after, "TimeZonesComplete");
-        assert!(zones.0 == "SiteWithoutZone" && zones.1.contains("Tokyo (1)") && (zones.2, zones.3) == (Some(3), at(200)), "{zones:?}");
+        assert!(
+            zones.0 == "SiteWithoutZone"
+                && zones.1.contains("Tokyo (1)")
+                && (zones.2, zones.3) == (Some(3), at(200)),
+            "{zones:?}"
+        );
         let mapping = words(&after, "MappingComplete");
-        assert!(mapping.0 == "SourceUnavailable" && mapping.1.starts_with("Bob sends work.phone for nobody") && mapping.3 == at(100));
+        assert!(
+            mapping.0 == "SourceUnavailable"
+                && mapping.1.starts_with("Bob sends work.phone for nobody")
+                && mapping.3 == at(100)
+        );
         let all = after_some(&before, &moved(Some(&[])), at(200));
         assert_eq!(words(&all, "MappingComplete").0, "Complete");
         assert_eq!(words(&all, "Ready"), words(&before, "Ready"));
         let unavailable = said(&["custom_attributes.desk"], &["work.title"]);
-        assert_eq!(words(&after_some(&unavailable, &moved(Some(&[])), at(200)), "MappingComplete").0, "TargetUnavailable");
+        assert_eq!(
+            words(&after_some(&unavailable, &moved(Some(&[])), at(200)), "MappingComplete").0,
+            "TargetUnavailable"
+        );
         assert_eq!(after_some(&before, &Report::default(), at(200)), before);
     }
 
     #[test]
     fn what_is_kept_is_what_is_read() {
-        let memory =
-            Memory { words: ["Employed", "Parental leave"].into_iter().collect(), incomplete: true, beyond_work: true, leavers: true };
+        let memory = Memory {
+            words: ["Employed", "Parental leave"].into_iter().collect(),
+            incomplete: true,
+            beyond_work: true,
+            leavers: true,
+        };
         assert_eq!(crate::engine::pass::report::source::memory(&lifecycles(&memory)), memory);
-        let long = Memory { words: ["Employed", &"x".repeat(101)].into_iter().collect(), ..Memory::default() };
+        let long = Memory {
+            words: ["Employed", &"x".repeat(101)].into_iter().collect(),
+            ..Memory::default()
+        };
         assert!(lifecycles(&long).incomplete);
     }
 }

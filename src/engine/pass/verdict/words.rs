@@ -136,8 +136,10 @@ impl Verdict<'_> {
 
     /// What a message says of who has what this account should have.
     fn conflict(&self, conflict: &Conflict, mapping: &Mapping) -> String {
-        let (email, username) = (target_of(mapping, mapping.email), target_of(mapping, mapping.username));
-        let keys = if email == username { email.to_owned() } else { format!("{email} or {username}") };
+        let (email, username) =
+            (target_of(mapping, mapping.email), target_of(mapping, mapping.username));
+        let keys =
+            if email == username { email.to_owned() } else { format!("{email} or {username}") };
         let provider = self.provider;
         match conflict {
             Conflict::Stranger(account) if self.adopts => format!(
@@ -160,24 +162,32 @@ impl Verdict<'_> {
                 "Employee {employee} in Bob has the same {email}, and one account cannot be both's: correct one of the two in Bob, or hand the \
                  account over by setting its mark to this employee's id"
             ),
-            Conflict::Several => format!("Several accounts at {provider} have this employee's {keys}: leave one of them with it"),
+            Conflict::Several => format!(
+                "Several accounts at {provider} have this employee's {keys}: leave one of them with it"
+            ),
         }
     }
 
     /// What a message says where several accounts match.
     fn several_match(&self) -> String {
-        let open = self.still_open("; access is still open: suspend by hand those that are this employee's");
-        format!("Several accounts match this employee; leave one of them with this e-mail or mark{open}.")
+        let open = self
+            .still_open("; access is still open: suspend by hand those that are this employee's");
+        format!(
+            "Several accounts match this employee; leave one of them with this e-mail or mark{open}."
+        )
     }
 
     /// Whether the attributes are as decided where none is to be written, and what is said of those that are kept in another form.
     pub(super) fn attributes(&self) -> (bool, DetailReason, String) {
-        let names = |targets: &mut dyn Iterator<Item = &str>| targets.collect::<Vec<_>>().join(", ");
-        let (settled, given_up) = (names(&mut self.kept.settled()), names(&mut self.kept.given_up()));
+        let names =
+            |targets: &mut dyn Iterator<Item = &str>| targets.collect::<Vec<_>>().join(", ");
+        let (settled, given_up) =
+            (names(&mut self.kept.settled()), names(&mut self.kept.given_up()));
         match (&*settled, &*given_up) {
             ("", "") => (true, DetailReason::Equal, "Every mapped attribute is as decided.".into()),
             (kept, "") => {
-                let message = format!("As decided; the provider keeps these in a form of its own: {kept}.");
+                let message =
+                    format!("As decided; the provider keeps these in a form of its own: {kept}.");
                 (true, DetailReason::KeptDifferently, message)
             }
             (_, changing) => {
