@@ -84,8 +84,10 @@ pub(super) fn time_zones_complete(report: &Report, before: &ProvisioningIntegrat
 /// The status after a pass over single people: what it showed of Bob that a pass over everybody would say.
 #[must_use]
 pub fn after_some(before: &ProvisioningIntegrationStatus, report: &Report, now: Timestamp) -> ProvisioningIntegrationStatus {
-    let is = |kind, reason: DetailReason| conditions::find(&before.conditions, kind).is_some_and(|known| known.reason == reason.as_str());
-    let hidden = report.unseen_now.as_ref().filter(|_| is("MappingComplete", DetailReason::SourceUnavailable));
+    let is = |kind: conditions::Type, reason: DetailReason| {
+        conditions::find(&before.conditions, kind).is_some_and(|known| known.reason == reason.as_str())
+    };
+    let hidden = report.unseen_now.as_ref().filter(|_| is(conditions::Type::MappingComplete, DetailReason::SourceUnavailable));
     let mapping = hidden.map(|unseen| super::mapped(&[], unseen));
     let zones = report.zones.as_ref().and_then(|_| time_zones_complete(report, before));
     let mut status = before.clone();
