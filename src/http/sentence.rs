@@ -158,7 +158,7 @@ fn is_call(text: &str) -> bool {
     let mut words = text.split_whitespace();
     let (function, place) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let is_place = |place: &str| place.contains('(') && place.contains(['.', ':', '/']);
-    (function.contains('.') && (function.contains('(') || is_place(place))) || function.starts_with("/") || function.starts_with("file:/")
+    (function.contains('.') && (function.contains('(') || is_place(place))) || function.starts_with('/') || function.starts_with("file:/")
 }
 
 #[cfg(test)]
