@@ -13,7 +13,7 @@ use bobsync::{
         known::{Known, Met},
         settings::Settings,
     },
-    engine::validate::{AllowedEndpoints, validate},
+    engine::settings::validate::{AllowedEndpoints, validate},
 };
 use serde_json::{Value, json};
 use simulators::{Options, World};

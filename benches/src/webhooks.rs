@@ -12,7 +12,7 @@ use bobsync::{
     api::key::IntegrationKey,
     bob::webhook::SigningSecrets,
     cluster::{leadership::Leadership, roster::Roster},
-    engine::{clock::Clock, inbox::Inbox},
+    engine::{clock::Clock, intake::inbox::Inbox},
     http::secret::Secret,
     server::{front, webhooks},
     telemetry::metrics::Metrics,
@@ -53,7 +53,9 @@ fn real() -> Result<Router> {
     let nowhere = kube::Config::new("http://127.0.0.1:9".parse().context("an address")?);
     let inbox = Inbox::new(kube::Client::try_from(nowhere)?, Roster::default(), Clock::system(), Leadership::always());
     let key = IntegrationKey { namespace: "people".into(), name: "onelogin".into() };
-    inbox.open(&key, "uid".to_owned(), Arc::default()).sign_with(Some(SigningSecrets { current: Secret::new(SECRET), previous: None }));
+    inbox
+        .open(&key, "uid".to_owned(), Arc::new(bobsync::engine::integration::said::Saying::default()))
+        .sign_with(Some(SigningSecrets { current: Secret::new(SECRET), previous: None }));
     inbox.listed();
     Ok(webhooks::router(inbox, Arc::new(Metrics::new())))
 }

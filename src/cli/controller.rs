@@ -16,7 +16,11 @@ use crate::{
         roster::Roster,
     },
     engine::{
-        clock::Clock, connection::Pacers, inbox::Inbox, supervisor::supervise, tenants::Tenants, validate::AllowedEndpoints, worker::Shared,
+        clock::Clock,
+        intake::inbox::Inbox,
+        integration::{pacers::Pacers, worker::Shared},
+        settings::{tenants::Tenants, validate::AllowedEndpoints},
+        supervisor::supervise,
     },
     server,
     telemetry::{health::Health, metrics::Metrics, parts::Parts},

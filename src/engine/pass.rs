@@ -1,10 +1,27 @@
-//! One pass, as the list of its steps.
+//! One pass, as the list of its steps:
+//! `observe` → `decide` → (`domain::plan`) → `guard` → `execute` → `record`.
+//!
+//! - `single`: reads single employees. `confirm`: looks again for employees that a read lacked.
+//! - `outcome`: how a change ended. `verdict`: what is said of one employee.
+//! - `report`: what is said of an integration. `initial_password`: the one of new accounts.
 
 mod begins;
+pub mod company;
+pub mod confirm;
+pub mod decide;
 mod early;
+pub mod execute;
+pub mod guard;
+pub mod initial_password;
 mod lost;
+pub mod observe;
+pub mod outcome;
+pub mod record;
+pub mod report;
 mod scope;
+pub mod single;
 mod some;
+pub mod verdict;
 mod whom;
 
 use std::{
@@ -25,23 +42,26 @@ pub use self::{
     scope::HeldScope,
     whom::{Listed, Rest, Scope},
 };
-use super::{
-    claims::{Looking, Writing},
-    clock::Clock,
+use self::{
     company::Company,
-    connection::InitialPassword,
-    decide::{self, Deciding},
-    dirty::{Causes, Waiting},
-    execute::{Cut, Execution, Failure, Outcome, Summary, execute, pause},
-    guard::{self, Guarding, Released},
-    inbox::Mailbox,
-    observe,
-    record::{self, Recorder, Tally, held_by_suspicion},
+    decide::Deciding,
+    execute::{Cut, Execution, Summary, execute, pause},
+    guard::{Guarding, Released},
+    initial_password::InitialPassword,
+    outcome::{Failure, Outcome},
+    record::{Recorder, Tally, held_by_suspicion},
     report::Report,
-    single,
-    tenants::Other,
-    validate::{Stop, Validated},
     verdict::Trouble,
+};
+use super::{
+    clock::Clock,
+    intake::{
+        claims::{Looking, Writing},
+        dirty::{Causes, Waiting},
+        inbox::Mailbox,
+    },
+    settings::{tenants::Other, validate::Validated},
+    stop::Stop,
 };
 use crate::{
     api::{

@@ -2,7 +2,6 @@
 //! gone with it. A pass that is over sooner tells nothing of it.
 
 use std::{
-    convert::Infallible,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -11,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::time::Instant;
 
-use super::{clock::Clock, counts::Reckoning};
+use super::clock::Clock;
 use crate::{
     api::integration::{Progress, Step},
     cluster::status::to_the_second,
@@ -138,14 +137,6 @@ impl Counting {
         let left = part.left(wait).filter(|left| !left.is_zero()).and_then(|left| SignedDuration::try_from(left).ok());
         let eta = left.and_then(|left| self.clock.now().checked_add(left).ok()).map(|at| Time(to_the_second(at)));
         Some(Progress { step, done: part.done, of: Some(part.of), since, eta })
-    }
-}
-
-/// Asks again and again for the numbers to be written down, while a pass is under way.
-pub async fn tell(reckoning: &Reckoning) -> Infallible {
-    loop {
-        tokio::time::sleep(APART).await;
-        reckoning.nudge();
     }
 }
 

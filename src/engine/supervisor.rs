@@ -13,10 +13,12 @@ use tokio::{
 };
 
 use super::{
-    report,
-    said::Said,
-    unreadable,
-    worker::{Handle, Shared, Worker},
+    integration::{
+        said::Said,
+        unreadable,
+        worker::{Handle, Shared, Worker},
+    },
+    pass::report,
 };
 use crate::{
     api::{ProvisioningIntegration, key::IntegrationKey},

@@ -12,22 +12,16 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use tokio::{sync::Notify, time::Instant};
 
-use super::{clock::Clock, session::Session};
+use super::clock::Clock;
 use crate::{
     api::key::IntegrationKey,
-    cluster::status::WRITE_WITHIN,
     provider::limits::{Wait, Waits as Met, Why},
-    telemetry::health::Beat,
 };
 
 /// A shorter wait is not told.
 const TOLD: Duration = Duration::from_secs(10);
 /// Ends that lie closer together than this are of one wait: services count in whole seconds.
 const SAME: Duration = Duration::from_secs(3);
-/// Evidence that is not carried out after this time is told of.
-const OVERDUE: Duration = Duration::from_secs(5);
-/// The pause before a status that could not be written is written again.
-const AGAIN: Duration = Duration::from_secs(5);
 
 /// Which service is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,9 +46,9 @@ pub struct Waits {
     key: IntegrationKey,
     clock: Clock,
     known: Mutex<[Option<Known>; 2]>,
-    news: Notify,
+    pub(super) news: Notify,
     /// From how many people evidence on record has not taken access for some time.
-    open: AtomicU32,
+    pub(super) open: AtomicU32,
 }
 
 struct Known {
@@ -130,7 +124,7 @@ impl Waits {
     }
 
     /// When the next wait ends.
-    fn next_end(&self) -> Option<Instant> {
+    pub(super) fn next_end(&self) -> Option<Instant> {
         let now = Instant::now();
         self.known().iter().flatten().map(|known| known.until).filter(|until| *until > now).min()
     }
@@ -151,40 +145,6 @@ fn rounded_up(now: Timestamp, left: Duration) -> Timestamp {
     let end = SignedDuration::try_from(left).ok().and_then(|left| now.checked_add(left).ok()).unwrap_or(now);
     let second = end.as_second() + i64::from(end.subsec_nanosecond() > 0);
     Timestamp::from_second(second).unwrap_or(end)
-}
-
-/// Writes down which waits there are, until the process stops.
-pub async fn tell(session: Arc<Session>, beat: Beat) {
-    let mut stopping = session.shared.stopping.clone();
-    let mut open_since: Option<Instant> = None;
-    loop {
-        tokio::select! {
-            () = beat.during(session.shared.leadership.wait_to_lead()) => {}
-            _ = stopping.wait_for(|stopping| *stopping) => return,
-        }
-        let news = session.waits.news.notified();
-        tokio::pin!(news);
-        // Listening begins before looking, so that nothing falls between.
-        news.as_mut().enable();
-        let events = session.mailbox.dirty.changed();
-        tokio::pin!(events);
-        events.as_mut().enable();
-        let open = session.open_against_evidence();
-        open_since = (open > 0).then(|| open_since.unwrap_or_else(Instant::now));
-        let overdue = open_since.is_some_and(|since| since.elapsed() >= OVERDUE);
-        session.waits.open.store(if overdue { open } else { 0 }, Ordering::Release);
-        let write = async { session.said.lock().await.write_beside(&session.shared.writer(&session.key), &session.key).await };
-        let stands = beat.within(WRITE_WITHIN * 2, write).await;
-        let again = if stands { session.waits.next_end() } else { Some(Instant::now() + AGAIN) };
-        let again = again.into_iter().chain(open_since.map(|_| Instant::now() + OVERDUE)).min();
-        tokio::select! {
-            () = beat.during(news) => {}
-            () = events, if open == 0 => {}
-            () = beat.during(async { match again { Some(at) => tokio::time::sleep_until(at).await, None => std::future::pending().await } }) => {}
-            () = session.shared.leadership.lost() => {}
-            _ = stopping.wait_for(|stopping| *stopping) => return,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use super::front::{self, Limits};
 use crate::{
     bob::webhook,
-    engine::inbox::{Inbox, Received},
+    engine::intake::inbox::{Inbox, Received},
     telemetry::{health::Beat, metrics::Metrics, parts::Parts},
 };
 

@@ -9,11 +9,15 @@ use tokio::{
 };
 
 use super::*;
+use crate::engine::integration::said::Saying;
 use crate::{
     api::key::IntegrationKey,
     bob::webhook::SigningSecrets,
     cluster::{leadership::Leadership, roster::Roster},
-    engine::{clock::Clock, dirty::Line, inbox::Mailbox},
+    engine::{
+        clock::Clock,
+        intake::{dirty::Line, inbox::Mailbox},
+    },
     http::secret::Secret,
 };
 
@@ -31,7 +35,7 @@ impl Scene {
         let client = kube::Client::try_from(nowhere).expect("a client");
         let inbox = Inbox::new(client, Roster::default(), Clock::system(), Leadership::always());
         let key = IntegrationKey { namespace: "people".into(), name: "onelogin".into() };
-        let mailbox = inbox.open(&key, "uid".to_owned(), Arc::default());
+        let mailbox = inbox.open(&key, "uid".to_owned(), Arc::new(Saying::default()));
         inbox.listed();
         mailbox.sign_with(Some(SigningSecrets { current: Secret::new("new"), previous: Some(Secret::new("old")) }));
         let metrics = Arc::new(Metrics::new());
@@ -246,14 +250,16 @@ async fn before_the_secrets_are_known_every_sender_is_asked_to_come_again() {
     let knock = async |name: &str| inbox.receive("people", name, Some(b"x"), b"{}").await;
     assert_eq!((knock("onelogin").await, knock("other").await), (Received::Starting, Received::Starting));
     let key = |name: &str| IntegrationKey { namespace: "people".into(), name: name.into() };
-    let (one, other) =
-        (inbox.open(&key("onelogin"), String::new(), Arc::default()), inbox.open(&key("other"), String::new(), Arc::default()));
+    let (one, other) = (
+        inbox.open(&key("onelogin"), String::new(), Arc::new(Saying::default())),
+        inbox.open(&key("other"), String::new(), Arc::new(Saying::default())),
+    );
     inbox.listed();
     one.sign_with(None);
     assert_eq!((knock("onelogin").await, knock("unknown").await), (Received::Starting, Received::Starting), "one Secret is not read yet");
     other.sign_with(None);
     assert_eq!((knock("onelogin").await, knock("unknown").await), (Received::Refused, Received::Refused));
-    let _later = inbox.open(&key("later"), String::new(), Arc::default());
+    let _later = inbox.open(&key("later"), String::new(), Arc::new(Saying::default()));
     assert_eq!(knock("onelogin").await, Received::Refused, "and stays so");
 }
 

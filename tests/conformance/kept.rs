@@ -11,7 +11,7 @@ use bobsync::{
         plan::Plan,
         set_back::Window,
     },
-    engine::{execute::Outcome, record::kept::after},
+    engine::pass::{outcome::Outcome, record::kept::after},
 };
 
 use jiff::{SignedDuration, Timestamp};

@@ -17,13 +17,15 @@ use bobsync::{
         mapping::{Mapping, Source},
         matching::{Matcher, Person, PersonIndex},
         plan::{Block, Conflict, Kind, Plan, plan},
-        safety::Protected,
-        safety::ProtectedBy,
+        safety::{Protected, ProtectedBy},
     },
     engine::{
-        claims::Claims,
-        execute::{Execution, Failure, Outcome, Summary, execute, pause},
-        guard::Released,
+        intake::claims::Claims,
+        pass::{
+            execute::{Execution, Summary, execute, pause},
+            guard::Released,
+            outcome::{Failure, Outcome},
+        },
     },
     provider::Initial,
 };

@@ -17,9 +17,12 @@ use bobsync::{
         safety::Protected,
     },
     engine::{
-        claims::Claims,
-        execute::{Execution, Outcome, execute, pause},
-        guard::Released,
+        intake::claims::Claims,
+        pass::{
+            execute::{Execution, execute, pause},
+            guard::Released,
+            outcome::Outcome,
+        },
     },
     provider::{Capabilities, Error, Initial, Key, Listing, Provider, Written},
 };

@@ -18,9 +18,12 @@ use bobsync::{
         safety::Protected,
     },
     engine::{
-        claims::Claims,
-        execute::{Execution, Failure, Outcome, execute, pause},
-        guard::Released,
+        intake::claims::Claims,
+        pass::{
+            execute::{Execution, execute, pause},
+            guard::Released,
+            outcome::{Failure, Outcome},
+        },
     },
     provider::{Error, Initial, Key, Listing, Provider, Written},
 };

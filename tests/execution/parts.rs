@@ -24,10 +24,13 @@ use bobsync::{
         safety::Protected,
     },
     engine::{
-        claims::Claims,
-        execute::{Done, Execution, Failure, Outcome, Summary, execute},
-        guard::Released,
-        validate::Stop,
+        intake::claims::Claims,
+        pass::{
+            execute::{Execution, Summary, execute},
+            guard::Released,
+            outcome::{Done, Failure, Outcome},
+        },
+        stop::Stop,
     },
     provider::{Error, Initial, Key, Listing, Provider, Written, tries::PAUSES},
 };

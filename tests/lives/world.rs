@@ -21,7 +21,7 @@ use bobsync::{
         safety::ShortRead,
         settings::{Settings, UserStatus},
     },
-    engine::validate::{AllowedEndpoints, validate},
+    engine::settings::validate::{AllowedEndpoints, validate},
     provider::onelogin::CATALOG,
 };
 use jiff::{Timestamp, tz::TimeZone};

@@ -107,8 +107,11 @@ async fn the_examples_are_admitted_and_valid() {
         files += 1;
         let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
         if let Ok(integration) = serde_saphyr::from_str::<bobsync::api::ProvisioningIntegration>(&text) {
-            bobsync::engine::validate::validate(&integration.spec, &bobsync::engine::validate::AllowedEndpoints::default())
-                .unwrap_or_else(|stop| panic!("{}", stop.message));
+            bobsync::engine::settings::validate::validate(
+                &integration.spec,
+                &bobsync::engine::settings::validate::AllowedEndpoints::default(),
+            )
+            .unwrap_or_else(|stop| panic!("{}", stop.message));
             seen += 1;
         }
     }

@@ -9,7 +9,7 @@ use bobsync::{
         key::IntegrationKey,
     },
     cluster::{connect::with_settings, leadership::Leadership, roster, status::Writer},
-    engine::{report, said::Said},
+    engine::integration::said::{self, Said},
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -172,10 +172,10 @@ fn statuses_that_differ_in_one_place_are_not_the_same() {
     let whole = full(&schema_of_integration, rng);
     let known = others(&schema_of_integration, &whole);
     assert!(known.len() > 80, "{}", known.len());
-    assert!(report::same(&of(&whole), &of(&whole)));
+    assert!(said::same(&of(&whole), &of(&whole)));
     for (place, other) in known {
         let times = place == ".conditions[0].lastTransitionTime";
-        assert_eq!(report::same(&of(&whole), &of(&other)), times, "{place}");
+        assert_eq!(said::same(&of(&whole), &of(&other)), times, "{place}");
     }
     let of = |value: &Value| serde_json::from_value::<EmployeeSyncStatus>(value.clone()).expect("a status");
     let schema_of_person = schema(&EmployeeSync::crd());

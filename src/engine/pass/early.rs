@@ -7,16 +7,16 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::Pass;
+use super::{
+    Pass,
+    guard::Released,
+    observe,
+    record::{Approved, Recorder, unknown},
+};
 use crate::{
     api::reasons::IntegrationReason,
     domain::matching::{Matcher, Person},
-    engine::{
-        guard::Released,
-        observe,
-        record::{Approved, Recorder, unknown},
-        validate::Stop,
-    },
+    engine::stop::Stop,
     provider::Listing,
 };
 

@@ -9,7 +9,7 @@ use crate::{
         matching::{Matcher, Person},
         safety::ShortRead,
     },
-    engine::{observe::provider_stop, validate::Stop},
+    engine::stop::{Stop, provider_stop},
     provider::{Error, Key},
 };
 

@@ -5,7 +5,7 @@ use std::{
     sync::PoisonError,
 };
 
-use super::Pass;
+use super::{Pass, decide, guard::before, report::Report};
 use crate::{
     cluster::roster::Entry,
     domain::{
@@ -14,7 +14,6 @@ use crate::{
         matching::Person,
         shrink::{Shrink, Verdict, is_by_setting},
     },
-    engine::{decide, guard::before, report::Report},
 };
 
 /// A shrinking scope that is held.

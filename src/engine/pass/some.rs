@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::PoisonError};
 
 use tokio::time::Instant;
 
-use super::Pass;
+use super::{Pass, decide, guard, record::Recorder, report::Report, single};
 use crate::{
     cluster::roster::Entry,
     domain::{
@@ -14,7 +14,7 @@ use crate::{
         plan::plan_of_some,
         priority::{Class, Urgency},
     },
-    engine::{decide, dirty::Line, guard, pass::Scope, record::Recorder, report::Report, single, validate::Stop},
+    engine::{intake::dirty::Line, pass::Scope, stop::Stop},
     provider::Listing,
 };
 

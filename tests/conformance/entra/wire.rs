@@ -8,7 +8,7 @@ use bobsync::{
         account::{Access, AccountState, AccountWrite, NewValue},
         priority::Urgency,
     },
-    engine::execute::{Failure, Outcome},
+    engine::pass::outcome::{Failure, Outcome},
     http::secret::Secret,
     provider::{
         Error, Initial, Key, Provider as _,

@@ -32,15 +32,17 @@ use bobsync::{
         priority::Urgency,
     },
     engine::{
-        claims::Claims,
         clock::Clock,
-        decide::{Deciding, everybody},
-        dirty::Causes,
-        execute::{Execution, Outcome, execute},
-        guard::{Guarding, release},
-        observe,
-        record::{Approved, Recorder, Tally},
-        validate::{AllowedEndpoints, Validated, validate},
+        intake::{claims::Claims, dirty::Causes},
+        pass::{
+            decide::{Deciding, everybody},
+            execute::{Execution, execute},
+            guard::{Guarding, release},
+            observe,
+            outcome::Outcome,
+            record::{Approved, Recorder, Tally},
+        },
+        settings::validate::{AllowedEndpoints, Validated, validate},
     },
     provider::{Error, Initial, Key, Listing, Provider as Target, Written},
     telemetry::metrics::Metrics,
@@ -281,7 +283,13 @@ pub fn run(heard: &Heard) -> Doing {
             let verdict = recorder.verdict(who, trouble, outcome.as_ref(), entry);
             let worth = entry.is_some() || verdict.in_scope();
             worth.then(|| {
-                verdict.status(&settings.mapping, &EmployeeSyncStatus::default(), bobsync::engine::verdict::Proof::default(), &[], now)
+                verdict.status(
+                    &settings.mapping,
+                    &EmployeeSyncStatus::default(),
+                    bobsync::engine::pass::verdict::Proof::default(),
+                    &[],
+                    now,
+                )
             })
         });
         let place = id.parse::<usize>().expect("a number") - 1;
