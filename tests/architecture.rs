@@ -260,11 +260,8 @@ fn rings(imports: &Imports) -> Vec<Vec<PathBuf>> {
 
 fn is_family(ring: &[PathBuf]) -> bool {
     let family = |path: &PathBuf| {
-        if path.file_name().is_some_and(|name| name == "mod.rs") {
-            path.parent().map(Path::to_owned)
-        } else {
-            Some(path.with_extension(""))
-        }
+        let is_folder = path.file_name().is_some_and(|name| name == "mod.rs");
+        if is_folder { path.parent().map(Path::to_owned) } else { Some(path.with_extension("")) }
     };
     ring.iter().filter_map(family).any(|root| {
         ring.iter().all(|path| path.starts_with(&root) || path.with_extension("") == root)
@@ -310,7 +307,7 @@ fn every_room_explains_itself_and_no_file_is_too_long() {
             assert!(text.starts_with("//!"), "src/{} does not explain its room", path.display());
         }
         let lines = text.lines().count();
-        assert!(lines <= 750, "src/{} has {lines} lines", path.display());
+        assert!(lines <= 620, "src/{} has {lines} lines", path.display());
         let stem = path.to_string_lossy().into_owned();
         assert!(
             !["utils", "helpers", "common", "manager"].iter().any(|word| stem.contains(word)),

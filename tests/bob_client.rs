@@ -282,6 +282,105 @@ async fn a_refused_credential_and_a_missing_right_are_told_apart_and_not_repeate
     assert_eq!(bench.total_calls().await, 3);
 }
 
+/// Error bodies as Bob and what is in front of it send them, and the whole text that comes of each.
+#[tokio::test]
+async fn a_refusal_says_what_is_wrong_and_nothing_of_an_employee() {
+    let bench = bench(1).await;
+    let page = json!(
+        "<!DOCTYPE html><html><body><h1>Sign in to Bob</h1><p>kim.park@example.com</p></body></html>"
+    );
+    let said = |key: &str, error: &str| json!({"key": key, "error": error, "statusCode": 400, "timestamp": "2026-11-30T16:48:09"});
+    let (third, nested) = (
+        "The file 3332883894235038486 of kim.park@example.com, +49 30 901 82 17, is locked",
+        json!({"error": "Only root.id may be filtered", "value": "Kim Park"}),
+    );
+    // "U0VSVklDRS0xOmJvYi10b2tlbi0x" is the service user and its token, as the call sends them.
+    let rows: [(u16, Value, &str); 13] = [
+        (
+            400,
+            said("bad.request.filter", "Only root.id and root.email may be filtered"),
+            "Bob is unavailable: 400: bad.request.filter: Only root.id and root.email may be filtered",
+        ),
+        (
+            400,
+            said("bad.request", third),
+            "Bob is unavailable: 400: bad.request: The file … of … …, is locked",
+        ),
+        (400, nested.clone(), "Bob is unavailable: 400: Only root.id may be filtered"),
+        (
+            400,
+            said("bad.request", &nested.to_string()),
+            "Bob is unavailable: 400: bad.request: Only root.id may be filtered",
+        ),
+        (400, page.clone(), "Bob is unavailable: 400 without Bob's words"),
+        (
+            401,
+            said("auth.unauthorized", "Basic U0VSVklDRS0xOmJvYi10b2tlbi0x"),
+            "Bob refused the service user's credential (401)",
+        ),
+        (
+            403,
+            said("auth.forbidden", "The service user has no permission for this"),
+            "Bob forbids the read: 403: auth.forbidden: The service user has no permission for this",
+        ),
+        (
+            403,
+            said(
+                "auth.forbidden",
+                "SERVICE-1 with Basic U0VSVklDRS0xOmJvYi10b2tlbi0x may not read kim.park%40example.com",
+            ),
+            "Bob forbids the read: 403: auth.forbidden: … with Basic … may not read …",
+        ),
+        (
+            403,
+            page.clone(),
+            "Bob is unavailable: 403 without Bob's words: a firewall in front of Bob may have blocked this address for some minutes",
+        ),
+        (
+            404,
+            said("not.found", "No such path"),
+            "Bob is unavailable: 404: not.found: No such path",
+        ),
+        (
+            500,
+            said(
+                "internal",
+                "null\n\tat com.hibob.People.search(People.java:42)\n\tat com.hibob.Main.run(Main.java:7)",
+            ),
+            "Bob is unavailable: 500: internal: null",
+        ),
+        (502, page.clone(), "Bob is unavailable: 502 without Bob's words"),
+        (
+            200,
+            page,
+            "Bob is unavailable: 200, but not with JSON: a log-in page or somebody else's server",
+        ),
+    ];
+    let mut wrong = Vec::new();
+    for (status, body, says) in rows {
+        let kind = if body.is_string() { FaultKind::Html } else { FaultKind::Status };
+        bench
+            .control
+            .fault(Service::Bob, &Fault::new(kind).status(status).body(body.clone()))
+            .await
+            .unwrap();
+        let client = client(&bench.world, "bob-token-1", Arc::new(|_, _| ()));
+        let refused = client.everybody(&Fields::default()).await.unwrap_err();
+        bench.control.clear_faults(Service::Bob).await.unwrap();
+        let all = format!("{refused} {refused:?}").to_lowercase();
+        let shows =
+            ["park", "3332883", "901 82", "service-1", "bob-token", "u0vsv", ".java", "<", "@"]
+                .into_iter()
+                .find(|hidden| all.contains(hidden));
+        if refused.to_string() != says || shows.is_some() {
+            wrong.push(format!(
+                "{status} {body}\n   says {refused}\n    not {says}\n  shows {shows:?}"
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[tokio::test]
 async fn a_throttled_client_says_when_and_is_silent_until_then() {
     let bench = bench(5).await;

@@ -214,9 +214,9 @@ pub fn without_words(
     let status = answer.status.as_u16();
     Some(match status {
         200..=299 if answer.is_json() => Ok(()),
-        200..=299 if answer.is_html() => {
-            Err(route.no_answer("a page for people came instead of JSON"))
-        }
+        200..=299 if answer.is_html() => Err(route.no_answer(
+            "a page for people came instead of JSON, as a firewall, a proxy or a log-in sends it",
+        )),
         200..=299 => Err(route.no_answer(format!("HTTP {status} without JSON"))),
         300..=399 => {
             Err(route.no_answer(format!("HTTP {status}, a redirect, which is never followed")))
@@ -225,9 +225,9 @@ pub fn without_words(
         // A read changes nothing, so only the named time counts.
         500.. if wait.is_some() && !route.writes() => Err(Error::Throttled { wait }),
         408 | 500.. => Err(route.no_answer(format!("HTTP {status}"))),
-        _ if answer.is_html() => {
-            Err(route.no_answer(format!("HTTP {status} with a page for people")))
-        }
+        _ if answer.is_html() => Err(route.no_answer(format!(
+            "HTTP {status} with a page for people, as a firewall, a proxy or a log-in sends it"
+        ))),
         _ => return None,
     })
 }

@@ -64,6 +64,9 @@ macro_rules! every_provider {
             an_address_with_an_unseen_character_inside_is_refused_by_its_field_and_stops_nothing_else,
             a_mark_with_unseen_ends_is_the_same_mark,
         ]);
+        $crate::table::table!($tenant, words: [
+            a_refusal_says_what_is_wrong_and_nothing_of_an_employee,
+        ]);
         $crate::table::table!($tenant, refusals: [
             a_taken_email_or_username_is_a_duplicate_and_makes_no_account,
             a_refused_value_names_its_attribute_and_not_the_value,

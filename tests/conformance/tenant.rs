@@ -28,6 +28,8 @@ pub enum Calls {
     Reads,
     Creates,
     Updates,
+    /// Calls for a token. A provider without tokens has none.
+    Tokens,
 }
 
 /// How a connection differs from the usual one.

@@ -4,18 +4,19 @@
 use std::fmt::Write as _;
 
 use bobsync::domain::{
-    access::{Decision, Missing, decide},
+    access::{Decision, Missing, Why, decide, unless_waiting},
     account::Access,
+    baseline::{Baseline, mapped},
     budget::{Blackout, Budgets},
     calendar::Zones,
     employee::{Cell, Employee, Fields, Values},
-    known::{Known, Met, Overrides, Revoked},
+    known::{CREATED, Known, Met, Overrides, Revoked},
     mapping::{Compare, Mapping, Row, Source},
     safety::{Protected, ShortRead},
     settings::{AccessEnds, Create, ExistingEmployees, Settings, UserStatus},
     shrink::ScopeShrink,
 };
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::date};
 
 /// One line of the table: what Bob says on 24 November 2026.
 struct Situation {
@@ -243,17 +244,82 @@ fn table(trigger: bool) -> String {
     text
 }
 
+/// Returns the table for `existingEmployees: OnChange`: which employees wait for a change. The first
+/// pass ended on 10 November 2026.
+fn on_change() -> String {
+    let now: Timestamp = "2026-11-24T12:00:00Z".parse().expect("a time");
+    let mut settings = Settings {
+        existing_employees: ExistingEmployees::OnChange,
+        ..settings(UserStatus::AccordingToBob, Create::OnStartDate, true)
+    };
+    settings.mapping.fields.want(CREATED);
+    let mut text = String::from(
+        "| Bob first shows the employee | Employed, Active | the end is over |\n| --- | --- | --- |\n",
+    );
+    for (title, first_pass, entered) in [
+        ("in the first pass", true, Cell::Text("2026-11-24")),
+        (
+            "later, with a date of entry before the day of the first pass",
+            false,
+            Cell::Text("2026-11-09"),
+        ),
+        ("later, with a date of entry on that day or after it", false, Cell::Text("2026-11-10")),
+        ("later, and Bob does not show the date of entry", false, Cell::Absent),
+    ] {
+        let column = |termination: Cell<'static>| {
+            let [id, email, lifecycle, status, start] =
+                ["1", "noa.lind@example.com", "Employed", "Active", LONG_AGO].map(Cell::Text);
+            let empty = Cell::Null;
+            let cells = [
+                id,
+                email,
+                lifecycle,
+                status,
+                start,
+                termination,
+                empty,
+                empty,
+                empty,
+                empty,
+                entered,
+            ];
+            let employee = Employee::from_values(Values::from_cells(cells.into_iter()))
+                .expect("a row with an id");
+            let met =
+                Met::without_record(&settings, &employee, first_pass, Some(date(2026, 11, 10)));
+            let known = Known { met, ..Known::default() };
+            let now_says = Baseline::of(&settings, &mapped(&settings.mapping), &employee, now);
+            let decision = unless_waiting(
+                &settings,
+                &known,
+                decide(&settings, &known, &employee, now),
+                Some(now_says),
+            );
+            if [Some(decision.why), decision.also].contains(&Some(Why::AwaitingChange)) {
+                assert!(!decision.managed, "{title}: {decision:?}");
+                return decision.existing.map_or("waits".to_owned(), |access| {
+                    format!("waits, and an account with the mark is {}", word(access))
+                });
+            }
+            told(&decision, &decision)
+        };
+        writeln!(text, "| {title} | {} | {} |", column(Cell::Null), column(Cell::Text(PAST)))
+            .expect("text");
+    }
+    text
+}
+
 #[test]
 fn the_page_holds_the_decision() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/decisions.md");
     let page = std::fs::read_to_string(path).expect("docs/decisions.md");
     let mut wanted = page.clone();
-    for (name, trigger) in [("on", true), ("off", false)] {
+    for (name, table) in [("on", table(true)), ("off", table(false)), ("on-change", on_change())] {
         let (begin, end) = (format!("<!-- table: {name} -->\n"), format!("<!-- end: {name} -->"));
         let from =
             wanted.find(&begin).expect("the page marks where the table begins") + begin.len();
         let to = wanted.find(&end).expect("and where it ends");
-        wanted.replace_range(from..to, &table(trigger));
+        wanted.replace_range(from..to, &table);
     }
     if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
         return std::fs::write(path, &wanted).expect("the page is written");

@@ -68,7 +68,8 @@ async fn everybody_waits(story: &Story) {
             let said = ready(person);
             let made = accounts.iter().any(|account| account["external_id"] == id);
             if said.1 != if made { "InSync" } else { "Pending" } {
-                return Err(format!("{id}: {said:?}, {made}"));
+                let message = condition(person, "Ready").map(|(.., message)| message);
+                return Err(format!("{id}: {said:?}, {made}, {message:?}"));
             }
         }
         Ok(())

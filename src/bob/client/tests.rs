@@ -136,14 +136,14 @@ async fn every_wrong_answer_has_its_error() {
         (
             "403 X\r\ncontent-type: text/html\r\n\r\n<b>Blocked, Ada</b>",
             Error::Unavailable {
-                said: "403, and not in Bob's words: a firewall in front of Bob may have blocked this address for some minutes".to_owned(),
+                said: "403 without Bob's words: a firewall in front of Bob may have blocked this address for some minutes".to_owned(),
             },
         ),
         ("429 X\r\nretry-after: 9\r\n\r\n", Error::Throttled { wait: Some(Duration::from_secs(9)) }),
         ("400 X\r\n\r\n{\"key\":\"k\",\"error\":\"t0ken-very-secret of SERVICE-77\"}", unavailable("400: k: … of …")),
-        ("500 X\r\n\r\nAda Okoro", unavailable("500")),
+        ("500 X\r\n\r\nAda Okoro", unavailable("500 without Bob's words")),
         ("302 X\r\nlocation: http://127.0.0.1:1/\r\n\r\n", unavailable("302: redirects are not followed")),
-        ("204 X\r\n\r\n", unavailable("204")),
+        ("204 X\r\n\r\n", unavailable("204 without Bob's words")),
         ("200 X\r\ncontent-type: text/html\r\n\r\n{\"employees\":[]}", unavailable(page)),
         ("200 X\r\n\r\n{\"employees\":[]}", unavailable(page)),
         ("200 X\r\ncontent-type: application/json\r\n\r\n{\"error\":\"t0ken-very-secret\"}", unavailable("200 with an error object: …")),
@@ -234,7 +234,7 @@ async fn every_wait_for_an_answer_ends() {
     assert_eq!(result.unwrap_err(), Error::unavailable("the answer stopped for 0 s"));
     // An error status with a body that never ends is still that status.
     let (result, _) = search(Then::Hang("HTTP/1.1 503 X\r\n\r\n{")).await;
-    assert_eq!(result.unwrap_err(), Error::unavailable("503"));
+    assert_eq!(result.unwrap_err(), Error::unavailable("503 without Bob's words"));
 
     let (mut client, _requests, _) = against(vec![Then::Hang("")]).await;
     client.patience.search = Duration::from_millis(50);

@@ -19,7 +19,7 @@ use crate::{
         set_back::Window,
         settings::{ExistingEmployees, Settings},
     },
-    engine::settings::{tenants::Other, validate::CREATED},
+    engine::settings::tenants::Other,
 };
 
 /// What the step works with, the same for everybody.
@@ -78,7 +78,9 @@ impl Deciding<'_> {
                     kept
                 });
                 (
-                    known(entry, self.now, || self.unmet(&employee)),
+                    known(entry, self.now, || {
+                        Met::without_record(self.settings, &employee, self.first_pass, self.since)
+                    }),
                     account,
                     access,
                     (in_place, kept),
@@ -141,18 +143,6 @@ impl Deciding<'_> {
         let decision = unless_waiting(self.settings, known, decision, Some(now_says));
         let waits = [Some(decision.why), decision.also].contains(&Some(Why::AwaitingChange));
         (decision, waits.then(|| Box::new(now_says)))
-    }
-
-    /// How somebody stands of whom no status speaks. With `existingEmployees: OnChange` Bob's date of entry tells who was there
-    /// before the integration, should their `EmployeeSync` have been deleted since.
-    fn unmet(&self, employee: &Employee) -> Met {
-        let entered = || {
-            let field = self.settings.mapping.fields.position(CREATED)?;
-            employee.values.get(field).text()?.get(..10)?.parse::<Date>().ok()
-        };
-        let on_change = self.settings.existing_employees == ExistingEmployees::OnChange;
-        let before = || self.since.zip(entered()).is_some_and(|(since, entered)| entered < since);
-        if self.first_pass || on_change && before() { Met::BeforeIntegration } else { Met::New }
     }
 
     /// The integration that manages this person instead of this one. The accounts on record decide: who has written to one keeps

@@ -18,6 +18,7 @@ use crate::{
         calendar::Zones,
         employee::{FieldIndex, Fields},
         expression::Expression,
+        known::CREATED,
         mapping::{Mapping, Part, Row, Source, formula},
         safety::{Protected, ShortRead},
         settings::{
@@ -30,9 +31,6 @@ use crate::{
 
 /// The Bob field that says whose people they are: events name it.
 pub const COMPANY: &str = "root.companyId";
-
-/// The Bob field that says when somebody was entered: with `existingEmployees: OnChange` it tells who was there before.
-pub const CREATED: &str = "root.creationDate";
 
 /// The Bob field that refers to the manager.
 const MANAGER: &str = "work.manager";

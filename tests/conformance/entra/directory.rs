@@ -343,17 +343,16 @@ impl Tenant for Directory {
     }
 
     async fn fault(&self, calls: Calls, fault: Fault) {
-        let method = match calls {
-            Calls::Reads => "GET",
-            Calls::Creates => "POST",
-            Calls::Updates => "PATCH",
+        let tokens = format!("/{}/oauth2/", self.app["tenantId"].as_str().unwrap());
+        let (method, path) = match calls {
+            Calls::Reads => ("GET", "/v1.0/users"),
+            Calls::Creates => ("POST", "/v1.0/users"),
+            Calls::Updates => ("PATCH", "/v1.0/users"),
+            Calls::Tokens => ("POST", &*tokens),
         };
         // A fault does not strike single requests of a batch: two writes at once could avoid it.
         self.put("/quirks", json!({"noBatch": fault.body_contains.is_some()})).await;
-        self.control
-            .fault(Service::Entra, &fault.method(method).path("/v1.0/users"))
-            .await
-            .unwrap();
+        self.control.fault(Service::Entra, &fault.method(method).path(path)).await.unwrap();
     }
 
     async fn heal(&self) {

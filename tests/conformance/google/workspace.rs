@@ -402,15 +402,13 @@ impl Tenant for Workspace {
     }
 
     async fn fault(&self, calls: Calls, fault: Fault) {
-        let method = match calls {
-            Calls::Reads => "GET",
-            Calls::Creates => "POST",
-            Calls::Updates => "PUT",
+        let (method, path) = match calls {
+            Calls::Reads => ("GET", "/admin/directory/v1/users"),
+            Calls::Creates => ("POST", "/admin/directory/v1/users"),
+            Calls::Updates => ("PUT", "/admin/directory/v1/users"),
+            Calls::Tokens => ("POST", "/token"),
         };
-        self.control
-            .fault(Service::Google, &fault.method(method).path("/admin/directory/v1/users"))
-            .await
-            .unwrap();
+        self.control.fault(Service::Google, &fault.method(method).path(path)).await.unwrap();
     }
 
     async fn heal(&self) {

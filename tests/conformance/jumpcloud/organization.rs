@@ -355,6 +355,7 @@ impl Tenant for Organization {
             Calls::Reads => "GET",
             Calls::Creates => "POST",
             Calls::Updates => "PUT",
+            Calls::Tokens => unreachable!("JumpCloud has no tokens"),
         };
         self.control
             .fault(Service::JumpCloud, &fault.method(method).path("/api/systemusers"))

@@ -292,15 +292,13 @@ impl Tenant for Acme {
     }
 
     async fn fault(&self, calls: Calls, fault: Fault) {
-        let method = match calls {
-            Calls::Reads => "GET",
-            Calls::Creates => "POST",
-            Calls::Updates => "PUT",
+        let (method, path) = match calls {
+            Calls::Reads => ("GET", "/api/2/users"),
+            Calls::Creates => ("POST", "/api/2/users"),
+            Calls::Updates => ("PUT", "/api/2/users"),
+            Calls::Tokens => ("POST", "/auth/"),
         };
-        self.control
-            .fault(Service::OneLogin, &fault.method(method).path("/api/2/users"))
-            .await
-            .unwrap();
+        self.control.fault(Service::OneLogin, &fault.method(method).path(path)).await.unwrap();
     }
 
     async fn heal(&self) {
