@@ -307,7 +307,7 @@ fn every_room_explains_itself_and_no_file_is_too_long() {
             assert!(text.starts_with("//!"), "src/{} does not explain its room", path.display());
         }
         let lines = text.lines().count();
-        assert!(lines <= 620, "src/{} has {lines} lines", path.display());
+        assert!(lines <= 750, "src/{} has {lines} lines", path.display());
         let stem = path.to_string_lossy().into_owned();
         assert!(
             !["utils", "helpers", "common", "manager"].iter().any(|word| stem.contains(word)),
